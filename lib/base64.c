@@ -1,0 +1,101 @@
+#include "base64.h"
+
+/* Digit values; 64 = not a digit.  Built from the alphabet by the compiler's designated ranges
+ * would be a GNU extension, so the table is written out by row. */
+static const unsigned char digit[256] = {
+#define X8 64, 64, 64, 64, 64, 64, 64, 64
+    X8, X8, X8, X8, X8, 64, 64, 64, 62, 64, 64, 64, 63, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 64,
+    64, 64, 64, 64, 64, 64, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,
+    21, 22, 23, 24, 25, 64, 64, 64, 64, 64, 64, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38,
+    39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 64, 64, 64, 64, 64, X8, X8, X8, X8, X8, X8,
+    X8, X8, X8, X8, X8, X8, X8, X8, X8, X8,
+#undef X8
+};
+
+size_t
+base64_encode(const unsigned char *p, size_t n, char *out)
+{
+	static const char alphabet[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	char *o = out;
+
+	for (; n >= 3; p += 3, n -= 3) {
+		uint32_t v = (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
+		*o++ = alphabet[v >> 18];
+		*o++ = alphabet[v >> 12 & 63];
+		*o++ = alphabet[v >> 6 & 63];
+		*o++ = alphabet[v & 63];
+	}
+	if (n > 0) {
+		uint32_t v = (uint32_t)p[0] << 16 | (n == 2 ? (uint32_t)p[1] << 8 : 0);
+		*o++ = alphabet[v >> 18];
+		*o++ = alphabet[v >> 12 & 63];
+		*o++ = '=';
+		if (n == 2)
+			o[-1] = alphabet[v >> 6 & 63];
+		*o++ = '=';
+	}
+	return (size_t)(o - out);
+}
+
+int
+base64_decode(struct base64_decoder *d, const char *p, size_t n, unsigned char *out, size_t *len,
+    struct err *e)
+{
+	const unsigned char *s = (const unsigned char *)p, *end = s + n;
+	unsigned char *o = out;
+
+	while (s < end) {
+		while (d->count == 0 && d->pads == 0 && end - s >= 4) {
+			unsigned a = digit[s[0]], b = digit[s[1]], c = digit[s[2]], f = digit[s[3]];
+			if ((a | b | c | f) & 64)
+				break;
+			uint32_t v = a << 18 | b << 12 | c << 6 | f;
+			*o++ = (unsigned char)(v >> 16);
+			*o++ = (unsigned char)(v >> 8);
+			*o++ = (unsigned char)v;
+			s += 4;
+		}
+		if (s == end)
+			break;
+		unsigned char ch = *s++;
+		if (ch == '\r' || ch == '\n')
+			continue;
+		if (ch == '=') {
+			if (d->count + d->pads >= 4 || d->count < 2)
+				goto bad;
+			d->pads++;
+			continue;
+		}
+		unsigned v = digit[ch];
+		if (v == 64 || d->pads > 0)
+			goto bad;
+		d->bits = d->bits << 6 | v;
+		if (++d->count == 4) {
+			*o++ = (unsigned char)(d->bits >> 16);
+			*o++ = (unsigned char)(d->bits >> 8);
+			*o++ = (unsigned char)d->bits;
+			d->bits = d->count = 0;
+		}
+	}
+	if (d->pads > 0 && d->count + d->pads == 4) {
+		/* The group is complete: write its one or two bytes, once. */
+		*o++ = (unsigned char)(d->bits >> (d->count == 3 ? 10 : 4));
+		if (d->count == 3)
+			*o++ = (unsigned char)(d->bits >> 2);
+		d->count = 0;
+		d->pads = 4;
+	}
+	*len += (size_t)(o - out);
+	return 0;
+bad:
+	return err_set(e, ERR_CHECKSUM_MISMATCH, "the data is not base64");
+}
+
+int
+base64_finish(const struct base64_decoder *d, struct err *e)
+{
+	if (d->count != 0 || (d->pads != 0 && d->pads != 4))
+		return err_set(e, ERR_CHECKSUM_MISMATCH, "the base64 data ends early");
+	return 0;
+}

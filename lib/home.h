@@ -1,0 +1,37 @@
+/*
+ * home - where the state is.
+ *
+ * $AWCP_HOME, else $XDG_STATE_HOME/awcp, else ~/.local/state/awcp: plain files, directories 0700,
+ * files 0600, owned by the user who runs the command.  See awcp-state(5).
+ *
+ *	delegations/<id>/  record.json events.ndjson base.manifest base.zip snapshots/<snap>/
+ *	assignments/<id>/  record.json events.ndjson output.log workspace.zip result.zip work/
+ *	queue/<name>/      pending/ running/
+ *	peers/ tokens/     a file each
+ *	tmp/ corrupt/
+ */
+#ifndef HOME_H
+#define HOME_H
+
+#include "err.h"
+
+/* Open the state directory, creating it if need be, and remember it for the process.  Fails with
+ * ERR_PERMISSION if it belongs to someone else or others may write to it.  Returns a descriptor
+ * that stays open for the life of the process and must not be closed, or -1. */
+int home_open(struct err *e);
+
+/* The absolute path of the state directory; valid after home_open. */
+const char *home_path(void);
+
+/* A descriptor of the directory ${name} in it (such as "delegations"), created if missing, kept
+ * for the process and not to be closed; -1 on failure. */
+int home_dir(const char *name, struct err *e);
+
+/* Move ${name} out of ${dirfd} into corrupt/, so that it stops nothing else. */
+int home_quarantine(int dirfd, const char *name, const char *label, struct err *e);
+
+/* A bound that the environment may set: the number in variable ${name} (digits, or with K, M, G),
+ * else ${otherwise}.  Something that is not a number is ERR_CONFIG. */
+int home_limit(const char *name, long long otherwise, long long *value, struct err *e);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * message - AWCP v1 messages and events: made, and checked when they come from a peer.
+ */
+#ifndef MESSAGE_H
+#define MESSAGE_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "err.h"
+
+#define MESSAGE_MAX (1024 * 1024)     /* bytes of a message without its archive */
+#define MESSAGE_PROMPT (768 * 1024)   /* bytes of a prompt */
+#define MESSAGE_DESCRIPTION 4096      /* bytes of a description */
+#define MESSAGE_RESOURCES 64          /* resources in one delegation */
+
+/* A new message of ${type} ("INVITE", …) with version and delegationId; NULL out of memory. */
+json_t *message_new(const char *type, const char *id, struct err *e);
+
+/* The message's type, delegationId and version are there and right; returns the type, borrowed. */
+const char *message_type(const json_t *m, struct err *e);
+
+/* Check every member of an INVITE that we use; ERR_BAD_MESSAGE names the first wrong one, bounds on
+ * the prompt give ERR_TOO_LARGE, a transport that is not "archive" ERR_DEP_MISSING. */
+int message_check_invite(const json_t *m, struct err *e);
+
+/* Check an answer to INVITE for delegation ${id}: an ACCEPT passes; an ERROR is turned into ${e};
+ * anything else is ERR_BAD_MESSAGE. */
+int message_check_accept(const json_t *m, const char *id, struct err *e);
+
+/* Check a START (without its archive, which the splitter took out). */
+int message_check_start(const json_t *m, struct err *e);
+
+/* Fill ${e} from an object with code, message and hint members. Returns -1. */
+int message_error(const json_t *o, struct err *e);
+
+/* A new event of ${type} for ${id}, stamped now. */
+json_t *message_event(const char *type, const char *id, struct err *e);
+
+/* {code, message, hint} of ${e}, added to ${o}. */
+int message_put_error(json_t *o, const struct err *why, struct err *e);
+
+#endif

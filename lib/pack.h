@@ -1,0 +1,39 @@
+/*
+ * pack - makes an archive of directories, in one pass, in memory that does not grow with them.
+ */
+#ifndef PACK_H
+#define PACK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "err.h"
+#include "tree.h"
+
+enum pack_format { PACK_ZIP, PACK_TAR, PACK_TAR_ZST };
+
+struct pack_options {
+	enum pack_format format;
+	/* The reader restores modes and links.  Otherwise a link to a file inside the same resource
+	 * is sent as that file, a link to a directory is left out (its manifest entry says unsent),
+	 * and one that leads out of the resource or to nothing is ERR_WORKSPACE_INVALID. */
+	bool fidelity;
+	bool compress; /* deflate what is worth it (by a sample of the content), else store */
+	void (*progress)(void *arg, uint64_t bytes, uint64_t files); /* or NULL */
+	void *progress_arg;
+};
+
+struct pack_totals {
+	uint64_t files;         /* files sent */
+	uint64_t bytes;         /* in them */
+	uint64_t archive_bytes; /* size of the archive */
+	char sha256[65];        /* of the archive, if a manifest was asked for; else "" */
+};
+
+/* Write an archive of ${n} resources to ${fd}, entries in the order of the walk, each below its
+ * resource's name.  ${manifestfd} (or -1) gets the manifest of what was sent with the hash of every
+ * file.  A file that changes while it is read is ERR_BUSY with its name. */
+int pack(const struct resource *r, size_t n, const struct pack_options *o, int fd, int manifestfd,
+    struct pack_totals *totals, struct err *e);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * queue - what is to be done, as files that are renamed.
+ *
+ *	queue/<name>/pending/<task>   put: written elsewhere, then renamed here
+ *	queue/<name>/running/<task>   claimed: whoever renames it here has it, and holds flock on it
+ *
+ * A task's name begins with the time it was put, so that the names are in order of age.  Its file
+ * holds a JSON object.  A task in running/ that nobody holds a lock on lost its worker: the next
+ * take brings it back.  Done: the file is removed.
+ */
+#ifndef QUEUE_H
+#define QUEUE_H
+
+#include <jansson.h>
+
+#include "err.h"
+
+#define QUEUE_NAME 64 /* longest queue name */
+#define QUEUE_TASK 192 /* longest task name */
+
+struct queue_task {
+	char name[QUEUE_TASK];
+	int fd;        /* holds the claim */
+	json_t *json;  /* the object that was put; "attempt" counts claims from 1 */
+};
+
+/* Put ${task}, which the queue names after ${id}; durable when this returns. */
+int queue_put(const char *queue, const char *id, const json_t *task, struct err *e);
+
+/* Claim the oldest task.  Returns 1, 0 if there is none, -1. */
+int queue_take(const char *queue, struct queue_task *t, struct err *e);
+
+/* The task is over: remove it and let go.  */
+int queue_done(const char *queue, struct queue_task *t, struct err *e);
+
+/* Hand the task back: it is pending again, in its old place. */
+int queue_return(const char *queue, struct queue_task *t, struct err *e);
+
+/* The directory to watch for new tasks; made if missing.  Copies its absolute path. */
+int queue_path(const char *queue, char *path, size_t size, struct err *e);
+
+#endif

@@ -1,0 +1,97 @@
+/*
+ * tree - walks directories, in one fixed order, without following links.
+ *
+ * The order is that of the paths compared byte by byte with '/' before every other byte, which is
+ * the order of a depth-first walk with sorted names.  Manifests are in the same order, so that
+ * trees and manifests are compared by merging, in memory that does not grow with the tree.
+ */
+#ifndef TREE_H
+#define TREE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "err.h"
+#include "filter.h"
+
+#define TREE_PATH 4095 /* longest path, bytes */
+
+/* A directory that is lent, under a name of its own (AWCP v1 "resource"). */
+struct resource {
+	char *name;   /* top-level folder in the archive; "" for none */
+	char *source; /* absolute path of the directory */
+	bool writable; /* "rw": changes are taken back */
+	struct filter *filter; /* or NULL */
+};
+
+/* True if ${name} can name a resource: 1 to 255 bytes of UTF-8, no slash, no control character,
+ * not ".", ".." or ".awcp". */
+bool resource_name_valid(const char *name);
+
+/* One path, as manifests and walks know it. */
+struct entry {
+	char *path;     /* with the resource's name in front: "src/main.c" */
+	char type;      /* 'f' file, 'd' directory, 'l' symbolic link */
+	bool unsent;    /* known to us but not sent: a link that the peer could not take */
+	mode_t mode;    /* permission bits */
+	uint64_t size;  /* bytes; of a link the length of its target */
+	int64_t mtime;  /* ns since 1970 */
+	int64_t ctime;  /* ns; 0 if not known */
+	uint64_t inode; /* 0 if not known */
+	char sha256[65]; /* of a file's content (of a link sent as a file: of what it points to), or "" */
+	char *target;   /* of a link, or NULL */
+};
+
+/* Compare two paths in the order of a walk: <0, 0, >0. */
+int tree_order(const char *a, const char *b);
+
+struct tree;
+
+/* Begin to walk ${n} resources (sorted by name by this call's own copy of the order).  A resource
+ * whose directory is missing or cannot be read is an error, never an empty tree. */
+struct tree *tree_open(const struct resource *r, size_t n, struct err *e);
+
+/* The next path in order: 1 and *${entry} (valid until the next call; sha256 is "", a device, FIFO
+ * or socket has type '?'), 0 at the end, -1 on error (something that cannot be read is an error).
+ * The resource's own directory comes first, as an entry of type 'd' unless its name is "". */
+int tree_next(struct tree *t, struct entry **entry, struct err *e);
+
+/* Open the file last returned for reading, no link followed; -1 on failure. */
+int tree_open_file(struct tree *t, struct err *e);
+
+/* The resource that the entry last returned belongs to. */
+const struct resource *tree_resource(const struct tree *t);
+
+/* Hex SHA-256 of the file last returned into ${entry}->sha256. */
+int tree_hash(struct tree *t, struct entry *entry, struct err *e);
+
+void tree_close(struct tree *t);
+
+/* Bounds on what may be sent, and what would be. */
+struct tree_limits {
+	uint64_t bytes; /* in all */
+	uint64_t files;
+	uint64_t file_bytes; /* in one file */
+	bool sensitive_ok; /* names such as .env or id_rsa may be sent */
+};
+struct tree_totals {
+	uint64_t bytes;
+	uint64_t files;
+	uint64_t directories;
+	uint64_t links;
+};
+
+/* The limits in force: AWCP_MAX_BYTES (100M), AWCP_MAX_FILES (10000), AWCP_MAX_FILE_BYTES (50M),
+ * AWCP_SENSITIVE=allow. */
+int tree_limits(struct tree_limits *l, struct err *e);
+
+/* Check that what would be sent stays within ${l}, before anything is sent.  Fails with
+ * ERR_WORKSPACE_TOO_LARGE (hint: which variable), ERR_SENSITIVE_FILES (the first name, how many
+ * more) or what the walk said. ${each}, if given, is called for every entry. */
+int tree_admit(const struct resource *r, size_t n, const struct tree_limits *l,
+    struct tree_totals *totals, int (*each)(void *arg, const struct entry *entry), void *arg,
+    struct err *e);
+
+#endif
