@@ -1,0 +1,135 @@
+# awcp - lend a directory to a worker on another machine
+#
+#	make demo	install what is missing, build, delegate a real tree on loopback, show the diff
+#	make check	install what is missing, build, run every test
+#	make all bench lint install uninstall clean deps
+#
+# Everything that is made lies under build/, in the shape it has when installed:
+# build/bin, build/libexec/awcp, build/share/awcp, build/share/man.
+
+PREFIX = /usr/local
+DESTDIR =
+CC = gcc
+OPT = -O2 -g
+B = build
+
+WARN = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
+	-Wformat=2 -Wundef -Werror
+HARDEN = -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
+VERSION = 0.1
+CPPFLAGS = -D_GNU_SOURCE -DAWCP_VERSION='"$(VERSION)"' -Ilib -Ibin -Icgi
+CFLAGS = -std=c11 $(OPT) $(WARN) $(HARDEN) $(SAN) -pthread
+LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SAN) -pthread
+
+# Which program needs which library: a program pays at start-up for what is on its line.
+json = -ljansson
+hash = -ljansson -lcrypto
+pack = -ljansson -lcrypto -larchive
+http = -ljansson -lcrypto -larchive -lcurl
+fcgi = -ljansson -lcrypto -lfcgi
+
+libs_awcp-invite = $(http)
+libs_awcp-watch = $(http)
+libs_awcp-cancel = $(http)
+libs_awcp-list = $(json)
+libs_awcp-show = $(json)
+libs_awcp-snapshot = $(pack)
+libs_awcp-run = $(pack)
+libs_awcp-token = $(hash)
+libs_awcp-executor = $(fcgi)
+
+LIB_O = $(patsubst lib/%.c,$B/o/lib/%.o,$(wildcard lib/*.c))
+COMMANDS = $(filter awcp-%,$(notdir $(basename $(wildcard bin/awcp-*.c))))
+BIN_O = $B/o/bin/command.o
+CGIS = $(notdir $(basename $(wildcard cgi/awcp-*.c)))
+CGI_O = $B/o/cgi/http.o
+SCRIPTS = $(filter-out bin/%.c bin/%.h,$(wildcard bin/*))
+SHARE = $(wildcard cgi/nginx.conf.in)
+MAN = $(wildcard man/*.[1-8])
+UNIT = $(notdir $(basename $(wildcard tests/unit/*_test.c)))
+
+BUILT = $(addprefix $B/bin/,$(COMMANDS) $(notdir $(SCRIPTS))) \
+	$(addprefix $B/libexec/awcp/,$(CGIS)) \
+	$(addprefix $B/share/awcp/,$(notdir $(SHARE))) \
+	$(foreach m,$(notdir $(MAN)),$B/share/man/man$(subst .,,$(suffix $m))/$m)
+
+all: $(BUILT)
+
+$B/o/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$B/libawcp.a: $(LIB_O)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$B/bin/awcp-%: $B/o/bin/awcp-%.o $(BIN_O) $B/libawcp.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(libs_awcp-$*)
+
+$B/libexec/awcp/awcp-%: $B/o/cgi/awcp-%.o $(CGI_O) $B/libawcp.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(libs_awcp-$*)
+
+$(addprefix $B/bin/,$(notdir $(SCRIPTS))): $B/bin/%: bin/%
+	@mkdir -p $(@D)
+	install -m 755 $< $@
+
+$B/share/awcp/%: cgi/%
+	@mkdir -p $(@D)
+	install -m 644 $< $@
+
+define man_rule
+$B/share/man/man$(subst .,,$(suffix $1))/$1: man/$1
+	@mkdir -p $$(@D)
+	install -m 644 $$< $$@
+endef
+$(foreach m,$(notdir $(MAN)),$(eval $(call man_rule,$m)))
+
+# Unit tests of lib/: one program a module.
+$B/unit/%: $B/o/tests/unit/%.o $B/libawcp.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(http)
+
+unit: $(addprefix $B/unit/,$(UNIT))
+
+# Debian's names.  The second line is what the tests need on top.
+PACKAGES = gcc libc6-dev libfcgi-dev libjansson-dev libarchive-dev libcurl4-openssl-dev libssl-dev \
+	nginx-light spawn-fcgi bubblewrap git
+TEST_PACKAGES = bats bats-assert bats-support bats-file jq curl zip libarchive-tools
+
+deps:
+	@tests/deps.sh $(PACKAGES) $(TEST_PACKAGES)
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@tests/demo.sh
+
+check: deps
+	@$(MAKE) --no-print-directory all unit
+	@tests/check.sh
+
+bench: deps
+	@$(MAKE) --no-print-directory all
+	@tests/bench/run.sh
+
+lint:
+	@tests/deps.sh $(PACKAGES) cppcheck clang-tidy clang-format shellcheck mandoc
+	@tests/lint.sh
+
+install: all
+	cd $B && find bin libexec share -type f | while read -r f; do \
+		mode=644; [ -x "$$f" ] && mode=755; \
+		install -D -m $$mode "$$f" "$(DESTDIR)$(PREFIX)/$$f" || exit 1; done
+
+uninstall:
+	cd $B && find bin libexec share -type f | while read -r f; do \
+		rm -f "$(DESTDIR)$(PREFIX)/$$f"; done
+	-rmdir "$(DESTDIR)$(PREFIX)/libexec/awcp" "$(DESTDIR)$(PREFIX)/share/awcp"
+
+clean:
+	rm -rf build
+
+.PHONY: all unit deps demo check bench lint install uninstall clean
+.SECONDARY:
+-include $(shell find $B/o -name '*.d' 2>/dev/null)

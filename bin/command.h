@@ -1,0 +1,53 @@
+/*
+ * command - what every command of ours does the same way.
+ *
+ * A command only translates: arguments in, a call into lib/, text out.  Data goes to stdout,
+ * progress and complaints to stderr; every complaint is "awcp-invite: what failed: why; hint".
+ */
+#ifndef COMMAND_H
+#define COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <jansson.h>
+
+#include "err.h"
+
+struct command {
+	const char *name;    /* "awcp-invite" */
+	const char *options; /* for getopt(3), without h and V */
+	const char *usage;   /* the text of -h: one line "usage: …", then a line an option */
+};
+
+/* Ignore SIGPIPE, use UTF-8, remember ${c} for the messages; handles -h and -V.  Returns the next
+ * option as getopt(3) does, -1 after the last; a wrong option ends the program with 64. */
+int command_option(const struct command *c, int argc, char **argv);
+
+/* Print ${e} to stderr and return its exit status. */
+int command_fail(const struct err *e);
+
+/* Print "name: text; hint" for a usage error and exit with 64. */
+_Noreturn void command_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Print "name: text" to stderr. */
+void command_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Call ${each} for every operand; "-" stands for the lines of stdin. Returns the greatest of the
+ * exit statuses. */
+int command_each(int argc, char **argv, int (*each)(void *arg, const char *operand), void *arg);
+
+/* Print ${o} as a line of JSON to stdout. */
+void command_json(const json_t *o);
+
+/* Print ${s} to ${stream} with control characters shown as "?", so that a name from outside cannot
+ * drive the terminal. */
+void command_text(const char *s, bool error_stream);
+
+/* "1.2 MB" into ${out}. */
+const char *command_bytes(uint64_t bytes, char out[16]);
+
+/* Flush stdout; a write error there (a full disk) is reported. Returns ${status} or 74. */
+int command_end(int status);
+
+#endif
