@@ -1,0 +1,127 @@
+/*
+ * snapshot - what came back from a delegation, until it is taken or refused.
+ *
+ * In the delegation's directory:
+ *
+ *	base.zip base.manifest         what was sent
+ *	snapshots/<snap>/data.zip      as it was received
+ *	snapshots/<snap>/manifest      of data.zip, made on receipt
+ *	snapshots/<snap>/plan kept/    apply's (see apply.h)
+ *	snapshots/<snap>.<x>.part/     being received
+ *
+ * and in its record, in the array "snapshots", {id, delegationId, summary, highlights?, status:
+ * "pending" | "applied" | "discarded", localPath, metadata?, recommended?, createdAt, appliedAt?}.
+ * Nothing here needs the record's lock but what changes the record, and says so.
+ */
+#ifndef SNAPSHOT_H
+#define SNAPSHOT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "apply.h"
+#include "err.h"
+#include "id.h"
+#include "pack.h"
+#include "record.h"
+#include "tree.h"
+
+/* A snapshot that arrives.  Two processes that receive the same one do not disturb each other: the
+ * first to finish wins. */
+struct snapshot_incoming {
+	int fd; /* write the archive here */
+	char id[ID_MAX + 1];
+	int parentfd;           /* private: snapshots/ */
+	int dirfd;              /* private: snapshots/<id>.<x>.part/ */
+	char part[ID_MAX + 24]; /* private: its name */
+};
+
+/* True if snapshot ${id} has arrived whole in the delegation's directory ${dirfd}. */
+bool snapshot_held(int dirfd, const char *id);
+
+/* Begin to receive snapshot ${id} (checked here) into the delegation's directory ${dirfd}. */
+int snapshot_receive(int dirfd, const char *id, struct snapshot_incoming *in, struct err *e);
+
+/* All of the archive is written: check it as unpack does, list it, make it durable and put it in
+ * its place.  *${metadata} is a new {fileCount, totalBytes, changedFiles, added, changed, deleted}
+ * against what was sent with ${delegation} (the record's JSON).  It is fine if the snapshot is
+ * there already.  Ends ${in} in any case. */
+int snapshot_keep(struct snapshot_incoming *in, const json_t *delegation, json_t **metadata,
+		  struct err *e);
+
+/* Throw away what has arrived so far. */
+void snapshot_drop(struct snapshot_incoming *in);
+
+/* Note a snapshot in the record ${r}, which is open for change; the caller saves it.  Summary,
+ * highlights and recommended are the ${event}'s, whose other members are not looked at;
+ * ${metadata} (borrowed) may be NULL.  One that is noted already is left as it is.  Beyond
+ * snapshotPolicy.maxSnapshots the oldest pending one that nobody recommended is discarded. */
+int snapshot_add(struct record *r, const char *id, const json_t *event, json_t *metadata,
+		 struct err *e);
+
+/* ${id} is the one to take (recommendedSnapshotId of "done"): marks it so in the record, which is
+ * open for change; the caller saves it.  An id that is not there is ignored. */
+int snapshot_recommend(struct record *r, const char *id, struct err *e);
+
+/* The resources in a delegation's record, with their filters; ${count} of them, sorted by name.
+ * Free them with snapshot_resources_free. */
+int snapshot_resources(const json_t *delegation, struct resource **resources, size_t *count,
+		       struct err *e);
+void snapshot_resources_free(struct resource *resources, size_t count);
+
+/* The entry (borrowed) of the snapshot that ${prefix} names: an id or the beginning of just one.
+ * NULL stands for the recommended one if it is pending, else the latest pending one, else the
+ * latest that was applied.  Returns NULL with ERR_NOT_FOUND, or ERR_USAGE if it is not unique. */
+json_t *snapshot_pick(const json_t *delegation, const char *prefix, struct err *e);
+
+/* How apply tells what it does; see struct apply_job. */
+typedef void snapshot_report(void *arg, enum apply_action action, const char *path,
+			     const char *why);
+
+/* Take snapshot ${snap} (see snapshot_pick) of ${delegation} into its directories, or finish what
+ * was begun; ${dry} only tells.  Writes its id to ${taken} (or NULL).  Then the record says
+ * applied.  With conflicts nothing is changed, it stays pending, and ERR_CONFLICT is returned.  One
+ * that was applied or discarded before is ERR_BAD_STATE.  Takes the record's lock, but not while
+ * it works on the tree. */
+int snapshot_apply(const char *delegation, const char *snap, bool dry, snapshot_report *report,
+		   void *arg, struct apply_totals *totals, char taken[ID_MAX + 1], struct err *e);
+
+/* Refuse it: the record says discarded, then its files are removed.  Takes the record's lock.
+ * ERR_BAD_STATE if it was applied; one that is discarded already is fine. */
+int snapshot_discard(const char *delegation, const char *snap, char refused[ID_MAX + 1],
+		     struct err *e);
+
+/* What a snapshot changes, a path at a time, in order. */
+struct snapshot_change {
+	char kind; /* 'A' added, 'M' changed, 'D' deleted, 'T' of another type */
+	const char *path;
+	const struct entry *before; /* NULL if added */
+	const struct entry *after;  /* NULL if deleted */
+};
+typedef int snapshot_each(void *arg, const struct snapshot_change *change, struct err *e);
+
+/* Compare snapshot ${snap} (a whole id) with what was sent; ${each} returns 0, or -1 to stop. What
+ * a peer without fidelity cannot know (modes, links) is no change. */
+int snapshot_changes(const struct record *r, const char *snap, snapshot_each *each, void *arg,
+		     struct err *e);
+
+/* Write the snapshot as an archive to ${fd}: the whole tree that came back. */
+int snapshot_export(const struct record *r, const char *snap, int fd, enum pack_format format,
+		    struct err *e);
+
+/* Two directories to compare with diff(1): a/ has the files as they were sent, b/ as they came
+ * back; only files that differ.  If there is one resource its name is left out of the paths. */
+struct snapshot_trees {
+	char path[4096];       /* absolute; a/ and b/ are in it */
+	char name[ID_MAX + 1]; /* private */
+};
+
+/* Unpack them below the state directory's tmp/.  ${paths} (${count}; 0 for all) restrict to files
+ * and directories, named with or without the resource's name if there is but one. */
+int snapshot_extract(const struct record *r, const char *snap, const char *const *paths,
+		     size_t count, struct snapshot_trees *t, struct err *e);
+void snapshot_trees_remove(struct snapshot_trees *t);
+
+#endif
