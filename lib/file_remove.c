@@ -1,0 +1,143 @@
+/*
+ * Removing a tree, however deep, with a handful of descriptors.
+ *
+ * The tree is emptied level by level: files of a directory are unlinked, and its subdirectories are
+ * renamed up into the top one, under fresh names, until nothing but files and empty directories is
+ * left.  So neither the stack nor the descriptors grow with the depth, and no path is ever longer
+ * than one name.  A directory on another file system is not entered: it makes the removal fail.
+ */
+#include "file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct removal {
+	dev_t device;
+	int topfd;
+	unsigned serial;
+	bool moved; /* this pass put something new into the top directory */
+};
+
+static bool
+is_dots(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+/* Let us into the directory ${name}, which a task may have closed to us.  Failing is fine: what
+ * cannot be changed shows in what comes next. */
+static void
+open_up(int dirfd, const char *name)
+{
+	char path[64];
+
+	int fd = openat(dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	if (chmod(path, 0700) < 0)
+		errno = 0;
+	file_close(fd);
+}
+
+/* Empty the directory ${name} in the top directory: files go, directories move up. */
+static int
+empty_one(struct removal *r, const char *name, struct err *e)
+{
+	struct dirent *d;
+	struct stat st;
+
+	int fd = openat(r->topfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == EACCES) {
+		open_up(r->topfd, name);
+		fd = openat(r->topfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	}
+	if (fd < 0)
+		return err_sys(e, "cannot open %s to remove it", name);
+	if (fstat(fd, &st) < 0 || st.st_dev != r->device) {
+		file_close(fd);
+		return err_set(e, ERR_IO, "cannot remove %s: it is on another file system", name);
+	}
+	if ((st.st_mode & 0700) != 0700)
+		open_up(r->topfd, name);
+	DIR *dir = fdopendir(fd);
+	if (dir == NULL) {
+		file_close(fd);
+		return err_sys(e, "cannot read %s", name);
+	}
+	int status = 0;
+	while (status == 0 && (d = readdir(dir)) != NULL) {
+		if (is_dots(d->d_name))
+			continue;
+		if (unlinkat(fd, d->d_name, 0) == 0)
+			continue;
+		if ((errno != EISDIR && errno != EPERM) ||
+		    unlinkat(fd, d->d_name, AT_REMOVEDIR) == 0)
+			continue;
+		char up[32];
+		do
+			(void)snprintf(up, sizeof up, ".removed-%u", r->serial++);
+		while (faccessat(r->topfd, up, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
+		open_up(fd, d->d_name); /* moving a directory writes its ".." */
+		if (renameat(fd, d->d_name, r->topfd, up) < 0)
+			status = err_sys(e, "cannot remove %s", d->d_name);
+		r->moved = true;
+	}
+	(void)closedir(dir);
+	return status;
+}
+
+int
+file_remove_tree(int dirfd, const char *name, struct err *e)
+{
+	struct removal r = {.topfd = -1};
+	struct dirent *d;
+	struct stat st;
+
+	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return err_sys(e, "cannot remove %s", name);
+	if (unlinkat(dirfd, name, AT_REMOVEDIR) == 0)
+		return 0;
+	open_up(dirfd, name);
+	r.topfd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (r.topfd < 0)
+		return err_sys(e, "cannot remove %s", name);
+	if (fstat(r.topfd, &st) < 0) {
+		file_close(r.topfd);
+		return err_sys(e, "cannot remove %s", name);
+	}
+	r.device = st.st_dev;
+	int copy = dup(r.topfd);
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	if (dir == NULL) {
+		file_close(copy);
+		file_close(r.topfd);
+		return err_sys(e, "cannot read %s", name);
+	}
+	int status = 0;
+	do {
+		r.moved = false;
+		rewinddir(dir);
+		while (status == 0 && (d = readdir(dir)) != NULL) {
+			if (is_dots(d->d_name) || unlinkat(r.topfd, d->d_name, 0) == 0)
+				continue;
+			if (unlinkat(r.topfd, d->d_name, AT_REMOVEDIR) == 0)
+				continue;
+			status = empty_one(&r, d->d_name, e);
+			if (status == 0 && unlinkat(r.topfd, d->d_name, AT_REMOVEDIR) < 0)
+				r.moved = true; /* something came in meanwhile: once more */
+		}
+	} while (status == 0 && r.moved);
+	(void)closedir(dir);
+	file_close(r.topfd);
+	if (status == 0 && unlinkat(dirfd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		status = err_sys(e, "cannot remove %s", name);
+	return status;
+}

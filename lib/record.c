@@ -1,0 +1,232 @@
+#include "record.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "clock.h"
+#include "file.h"
+#include "home.h"
+#include "id.h"
+#include "jsonx.h"
+
+#define RECORD_MAX (4 * 1024 * 1024) /* bytes of a record.json */
+
+static int
+index_dir(const char *collection, struct err *e)
+{
+	char name[128];
+
+	(void)snprintf(name, sizeof name, "%s/.open", collection);
+	return home_dir(name, e);
+}
+
+static void
+begin(struct record *r, const char *collection, const char *id)
+{
+	*r = (struct record){.dirfd = -1, .lockfd = -1, .collection = collection};
+	(void)snprintf(r->id, sizeof r->id, "%s", id);
+}
+
+void
+record_close(struct record *r)
+{
+	json_decref(r->json);
+	r->json = NULL;
+	file_close(r->lockfd);
+	file_close(r->dirfd);
+	r->lockfd = r->dirfd = -1;
+}
+
+int
+record_create(const char *collection, const char *id, struct record *r, struct err *e)
+{
+	begin(r, collection, id);
+	int parent = home_dir(collection, e);
+	if (parent < 0)
+		return -1;
+	if (mkdirat(parent, id, 0700) < 0 && errno != EEXIST)
+		return err_sys(e, "cannot create %s/%s", collection, id);
+	r->dirfd = openat(parent, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (r->dirfd < 0)
+		return err_sys(e, "cannot open %s/%s", collection, id);
+	r->lockfd = file_lock(r->dirfd, "lock", true, e);
+	if (r->lockfd < 0)
+		return -1;
+	/* A directory without a record is what a crash left: it is ours now. */
+	if (faccessat(r->dirfd, "record.json", F_OK, 0) == 0)
+		return err_set(e, ERR_CONFLICT, "%s exists already", id);
+	r->json = json_object();
+	if (r->json == NULL)
+		return err_memory(e);
+	return 0;
+}
+
+static int
+not_found(const char *id, struct err *e)
+{
+	return err_set(e, ERR_NOT_FOUND, "there is no %s", id);
+}
+
+int
+record_open(const char *collection, const char *id, bool change, struct record *r, struct err *e)
+{
+	struct buf b = BUF_INIT(RECORD_MAX);
+
+	begin(r, collection, id);
+	if (!id_valid(id)) {
+		(void)err_set(e, ERR_BAD_DATA, "not an id: %.64s", id);
+		return err_hint(e, "an id has letters, digits, _ and - only");
+	}
+	int parent = home_dir(collection, e);
+	if (parent < 0)
+		return -1;
+	r->dirfd = openat(parent, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (r->dirfd < 0)
+		return errno == ENOENT ? not_found(id, e) : err_sys(e, "cannot open %s", id);
+	if (change && (r->lockfd = file_lock(r->dirfd, "lock", true, e)) < 0)
+		return -1;
+	if (file_slurp(r->dirfd, "record.json", &b, e) < 0) {
+		int missing = errno == ENOENT;
+		buf_free(&b);
+		return missing ? not_found(id, e) : err_add(e, "%s", id);
+	}
+	r->json = jsonx_parse(b.data, b.len, e);
+	buf_free(&b);
+	if (r->json != NULL)
+		return 0;
+	(void)home_quarantine(r->dirfd, "record.json", id, NULL);
+	e->code = ERR_BAD_DATA;
+	(void)err_add(e, "the record of %s is damaged", id);
+	return err_hint(e, "it was moved to %s/corrupt", home_path());
+}
+
+int
+record_save(struct record *r, bool open, bool durable, struct err *e)
+{
+	struct buf b = BUF_INIT(RECORD_MAX);
+	char now[CLOCK_TEXT];
+	int status = -1;
+
+	int indexfd = index_dir(r->collection, e);
+	if (indexfd < 0)
+		return -1;
+	if (open) {
+		int fd = openat(indexfd, r->id, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		if (fd < 0)
+			return err_sys(e, "cannot index %s", r->id);
+		file_close(fd);
+	}
+	if (jsonx_set(r->json, "updatedAt", clock_format(clock_now(), now)) < 0) {
+		(void)err_memory(e);
+		goto out;
+	}
+	if (jsonx_dump(r->json, &b, e) < 0 || buf_add(&b, "\n", 1, e) < 0 ||
+	    file_replace(r->dirfd, "record.json", b.data, b.len, durable, e) < 0)
+		goto out;
+	if (!open)
+		(void)unlinkat(indexfd, r->id, 0); /* a hint: one too many is harmless */
+	status = 0;
+out:
+	buf_free(&b);
+	return status < 0 ? err_add(e, "cannot save %s", r->id) : 0;
+}
+
+int
+record_remove(struct record *r, struct err *e)
+{
+	char name[ID_MAX + 1];
+
+	int parent = home_dir(r->collection, e);
+	int tmpfd = home_dir("tmp", e);
+	int indexfd = index_dir(r->collection, e);
+	if (parent < 0 || tmpfd < 0 || indexfd < 0 || id_make("removed-", 16, name, e) < 0)
+		return -1;
+	if (renameat(parent, r->id, tmpfd, name) < 0)
+		return err_sys(e, "cannot remove %s", r->id);
+	(void)unlinkat(indexfd, r->id, 0); /* a hint */
+	return file_remove_tree(tmpfd, name, e);
+}
+
+static int
+by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int
+is_id(const struct dirent *d)
+{
+	return id_valid(d->d_name);
+}
+
+int
+record_list(const char *collection, bool all, int (*each)(void *arg, const char *id), void *arg,
+    struct err *e)
+{
+	struct dirent **names;
+	int status = 0;
+
+	int fd = all ? home_dir(collection, e) : index_dir(collection, e);
+	if (fd < 0)
+		return -1;
+	int n = scandirat(fd, ".", &names, is_id, by_name);
+	if (n < 0)
+		return err_sys(e, "cannot read %s", collection);
+	for (int i = 0; i < n; i++) {
+		if (status == 0)
+			status = each(arg, names[i]->d_name);
+		free(names[i]);
+	}
+	free(names);
+	return status;
+}
+
+struct search {
+	const char *prefix;
+	char *id;
+	int found;
+};
+
+static int
+match(void *arg, const char *id)
+{
+	struct search *s = arg;
+
+	if (strncmp(id, s->prefix, strlen(s->prefix)) == 0 && s->found++ == 0)
+		strcpy(s->id, id);
+	return s->found > 1;
+}
+
+int
+record_find(const char *collection, const char *prefix, char id[129], struct err *e)
+{
+	struct search s = {prefix, id, 0};
+
+	if (!id_valid(prefix)) {
+		(void)err_set(e, ERR_USAGE, "not an id: %.64s", prefix);
+		return err_hint(e, "an id has letters, digits, _ and - only");
+	}
+	int fd = home_dir(collection, e);
+	if (fd < 0)
+		return -1;
+	if (faccessat(fd, prefix, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+		strcpy(id, prefix);
+		return 0;
+	}
+	if (record_list(collection, true, match, &s, e) < 0)
+		return -1;
+	if (s.found == 0)
+		return not_found(prefix, e);
+	if (s.found > 1) {
+		(void)err_set(e, ERR_USAGE, "more than one id begins with %s", prefix);
+		return err_hint(e, "give more of it");
+	}
+	return 0;
+}

@@ -1,0 +1,160 @@
+/*
+ * One thread reads the one inotify instance and wakes, by an eventfd each, the watches whose
+ * directory was named.  inotify gives one descriptor for one directory, so several watches may
+ * share it: it is removed with the last of them.
+ */
+#include "watch.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "file.h"
+
+#define BUCKETS 4096
+
+struct watch {
+	int wd;     /* inotify's watch descriptor, or -1: only polling */
+	int eventfd;
+	struct watch *next; /* in the bucket of wd */
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int inotifyfd = -1;
+static pid_t started; /* the process that has the thread: a child after fork begins anew */
+static struct watch *buckets[BUCKETS];
+
+static void *
+share_out(void *unused)
+{
+	_Alignas(struct inotify_event) char events[16384];
+	const uint64_t one = 1;
+	ssize_t n;
+
+	(void)unused;
+	while ((n = read(inotifyfd, events, sizeof events)) > 0 || (n < 0 && errno == EINTR)) {
+		(void)pthread_mutex_lock(&lock);
+		for (char *p = events; n > 0 && p < events + n;) {
+			const struct inotify_event *event = (const struct inotify_event *)(void *)p;
+			for (struct watch *w = buckets[(unsigned)event->wd % BUCKETS]; w != NULL;
+			     w = w->next)
+				if (w->wd == event->wd && write(w->eventfd, &one, sizeof one) < 0)
+					continue; /* the counter is full: it is awake already */
+			p += sizeof *event + event->len;
+		}
+		(void)pthread_mutex_unlock(&lock);
+	}
+	return NULL;
+}
+
+/* Start inotify and its thread, once; without them there is only polling. */
+static void
+start(void)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	if (started != 0)
+		file_close(inotifyfd);
+	for (int i = 0; i < BUCKETS; i++)
+		buckets[i] = NULL;
+	started = getpid();
+	inotifyfd = inotify_init1(IN_CLOEXEC);
+	if (inotifyfd < 0 || pthread_attr_init(&attributes) != 0)
+		return;
+	(void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	(void)pthread_attr_setstacksize(&attributes, 65536);
+	if (pthread_create(&thread, &attributes, share_out, NULL) != 0) {
+		file_close(inotifyfd);
+		inotifyfd = -1;
+	}
+	(void)pthread_attr_destroy(&attributes);
+}
+
+struct watch *
+watch_open(const char *path, struct err *e)
+{
+	struct watch *w = malloc(sizeof *w);
+
+	if (w == NULL) {
+		(void)err_memory(e);
+		return NULL;
+	}
+	*w = (struct watch){.wd = -1, .eventfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+	if (w->eventfd < 0) {
+		(void)err_sys(e, "cannot watch %s", path);
+		free(w);
+		return NULL;
+	}
+	(void)pthread_mutex_lock(&lock);
+	if (started != getpid())
+		start();
+	if (inotifyfd >= 0)
+		w->wd = inotify_add_watch(inotifyfd, path,
+		    IN_CLOSE_WRITE | IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
+	if (w->wd >= 0) {
+		w->next = buckets[(unsigned)w->wd % BUCKETS];
+		buckets[(unsigned)w->wd % BUCKETS] = w;
+	}
+	(void)pthread_mutex_unlock(&lock);
+	return w;
+}
+
+int
+watch_wait(struct watch *w, int fd, int ms)
+{
+	struct pollfd p[2] = {{.fd = w->eventfd, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+	int64_t until = clock_steady() + ms;
+	uint64_t count;
+
+	for (;;) {
+		int64_t left = until - clock_steady();
+		if (left < 0)
+			left = 0;
+		/* Also with inotify: a shared file system reports only what this host does. */
+		int step = left > WATCH_POLL_MS ? WATCH_POLL_MS : (int)left;
+		int n = poll(p, 2, step);
+		if (n < 0 && errno == EINTR)
+			return 1;
+		if (p[0].revents != 0) {
+			if (read(w->eventfd, &count, sizeof count) < 0)
+				continue;
+			return 1;
+		}
+		if (n > 0 && p[1].revents != 0)
+			return 2;
+		return left > step ? 1 : 0;
+	}
+}
+
+void
+watch_close(struct watch *w)
+{
+	if (w == NULL)
+		return;
+	(void)pthread_mutex_lock(&lock);
+	if (w->wd >= 0) {
+		bool shared = false;
+		struct watch **p = &buckets[(unsigned)w->wd % BUCKETS];
+		while (*p != NULL) {
+			if (*p == w) {
+				*p = w->next;
+				continue;
+			}
+			shared |= (*p)->wd == w->wd;
+			p = &(*p)->next;
+		}
+		if (!shared)
+			(void)inotify_rm_watch(inotifyfd, w->wd); /* it may be gone by itself */
+	}
+	(void)pthread_mutex_unlock(&lock);
+	file_close(w->eventfd);
+	free(w);
+}
