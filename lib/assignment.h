@@ -27,47 +27,55 @@ struct assignment_policy {
 };
 int assignment_policy(struct assignment_policy *p, struct err *e);
 
-/* INVITE (checked by message_check_invite) from ${owner}: admit, record, and return the ACCEPT.
+/* INVITE (checked by message_check_invite) from ${owner}, who showed the credential in the message
+ * itself if ${capability}: admit, record, and return the ACCEPT.
  * An id that ${owner} already has is a resume; one of another owner is ERR_DECLINED with no word of
  * why.  NULL with ERR_DECLINED and a hint when it is not admitted. */
-json_t *assignment_invite(const json_t *invite, const char *owner,
+json_t *assignment_invite(const json_t *invite, const char *owner, bool capability,
     const struct assignment_policy *p, struct err *e);
 
-/* Open ${id} for ${owner} to read or to change; another owner's is ERR_NOT_FOUND. */
+/* Open ${id} for ${owner} to read or to change; another owner's is ERR_NOT_FOUND.  ${owner} is the
+ * name of a token, "" where nobody is asked for one, or NULL if no credential was shown: then the
+ * record must say that its INVITE carried the credential in itself ("capability": its peer has no
+ * header to show, and the unguessable id is what it knows). */
 int assignment_open(const char *id, const char *owner, bool change, struct record *r,
     struct err *e);
 
-/* START arrives in three steps.  assignment_receive opens the file that takes the archive (the
- * record must be pending; a second START at the same time is ERR_BUSY).  assignment_start, when the
- * archive is there with ${size} and ${sha256}, checks it against ${start} (without the archive),
- * records it, and puts the task on the queue.  assignment_drop throws the file away; with ${why}
- * the assignment ends with that error. */
-struct assignment_upload {
-	char id[129];
-	int fd;     /* write the archive here */
-	int lockfd; /* private */
-	int dirfd;  /* private */
-};
-int assignment_receive(const char *id, const char *owner, struct assignment_upload *u,
+/* START (checked by message_check_start; without its archive).  The archive, ${size} bytes with
+ * SHA-256 ${sha256}, lies in file ${name} of directory ${dirfd}; on success it is renamed away and
+ * the task is on the queue, on failure it is left.  A checksum that does not fit is
+ * ERR_CHECKSUM_MISMATCH and changes nothing: tell it with assignment_refuse. */
+int assignment_start(const char *id, const char *owner, const json_t *start, int dirfd,
+    const char *name, uint64_t size, const char *sha256, struct err *e);
+
+/* A START that cannot be used for ${why}: the pending assignment ends with that error. */
+int assignment_refuse(const char *id, const char *owner, const struct err *why, struct err *e);
+
+/*
+ * The worker's side.  A task on queue ASSIGNMENT_QUEUE is {"assignment": id, "run": number}; the run
+ * counts the INVITEs of an id, so that a worker that was overtaken by a resume can change nothing.
+ * All of these fail with ERR_BAD_STATE when the assignment is not active in that run any more: it was
+ * cancelled, resumed, or has ended.
+ */
+#define ASSIGNMENT_QUEUE "default"
+
+/* Read the record for run ${run} (waits for a START that is just being recorded); it is not locked
+ * afterwards.  Also the way to see whether the task should go on. */
+int assignment_task(const char *id, int64_t run, struct record *r, struct err *e);
+
+/* The task runs now (event "status" running; also when it is run again). */
+int assignment_running(const char *id, int64_t run, struct err *e);
+
+/* A line of progress for the delegator. */
+int assignment_progress(const char *id, int64_t run, const char *text, struct err *e);
+
+/* The task ended well.  ${result} is {summary, highlights?}; result.zip lies in the assignment's
+ * directory; ${metadata} (or NULL) goes with the snapshot. */
+int assignment_complete(const char *id, int64_t run, const json_t *result, const json_t *metadata,
     struct err *e);
-int assignment_start(struct assignment_upload *u, const char *owner, const json_t *start,
-    uint64_t size, const char *sha256, struct err *e);
-void assignment_drop(struct assignment_upload *u, const char *owner, const struct err *why);
 
-/* The worker: the task runs now (event "status" running; also when it is run again). */
-int assignment_running(const char *id, struct err *e);
-
-/* The worker: a line of progress for the delegator. */
-int assignment_progress(const char *id, const char *text, struct err *e);
-
-/* The worker: the task ended well.  ${result} is {summary, highlights?}; result.zip lies in the
- * assignment's directory; ${metadata} (or NULL) goes with the snapshot. Returns -1 with
- * ERR_BAD_STATE if it was cancelled meanwhile. */
-int assignment_complete(const char *id, const json_t *result, const json_t *metadata,
-    struct err *e);
-
-/* The task, or its setup, failed with ${why}. ERR_BAD_STATE if it had ended already. */
-int assignment_fail(const char *id, const struct err *why, struct err *e);
+/* The task, or its setup, failed with ${why}. */
+int assignment_fail(const char *id, int64_t run, const struct err *why, struct err *e);
 
 /* CANCEL, or ERROR from the delegator (${why} says which code). ERR_BAD_STATE if ended. */
 int assignment_cancel(const char *id, const char *owner, const struct err *why, struct err *e);

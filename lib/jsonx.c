@@ -1,6 +1,5 @@
 #include "jsonx.h"
 
-#include <math.h>
 #include <string.h>
 
 json_t *
@@ -67,6 +66,13 @@ jsonx_text(const json_t *o, const char *path, const char *otherwise)
 	return s != NULL ? s : otherwise;
 }
 
+/* A real that a double holds to the unit. */
+static bool
+real_fits(const json_t *n)
+{
+	return json_is_real(n) && json_real_value(n) < 9e15 && json_real_value(n) > -9e15;
+}
+
 int
 jsonx_integer(const json_t *o, const char *path, int64_t low, int64_t high, int64_t *value,
     struct err *e)
@@ -77,8 +83,7 @@ jsonx_integer(const json_t *o, const char *path, int64_t low, int64_t high, int6
 		return err_set(e, ERR_BAD_MESSAGE, "%s is missing", path);
 	if (json_is_integer(n)) {
 		*value = json_integer_value(n);
-	} else if (json_is_real(n) && fabs(json_real_value(n)) < 9e15 &&
-	    floor(json_real_value(n)) == json_real_value(n)) {
+	} else if (real_fits(n) && (double)(int64_t)json_real_value(n) == json_real_value(n)) {
 		*value = (int64_t)json_real_value(n);
 	} else {
 		return err_set(e, ERR_BAD_MESSAGE, "%s must be a whole number", path);
@@ -96,7 +101,7 @@ jsonx_number(const json_t *o, const char *path, int64_t otherwise)
 
 	if (json_is_integer(n))
 		return json_integer_value(n);
-	if (json_is_real(n) && fabs(json_real_value(n)) < 9e15)
+	if (real_fits(n))
 		return (int64_t)json_real_value(n);
 	return otherwise;
 }
