@@ -31,7 +31,7 @@ struct client_body {
 	uint64_t length;
 };
 
-/* Takes a piece of the answer; 0, or -1 to stop. */
+/* Takes a piece of the answer; 0, or -1 to stop.  It must not call the client. */
 typedef int client_sink(void *arg, const char *p, size_t n, struct err *e);
 
 /* Send ${method} ("GET", "POST") to ${url} with ${body} (NULL: none; content is JSON) and hand the
@@ -43,7 +43,7 @@ int client_send(struct client *c, const char *method, const char *url,
 
 /* As client_send, for small JSON both ways: ${json} (or NULL) is the text to send, the answer goes
  * to ${answer}, whose bound holds.  An answer that is not JSON is ERR_TRANSPORT_ERROR and says what
- * it was instead. */
+ * it was instead (ERR_AUTH_FAILED with 401 and 403). */
 int client_call(struct client *c, const char *method, const char *url, const char *json,
     struct buf *answer, int *status, struct err *e);
 
