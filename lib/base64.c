@@ -78,7 +78,7 @@ base64_decode(struct base64_decoder *d, const char *p, size_t n, unsigned char *
 			d->bits = d->count = 0;
 		}
 	}
-	if (d->pads > 0 && d->count + d->pads == 4) {
+	if (d->pads > 0 && d->count > 0 && d->count + d->pads == 4) {
 		/* The group is complete: write its one or two bytes, once. */
 		*o++ = (unsigned char)(d->bits >> (d->count == 3 ? 10 : 4));
 		if (d->count == 3)

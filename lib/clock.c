@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,12 +49,27 @@ clock_format(int64_t ms, char out[CLOCK_TEXT])
 	return out;
 }
 
+/* True if ${text} begins like ${shape}, in which '0' stands for a digit and 'T' for what the caller
+ * checks; sscanf(3) alone would also take signs, spaces and fewer digits. */
+static bool
+has_shape(const char *text, const char *shape)
+{
+	for (; *shape != '\0'; text++, shape++)
+		if (*shape == '0'     ? !isdigit((unsigned char)*text)
+			: *shape == 'T' ? *text == '\0'
+					: *text != *shape)
+			return false;
+	return true;
+}
+
 int
 clock_parse(const char *text, int64_t *ms, struct err *e)
 {
 	struct tm tm = {0};
 	int used = 0, milli = 0, hours = 0, minutes = 0, scale = 100;
 
+	if (!has_shape(text, "0000-00-00T00:00:00"))
+		goto bad;
 	if (sscanf(text, "%4d-%2d-%2d%*1[Tt ]%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
 		&tm.tm_hour, &tm.tm_min, &tm.tm_sec, &used) != 6 || used == 0)
 		goto bad;
@@ -70,7 +86,8 @@ clock_parse(const char *text, int64_t *ms, struct err *e)
 	}
 	int64_t offset = 0;
 	if (*p == '+' || *p == '-') {
-		if (sscanf(p + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 || used != 5)
+		if (!has_shape(p + 1, "00:00") || sscanf(p + 1, "%2d:%2d", &hours, &minutes) != 2 ||
+		    hours > 23 || minutes > 59)
 			goto bad;
 		offset = ((int64_t)hours * 60 + minutes) * 60000 * (*p == '-' ? -1 : 1);
 		p += 6;
@@ -83,7 +100,11 @@ clock_parse(const char *text, int64_t *ms, struct err *e)
 		goto bad;
 	tm.tm_year -= 1900;
 	tm.tm_mon -= 1;
-	*ms = (int64_t)timegm(&tm) * 1000 + milli - offset;
+	int day = tm.tm_mday, second = tm.tm_sec;
+	tm.tm_sec = 0; /* a leap second may be in the next day */
+	*ms = ((int64_t)timegm(&tm) + second) * 1000 + milli - offset;
+	if (tm.tm_mday != day) /* as of a 31st of November */
+		goto bad;
 	return 0;
 bad:
 	return err_set(e, ERR_BAD_DATA, "not a time as in 2026-01-31T12:00:00.000Z: %.40s", text);

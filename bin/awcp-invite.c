@@ -1,0 +1,388 @@
+/* awcp-invite - lend directories to an executor and take the change back */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "client.h"
+#include "clock.h"
+#include "command.h"
+#include "delegation.h"
+#include "display.h"
+#include "file.h"
+#include "home.h"
+#include "jsonx.h"
+#include "message.h"
+#include "peer.h"
+
+static const struct command command = {
+    "awcp-invite",
+    "bjnqvd:e:f:i:m:o:p:r:R:t:T:x:",
+    "usage: awcp-invite [-bjnqv] [-d description] [-e url | -p peer] [-f file | prompt ...]\n"
+    "                   [-m auto|staged|discard] [-o ro|rw] [-r [name=]path[:ro|:rw]]...\n"
+    "                   [-t ttl] [-T token-file] [-x pattern]... [-i pattern]...\n"
+    "       awcp-invite -R id\n"
+    "  -b          return when the task has been handed over; awcp-watch follows it\n"
+    "  -d text     a description for lists (the prompt's first line)\n"
+    "  -e url      the executor, such as http://host:10200/awcp ($AWCP_EXECUTOR)\n"
+    "  -f file     read the prompt from a file, - for stdin\n"
+    "  -i pattern  send only what matches (gitignore syntax)\n"
+    "  -j          print the events as NDJSON\n"
+    "  -m mode     what to do with what comes back: apply it (auto), keep it for\n"
+    "              awcp-snapshot (staged), or drop it (discard)\n"
+    "  -n          list what would be sent, and send nothing\n"
+    "  -o mode     ro: the executor may only read\n"
+    "  -p peer     the executor, by the name it has here\n"
+    "  -q          no word on stderr but errors\n"
+    "  -r res      lend this directory, under a name, ro or rw (the current one, rw)\n"
+    "  -R id       begin an interrupted delegation again, or follow it\n"
+    "  -t ttl      how long the executor may keep at it: 90s, 15m, 1h (1h)\n"
+    "  -T file     the executor's token is the first line of this file\n"
+    "  -v          list every path that is applied\n"
+    "  -x pattern  leave out what matches (gitignore syntax, as .awcpignore)\n"};
+
+struct options {
+	bool background, dry;
+	const char *description, *url, *peer, *file, *mode, *access, *resume;
+	char *token_file;
+	int64_t ttl;
+	struct resource resources[MESSAGE_RESOURCES + 1];
+	size_t count;
+	json_t *exclude, *include;
+	struct display display;
+};
+
+static char running_id[ID_MAX + 1];
+
+/* An interrupt leaves the task where it is: say how to find it again.  Only calls that a signal
+ * handler may make. */
+static void
+interrupted(int number)
+{
+	static const char a[] = "\nawcp-invite: left it running; awcp-watch ",
+			  b[] = " follows it, awcp-cancel stops it\n";
+
+	if (running_id[0] != '\0' && (write(STDERR_FILENO, a, sizeof a - 1) < 0 ||
+		write(STDERR_FILENO, running_id, strlen(running_id)) < 0 ||
+		write(STDERR_FILENO, b, sizeof b - 1) < 0))
+		_exit(EX_IOERR);
+	_exit(128 + number);
+}
+
+static void
+add_pattern(json_t *list, const char *pattern)
+{
+	if (json_array_append_new(list, json_string(pattern)) < 0)
+		command_usage("a pattern must be UTF-8 text");
+}
+
+/* Parse [name=]path[:ro|:rw]. */
+static void
+add_resource(struct options *o, const char *text)
+{
+	struct resource *r = &o->resources[o->count];
+	char path[PATH_MAX], real[PATH_MAX];
+
+	if (o->count == MESSAGE_RESOURCES)
+		command_usage("at most %d resources", MESSAGE_RESOURCES);
+	r->writable = true;
+	size_t n = strlen(text);
+	if (n > 3 && (strcmp(text + n - 3, ":ro") == 0 || strcmp(text + n - 3, ":rw") == 0)) {
+		r->writable = text[n - 1] == 'w';
+		n -= 3;
+	}
+	/* A name ends at the first "=", if no slash comes before it. */
+	size_t equals = strcspn(text, "=/");
+	if (equals < n && text[equals] == '=') {
+		r->name = strndup(text, equals);
+		text += equals + 1;
+		n -= equals + 1;
+	}
+	if (n == 0 || n >= sizeof path)
+		command_usage("-r needs a directory: [name=]path[:ro|:rw]");
+	memcpy(path, text, n);
+	path[n] = '\0';
+	if (realpath(path, real) == NULL) {
+		struct err e;
+		(void)err_sys(&e, "cannot lend %s", path);
+		exit(command_fail(&e));
+	}
+	r->source = strdup(real);
+	if (r->name == NULL) {
+		const char *base = strrchr(real, '/') + 1;
+		r->name = strdup(resource_name_valid(base) ? base : "ws");
+	}
+	o->count++;
+}
+
+static void
+parse(struct options *o, int argc, char **argv)
+{
+	struct err e;
+	int option;
+
+	while ((option = command_option(&command, argc, argv)) != -1) {
+		switch (option) {
+		case 'b': o->background = true; break;
+		case 'd': o->description = optarg; break;
+		case 'e': o->url = optarg; break;
+		case 'f': o->file = optarg; break;
+		case 'i': add_pattern(o->include, optarg); break;
+		case 'j': o->display.json = true; break;
+		case 'm': o->mode = optarg; break;
+		case 'n': o->dry = true; break;
+		case 'o': o->access = optarg; break;
+		case 'p': o->peer = optarg; break;
+		case 'q': o->display.quiet = true; break;
+		case 'r': add_resource(o, optarg); break;
+		case 'R': o->resume = optarg; break;
+		case 't':
+			if (clock_parse_span(optarg, &o->ttl, &e) < 0)
+				exit(command_fail(&e));
+			break;
+		case 'T':
+			if ((o->token_file = realpath(optarg, NULL)) == NULL) {
+				(void)err_sys(&e, "cannot read the token file %s", optarg);
+				exit(command_fail(&e));
+			}
+			break;
+		case 'v': o->display.verbose = true; break;
+		case 'x': add_pattern(o->exclude, optarg); break;
+		default: break;
+		}
+	}
+	if (strcmp(o->mode, "auto") != 0 && strcmp(o->mode, "staged") != 0 &&
+	    strcmp(o->mode, "discard") != 0)
+		command_usage("-m is auto, staged or discard, not %s", o->mode);
+	if (strcmp(o->access, "ro") != 0 && strcmp(o->access, "rw") != 0)
+		command_usage("-o is ro or rw, not %s", o->access);
+	if (o->url != NULL && o->peer != NULL)
+		command_usage("-e and -p exclude each other");
+	if (o->count == 0)
+		add_resource(o, ".");
+}
+
+/* The executor's address from -e, -p or the environment. */
+static const char *
+executor(const struct options *o, struct err *e)
+{
+	const char *url = o->url;
+
+	if (o->peer != NULL) {
+		json_t *peer = peer_get(o->peer, e);
+		url = peer == NULL ? NULL : jsonx_string(peer, "url", 2000, e);
+		return url == NULL ? NULL : strdup(url); /* lives as long as the program */
+	}
+	if (url == NULL)
+		url = getenv("AWCP_EXECUTOR");
+	if (url == NULL || url[0] == '\0')
+		command_usage("which executor? give its address with -e or its name with -p");
+	return url;
+}
+
+/* The prompt: the operands with spaces between, a file, or stdin. */
+static int
+read_prompt(const struct options *o, int argc, char **argv, struct buf *b, struct err *e)
+{
+	char piece[16384];
+	ssize_t n;
+
+	if (o->file == NULL && argc > 0) {
+		for (int i = 0; i < argc; i++)
+			if (buf_printf(b, e, i == 0 ? "%s" : " %s", argv[i]) < 0)
+				return err_add(e, "the prompt");
+		return 0;
+	}
+	if (o->file != NULL && argc > 0)
+		command_usage("give the prompt with -f or as operands, not both");
+	if (o->file == NULL && isatty(STDIN_FILENO) == 1)
+		command_note("reading the prompt; end it with ctrl-d");
+	FILE *f = o->file == NULL || strcmp(o->file, "-") == 0 ? stdin : fopen(o->file, "re");
+	if (f == NULL)
+		return err_sys(e, "cannot read %s", o->file);
+	while ((n = file_read(fileno(f), piece, sizeof piece, e)) > 0)
+		if (buf_add(b, piece, (size_t)n, e) < 0)
+			break;
+	if (n != 0)
+		return err_add(e, "the prompt");
+	if (memchr(b->data != NULL ? b->data : "", '\0', b->len) != NULL)
+		return err_set(e, ERR_BAD_DATA, "the prompt has a NUL byte in it");
+	if (b->len == 0) {
+		(void)err_set(e, ERR_USAGE, "the prompt is empty");
+		return err_hint(e, "say what is to be done");
+	}
+	return 0;
+}
+
+static int
+list_entry(void *arg, const struct entry *entry)
+{
+	const struct options *o = arg;
+
+	if (o->display.json) {
+		json_t *line = json_object();
+		(void)jsonx_set(line, "path", entry->path);
+		(void)json_object_set_new(line, "type", json_stringn(&entry->type, 1));
+		(void)json_object_set_new(line, "size", json_integer((json_int_t)entry->size));
+		command_json(line);
+		json_decref(line);
+	} else {
+		(void)printf("%c %12llu ", entry->type, (unsigned long long)entry->size);
+		command_text(entry->path, false);
+		(void)putchar('\n');
+	}
+	return 0;
+}
+
+/* Check what would be sent, or with -n list it. */
+static int
+admit(struct options *o, struct err *e)
+{
+	struct tree_limits limits;
+	struct tree_totals totals;
+	char text[16];
+	const char *pattern;
+	json_t *one;
+	size_t j;
+
+	for (size_t i = 0; i < o->count; i++) {
+		struct resource *r = &o->resources[i];
+		if ((r->filter = filter_new(e)) == NULL)
+			return -1;
+		json_array_foreach (o->exclude, j, one)
+			if ((pattern = json_string_value(one)) == NULL ||
+			    filter_exclude(r->filter, pattern, e) < 0)
+				return -1;
+		json_array_foreach (o->include, j, one)
+			if ((pattern = json_string_value(one)) == NULL ||
+			    filter_include(r->filter, pattern, e) < 0)
+				return -1;
+	}
+	if (tree_limits(&limits, e) < 0 || tree_admit(o->resources, o->count, &limits, &totals,
+					       o->dry ? list_entry : NULL, o, e) < 0)
+		return -1;
+	if (o->dry && !o->display.quiet)
+		command_note("would send %llu files, %llu directories, %llu links, %s",
+		    (unsigned long long)totals.files, (unsigned long long)totals.directories,
+		    (unsigned long long)totals.links, command_bytes(totals.bytes, text));
+	return 0;
+}
+
+/* The first line of the prompt, as a description. */
+static char *
+first_line(const char *prompt)
+{
+	size_t n = strcspn(prompt, "\r\n");
+
+	return strndup(prompt, n < 200 ? n : 200);
+}
+
+static int
+create(struct options *o, int argc, char **argv, char id[ID_MAX + 1], struct err *e)
+{
+	struct buf prompt = BUF_INIT(MESSAGE_PROMPT);
+	const char *url = executor(o, e);
+
+	if (url == NULL || client_check_url(url, e) < 0 ||
+	    read_prompt(o, argc, argv, &prompt, e) < 0 || admit(o, e) < 0)
+		return -1;
+	char *line = first_line(prompt.data);
+	struct delegation_order order = {
+	    .url = url,
+	    .token_file = o->token_file,
+	    .description = o->description != NULL ? o->description : line,
+	    .prompt = prompt.data,
+	    .access = o->access,
+	    .mode = o->mode,
+	    .ttl = o->ttl,
+	    .resources = o->resources,
+	    .count = o->count,
+	    .exclude = o->exclude,
+	    .include = o->include,
+	};
+	int status = delegation_create(&order, id, e);
+	free(line);
+	buf_free(&prompt);
+	return status;
+}
+
+/* From wherever the delegation is to its end. */
+static int
+run(struct options *o, const char *id, bool begin, struct err *e)
+{
+	struct lend_observer observer = display_observer(&o->display);
+	long long timeout;
+
+	if (home_limit("AWCP_TIMEOUT", 30, &timeout, e) < 0)
+		return -1;
+	if (timeout < 1)
+		timeout = 1;
+	struct lend *l = lend_open(id, (long)timeout, &observer, e);
+	if (l == NULL)
+		return -1;
+	int status = begin ? lend_begin(l, e) : 0;
+	if (status == 0 && !o->background)
+		status = lend_follow(l, 0, e);
+	display_clear(&o->display);
+	lend_close(l);
+	return status;
+}
+
+/* Does -R have to begin ${id} again, or only to follow it? */
+static int
+must_begin(const char *id, bool *begin, struct err *e)
+{
+	struct record r;
+	int status = record_open(DELEGATIONS, id, false, &r, e);
+	const char *state = jsonx_text(r.json, "state", "");
+
+	*begin = strcmp(state, "created") == 0 || strcmp(state, "invited") == 0 ||
+		 strcmp(state, "accepted") == 0;
+	record_close(&r);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o = {.mode = "auto", .access = "rw", .ttl = 3600};
+	struct sigaction interrupt = {.sa_handler = interrupted};
+	char id[ID_MAX + 1];
+	struct err e;
+	bool begin = true;
+	int status;
+
+	o.exclude = json_array();
+	o.include = json_array();
+	parse(&o, argc, argv);
+	argc -= optind;
+	argv += optind;
+	if (o.dry) {
+		status = admit(&o, &e);
+		return command_end(status < 0 ? command_fail(&e) : 0);
+	}
+	if (o.resume != NULL && argc > 0)
+		command_usage("-R takes no prompt: the delegation has one");
+	status = o.resume != NULL ? record_find(DELEGATIONS, o.resume, id, &e)
+				  : create(&o, argc, argv, id, &e);
+	if (status == 0 && o.resume != NULL)
+		status = must_begin(id, &begin, &e);
+	if (status < 0)
+		return command_end(command_fail(&e));
+	/* The id first, and at once: whatever comes, the caller can ask for it. */
+	if (o.display.json)
+		(void)printf("{\"delegationId\":\"%s\"}\n", id);
+	else
+		(void)printf("%s\n", id);
+	(void)fflush(stdout); /* command_end looks for errors */
+	strcpy(running_id, id);
+	(void)sigaction(SIGINT, &interrupt, NULL);
+	(void)sigaction(SIGTERM, &interrupt, NULL);
+	status = run(&o, id, begin, &e);
+	return command_end(status < 0 ? command_fail(&e) : 0);
+}

@@ -1,0 +1,75 @@
+/* awcp-watch - follow delegations to their end, from whatever is known */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "command.h"
+#include "delegation.h"
+#include "display.h"
+#include "home.h"
+
+static const struct command command = {
+    "awcp-watch",
+    "jqw:",
+    "usage: awcp-watch [-jq] [-w seconds] id...\n"
+    "  -j          print the events as NDJSON\n"
+    "  -q          print nothing but errors\n"
+    "  -w seconds  wait so long at most for each, then exit 75\n"
+    "An id may be cut short as long as it is unique; - reads ids from stdin.\n"};
+
+struct options {
+	struct display display;
+	long timeout;
+	int64_t wait; /* ms, 0: as long as it takes */
+};
+
+static int
+watch(void *arg, const char *prefix)
+{
+	struct options *o = arg;
+	struct lend_observer observer = display_observer(&o->display);
+	char id[ID_MAX + 1];
+	struct err e;
+
+	if (record_find(DELEGATIONS, prefix, id, &e) < 0)
+		return command_fail(&e);
+	int64_t until = o->wait > 0 ? clock_steady() + o->wait : 0;
+	int status = lend_watch(id, o->timeout, until, &observer, &e);
+	display_clear(&o->display);
+	return status < 0 ? command_fail(&e) : 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o = {.display = {.events = true}};
+	int64_t seconds = 0;
+	long long timeout;
+	struct err e;
+	int option;
+
+	while ((option = command_option(&command, argc, argv)) != -1) {
+		switch (option) {
+		case 'j':
+			o.display.json = true;
+			break;
+		case 'q':
+			o.display.quiet = true;
+			o.display.events = false;
+			break;
+		case 'w':
+			if (clock_parse_span(optarg, &seconds, &e) < 0)
+				return command_fail(&e);
+			break;
+		default:
+			break;
+		}
+	}
+	if (optind == argc)
+		command_usage("which delegation? awcp-list shows them");
+	if (home_limit("AWCP_TIMEOUT", 30, &timeout, &e) < 0)
+		return command_fail(&e);
+	o.timeout = timeout < 1 ? 1 : (long)timeout;
+	o.wait = seconds * 1000;
+	return command_end(command_each(argc - optind, argv + optind, watch, &o));
+}

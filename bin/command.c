@@ -1,0 +1,169 @@
+#include "command.h"
+
+#include <errno.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+static const struct command *self;
+
+static void
+begin(const struct command *c)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+	self = c;
+	(void)sigaction(SIGPIPE, &ignore, NULL);
+	(void)setlocale(LC_CTYPE, "C.UTF-8"); /* without it names are shown byte by byte */
+}
+
+int
+command_option(const struct command *c, int argc, char **argv)
+{
+	char options[128];
+
+	if (self == NULL)
+		begin(c);
+	/* POSIX order: the first operand ends the options, so that a prompt may begin with -. */
+	(void)snprintf(options, sizeof options, "+:%shV", c->options);
+	opterr = 0;
+	int option = getopt(argc, argv, options);
+	switch (option) {
+	case 'h':
+		(void)fputs(c->usage, stdout);
+		exit(command_end(0));
+	case 'V':
+		(void)printf("%s %s\n", c->name, AWCP_VERSION);
+		exit(command_end(0));
+	case ':':
+		command_usage("-%c needs a value", optopt);
+	case '?':
+		command_usage("there is no option -%c", optopt);
+	default:
+		return option;
+	}
+}
+
+int
+command_fail(const struct err *e)
+{
+	(void)fflush(stdout);
+	(void)fprintf(stderr, "%s: %s%s%s\n", self->name, e->message, e->hint[0] != '\0' ? "; " : "",
+	    e->hint);
+	return err_exit(e->code);
+}
+
+_Noreturn void
+command_usage(const char *fmt, ...)
+{
+	va_list ap;
+
+	(void)fprintf(stderr, "%s: ", self->name);
+	va_start(ap, fmt);
+	(void)vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	(void)fprintf(stderr, "; %s -h tells how\n", self->name);
+	exit(EX_USAGE);
+}
+
+void
+command_note(const char *fmt, ...)
+{
+	va_list ap;
+
+	(void)fprintf(stderr, "%s: ", self->name);
+	va_start(ap, fmt);
+	(void)vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	(void)fputc('\n', stderr);
+}
+
+static int
+each_line(int (*each)(void *arg, const char *operand), void *arg)
+{
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t n;
+	int worst = 0;
+
+	while ((n = getline(&line, &size, stdin)) >= 0) {
+		while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
+			line[--n] = '\0';
+		if (n == 0)
+			continue;
+		int status = each(arg, line);
+		if (status > worst)
+			worst = status;
+	}
+	free(line);
+	if (ferror(stdin)) {
+		command_note("cannot read the ids on stdin: %s", strerror(errno));
+		return EX_IOERR;
+	}
+	return worst;
+}
+
+int
+command_each(int argc, char **argv, int (*each)(void *arg, const char *operand), void *arg)
+{
+	int worst = 0;
+
+	for (int i = 0; i < argc; i++) {
+		int status = strcmp(argv[i], "-") == 0 ? each_line(each, arg) : each(arg, argv[i]);
+		if (status > worst)
+			worst = status;
+	}
+	return worst;
+}
+
+void
+command_json(const json_t *o)
+{
+	(void)json_dumpf(o, stdout, JSON_COMPACT | JSON_ENCODE_ANY); /* command_end looks for errors */
+	(void)putchar('\n');
+}
+
+void
+command_text(const char *s, bool error_stream)
+{
+	FILE *f = error_stream ? stderr : stdout;
+
+	for (; *s != '\0'; s++)
+		(void)putc((unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s, f);
+}
+
+const char *
+command_bytes(uint64_t bytes, char out[16])
+{
+	static const char units[] = "kMGTPE";
+	double n = (double)bytes;
+	int i = -1;
+
+	if (bytes < 1000) {
+		(void)snprintf(out, 16, "%u B", (unsigned)bytes);
+		return out;
+	}
+	while (n >= 999.5 && i < 5) {
+		n /= 1000;
+		i++;
+	}
+	(void)snprintf(out, 16, "%.*f %cB", n < 9.95 ? 1 : 0, n, units[i]);
+	return out;
+}
+
+int
+command_end(int status)
+{
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		if (errno == EPIPE)
+			return status; /* the reader has seen enough */
+		command_note("cannot write to stdout: %s", strerror(errno));
+		return EX_IOERR;
+	}
+	return status;
+}

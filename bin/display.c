@@ -1,0 +1,98 @@
+#include "display.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "command.h"
+#include "jsonx.h"
+
+#define DRAW_MS 100
+
+void
+display_clear(struct display *d)
+{
+	if (d->drawn)
+		(void)fputs("\r\033[K", stderr);
+	d->drawn = false;
+}
+
+static void
+show_event(void *arg, const json_t *event)
+{
+	struct display *d = arg;
+	const char *type = jsonx_text(event, "type", "");
+	const char *when = jsonx_text(event, "timestamp", "");
+	const char *text = jsonx_text(event, "message", jsonx_text(event, "summary", ""));
+
+	display_clear(d);
+	if (d->json) {
+		command_json(event);
+	} else if (d->events) {
+		(void)printf("%.8s ", strlen(when) >= 19 ? when + 11 : "--:--:--");
+		command_text(strcmp(type, "status") == 0 ? jsonx_text(event, "status", type) : type,
+		    false);
+		(void)putchar(' ');
+		command_text(text, false);
+		(void)putchar('\n');
+	} else if (!d->quiet && d->terminal && strcmp(type, "status") == 0) {
+		(void)fputs("  ", stderr);
+		command_text(text, true);
+		(void)fputc('\n', stderr);
+	}
+	(void)fflush(stdout); /* whoever reads along wants it now; command_end looks for errors */
+}
+
+static void
+show_progress(void *arg, const char *what, uint64_t done, uint64_t total)
+{
+	char a[16], b[16];
+	struct display *d = arg;
+	int64_t now = clock_steady();
+
+	if (d->quiet || !d->terminal || (now < d->next && done != total))
+		return;
+	d->next = now + DRAW_MS;
+	(void)fprintf(stderr, "\r\033[K%s %s", what, command_bytes(done, a));
+	if (total > 0)
+		(void)fprintf(stderr, " of %s (%u%%)", command_bytes(total, b),
+		    (unsigned)(done * 100 / total));
+	(void)fflush(stderr);
+	d->drawn = true;
+}
+
+static void
+show_note(void *arg, const char *text)
+{
+	struct display *d = arg;
+
+	if (d->quiet)
+		return;
+	display_clear(d);
+	command_note("%s", text);
+}
+
+static void
+show_path(void *arg, enum apply_action action, const char *path, const char *why)
+{
+	static const char letters[] = {
+	    [APPLY_ADD] = 'A', [APPLY_CHANGE] = 'M', [APPLY_DELETE] = 'D', [APPLY_CONFLICT] = 'C'};
+	struct display *d = arg;
+
+	if (action != APPLY_CONFLICT && (d->quiet || !(d->verbose || d->terminal)))
+		return;
+	display_clear(d);
+	(void)fprintf(stderr, "  %c ", letters[action]);
+	command_text(path, true);
+	if (why != NULL)
+		(void)fprintf(stderr, ": %s", why);
+	(void)fputc('\n', stderr);
+}
+
+struct lend_observer
+display_observer(struct display *d)
+{
+	d->terminal = isatty(STDERR_FILENO) == 1;
+	return (struct lend_observer){show_event, show_progress, show_note, show_path, d};
+}

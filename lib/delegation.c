@@ -1,0 +1,211 @@
+#include "delegation.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "journal.h"
+#include "jsonx.h"
+#include "message.h"
+#include "peer.h"
+
+#define RETENTION_MS (INT64_C(7) * 86400 * 1000)
+#define MAX_SNAPSHOTS 10
+
+static json_t *
+describe_resources(const struct delegation_order *o)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < o->count; i++) {
+		const struct resource *r = &o->resources[i];
+		json_t *one = json_pack("{ss ss ss ss}", "name", r->name, "type", "fs", "source",
+		    r->source, "mode", r->writable ? "rw" : "ro");
+		if (one != NULL && json_array_size(o->exclude) > 0)
+			(void)json_object_set(one, "exclude", o->exclude);
+		if (one != NULL && json_array_size(o->include) > 0)
+			(void)json_object_set(one, "include", o->include);
+		if (json_array_append_new(list, one) < 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+static int
+check_order(const struct delegation_order *o, struct err *e)
+{
+	if (strlen(o->prompt) > MESSAGE_PROMPT) {
+		(void)err_set(e, ERR_TOO_LARGE, "the prompt is longer than %d bytes", MESSAGE_PROMPT);
+		return err_hint(e, "put the text into a file of the workspace and name it in the prompt");
+	}
+	if (strlen(o->description) > MESSAGE_DESCRIPTION)
+		return err_set(e, ERR_TOO_LARGE, "the description is longer than %d bytes",
+		    MESSAGE_DESCRIPTION);
+	if (o->count < 1 || o->count > MESSAGE_RESOURCES)
+		return err_set(e, ERR_USAGE, "a delegation has 1 to %d resources", MESSAGE_RESOURCES);
+	for (size_t i = 0; i < o->count; i++) {
+		if (!resource_name_valid(o->resources[i].name)) {
+			(void)err_set(e, ERR_USAGE, "%.64s cannot be the name of a resource",
+			    o->resources[i].name);
+			return err_hint(e, "give it one: -r name=path; 1 to 255 bytes, no slash or control "
+					   "character, not . or .. or .awcp");
+		}
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(o->resources[i].name, o->resources[j].name) == 0) {
+				(void)err_set(e, ERR_USAGE, "two resources have the name %s",
+				    o->resources[i].name);
+				return err_hint(e, "give one another name: -r name=path");
+			}
+	}
+	return 0;
+}
+
+int
+delegation_create(const struct delegation_order *o, char id[ID_MAX + 1], struct err *e)
+{
+	char now[CLOCK_TEXT];
+	struct record r;
+	int status = -1;
+
+	if (check_order(o, e) < 0 || id_make("dlg_", 32, id, e) < 0)
+		return -1;
+	if (record_create(DELEGATIONS, id, &r, e) < 0)
+		goto out;
+	json_decref(r.json);
+	r.json = json_pack(
+	    "{ss ss ss s{so} s{} s{sI ss} sI s{ss si} s[] ss}", "id", id, "state", "created", "peerUrl",
+	    o->url, "environment", "resources", describe_resources(o), "task", "leaseConfig",
+	    "ttlSeconds", (json_int_t)o->ttl, "accessMode", o->access, "retentionMs",
+	    (json_int_t)RETENTION_MS, "snapshotPolicy", "mode", o->mode, "maxSnapshots", MAX_SNAPSHOTS,
+	    "snapshots", "createdAt", clock_format(clock_now(), now));
+	json_t *task = json_object_get(r.json, "task");
+	/* The prompt may come from anywhere: what is not UTF-8 in it is mended, not refused. */
+	if (r.json == NULL || jsonx_set(task, "description", o->description) < 0 ||
+	    jsonx_set(task, "prompt", o->prompt) < 0 ||
+	    (o->token_file != NULL && jsonx_set(r.json, "tokenFile", o->token_file) < 0)) {
+		(void)err_set(e, ERR_USAGE, "the address, a path or a pattern is not UTF-8 text");
+		goto out;
+	}
+	status = delegation_save(&r, true, e);
+out:
+	if (status < 0 && r.dirfd >= 0)
+		(void)record_remove(&r, NULL);
+	record_close(&r);
+	return status;
+}
+
+bool
+delegation_ended(const json_t *delegation)
+{
+	return fsm_ended(&fsm_delegation, jsonx_text(delegation, "state", ""));
+}
+
+int
+delegation_step(struct record *r, enum fsm_event event, struct err *e)
+{
+	const char *next =
+	    fsm_next(&fsm_delegation, jsonx_text(r->json, "state", ""), event, e);
+
+	if (next == NULL)
+		return err_add(e, "%s", r->id);
+	return jsonx_set(r->json, "state", next) < 0 ? err_memory(e) : 0;
+}
+
+int
+delegation_save(struct record *r, bool durable, struct err *e)
+{
+	return record_save(r, !delegation_ended(r->json), durable, e);
+}
+
+int
+delegation_end(const char *id, enum fsm_event event, const struct err *why, struct err *e)
+{
+	struct record r;
+	json_t *told = NULL;
+	int status = record_open(DELEGATIONS, id, true, &r, e);
+
+	if (status < 0 || delegation_ended(r.json))
+		goto out;
+	status = -1;
+	/* Not every state can expire or be cancelled; every unfinished one can end in error. */
+	if (fsm_next(&fsm_delegation, jsonx_text(r.json, "state", ""), event, e) == NULL)
+		event = FSM_RECEIVE_ERROR;
+	json_t *error = json_object();
+	told = message_event("error", id, e);
+	if (delegation_step(&r, event, e) < 0)
+		goto out;
+	if (error == NULL || told == NULL || message_put_error(error, why, e) < 0 ||
+	    message_put_error(told, why, e) < 0 || json_object_set_new(r.json, "error", error) < 0) {
+		(void)err_memory(e);
+		goto out;
+	}
+	status = delegation_save(&r, true, e);
+	if (status == 0)
+		status = journal_append(r.dirfd, "events.ndjson", told, false, e);
+out:
+	json_decref(told);
+	record_close(&r);
+	return status;
+}
+
+json_t *
+delegation_invite(const json_t *delegation, struct err *e)
+{
+	json_t *list = json_array(), *one;
+	size_t i;
+
+	json_array_foreach (jsonx_at(delegation, "environment.resources"), i, one)
+		(void)json_array_append_new(list,
+		    json_pack("{ss ss ss}", "name", jsonx_text(one, "name", ""), "type", "fs", "mode",
+			jsonx_text(one, "mode", "rw")));
+	json_t *m = message_new("INVITE", jsonx_text(delegation, "id", ""), e);
+	json_t *more = json_pack("{sO sO sO s{so} s{ss s[ss]}}", "task",
+	    json_object_get(delegation, "task"), "lease", json_object_get(delegation, "leaseConfig"),
+	    "retentionMs", json_object_get(delegation, "retentionMs"), "environment", "resources",
+	    list, "requirements", "transport", "archive", "fidelity", "modes", "links");
+	if (m == NULL || more == NULL || json_object_update(m, more) < 0) {
+		json_decref(m);
+		m = NULL;
+		(void)err_memory(e);
+	}
+	json_decref(more);
+	return m;
+}
+
+int
+delegation_token(const json_t *delegation, char token[TOKEN_MAX], struct err *e)
+{
+	const char *file = jsonx_text(delegation, "tokenFile", NULL);
+
+	token[0] = '\0';
+	if (file != NULL)
+		return token_read(file, token, e);
+	json_t *peer = peer_by_url(jsonx_text(delegation, "peerUrl", ""), NULL);
+	const char *known = jsonx_text(peer, "token", "");
+	if (strlen(known) < TOKEN_MAX)
+		strcpy(token, known);
+	json_decref(peer);
+	return 0;
+}
+
+int
+delegation_outcome(const json_t *delegation, struct err *e)
+{
+	const char *state = jsonx_text(delegation, "state", "");
+	const json_t *error = json_object_get(delegation, "error");
+
+	if (strcmp(state, "completed") == 0)
+		return 0;
+	if (error != NULL) {
+		(void)message_error(error, e);
+		return err_add(e, "%s", state);
+	}
+	if (strcmp(state, "cancelled") == 0)
+		return err_set(e, ERR_CANCELLED, "it was cancelled");
+	if (strcmp(state, "expired") == 0)
+		return err_set(e, ERR_EXPIRED, "its lease has ended");
+	return err_set(e, ERR_BUSY, "it is %s", state);
+}

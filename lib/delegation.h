@@ -1,0 +1,67 @@
+/*
+ * delegation - what we lent out: the delegator's side.
+ *
+ * delegations/<id>/record.json holds what AWCP v1 calls a delegation record (id, state, peerUrl,
+ * environment, task, leaseConfig, retentionMs, snapshotPolicy, snapshots, result, error, createdAt,
+ * updatedAt, and what ACCEPT told), and of ours: resources' exclude and include patterns, fidelity,
+ * tokenFile, base {files, bytes, archiveBytes, sha256}, lastEventId.  events.ndjson has what the
+ * executor told, without archives; base.zip and base.manifest what was sent.
+ */
+#ifndef DELEGATION_H
+#define DELEGATION_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "err.h"
+#include "fsm.h"
+#include "id.h"
+#include "record.h"
+#include "token.h"
+#include "tree.h"
+
+#define DELEGATIONS "delegations"
+
+/* What a person asks for. */
+struct delegation_order {
+	const char *url;         /* the executor's address */
+	const char *token_file;  /* absolute path, or NULL: the token of the peer with that url */
+	const char *description;
+	const char *prompt;
+	const char *access;      /* "ro" or "rw" */
+	const char *mode;        /* "auto", "staged" or "discard" */
+	int64_t ttl;             /* seconds */
+	const struct resource *resources; /* their filters are made from the patterns below */
+	size_t count;
+	json_t *exclude, *include; /* arrays of patterns for every resource; may be empty */
+};
+
+/* Check ${o}, record the delegation in state "created" and write its id.  The tree is not looked at:
+ * see tree_admit. */
+int delegation_create(const struct delegation_order *o, char id[ID_MAX + 1], struct err *e);
+
+/* Change the state of ${r}, which is open for change, by ${event}; the caller saves it with
+ * delegation_save. */
+int delegation_step(struct record *r, enum fsm_event event, struct err *e);
+
+/* Save ${r}; it stays in the index of unfinished ones as long as its state says so. */
+int delegation_save(struct record *r, bool durable, struct err *e);
+
+/* End ${id} by ${event} (FSM_RECEIVE_ERROR, FSM_SEND_ERROR, FSM_CANCEL or FSM_EXPIRE) because of
+ * ${why}.  One that has ended already stays as it is, and that is no error. */
+int delegation_end(const char *id, enum fsm_event event, const struct err *why, struct err *e);
+
+/* The INVITE for ${delegation} (record's JSON); a new reference. */
+json_t *delegation_invite(const json_t *delegation, struct err *e);
+
+/* The bearer token for ${delegation}'s executor; "" if there is none to show. */
+int delegation_token(const json_t *delegation, char token[TOKEN_MAX], struct err *e);
+
+/* True if ${state} is an end. */
+bool delegation_ended(const json_t *delegation);
+
+/* 0 if ${delegation} completed; else -1 with its error, or "cancelled", "expired". */
+int delegation_outcome(const json_t *delegation, struct err *e);
+
+#endif

@@ -1,0 +1,551 @@
+#include "lend.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "file.h"
+#include "home.h"
+#include "journal.h"
+#include "jsonx.h"
+#include "lend_private.h"
+#include "message.h"
+#include "pack.h"
+#include "upload.h"
+#include "watch.h"
+
+#define START_TRIES 3
+
+void
+lend_note(const struct lend *l, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	if (l->observer.note == NULL)
+		return;
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	err_clean(text);
+	l->observer.note(l->observer.arg, text);
+}
+
+void
+lend_progress(const struct lend *l, const char *what, uint64_t done, uint64_t total)
+{
+	if (l->observer.progress != NULL)
+		l->observer.progress(l->observer.arg, what, done, total);
+}
+
+const char *
+lend_task_url(const struct lend *l, const char *what, char out[4096])
+{
+	(void)snprintf(out, 4096, "%s/awcp/tasks/%s/%s", l->base, l->id, what);
+	return out;
+}
+
+/* Learn the addresses of ${url}: PROTOCOL "Who talks to whom" strips "/" and then "/awcp". */
+static int
+set_addresses(struct lend *l, const char *url, struct err *e)
+{
+	size_t n = strlen(url);
+
+	if (client_check_url(url, e) < 0)
+		return -1;
+	if (n >= sizeof l->url)
+		return err_set(e, ERR_USAGE, "the executor's address is too long");
+	strcpy(l->url, url);
+	while (n > 0 && l->url[n - 1] == '/')
+		l->url[--n] = '\0';
+	strcpy(l->base, l->url);
+	if (n >= 5 && strcmp(l->base + n - 5, "/awcp") == 0)
+		l->base[n - 5] = '\0';
+	return 0;
+}
+
+static int
+set_up(struct lend *l, const json_t *delegation, struct err *e)
+{
+	char token[TOKEN_MAX];
+
+	l->discard = strcmp(jsonx_text(delegation, "snapshotPolicy.mode", "auto"), "discard") == 0;
+	if (home_limit("AWCP_MAX_SNAPSHOT", 64LL << 30, &l->most, e) < 0 ||
+	    set_addresses(l, jsonx_text(delegation, "peerUrl", ""), e) < 0 ||
+	    delegation_token(delegation, token, e) < 0)
+		return -1;
+	l->client = client_new(token[0] != '\0' ? token : NULL, l->timeout, e);
+	explicit_bzero(token, sizeof token);
+	return l->client == NULL ? -1 : follow_begin(l, e);
+}
+
+struct lend *
+lend_open(const char *id, long timeout, const struct lend_observer *o, struct err *e)
+{
+	struct lend *l = calloc(1, sizeof *l);
+	struct record r;
+
+	if (l == NULL) {
+		(void)err_memory(e);
+		return NULL;
+	}
+	l->lockfd = l->dirfd = -1;
+	l->timeout = timeout;
+	if (o != NULL)
+		l->observer = *o;
+	if (record_open(DELEGATIONS, id, false, &r, e) < 0)
+		goto err;
+	strcpy(l->id, r.id);
+	l->dirfd = r.dirfd;
+	r.dirfd = -1;
+	l->lockfd = file_lock(l->dirfd, "follow.lock", false, e);
+	if (l->lockfd < 0 || set_up(l, r.json, e) < 0)
+		goto err;
+	record_close(&r);
+	return l;
+err:
+	record_close(&r);
+	lend_close(l);
+	return NULL;
+}
+
+void
+lend_close(struct lend *l)
+{
+	if (l == NULL)
+		return;
+	follow_end(l);
+	client_free(l->client);
+	file_close(l->lockfd);
+	file_close(l->dirfd);
+	free(l);
+}
+
+/* Note what ACCEPT said. */
+static int
+accepted(struct lend *l, const json_t *answer, struct err *e)
+{
+	const json_t *constraints = json_object_get(answer, "executorConstraints");
+	const json_t *fidelity = json_object_get(constraints, "fidelity"), *one;
+	bool modes = false, links = false;
+	struct record r;
+	size_t i;
+
+	json_array_foreach (fidelity, i, one) {
+		const char *name = json_is_string(one) ? json_string_value(one) : "";
+		modes |= strcmp(name, "modes") == 0;
+		links |= strcmp(name, "links") == 0;
+	}
+	int status = record_open(DELEGATIONS, l->id, true, &r, e);
+	if (status == 0 && strcmp(jsonx_text(r.json, "state", ""), "accepted") != 0)
+		status = delegation_step(&r, FSM_RECEIVE_ACCEPT, e);
+	if (status == 0 &&
+	    (json_object_set(r.json, "executorRetentionMs",
+		 json_object_get(answer, "retentionMs")) < 0 ||
+		json_object_set_new(r.json, "fidelity", json_boolean(modes && links)) < 0))
+		status = err_memory(e);
+	if (status == 0 && json_is_object(constraints))
+		(void)json_object_set(r.json, "executorConstraints", (json_t *)(uintptr_t)constraints);
+	if (status == 0 && json_is_object(json_object_get(answer, "executorWorkDir")))
+		(void)json_object_set(r.json, "executorWorkDir",
+		    json_object_get(answer, "executorWorkDir"));
+	if (status == 0)
+		status = delegation_save(&r, false, e);
+	record_close(&r);
+	return status;
+}
+
+/* Turn an HTTP answer that is not 200 into an error. */
+static int
+refused(const struct lend *l, const char *what, int http, const struct buf *answer, struct err *e)
+{
+	json_t *o = answer->len > 0 ? jsonx_parse(answer->data, answer->len, NULL) : NULL;
+	const char *code = jsonx_text(o, "code", NULL);
+	const char *text = jsonx_text(o, "error", jsonx_text(o, "message", "no reason was given"));
+	enum err_code c = code != NULL ? err_from_name(code)
+			  : http == 401 || http == 403 ? ERR_AUTH_FAILED
+			  : http == 413 ? ERR_WORKSPACE_TOO_LARGE
+			  : http == 429 || http == 503 ? ERR_BUSY
+						       : ERR_TRANSPORT_ERROR;
+
+	(void)err_set(e, c, "%s was refused by %s (HTTP %d): %s", what, l->url, http, text);
+	(void)err_hint(e, "%s", jsonx_text(o, "hint",
+	    c == ERR_AUTH_FAILED ? "give the executor's token with -T file" : ""));
+	json_decref(o);
+	return -1;
+}
+
+static int
+send_invite(struct lend *l, json_t *delegation, struct err *e)
+{
+	struct buf text = BUF_INIT(MESSAGE_MAX), answer = BUF_INIT(MESSAGE_MAX);
+	json_t *invite = delegation_invite(delegation, e), *reply = NULL;
+	int http, status = -1;
+
+	if (invite == NULL || jsonx_dump(invite, &text, e) < 0)
+		goto out;
+	if (client_call(l->client, "POST", l->url, text.data, &answer, &http, e) < 0)
+		goto out;
+	if (http != 200) {
+		(void)refused(l, "INVITE", http, &answer, e);
+		goto out;
+	}
+	reply = jsonx_parse(answer.data, answer.len, e);
+	if (reply == NULL || message_check_accept(reply, l->id, e) < 0) {
+		(void)err_add(e, "%s", l->url);
+		goto out;
+	}
+	const char *access =
+	    jsonx_text(reply, "executorConstraints.acceptedAccessMode", "rw");
+	if (strcmp(jsonx_text(delegation, "leaseConfig.accessMode", "rw"), "rw") == 0 &&
+	    strcmp(access, "rw") != 0) {
+		(void)err_set(e, ERR_DECLINED, "%s takes the workspace read-only", l->url);
+		(void)err_hint(e, "invite with -o ro, or another executor");
+		goto out;
+	}
+	status = accepted(l, reply, e);
+out:
+	json_decref(invite);
+	json_decref(reply);
+	buf_free(&text);
+	buf_free(&answer);
+	return status;
+}
+
+static void
+packing(void *arg, uint64_t bytes, uint64_t files)
+{
+	(void)files;
+	lend_progress(arg, "packing", bytes, 0);
+}
+
+/* Pack what is lent into base.zip and base.manifest, and note the sums. */
+static int
+pack_base(struct lend *l, const json_t *delegation, struct err *e)
+{
+	struct resource *resources = NULL;
+	struct pack_totals totals;
+	struct record r;
+	size_t count = 0;
+	int status = -1;
+	struct pack_options o = {
+	    .format = PACK_ZIP,
+	    .fidelity = json_is_true(json_object_get(delegation, "fidelity")),
+	    /* To this very machine, bytes are cheaper than the time to squeeze them. */
+	    .compress = !client_is_loopback(l->url),
+	    .progress = packing,
+	    .progress_arg = l,
+	};
+
+	int zip = openat(l->dirfd, "base.zip", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int manifest = openat(l->dirfd, "base.manifest", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (zip < 0 || manifest < 0) {
+		(void)err_sys(e, "cannot create base.zip");
+		goto out;
+	}
+	if (snapshot_resources(delegation, &resources, &count, e) < 0 ||
+	    pack(resources, count, &o, zip, manifest, &totals, e) < 0)
+		goto out;
+	if (fdatasync(manifest) < 0) {
+		(void)err_sys(e, "cannot write base.manifest");
+		goto out;
+	}
+	status = record_open(DELEGATIONS, l->id, true, &r, e);
+	if (status == 0 &&
+	    json_object_set_new(r.json, "base",
+		json_pack("{sI sI sI ss}", "files", (json_int_t)totals.files, "bytes",
+		    (json_int_t)totals.bytes, "archiveBytes", (json_int_t)totals.archive_bytes,
+		    "sha256", totals.sha256)) < 0)
+		status = err_memory(e);
+	if (status == 0)
+		status = delegation_save(&r, false, e);
+	record_close(&r);
+out:
+	snapshot_resources_free(resources, count);
+	file_close(zip);
+	file_close(manifest);
+	return status;
+}
+
+static void
+sending(void *arg, uint64_t done, uint64_t size)
+{
+	lend_progress(arg, "sending", done, size);
+}
+
+static int
+keep_answer(void *arg, const char *p, size_t n, struct err *e)
+{
+	return buf_add(arg, p, n, e);
+}
+
+/* The START for ${delegation}, and the lease that it gives, counted from now. */
+static json_t *
+make_start(const struct lend *l, const json_t *delegation, struct err *e)
+{
+	char expires[CLOCK_TEXT];
+	int64_t ttl = jsonx_number(delegation, "leaseConfig.ttlSeconds", 1);
+	int64_t most = jsonx_number(delegation, "executorConstraints.maxTtlSeconds", ttl);
+
+	(void)clock_format(clock_now() + (ttl < most ? ttl : most) * 1000, expires);
+	json_t *m = message_new("START", l->id, e);
+	json_t *more = json_pack("{s{ss sO} s{ss ss sO}}", "lease", "expiresAt", expires, "accessMode",
+	    jsonx_at(delegation, "leaseConfig.accessMode"), "transportHandle", "transport", "archive",
+	    "workspaceBase64", "", "checksum", jsonx_at(delegation, "base.sha256"));
+	if (m == NULL || more == NULL || json_object_update(m, more) < 0) {
+		json_decref(m);
+		m = NULL;
+		(void)err_memory(e);
+	}
+	json_decref(more);
+	return m;
+}
+
+/* Note the lease before START is sent, so that whoever follows knows when it ends. */
+static int
+note_lease(struct lend *l, const json_t *start, struct err *e)
+{
+	struct record r;
+	int status = record_open(DELEGATIONS, l->id, true, &r, e);
+
+	if (status == 0 &&
+	    (json_object_set(r.json, "activeLease", json_object_get(start, "lease")) < 0 ||
+		jsonx_set(r.json, "lastEventId", NULL) < 0))
+		status = err_memory(e);
+	if (status == 0)
+		status = delegation_save(&r, true, e);
+	record_close(&r);
+	return status;
+}
+
+/* Send START until it is known that it arrived. */
+static int
+send_start(struct lend *l, const json_t *delegation, struct err *e)
+{
+	struct buf answer = BUF_INIT(MESSAGE_MAX);
+	struct upload *u = NULL;
+	json_t *start = make_start(l, delegation, e);
+	int http = 0, status = -1;
+
+	int fd = openat(l->dirfd, "base.zip", O_RDONLY | O_CLOEXEC);
+	if (start == NULL || fd < 0) {
+		if (start != NULL)
+			(void)err_sys(e, "cannot read base.zip");
+		goto out;
+	}
+	uint64_t size = (uint64_t)jsonx_number(delegation, "base.archiveBytes", 0);
+	u = upload_new(start, fd, size, sending, l, e);
+	if (u == NULL || note_lease(l, start, e) < 0)
+		goto out;
+	for (int attempt = 1; status < 0 && attempt <= START_TRIES && l->last == NULL; attempt++) {
+		struct client_body body = upload_body(u);
+		buf_clear(&answer);
+		status = client_send(l->client, "POST", l->url, &body, keep_answer, &answer, &http, e);
+		if (status < 0 && attempt < START_TRIES)
+			lend_note(l, "START did not get through (%s); trying again", e->message);
+		/* A START that was taken, but whose answer was lost, is not taken twice. */
+		if (status == 0 && attempt > 1 && (http == 409 || http == 500))
+			http = 200;
+	}
+	if (status == 0 && http != 200)
+		status = refused(l, "START", http, &answer, e);
+	json_t *reply = status == 0 && answer.len > 0 ? jsonx_parse(answer.data, answer.len, NULL) : NULL;
+	if (strcmp(jsonx_text(reply, "type", ""), "ERROR") == 0)
+		status = message_error(reply, e); /* the reference refuses with HTTP 200 */
+	json_decref(reply);
+	if (status == 0 && fdatasync(fd) < 0)
+		status = err_sys(e, "cannot write base.zip"); /* diff and merge need it later */
+out:
+	upload_free(u);
+	json_decref(start);
+	buf_free(&answer);
+	file_close(fd);
+	return status;
+}
+
+/* Read the record's JSON as it is now; a new reference. */
+static json_t *
+current(const struct lend *l, struct err *e)
+{
+	struct record r;
+
+	json_t *o = record_open(DELEGATIONS, l->id, false, &r, e) == 0 ? json_incref(r.json) : NULL;
+	record_close(&r);
+	return o;
+}
+
+static int
+mark_invited(struct lend *l, struct err *e)
+{
+	struct record r;
+	int status = record_open(DELEGATIONS, l->id, true, &r, e);
+
+	if (status == 0 && strcmp(jsonx_text(r.json, "state", ""), "created") == 0) {
+		status = delegation_step(&r, FSM_SEND_INVITE, e);
+		if (status == 0)
+			status = delegation_save(&r, false, e);
+	}
+	record_close(&r);
+	return status;
+}
+
+/* It cannot begin because of ${why}: say so here, and to the executor if it accepted. */
+static void
+give_up(struct lend *l, const struct err *why)
+{
+	struct buf answer = BUF_INIT(MESSAGE_MAX);
+	char url[4096];
+	struct err ignored;
+	int http;
+
+	json_t *o = current(l, &ignored);
+	(void)snprintf(url, sizeof url, "%s/cancel/%s", l->url, l->id);
+	/* Both are best effort: ${why} is what the caller reports. */
+	if (strcmp(jsonx_text(o, "state", ""), "accepted") == 0)
+		(void)client_call(l->client, "POST", url, NULL, &answer, &http, &ignored);
+	(void)delegation_end(l->id, FSM_RECEIVE_ERROR, why, &ignored);
+	json_decref(o);
+	buf_free(&answer);
+}
+
+int
+lend_begin(struct lend *l, struct err *e)
+{
+	json_t *o = NULL;
+	int status = -1;
+
+	if (mark_invited(l, e) < 0 || (o = current(l, e)) == NULL || send_invite(l, o, e) < 0)
+		goto out;
+	json_decref(o);
+	if ((o = current(l, e)) == NULL || pack_base(l, o, e) < 0)
+		goto out;
+	json_decref(o);
+	if ((o = current(l, e)) == NULL || follow_connect(l, NULL, e) < 0)
+		goto out;
+	/* An executor that has told an event has the START, whatever became of its answer. */
+	if (send_start(l, o, e) < 0 && l->last == NULL)
+		goto out;
+	status = follow_started(l, false, e);
+out:
+	json_decref(o);
+	if (status < 0)
+		give_up(l, e);
+	return status;
+}
+
+/* Somebody else follows ${id}: read the journal that is written, until the record has ended (0), or
+ * nobody follows any more (1), or ${until} has passed. */
+static int
+read_along(const char *id, int64_t until, const struct lend_observer *o, struct err *e)
+{
+	char path[8192];
+	struct journal j;
+	struct record r;
+	int status;
+
+	(void)snprintf(path, sizeof path, "%s/" DELEGATIONS "/%s", home_path(), id);
+	struct watch *w = watch_open(path, e);
+	if (w == NULL)
+		return -1;
+	journal_open(&j);
+	for (;;) {
+		if ((status = record_open(DELEGATIONS, id, false, &r, e)) < 0)
+			break;
+		bool ended = delegation_ended(r.json);
+		int n;
+		while ((n = journal_next(&j, r.dirfd, "events.ndjson", e)) > 0) {
+			json_t *event = jsonx_parse(j.line.data, j.line.len, NULL);
+			if (event != NULL && o->event != NULL)
+				o->event(o->arg, event);
+			json_decref(event);
+		}
+		int lockfd = n < 0 ? -1 : file_lock(r.dirfd, "follow.lock", false, NULL);
+		file_close(lockfd);
+		record_close(&r);
+		status = n < 0 ? -1 : lockfd >= 0 && !ended;
+		if (status != 0 || (ended && lockfd >= 0))
+			break;
+		if (until != 0 && clock_steady() >= until) {
+			status = err_set(e, ERR_BUSY, "%s has not ended", id);
+			break;
+		}
+		(void)watch_wait(w, -1, ended ? 50 : WATCH_POLL_MS);
+	}
+	if (status != 0)
+		record_close(&r);
+	journal_close(&j);
+	watch_close(w);
+	return status;
+}
+
+int
+lend_watch(const char *id, long timeout, int64_t until, const struct lend_observer *o,
+    struct err *e)
+{
+	struct record r;
+
+	for (;;) {
+		struct lend *l = lend_open(id, timeout, o, e);
+		if (l != NULL) {
+			int status = lend_follow(l, until, e);
+			lend_close(l);
+			return status;
+		}
+		if (e->code != ERR_BUSY)
+			return -1;
+		int status = read_along(id, until, o, e);
+		if (status < 0)
+			return -1;
+		if (status > 0)
+			continue;
+		status = record_open(DELEGATIONS, id, false, &r, e);
+		if (status == 0)
+			status = delegation_outcome(r.json, e);
+		record_close(&r);
+		return status;
+	}
+}
+
+int
+lend_cancel(const char *id, long timeout, const char *reason, struct err *e)
+{
+	struct buf answer = BUF_INIT(MESSAGE_MAX);
+	struct lend l = {.timeout = timeout, .dirfd = -1, .lockfd = -1};
+	char url[4096];
+	struct record r;
+	struct err why;
+	int http = 0;
+
+	int status = record_open(DELEGATIONS, id, false, &r, e);
+	if (status == 0 && delegation_ended(r.json)) {
+		(void)err_set(e, ERR_BAD_STATE, "%s is %s already", r.id,
+		    jsonx_text(r.json, "state", ""));
+		status = err_hint(e, "awcp-show %s", r.id);
+	}
+	if (status == 0 && strcmp(jsonx_text(r.json, "state", ""), "created") != 0) {
+		strcpy(l.id, r.id);
+		status = set_up(&l, r.json, e);
+		(void)snprintf(url, sizeof url, "%s/cancel/%s", l.url, r.id);
+		if (status == 0)
+			status = client_call(l.client, "POST", url, NULL, &answer, &http, e);
+		if (status == 0 && http == 409) {
+			(void)err_set(e, ERR_BAD_STATE, "%s has ended at its executor", r.id);
+			status = err_hint(e, "fetch the outcome: awcp-watch %s", r.id);
+		} else if (status == 0 && http != 200 && http != 404) {
+			status = refused(&l, "the cancellation", http, &answer, e);
+		}
+		follow_end(&l);
+		client_free(l.client);
+	}
+	if (status == 0) {
+		(void)err_set(&why, ERR_CANCELLED, "%s", reason);
+		status = delegation_end(r.id, FSM_CANCEL, &why, e);
+	}
+	record_close(&r);
+	buf_free(&answer);
+	return status;
+}

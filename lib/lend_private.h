@@ -1,0 +1,59 @@
+/*
+ * What lend.c (the beginning, and the whole) and follow.c (the events) share.
+ */
+#ifndef LEND_PRIVATE_H
+#define LEND_PRIVATE_H
+
+#include <stdbool.h>
+
+#include "base64.h"
+#include "client.h"
+#include "delegation.h"
+#include "jsplit.h"
+#include "lend.h"
+#include "sse.h"
+
+struct lend {
+	char id[ID_MAX + 1];
+	char base[2048];   /* executor's address without trailing "/" and "/awcp" */
+	char url[2048];    /* executor's address as given */
+	int dirfd;         /* the delegation's directory */
+	int lockfd;
+	long timeout;
+	struct lend_observer observer;
+	struct client *client;
+	bool streaming;    /* an event stream is open */
+	bool discard;      /* snapshots are not kept */
+	long long most;    /* bytes of a snapshot's archive that are taken */
+
+	/* the event that is being read */
+	struct sse_reader sse;
+	struct jsplit *split;
+	struct base64_decoder decoder;
+	struct snapshot_incoming incoming;
+	bool receiving;    /* incoming is open */
+	uint64_t received; /* bytes of it */
+
+	json_t *last;      /* the event (or result) that ends it, when it is known */
+	bool ended;        /* and was acted upon */
+	bool progressed;   /* an event came since the last connection */
+};
+
+/* Tell the observer. */
+void lend_note(const struct lend *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void lend_progress(const struct lend *l, const char *what, uint64_t done, uint64_t total);
+
+/* <base>/awcp/tasks/<id>/<what> */
+const char *lend_task_url(const struct lend *l, const char *what, char out[4096]);
+
+/* Open the event stream; ${last_id} or NULL. */
+int follow_connect(struct lend *l, const char *last_id, struct err *e);
+
+/* Prepare the reader of events; freed by follow_end. */
+int follow_begin(struct lend *l, struct err *e);
+void follow_end(struct lend *l);
+
+/* Note that START was answered, or that an event shows that it arrived. */
+int follow_started(struct lend *l, bool running, struct err *e);
+
+#endif
