@@ -1,0 +1,151 @@
+# helper.bash - what the bats files share: where the programs are, a state directory of their own,
+# and an executor on a free port.
+#
+#	load helper
+#	setup() { own_home; }
+#	setup_file() { own_home; start_server -A none; }	# one server for the whole file
+#	teardown_file() { stop_all; }
+#
+# Everything that start_server and start_process start is stopped by stop_all, by its pid.
+# shellcheck shell=bash
+
+bats_load_library bats-support
+bats_load_library bats-assert
+
+REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+BUILD=${BUILD:-$REPO/build}
+PATH=$BUILD/bin:$PATH
+EXECUTOR=$BUILD/libexec/awcp/awcp-executor
+FIXTURES=$REPO/tests/fixtures
+export PATH EXECUTOR FIXTURES
+unset AWCP_AUTH AWCP_SANDBOX XDG_STATE_HOME
+
+# A state directory and an account's directory that nobody else uses: the test's own, or in
+# setup_file the file's.
+own_home()
+{
+	export HOME=${BATS_TEST_TMPDIR:-$BATS_FILE_TMPDIR}/account
+	export AWCP_HOME=$HOME/state
+	mkdir -p "$HOME"
+}
+
+# wait_until command...: until it succeeds, at most 10 s (or $WAIT).
+wait_until()
+{
+	local until=$((SECONDS + ${WAIT:-10}))
+	until "$@"; do
+		if [ $SECONDS -ge $until ]; then
+			echo "waited in vain for: $*" >&2
+			return 1
+		fi
+		sleep 0.01
+	done
+}
+
+# Print a port of 127.0.0.1 that nobody has.
+free_port()
+{
+	local port
+	while port=$((10240 + RANDOM % 22000)); do
+		if spawn-fcgi -n -a 127.0.0.1 -p $port -- /bin/sh -c : >/dev/null 2>&1 </dev/null; then
+			echo $port
+			return
+		fi
+	done
+}
+
+gone()
+{
+	! kill -0 "$1" 2>/dev/null
+}
+
+# start_process log command...: in the background, output to the log; sets STARTED to its pid.
+start_process()
+{
+	local log=$1
+	shift
+	"$@" >"$log" 2>&1 </dev/null 3>&- &
+	STARTED=$!
+	echo $STARTED >>"$BATS_FILE_TMPDIR/started"
+}
+
+# stop_process pid [signal]: and wait for its end.
+stop_process()
+{
+	kill "-${2:-TERM}" "$1" 2>/dev/null || return 0
+	wait "$1" 2>/dev/null || true
+	wait_until gone "$1"
+}
+
+# Stop everything that was started in this file, the last first.
+stop_all()
+{
+	local pid
+	[ -f "$BATS_FILE_TMPDIR/started" ] || return 0
+	for pid in $(tac "$BATS_FILE_TMPDIR/started"); do
+		stop_process "$pid"
+	done
+	rm -f "$BATS_FILE_TMPDIR/started"
+}
+
+listening()
+{
+	gone "$SERVER_PID" || grep -q 'listening on' "$SERVER_LOG"
+}
+
+# start_server [option...] [-- command...]: awcp-serve on a free port.  Sets PORT, URL (with /awcp),
+# SERVER_PID and SERVER_LOG.
+start_server()
+{
+	PORT=$(free_port)
+	URL=http://127.0.0.1:$PORT/awcp
+	SERVER_LOG=$AWCP_HOME.server-$PORT.log
+	start_process "$SERVER_LOG" awcp-serve -l "127.0.0.1:$PORT" "$@"
+	SERVER_PID=$STARTED
+	export PORT URL SERVER_PID SERVER_LOG
+	wait_until listening
+	if gone "$SERVER_PID"; then
+		cat "$SERVER_LOG" >&2
+		return 1
+	fi
+}
+
+# request method path [curl option...]: sets STATUS, HEAD (a file) and BODY (a file).
+request()
+{
+	local method=$1 path=$2
+	shift 2
+	HEAD=$BATS_TEST_TMPDIR/head BODY=$BATS_TEST_TMPDIR/body
+	STATUS=$(curl -sS --max-time 30 -X "$method" -D "$HEAD" -o "$BODY" -w '%{http_code}' \
+		-H 'Content-Type: application/json' "$@" "${URL%/awcp}$path") || true
+	[ -f "$BODY" ] || : >"$BODY"
+}
+
+# post file-or-text [curl option...]: POST a message to the executor.
+post()
+{
+	local message=$1
+	shift
+	printf %s "$message" >"$BATS_TEST_TMPDIR/message"
+	request POST /awcp --data-binary "@$BATS_TEST_TMPDIR/message" "$@"
+}
+
+# assert_status n: what the last request was answered with; shows the body if not.
+assert_status()
+{
+	[ "$STATUS" = "$1" ] || fail "HTTP $STATUS, not $1: $(head -c 2000 "$BODY")"
+}
+
+# assert_json filter: jq says true of the last answer.
+assert_json()
+{
+	jq -e "$1" "$BODY" >/dev/null || fail "not $1: $(head -c 2000 "$BODY")"
+}
+
+# assert_refused status code: {error, code, hint} and nothing else.
+assert_refused()
+{
+	assert_status "$1"
+	assert_json ".code == \"$2\" and (.error | type == \"string\" and length > 0) and
+		(.hint | type == \"string\")"
+}
