@@ -1,0 +1,144 @@
+#include "listing.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BATCH (512 * 1024) /* bytes of names */
+
+void
+listing_free(struct listing *l)
+{
+	free(l->names);
+	free(l->order);
+	*l = (struct listing){0};
+}
+
+static int
+by_name(const void *a, const void *b, void *names)
+{
+	const char *base = names;
+
+	return strcmp(base + *(const uint32_t *)a, base + *(const uint32_t *)b);
+}
+
+static void
+sort(struct listing *l)
+{
+	qsort_r(l->order, l->count, sizeof *l->order, by_name, l->names);
+}
+
+static int
+append(struct listing *l, const char *name, size_t n, struct err *e)
+{
+	if (l->used + n > l->room) {
+		size_t room = l->room * 2 + 1024;
+		char *names = realloc(l->names, room);
+		if (names == NULL)
+			return err_memory(e);
+		l->names = names;
+		l->room = room;
+	}
+	if (l->count == l->order_room) {
+		size_t room = l->order_room * 2 + 64;
+		uint32_t *order = realloc(l->order, room * sizeof *order);
+		if (order == NULL)
+			return err_memory(e);
+		l->order = order;
+		l->order_room = room;
+	}
+	memcpy(l->names + l->used, name, n);
+	l->order[l->count++] = (uint32_t)l->used;
+	l->used += n;
+	return 0;
+}
+
+/* Keep the lesser half of the names, sorted. */
+static int
+halve(struct listing *l, struct err *e)
+{
+	struct listing kept = {.begun = true, .more = true};
+
+	sort(l);
+	for (size_t i = 0; i < l->count / 2; i++) {
+		const char *name = l->names + l->order[i];
+		if (append(&kept, name, strlen(name) + 1, e) < 0) {
+			listing_free(&kept);
+			return -1;
+		}
+	}
+	listing_free(l);
+	*l = kept;
+	return 0;
+}
+
+/* Fill the batch from ${dir} with the least names behind ${after} (NULL: with the least of all). */
+static int
+collect(struct listing *l, DIR *dir, const char *after, struct err *e)
+{
+	char bound[NAME_MAX + 1] = "";
+	struct dirent *d;
+
+	l->used = l->count = l->next = 0;
+	l->more = false;
+	while (errno = 0, (d = readdir(dir)) != NULL) {
+		const char *name = d->d_name;
+		size_t n = strlen(name) + 1;
+		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+		    (after != NULL && strcmp(name, after) <= 0) ||
+		    (l->more && strcmp(name, bound) > 0))
+			continue;
+		if (l->used + n > BATCH) {
+			if (halve(l, e) < 0)
+				return -1;
+			strcpy(bound, l->names + l->order[l->count - 1]);
+			if (strcmp(name, bound) > 0)
+				continue;
+		}
+		if (append(l, name, n, e) < 0)
+			return -1;
+	}
+	if (errno != 0)
+		return err_sys(e, "cannot read the directory");
+	sort(l);
+	return 0;
+}
+
+static int
+read_batch(struct listing *l, int dirfd, const char *after, struct err *e)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (dir == NULL) {
+		(void)err_sys(e, "cannot read the directory");
+		if (fd >= 0)
+			(void)close(fd);
+		return -1;
+	}
+	int status = collect(l, dir, after, e);
+	(void)closedir(dir);
+	return status;
+}
+
+int
+listing_next(struct listing *l, int dirfd, const char **name, struct err *e)
+{
+	*name = NULL;
+	if (!l->begun) {
+		l->begun = true;
+		if (read_batch(l, dirfd, NULL, e) < 0)
+			return -1;
+	} else if (l->next == l->count && l->more) {
+		char after[NAME_MAX + 1];
+		strcpy(after, l->names + l->order[l->count - 1]);
+		if (read_batch(l, dirfd, after, e) < 0)
+			return -1;
+	}
+	if (l->next < l->count)
+		*name = l->names + l->order[l->next++];
+	return 0;
+}
