@@ -42,7 +42,7 @@ LIB_O = $(patsubst lib/%.c,$B/o/lib/%.o,$(wildcard lib/*.c))
 COMMANDS = $(filter awcp-%,$(notdir $(basename $(wildcard bin/awcp-*.c))))
 BIN_O = $B/o/bin/command.o
 CGIS = $(notdir $(basename $(wildcard cgi/awcp-*.c)))
-CGI_O = $B/o/cgi/http.o
+CGI_O = $(patsubst cgi/%.c,$B/o/cgi/%.o,$(filter-out cgi/awcp-%,$(wildcard cgi/*.c)))
 SCRIPTS = $(filter-out bin/%.c bin/%.h,$(wildcard bin/*))
 SHARE = $(wildcard cgi/nginx.conf.in)
 MAN = $(wildcard man/*.[1-8])
@@ -66,6 +66,8 @@ $B/libawcp.a: $(LIB_O)
 $B/bin/awcp-%: $B/o/bin/awcp-%.o $(BIN_O) $B/libawcp.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(libs_awcp-$*)
+
+$B/bin/awcp-invite $B/bin/awcp-watch: $B/o/bin/display.o
 
 $B/libexec/awcp/awcp-%: $B/o/cgi/awcp-%.o $(CGI_O) $B/libawcp.a
 	@mkdir -p $(@D)

@@ -1,0 +1,249 @@
+/*
+ * awcp-executor - the executor's side of AWCP v1 over HTTP.
+ *
+ * Takes delegations in and tells how they go; it never runs one (awcp-run does, from the queue).
+ * FastCGI behind a web server that mounts it at /awcp, or one request as plain CGI.  What a START
+ * brings is written to disk as it arrives, what a stream or a result sends is read from there as it
+ * goes, so memory does not grow with the workspace.
+ *
+ * Statuses are those of the reference implementation where it answers 2xx or 404; where it says 500
+ * to a mistake of the client's, the status says whose mistake it was.  A refused INVITE is a 200
+ * with an ERROR message, as the protocol has it.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "assignment.h"
+#include "caller.h"
+#include "home.h"
+#include "http.h"
+#include "jsonx.h"
+#include "message.h"
+#include "receive.h"
+#include "result.h"
+#include "stream.h"
+
+static struct assignment_policy policy;
+
+static void
+ok(struct http *h)
+{
+	http_json(h, 200, json_pack("{sb}", "ok", 1));
+}
+
+/* A code that the peer knows as an answer to INVITE. */
+static bool
+is_refusal(const struct err *e)
+{
+	return e->code <= ERR_CHECKSUM_MISMATCH && e->code != ERR_AUTH_FAILED;
+}
+
+static int
+take_invite(struct http *h, struct received *r, struct caller *c, struct err *e)
+{
+	json_t *answer = NULL;
+
+	if (caller_from_invite(r->message, c, e) < 0)
+		return -1;
+	if (message_check_invite(r->message, e) == 0)
+		answer = assignment_invite(r->message, c->owner, c->capability, &policy, e);
+	if (answer == NULL) {
+		if (!is_refusal(e))
+			return -1;
+		struct err why = *e;
+		answer = message_new("ERROR", jsonx_text(r->message, "delegationId", ""), e);
+		if (answer == NULL || message_put_error(answer, &why, e) < 0) {
+			json_decref(answer);
+			return -1;
+		}
+	}
+	http_json(h, 200, answer);
+	return 0;
+}
+
+static int
+take_start(struct http *h, struct received *r, struct caller *c, struct err *e)
+{
+	const char *id = jsonx_text(r->message, "delegationId", "");
+	struct err ignored;
+
+	if (message_check_start(r->message, e) < 0)
+		return -1;
+	if (r->unusable.code != ERR_NONE) {
+		*e = r->unusable;
+	} else {
+		int dirfd = received_name(r, e);
+		if (dirfd >= 0 && assignment_start(id, c->owner, r->message, dirfd, r->name,
+						   r->size, r->sha256, e) == 0) {
+			ok(h);
+			return 0;
+		}
+	}
+	/* No other START can mend these: say so on the stream, too. */
+	if (e->code == ERR_CHECKSUM_MISMATCH || e->code == ERR_START_EXPIRED)
+		(void)assignment_refuse(id, c->owner, e, &ignored); /* or it is not theirs */
+	return -1;
+}
+
+static int
+take_error(struct http *h, struct received *r, struct caller *c, struct err *e)
+{
+	const char *id = jsonx_text(r->message, "delegationId", "");
+	struct err why;
+
+	if (jsonx_string(r->message, "code", 64, e) == NULL ||
+	    jsonx_string(r->message, "message", MESSAGE_MAX, e) == NULL)
+		return -1;
+	(void)message_error(r->message, &why);
+	if (assignment_cancel(id, c->owner, &why, e) < 0)
+		return -1;
+	ok(h);
+	return 0;
+}
+
+static int
+take_message(struct http *h, struct received *r, struct caller *c, struct err *e)
+{
+	static const struct {
+		const char *type;
+		int (*take)(struct http *, struct received *, struct caller *, struct err *);
+	} types[] = {{"INVITE", take_invite}, {"START", take_start}, {"ERROR", take_error}};
+	struct err ignored;
+
+	if (receive(h, c->owner, (uint64_t)policy.max_archive, r, e) < 0) {
+		if (e->code == ERR_WORKSPACE_TOO_LARGE && r->id[0] != '\0')
+			(void)assignment_refuse(r->id, c->owner, e, &ignored);
+		return -1;
+	}
+	const char *type = message_type(r->message, e);
+	if (type == NULL)
+		return -1;
+	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+		if (strcmp(type, types[i].type) == 0)
+			return types[i].take(h, r, c, e);
+	return err_set(e, ERR_BAD_MESSAGE, "%s is not for an executor", type);
+}
+
+static void
+post_message(struct http *h)
+{
+	struct received r = {.fd = -1};
+	struct caller c;
+	struct err e;
+
+	if (caller_identify(h, &c, &e) < 0) {
+		http_fail(h, &e);
+		return;
+	}
+	if (take_message(h, &r, &c, &e) < 0) {
+		caller_hide(c.owner, &e);
+		http_fail(h, &e);
+	}
+	received_free(&r);
+}
+
+static void
+get_events(struct http *h)
+{
+	struct caller c;
+	struct err e;
+
+	if (caller_identify(h, &c, &e) < 0)
+		http_fail(h, &e);
+	else
+		stream_events(h, c.owner);
+}
+
+static void
+get_result(struct http *h)
+{
+	struct caller c;
+	struct err e;
+
+	if (caller_identify(h, &c, &e) < 0)
+		http_fail(h, &e);
+	else
+		result_answer(h, c.owner);
+}
+
+static void
+post_ack(struct http *h)
+{
+	struct caller c;
+	struct err e;
+
+	if (caller_identify(h, &c, &e) == 0) {
+		if (assignment_acknowledge(http_id(h), c.owner, &e) == 0) {
+			ok(h);
+			return;
+		}
+		caller_hide(c.owner, &e);
+		/* AWCP v1: what is gone already, or not ended yet, is acknowledged all the same. */
+		if (e.code == ERR_NOT_FOUND || e.code == ERR_BAD_STATE) {
+			ok(h);
+			return;
+		}
+	}
+	http_fail(h, &e);
+}
+
+static void
+post_cancel(struct http *h)
+{
+	struct caller c;
+	struct err e, why;
+
+	(void)err_set(&why, ERR_CANCELLED, "Delegation cancelled");
+	if (caller_identify(h, &c, &e) == 0) {
+		if (assignment_cancel(http_id(h), c.owner, &why, &e) == 0) {
+			http_json(h, 200, json_pack("{sb sb}", "ok", 1, "cancelled", 1));
+			return;
+		}
+		caller_hide(c.owner, &e);
+		if (e.code == ERR_NOT_FOUND)
+			(void)err_set(&e, ERR_NOT_FOUND, "Delegation not found: %s", http_id(h));
+	}
+	http_fail(h, &e);
+}
+
+static void
+get_status(struct http *h)
+{
+	struct caller c;
+	struct err e;
+	json_t *status = NULL;
+
+	if (caller_identify(h, &c, &e) == 0 && caller_required(&c, &e) == 0)
+		status = assignment_status(c.owner, &e);
+	if (status != NULL)
+		http_json(h, 200, status);
+	else
+		http_fail(h, &e);
+}
+
+static const struct http_route routes[] = {
+    {"POST", "/", post_message},
+    {"GET", "/tasks/:id/events", get_events},
+    {"GET", "/tasks/:id/result", get_result},
+    {"POST", "/tasks/:id/ack", post_ack},
+    {"POST", "/cancel/:id", post_cancel},
+    {"GET", "/status", get_status},
+    {NULL, NULL, NULL},
+};
+
+int
+main(void)
+{
+	struct err e;
+	long long threads;
+
+	if (home_open(&e) < 0 || caller_policy(&e) < 0 || assignment_policy(&policy, &e) < 0 ||
+	    home_limit("AWCP_THREADS", 4096, &threads, &e) < 0 ||
+	    http_run("awcp-executor", routes, threads > 65536 ? 65536 : (unsigned)threads, &e) <
+		0) {
+		(void)fprintf(stderr, "awcp-executor: %s%s%s\n", e.message,
+			      e.hint[0] != '\0' ? "; " : "", e.hint);
+		return err_exit(e.code);
+	}
+	return 0;
+}

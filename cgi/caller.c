@@ -1,0 +1,81 @@
+#include "caller.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "jsonx.h"
+
+#define SECRET 32 /* characters of an id that nobody guesses */
+
+static bool open_to_all;
+
+int
+caller_policy(struct err *e)
+{
+	const char *auth = getenv("AWCP_AUTH");
+
+	if (auth == NULL || strcmp(auth, "token") == 0)
+		return 0;
+	if (strcmp(auth, "none") == 0) {
+		open_to_all = true;
+		return 0;
+	}
+	(void)err_set(e, ERR_CONFIG, "AWCP_AUTH is neither token nor none: %.40s", auth);
+	return -1;
+}
+
+static int
+nobody(struct err *e)
+{
+	(void)err_set(e, ERR_AUTH_FAILED, "a token is needed here");
+	return err_hint(e, "send \"Authorization: Bearer\" and a token that awcp-token add made");
+}
+
+int
+caller_identify(const struct http *h, struct caller *c, struct err *e)
+{
+	const char *credential = http_bearer(h);
+
+	*c = (struct caller){.owner = NULL};
+	if (open_to_all) {
+		c->owner = "";
+		return 0;
+	}
+	if (credential == NULL)
+		return 0;
+	if (token_owner(credential, c->name, e) < 0)
+		return -1;
+	c->owner = c->name;
+	return 0;
+}
+
+int
+caller_from_invite(const json_t *invite, struct caller *c, struct err *e)
+{
+	const char *type = jsonx_text(invite, "auth.type", "");
+	const char *id = jsonx_text(invite, "delegationId", "");
+
+	if (c->owner != NULL)
+		return 0;
+	if (strcmp(type, "bearer") != 0 && strcmp(type, "api_key") != 0)
+		return nobody(e);
+	const char *credential = jsonx_string(invite, "auth.credential", TOKEN_MAX, e);
+	if (credential == NULL || token_owner(credential, c->name, e) < 0)
+		return -1;
+	c->owner = c->name;
+	c->capability = strlen(id) >= SECRET;
+	return 0;
+}
+
+int
+caller_required(const struct caller *c, struct err *e)
+{
+	return c->owner != NULL ? 0 : nobody(e);
+}
+
+void
+caller_hide(const char *owner, struct err *e)
+{
+	if (owner == NULL && e->code == ERR_NOT_FOUND)
+		(void)nobody(e);
+}

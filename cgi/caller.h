@@ -1,0 +1,43 @@
+/*
+ * caller - who sends a request.
+ *
+ * Authentication is by bearer token (AWCP_AUTH=token, the default) or not at all (AWCP_AUTH=none).
+ * A delegator of the reference implementation can show a token in INVITE's "auth" only, and sends
+ * no header with what follows: the id that it made then is its credential, if it is long enough to
+ * be one.
+ */
+#ifndef CALLER_H
+#define CALLER_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "err.h"
+#include "http.h"
+#include "token.h"
+
+struct caller {
+	/* The token's name, "" where nobody is asked for one, NULL if no credential was shown: what
+	 * assignment_open takes as owner. */
+	const char *owner;
+	bool capability; /* the credential came in the message */
+	char name[TOKEN_NAME + 1];
+};
+
+/* Read AWCP_AUTH, once. */
+int caller_policy(struct err *e);
+
+/* Who sends ${h}, by its headers?  ERR_AUTH_FAILED for a wrong token; none at all is no error. */
+int caller_identify(const struct http *h, struct caller *c, struct err *e);
+
+/* Who sends ${invite}, if the headers did not say?  ERR_AUTH_FAILED if that does not either. */
+int caller_from_invite(const json_t *invite, struct caller *c, struct err *e);
+
+/* ERR_AUTH_FAILED if no credential was shown. */
+int caller_required(const struct caller *c, struct err *e);
+
+/* To whoever showed no credential, an id that is not theirs and one that is not there are both just
+ * ERR_AUTH_FAILED. */
+void caller_hide(const char *owner, struct err *e);
+
+#endif

@@ -1,0 +1,392 @@
+#include "http.h"
+
+#include <errno.h>
+#include <fcgiapp.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "id.h"
+#include "jsonx.h"
+#include "pool.h"
+
+#define METHODS 64         /* bytes of an Allow header's value */
+#define UNKNOWN UINT64_MAX /* of a body that was sent in chunks */
+
+struct http {
+	FCGX_Request *fcgi; /* NULL: plain CGI, stdin and stdout */
+	const char *method;
+	const struct http_route *route;
+	char id[ID_MAX + 1];
+	uint64_t left; /* bytes of the body still to come */
+	bool begun;    /* the head of the answer is written */
+	bool gone;     /* the peer takes no more */
+};
+
+static const char *program;
+static const struct http_route *routes;
+
+static const struct {
+	int status;
+	const char *reason;
+} reasons[] = {
+    {200, "OK"},
+    {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {409, "Conflict"},
+    {410, "Gone"},
+    {413, "Content Too Large"},
+    {500, "Internal Server Error"},
+    {501, "Not Implemented"},
+    {502, "Bad Gateway"},
+    {503, "Service Unavailable"},
+    {507, "Insufficient Storage"},
+};
+
+/* What such an error says is for whoever runs the program: paths, and the system's reasons. */
+static const struct {
+	enum err_code code;
+	const char *told;
+} inward[] = {
+    {ERR_PERMISSION, "the server may not do that"},
+    {ERR_CANNOT_CREATE, "the server cannot store that"},
+    {ERR_NO_SPACE, "the server has no space left"},
+    {ERR_IO, "the server failed"},
+    {ERR_CONFIG, "the server is not set up right"},
+    {ERR_INTERNAL, "the server failed"},
+};
+
+void
+http_log(const char *fmt, ...)
+{
+	char text[1200];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	err_clean(text);
+	(void)dprintf(STDERR_FILENO, "%s: %s\n", program, text);
+}
+
+const char *
+http_id(const struct http *h)
+{
+	return h->id;
+}
+
+const char *
+http_variable(const struct http *h, const char *name)
+{
+	return h->fcgi != NULL ? FCGX_GetParam(name, h->fcgi->envp) : getenv(name);
+}
+
+const char *
+http_bearer(const struct http *h)
+{
+	const char *value = http_variable(h, "HTTP_AUTHORIZATION");
+
+	if (value == NULL || value[0] == '\0')
+		return NULL;
+	if (strncasecmp(value, "Bearer ", 7) != 0)
+		return "";
+	return value + 7 + strspn(value + 7, " ");
+}
+
+bool
+http_begun(const struct http *h)
+{
+	return h->begun;
+}
+
+ssize_t
+http_read(struct http *h, char *p, size_t n, struct err *e)
+{
+	ssize_t got = 0;
+
+	if (n > h->left)
+		n = (size_t)h->left;
+	if (n > INT32_MAX)
+		n = INT32_MAX;
+	if (h->fcgi != NULL) {
+		got = n > 0 ? FCGX_GetStr(p, (int)n, h->fcgi->in) : 0;
+		if (FCGX_GetError(h->fcgi->in) != 0)
+			goto broken;
+	} else {
+		while ((size_t)got < n) {
+			ssize_t more = read(STDIN_FILENO, p + got, n - (size_t)got);
+			if (more == 0)
+				break;
+			if (more > 0)
+				got += more;
+			else if (errno != EINTR)
+				goto broken;
+		}
+	}
+	if (h->left != UNKNOWN) {
+		if ((size_t)got < n)
+			goto broken;
+		h->left -= (uint64_t)got;
+	}
+	return got;
+broken:
+	(void)err_set(e, ERR_BAD_MESSAGE, "the request broke off before its end");
+	return -1;
+}
+
+int
+http_drain(struct http *h, size_t max, struct err *e)
+{
+	char piece[2048];
+	ssize_t n;
+
+	while ((n = http_read(h, piece, sizeof piece, e)) > 0) {
+		if ((size_t)n > max)
+			return err_set(e, ERR_TOO_LARGE, "this request takes no body");
+		max -= (size_t)n;
+	}
+	return n < 0 ? -1 : 0;
+}
+
+int
+http_write(struct http *h, const char *p, size_t n)
+{
+	while (n > 0 && !h->gone) {
+		int piece = n < 1 << 20 ? (int)n : 1 << 20;
+		if (h->fcgi != NULL)
+			h->gone = FCGX_PutStr(p, piece, h->fcgi->out) != piece;
+		else
+			h->gone = fwrite(p, 1, (size_t)piece, stdout) != (size_t)piece;
+		p += piece;
+		n -= (size_t)piece;
+	}
+	return h->gone ? -1 : 0;
+}
+
+int
+http_flush(struct http *h)
+{
+	if (!h->gone && (h->fcgi != NULL ? FCGX_FFlush(h->fcgi->out) : fflush(stdout)) != 0)
+		h->gone = true;
+	return h->gone ? -1 : 0;
+}
+
+void
+http_begin(struct http *h, int status, const char *type, const char *more)
+{
+	char head[1024];
+	const char *reason = "Status";
+
+	for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
+		if (reasons[i].status == status)
+			reason = reasons[i].reason;
+	int n = snprintf(head, sizeof head, "Status: %d %s\r\nContent-Type: %s\r\n%s\r\n", status,
+			 reason, type, more);
+	h->begun = true;
+	if (n > 0 && (size_t)n < sizeof head)
+		(void)http_write(h, head, (size_t)n);
+	else
+		h->gone = true; /* ${more} is ours and short */
+}
+
+static void
+put_json(struct http *h, int status, json_t *o, const char *more)
+{
+	char headers[256];
+
+	char *text = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
+	json_decref(o);
+	if (text == NULL) {
+		http_log("out of memory");
+		status = 500;
+	}
+	const char *body = text != NULL
+			       ? text
+			       : "{\"error\":\"the server "
+				 "failed\",\"code\":\"INTERNAL\",\"hint\":\"try again later\"}";
+	(void)snprintf(headers, sizeof headers,
+		       "Content-Length: %zu\r\nCache-Control: no-store\r\n%s", strlen(body), more);
+	http_begin(h, status, "application/json; charset=utf-8", headers);
+	(void)http_write(h, body, strlen(body));
+	free(text);
+}
+
+void
+http_json(struct http *h, int status, json_t *o)
+{
+	put_json(h, status, o, "");
+}
+
+static void
+fail(struct http *h, const struct err *e, json_t *o, const char *more)
+{
+	const char *told = e->message, *hint = e->hint;
+
+	for (size_t i = 0; i < sizeof inward / sizeof inward[0]; i++)
+		if (inward[i].code == e->code) {
+			http_log("%s %s: %s%s%s", h->method,
+				 h->route != NULL ? h->route->path : "?", e->message,
+				 e->hint[0] != '\0' ? "; " : "", e->hint);
+			told = inward[i].told;
+			hint = "ask whoever runs it; its log says more";
+		}
+	if (o != NULL &&
+	    (jsonx_set(o, "error", told) < 0 || jsonx_set(o, "code", err_name(e->code)) < 0 ||
+	     jsonx_set(o, "hint", hint) < 0)) {
+		json_decref(o);
+		o = NULL;
+	}
+	put_json(h, err_http(e->code), o, more);
+}
+
+void
+http_fail_with(struct http *h, const struct err *e, json_t *o)
+{
+	const char *more = e->code == ERR_AUTH_FAILED ? "WWW-Authenticate: Bearer\r\n"
+			   : e->code == ERR_BUSY      ? "Retry-After: 5\r\n"
+						      : "";
+
+	fail(h, e, o, more);
+}
+
+void
+http_fail(struct http *h, const struct err *e)
+{
+	http_fail_with(h, e, json_object());
+}
+
+int
+http_peer(const struct http *h)
+{
+	struct stat st;
+
+	if (h->fcgi != NULL)
+		return h->fcgi->ipcFd;
+	/* Of a pipe or socket poll(2) tells that the other end is closed; a file is always ready.
+	 */
+	if (fstat(STDOUT_FILENO, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)))
+		return STDOUT_FILENO;
+	return -1;
+}
+
+int
+http_park(struct http *h, struct err *e)
+{
+	return h->fcgi != NULL ? pool_park(e) : 0;
+}
+
+/* Does ${path} fit ${pattern}?  Copies the component that ":id" stands for. */
+static bool
+fits(const char *pattern, const char *path, char id[ID_MAX + 1])
+{
+	for (;;) {
+		size_t n = strcspn(pattern, "/"), m = strcspn(path, "/");
+		if (n == 3 && strncmp(pattern, ":id", 3) == 0) {
+			if (m > ID_MAX)
+				return false;
+			memcpy(id, path, m);
+			id[m] = '\0';
+			if (!id_valid(id))
+				return false;
+		} else if (n != m || strncmp(pattern, path, n) != 0) {
+			return false;
+		}
+		if (pattern[n] == '\0' || path[m] == '\0')
+			return pattern[n] == path[m];
+		pattern += n + 1;
+		path += m + 1;
+	}
+}
+
+/* Find the route; or say what is wrong, and which methods the path has. */
+static int
+find_route(struct http *h, const char *path, char allow[METHODS], struct err *e)
+{
+	allow[0] = '\0';
+	for (const struct http_route *r = routes; r->method != NULL; r++) {
+		if (!fits(r->path, path, h->id))
+			continue;
+		if (strcmp(r->method, h->method) == 0) {
+			h->route = r;
+			return 0;
+		}
+		size_t n = strlen(allow);
+		(void)snprintf(allow + n, METHODS - n, "%s%s", n > 0 ? ", " : "", r->method);
+	}
+	if (allow[0] != '\0') {
+		(void)err_set(e, ERR_BAD_METHOD, "this path does not take that method");
+		return err_hint(e, "use %s", allow);
+	}
+	(void)err_set(e, ERR_NOT_FOUND, "there is nothing at this path");
+	return err_hint(e, "an id in it has 1 to 128 letters, digits, _ and -");
+}
+
+static void
+answer(struct http *h)
+{
+	char allow[METHODS], header[METHODS + 16];
+	struct err e;
+
+	h->method = http_variable(h, "REQUEST_METHOD");
+	if (h->method == NULL)
+		h->method = "GET";
+	const char *path = http_variable(h, "PATH_INFO");
+	if (path == NULL || path[0] == '\0')
+		path = "/";
+	const char *length = http_variable(h, "CONTENT_LENGTH");
+	h->left = length != NULL && length[0] != '\0' ? strtoumax(length, NULL, 10)
+		  : h->fcgi != NULL                   ? UNKNOWN
+						      : 0;
+	if (find_route(h, path, allow, &e) < 0) {
+		(void)snprintf(header, sizeof header, "Allow: %s\r\n", allow);
+		fail(h, &e, json_object(), allow[0] != '\0' ? header : "");
+		return;
+	}
+	h->route->answer(h);
+}
+
+static void
+answer_fastcgi(FCGX_Request *r)
+{
+	struct http h = {.fcgi = r};
+
+	answer(&h);
+}
+
+int
+http_run(const char *name, const struct http_route *table, unsigned threads, struct err *e)
+{
+	struct rlimit files;
+
+	program = name;
+	routes = table;
+	if (FCGX_Init() != 0)
+		return err_set(e, ERR_INTERNAL, "cannot set up FastCGI");
+	/* libfcgi catches SIGTERM to end after the next request, which a thread that waits for one
+	 * never sees.  We may be stopped at any instruction. */
+	(void)signal(SIGTERM, SIG_DFL);
+	(void)signal(SIGUSR1, SIG_DFL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	json_object_seed(0);
+	if (FCGX_IsCGI()) {
+		struct http h = {.fcgi = NULL};
+		answer(&h);
+		(void)http_flush(&h);
+		return 0;
+	}
+	/* A stream holds two descriptors.  libfcgi polls, so they may go beyond FD_SETSIZE. */
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files); /* then there are fewer streams */
+	}
+	return pool_run(threads, answer_fastcgi, e);
+}

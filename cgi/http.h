@@ -1,0 +1,88 @@
+/*
+ * http - answers HTTP requests behind a web server: FastCGI with threads, or one request as plain
+ * CGI (RFC 3875) when the program is run by hand or by a server without FastCGI.
+ *
+ * A program is a table of routes and a call of http_run.  A route's path is what follows the place
+ * where the program is mounted (PATH_INFO), and ":id" in it stands for one component that is an id.
+ * Every refusal is JSON {error, code, hint} and names nothing that the caller did not name.
+ *
+ * Each request has a thread.  Threads are started as requests find none idle, and end when too many
+ * are; one that only waits (an event stream) is parked, and there are always some that cannot be,
+ * so that streams never starve the small requests.
+ */
+#ifndef HTTP_H
+#define HTTP_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "err.h"
+
+struct http;
+
+struct http_route {
+	const char *method; /* "GET" */
+	const char *path;   /* "/", "/tasks/:id/events" */
+	void (*answer)(struct http *h);
+};
+
+/* Answer requests by ${routes}, which end with a NULL method, as long as the web server sends any,
+ * with at most ${threads} threads; or answer the one of the CGI environment.  ${name} is the
+ * program's, for what it logs to stderr.  Returns 0 after CGI, -1 when it cannot go on. */
+int http_run(const char *name, const struct http_route *routes, unsigned threads, struct err *e);
+
+/* The id in the path, which passed id_valid; "" if the route has none. */
+const char *http_id(const struct http *h);
+
+/* A variable of the request (RFC 3875), such as "HTTP_LAST_EVENT_ID"; NULL if it is not there. */
+const char *http_variable(const struct http *h, const char *name);
+
+/* The credential of "Authorization: Bearer" (RFC 6750), borrowed; "" if the header is there but is
+ * not of that form, NULL if there is none. */
+const char *http_bearer(const struct http *h);
+
+/* Read up to ${n} bytes of the request's body, fewer only at its end.  Returns 0 after the last;
+ * -1 with ERR_BAD_MESSAGE if it broke off early. */
+ssize_t http_read(struct http *h, char *p, size_t n, struct err *e);
+
+/* Read what is left of the body and throw it away; -1 if that is more than ${max} bytes. */
+int http_drain(struct http *h, size_t max, struct err *e);
+
+/* Begin the answer: ${status}, Content-Type ${type}, and ${more} header lines (each ended by CRLF;
+ * "" for none).  What follows is written with http_write. */
+void http_begin(struct http *h, int status, const char *type, const char *more);
+
+/* Write ${n} bytes of the answer.  -1 if the peer is gone: nothing more need be written then. */
+int http_write(struct http *h, const char *p, size_t n);
+
+/* Hand everything written so far to the web server.  -1 if the peer is gone. */
+int http_flush(struct http *h);
+
+/* The whole answer: ${o}, whose reference is taken (NULL: out of memory). */
+void http_json(struct http *h, int status, json_t *o);
+
+/* The whole answer: {error, code, hint} of ${e}, with its HTTP status.  What is nobody's business
+ * outside (paths in an I/O error) goes to stderr instead. */
+void http_fail(struct http *h, const struct err *e);
+
+/* As http_fail, with the members added to ${o}, whose reference is taken. */
+void http_fail_with(struct http *h, const struct err *e, json_t *o);
+
+/* True once an answer was begun. */
+bool http_begun(const struct http *h);
+
+/* A descriptor that becomes readable, or is hung up, when the peer goes away; -1 if there is none.
+ * Drain the body first. */
+int http_peer(const struct http *h);
+
+/* This request will only wait from now on.  Fails with ERR_BUSY when as many wait already as may.
+ */
+int http_park(struct http *h, struct err *e);
+
+/* Write a line to stderr, with the program's name in front. */
+void http_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,22 @@
+/*
+ * pool - the threads of a FastCGI program.
+ *
+ * A thread that waits for a request is idle.  When the last idle one gets a request another is
+ * started, up to a limit; when a thread is done and enough are idle without it, it ends.
+ */
+#ifndef POOL_H
+#define POOL_H
+
+#include <fcgiapp.h>
+
+#include "err.h"
+
+/* Accept requests and hand each to ${answer}, in up to ${limit} threads.  Returns only when no more
+ * can be accepted: -1. */
+int pool_run(unsigned limit, void (*answer)(FCGX_Request *r), struct err *e);
+
+/* Count the calling request as one that only waits; ERR_BUSY when too many do.  It is counted off
+ * when it has been answered. */
+int pool_park(struct err *e);
+
+#endif
