@@ -1,0 +1,219 @@
+/* Records, journals and the queue: what they promise, with files damaged and processes killed. */
+#include "check.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "home.h"
+#include "journal.h"
+#include "jsonx.h"
+#include "queue.h"
+#include "record.h"
+
+static void
+put_text(int dirfd, const char *name, const char *text, int flags)
+{
+	int fd = openat(dirfd, name, O_WRONLY | O_CREAT | flags, 0600);
+
+	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		CHECK(false, "the test can write %s", name);
+	(void)close(fd);
+}
+
+static void
+test_record(void)
+{
+	struct record r, again;
+	struct err e;
+	char id[129];
+
+	CHECK_INT(record_create("things", "a_1", &r, &e), 0, "a record is created");
+	(void)jsonx_set(r.json, "name", "first");
+	CHECK_INT(record_open("things", "a_1", false, &again, &e), -1, "it is not seen before it is saved");
+	CHECK_INT(e.code, ERR_NOT_FOUND, "and the error says NOT_FOUND");
+	record_close(&again);
+	CHECK_INT(record_save(&r, true, true, &e), 0, "it is saved");
+	CHECK_INT(file_lock(r.dirfd, "lock", false, &e), -1, "its lock is held meanwhile");
+	record_close(&r);
+	CHECK_INT(record_create("things", "a_1", &r, &e), -1, "it cannot be created twice");
+	CHECK_INT(e.code, ERR_CONFLICT, "and the error says CONFLICT");
+	record_close(&r);
+	CHECK_INT(record_find("things", "a", id, &e), 0, "a unique prefix finds it");
+	CHECK_STR(id, "a_1", "under its whole id");
+	CHECK_INT(record_find("things", "../x", id, &e), -1, "what is not an id is refused");
+	CHECK_INT(record_open("things", "a_1", true, &r, &e), 0, "it is opened for change");
+	put_text(r.dirfd, "record.json", "{torn", O_TRUNC);
+	record_close(&r);
+	CHECK_INT(record_open("things", "a_1", false, &r, &e), -1, "a damaged record is no record");
+	CHECK_INT(e.code, ERR_BAD_DATA, "and the error says BAD_DATA");
+	CHECK(faccessat(r.dirfd, "record.json", F_OK, 0) < 0, "it was moved out of the way");
+	record_close(&r);
+	CHECK_INT(record_create("things", "a_1", &r, &e), 0, "its place can be taken again");
+	(void)record_save(&r, false, true, &e);
+	CHECK_INT(record_remove(&r, &e), 0, "a record is removed");
+	record_close(&r);
+	CHECK_INT(record_find("things", "a_1", id, &e), -1, "and is gone");
+}
+
+static void
+test_journal(void)
+{
+	struct journal j;
+	struct err e;
+	int fd = home_dir("journals", &e);
+	json_t *o = json_pack("{si}", "n", 1);
+
+	journal_open(&j);
+	CHECK_INT(journal_next(&j, fd, "j", &e), 0, "a journal that does not exist has no line");
+	CHECK_INT(journal_append(fd, "j", o, true, &e), 0, "a line is written");
+	CHECK_INT(journal_next(&j, fd, "j", &e), 1, "and read");
+	CHECK_INT(j.seq, 1, "as number 1");
+	put_text(fd, "j", "{\"torn\":", O_APPEND);
+	CHECK_INT(journal_next(&j, fd, "j", &e), 0, "a torn line is not read");
+	CHECK_INT(journal_append(fd, "j", o, true, &e), 0, "the next writer goes on");
+	CHECK_INT(journal_next(&j, fd, "j", &e), 1, "its line is read");
+	CHECK_STR(j.line.data, "{\"n\":1}", "without what was torn");
+	CHECK_INT(j.seq, 2, "as number 2");
+	journal_close(&j);
+	json_decref(o);
+}
+
+static void
+test_queue(void)
+{
+	struct queue_task t, other;
+	struct err e;
+	json_t *o = json_pack("{ss}", "what", "work");
+	int status;
+
+	CHECK_INT(queue_take("q", &t, &e), 0, "an empty queue gives nothing");
+	CHECK_INT(queue_put("q", "one", o, &e), 0, "a task is put");
+	(void)usleep(2000); /* names are in order of the millisecond they were put in */
+	CHECK_INT(queue_put("q", "two", o, &e), 0, "and another");
+	CHECK_INT(queue_take("q", &t, &e), 1, "one is taken");
+	CHECK(strstr(t.name, "-one") != NULL, "the older one");
+	CHECK_INT(jsonx_number(t.json, "attempt", 0), 1, "for the first time");
+	CHECK_INT(queue_take("q", &other, &e), 1, "the other is taken");
+	CHECK(strstr(other.name, "-two") != NULL, "and not the same one");
+	CHECK_INT(queue_done("q", &other, &e), 0, "it is done");
+	CHECK_INT(queue_take("q", &other, &e), 0, "a task that is held is not taken again");
+	CHECK_INT(queue_return("q", &t, &e), 0, "it is handed back");
+	pid_t child = fork();
+	if (child == 0) {
+		(void)queue_take("q", &t, &e);
+		(void)raise(SIGKILL);
+	}
+	(void)waitpid(child, &status, 0);
+	CHECK(WIFSIGNALED(status), "a worker dies with the task");
+	CHECK_INT(queue_take("q", &t, &e), 1, "the next one gets it");
+	CHECK_INT(jsonx_number(t.json, "attempt", 0), 3, "for the third time");
+	CHECK_INT(queue_done("q", &t, &e), 0, "it is done");
+	CHECK_INT(queue_take("q", &t, &e), 0, "nothing is left");
+	CHECK_INT(queue_put("../q", "x", o, &e), -1, "a queue's name cannot lead elsewhere");
+	json_decref(o);
+}
+
+/* Processes that all take from one queue: every task is done once. */
+static void
+test_many_takers(void)
+{
+	enum { TASKS = 200, TAKERS = 4 };
+	char id[32], mark[300];
+	struct queue_task t;
+	struct err e;
+	int status, sum = 0;
+	json_t *o = json_object();
+	int fd = home_dir("marks", &e);
+
+	for (int i = 0; i < TASKS; i++) {
+		(void)snprintf(id, sizeof id, "t%d", i);
+		(void)queue_put("many", id, o, &e);
+	}
+	for (int i = 0; i < TAKERS; i++) {
+		if (fork() != 0)
+			continue;
+		int done = 0;
+		while (queue_take("many", &t, &e) == 1) {
+			(void)snprintf(mark, sizeof mark, "%s", t.name);
+			int markfd = openat(fd, mark, O_WRONLY | O_CREAT | O_EXCL, 0600);
+			if (markfd < 0 || queue_done("many", &t, &e) < 0)
+				_exit(255);
+			(void)close(markfd);
+			done++;
+		}
+		_exit(done > 0);
+	}
+	for (int i = 0; i < TAKERS; i++) {
+		(void)wait(&status);
+		CHECK(WIFEXITED(status) && WEXITSTATUS(status) <= 1, "no task was taken by two");
+		sum += WEXITSTATUS(status);
+	}
+	CHECK(sum > 1, "more than one process took part");
+	CHECK_INT(queue_take("many", &t, &e), 0, "all tasks are done");
+	json_decref(o);
+}
+
+static void
+test_remove(void)
+{
+	struct stat st;
+	struct err e;
+	int fd = home_dir("removal", &e);
+
+	(void)mkdirat(fd, "top", 0700);
+	put_text(fd, "outside", "kept", 0);
+	int at = openat(fd, "top", O_RDONLY | O_DIRECTORY);
+	CHECK_INT(symlinkat("../outside", at, "link"), 0, "a link leads out of the tree");
+	for (int i = 0; i < 2000; i++) {
+		(void)mkdirat(at, "d", 0700);
+		int next = openat(at, "d", O_RDONLY | O_DIRECTORY);
+		put_text(next, "f", "x", 0);
+		if (i == 1000)
+			(void)fchmod(next, 0);
+		(void)close(at);
+		at = next;
+	}
+	(void)close(at);
+	CHECK_INT(file_remove_tree(fd, "top", &e), 0, "a tree of 2000 levels is removed");
+	CHECK(fstatat(fd, "top", &st, 0) < 0, "nothing of it is left");
+	CHECK_INT(fstatat(fd, "outside", &st, 0), 0, "what a link pointed to is still there");
+}
+
+static void
+test_foreign_home(void)
+{
+	struct err e;
+	int status;
+
+	pid_t child = fork();
+	if (child == 0) {
+		(void)chmod(getenv("AWCP_HOME"), 0777);
+		_exit(home_open(&e) < 0 && e.code == ERR_PERMISSION ? 0 : 1);
+	}
+	(void)waitpid(child, &status, 0);
+	CHECK_INT(WEXITSTATUS(status), 0, "a state directory that others may write to is refused");
+	(void)chmod(getenv("AWCP_HOME"), 0700);
+}
+
+int
+main(void)
+{
+	char path[] = "/tmp/awcp-state-test.XXXXXX";
+	struct err e;
+
+	if (mkdtemp(path) == NULL || setenv("AWCP_HOME", path, 1) < 0)
+		return 1;
+	test_foreign_home(); /* first: the directory is looked at once in a process */
+	test_record();
+	test_journal();
+	test_queue();
+	test_many_takers();
+	test_remove();
+	(void)file_remove_tree(AT_FDCWD, path, &e);
+	return check_end();
+}
