@@ -99,7 +99,7 @@ start_server()
 {
 	PORT=$(free_port)
 	URL=http://127.0.0.1:$PORT/awcp
-	SERVER_LOG=$AWCP_HOME.server-$PORT.log
+	SERVER_LOG=$HOME/server-$PORT.log
 	start_process "$SERVER_LOG" awcp-serve -l "127.0.0.1:$PORT" "$@"
 	SERVER_PID=$STARTED
 	export PORT URL SERVER_PID SERVER_LOG

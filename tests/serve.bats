@@ -1,0 +1,153 @@
+# awcp-serve: what it starts, what it says, and that it leaves nothing behind.
+# shellcheck disable=SC2030,SC2031 # a test's variables are its own
+
+load helper
+
+setup()
+{
+	own_home
+}
+
+teardown()
+{
+	stop_all
+}
+
+# The processes below awcp-serve that are no shell of its own.
+programs()
+{
+	pgrep -P "$(pgrep -d, -P "$SERVER_PID")" -a
+}
+
+@test "it says where it listens when it does, and answers" {
+	start_server -A none
+	run cat "$SERVER_LOG"
+	assert_output "awcp-serve: listening on $URL"
+	request GET /awcp/status
+	assert_status 200
+}
+
+@test "it makes a token for this account, which awcp-invite finds by the address" {
+	start_server
+	run cat "$SERVER_LOG"
+	assert_output "awcp-serve: listening on $URL"
+	run jq -r .url "$AWCP_HOME/peers/serve-$PORT"
+	assert_output "$URL"
+	token=$(jq -r .token "$AWCP_HOME/peers/serve-$PORT")
+	request GET /awcp/status -H "Authorization: Bearer $token"
+	assert_status 200
+	request GET /awcp/status
+	assert_refused 401 AUTH_FAILED
+}
+
+@test "told to stop, it stops everything and leaves nothing in the way" {
+	start_server -A none -S none -- cat
+	run programs
+	assert_line --partial awcp-executor
+	assert_line --partial nginx
+	assert_line --partial awcp-run
+	below=$(programs | cut -d' ' -f1)
+	stop_process "$SERVER_PID"
+	for pid in $below; do
+		run kill -0 "$pid"
+		assert_failure
+	done
+	[ ! -e "$AWCP_HOME/serve-$PORT" ]
+}
+
+@test "it starts again after it was killed" {
+	start_server -A none
+	below=$(programs | cut -d' ' -f1)
+	stop_process "$SERVER_PID" KILL
+	for pid in $below; do
+		kill "$pid"
+		wait_until gone "$pid"
+	done
+	SERVER_LOG=$AWCP_HOME.again
+	start_process "$SERVER_LOG" awcp-serve -A none -l "127.0.0.1:$PORT"
+	SERVER_PID=$STARTED
+	wait_until listening
+	request GET /awcp/status
+	assert_status 200
+}
+
+@test "when one of its programs ends it says which, stops the others and ends with 70" {
+	for name in awcp-executor nginx awcp-run; do
+		start_server -A none -S none -- cat
+		kill "$(programs | sed -n "s/ .*$name.*//p" | head -1)"
+		status=0
+		wait "$SERVER_PID" || status=$?
+		assert_equal "$status" 70
+		run cat "$SERVER_LOG"
+		assert_line --partial "awcp-serve: $name ended"
+		[ ! -e "$AWCP_HOME/serve-$PORT" ]
+	done
+}
+
+@test "a port that is taken is told, with 69" {
+	start_server -A none
+	run awcp-serve -A none -l "127.0.0.1:$PORT"
+	assert_equal "$status" 69
+	assert_output --partial "port $PORT of 127.0.0.1 is taken"
+	request GET /awcp/status
+	assert_status 200
+}
+
+@test "an address that is not ours is told, with 73" {
+	run awcp-serve -A none -l 192.0.2.1:10200
+	assert_equal "$status" 73
+	assert_output --partial 'cannot listen at 192.0.2.1:10200'
+}
+
+@test "wrong usage is told, with 64" {
+	for arguments in '-l 10200' '-l x:1' '-l 127.0.0.1:0' '-l 127.0.0.1:99999999' '-A maybe' '-c 0' \
+		'-c x' -z -l; do
+		# shellcheck disable=SC2086 # options
+		run awcp-serve $arguments
+		assert_equal "$status" 64
+		assert_output --partial 'awcp-serve: '
+	done
+	run awcp-serve -h
+	assert_success
+	assert_output --partial 'usage: awcp-serve'
+	run awcp-serve -V
+	assert_success
+	assert_output --partial 'awcp-serve '
+}
+
+@test "a state directory that others may write to is refused before anything is started" {
+	mkdir -p "$AWCP_HOME"
+	chmod 777 "$AWCP_HOME"
+	run awcp-serve -A none -l "127.0.0.1:$(free_port)"
+	assert_equal "$status" 77
+	assert_output --partial 'others may write'
+}
+
+@test "the path of the state may be longer than that of a socket" {
+	AWCP_HOME=$HOME/$(printf 'long%.0s' {1..40})/state
+	start_server -A none
+	request GET /awcp/status
+	assert_status 200
+}
+
+@test "awcp runs awcp-NAME, lists what there is, and knows no other" {
+	run awcp
+	assert_success
+	assert_line --partial serve
+	assert_equal "$output" "$(awcp help)"
+	assert_equal "$output" "$(awcp -h)"
+	run awcp serve -h
+	assert_success
+	assert_output --partial 'usage: awcp-serve'
+	mkdir "$HOME/bin"
+	printf '#!/bin/sh\necho "extra: $*"\n' >"$HOME/bin/awcp-extra"
+	chmod 755 "$HOME/bin/awcp-extra"
+	PATH=$PATH:$HOME/bin run awcp extra 'a b' c
+	assert_output 'extra: a b c'
+	run awcp nothing
+	assert_equal "$status" 64
+	run awcp help nothing
+	assert_equal "$status" 64
+	run awcp ../x
+	assert_equal "$status" 64
+}
