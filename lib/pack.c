@@ -258,7 +258,7 @@ put_followed(struct packer *p, struct entry *entry, struct err *e)
 	struct stat st;
 	int fd;
 
-	if (tree_follow(p->tree, &fd, e) < 0)
+	if (tree_follow(p->tree, entry, &fd, e) < 0)
 		return -1;
 	if (fd < 0) {
 		entry->unsent = true;

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +14,8 @@
 
 #include "file.h"
 #include "listing.h"
-#include "sha256.h"
-#include "utf8.h"
 
 #define OPEN_LEVELS 32
-#define PIECE (128 * 1024) /* bytes read at once */
 
 struct level {
 	int fd; /* -1: closed for the time being */
@@ -35,7 +31,6 @@ struct tree {
 	const struct resource *resource; /* the one being walked */
 	size_t prefix;                   /* length of its name with the slash */
 	int root;                        /* its directory, until that is entered; or -1 */
-	char *real;                      /* where that is, without links */
 	struct level *levels;
 	size_t depth, room;
 	bool enter; /* the entry last returned is a directory */
@@ -44,61 +39,6 @@ struct tree {
 	char path[TREE_PATH + 1];
 	char target[TREE_PATH + 1];
 };
-
-bool
-resource_name_valid(const char *name)
-{
-	size_t n = strlen(name);
-
-	if (n == 0 || n > 255 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
-	    strcmp(name, ".awcp") == 0)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (name[i] == '/' || (unsigned char)name[i] < 0x20 || name[i] == 0x7f)
-			return false;
-	return utf8_valid(name);
-}
-
-static int
-rank(char c)
-{
-	return c == '\0' ? -1 : c == '/' ? 0 : (unsigned char)c;
-}
-
-int
-tree_order(const char *a, const char *b)
-{
-	while (*a == *b && *a != '\0') {
-		a++;
-		b++;
-	}
-	return rank(*a) - rank(*b);
-}
-
-bool
-tree_link_inside(const char *path, const char *target)
-{
-	size_t above = 0; /* directories between the link and the top */
-	bool named = false;
-
-	if (*target == '/' || *target == '\0')
-		return false;
-	for (; *path != '\0'; path++)
-		above += *path == '/';
-	while (*target != '\0') {
-		size_t n = strcspn(target, "/");
-		if (n == 2 && strncmp(target, "..", 2) == 0) {
-			if (named || above == 0)
-				return false;
-			above--;
-		} else if (n > 0 && !(n == 1 && *target == '.')) {
-			named = true;
-		}
-		target += n;
-		target += strspn(target, "/");
-	}
-	return true;
-}
 
 static int
 by_name(const void *a, const void *b)
@@ -157,7 +97,6 @@ tree_close(struct tree *t)
 	}
 	if (t->resources != NULL)
 		file_close(t->root);
-	free(t->real);
 	free(t->levels);
 	free(t->resources);
 	free(t);
@@ -174,25 +113,6 @@ static const char *
 relative(const struct tree *t)
 {
 	return strlen(t->path) < t->prefix ? "" : t->path + t->prefix;
-}
-
-/* The path that ${fd} has in /proc, as the kernel resolved it. */
-static char *
-real_path(int fd, struct err *e)
-{
-	char link[40], path[PATH_MAX + 1];
-
-	(void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-	ssize_t n = readlink(link, path, sizeof path - 1);
-	if (n < 0) {
-		(void)err_sys(e, "cannot resolve a path");
-		return NULL;
-	}
-	path[n] = '\0';
-	char *copy = strdup(path);
-	if (copy == NULL)
-		(void)err_memory(e);
-	return copy;
 }
 
 static void
@@ -232,9 +152,6 @@ begin_resource(struct tree *t, struct err *e)
 		return -1;
 	if (fstat(t->root, &st) < 0)
 		return err_sys(e, "%s", t->resource->source);
-	free(t->real);
-	if ((t->real = real_path(t->root, e)) == NULL)
-		return -1;
 	set_entry(t, &st);
 	return 0;
 }
@@ -401,6 +318,15 @@ tree_resource(const struct tree *t)
 }
 
 int
+tree_at(const struct tree *t, const char **name)
+{
+	const struct level *top = &t->levels[t->depth - 1];
+
+	*name = t->path + top->length;
+	return top->fd;
+}
+
+int
 tree_open_file(struct tree *t, struct err *e)
 {
 	const struct level *top = &t->levels[t->depth - 1];
@@ -418,97 +344,4 @@ tree_open_file(struct tree *t, struct err *e)
 		return changed(t->path, e);
 	}
 	return fd;
-}
-
-int
-tree_hash(struct tree *t, struct entry *entry, struct err *e)
-{
-	struct sha256 *hash = NULL;
-	char *piece = NULL;
-	ssize_t n = -1;
-
-	int fd = tree_open_file(t, e);
-	if (fd < 0)
-		return -1;
-	if ((hash = sha256_new(e)) == NULL)
-		goto out;
-	if ((piece = malloc(PIECE)) == NULL) {
-		(void)err_memory(e);
-		goto out;
-	}
-	while ((n = file_read(fd, piece, PIECE, e)) > 0)
-		sha256_add(hash, piece, (size_t)n);
-	if (n < 0)
-		(void)err_add(e, "%s", t->path);
-	else
-		sha256_hex(hash, entry->sha256);
-out:
-	free(piece);
-	sha256_free(hash);
-	(void)close(fd);
-	return n < 0 ? -1 : 0;
-}
-
-static int
-leads_nowhere(const struct tree *t, const char *where, struct err *e)
-{
-	(void)err_set(e, ERR_WORKSPACE_INVALID, "%s is a link %s: %s", t->path, where, t->target);
-	return err_hint(e, "leave it out with a pattern, or replace it by what it points to");
-}
-
-/* ${real} is where the link leads: 1 to send what is there, 0 to leave it out, -1. */
-static int
-may_follow(struct tree *t, const char *real, mode_t mode, struct err *e)
-{
-	size_t n = strcmp(t->real, "/") == 0 ? 0 : strlen(t->real);
-	bool excluded;
-
-	if (strncmp(real, t->real, n) != 0 || (real[n] != '/' && real[n] != '\0'))
-		return leads_nowhere(t, "that leads out of what is sent", e);
-	if (S_ISDIR(mode))
-		return 0;
-	if (!S_ISREG(mode))
-		return leads_nowhere(t, "to no file", e);
-	real += n + 1;
-	if (strncmp(real, ".awcp/", 6) == 0)
-		return 0;
-	if (t->resource->filter == NULL)
-		return 1;
-	int root = open_resource(t->resource, e);
-	if (root < 0)
-		return -1;
-	int status = filter_check(t->resource->filter, root, real, false, &excluded, e);
-	(void)close(root);
-	return status < 0 ? -1 : !excluded;
-}
-
-int
-tree_follow(struct tree *t, int *fd, struct err *e)
-{
-	const struct level *top = &t->levels[t->depth - 1];
-	char *real = NULL, link[40];
-	struct stat st;
-	int status = -1;
-
-	*fd = -1;
-	int at = openat(top->fd, t->path + top->length, O_PATH | O_CLOEXEC);
-	if (at < 0 && (errno == ENOENT || errno == ELOOP || errno == ENOTDIR))
-		return leads_nowhere(t, "to nothing", e);
-	if (at < 0 || fstat(at, &st) < 0) {
-		(void)err_sys(e, "cannot follow the link %s", t->path);
-		goto out;
-	}
-	if ((real = real_path(at, e)) == NULL)
-		goto out;
-	status = may_follow(t, real, st.st_mode, e);
-	if (status == 1) {
-		/* What was looked at is what is opened. */
-		(void)snprintf(link, sizeof link, "/proc/self/fd/%d", at);
-		*fd = open(link, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-		status = *fd < 0 ? err_sys(e, "cannot read %s", t->path) : 0;
-	}
-out:
-	free(real);
-	file_close(at);
-	return status;
 }

@@ -61,10 +61,14 @@ int tree_next(struct tree *t, struct entry **entry, struct err *e);
 /* Open the file last returned for reading, no link followed; -1 on failure. */
 int tree_open_file(struct tree *t, struct err *e);
 
+/* The open directory that holds the entry last returned (no resource's own directory), which stays
+ * the tree's and is good until the next call; *${name} is what it is called there. */
+int tree_at(const struct tree *t, const char **name);
+
 /* Open the file that the link last returned leads to, for a reader who cannot have links.  *${fd}
  * is -1 when there is nothing to send: the link leads to a directory, or to something that the
  * filter leaves out.  One that leads out of its resource or to nothing is ERR_WORKSPACE_INVALID. */
-int tree_follow(struct tree *t, int *fd, struct err *e);
+int tree_follow(struct tree *t, const struct entry *entry, int *fd, struct err *e);
 
 /* True if ${target} of a link at ${path} (both relative to the top that must not be left) stays
  * inside.  ".." may only stand at the beginning: behind a name, which may be another link, nobody

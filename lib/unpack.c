@@ -1,9 +1,7 @@
 #include "unpack.h"
 
 #include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
-#include <limits.h>
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,16 +9,18 @@
 #include <unistd.h>
 
 #include "home.h"
+#include "incoming.h"
 #include "manifest.h"
 #include "place.h"
 #include "sha256.h"
-#include "tree.h"
 
 #define IN (256 * 1024) /* bytes of the archive read at once */
+#define EMPTY_ZIP 22    /* bytes of a ZIP without entries and comment */
 
 struct unpacker {
 	int fd;
 	uint64_t at, size; /* of the archive */
+	bool nothing;      /* it is a ZIP of nothing but its end record: libarchive knows no such */
 	char *in;
 	int failed; /* errno of a read that failed, or 0 */
 	const struct unpack_limits *l;
@@ -33,9 +33,7 @@ struct unpacker {
 	bool creates;                     /* there is a directory to unpack to */
 	struct manifest_writer *manifest; /* or NULL */
 	struct sha256 *hash;              /* NULL without a manifest */
-	struct entry entry;
-	char path[TREE_PATH + 1];
-	char target[TREE_PATH + 1];
+	struct incoming in_hand;          /* the entry being unpacked */
 	locale_t utf8, before;
 };
 
@@ -96,9 +94,18 @@ skip(struct archive *a, void *arg, int64_t n)
 	return n;
 }
 
+/* True if the archive begins with the ${n} bytes at ${magic}. */
+static bool
+begins_with(const struct unpacker *u, const char *magic, size_t n)
+{
+	char head[8];
+
+	return pread(u->fd, head, n, 0) == (ssize_t)n && memcmp(head, magic, n) == 0;
+}
+
 /* The archive is to blame: say at which entry. */
 static int
-refuse(struct unpacker *u, struct err *e)
+refuse(const struct unpacker *u, struct err *e)
 {
 	const char *why = archive_error_string(u->archive);
 
@@ -106,11 +113,14 @@ refuse(struct unpacker *u, struct err *e)
 		errno = u->failed;
 		return err_sys(e, "cannot read the archive");
 	}
+	if (u->entries == 0 && begins_with(u, "PK\3\4", 4))
+		return err_set(e, ERR_WORKSPACE_INVALID,
+			       "the ZIP archive has no end: it was cut off");
 	if (u->entries == 0)
-		return err_set(e, ERR_WORKSPACE_INVALID, "cannot read the archive: %s",
-			       why != NULL ? why : "it is none");
-	return err_set(e, ERR_WORKSPACE_INVALID, "cannot read the archive at %s: %s", u->path,
-		       why != NULL ? why : "it is damaged");
+		return err_set(e, ERR_WORKSPACE_INVALID, "this is no archive that we can read: %s",
+			       why != NULL ? why : "it is empty");
+	return err_set(e, ERR_WORKSPACE_INVALID, "cannot read the archive at %.256s: %s",
+		       u->in_hand.path, why != NULL ? why : "it is damaged");
 }
 
 static int
@@ -133,131 +143,6 @@ open_archive(struct unpacker *u, struct err *e)
 	if (archive_read_open1(a) != ARCHIVE_OK)
 		return refuse(u, e);
 	return 0;
-}
-
-static int
-bad(const struct unpacker *u, const char *why, struct err *e)
-{
-	return err_set(e, ERR_WORKSPACE_INVALID, "the archive's entry %s %s", u->path, why);
-}
-
-/* True if the first component of the path is one that may occur: as a directory. */
-static bool
-top_allowed(const struct unpacker *u)
-{
-	size_t n = strcspn(u->path, "/");
-
-	if (u->l->tops == NULL)
-		return true;
-	if (u->path[n] == '\0' && u->entry.type != 'd')
-		return false;
-	for (const char *const *top = u->l->tops; *top != NULL; top++)
-		if (strlen(*top) == n && strncmp(*top, u->path, n) == 0)
-			return true;
-	return false;
-}
-
-/* Check the components of the path. */
-static int
-check_path(const struct unpacker *u, struct err *e)
-{
-	unsigned depth = 0;
-
-	if (u->path[0] == '/')
-		return bad(u, "has an absolute path", e);
-	for (const char *p = u->path;; p++) {
-		size_t n = strcspn(p, "/");
-		if (n == 0 || (n <= 2 && strncmp(p, "..", n) == 0))
-			return bad(u, "has an empty, \".\" or \"..\" name in its path", e);
-		if (n > NAME_MAX)
-			return bad(u, "has a name of more than 255 bytes", e);
-		if (++depth > u->l->depth)
-			return bad(u, "lies too deep", e);
-		p += n;
-		if (*p == '\0')
-			break;
-	}
-	if (!top_allowed(u))
-		return bad(u, "belongs to no resource that was asked for", e);
-	return 0;
-}
-
-/* Take over the path, without "./" in front (tar writes it) and '/' behind (directories).
- * 1, 0 for the top itself, -1. */
-static int
-take_path(struct unpacker *u, struct archive_entry *h, struct err *e)
-{
-	const char *path = archive_entry_pathname(h);
-
-	if (path == NULL || *path == '\0')
-		return bad(u, "is followed by one without a usable name", e);
-	while (strncmp(path, "./", 2) == 0)
-		path += 2;
-	size_t n = strlen(path);
-	if (u->entry.type == 'd' && n > 0 && path[n - 1] == '/')
-		n--;
-	if (u->entry.type == 'd' && (n == 0 || (n == 1 && *path == '.')) && path[0] != '/')
-		return 0;
-	(void)snprintf(u->path, sizeof u->path, "%.*s", (int)(n < TREE_PATH ? n : TREE_PATH), path);
-	if (n > TREE_PATH)
-		return bad(u, "has a path that is too long", e);
-	return check_path(u, e) < 0 ? -1 : 1;
-}
-
-static int
-take_link(struct unpacker *u, struct archive_entry *h, struct err *e)
-{
-	const char *target = archive_entry_symlink(h), *inside = u->path;
-
-	if (target == NULL || strlen(target) > TREE_PATH)
-		return bad(u, "is a link without a usable target", e);
-	if (u->l->tops != NULL)
-		inside = strchr(u->path, '/') + 1;
-	if (!tree_link_inside(inside, target))
-		return bad(u, "is a link that leads out of its resource", e);
-	strcpy(u->target, target);
-	u->entry.target = u->target;
-	u->entry.size = strlen(target);
-	return 0;
-}
-
-/* Fill the entry from its header; 1, 0 if it is the top itself, -1. */
-static int
-take_header(struct unpacker *u, struct archive_entry *h, struct err *e)
-{
-	static const struct {
-		unsigned format;
-		char type;
-		mode_t mode; /* for writers that keep none */
-	} types[] = {{AE_IFREG, 'f', 0644}, {AE_IFDIR, 'd', 0755}, {AE_IFLNK, 'l', 0777}};
-	mode_t otherwise = 0;
-
-	u->entry = (struct entry){.path = u->path, .type = '?'};
-	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-		if (archive_entry_filetype(h) == types[i].format) {
-			u->entry.type = types[i].type;
-			otherwise = types[i].mode;
-		}
-	}
-	int status = take_path(u, h, e);
-	if (status <= 0)
-		return status;
-	if (archive_entry_hardlink(h) != NULL)
-		return bad(u, "is a hard link", e);
-	if (u->entry.type == '?')
-		return bad(u, "is neither a file nor a directory nor a link", e);
-	if (archive_entry_is_encrypted(h))
-		return bad(u, "is encrypted", e);
-	u->entry.mode = archive_entry_perm(h) & 0777;
-	if (u->entry.mode == 0)
-		u->entry.mode = otherwise;
-	int64_t seconds = archive_entry_mtime_is_set(h) ? archive_entry_mtime(h) : 0;
-	if (seconds > INT64_MAX / 1000000000 - 1 || seconds < INT64_MIN / 1000000000 + 1)
-		return bad(u, "has an impossible time", e);
-	u->entry.mtime = seconds * 1000000000 + archive_entry_mtime_nsec(h);
-	if (u->entry.type == 'l' && take_link(u, h, e) < 0)
-		return -1;
-	return 1;
 }
 
 static int
@@ -290,7 +175,7 @@ write_at(const struct unpacker *u, int fd, const char *p, size_t n, int64_t at, 
 		if (done < 0 && errno == EINTR)
 			continue;
 		if (done <= 0)
-			return err_sys(e, "cannot write %s", u->path);
+			return err_sys(e, "cannot write %s", u->in_hand.path);
 		p += done;
 		n -= (size_t)done;
 		at += done;
@@ -302,9 +187,9 @@ write_at(const struct unpacker *u, int fd, const char *p, size_t n, int64_t at, 
 static int
 take_piece(struct unpacker *u, int fd, const void *p, size_t n, int64_t at, struct err *e)
 {
-	if (at < 0 || (uint64_t)at < u->entry.size)
-		return bad(u, "is out of order inside", e);
-	uint64_t hole = (uint64_t)at - u->entry.size;
+	if (at < 0 || (uint64_t)at < u->in_hand.entry.size)
+		return incoming_refuse(&u->in_hand, "is out of order inside", e);
+	uint64_t hole = (uint64_t)at - u->in_hand.entry.size;
 	if (count_bytes(u, hole, e) < 0 || count_bytes(u, n, e) < 0)
 		return -1;
 	if (u->hash != NULL) {
@@ -313,7 +198,7 @@ take_piece(struct unpacker *u, int fd, const void *p, size_t n, int64_t at, stru
 	}
 	if (fd >= 0 && write_at(u, fd, p, n, at, e) < 0)
 		return -1;
-	u->entry.size = (uint64_t)at + n;
+	u->in_hand.entry.size = (uint64_t)at + n;
 	return 0;
 }
 
@@ -337,7 +222,7 @@ take_content(struct unpacker *u, int fd, struct err *e)
 	if (at > written && take_piece(u, fd, "", 0, at, e) < 0)
 		return -1;
 	if (fd >= 0 && at > written && ftruncate(fd, (off_t)at) < 0)
-		return err_sys(e, "cannot write %s", u->path);
+		return err_sys(e, "cannot write %s", u->in_hand.path);
 	return 0;
 }
 
@@ -351,7 +236,7 @@ take_file(struct unpacker *u, bool wanted, struct err *e)
 		return archive_read_data_skip(u->archive) == ARCHIVE_OK ? 0 : refuse(u, e);
 	if (u->hash != NULL)
 		sha256_reset(u->hash);
-	if (wanted && (fd = place_file(&u->place, &u->entry, e)) < 0)
+	if (wanted && (fd = place_file(&u->place, &u->in_hand.entry, e)) < 0)
 		return -1;
 	if (take_content(u, fd, e) < 0) {
 		if (fd >= 0)
@@ -359,8 +244,8 @@ take_file(struct unpacker *u, bool wanted, struct err *e)
 		return -1;
 	}
 	if (u->hash != NULL)
-		sha256_hex(u->hash, u->entry.sha256);
-	return wanted ? place_file_end(&u->place, &u->entry, fd, e) : 0;
+		sha256_hex(u->hash, u->in_hand.entry.sha256);
+	return wanted ? place_file_end(&u->place, &u->in_hand.entry, fd, e) : 0;
 }
 
 static int
@@ -369,26 +254,26 @@ take_entry(struct unpacker *u, struct archive_entry *h, struct err *e)
 	if (++u->entries > u->l->entries)
 		return err_set(e, ERR_WORKSPACE_TOO_LARGE, "the archive has more than %llu entries",
 			       (unsigned long long)u->l->entries);
-	int status = take_header(u, h, e);
+	int status = incoming_take(&u->in_hand, h, e);
 	if (status <= 0)
 		return status;
 	/* Set by libarchive for each entry of a ZIP; a stored one says so here. */
 	const char *format = archive_format_name(u->archive);
-	if (u->entry.type == 'f' && format != NULL && strncmp(format, "ZIP", 3) == 0 &&
+	if (u->in_hand.entry.type == 'f' && format != NULL && strncmp(format, "ZIP", 3) == 0 &&
 	    strstr(format, "uncompressed") == NULL)
 		u->totals->compressed = true;
-	bool wanted = u->creates && (u->want == NULL || u->want(u->arg, u->path));
-	if (u->entry.type == 'f')
+	bool wanted = u->creates && (u->want == NULL || u->want(u->arg, u->in_hand.path));
+	if (u->in_hand.entry.type == 'f')
 		status = take_file(u, wanted, e);
 	else if (!wanted)
 		status = 0;
-	else if (u->entry.type == 'd')
-		status = place_directory(&u->place, &u->entry, e);
+	else if (u->in_hand.entry.type == 'd')
+		status = place_directory(&u->place, &u->in_hand.entry, e);
 	else
-		status = place_link(&u->place, &u->entry, e);
+		status = place_link(&u->place, &u->in_hand.entry, e);
 	if (status < 0)
 		return -1;
-	return u->manifest != NULL ? manifest_add(u->manifest, &u->entry, e) : 0;
+	return u->manifest != NULL ? manifest_add(u->manifest, &u->in_hand.entry, e) : 0;
 }
 
 /* A tar ends with blocks of zeros.  libarchive takes one without, so that a plain tar that was cut
@@ -419,15 +304,15 @@ static int
 take_all(struct unpacker *u, struct err *e)
 {
 	struct archive_entry *h;
-	int status;
+	int status = ARCHIVE_EOF;
 
 	/* A warning is about a name that is not what it claims to be, or worse. */
-	while ((status = archive_read_next_header(u->archive, &h)) == ARCHIVE_OK)
+	while (!u->nothing && (status = archive_read_next_header(u->archive, &h)) == ARCHIVE_OK)
 		if (take_entry(u, h, e) < 0)
 			return -1;
 	if (status != ARCHIVE_EOF)
 		return refuse(u, e);
-	if (check_end(u, e) < 0 || (u->creates && place_finish(&u->place, e) < 0))
+	if ((!u->nothing && check_end(u, e) < 0) || (u->creates && place_finish(&u->place, e) < 0))
 		return -1;
 	return u->manifest != NULL ? manifest_finish(u->manifest, e) : 0;
 }
@@ -450,7 +335,8 @@ prepare(struct unpacker *u, int dirfd, int manifestfd, struct err *e)
 	if (manifestfd >= 0 && ((u->manifest = manifest_writer_new(manifestfd, e)) == NULL ||
 				(u->hash = sha256_new(e)) == NULL))
 		return -1;
-	return open_archive(u, e);
+	u->nothing = u->size == EMPTY_ZIP && begins_with(u, "PK\5\6", 4);
+	return u->nothing ? 0 : open_archive(u, e);
 }
 
 static void
@@ -476,6 +362,7 @@ unpack(int fd, int dirfd, const struct unpack_limits *l, bool (*want)(void *arg,
 	struct unpacker u = {
 	    .fd = fd,
 	    .l = l,
+	    .in_hand = {.limits = l},
 	    .totals = totals,
 	    .creates = dirfd >= 0,
 	    .place = {.parent = -1},
