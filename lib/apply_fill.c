@@ -1,0 +1,213 @@
+/*
+ * apply_fill - puts the new files on the stage, and makes things durable.  See apply_stage.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "apply_stage.h"
+#include "compare.h"
+#include "file.h"
+#include "pathset.h"
+#include "unpack.h"
+
+/* Up to so many files are synced one by one; for more the whole file system is. */
+#define SYNC_EACH 256
+
+struct wanted {
+	struct pathset paths;
+	const struct resource *resource;
+};
+
+static bool
+is_staged(const struct plan_step *step)
+{
+	return step->kind == PLAN_ADD || step->kind == PLAN_CHANGE;
+}
+
+static bool
+is_wanted(void *arg, const char *path)
+{
+	struct wanted *w = arg;
+	return pathset_has(&w->paths, path) && compare_resource(w->resource, 1, path) == 0;
+}
+
+static int
+unpack_wanted(struct stage *s, size_t count, const struct apply_job *job, struct wanted *w,
+	      struct err *e)
+{
+	struct unpack_limits limits;
+	struct unpack_totals totals;
+	int status = -1;
+	const char **tops = calloc(job->count + 1, sizeof *tops);
+	if (!tops)
+		return err_memory(e);
+	for (size_t i = 0; i < job->count; i++)
+		tops[i] = job->resources[i].name;
+	if (unpack_limits(&limits, e))
+		goto out;
+	if (*job->resources[0].name)
+		limits.tops = tops;
+	for (size_t i = 0; i < count; i++) {
+		w->resource = s[i].resource;
+		if (unpack(job->archivefd, s[i].treefd, &limits, is_wanted, w, -1, &totals, e))
+			goto out;
+	}
+	status = 0;
+out:
+	free(tops);
+	return status;
+}
+
+/* What else is attached to the old file (an ACL, say) goes over to the new one, as far as the
+ * system lets us: it is no part of what was sent. */
+static void
+copy_attributes(int from, int to)
+{
+	char names[4096], value[4096];
+	ssize_t n = flistxattr(from, names, sizeof names);
+	for (char *name = names; name < names + (n > 0 ? n : 0); name += strlen(name) + 1) {
+		ssize_t size = fgetxattr(from, name, value, sizeof value);
+		if (size >= 0)
+			(void)fsetxattr(to, name, value, (size_t)size, 0);
+	}
+}
+
+static bool
+is_script(int fd)
+{
+	char head[2];
+	return pread(fd, head, 2, 0) == 2 && memcmp(head, "#!", 2) == 0;
+}
+
+/* Give a staged file its final look. */
+static int
+settle_file(struct stage *s, int fd, const struct plan_step *step, const struct apply_job *job,
+	    bool sync, struct err *e)
+{
+	struct stat st;
+	mode_t mode = step->after.mode & 0777;
+	if (fstat(fd, &st))
+		return err_sys(e, "%s", step->path);
+	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != step->after.size)
+		return err_set(e, ERR_BAD_DATA, "the archive has another %s than its list",
+			       step->path);
+	if (!job->fidelity && step->before.type != 'f' && is_script(fd))
+		mode |= mode >> 2 & 0111;
+	if (step->before.type == 'f') {
+		int old = file_open_beneath(s->sourcefd, compare_relative(s->resource, step->path),
+					    O_RDONLY | O_NONBLOCK, 0, NULL);
+		if (old >= 0)
+			copy_attributes(old, fd);
+		file_close(old);
+	}
+	struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_NOW}};
+	if (job->fidelity) {
+		times[1].tv_sec = step->after.mtime / 1000000000;
+		times[1].tv_nsec = step->after.mtime % 1000000000;
+		if (times[1].tv_nsec < 0) {
+			times[1].tv_sec--;
+			times[1].tv_nsec += 1000000000;
+		}
+	}
+	if (fchmod(fd, mode) || futimens(fd, times) || (sync && fsync(fd)))
+		return err_sys(e, "%s", step->path);
+	return 0;
+}
+
+static int
+settle(struct stage *s, const struct plan_step *step, const struct apply_job *job, bool sync,
+       struct err *e)
+{
+	const char *base;
+	struct stat st;
+	int parent = file_parent_beneath(s->treefd, step->path, &base, e);
+	if (parent < 0)
+		return err_set(e, ERR_BAD_DATA, "the archive lacks %s", step->path);
+	int status = -1, fd = -1;
+	if (fstatat(parent, base, &st, AT_SYMLINK_NOFOLLOW)) {
+		err_set(e, ERR_BAD_DATA, "the archive lacks %s", step->path);
+		goto out;
+	}
+	if (step->after.type == 'l') {
+		status =
+		    S_ISLNK(st.st_mode) ? 0 : err_set(e, ERR_BAD_DATA, "%s is no link", step->path);
+		goto out;
+	}
+	fd = openat(parent, base, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 && errno == EACCES && fchmodat(parent, base, 0600, 0) == 0)
+		fd = openat(parent, base, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		err_sys(e, "%s", step->path);
+	else
+		status = settle_file(s, fd, step, job, sync, e);
+out:
+	file_close(fd);
+	file_close(parent);
+	return status;
+}
+
+int
+stages_fill(struct stage *s, size_t count, const struct apply_job *job, struct plan *plan,
+	    uint64_t steps, struct err *e)
+{
+	struct plan_step *step;
+	struct wanted w = {0};
+	int n, status = -1;
+	plan_rewind(plan);
+	while ((n = plan_next(plan, &step, e)) > 0)
+		if (is_staged(step) && pathset_add(&w.paths, step->path, e))
+			goto out;
+	if (n < 0 || (w.paths.count > 0 && unpack_wanted(s, count, job, &w, e)))
+		goto out;
+	plan_rewind(plan);
+	while ((n = plan_next(plan, &step, e)) > 0)
+		if (is_staged(step) &&
+		    settle(stage_of(s, count, step->path), step, job, steps <= SYNC_EACH, e))
+			goto out;
+	for (size_t i = 0; n == 0 && steps > SYNC_EACH && i < count; i++)
+		if (syncfs(s[i].treefd)) {
+			err_sys(e, "cannot sync %s", s[i].resource->source);
+			goto out;
+		}
+	status = n;
+out:
+	pathset_free(&w.paths);
+	return status;
+}
+
+static int
+sync_parent(struct stage *s, const struct plan_step *step, struct err *e)
+{
+	const char *base;
+	int fd = file_parent_beneath(s->sourcefd, compare_relative(s->resource, step->path), &base,
+				     NULL);
+	/* A directory that is gone needs no sync of its own: the one above gets it. */
+	if (fd < 0)
+		return 0;
+	int status = file_sync_dir(fd, e);
+	close(fd);
+	return status;
+}
+
+int
+stages_sync(struct stage *s, size_t count, struct plan *plan, uint64_t steps, struct err *e)
+{
+	struct plan_step *step;
+	int n = 0;
+	if (steps > SYNC_EACH) {
+		for (size_t i = 0; i < count; i++)
+			if (syncfs(s[i].sourcefd))
+				return err_sys(e, "cannot sync %s", s[i].resource->source);
+		return 0;
+	}
+	plan_rewind(plan);
+	while ((n = plan_next(plan, &step, e)) > 0)
+		if (sync_parent(stage_of(s, count, step->path), step, e))
+			return -1;
+	return n;
+}

@@ -1,0 +1,24 @@
+/*
+ * apply_plan - decides, path by path, what an apply will do.  Private to apply.
+ */
+#ifndef APPLY_PLAN_H
+#define APPLY_PLAN_H
+
+#include "apply.h"
+#include "plan.h"
+
+/* Compare base, theirs and ours of the ${count} ${resources} (all "rw"; ${roots} are descriptors of
+ * their directories) and write the steps to ${planfd}.  Conflicts are told and counted.  With
+ * ${job}->dry the steps are told and counted, too. */
+int apply_plan(const struct apply_job *job, const struct resource *resources, const int *roots,
+	       size_t count, int planfd, struct apply_totals *totals, struct err *e);
+
+/* Tell ${job} about ${step} and count it. */
+void apply_tell(const struct apply_job *job, const struct plan_step *step,
+		struct apply_totals *totals);
+
+/* Tell ${job} about a conflict and count it. */
+void apply_tell_conflict(const struct apply_job *job, const char *path, const char *why,
+			 struct apply_totals *totals);
+
+#endif

@@ -1,0 +1,67 @@
+/*
+ * apply_rule - the three-way rule for one path.  Private to apply.
+ */
+#ifndef APPLY_RULE_H
+#define APPLY_RULE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "apply.h"
+#include "compare.h"
+#include "plan.h"
+
+#define STAYS 0 /* the fate of a directory; else the kind of the step that ends it */
+
+struct frame {
+	size_t length; /* of its path */
+	char fate;
+	bool here;             /* it is a directory of ours */
+	bool made;             /* it will be one */
+	bool remains;          /* something of ours stays in it */
+	uint64_t seen;         /* names of ours in it that the walk told of */
+	mode_t mode;           /* for it to be made with, or to get */
+	struct plan_step step; /* at its end, if kind is set */
+	char *target;
+};
+
+struct planner {
+	const struct apply_job *job;
+	const struct resource *resources;
+	const int *roots;
+	size_t count;
+	struct compare *compare;
+	struct tree *tree;
+	struct plan_writer *writer;
+	struct apply_totals *totals;
+	mode_t mask;   /* umask */
+	int64_t fresh; /* ns; a change time from here on may have been the manifest's own */
+	struct frame *frames;
+	size_t depth, room;
+	char path[TREE_PATH + 1]; /* of the entry before, so of all frames */
+};
+
+/* What three sides say of one path. */
+struct sides {
+	const char *path;
+	const struct entry *base, *theirs;
+	struct entry *ours;
+	unsigned delta;
+};
+
+/* Decide on ${v} and write the step.  What is to be known of a directory until its end goes into
+ * ${f}; *${gone} if ours does not stay. */
+int rule_decide(struct planner *p, const struct sides *v, struct frame *f, bool *gone,
+		struct err *e);
+
+/* Write ${step} to the plan. */
+int rule_emit(struct planner *p, struct plan_step *step, struct err *e);
+
+/* Count and tell a conflict. Returns 0: more may follow. */
+int rule_conflict(struct planner *p, const char *path, const char *why);
+
+/* The bits of a directory that is made because of ${theirs}, or NULL. */
+mode_t rule_directory_mode(const struct planner *p, const struct entry *theirs);
+
+#endif

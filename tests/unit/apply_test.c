@@ -1,0 +1,225 @@
+/*
+ * apply_test - the three-way rule, path by path, on real directories.
+ *
+ * A case is four shell scripts: what was sent, what became of it there, what became of it here, and
+ * what is to be here in the end, each run in a copy of what was sent.
+ */
+#include "check.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "apply.h"
+#include "file.h"
+#include "pack.h"
+#include "unpack.h"
+
+/* What there is in a directory: types, modes, link targets and content. */
+#define LIST                                                   \
+	"find . -mindepth 1 -printf '%y %m %P %l\\n' | sort; " \
+	"find . -type f -exec sha256sum {} + | sort -k 2"
+
+struct example {
+	const char *name;
+	bool fidelity;
+	const char *base, *theirs, *ours, *want; /* NULL ${want}: a conflict, and ours stays */
+	const char *told;                        /* what apply reports */
+};
+
+#define TREE "mkdir -p d/e; echo one >f; echo two >d/g; echo three >d/e/h; chmod 755 d/g; "
+
+static const struct example examples[] = {
+    {"nothing changes", true, TREE, ":", ":", ":", ""},
+    {"a new file is added", true, TREE, "echo n >d/n", ":", "echo n >d/n", "A ws/d/n\n"},
+    {"new directories are made for it", true, TREE, "mkdir -p x/y; echo n >x/y/n", ":",
+     "mkdir -p x/y; echo n >x/y/n", "A ws/x/\nA ws/x/y/\nA ws/x/y/n\n"},
+    {"a changed file is changed", true, TREE, "echo new >f", ":", "echo new >f", "C ws/f\n"},
+    {"a deleted file is deleted", true, TREE, "rm f", ":", "rm f", "D ws/f\n"},
+    {"a deleted tree is deleted", true, TREE, "rm -r d", ":", "rm -r d",
+     "D ws/d/e/h\nD ws/d/e/\nD ws/d/g\nD ws/d/\n"},
+    {"an empty file and an empty directory come", true, TREE, ": >z; mkdir y", ":", ": >z; mkdir y",
+     "A ws/y/\nA ws/z\n"},
+    {"names of any kind", true, TREE,
+     "echo a >'a b'; echo n >\"$(printf 'n\\nl')\"; echo b >'b\\c'", ":",
+     "echo a >'a b'; echo n >\"$(printf 'n\\nl')\"; echo b >'b\\c'",
+     "A ws/a b\nA ws/b\\c\nA ws/n\nl\n"},
+
+    {"our own changes stay", true, TREE, "echo new >f", "echo ours >d/g; echo x >x; rm d/e/h",
+     "echo new >f; echo ours >d/g; echo x >x; rm d/e/h", "C ws/f\n"},
+    {"the same change on both sides", true, TREE, "echo new >f; rm d/g; echo a >a",
+     "echo new >f; rm d/g; echo a >a", "echo new >f; rm d/g; echo a >a", ""},
+    {"files of ours in a directory that they deleted", true, TREE, "rm -r d", "echo x >d/e/x",
+     "rm d/g d/e/h; echo x >d/e/x", "D ws/d/e/h\nD ws/d/g\n"},
+    {"a file that was only touched is not changed", true, TREE, "echo new >f",
+     "touch -d 2001-01-01 f", "echo new >f", "C ws/f\n"},
+    {"a new file in a directory that we deleted", true, TREE, "echo n >d/e/n", "rm -r d/e",
+     "rm d/e/h; echo n >d/e/n", "A ws/d/e/\nA ws/d/e/n\n"},
+
+    {"both changed", true, TREE, "echo theirs >f", "echo ours >f", NULL,
+     "! ws/f: changed here and there\n"},
+    {"changed here, deleted there", true, TREE, "rm f; echo x >d/g", "echo ours >f", NULL,
+     "! ws/f: changed here, deleted there\n"},
+    {"deleted here, changed there", true, TREE, "echo theirs >f", "rm f", NULL,
+     "! ws/f: deleted here, changed there\n"},
+    {"added here and there", true, TREE, "echo theirs >n", "echo ours >n", NULL,
+     "! ws/n: added here and there\n"},
+    {"all conflicts are told", true, TREE, "echo t >f; echo t >d/g", "echo o >f; echo o >d/g", NULL,
+     "! ws/d/g: changed here and there\n! ws/f: changed here and there\n"},
+    {"their file, our directory", true, TREE, "echo n >n", "mkdir n", NULL,
+     "! ws/n: added here and there\n"},
+    {"a new file where we replaced its directory", true, TREE, "echo n >d/e/n",
+     "rm -r d/e; echo e >d/e", NULL, "! ws/d/e/n: added there, where here is no directory\n"},
+
+    {"a file becomes a directory", true, TREE, "rm f; mkdir f; echo n >f/n", ":",
+     "rm f; mkdir f; echo n >f/n", "C ws/f\nA ws/f/n\n"},
+    {"a directory becomes a file", true, TREE, "rm -r d; echo d >d", ":", "rm -r d; echo d >d",
+     "D ws/d/e/h\nD ws/d/e/\nD ws/d/g\nC ws/d\n"},
+    {"a directory with files of ours becomes a file", true, TREE, "rm -r d; echo d >d",
+     "echo x >d/e/x", NULL, "! ws/d: a file there, a directory with files of yours here\n"},
+    {"a file becomes a link and back", true, TREE "ln -s f l", "rm f l; ln -s d/g f; echo l >l",
+     ":", "rm f l; ln -s d/g f; echo l >l", "C ws/f\nC ws/l\n"},
+    {"a link that leads elsewhere", true, TREE "ln -s f l", "ln -sf d/g l", ":", "ln -sf d/g l",
+     "C ws/l\n"},
+    {"a link becomes a directory", true, TREE "ln -s f l", "rm l; mkdir l; echo n >l/n", ":",
+     "rm l; mkdir l; echo n >l/n", "C ws/l\nA ws/l/n\n"},
+
+    {"their mode is taken", true, TREE, "chmod 700 f d", ":", "chmod 700 f d", "C ws/d/\nC ws/f\n"},
+    {"our mode and their content", true, TREE, "echo new >f", "chmod 600 f",
+     "echo new >f; chmod 600 f", "C ws/f\n"},
+    {"our content and their mode", true, TREE, "chmod 700 f", "echo ours >f",
+     "echo ours >f; chmod 700 f", "C ws/f\n"},
+    {"both changed the mode", true, TREE, "chmod 700 f", "chmod 600 f", NULL,
+     "! ws/f: mode changed here and there\n"},
+    {"a directory that becomes read-only is filled first", true, TREE,
+     "mkdir r; echo n >r/n; chmod 555 r", ":", "mkdir r; echo n >r/n; chmod 555 r",
+     "A ws/r/\nA ws/r/n\nC ws/r/\n"},
+
+    {"a peer that loses modes changes none", false, TREE, "chmod 600 d/g f; chmod 700 d", ":", ":",
+     ""},
+    {"a changed file keeps its old mode", false, TREE, "echo new >d/g; chmod 644 d/g", ":",
+     "echo new >d/g", "C ws/d/g\n"},
+    {"new files are 0644, scripts 0755", false, TREE,
+     "echo n >n; echo '#!/bin/sh' >s; chmod 600 n s", ":",
+     "echo n >n; echo '#!/bin/sh' >s; chmod 755 s", "A ws/n\nA ws/s\n"},
+    {"a link that comes back as a file stays a link", false, TREE "ln -s f l",
+     "rm l; cp f l; echo new >d/g", ":", "echo new >d/g", "C ws/d/g\n"},
+    {"a link whose content changed becomes a file", false, TREE "ln -s f l", "rm l; echo new >l",
+     ":", "rm l; echo new >l", "C ws/l\n"},
+    {"a link to a directory was not sent and stays", false, TREE "ln -s d l", "rm l", ":", ":", ""},
+    {"a file in the place of a link that was not sent", false, TREE "ln -s d l", "rm l; echo l >l",
+     ":", NULL, "! ws/l: added here and there\n"},
+};
+
+static char where[64]; /* the test's directory */
+
+/* Run ${script} in ${directory} of the test; its exit status. */
+static int
+shell(const char *directory, const char *script)
+{
+	char command[8192];
+	snprintf(command, sizeof command, "cd %s/%s && umask 022 && { %s\n}", where, directory,
+		 script);
+	return system(command);
+}
+
+static void
+tell(void *arg, enum apply_action action, const char *path, const char *why)
+{
+	static const char letters[] = "ACD!";
+	if (why)
+		buf_printf(arg, NULL, "%c %s: %s\n", letters[action], path, why);
+	else
+		buf_printf(arg, NULL, "%c %s\n", letters[action], path);
+}
+
+static int
+open_new(const char *name)
+{
+	char path[128];
+	snprintf(path, sizeof path, "%s/%s", where, name);
+	return open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+}
+
+/* Pack ${directory} as resource "ws". */
+static int
+send(const char *directory, bool fidelity, int archive, int manifest, struct err *e)
+{
+	char source[128];
+	struct pack_totals totals;
+	struct pack_options options = {.format = PACK_ZIP, .fidelity = fidelity, .compress = true};
+	snprintf(source, sizeof source, "%s/%s", where, directory);
+	struct resource r = {(char *)"ws", source, true, NULL};
+	return pack(&r, 1, &options, archive, manifest, &totals, e);
+}
+
+/* What comes back has modes and times as the archive has them. */
+static int
+list_back(int archive, int manifest, struct err *e)
+{
+	struct unpack_limits limits;
+	struct unpack_totals totals;
+	if (unpack_limits(&limits, e))
+		return -1;
+	return unpack(archive, -1, &limits, NULL, NULL, manifest, &totals, e);
+}
+
+static void
+try(const struct example *x)
+{
+	struct err e = {0};
+	struct buf told = BUF_INIT(65536);
+	struct apply_totals totals;
+	char source[128], state[128];
+	int sent = open_new("base.zip"), base = open_new("base.manifest");
+	int back = open_new("theirs.zip"), theirs = open_new("theirs.manifest");
+	int ready = shell(".", "chmod -R u+rwx .; rm -rf ours theirs want state; mkdir ours state");
+	ready |= shell("ours", x->base) | send("ours", x->fidelity, sent, base, &e);
+	ready |= shell(".", "cp -a ours theirs; cp -a ours want");
+	ready |= shell("theirs", x->theirs) | shell("ours", x->ours);
+	ready |= shell("want", x->want ? x->want : x->ours);
+	ready |= send("theirs", x->fidelity, back, -1, &e) | list_back(back, theirs, &e);
+	CHECK(ready == 0, "%s: prepared %s", x->name, e.message);
+
+	snprintf(source, sizeof source, "%s/ours", where);
+	snprintf(state, sizeof state, "%s/state", where);
+	struct resource r = {(char *)"ws", source, true, NULL};
+	struct apply_job job = {.resources = &r,
+				.count = 1,
+				.basefd = base,
+				.theirsfd = theirs,
+				.archivefd = back,
+				.statefd = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+				.fidelity = x->fidelity,
+				.report = tell,
+				.report_arg = &told};
+	int status = apply(&job, &totals, &e);
+	enum err_code wanted = x->want ? ERR_NONE : ERR_CONFLICT;
+	CHECK((status ? e.code : ERR_NONE) == wanted, "%s: %s", x->name,
+	      status ? e.message : "applied");
+	CHECK_STR(told.data ? told.data : "", x->told, x->name);
+	CHECK(shell("ours", "{ " LIST "; } >../ours.list") == 0 &&
+		  shell("want", "{ " LIST "; } >../want.list") == 0 &&
+		  shell(".", "diff -u want.list ours.list") == 0,
+	      "%s: the tree is as it should be", x->name);
+	buf_free(&told);
+	int all[] = {sent, base, back, theirs, job.statefd};
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+		close(all[i]);
+}
+
+int
+main(void)
+{
+	snprintf(where, sizeof where, "/tmp/apply_test.XXXXXX");
+	if (!mkdtemp(where))
+		return 1;
+	umask(022);
+	for (size_t i = 0; i < sizeof examples / sizeof examples[0]; i++)
+		try(&examples[i]);
+	(void)shell(".", "chmod -R u+rwx .");
+	file_remove_tree(AT_FDCWD, where, NULL);
+	return check_end();
+}
