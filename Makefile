@@ -112,6 +112,7 @@ check: deps
 	@tests/check.sh
 
 bench: deps
+	@tests/deps.sh wrk
 	@$(MAKE) --no-print-directory all
 	@tests/bench/run.sh
 

@@ -173,8 +173,9 @@ refused(const struct lend *l, const char *what, int http, const struct buf *answ
 						       : ERR_TRANSPORT_ERROR;
 
 	(void)err_set(e, c, "%s was refused by %s (HTTP %d): %s", what, l->url, http, text);
-	(void)err_hint(e, "%s", jsonx_text(o, "hint",
-	    c == ERR_AUTH_FAILED ? "give the executor's token with -T file" : ""));
+	/* Its hint speaks to whoever writes clients; ours to who runs this one. */
+	(void)err_hint(e, "%s", c == ERR_AUTH_FAILED ? "give the executor's token with -T file"
+						     : jsonx_text(o, "hint", ""));
 	json_decref(o);
 	return -1;
 }

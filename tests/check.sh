@@ -31,7 +31,7 @@ run() {
 
 suite() {
 	local build=$1 label=$2 test
-	export AWCP_BUILD=$PWD/$build
+	export BUILD=$PWD/$build
 	for test in "$build"/unit/*_test; do
 		run "$label$(basename "$test")" "$test"
 	done

@@ -9,6 +9,7 @@
 # Everything that start_server and start_process start is stopped by stop_all, by its pid.
 # shellcheck shell=bash
 
+bats_require_minimum_version 1.5.0
 bats_load_library bats-support
 bats_load_library bats-assert
 

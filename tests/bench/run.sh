@@ -1,0 +1,132 @@
+#!/usr/bin/env bash
+# run.sh - what delegating costs, as ratios between programs measured in this one run.
+#
+# Absolute times say more about the machine than about the programs, so every figure is divided by
+# that of a peer that does the nearest thing: a spawned /bin/true, a tar pipe, nginx with a file.
+set -eu
+cd "$(dirname "$0")/../.."
+top=$PWD
+PATH=$top/build/bin:$PATH
+work=$(mktemp -d "${TMPDIR:-/tmp}/awcp-bench.XXXXXX")
+export AWCP_HOME=$work/state AWCP_MAX_BYTES=4G AWCP_MAX_FILES=100000 AWCP_MAX_FILE_BYTES=4G
+declare -a started=()
+stop() {
+	for pid in "${started[@]}"; do
+		kill "$pid" 2>/dev/null || :
+	done
+	wait 2>/dev/null || :
+	rm -rf "$work"
+}
+trap stop EXIT
+trap 'exit 130' INT TERM
+
+row() { printf '%-52s %10s  %s\n' "$1" "$2" "$3"; }
+# Milliseconds that a command takes, the median of $1 runs.
+median() {
+	local n=$1 i a b
+	shift
+	for ((i = 0; i < n; i++)); do
+		a=${EPOCHREALTIME/./}
+		"$@" >/dev/null 2>>"$work/log"
+		b=${EPOCHREALTIME/./}
+		echo $((b - a))
+	done | sort -n | sed -n "$(((n + 1) / 2))p" | awk '{printf "%.3f", $1 / 1000}'
+}
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN {printf "%.2f", a / b}'; }
+free_port() {
+	local port=$((20000 + RANDOM % 20000))
+	while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
+	echo "$port"
+}
+serve() {
+	awcp-serve -l "127.0.0.1:$port" -S none -- "$@" 2>"$work/serve.log" &
+	started+=($!)
+	until grep -q 'listening on' "$work/serve.log"; do
+		kill -0 "${started[-1]}" || { cat "$work/serve.log" >&2; exit 1; }
+		sleep 0.05
+	done
+}
+
+gcc -O2 -o "$work/peak" -D_GNU_SOURCE tests/bench/peak.c
+port=$(free_port)
+url=http://127.0.0.1:$port/awcp
+cat >"$work/agent" <<'A'
+#!/bin/sh
+echo done >>result.txt
+A
+chmod +x "$work/agent"
+serve "$work/agent"
+printf '%-52s %10s  %s\n' 'what' 'ratio' 'of'
+
+# One file, whole processes.
+mkdir "$work/one"
+echo hello >"$work/one/hello.txt"
+true_ms=$(median 101 /bin/true)
+one_ms=$(median 21 awcp-invite -q -e "$url" -r "ws=$work/one" go)
+row 'delegate a one-file workspace, whole process' "$(ratio "$one_ms" "$true_ms")" "/bin/true spawned ($one_ms ms to $true_ms ms)"
+
+# 1 GiB in 10,000 files, half of it compressible.
+mkdir "$work/big"
+for d in $(seq 0 99); do
+	mkdir "$work/big/d$d"
+	head -c 5400000 /dev/urandom | split -b 108000 -a 3 - "$work/big/d$d/random-"
+	yes "a line of text in file number $d of the tree" | head -c 5400000 | split -b 108000 -a 3 - "$work/big/d$d/text-"
+done
+files=$(find "$work/big" -type f | wc -l)
+bytes=$(du -sb "$work/big" | cut -f 1)
+sync
+tar_once() {
+	mkdir "$work/copy"
+	bsdtar -c -f - -C "$work/big" . | bsdtar -x -f - -C "$work/copy"
+}
+copy_ms=$(for _ in 1 2 3; do
+	rm -rf "$work/copy"
+	median 1 tar_once
+	echo
+done | sort -n | sed -n 2p)
+rm -rf "$work/copy"
+"$work/peak" awcp- nginx >"$work/peaks" &
+sampler=$!
+started+=("$sampler")
+invite_big() { awcp-invite -q -e "$url" -r "ws=$work/big" go; }
+big_ms=$(for _ in 1 2 3; do
+	rm -f "$work/big/result.txt"
+	median 1 invite_big
+	echo
+done | sort -n | sed -n 2p)
+kill "$sampler"
+wait "$sampler" 2>/dev/null || :
+[ -f "$work/big/result.txt" ] || { echo "bench: the big workspace did not come back" >&2; cat "$work/log" >&2; exit 1; }
+row "delegate $((bytes >> 20)) MiB in $files files, there and back" "$(ratio "$big_ms" "$copy_ms")" "bsdtar -c | bsdtar -x ($big_ms ms to $copy_ms ms)"
+
+while read -r name peak; do
+	row "peak memory of $name in that run" "$(awk -v k="$peak" 'BEGIN {printf "%.1f", k / 1024}')" 'MiB'
+done <"$work/peaks"
+
+# Small requests.
+token=$(jq -r .token "$AWCP_HOME"/peers/*)
+file_port=$(free_port)
+mkdir -p "$work/nginx/html"
+curl -sf -H "Authorization: Bearer $token" "$url/status" >"$work/nginx/html/status"
+user=$([ "$(id -u)" -ne 0 ] || echo 'user root;')
+cat >"$work/nginx/nginx.conf" <<N
+$user
+worker_processes auto;
+daemon off;
+pid $work/nginx/pid;
+error_log stderr warn;
+events { worker_connections 1024; }
+http {
+	access_log off;
+	client_body_temp_path $work/nginx/b; fastcgi_temp_path $work/nginx/f; proxy_temp_path $work/nginx/p;
+	scgi_temp_path $work/nginx/s; uwsgi_temp_path $work/nginx/u;
+	server { listen 127.0.0.1:$file_port; root $work/nginx/html; }
+}
+N
+nginx -p "$work/nginx" -c "$work/nginx/nginx.conf" 2>>"$work/log" &
+started+=($!)
+until curl -sf "http://127.0.0.1:$file_port/status" >/dev/null; do sleep 0.05; done
+rate() { wrk -t 1 -c 16 -d 5s "$@" | awk '/Requests\/sec/ {print $2}'; }
+file_rate=$(rate "http://127.0.0.1:$file_port/status")
+status_rate=$(rate -H "Authorization: Bearer $token" "$url/status")
+row 'GET /status through nginx and FastCGI, requests/s' "$(ratio "$status_rate" "$file_rate")" "the same bytes as a file of nginx ($status_rate to $file_rate)"

@@ -1,0 +1,245 @@
+#!/usr/bin/env bats
+# awcp-invite with executors of other makes: the recorded answers of the reference, and peers that
+# break, lie or stall.  peer.pl plays them all.
+
+load helper
+
+FIX=$FIXTURES/awcp-v1
+
+setup() {
+	own_home
+	P=$BATS_TEST_TMPDIR/peer WS=$BATS_TEST_TMPDIR/ws
+	mkdir "$P" "$WS"
+	export AWCP_TIMEOUT=2
+	# What the recorded workspace was.
+	mkdir -p "$WS/.git" "$WS/empty" "$WS/sub/deep"
+	printf 'ref\n' >"$WS/.git/HEAD"
+	printf 'hi\n' >"$WS/.hidden"
+	printf 'hello\none\n' >"$WS/a.txt"
+	printf 'bye\n' >"$WS/gone.txt"
+	cd "$WS"
+}
+
+teardown() { stop_all; }
+
+# body NN-name file: the recorded answer, with the delegation's id as a placeholder.
+body() {
+	jq -r .response.body "$FIX/$1.json" | sed -E 's/dlg_[0-9a-f]{32}|dlg_manual1|dlg_nope/@ID@/g' >"$P/$2"
+}
+
+peer() {
+	start_process "$P/out" "$REPO/tests/peer.pl" "$P"
+	wait_until test -s "$P/port"
+	URL=http://127.0.0.1:$(cat "$P/port")/awcp
+}
+
+happy() {
+	body 01-invite-accept invite
+	body 03-start start
+	body 02-events-happy events
+	body 04-ack ack
+}
+
+state() { awcp-list -a -j | jq -r .state; }
+
+@test "a recorded delegation comes to its end and is applied" {
+	happy
+	peer
+	printf '#!/bin/sh\n' >run.sh
+	chmod 751 run.sh
+	# What the executor sends back as run.sh differs, so it is changed and keeps its mode.
+	run awcp-invite -q -r ws=. -e "$URL" 'append'
+	assert_success
+	assert_equal "$(tail -n 1 a.txt)" two
+	assert_equal "$(cat new/n.txt)" n
+	assert_equal "$(stat -c %a run.sh)" 751
+	assert_equal "$(state)" completed
+	assert_equal "$(cat "$P/log")" $'POST invite\nGET events\nPOST start\nPOST ack'
+}
+
+@test "a recorded failure is an error with its code" {
+	body 05-invite-accept-fail invite
+	body 07-start-fail start
+	body 06-events-task-failed events
+	peer
+	run awcp-invite -e "$URL" x
+	assert_failure 1
+	assert_output --partial 'exit 3: boom'
+	assert_equal "$(awcp-list -a -j | jq -r .error.code)" TASK_FAILED
+}
+
+@test "a recorded refusal is told with its hint" {
+	body 08-invite-declined-ttl invite
+	peer
+	run awcp-invite -e "$URL" x
+	assert_failure 69
+	assert_output --partial 'exceeds maximum'
+	assert_output --partial 'Request a shorter TTL'
+	assert_equal "$(state)" error
+}
+
+@test "a recorded staged delegation leaves the directory alone" {
+	body 09-invite-staged invite
+	body 11-start-staged start
+	body 10-events-staged events
+	body 12-ack-staged ack
+	peer
+	run awcp-invite -q -m staged -r ws=. -e "$URL" x
+	assert_success
+	[ ! -e new ]
+	run awcp-snapshot list "$(awcp-list -aj | jq -r .id)"
+	assert_output --partial pending
+}
+
+@test "a stream that replays only the end is completed from /result" {
+	happy
+	jq -r .response.body "$FIX/02-events-happy.json" | sed -E 's/dlg_[0-9a-f]{32}/@ID@/g' >"$BATS_TEST_TMPDIR/all"
+	head -n 2 "$BATS_TEST_TMPDIR/all" >"$P/events.1"
+	grep '"type":"done"' "$BATS_TEST_TMPDIR/all" | sed 's/,"snapshotIds".*/}/' >"$P/events.2"
+	printf '\n' >>"$P/events.2"
+	grep '"type":"snapshot"' "$BATS_TEST_TMPDIR/all" | sed 's/^data: //' |
+		jq -c '{status:"completed",completedAt:.timestamp,summary,highlights,snapshotBase64}' >"$P/result"
+	peer
+	run awcp-invite -q -r ws=. -e "$URL" x
+	assert_success
+	assert_equal "$(tail -n 1 a.txt)" two
+	grep -q 'GET result' "$P/log"
+}
+
+@test "an executor that forgot the delegation is an error, and nothing is changed" {
+	happy
+	jq -r .response.body "$FIX/02-events-happy.json" | sed -E 's/dlg_[0-9a-f]{32}/@ID@/g' | head -n 2 >"$P/events"
+	peer
+	run awcp-invite -r ws=. -e "$URL" x
+	assert_failure 69
+	assert_equal "$(awcp-list -a -j | jq -r .error.code)" SSE_FAILED
+	[ -e gone.txt ]
+}
+
+@test "a recorded stream for an unknown id ends it" {
+	happy
+	body 14-events-unknown-id events
+	peer
+	run awcp-invite -e "$URL" x
+	assert_failure 66
+	assert_output --partial 'not found'
+}
+
+@test "an executor that answers HTML is named as such" {
+	printf 'HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>hello</html>' >"$P/invite"
+	peer
+	run awcp-invite -e "$URL" x
+	assert_failure 69
+	assert_output --partial 'text/html'
+	assert_output --partial '/awcp'
+}
+
+@test "an executor that closes early, and one that is not there" {
+	printf 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{' >"$P/invite"
+	peer
+	run awcp-invite -q -e "$URL" x
+	assert_failure 69
+	assert_equal "${#lines[@]}" 2
+	stop_all
+	run awcp-invite -q -e "$URL" x
+	assert_failure 69
+	assert_output --partial 'is the executor running'
+}
+
+@test "an executor that never answers is given up after AWCP_TIMEOUT" {
+	printf '@NEVER@' >"$P/invite"
+	peer
+	SECONDS=0
+	AWCP_TIMEOUT=1 run awcp-invite -q -e "$URL" x
+	assert_failure 69
+	[ $SECONDS -lt 8 ]
+	assert_equal "$(state)" error
+}
+
+@test "a redirect is not followed: it is told where it leads" {
+	printf 'HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:1/other\r\nContent-Length: 0\r\n\r\n' >"$P/invite"
+	peer
+	run awcp-invite -q -e "$URL" x
+	assert_failure 69
+	assert_output --partial 'http://127.0.0.1:1/other'
+	assert_equal "$(grep -c . "$P/log")" 1
+}
+
+@test "ACCEPT for another id, of another version, or of wrong types is refused" {
+	for edit in 's/@ID@/dlg_other/' 's/"version":"1"/"version":"2"/' 's/"ACCEPT"/"START"/' \
+		's/"retentionMs":[0-9]*/"retentionMs":"long"/' 's/"maxTtlSeconds":[0-9]*/"maxTtlSeconds":-1/'; do
+		body 01-invite-accept invite
+		sed -i "$edit" "$P/invite"
+		rm -f "$P/port"
+		peer
+		run awcp-invite -q -e "$URL" x
+		assert_failure 76
+		stop_all
+	done
+}
+
+@test "an endless event is cut off, and nothing is left half done" {
+	happy
+	printf 'data: {"delegationId":"@ID@","type":"status","message":"@ENDLESS@' >"$P/events"
+	peer
+	run awcp-invite -q -e "$URL" x
+	assert_failure 65
+	assert_equal "$(state)" error
+}
+
+@test "an endless snapshot is cut off at AWCP_MAX_SNAPSHOT" {
+	happy
+	printf 'data: {"delegationId":"@ID@","type":"snapshot","snapshotId":"snap_1","snapshotBase64":"@ENDLESS@' >"$P/events"
+	peer
+	AWCP_MAX_SNAPSHOT=4M run awcp-invite -q -e "$URL" x
+	assert_failure 65
+	assert_output --partial AWCP_MAX_SNAPSHOT
+	run find "$AWCP_HOME/delegations" -name 'data*'
+	assert_output ''
+}
+
+@test "a snapshot that is broken base64, or no archive, changes nothing" {
+	for bad in '!!!!' 'AAAA' 'UEsDBAoAAAAAALVIdF0'; do
+		happy
+		sed -i -E "s#\"snapshotBase64\":\"[^\"]*\"#\"snapshotBase64\":\"$bad\"#" "$P/events"
+		rm -f "$P"/port "$P"/events.seen* "$P/started"
+		peer
+		run awcp-invite -q -r ws=. -e "$URL" x
+		assert_failure 65
+		[ -e gone.txt ]
+		stop_all
+	done
+	run find "$AWCP_HOME/delegations" -name '*.part'
+	assert_output ''
+}
+
+@test "a START that is refused ends the delegation with the reason" {
+	happy
+	printf 'HTTP/1.1 413 Payload Too Large\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\nbig!' >"$P/start"
+	peer
+	run awcp-invite -q -r ws=. -e "$URL" x
+	assert_failure 65
+	assert_output --partial 'HTTP 413'
+	grep -q 'POST cancel' "$P/log"
+}
+
+@test "snapshotId from the network cannot lead out of the state" {
+	happy
+	sed -i 's/snap_9d63c84b9ac9/..\/..\/evil/g' "$P/events"
+	peer
+	run awcp-invite -q -r ws=. -e "$URL" x
+	assert_failure 76
+	run find "$AWCP_HOME" -name 'evil*'
+	assert_output ''
+}
+
+@test "a follower goes on after the executor was away" {
+	happy
+	printf 'data: {"delegationId":"@ID@","type":"status","status":"running","timestamp":"2026-01-01T00:00:00.000Z"}\n\n' >"$P/events.1"
+	printf '{"status":"running"}' >"$P/result"
+	peer
+	run awcp-invite -q -r ws=. -e "$URL" x
+	assert_success
+	assert_equal "$(tail -n 1 a.txt)" two
+	grep -q 'GET events after 0' "$P/log"
+}
