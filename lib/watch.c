@@ -134,6 +134,12 @@ watch_wait(struct watch *w, int fd, int ms)
 	}
 }
 
+int
+watch_fd(const struct watch *w)
+{
+	return w->eventfd;
+}
+
 void
 watch_close(struct watch *w)
 {

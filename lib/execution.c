@@ -1,0 +1,295 @@
+#include "execution.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "assignment.h"
+#include "clock.h"
+#include "file.h"
+#include "jsonx.h"
+#include "process.h"
+
+#define LOOK_MS 250 /* between two looks at the record; a look is one stat(2) */
+
+extern char **environ;
+
+int
+execution_begin(struct execution *x, const struct record *record, int64_t run, struct err *e)
+{
+	sigset_t signals;
+
+	*x = (struct execution){.record = record, .run = run, .signalfd = -1};
+	if (clock_parse(jsonx_text(record->json, "lease.expiresAt", ""), &x->expires, e) < 0)
+		return err_add(e, "lease");
+	(void)sigemptyset(&signals);
+	for (size_t i = 0; i < 4; i++)
+		(void)sigaddset(&signals, (const int[]){SIGTERM, SIGINT, SIGHUP, SIGCHLD}[i]);
+	if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
+		return err_sys(e, "cannot block signals");
+	x->signalfd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+	return x->signalfd < 0 ? err_sys(e, "cannot wait for signals") : 0;
+}
+
+void
+execution_end(struct execution *x)
+{
+	file_close(x->signalfd);
+	x->signalfd = -1;
+}
+
+/* True if the record says that the task should go on.  It is only read when it was replaced. */
+static bool
+still_wanted(struct execution *x)
+{
+	struct record r;
+	struct stat st;
+	struct err e;
+
+	if (fstatat(x->record->dirfd, "record.json", &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno != ENOENT;
+	if (st.st_ino == x->seen.inode && st.st_mtim.tv_sec == x->seen.written.tv_sec &&
+	    st.st_mtim.tv_nsec == x->seen.written.tv_nsec)
+		return true;
+	bool wanted =
+	    assignment_task(x->record->id, x->run, &r, &e) == 0 || e.code != ERR_BAD_STATE;
+	record_close(&r);
+	if (wanted) {
+		x->seen.inode = st.st_ino;
+		x->seen.written = st.st_mtim;
+	}
+	return wanted;
+}
+
+/* Look whether there is a reason to stop; the first one stays. */
+static void
+look(struct execution *x)
+{
+	struct signalfd_siginfo signal;
+
+	while (read(x->signalfd, &signal, sizeof signal) == sizeof signal)
+		if (signal.ssi_signo != SIGCHLD && x->stop == EXECUTION_GOES_ON)
+			x->stop = EXECUTION_STOPPED;
+	if (x->stop != EXECUTION_GOES_ON)
+		return;
+	if (clock_now() >= x->expires) {
+		x->stop = EXECUTION_EXPIRED;
+	} else if (clock_steady() >= x->look_at) {
+		x->look_at = clock_steady() + LOOK_MS;
+		if (!still_wanted(x))
+			x->stop = EXECUTION_OVERTAKEN;
+	}
+}
+
+enum execution_stop
+execution_pause(struct execution *x, int64_t ms)
+{
+	struct pollfd p = {.fd = x->signalfd, .events = POLLIN};
+	int64_t until = clock_steady() + ms, left;
+
+	look(x);
+	while (x->stop == EXECUTION_GOES_ON && (left = until - clock_steady()) > 0) {
+		(void)poll(&p, 1, left < LOOK_MS ? (int)left : LOOK_MS);
+		look(x);
+	}
+	return x->stop;
+}
+
+/* A file with the prompt, that has no name. */
+static int
+open_prompt(const json_t *record, struct err *e)
+{
+	const char *prompt = jsonx_text(record, "invite.task.prompt", "");
+
+	int fd = memfd_create("prompt", MFD_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, "cannot hold the prompt");
+	if (file_write(fd, prompt, strlen(prompt), e) == 0 && lseek(fd, 0, SEEK_SET) == 0)
+		return fd;
+	file_close(fd);
+	return err_add(e, "cannot hold the prompt");
+}
+
+/* The environment of the command.  ${own} are our variables, NULL-terminated; free(3) the list. */
+static char **
+make_environment(char *const *own, enum sandbox_kind sandbox, struct err *e)
+{
+	size_t n = 0, room = 1;
+
+	for (char **p = environ; *p != NULL; p++)
+		room++;
+	for (char *const *p = own; *p != NULL; p++)
+		room++;
+	char **list = calloc(room, sizeof *list);
+	if (list == NULL) {
+		(void)err_memory(e);
+		return NULL;
+	}
+	for (char **p = environ; *p != NULL; p++) {
+		/* In the sandbox /tmp is the one place for temporary files. */
+		bool moved = sandbox != SANDBOX_NONE && strncmp(*p, "TMPDIR=", 7) == 0;
+		if (strncmp(*p, "AWCP_", 5) != 0 && !moved)
+			list[n++] = *p;
+	}
+	for (char *const *p = own; *p != NULL; p++)
+		list[n++] = *p;
+	return list;
+}
+
+/* Start the command; ${infofd} is where the sandbox tells its first process. */
+static int
+start(const struct execution *x, const struct workspace *w, enum sandbox_kind sandbox,
+      char *const *argv, int infofd, struct process *p, struct err *e)
+{
+	const json_t *record = x->record->json;
+	const char *const writable[] = {w->path, w->report, NULL};
+	struct sandbox_profile profile = {
+	    .kind = sandbox, .cwd = w->cwd, .writable = writable, .infofd = infofd};
+	char *own[5] = {NULL}, **environment = NULL, **command = NULL;
+	int status = -1, stdinfd = -1;
+
+	const char **readonly = workspace_readonly(w, e);
+	if (readonly == NULL)
+		return -1;
+	profile.readonly = readonly;
+	if (asprintf(&own[0], "AWCP_ID=%s", x->record->id) < 0 ||
+	    asprintf(&own[1], "AWCP_WORKSPACE=%s", w->path) < 0 ||
+	    asprintf(&own[2], "AWCP_DESCRIPTION=%s",
+		     jsonx_text(record, "invite.task.description", "")) < 0 ||
+	    asprintf(&own[3], "AWCP_RESULT=%s", w->result) < 0) {
+		(void)err_memory(e);
+		goto out;
+	}
+	if ((environment = make_environment(own, sandbox, e)) == NULL ||
+	    (command = sandbox_command(&profile, argv, e)) == NULL ||
+	    (stdinfd = open_prompt(record, e)) < 0)
+		goto out;
+	const struct process_spec spec = {.argv = command,
+					  .envp = environment,
+					  .cwd = w->cwd,
+					  .stdinfd = stdinfd,
+					  .keepfd = infofd};
+	status = process_start(&spec, p, e);
+out:
+	file_close(stdinfd);
+	sandbox_free(command);
+	free(environment);
+	for (size_t i = 0; i < 4; i++)
+		free(own[i]);
+	free(readonly);
+	return status;
+}
+
+/* Ask the command to end.  The sandbox's own process would take TERM for itself and kill all that
+ * is inside at once, so the request goes to the session inside, which its first process leads. */
+static void
+ask_to_end(const struct process *p, int infofd)
+{
+	char text[512];
+	int64_t first = 0;
+
+	ssize_t n = infofd < 0 ? 0 : pread(infofd, text, sizeof text, 0);
+	if (n > 0) {
+		json_t *info = jsonx_parse(text, (size_t)n, NULL);
+		first = jsonx_number(info, "child-pid", 0);
+		json_decref(info);
+	}
+	if (first <= 1 || kill(-(pid_t)first, SIGTERM) < 0)
+		process_signal(p, SIGTERM);
+}
+
+/* Take a piece of what there is to read from ${fd}: 1, 0 if there is nothing now, -1 at its end. */
+static int
+take_piece(int fd, enum output_stream from, struct output *out)
+{
+	char piece[16384];
+
+	ssize_t n = read(fd, piece, sizeof piece);
+	if (n > 0)
+		output_add(out, from, piece, (size_t)n);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -1;
+	return n > 0 ? 1 : -1;
+}
+
+/* Take all that is left, when nobody writes any more. */
+static void
+drain(int fd, enum output_stream from, struct output *out)
+{
+	while (take_piece(fd, from, out) > 0)
+		;
+}
+
+/* Send the progress that is due; returns how many ms to wait for more. */
+static int
+send_progress(const struct execution *x, struct output *out, int64_t now)
+{
+	int wait;
+
+	const char *text = output_progress(out, now, &wait);
+	if (text != NULL)
+		/* Not being able to tell is no reason to fail; being overtaken shows in look(). */
+		(void)assignment_progress(x->record->id, x->run, text, NULL);
+	return wait;
+}
+
+/* Until the command has ended, or has been made to. */
+static void
+follow(struct execution *x, struct process *p, int infofd, struct output *out)
+{
+	struct pollfd fds[] = {{.fd = x->signalfd, .events = POLLIN},
+			       {.fd = p->outputfd, .events = POLLIN},
+			       {.fd = p->errorfd, .events = POLLIN}};
+	int64_t kill_at = 0;
+
+	while (!process_ended(p)) {
+		int wait = send_progress(x, out, clock_steady());
+		(void)poll(fds, 3, wait >= 0 && wait < LOOK_MS ? wait : LOOK_MS);
+		for (int i = 1; i <= 2; i++)
+			if (fds[i].revents != 0 &&
+			    take_piece(fds[i].fd, i == 1 ? OUTPUT_STDOUT : OUTPUT_STDERR, out) < 0)
+				fds[i].fd = -1;
+		look(x);
+		if (x->stop == EXECUTION_GOES_ON)
+			continue;
+		if (kill_at == 0) {
+			kill_at = clock_steady() + EXECUTION_GRACE_MS;
+			ask_to_end(p, infofd);
+		} else if (clock_steady() >= kill_at) {
+			process_signal(p, SIGKILL);
+		}
+	}
+	process_sweep(NULL, 0);
+	drain(p->outputfd, OUTPUT_STDOUT, out);
+	drain(p->errorfd, OUTPUT_STDERR, out);
+	output_end(out);
+	(void)send_progress(x, out, INT64_MAX);
+}
+
+int
+execution_run(struct execution *x, const struct workspace *w, enum sandbox_kind sandbox,
+	      char *const *argv, struct output *out, int *status, struct err *e)
+{
+	struct process p;
+	int infofd = -1, result = -1;
+
+	if (sandbox == SANDBOX_BWRAP && (infofd = memfd_create("sandbox", MFD_CLOEXEC)) < 0)
+		return err_sys(e, "cannot follow the sandbox");
+	if (start(x, w, sandbox, argv, infofd, &p, e) == 0) {
+		follow(x, &p, infofd, out);
+		file_close(p.outputfd);
+		file_close(p.errorfd);
+		*status = p.status;
+		result = 0;
+	}
+	file_close(infofd);
+	return result;
+}

@@ -1,0 +1,59 @@
+/*
+ * execution - the operator's command at work on a workspace.
+ *
+ * The command starts in the first writable resource with the prompt on stdin and, of ours, four
+ * variables in the environment: AWCP_ID, AWCP_WORKSPACE, AWCP_DESCRIPTION and AWCP_RESULT.  It is
+ * stopped (TERM, and KILL after EXECUTION_GRACE_MS) when the lease ends, when the assignment is not
+ * active any more, or when the worker is told to stop.
+ */
+#ifndef EXECUTION_H
+#define EXECUTION_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "err.h"
+#include "output.h"
+#include "record.h"
+#include "sandbox.h"
+#include "workspace.h"
+
+#define EXECUTION_GRACE_MS 10000
+
+enum execution_stop {
+	EXECUTION_GOES_ON,
+	EXECUTION_OVERTAKEN, /* cancelled, or begun anew */
+	EXECUTION_EXPIRED,   /* the lease ended */
+	EXECUTION_STOPPED    /* the worker got TERM, INT or HUP */
+};
+
+struct execution {
+	const struct record *record; /* of the assignment, as it was taken */
+	int64_t run;
+	int64_t expires; /* end of the lease, ms since 1970 */
+	int signalfd;
+	enum execution_stop stop; /* why it does not go on */
+	int64_t look_at;          /* clock_steady of the next look at the record */
+	struct {
+		ino_t inode;
+		struct timespec written;
+	} seen; /* the record's file at the last look */
+};
+
+/* Begin to watch over run ${run} of ${record}: the signals are blocked in this process from here.
+ */
+int execution_begin(struct execution *x, const struct record *record, int64_t run, struct err *e);
+void execution_end(struct execution *x);
+
+/* Run ${argv} in ${w} and collect what it writes in ${out}, and send its progress.  Returns 0 with
+ * the wait status in *${status} when it and all that it started is gone. */
+int execution_run(struct execution *x, const struct workspace *w, enum sandbox_kind sandbox,
+		  char *const *argv, struct output *out, int *status, struct err *e);
+
+/* Wait ${ms}, or until there is a reason to stop. */
+enum execution_stop execution_pause(struct execution *x, int64_t ms);
+
+#endif

@@ -1,0 +1,293 @@
+#include "task.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "assignment.h"
+#include "clock.h"
+#include "execution.h"
+#include "file.h"
+#include "home.h"
+#include "id.h"
+#include "jsonx.h"
+#include "output.h"
+#include "workspace.h"
+
+#define TRY_AGAIN 75  /* exit status of a command that wants to be run later */
+#define PAUSE_MS 5000 /* before a task is handed back for another try */
+
+struct task {
+	const struct task_options *options;
+	struct record record;
+	int64_t run;
+	int lockfd; /* held while work/ is ours */
+	int logfd;
+	struct execution execution;
+	struct workspace workspace;
+	struct output *output;
+	char retired[ID_MAX + 1]; /* where in tmp/ the workspace went, or "" */
+};
+
+int
+task_limits(struct task_options *o, struct err *e)
+{
+	long long bytes;
+
+	if (home_limit("AWCP_MAX_OUTPUT", 16LL << 20, &bytes, e) < 0)
+		return -1;
+	o->max_output = (uint64_t)bytes;
+	return 0;
+}
+
+static void __attribute__((format(printf, 3, 4)))
+report(const struct task *t, bool trouble, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	if (t->options->report != NULL)
+		t->options->report(t->options->report_arg, trouble, t->record.id, text);
+}
+
+/* Something of ours failed: the task waits a little and is handed back. */
+static enum task_end
+later(struct task *t, const struct err *why)
+{
+	report(t, true, "%s: %s; it will be tried again", err_name(why->code), why->message);
+	if (t->execution.signalfd < 0)
+		(void)sleep(PAUSE_MS / 1000);
+	else
+		(void)execution_pause(&t->execution, PAUSE_MS);
+	return TASK_LATER;
+}
+
+/* The task failed for ${why}; a code that the protocol does not know becomes ${otherwise}. */
+static enum task_end
+fail(struct task *t, const struct err *why, enum err_code otherwise)
+{
+	struct err told = *why, e;
+
+	if (told.code > ERR_SSE_FAILED)
+		told.code = otherwise;
+	report(t, false, "%s: %s", err_name(told.code), told.message);
+	if (assignment_fail(t->record.id, t->run, &told, &e) == 0 || e.code == ERR_BAD_STATE)
+		return TASK_OVER;
+	return later(t, &e);
+}
+
+/* What stopping means for the task. */
+static enum task_end
+stopped(struct task *t)
+{
+	struct err why;
+
+	switch (t->execution.stop) {
+	case EXECUTION_OVERTAKEN:
+		report(t, false, "cancelled");
+		return TASK_OVER;
+	case EXECUTION_EXPIRED:
+		(void)err_set(&why, ERR_EXPIRED, "the lease ended before the task did");
+		(void)err_hint(&why, "ask for a longer lease");
+		return fail(t, &why, ERR_EXPIRED);
+	default:
+		report(t, false, "handed back: the worker stops");
+		return TASK_RETURN;
+	}
+}
+
+/* Make the workspace and the log; 0, or -1 when the task cannot begin. */
+static int
+set_up(struct task *t, struct err *e)
+{
+	if (workspace_prepare(&t->workspace, &t->record, e) < 0)
+		return -1;
+	int logfd =
+	    file_open_beneath(t->record.dirfd, "output.log", O_WRONLY | O_CREAT | O_TRUNC, 0600, e);
+	if (logfd < 0)
+		return -1;
+	t->output = output_new(logfd, t->options->max_output, e);
+	if (t->output == NULL)
+		file_close(logfd);
+	return t->output == NULL ? -1 : 0;
+}
+
+/* Fill ${why} from the wait status of a command that did not end well. */
+static void
+explain(const struct task *t, int status, struct err *why)
+{
+	const char *said = output_complaint(t->output);
+	int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+
+	/* The sandbox tells a signal as a shell does. */
+	if (t->options->sandbox != SANDBOX_NONE && WIFEXITED(status) && WEXITSTATUS(status) > 128)
+		signal = WEXITSTATUS(status) - 128;
+	if (signal != 0)
+		(void)err_set(why, ERR_TASK_FAILED, "killed by signal %d", signal);
+	else
+		(void)err_set(why, ERR_TASK_FAILED, "exit %d", WEXITSTATUS(status));
+	if (said[0] != '\0') {
+		size_t n = strlen(why->message);
+		(void)snprintf(why->message + n, sizeof why->message - n, ": %s", said);
+		err_clean(why->message);
+	}
+}
+
+static json_t *
+make_result(const struct task *t)
+{
+	json_t *result = workspace_result(&t->workspace);
+
+	if (result != NULL)
+		return result;
+	const char *summary = output_summary(t->output);
+	result = json_object();
+	if (result != NULL &&
+	    jsonx_set(result, "summary", summary[0] == '\0' ? "done" : summary) < 0) {
+		json_decref(result);
+		return NULL;
+	}
+	return result;
+}
+
+/* Pack what the command left and say that it is done. */
+static enum task_end
+hand_in(struct task *t, int64_t began)
+{
+	struct pack_totals totals;
+	json_t *result = NULL, *metadata = NULL;
+	enum task_end end = TASK_OVER;
+	struct err e;
+
+	if (workspace_collect(&t->workspace, &totals, &e) < 0)
+		return fail(t, &e, ERR_TASK_FAILED);
+	if (execution_pause(&t->execution, 0) == EXECUTION_EXPIRED)
+		return stopped(t);
+	result = make_result(t);
+	metadata = json_pack("{sI sI}", "fileCount", (json_int_t)totals.files, "totalBytes",
+			     (json_int_t)totals.bytes);
+	/* Out of the way first: once it is complete, the delegator may have all of it removed. */
+	if (result == NULL || metadata == NULL) {
+		(void)err_memory(&e);
+		end = later(t, &e);
+	} else if (workspace_retire(&t->workspace, t->retired, &e) < 0 ||
+		   assignment_complete(t->record.id, t->run, result, metadata, &e) < 0) {
+		end = e.code == ERR_BAD_STATE ? TASK_OVER : later(t, &e);
+		if (e.code == ERR_BAD_STATE)
+			report(t, false, "cancelled");
+	} else {
+		report(t, false, "done in %.1f s: %llu files, %llu bytes",
+		       (double)(clock_steady() - began) / 1000.0, (unsigned long long)totals.files,
+		       (unsigned long long)totals.bytes);
+	}
+	json_decref(metadata);
+	json_decref(result);
+	return end;
+}
+
+/* Run the command and see what became of it. */
+static enum task_end
+carry_out(struct task *t)
+{
+	const struct task_options *o = t->options;
+	int64_t began = clock_steady();
+	struct err e;
+	int status;
+
+	if (execution_pause(&t->execution, 0) != EXECUTION_GOES_ON)
+		return stopped(t);
+	if (set_up(t, &e) < 0)
+		return fail(t, &e, ERR_SETUP_FAILED);
+	if (execution_pause(&t->execution, 0) != EXECUTION_GOES_ON)
+		return stopped(t);
+	if (assignment_running(t->record.id, t->run, &e) < 0)
+		return e.code == ERR_BAD_STATE ? TASK_OVER : later(t, &e);
+	if (execution_run(&t->execution, &t->workspace, o->sandbox, o->argv, t->output, &status,
+			  &e) < 0)
+		return fail(t, &e, ERR_SETUP_FAILED);
+	if (t->execution.stop != EXECUTION_GOES_ON)
+		return stopped(t);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return hand_in(t, began);
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != TRY_AGAIN) {
+		explain(t, status, &e);
+		return fail(t, &e, ERR_TASK_FAILED);
+	}
+	report(t, false, "the command asks to be run again later");
+	if (execution_pause(&t->execution, PAUSE_MS) == EXECUTION_GOES_ON)
+		return TASK_LATER;
+	return stopped(t);
+}
+
+/* Run ${run} of ${id} has ended: remove what only a run needs.  If a worker died between writing
+ * the end and telling it, that is done now. */
+static void
+tidy(const char *id, int64_t run)
+{
+	struct record r;
+
+	/* What fails here is left to whoever removes the assignment. */
+	if (record_open("assignments", id, true, &r, NULL) == 0 &&
+	    jsonx_number(r.json, "run", 0) == run && jsonx_at(r.json, "completedAt") != NULL) {
+		(void)assignment_settle(&r, NULL);
+		(void)unlinkat(r.dirfd, "workspace.zip", 0);
+		(void)workspace_remove(r.dirfd, NULL);
+	}
+	record_close(&r);
+}
+
+/* Take work/ for ourselves; an overtaken run of the same id may still be on its way out. */
+static enum task_end
+run_locked(struct task *t)
+{
+	enum task_end end;
+	struct err e;
+
+	t->lockfd = file_lock(t->record.dirfd, "run.lock", true, &e);
+	if (t->lockfd < 0 || execution_begin(&t->execution, &t->record, t->run, &e) < 0) {
+		end = later(t, &e);
+	} else {
+		report(t, false, "begun");
+		end = carry_out(t);
+		if (t->retired[0] != '\0') /* what fails is rubbish, for awcp-reap */
+			(void)file_remove_tree(home_dir("tmp", NULL), t->retired, NULL);
+		if (end == TASK_OVER)
+			tidy(t->record.id, t->run);
+	}
+	execution_end(&t->execution);
+	output_free(t->output);
+	file_close(t->logfd);
+	workspace_free(&t->workspace);
+	file_close(t->lockfd);
+	return end;
+}
+
+enum task_end
+task_run(const struct task_options *o, const json_t *task)
+{
+	struct task t = {.options = o, .lockfd = -1, .logfd = -1, .execution = {.signalfd = -1}};
+	const char *id = jsonx_text(task, "assignment", "");
+	enum task_end end = TASK_OVER;
+	struct err e;
+
+	t.run = jsonx_number(task, "run", 0);
+	if (assignment_task(id, t.run, &t.record, &e) == 0) {
+		end = run_locked(&t);
+	} else if (e.code == ERR_BAD_STATE) {
+		report(&t, false, "not wanted any more");
+		tidy(id, t.run);
+	} else if (e.code == ERR_BAD_DATA) {
+		report(&t, true, "%s", e.message);
+	} else {
+		end = later(&t, &e);
+	}
+	record_close(&t.record);
+	return end;
+}

@@ -1,0 +1,41 @@
+/*
+ * task - one task of the queue, from its claim to its result.
+ *
+ * Every step can be run again: the workspace is made anew from what was received, the result is
+ * renamed into place before the record says that it is there, and only then is the task taken off
+ * the queue.  A worker that dies in between leaves a task that the next one begins anew.
+ */
+#ifndef TASK_H
+#define TASK_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "err.h"
+#include "sandbox.h"
+
+struct task_options {
+	enum sandbox_kind sandbox;
+	char *const *argv;   /* the operator's command, argv[0] an absolute path */
+	uint64_t max_output; /* bytes of output.log */
+	/* Told what happens to ${what}, mostly an assignment; ${trouble}: something failed here
+	 * that the delegator is not told. */
+	void (*report)(void *arg, bool trouble, const char *what, const char *text);
+	void *report_arg;
+};
+
+enum task_end {
+	TASK_OVER,   /* it ended, or is not wanted any more: take it off the queue */
+	TASK_RETURN, /* it is still to be done: hand it back */
+	TASK_LATER   /* the same; the command asked for it (exit 75), or something failed here */
+};
+
+/* Read the limits of the environment (AWCP_MAX_OUTPUT, 16M) into ${o}. */
+int task_limits(struct task_options *o, struct err *e);
+
+/* Carry out ${task}, in a process of its own: signals are blocked and children reaped as they suit
+ * this.  Whatever goes wrong is told to the delegator if it concerns the task, else reported. */
+enum task_end task_run(const struct task_options *o, const json_t *task);
+
+#endif

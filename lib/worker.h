@@ -1,0 +1,32 @@
+/*
+ * worker - takes tasks from queues and carries each out in a process of its own.
+ *
+ * The worker itself stays small and touches no workspace: a task that crashes, leaks or hangs hurts
+ * no other.  A task is claimed here and the claim, a lock on its file, is inherited by the task's
+ * process; if that dies, the lock goes with it and the task is taken again.
+ */
+#ifndef WORKER_H
+#define WORKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "err.h"
+#include "task.h"
+
+#define WORKER_QUEUES 6
+#define WORKER_JOBS 1024
+
+struct worker_options {
+	struct task_options task;
+	const char *queues[WORKER_QUEUES]; /* looked at in this order */
+	size_t queue_count;
+	size_t jobs; /* at once, 1 to WORKER_JOBS */
+	bool once;   /* one task, and no waiting for it */
+};
+
+/* Work until TERM, INT or HUP; tasks that run then are stopped and handed back.  With ${o}->once:
+ * until one task was carried out; ERR_BUSY if there is none, or if it is to be tried again. */
+int worker_run(const struct worker_options *o, struct err *e);
+
+#endif

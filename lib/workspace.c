@@ -1,0 +1,325 @@
+#include "workspace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "file.h"
+#include "home.h"
+#include "jsonx.h"
+#include "unpack.h"
+
+#define RESULT_MAX 65536 /* bytes of the file AWCP_RESULT */
+#define HIGHLIGHTS 100
+#define HIGHLIGHT_MAX 4096
+
+static int
+join(char out[PATH_MAX], const char *directory, const char *name, struct err *e)
+{
+	int n = snprintf(out, PATH_MAX, "%s/%s", directory, name);
+
+	if (n < 0 || n >= PATH_MAX)
+		return err_set(e, ERR_SETUP_FAILED, "the path of the workspace is too long");
+	return 0;
+}
+
+/* Fill in the paths.  The state directory's links are resolved, so that a path means the same
+ * inside and outside of a sandbox. */
+static int
+find_paths(struct workspace *w, const char *id, struct err *e)
+{
+	char own[PATH_MAX], sub[160];
+	int status = -1;
+
+	char *home = realpath(home_path(), NULL);
+	if (home == NULL)
+		return err_sys(e, "cannot resolve %s", home_path());
+	(void)snprintf(sub, sizeof sub, "assignments/%s", id);
+	if (join(own, home, sub, e) == 0 && join(w->path, own, "work", e) == 0 &&
+	    join(w->report, own, "report", e) == 0 &&
+	    join(w->result, w->report, "result.json", e) == 0)
+		status = 0;
+	free(home);
+	return status;
+}
+
+static bool
+says(const json_t *o, const char *path, const char *text)
+{
+	return strcmp(jsonx_text(o, path, ""), text) == 0;
+}
+
+static int
+find_resources(struct workspace *w, const json_t *record, struct err *e)
+{
+	const json_t *list = jsonx_at(record, "invite.environment.resources"), *r;
+	bool writable = !says(record, "lease.accessMode", "ro");
+	char path[PATH_MAX];
+	size_t i;
+
+	w->resources = calloc(json_array_size(list) + 1, sizeof *w->resources);
+	if (w->resources == NULL)
+		return err_memory(e);
+	json_array_foreach(list, i, r)
+	{
+		struct resource *to = &w->resources[i];
+		const char *name = jsonx_text(r, "name", "");
+		if (!resource_name_valid(name))
+			return err_set(e, ERR_SETUP_FAILED, "a resource has no usable name");
+		if (join(path, w->path, name, e) < 0)
+			return -1;
+		to->name = strdup(name);
+		to->source = strdup(path);
+		w->count++;
+		if (to->name == NULL || to->source == NULL)
+			return err_memory(e);
+		to->writable = writable && says(r, "mode", "rw");
+		if (to->writable && w->cwd == NULL)
+			w->cwd = to->source;
+	}
+	if (w->cwd == NULL)
+		w->cwd = w->count == 1 ? w->resources[0].source : w->path;
+	return 0;
+}
+
+/* Does the delegator restore modes and links?  (INVITE requirements.fidelity, our extension.) */
+static bool
+wants_fidelity(const json_t *record)
+{
+	const json_t *list = jsonx_at(record, "invite.requirements.fidelity"), *item;
+	bool modes = false, links = false;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+	{
+		const char *name = json_string_value(item);
+		modes |= name != NULL && strcmp(name, "modes") == 0;
+		links |= name != NULL && strcmp(name, "links") == 0;
+	}
+	return modes && links;
+}
+
+static int
+make_directory(int dirfd, const char *name, struct err *e)
+{
+	if (mkdirat(dirfd, name, 0700) < 0 && errno != EEXIST)
+		return err_sys(e, "cannot create %s", name);
+	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, "cannot open %s", name);
+	return fd;
+}
+
+/* Unpack workspace.zip into ${workfd}: only the resources that were announced. */
+static int
+unpack_received(struct workspace *w, int workfd, struct err *e)
+{
+	struct unpack_limits limits;
+	struct unpack_totals totals;
+
+	if (unpack_limits(&limits, e) < 0)
+		return -1;
+	const char **tops = calloc(w->count + 1, sizeof *tops);
+	if (tops == NULL)
+		return err_memory(e);
+	for (size_t i = 0; i < w->count; i++)
+		tops[i] = w->resources[i].name;
+	limits.tops = tops;
+	int status = -1;
+	int fd = file_open_beneath(w->dirfd, "workspace.zip", O_RDONLY, 0, e);
+	if (fd >= 0)
+		status = unpack(fd, workfd, &limits, NULL, NULL, -1, &totals, e);
+	w->compressed = status == 0 && totals.compressed;
+	file_close(fd);
+	free(tops);
+	/* An empty directory may have no entry of its own. */
+	for (size_t i = 0; i < w->count && status == 0; i++) {
+		int made = make_directory(workfd, w->resources[i].name, e);
+		status = made < 0 ? -1 : 0;
+		file_close(made);
+	}
+	return status;
+}
+
+int
+workspace_prepare(struct workspace *w, const struct record *r, struct err *e)
+{
+	*w = (struct workspace){.dirfd = r->dirfd, .fidelity = wants_fidelity(r->json)};
+	if (find_paths(w, r->id, e) < 0 || find_resources(w, r->json, e) < 0 ||
+	    workspace_remove(w->dirfd, e) < 0)
+		return -1;
+	int reportfd = make_directory(w->dirfd, "report", e);
+	if (reportfd < 0)
+		return -1;
+	file_close(reportfd);
+	int workfd = make_directory(w->dirfd, "work", e);
+	if (workfd < 0)
+		return -1;
+	int status = unpack_received(w, workfd, e);
+	file_close(workfd);
+	return status;
+}
+
+const char **
+workspace_readonly(const struct workspace *w, struct err *e)
+{
+	size_t n = 0;
+
+	const char **paths = calloc(w->count + 1, sizeof *paths);
+	if (paths == NULL) {
+		(void)err_memory(e);
+		return NULL;
+	}
+	for (size_t i = 0; i < w->count; i++)
+		if (!w->resources[i].writable)
+			paths[n++] = w->resources[i].source;
+	return paths;
+}
+
+/* The command may have put a link in a resource's place, which would let it read what it was not
+ * lent through us. */
+static int
+check_resources(const struct workspace *w, struct err *e)
+{
+	struct stat st;
+
+	int workfd = file_open_beneath(w->dirfd, "work", O_RDONLY | O_DIRECTORY, 0, e);
+	if (workfd < 0)
+		return -1;
+	int status = 0;
+	for (size_t i = 0; i < w->count && status == 0; i++)
+		if (fstatat(workfd, w->resources[i].name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    !S_ISDIR(st.st_mode))
+			status = err_set(e, ERR_TASK_FAILED,
+					 "the directory of resource %s is not there any more",
+					 w->resources[i].name);
+	file_close(workfd);
+	return status;
+}
+
+int
+workspace_collect(const struct workspace *w, struct pack_totals *totals, struct err *e)
+{
+	const struct pack_options options = {
+	    .format = PACK_ZIP, .fidelity = w->fidelity, .compress = w->compressed};
+	int status = -1;
+
+	if (check_resources(w, e) < 0)
+		return -1;
+	int fd = file_open_beneath(w->dirfd, "result.zip.tmp", O_RDWR | O_CREAT | O_TRUNC, 0600, e);
+	if (fd < 0)
+		return -1;
+	if (pack(w->resources, w->count, &options, fd, -1, totals, e) < 0)
+		goto out;
+	if (fsync(fd) < 0 || renameat(w->dirfd, "result.zip.tmp", w->dirfd, "result.zip") < 0) {
+		(void)err_sys(e, "cannot keep the result");
+		goto out;
+	}
+	status = file_sync_dir(w->dirfd, e);
+out:
+	file_close(fd);
+	if (status < 0)
+		(void)unlinkat(w->dirfd, "result.zip.tmp", 0); /* the failure is what matters */
+	return status;
+}
+
+/* Read the file that AWCP_RESULT named into ${b}.  It was the command's to make, so it may be
+ * anything: a link, a pipe, a terabyte. */
+static int
+read_report(const struct workspace *w, struct buf *b)
+{
+	char piece[4096];
+	struct stat st;
+	ssize_t n = -1;
+
+	int fd = file_open_beneath(w->dirfd, "report/result.json", O_RDONLY | O_NONBLOCK, 0, NULL);
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		while ((n = file_read(fd, piece, sizeof piece, NULL)) > 0)
+			if (buf_add(b, piece, (size_t)n, NULL) < 0) {
+				n = -1;
+				break;
+			}
+	file_close(fd);
+	return n < 0 || b->data == NULL ? -1 : 0;
+}
+
+/* The strings of ${list} that are usable, as a new array; NULL if there are none. */
+static json_t *
+pick_highlights(const json_t *list)
+{
+	json_t *picked = json_array(), *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+	{
+		if (json_is_string(item) && json_string_length(item) <= HIGHLIGHT_MAX &&
+		    json_array_size(picked) < HIGHLIGHTS)
+			(void)json_array_append(picked, item); /* one that is missing is no harm */
+	}
+	if (json_array_size(picked) > 0)
+		return picked;
+	json_decref(picked);
+	return NULL;
+}
+
+json_t *
+workspace_result(const struct workspace *w)
+{
+	struct buf b = BUF_INIT(RESULT_MAX);
+	json_t *result = NULL, *written = NULL, *highlights;
+
+	if (read_report(w, &b) == 0)
+		written = jsonx_parse(b.data, b.len, NULL);
+	buf_free(&b);
+	const char *summary = jsonx_string(written, "summary", RESULT_MAX, NULL);
+	if (summary != NULL && summary[0] != '\0')
+		result = json_pack("{ss}", "summary", summary);
+	highlights = pick_highlights(json_object_get(written, "highlights"));
+	if (result != NULL && highlights != NULL)
+		(void)json_object_set(result, "highlights", highlights); /* the summary will do */
+	json_decref(highlights);
+	json_decref(written);
+	return result;
+}
+
+int
+workspace_remove(int dirfd, struct err *e)
+{
+	if (file_remove_tree(dirfd, "work", e) < 0)
+		return -1;
+	return file_remove_tree(dirfd, "report", e);
+}
+
+int
+workspace_retire(const struct workspace *w, char name[ID_MAX + 1], struct err *e)
+{
+	int tmpfd = home_dir("tmp", e);
+
+	if (tmpfd < 0 || id_make("work-", 16, name, e) < 0)
+		return -1;
+	int fd = make_directory(tmpfd, name, e);
+	if (fd < 0)
+		return -1;
+	int status = 0;
+	if (renameat(w->dirfd, "work", fd, "work") < 0 ||
+	    renameat(w->dirfd, "report", fd, "report") < 0)
+		status = err_sys(e, "cannot put the workspace aside");
+	file_close(fd);
+	return status;
+}
+
+void
+workspace_free(struct workspace *w)
+{
+	for (size_t i = 0; i < w->count; i++) {
+		free(w->resources[i].name);
+		free(w->resources[i].source);
+	}
+	free(w->resources);
+	*w = (struct workspace){.dirfd = -1};
+}

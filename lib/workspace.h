@@ -1,0 +1,59 @@
+/*
+ * workspace - the directory that a task works in, from what was received to what is sent back.
+ *
+ * In assignments/<id>/: work/ has a directory for each resource; report/ is where AWCP_RESULT
+ * points; workspace.zip is what was received and never changes, so that a task can begin anew
+ * after a crash; result.zip is what goes back.
+ */
+#ifndef WORKSPACE_H
+#define WORKSPACE_H
+
+#include <jansson.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "err.h"
+#include "id.h"
+#include "pack.h"
+#include "record.h"
+#include "tree.h"
+
+struct workspace {
+	int dirfd;             /* the assignment's directory; the record's, not to be closed */
+	char path[PATH_MAX];   /* work/, absolute, without links */
+	char report[PATH_MAX]; /* report/ */
+	char result[PATH_MAX]; /* the file in it that AWCP_RESULT names */
+	const char *cwd; /* where the command starts: the first writable resource, else the only
+			  * one, else work/ */
+	struct resource *resources;
+	size_t count;
+	bool compressed; /* what was received was */
+	bool fidelity;   /* the delegator takes modes and links back */
+};
+
+/* Make work/ and report/ anew, as the INVITE and START in ${r} say.  ${r} stays open as long as
+ * ${w} is used.  Give back with workspace_free, also after a failure. */
+int workspace_prepare(struct workspace *w, const struct record *r, struct err *e);
+
+/* The directories that may not be written, NULL-terminated; free(3) it, not what is in it. */
+const char **workspace_readonly(const struct workspace *w, struct err *e);
+
+/* Pack all resources into result.zip, durable when this returns.  What cannot be sent (a link that
+ * leads out of its resource, a device) is left out.  Nothing may be running in it any more. */
+int workspace_collect(const struct workspace *w, struct pack_totals *totals, struct err *e);
+
+/* What the command wrote to AWCP_RESULT: {summary, highlights?}, a new reference; NULL without an
+ * error if it is not there or not usable. */
+json_t *workspace_result(const struct workspace *w);
+
+/* Remove what only the task needed: work/, report/. */
+int workspace_remove(int dirfd, struct err *e);
+
+/* Move them into tmp/, as one directory whose name is written to ${name}, to be removed there: from
+ * then on nobody but the caller looks at them. */
+int workspace_retire(const struct workspace *w, char name[ID_MAX + 1], struct err *e);
+
+void workspace_free(struct workspace *w);
+
+#endif
