@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "aside.h"
 #include "clock.h"
 #include "file.h"
 #include "journal.h"
@@ -69,10 +70,28 @@ take_archive(void *arg, const char *p, size_t n, struct err *e)
 	return 0;
 }
 
+struct keeping {
+	struct snapshot_incoming *incoming;
+	const json_t *delegation;
+};
+
+static int
+keep_aside(void *arg, struct buf *result, struct err *e)
+{
+	const struct keeping *k = arg;
+	json_t *metadata = NULL;
+
+	int status = snapshot_keep(k->incoming, k->delegation, &metadata, e);
+	if (status == 0 && metadata != NULL)
+		status = jsonx_dump(metadata, result, e);
+	return status;
+}
+
 /* Keep the archive that has arrived as snapshot ${id} and note it in the record. */
 static int
 keep_snapshot(struct lend *l, const char *id, const json_t *event, struct err *e)
 {
+	struct buf text = BUF_INIT(65536);
 	json_t *metadata = NULL;
 	struct record r;
 
@@ -87,8 +106,10 @@ keep_snapshot(struct lend *l, const char *id, const json_t *event, struct err *e
 	int status = record_open(DELEGATIONS, l->id, false, &r, e);
 	if (status == 0 && l->receiving) {
 		strcpy(l->incoming.id, id);
-		l->receiving = false;
-		status = snapshot_keep(&l->incoming, r.json, &metadata, e);
+		struct keeping k = {&l->incoming, r.json};
+		status = aside(keep_aside, &k, &text, e);
+		if (text.len > 0)
+			metadata = jsonx_parse(text.data, text.len, NULL);
 	}
 	record_close(&r);
 	drop_incoming(l);
@@ -101,6 +122,7 @@ keep_snapshot(struct lend *l, const char *id, const json_t *event, struct err *e
 		record_close(&r);
 	}
 	json_decref(metadata);
+	buf_free(&text);
 	return status;
 }
 
@@ -473,11 +495,30 @@ lease_end(const json_t *delegation)
 	return clock_steady() + (when - clock_now()) + GRACE_MS;
 }
 
+struct applying {
+	struct lend *l;
+	const char *snap;
+};
+
+static int
+apply_aside(void *arg, struct buf *result, struct err *e)
+{
+	const struct applying *a = arg;
+	struct apply_totals totals = {0};
+
+	int status = snapshot_apply(a->l->id, a->snap, false, a->l->observer.report,
+	    a->l->observer.arg, &totals, NULL, e);
+	if (status == 0)
+		status = buf_add(result, &totals, sizeof totals, e);
+	return status;
+}
+
 /* A snapshot that waits for "auto" to take it: not if a conflict was told before. */
 static int
 apply_waiting(struct lend *l, const json_t *delegation, struct err *e)
 {
 	struct apply_totals totals;
+	struct buf result = BUF_INIT(sizeof totals);
 	struct err none;
 
 	if (strcmp(jsonx_text(delegation, "snapshotPolicy.mode", ""), "auto") != 0)
@@ -485,8 +526,12 @@ apply_waiting(struct lend *l, const json_t *delegation, struct err *e)
 	const json_t *snap = snapshot_pick(delegation, NULL, &none);
 	if (snap == NULL || strcmp(jsonx_text(snap, "status", ""), "pending") != 0)
 		return 0;
-	const char *id = jsonx_text(snap, "id", "");
-	if (snapshot_apply(l->id, id, false, l->observer.report, l->observer.arg, &totals, NULL, e) < 0) {
+	struct applying a = {l, jsonx_text(snap, "id", "")};
+	int status = aside(apply_aside, &a, &result, e);
+	if (status == 0)
+		memcpy(&totals, result.data, sizeof totals);
+	buf_free(&result);
+	if (status < 0) {
 		if (e->code == ERR_CONFLICT)
 			(void)err_hint(e, "nothing was changed; see awcp-snapshot diff %s", l->id);
 		return err_add(e, "completed, but the snapshot stays pending");

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "aside.h"
 #include "clock.h"
 #include "file.h"
 #include "home.h"
@@ -224,23 +225,45 @@ packing(void *arg, uint64_t bytes, uint64_t files)
 	lend_progress(arg, "packing", bytes, 0);
 }
 
+struct packing {
+	struct lend *l;
+	const json_t *delegation;
+	int zip, manifest;
+};
+
+static int
+pack_aside(void *arg, struct buf *result, struct err *e)
+{
+	const struct packing *p = arg;
+	struct resource *resources = NULL;
+	struct pack_totals totals;
+	size_t count = 0;
+	struct pack_options o = {
+	    .format = PACK_ZIP,
+	    .fidelity = json_is_true(json_object_get(p->delegation, "fidelity")),
+	    /* To this very machine, bytes are cheaper than the time to squeeze them. */
+	    .compress = !client_is_loopback(p->l->url),
+	    .progress = packing,
+	    .progress_arg = p->l,
+	};
+
+	int status = snapshot_resources(p->delegation, &resources, &count, e);
+	if (status == 0)
+		status = pack(resources, count, &o, p->zip, p->manifest, &totals, e);
+	if (status == 0)
+		status = buf_add(result, &totals, sizeof totals, e);
+	snapshot_resources_free(resources, count);
+	return status;
+}
+
 /* Pack what is lent into base.zip and base.manifest, and note the sums. */
 static int
 pack_base(struct lend *l, const json_t *delegation, struct err *e)
 {
-	struct resource *resources = NULL;
 	struct pack_totals totals;
+	struct buf result = BUF_INIT(sizeof totals);
 	struct record r;
-	size_t count = 0;
 	int status = -1;
-	struct pack_options o = {
-	    .format = PACK_ZIP,
-	    .fidelity = json_is_true(json_object_get(delegation, "fidelity")),
-	    /* To this very machine, bytes are cheaper than the time to squeeze them. */
-	    .compress = !client_is_loopback(l->url),
-	    .progress = packing,
-	    .progress_arg = l,
-	};
 
 	int zip = openat(l->dirfd, "base.zip", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	int manifest = openat(l->dirfd, "base.manifest", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -248,9 +271,10 @@ pack_base(struct lend *l, const json_t *delegation, struct err *e)
 		(void)err_sys(e, "cannot create base.zip");
 		goto out;
 	}
-	if (snapshot_resources(delegation, &resources, &count, e) < 0 ||
-	    pack(resources, count, &o, zip, manifest, &totals, e) < 0)
+	struct packing p = {l, delegation, zip, manifest};
+	if (aside(pack_aside, &p, &result, e) < 0)
 		goto out;
+	memcpy(&totals, result.data, sizeof totals);
 	if (fdatasync(manifest) < 0) {
 		(void)err_sys(e, "cannot write base.manifest");
 		goto out;
@@ -266,7 +290,7 @@ pack_base(struct lend *l, const json_t *delegation, struct err *e)
 		status = delegation_save(&r, false, e);
 	record_close(&r);
 out:
-	snapshot_resources_free(resources, count);
+	buf_free(&result);
 	file_close(zip);
 	file_close(manifest);
 	return status;

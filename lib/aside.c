@@ -1,0 +1,74 @@
+#include "aside.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "file.h"
+
+/* What the child sends: this, then the bytes of its result. */
+struct head {
+	int status;
+	struct err e;
+};
+
+_Noreturn static void
+be_child(int fd, pid_t parent, int (*work)(void *, struct buf *, struct err *), void *arg, size_t max)
+{
+	struct buf result = BUF_INIT(max);
+	struct head head;
+
+	memset(&head, 0, sizeof head);
+	/* Nobody would hear of it if the parent were gone. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() != parent)
+		_exit(1);
+	head.status = work(arg, &result, &head.e);
+	if (file_write(fd, &head, sizeof head, NULL) < 0 ||
+	    file_write(fd, result.data != NULL ? result.data : "", result.len, NULL) < 0)
+		_exit(1);
+	_exit(0);
+}
+
+int
+aside(int (*work)(void *arg, struct buf *result, struct err *e), void *arg, struct buf *result,
+    struct err *e)
+{
+	char piece[4096];
+	struct head head;
+	pid_t parent = getpid(), ended;
+	int ends[2], how = 0;
+	ssize_t n;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return err_sys(e, "cannot make a pipe");
+	pid_t child = fork();
+	if (child == 0)
+		be_child(ends[1], parent, work, arg, result->max);
+	file_close(ends[1]);
+	if (child < 0) {
+		file_close(ends[0]);
+		return err_sys(e, "cannot start a process");
+	}
+	int status = -1;
+	if (file_read(ends[0], &head, sizeof head, e) == (ssize_t)sizeof head) {
+		status = head.status;
+		if (status < 0 && e != NULL)
+			*e = head.e;
+		while ((n = file_read(ends[0], piece, sizeof piece, e)) > 0)
+			if (buf_add(result, piece, (size_t)n, e) < 0)
+				status = -1;
+		if (n < 0)
+			status = -1;
+	} else {
+		(void)err_set(e, ERR_INTERNAL, "a process that worked on an archive died");
+	}
+	file_close(ends[0]);
+	do
+		ended = waitpid(child, &how, 0);
+	while (ended < 0 && errno == EINTR);
+	return status;
+}
