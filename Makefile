@@ -65,13 +65,13 @@ $B/libawcp.a: $(LIB_O)
 
 $B/bin/awcp-%: $B/o/bin/awcp-%.o $(BIN_O) $B/libawcp.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(libs_awcp-$*)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(libs_awcp-$*)
 
 $B/bin/awcp-invite $B/bin/awcp-watch: $B/o/bin/display.o
 
 $B/libexec/awcp/awcp-%: $B/o/cgi/awcp-%.o $(CGI_O) $B/libawcp.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(libs_awcp-$*)
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(libs_awcp-$*)
 
 $(addprefix $B/bin/,$(notdir $(SCRIPTS))): $B/bin/%: bin/%
 	@mkdir -p $(@D)

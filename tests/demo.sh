@@ -26,7 +26,7 @@ else
 	tar -c --exclude=./build --exclude=./.git . | tar -x -C "$work/project"
 fi
 # Something for the worker to do: lines that end in blanks.
-sed -i '3s/$/   /' "$work/project/README.md"
+sed -i '5s/$/   /' "$work/project/LICENSE"
 sed -i '5s/$/	 /' "$work/project/Makefile"
 
 cat >"$work/tidy" <<'AGENT'
