@@ -330,8 +330,7 @@ variants()
 	} | tr -d '\n' >"$BATS_TEST_TMPDIR/big"
 	request POST /awcp --data-binary "@$BATS_TEST_TMPDIR/big"
 	assert_refused 413 TOO_LARGE
-	run awk '/VmHWM/ { print ($2 <= 16384 ? "fine" : $2) }' "/proc/$EXECUTOR_PID/status"
-	assert_output fine
+	assert_peak "$EXECUTOR_PID" 16384
 }
 
 @test "a resource's name must be one of a folder" {
@@ -511,8 +510,7 @@ descriptors()
 	request POST /awcp --data-binary "@$BATS_TEST_TMPDIR/start"
 	assert_status 200
 	WAIT=60 wait_until result_is "$id" '.status == "completed"'
-	run awk '/VmHWM/ { print ($2 <= 16384 ? "fine" : $2) }' "/proc/$EXECUTOR_PID/status"
-	assert_output fine
+	assert_peak "$EXECUTOR_PID" 16384
 }
 
 # --- plain CGI

@@ -150,3 +150,11 @@ assert_refused()
 	assert_json ".code == \"$2\" and (.error | type == \"string\" and length > 0) and
 		(.hint | type == \"string\")"
 }
+
+# assert_peak pid kilobytes: what the process ever had resident; not asked of a sanitizer's build.
+assert_peak()
+{
+	! grep -q 'lib[at]san' "/proc/$1/maps" || return 0
+	run awk -v most="$2" '/VmHWM/ { print ($2 <= most ? "fine" : $2 " kB") }' "/proc/$1/status"
+	assert_output fine
+}
