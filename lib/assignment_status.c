@@ -4,7 +4,7 @@
  * changed; what the time of a directory does not show (pending becomes active) is seen when the
  * moment is over.
  */
-#include "assignment.h"
+#include "assignment_private.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -19,7 +19,6 @@
 #include "id.h"
 #include "jsonx.h"
 
-#define COLLECTION "assignments"
 #define KEEP_MS 100
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -38,9 +37,9 @@ look_at_open(void *arg, const char *id)
 	char path[8192];
 
 	(void)arg;
-	if (record_open(COLLECTION, id, false, &r, &e) == 0) {
+	if (record_open(ASSIGNMENTS, id, false, &r, &e) == 0) {
 		const char *state = jsonx_text(r.json, "state", "");
-		(void)snprintf(path, sizeof path, "%s/" COLLECTION "/%s/work", home_path(), id);
+		(void)snprintf(path, sizeof path, "%s/" ASSIGNMENTS "/%s/work", home_path(), id);
 		if (strcmp(state, "pending") == 0)
 			kept.pending++;
 		else if (strcmp(state, "active") == 0)
@@ -62,7 +61,7 @@ count_all(int fd, long long *count, struct err *e)
 	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
 	if (dir == NULL) {
 		file_close(copy);
-		return err_sys(e, "cannot read " COLLECTION);
+		return err_sys(e, "cannot read " ASSIGNMENTS);
 	}
 	*count = 0;
 	while ((d = readdir(dir)) != NULL)
@@ -84,10 +83,10 @@ refresh(struct err *e)
 	struct stat st[2];
 	long long all = 0;
 
-	int fds[2] = {home_dir(COLLECTION, e), home_dir(COLLECTION "/.open", e)};
+	int fds[2] = {home_dir(ASSIGNMENTS, e), home_dir(ASSIGNMENTS "/.open", e)};
 	for (int i = 0; i < 2; i++)
 		if (fds[i] < 0 || fstat(fds[i], &st[i]) < 0)
-			return err_sys(e, "cannot look at " COLLECTION);
+			return err_sys(e, "cannot look at " ASSIGNMENTS);
 	if (kept.taken != 0 && clock_steady() - kept.taken < KEEP_MS &&
 	    same_time(&st[0].st_mtim, &kept.changed[0]) &&
 	    same_time(&st[1].st_mtim, &kept.changed[1]))
@@ -98,7 +97,7 @@ refresh(struct err *e)
 	kept.taken = 0;
 	if (kept.active == NULL)
 		return err_memory(e);
-	if (record_list(COLLECTION, false, look_at_open, NULL, e) < 0 ||
+	if (record_list(ASSIGNMENTS, false, look_at_open, NULL, e) < 0 ||
 	    count_all(fds[0], &all, e) < 0)
 		return -1;
 	kept.ended = all - kept.pending - (long long)json_array_size(kept.active);

@@ -24,108 +24,6 @@
 #define RECONNECTS 5    /* in a row without an event, before the caller is told to come back */
 #define GRACE_MS 30000  /* after the lease has ended, for the executor to say so itself */
 
-static const char *const archive_path[] = {"snapshotBase64", NULL};
-
-static void
-drop_incoming(struct lend *l)
-{
-	if (l->receiving)
-		snapshot_drop(&l->incoming);
-	l->receiving = false;
-	l->received = 0;
-	l->decoder = (struct base64_decoder){0};
-}
-
-/* A piece of an archive, in base64. */
-static int
-take_archive(void *arg, const char *p, size_t n, struct err *e)
-{
-	unsigned char raw[24 * 1024 + 3];
-	struct lend *l = arg;
-	char id[ID_MAX + 1];
-
-	/* The snapshot's id may come after its archive: until then it has a name of ours. */
-	if (!l->receiving && !l->discard) {
-		if (id_make("snap_", 12, id, e) < 0 ||
-		    snapshot_receive(l->dirfd, id, &l->incoming, e) < 0)
-			return -1;
-		l->receiving = true;
-	}
-	while (n > 0) {
-		size_t step = n < 32 * 1024 ? n : 32 * 1024, len = 0;
-		if (base64_decode(&l->decoder, p, step, raw, &len, e) < 0)
-			return err_add(e, "snapshot");
-		l->received += len;
-		if (l->received > (uint64_t)l->most) {
-			(void)err_set(e, ERR_WORKSPACE_TOO_LARGE, "a snapshot of more than %lld bytes",
-			    l->most);
-			return err_hint(e, "raise AWCP_MAX_SNAPSHOT if you want it");
-		}
-		if (!l->discard && file_write(l->incoming.fd, raw, len, e) < 0)
-			return err_add(e, "snapshot");
-		p += step;
-		n -= step;
-	}
-	lend_progress(l, "receiving", l->received, 0);
-	return 0;
-}
-
-struct keeping {
-	struct snapshot_incoming *incoming;
-	const json_t *delegation;
-};
-
-static int
-keep_aside(void *arg, struct buf *result, struct err *e)
-{
-	const struct keeping *k = arg;
-	json_t *metadata = NULL;
-
-	int status = snapshot_keep(k->incoming, k->delegation, &metadata, e);
-	if (status == 0 && metadata != NULL)
-		status = jsonx_dump(metadata, result, e);
-	return status;
-}
-
-/* Keep the archive that has arrived as snapshot ${id} and note it in the record. */
-static int
-keep_snapshot(struct lend *l, const char *id, const json_t *event, struct err *e)
-{
-	struct buf text = BUF_INIT(65536);
-	json_t *metadata = NULL;
-	struct record r;
-
-	if (!id_valid(id)) {
-		drop_incoming(l);
-		return err_set(e, ERR_BAD_MESSAGE, "a snapshot's id is not an id");
-	}
-	if (base64_finish(&l->decoder, e) < 0) {
-		drop_incoming(l);
-		return err_add(e, "snapshot %s", id);
-	}
-	int status = record_open(DELEGATIONS, l->id, false, &r, e);
-	if (status == 0 && l->receiving) {
-		strcpy(l->incoming.id, id);
-		struct keeping k = {&l->incoming, r.json};
-		status = aside(keep_aside, &k, &text, e);
-		if (text.len > 0)
-			metadata = jsonx_parse(text.data, text.len, NULL);
-	}
-	record_close(&r);
-	drop_incoming(l);
-	if (status == 0 && (status = record_open(DELEGATIONS, l->id, true, &r, e)) == 0) {
-		status = snapshot_add(&r, id, event, metadata, e);
-		if (status == 0 && l->discard)
-			status = jsonx_set(snapshot_pick(r.json, id, NULL), "status", "discarded");
-		if (status == 0)
-			status = delegation_save(&r, true, e);
-		record_close(&r);
-	}
-	json_decref(metadata);
-	buf_free(&text);
-	return status;
-}
-
 int
 follow_started(struct lend *l, bool running, struct err *e)
 {
@@ -148,82 +46,6 @@ follow_started(struct lend *l, bool running, struct err *e)
 	return status;
 }
 
-/* Ask the executor for the whole result; it holds what a lost stream could not bring. */
-struct result {
-	struct lend *l;
-	struct jsplit *split;
-};
-
-static int
-read_result(void *arg, const char *p, size_t n, struct err *e)
-{
-	struct result *r = arg;
-
-	return jsplit_feed(r->split, p, n, e);
-}
-
-/* GET /result.  Returns the object without the archive, which is in l->incoming if it had one and
- * ${archive}; *${http} is the status. */
-static json_t *
-get_result(struct lend *l, bool archive, int *http, struct err *e)
-{
-	char url[4096];
-	json_t *o = NULL;
-	bool found;
-	struct result r = {l, jsplit_new(archive_path, MESSAGE_MAX, archive ? take_archive : NULL, l, e)};
-
-	drop_incoming(l);
-	if (r.split != NULL && client_send(l->client, "GET", lend_task_url(l, "result", url), NULL,
-				   read_result, &r, http, e) == 0)
-		o = jsplit_finish(r.split, &found, e);
-	if (o == NULL)
-		drop_incoming(l);
-	jsplit_free(r.split);
-	return o;
-}
-
-static bool
-has_snapshot(const json_t *delegation)
-{
-	return json_array_size(json_object_get(delegation, "snapshots")) > 0;
-}
-
-/* Fetch the snapshot that "done" names, or that the executor has, if we do not have it. */
-static int
-fetch_missing(struct lend *l, const json_t *done, struct err *e)
-{
-	const json_t *ids = json_object_get(done, "snapshotIds");
-	const char *want = json_string_value(json_array_get(ids, 0));
-	char made[ID_MAX + 1];
-	struct record r;
-	int http = 0;
-
-	if (record_open(DELEGATIONS, l->id, false, &r, e) < 0) {
-		record_close(&r);
-		return -1;
-	}
-	bool have = has_snapshot(r.json);
-	record_close(&r);
-	if (have)
-		return 0;
-	json_t *o = get_result(l, true, &http, e);
-	if (o == NULL)
-		return -1;
-	int status = 0;
-	if (l->received > 0) {
-		want = jsonx_text(o, "snapshotId", want);
-		if (want == NULL && id_make("snap_", 12, made, e) == 0)
-			want = made;
-		status = want == NULL ? -1 : keep_snapshot(l, want, o, e);
-	} else if (want != NULL) {
-		status = err_set(e, ERR_TRANSPORT_ERROR,
-		    "the executor is done but does not give the snapshot back (HTTP %d)", http);
-	}
-	drop_incoming(l);
-	json_decref(o);
-	return status;
-}
-
 /* The delegation is done: everything is here, and the record says so; then the executor may forget
  * it. */
 static int
@@ -235,7 +57,7 @@ complete(struct lend *l, const json_t *done, struct err *e)
 	struct err ignored;
 	int http;
 
-	if (fetch_missing(l, done, e) < 0 || follow_started(l, true, e) < 0)
+	if (follow_fetch(l, done, e) < 0 || follow_started(l, true, e) < 0)
 		return -1;
 	int status = record_open(DELEGATIONS, l->id, true, &r, e);
 	if (status == 0 && !delegation_ended(r.json)) {
@@ -308,7 +130,7 @@ handle_event(struct lend *l, json_t *event, bool archive, struct err *e)
 	if (strcmp(type, "snapshot") == 0) {
 		status = follow_started(l, true, e);
 		if (status == 0 && archive)
-			status = keep_snapshot(l, jsonx_text(event, "snapshotId", ""), event, e);
+			status = follow_keep(l, jsonx_text(event, "snapshotId", ""), event, e);
 	} else if (strcmp(type, "status") == 0) {
 		status = follow_started(l, true, e);
 	} else if (strcmp(type, "done") == 0 || strcmp(type, "error") == 0) {
@@ -332,11 +154,11 @@ take_data(void *arg, const char *p, size_t n, int last, struct err *e)
 	json_t *event = jsplit_finish(l->split, &archive, e);
 	jsplit_reset(l->split);
 	if (event == NULL) {
-		drop_incoming(l);
+		follow_drop(l);
 		return err_add(e, "an event");
 	}
 	int status = handle_event(l, event, archive, e);
-	drop_incoming(l);
+	follow_drop(l);
 	json_decref(event);
 	return status;
 }
@@ -352,14 +174,14 @@ take_stream(void *arg, const char *p, size_t n, struct err *e)
 int
 follow_begin(struct lend *l, struct err *e)
 {
-	l->split = jsplit_new(archive_path, MESSAGE_MAX, take_archive, l, e);
+	l->split = jsplit_new(follow_archive, MESSAGE_MAX, follow_take, l, e);
 	return l->split == NULL ? -1 : 0;
 }
 
 void
 follow_end(struct lend *l)
 {
-	drop_incoming(l);
+	follow_drop(l);
 	jsplit_free(l->split);
 	l->split = NULL;
 	json_decref(l->last);
@@ -371,7 +193,7 @@ follow_connect(struct lend *l, const char *last_id, struct err *e)
 {
 	char url[4096];
 
-	drop_incoming(l);
+	follow_drop(l);
 	jsplit_reset(l->split);
 	l->sse = (struct sse_reader){.data = take_data, .arg = l};
 	l->progressed = false;
@@ -407,7 +229,7 @@ ask_result(struct lend *l, struct err *e)
 	struct err why;
 	int http = 0;
 
-	json_t *o = get_result(l, false, &http, &why);
+	json_t *o = follow_result(l, false, &http, &why);
 	if (o == NULL)
 		return 0; /* out of reach for now */
 	const char *what = jsonx_text(o, "status", "");

@@ -1,5 +1,6 @@
 /*
- * What lend.c (the beginning, and the whole) and follow.c (the events) share.
+ * What lend.c (the whole), lend_begin.c (INVITE to START), follow.c (the events) and follow_keep.c
+ * (the archives) share.
  */
 #ifndef LEND_PRIVATE_H
 #define LEND_PRIVATE_H
@@ -46,8 +47,27 @@ void lend_progress(const struct lend *l, const char *what, uint64_t done, uint64
 /* <base>/awcp/tasks/<id>/<what> */
 const char *lend_task_url(const struct lend *l, const char *what, char out[4096]);
 
+/* Turn an HTTP answer to ${what} that is not 200 into an error.  Returns -1. */
+int lend_refused(const struct lend *l, const char *what, int http, const struct buf *answer,
+    struct err *e);
+
 /* Open the event stream; ${last_id} or NULL. */
 int follow_connect(struct lend *l, const char *last_id, struct err *e);
+
+/* A piece of an archive, in base64 (a jsplit_sink); what came so far is thrown away by follow_drop. */
+int follow_take(void *arg, const char *p, size_t n, struct err *e);
+void follow_drop(struct lend *l);
+
+/* Keep the archive that has arrived as snapshot ${id}, and note it in the record with what ${event}
+ * says. */
+int follow_keep(struct lend *l, const char *id, const json_t *event, struct err *e);
+
+/* GET /result.  Returns the object without the archive, which has been taken if ${archive}; *${http}
+ * is the status. */
+json_t *follow_result(struct lend *l, bool archive, int *http, struct err *e);
+
+/* Fetch the snapshot that "done" names, or that the executor has, if we do not have it. */
+int follow_fetch(struct lend *l, const json_t *done, struct err *e);
 
 /* Prepare the reader of events; freed by follow_end. */
 int follow_begin(struct lend *l, struct err *e);
@@ -55,5 +75,8 @@ void follow_end(struct lend *l);
 
 /* Note that START was answered, or that an event shows that it arrived. */
 int follow_started(struct lend *l, bool running, struct err *e);
+
+/* The member by which an archive comes, for jsplit. */
+extern const char *const follow_archive[];
 
 #endif

@@ -1,0 +1,331 @@
+/* From INVITE to START. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "aside.h"
+#include "clock.h"
+#include "file.h"
+#include "jsonx.h"
+#include "lend_private.h"
+#include "message.h"
+#include "pack.h"
+#include "upload.h"
+
+#define START_TRIES 3
+
+/* Read the record's JSON as it is now; a new reference. */
+static json_t *
+current(const struct lend *l, struct err *e)
+{
+	struct record r;
+
+	json_t *o = record_open(DELEGATIONS, l->id, false, &r, e) == 0 ? json_incref(r.json) : NULL;
+	record_close(&r);
+	return o;
+}
+
+/* Note what ACCEPT said. */
+static int
+accepted(struct lend *l, const json_t *answer, struct err *e)
+{
+	const json_t *constraints = json_object_get(answer, "executorConstraints");
+	const json_t *fidelity = json_object_get(constraints, "fidelity"), *one;
+	bool modes = false, links = false;
+	struct record r;
+	size_t i;
+
+	json_array_foreach (fidelity, i, one) {
+		const char *name = json_is_string(one) ? json_string_value(one) : "";
+		modes |= strcmp(name, "modes") == 0;
+		links |= strcmp(name, "links") == 0;
+	}
+	int status = record_open(DELEGATIONS, l->id, true, &r, e);
+	if (status == 0 && strcmp(jsonx_text(r.json, "state", ""), "accepted") != 0)
+		status = delegation_step(&r, FSM_RECEIVE_ACCEPT, e);
+	if (status == 0 &&
+	    (json_object_set(r.json, "executorRetentionMs",
+		 json_object_get(answer, "retentionMs")) < 0 ||
+		json_object_set_new(r.json, "fidelity", json_boolean(modes && links)) < 0))
+		status = err_memory(e);
+	if (status == 0 && json_is_object(constraints))
+		(void)json_object_set(r.json, "executorConstraints", (json_t *)(uintptr_t)constraints);
+	if (status == 0 && json_is_object(json_object_get(answer, "executorWorkDir")))
+		(void)json_object_set(r.json, "executorWorkDir",
+		    json_object_get(answer, "executorWorkDir"));
+	if (status == 0)
+		status = delegation_save(&r, false, e);
+	record_close(&r);
+	return status;
+}
+
+static int
+send_invite(struct lend *l, json_t *delegation, struct err *e)
+{
+	struct buf text = BUF_INIT(MESSAGE_MAX), answer = BUF_INIT(MESSAGE_MAX);
+	json_t *invite = delegation_invite(delegation, e), *reply = NULL;
+	int http, status = -1;
+
+	if (invite == NULL || jsonx_dump(invite, &text, e) < 0)
+		goto out;
+	if (client_call(l->client, "POST", l->url, text.data, &answer, &http, e) < 0)
+		goto out;
+	if (http != 200) {
+		(void)lend_refused(l, "INVITE", http, &answer, e);
+		goto out;
+	}
+	reply = jsonx_parse(answer.data, answer.len, e);
+	if (reply == NULL || message_check_accept(reply, l->id, e) < 0) {
+		(void)err_add(e, "%s", l->url);
+		goto out;
+	}
+	const char *access =
+	    jsonx_text(reply, "executorConstraints.acceptedAccessMode", "rw");
+	if (strcmp(jsonx_text(delegation, "leaseConfig.accessMode", "rw"), "rw") == 0 &&
+	    strcmp(access, "rw") != 0) {
+		(void)err_set(e, ERR_DECLINED, "%s takes the workspace read-only", l->url);
+		(void)err_hint(e, "invite with -o ro, or another executor");
+		goto out;
+	}
+	status = accepted(l, reply, e);
+out:
+	json_decref(invite);
+	json_decref(reply);
+	buf_free(&text);
+	buf_free(&answer);
+	return status;
+}
+
+static void
+packing(void *arg, uint64_t bytes, uint64_t files)
+{
+	(void)files;
+	lend_progress(arg, "packing", bytes, 0);
+}
+
+struct packing {
+	struct lend *l;
+	const json_t *delegation;
+	int zip, manifest;
+};
+
+static int
+pack_aside(void *arg, struct buf *result, struct err *e)
+{
+	const struct packing *p = arg;
+	struct resource *resources = NULL;
+	struct pack_totals totals;
+	size_t count = 0;
+	struct pack_options o = {
+	    .format = PACK_ZIP,
+	    .fidelity = json_is_true(json_object_get(p->delegation, "fidelity")),
+	    /* To this very machine, bytes are cheaper than the time to squeeze them. */
+	    .compress = !client_is_loopback(p->l->url),
+	    .progress = packing,
+	    .progress_arg = p->l,
+	};
+
+	int status = snapshot_resources(p->delegation, &resources, &count, e);
+	if (status == 0)
+		status = pack(resources, count, &o, p->zip, p->manifest, &totals, e);
+	if (status == 0)
+		status = buf_add(result, &totals, sizeof totals, e);
+	snapshot_resources_free(resources, count);
+	return status;
+}
+
+/* Pack what is lent into base.zip and base.manifest, and note the sums. */
+static int
+pack_base(struct lend *l, const json_t *delegation, struct err *e)
+{
+	struct pack_totals totals;
+	struct buf result = BUF_INIT(sizeof totals);
+	struct record r;
+	int status = -1;
+
+	int zip = openat(l->dirfd, "base.zip", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int manifest = openat(l->dirfd, "base.manifest", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (zip < 0 || manifest < 0) {
+		(void)err_sys(e, "cannot create base.zip");
+		goto out;
+	}
+	struct packing p = {l, delegation, zip, manifest};
+	if (aside(pack_aside, &p, &result, e) < 0)
+		goto out;
+	memcpy(&totals, result.data, sizeof totals);
+	if (fdatasync(manifest) < 0) {
+		(void)err_sys(e, "cannot write base.manifest");
+		goto out;
+	}
+	status = record_open(DELEGATIONS, l->id, true, &r, e);
+	if (status == 0 &&
+	    json_object_set_new(r.json, "base",
+		json_pack("{sI sI sI ss}", "files", (json_int_t)totals.files, "bytes",
+		    (json_int_t)totals.bytes, "archiveBytes", (json_int_t)totals.archive_bytes,
+		    "sha256", totals.sha256)) < 0)
+		status = err_memory(e);
+	if (status == 0)
+		status = delegation_save(&r, false, e);
+	record_close(&r);
+out:
+	buf_free(&result);
+	file_close(zip);
+	file_close(manifest);
+	return status;
+}
+
+static void
+sending(void *arg, uint64_t done, uint64_t size)
+{
+	lend_progress(arg, "sending", done, size);
+}
+
+static int
+keep_answer(void *arg, const char *p, size_t n, struct err *e)
+{
+	return buf_add(arg, p, n, e);
+}
+
+/* The START for ${delegation}, and the lease that it gives, counted from now. */
+static json_t *
+make_start(const struct lend *l, const json_t *delegation, struct err *e)
+{
+	char expires[CLOCK_TEXT];
+	int64_t ttl = jsonx_number(delegation, "leaseConfig.ttlSeconds", 1);
+	int64_t most = jsonx_number(delegation, "executorConstraints.maxTtlSeconds", ttl);
+
+	(void)clock_format(clock_now() + (ttl < most ? ttl : most) * 1000, expires);
+	json_t *m = message_new("START", l->id, e);
+	json_t *more = json_pack("{s{ss sO} s{ss ss sO}}", "lease", "expiresAt", expires, "accessMode",
+	    jsonx_at(delegation, "leaseConfig.accessMode"), "transportHandle", "transport", "archive",
+	    "workspaceBase64", "", "checksum", jsonx_at(delegation, "base.sha256"));
+	if (m == NULL || more == NULL || json_object_update(m, more) < 0) {
+		json_decref(m);
+		m = NULL;
+		(void)err_memory(e);
+	}
+	json_decref(more);
+	return m;
+}
+
+/* Note the lease before START is sent, so that whoever follows knows when it ends. */
+static int
+note_lease(struct lend *l, const json_t *start, struct err *e)
+{
+	struct record r;
+	int status = record_open(DELEGATIONS, l->id, true, &r, e);
+
+	if (status == 0 &&
+	    (json_object_set(r.json, "activeLease", json_object_get(start, "lease")) < 0 ||
+		jsonx_set(r.json, "lastEventId", NULL) < 0))
+		status = err_memory(e);
+	if (status == 0)
+		status = delegation_save(&r, true, e);
+	record_close(&r);
+	return status;
+}
+
+/* Send START until it is known that it arrived. */
+static int
+send_start(struct lend *l, const json_t *delegation, struct err *e)
+{
+	struct buf answer = BUF_INIT(MESSAGE_MAX);
+	struct upload *u = NULL;
+	json_t *start = make_start(l, delegation, e);
+	int http = 0, status = -1;
+
+	int fd = openat(l->dirfd, "base.zip", O_RDONLY | O_CLOEXEC);
+	if (start == NULL || fd < 0) {
+		if (start != NULL)
+			(void)err_sys(e, "cannot read base.zip");
+		goto out;
+	}
+	uint64_t size = (uint64_t)jsonx_number(delegation, "base.archiveBytes", 0);
+	u = upload_new(start, fd, size, sending, l, e);
+	if (u == NULL || note_lease(l, start, e) < 0)
+		goto out;
+	for (int attempt = 1; status < 0 && attempt <= START_TRIES && l->last == NULL; attempt++) {
+		struct client_body body = upload_body(u);
+		buf_clear(&answer);
+		status = client_send(l->client, "POST", l->url, &body, keep_answer, &answer, &http, e);
+		if (status < 0 && attempt < START_TRIES)
+			lend_note(l, "START did not get through (%s); trying again", e->message);
+		/* A START that was taken, but whose answer was lost, is not taken twice. */
+		if (status == 0 && attempt > 1 && (http == 409 || http == 500))
+			http = 200;
+	}
+	if (status == 0 && http != 200)
+		status = lend_refused(l, "START", http, &answer, e);
+	json_t *reply = status == 0 && answer.len > 0 ? jsonx_parse(answer.data, answer.len, NULL) : NULL;
+	if (strcmp(jsonx_text(reply, "type", ""), "ERROR") == 0)
+		status = message_error(reply, e); /* the reference refuses with HTTP 200 */
+	json_decref(reply);
+	if (status == 0 && fdatasync(fd) < 0)
+		status = err_sys(e, "cannot write base.zip"); /* diff and merge need it later */
+out:
+	upload_free(u);
+	json_decref(start);
+	buf_free(&answer);
+	file_close(fd);
+	return status;
+}
+
+static int
+mark_invited(struct lend *l, struct err *e)
+{
+	struct record r;
+	int status = record_open(DELEGATIONS, l->id, true, &r, e);
+
+	if (status == 0 && strcmp(jsonx_text(r.json, "state", ""), "created") == 0) {
+		status = delegation_step(&r, FSM_SEND_INVITE, e);
+		if (status == 0)
+			status = delegation_save(&r, false, e);
+	}
+	record_close(&r);
+	return status;
+}
+
+/* It cannot begin because of ${why}: say so here, and to the executor if it accepted. */
+static void
+give_up(struct lend *l, const struct err *why)
+{
+	struct buf answer = BUF_INIT(MESSAGE_MAX);
+	char url[4096];
+	struct err ignored;
+	int http;
+
+	json_t *o = current(l, &ignored);
+	(void)snprintf(url, sizeof url, "%s/cancel/%s", l->url, l->id);
+	/* Both are best effort: ${why} is what the caller reports. */
+	if (strcmp(jsonx_text(o, "state", ""), "accepted") == 0)
+		(void)client_call(l->client, "POST", url, NULL, &answer, &http, &ignored);
+	(void)delegation_end(l->id, FSM_RECEIVE_ERROR, why, &ignored);
+	json_decref(o);
+	buf_free(&answer);
+}
+
+int
+lend_begin(struct lend *l, struct err *e)
+{
+	json_t *o = NULL;
+	int status = -1;
+
+	if (mark_invited(l, e) < 0 || (o = current(l, e)) == NULL || send_invite(l, o, e) < 0)
+		goto out;
+	json_decref(o);
+	if ((o = current(l, e)) == NULL || pack_base(l, o, e) < 0)
+		goto out;
+	json_decref(o);
+	if ((o = current(l, e)) == NULL || follow_connect(l, NULL, e) < 0)
+		goto out;
+	/* An executor that has told an event has the START, whatever became of its answer. */
+	if (send_start(l, o, e) < 0 && l->last == NULL)
+		goto out;
+	status = follow_started(l, false, e);
+out:
+	json_decref(o);
+	if (status < 0)
+		give_up(l, e);
+	return status;
+}
