@@ -16,8 +16,8 @@
 #include "id.h"
 #include "jsonx.h"
 #include "pool.h"
+#include "route.h"
 
-#define METHODS 64             /* bytes of an Allow header's value */
 #define BULK ((size_t)16384)   /* from here on, bytes are written as records of our own */
 #define RECORD ((size_t)65528) /* bytes in a FastCGI record; a multiple of 8 needs no padding */
 #define FCGI_STDOUT 6          /* FastCGI 1.0, section 8 */
@@ -321,56 +321,10 @@ http_park(struct http *h, struct err *e)
 	return h->fcgi != NULL ? pool_park(e) : 0;
 }
 
-/* Does ${path} fit ${pattern}?  Copies the component that ":id" stands for. */
-static bool
-fits(const char *pattern, const char *path, char id[ID_MAX + 1])
-{
-	for (;;) {
-		size_t n = strcspn(pattern, "/"), m = strcspn(path, "/");
-		if (n == 3 && strncmp(pattern, ":id", 3) == 0) {
-			if (m > ID_MAX)
-				return false;
-			memcpy(id, path, m);
-			id[m] = '\0';
-			if (!id_valid(id))
-				return false;
-		} else if (n != m || strncmp(pattern, path, n) != 0) {
-			return false;
-		}
-		if (pattern[n] == '\0' || path[m] == '\0')
-			return pattern[n] == path[m];
-		pattern += n + 1;
-		path += m + 1;
-	}
-}
-
-/* Find the route; or say what is wrong, and which methods the path has. */
-static int
-find_route(struct http *h, const char *path, char allow[METHODS], struct err *e)
-{
-	allow[0] = '\0';
-	for (const struct http_route *r = routes; r->method != NULL; r++) {
-		if (!fits(r->path, path, h->id))
-			continue;
-		if (strcmp(r->method, h->method) == 0) {
-			h->route = r;
-			return 0;
-		}
-		size_t n = strlen(allow);
-		(void)snprintf(allow + n, METHODS - n, "%s%s", n > 0 ? ", " : "", r->method);
-	}
-	if (allow[0] != '\0') {
-		(void)err_set(e, ERR_BAD_METHOD, "this path does not take that method");
-		return err_hint(e, "use %s", allow);
-	}
-	(void)err_set(e, ERR_NOT_FOUND, "there is nothing at this path");
-	return err_hint(e, "an id in it has 1 to 128 letters, digits, _ and -");
-}
-
 static void
 answer(struct http *h)
 {
-	char allow[METHODS], header[METHODS + 16];
+	char allow[ROUTE_METHODS], header[ROUTE_METHODS + 16];
 	struct err e;
 
 	h->method = http_variable(h, "REQUEST_METHOD");
@@ -383,7 +337,8 @@ answer(struct http *h)
 	h->left = length != NULL && length[0] != '\0' ? strtoumax(length, NULL, 10)
 		  : h->fcgi != NULL                   ? UNKNOWN
 						      : 0;
-	if (find_route(h, path, allow, &e) < 0) {
+	h->route = route_find(routes, h->method, path, h->id, allow, &e);
+	if (h->route == NULL) {
 		(void)snprintf(header, sizeof header, "Allow: %s\r\n", allow);
 		fail(h, &e, json_object(), allow[0] != '\0' ? header : "");
 		return;

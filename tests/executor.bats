@@ -498,6 +498,29 @@ descriptors()
 	assert_equal "$(events_of "$BODY" | jq -r .code)" CANCELLED
 }
 
+event()
+{
+	printf '{"delegationId":"%s","type":"%s","timestamp":"2026-01-01T00:00:00.000Z","status":"running","message":"%s"}\n' "$@"
+}
+
+@test "a stream that is open when a task is begun again tells the new run" {
+	id=$(new_id)
+	accepted "$id"
+	journal=$AWCP_HOME/assignments/$id/events.ndjson
+	event "$id" status first >"$journal"
+	start_process "$BATS_TEST_TMPDIR/stream" curl -sSN --max-time 30 "$URL/tasks/$id/events"
+	wait_until grep -q first "$BATS_TEST_TMPDIR/stream"
+	rm "$journal"
+	{
+		event "$id" status again
+		event "$id" done last
+	} >"$journal.new"
+	mv "$journal.new" "$journal"
+	wait_until gone "$STARTED"
+	run jq -r .message <<<"$(events_of "$BATS_TEST_TMPDIR/stream")"
+	assert_output "$(printf '%s\n' first again last)"
+}
+
 # --- memory
 
 @test "a workspace of 64 MB passes in both directions within 16 MiB" {
