@@ -250,6 +250,17 @@ put_regular(struct packer *p, struct entry *entry, struct err *e)
 	return status;
 }
 
+/* The link ${entry} cannot be sent, for the reason in ${e}. */
+static int
+leave_out(struct packer *p, struct entry *entry, const struct err *e)
+{
+	if (!p->o->lenient || e->code != ERR_WORKSPACE_INVALID)
+		return -1;
+	p->totals->left_out++;
+	entry->unsent = true;
+	return 0;
+}
+
 /* The manifest keeps the link; the archive gets what it points to. */
 static int
 put_followed(struct packer *p, struct entry *entry, struct err *e)
@@ -259,7 +270,7 @@ put_followed(struct packer *p, struct entry *entry, struct err *e)
 	int fd;
 
 	if (tree_follow(p->tree, entry, &fd, e) < 0)
-		return -1;
+		return leave_out(p, entry, e);
 	if (fd < 0) {
 		entry->unsent = true;
 		return 0;
@@ -289,7 +300,8 @@ put_link(struct packer *p, struct entry *entry, struct err *e)
 		(void)err_set(e, ERR_WORKSPACE_INVALID,
 			      "%s is a link that leads out of what is sent: %s", entry->path,
 			      entry->target);
-		return err_hint(e, "leave it out with a pattern, or make it relative");
+		(void)err_hint(e, "leave it out with a pattern, or make it relative");
+		return leave_out(p, entry, e);
 	}
 	return put_header(p, entry, e);
 }

@@ -18,6 +18,9 @@ struct pack_options {
 	 * is sent as that file, a link to a directory is left out (its manifest entry says unsent),
 	 * and one that leads out of the resource or to nothing is ERR_WORKSPACE_INVALID. */
 	bool fidelity;
+	/* A link that cannot be sent is left out and counted, instead of an error: for what a task
+	 * left behind, where nobody is there to remove it. */
+	bool lenient;
 	bool compress; /* deflate what is worth it (by a sample of the content), else store */
 	void (*progress)(void *arg, uint64_t bytes, uint64_t files); /* or NULL */
 	void *progress_arg;
@@ -26,6 +29,7 @@ struct pack_options {
 struct pack_totals {
 	uint64_t files;         /* files sent */
 	uint64_t bytes;         /* in them */
+	uint64_t left_out;      /* links not sent, with "lenient" */
 	uint64_t archive_bytes; /* size of the archive */
 	char sha256[65];        /* of the archive, if a manifest was asked for; else "" */
 };

@@ -164,12 +164,20 @@ hand_in(struct task *t, int64_t began)
 	struct pack_totals totals;
 	json_t *result = NULL, *metadata = NULL;
 	enum task_end end = TASK_OVER;
+	char note[128];
 	struct err e;
 
 	if (workspace_collect(&t->workspace, &totals, &e) < 0)
 		return fail(t, &e, ERR_TASK_FAILED);
 	if (execution_pause(&t->execution, 0) == EXECUTION_EXPIRED)
 		return stopped(t);
+	if (totals.left_out > 0) {
+		(void)snprintf(note, sizeof note,
+			       "%llu links that lead out of the workspace, or "
+			       "nowhere, are not sent back",
+			       (unsigned long long)totals.left_out);
+		(void)assignment_progress(t->record.id, t->run, note, NULL); /* it is only a note */
+	}
 	result = make_result(t);
 	metadata = json_pack("{sI sI}", "fileCount", (json_int_t)totals.files, "totalBytes",
 			     (json_int_t)totals.bytes);

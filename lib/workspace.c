@@ -205,8 +205,10 @@ check_resources(const struct workspace *w, struct err *e)
 int
 workspace_collect(const struct workspace *w, struct pack_totals *totals, struct err *e)
 {
-	const struct pack_options options = {
-	    .format = PACK_ZIP, .fidelity = w->fidelity, .compress = w->compressed};
+	const struct pack_options options = {.format = PACK_ZIP,
+					     .fidelity = w->fidelity,
+					     .lenient = true,
+					     .compress = w->compressed};
 	int status = -1;
 
 	if (check_resources(w, e) < 0)
