@@ -90,6 +90,8 @@ failed(struct lend *l, const json_t *event, struct err *e)
 	struct err why;
 
 	(void)message_error(event, &why);
+	if (why.code == ERR_NOT_FOUND) /* the stream's word for what /result says by 404 */
+		why.code = ERR_SSE_FAILED;
 	enum fsm_event how = why.code == ERR_CANCELLED ? FSM_CANCEL
 			     : why.code == ERR_EXPIRED ? FSM_EXPIRE
 						       : FSM_RECEIVE_ERROR;

@@ -138,8 +138,10 @@ lend_refused(const struct lend *l, const char *what, int http, const struct buf 
 
 	(void)err_set(e, c, "%s was refused by %s (HTTP %d): %s", what, l->url, http, text);
 	/* Its hint speaks to whoever writes clients; ours to who runs this one. */
-	(void)err_hint(e, "%s", c == ERR_AUTH_FAILED ? "give the executor's token with -T file"
-						     : jsonx_text(o, "hint", ""));
+	(void)err_hint(e, "%s",
+	    c == ERR_AUTH_FAILED ? "give the executor's token with -T file"
+	    : http == 413	 ? "it takes no request of that size; leave files out with -x"
+				 : jsonx_text(o, "hint", ""));
 	json_decref(o);
 	return -1;
 }

@@ -121,7 +121,7 @@ state() { awcp-list -a -j | jq -r .state; }
 	body 14-events-unknown-id events
 	peer
 	run awcp-invite -e "$URL" x
-	assert_failure 66
+	assert_failure 69
 	assert_output --partial 'not found'
 }
 
@@ -220,6 +220,7 @@ state() { awcp-list -a -j | jq -r .state; }
 	run awcp-invite -q -r ws=. -e "$URL" x
 	assert_failure 65
 	assert_output --partial 'HTTP 413'
+	assert_output --partial 'leave files out'
 	grep -q 'POST cancel' "$P/log"
 }
 
