@@ -264,6 +264,7 @@ take(void *arg, const char *prefix)
 	if (record_find(DELEGATIONS, prefix, id, &e) < 0 ||
 	    snapshot_apply(id, o->snapshot, o->dry, report, o, &t, taken, &e))
 		return command_fail(&e);
+	fflush(stdout);
 	command_note("%s %s: %llu added, %llu changed, %llu deleted", taken,
 		     o->dry ? "would be applied" : "is applied", (unsigned long long)t.added,
 		     (unsigned long long)t.changed, (unsigned long long)t.deleted);

@@ -158,8 +158,10 @@ commit(struct transaction *t, struct err *e)
 	}
 	if (n < 0)
 		return -1;
-	if (stages_sync(t->stages, t->count, t->plan, t->steps, e))
-		return give_up(t, e);
+	if (stages_sync(t->stages, t->count, t->plan, t->steps, e)) {
+		struct err second;
+		return plan_to_end(t->plan, &second) ? -1 : give_up(t, e);
+	}
 	if (rename_plan(t, "plan", "undo", e) || tell(t, e))
 		return -1;
 	return settle(t, e);

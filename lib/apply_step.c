@@ -162,16 +162,21 @@ move_free(const struct spot *from, const struct spot *to)
 	return move_over(from, to);
 }
 
+/* move_free() was cut off between its link and its unlink: take one of the two names away. */
+static int
+drop(struct scene *c, struct spot *p, struct err *e)
+{
+	p->there = false;
+	return unlinkat(p->dirfd, p->name, 0) ? fail(c, e) : 0;
+}
+
 static int
 do_add(struct scene *c, const char **why, struct err *e)
 {
 	if (!c->staged.there)
 		return 0;
-	if (same_file(&c->staged, &c->path)) {
-		if (unlinkat(c->staged.dirfd, c->staged.name, 0))
-			return fail(c, e);
-		return 0;
-	}
+	if (same_file(&c->staged, &c->path))
+		return drop(c, &c->staged, e);
 	if (!c->path.there && move_free(&c->staged, &c->path) == 0)
 		return 0;
 	if (c->path.there || errno == EEXIST)
@@ -182,11 +187,8 @@ do_add(struct scene *c, const char **why, struct err *e)
 static int
 undo_add(struct scene *c, const char **why, struct err *e)
 {
-	if (c->staged.there) {
-		if (same_file(&c->staged, &c->path) && unlinkat(c->path.dirfd, c->path.name, 0))
-			return fail(c, e);
-		return 0;
-	}
+	if (c->staged.there)
+		return same_file(&c->staged, &c->path) ? drop(c, &c->path, e) : 0;
 	if (!c->path.there)
 		return 0;
 	if (!is_after(&c->path, &c->step->after))
@@ -248,6 +250,8 @@ do_change(struct scene *c, const char **why, struct err *e)
 	const struct entry *before = &c->step->before;
 	if (!c->staged.there)
 		return 0;
+	if (same_file(&c->staged, &c->path))
+		return drop(c, &c->staged, e);
 	if (is_before(&c->staged, before, false))
 		return finish_change(c, why, e);
 	if (!c->path.there && (before->type == 'd' || is_before(&c->old, before, false)))
@@ -274,6 +278,8 @@ undo_change(struct scene *c, const char **why, struct err *e)
 {
 	const struct entry *before = &c->step->before;
 	bool directory = before->type == 'd';
+	if (same_file(&c->staged, &c->path) && drop(c, &c->path, e))
+		return -1;
 	if (c->staged.there && !is_before(&c->staged, before, false)) {
 		if (!c->path.there && directory)
 			return make_directory(c, before->mode, e);
@@ -349,6 +355,8 @@ undo_convert(struct scene *c, const char **why, struct err *e)
 		return exchange(&c->made, &c->path) ? fail(c, e) : 0;
 	if (!c->old.there)
 		return 0;
+	if (same_file(&c->old, &c->path))
+		return drop(c, &c->old, e);
 	if (c->path.there && unlinkat(c->path.dirfd, c->path.name, AT_REMOVEDIR)) {
 		if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR)
 			return refuse(why, "changed since it was applied");
@@ -376,6 +384,8 @@ do_remove(struct scene *c, const char **why, struct err *e)
 static int
 undo_remove(struct scene *c, const char **why, struct err *e)
 {
+	if (same_file(&c->old, &c->path))
+		return drop(c, &c->old, e);
 	if (!c->old.there || move_free(&c->old, &c->path) == 0)
 		return 0;
 	return errno == EEXIST ? refuse(why, "appeared since it was deleted") : fail(c, e);

@@ -44,6 +44,9 @@ set_up(struct conversion *c, int from, enum pack_format format)
 				    : archive_write_set_format_pax_restricted(c->out);
 	if (status >= ARCHIVE_WARN && format == PACK_TAR_ZST)
 		status = archive_write_add_filter_zstd(c->out);
+	/* Without it zeros are added, which is right for tapes only. */
+	if (status >= ARCHIVE_WARN)
+		status = archive_write_set_bytes_in_last_block(c->out, 1);
 	if (status >= ARCHIVE_WARN)
 		status = archive_write_open(c->out, c, NULL, take, NULL);
 	return status;

@@ -2,6 +2,7 @@
  * snapshot_diff - shows a snapshot's changes by git-diff(1).  See snapshot_diff.h.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "snapshot_diff.h"
 
 extern char **environ;
@@ -36,46 +38,38 @@ outside(const char *path, char *ceiling, size_t size)
 	return env;
 }
 
-int
-snapshot_diff(const struct snapshot_trees *t, bool stat, struct err *e)
+/* Start git with ${argv}, ${in} and ${out} (or -1: ours) as its stdin and stdout. */
+static int
+start(const char *const *argv, char *const *env, int in, int out, pid_t *pid, struct err *e)
 {
-	char ceiling[sizeof t->path + 32];
-	/* No renames: "rename from" names a path without its prefix, which git apply cannot use. */
-	const char *argv[] = {"git",
-			      "-C",
-			      t->path,
-			      "diff",
-			      "--no-index",
-			      "--no-prefix",
-			      "--no-renames",
-			      "--no-ext-diff",
-			      "--no-textconv",
-			      stat ? "--stat" : "--patch",
-			      "a",
-			      "b",
-			      NULL};
-	pid_t pid;
-	int status;
-	char **env = outside(t->path, ceiling, sizeof ceiling);
-	if (!env)
-		return err_memory(e);
-	/* We ignore SIGPIPE; git is to end by it when the pager does. */
 	posix_spawnattr_t attributes;
+	posix_spawn_file_actions_t files;
 	sigset_t pipe_signal;
+	/* We ignore SIGPIPE; git is to end by it when the pager does. */
 	sigemptyset(&pipe_signal);
 	sigaddset(&pipe_signal, SIGPIPE);
-	int error = posix_spawnattr_init(&attributes);
-	if (!error) {
-		posix_spawnattr_setsigdefault(&attributes, &pipe_signal);
-		posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-		error = posix_spawnp(&pid, "git", NULL, &attributes, (char *const *)argv, env);
-		posix_spawnattr_destroy(&attributes);
-	}
-	free(env);
-	if (error) {
-		err_set(e, ERR_CONFIG, "cannot run git: %s", strerror(error));
-		return err_hint(e, "install git, or look at it with awcp-snapshot show");
-	}
+	if (posix_spawnattr_init(&attributes) || posix_spawn_file_actions_init(&files))
+		return err_memory(e);
+	int error = posix_spawnattr_setsigdefault(&attributes, &pipe_signal);
+	error = error ? error : posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+	if (!error && in >= 0)
+		error = posix_spawn_file_actions_adddup2(&files, in, STDIN_FILENO);
+	if (!error && out >= 0)
+		error = posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
+	if (!error)
+		error = posix_spawnp(pid, "git", &files, &attributes, (char *const *)argv, env);
+	posix_spawn_file_actions_destroy(&files);
+	posix_spawnattr_destroy(&attributes);
+	if (!error)
+		return 0;
+	err_set(e, ERR_CONFIG, "cannot run git: %s", strerror(error));
+	return err_hint(e, "install git, or look at it with awcp-snapshot show");
+}
+
+static int
+wait_for(pid_t pid, struct err *e)
+{
+	int status;
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return err_sys(e, "cannot wait for git");
@@ -84,4 +78,44 @@ snapshot_diff(const struct snapshot_trees *t, bool stat, struct err *e)
 	    (WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE))
 		return 0;
 	return err_set(e, ERR_IO, "git diff failed");
+}
+
+int
+snapshot_diff(const struct snapshot_trees *t, bool stat, struct err *e)
+{
+	char ceiling[sizeof t->path + 32];
+	/* No renames: "rename from" names a path without its prefix, which git apply cannot use. */
+	const char *diff[] = {"git",
+			      "-C",
+			      t->path,
+			      "diff",
+			      "--no-index",
+			      "--no-prefix",
+			      "--no-renames",
+			      "--no-ext-diff",
+			      "--no-textconv",
+			      "a",
+			      "b",
+			      NULL};
+	/* git diff --stat would show each path twice, as {a => b}/path. */
+	const char *summary[] = {"git", "-C", t->path, "apply", "--stat", "--allow-empty", NULL};
+	pid_t pid, second = 0;
+	int ends[2] = {-1, -1}, status = -1;
+	char **env = outside(t->path, ceiling, sizeof ceiling);
+	if (!env)
+		return err_memory(e);
+	if (stat && pipe2(ends, O_CLOEXEC)) {
+		free(env);
+		return err_sys(e, "cannot make a pipe");
+	}
+	if (start(diff, env, -1, ends[1], &pid, e) == 0) {
+		if (!stat || start(summary, env, ends[0], -1, &second, e) == 0)
+			status = 0;
+		file_close(ends[0]);
+		file_close(ends[1]);
+		if (wait_for(pid, e) || (second > 0 && wait_for(second, e)))
+			status = -1;
+	}
+	free(env);
+	return status;
 }

@@ -1,0 +1,411 @@
+# awcp-snapshot: what came back is shown, taken or refused, and no crash leaves half of it.
+# shellcheck disable=SC2030,SC2031 # a test's variables are its own
+# shellcheck disable=SC2154 # bats sets output
+
+load helper
+
+# The worker is sh: a prompt is a script that changes the workspace.
+setup_file()
+{
+	own_home
+	start_server -A none -S none -- sh -c 'umask 022; exec sh -s'
+	FAULT_LIBRARY=$BATS_FILE_TMPDIR/fault.so
+	gcc -shared -fPIC -D_GNU_SOURCE -std=c11 -o "$FAULT_LIBRARY" "$REPO/tests/fault/fault.c" -ldl
+	export FAULT_LIBRARY
+}
+
+teardown_file()
+{
+	stop_all
+}
+
+# A source tree, and a state directory of the test's own.
+setup()
+{
+	export AWCP_HOME=$BATS_TEST_TMPDIR/state
+	SOURCE=$BATS_TEST_TMPDIR/src
+	mkdir -p "$SOURCE/d/e"
+	cd "$SOURCE" || return 1
+	echo one >changed
+	echo two >deleted
+	echo three >d/e/deep
+	printf '#!/bin/sh\necho four\n' >script
+	chmod 755 script
+	ln -s changed link
+}
+
+# lend script: delegate the source tree, leave the snapshot pending; sets ID.
+lend()
+{
+	ID=$(awcp-invite -q -e "$URL" -r "src=$SOURCE:rw" -m staged "$1")
+}
+
+# Everything in the source tree, as text.
+listing()
+{
+	(
+		cd "$SOURCE" || return 1
+		find . -mindepth 1 -printf '%y %m %P %l\n' | sort
+		find . -type f -exec sha256sum {} + | sort -k 2
+	)
+}
+
+pending()
+{
+	awcp-snapshot list -j "$ID" | jq -r .status
+}
+
+@test "list tells of a snapshot, for people and for programs" {
+	lend 'echo new >changed; rm deleted; echo more >added'
+	run awcp-snapshot list "$ID"
+	assert_success
+	assert_output --regexp '^snap_[0-9a-f]{12} +pending .* 4 files .*\+1 ~1 -1'
+	run --separate-stderr awcp-snapshot list -j "$ID"
+	assert_success
+	jq -e '.status == "pending" and .metadata.fileCount == 4 and .metadata.changedFiles == 3' \
+		<<<"$output"
+	run awcp-snapshot list dlg_none
+	assert_failure 66
+}
+
+@test "ids come from stdin, too, and may be cut short" {
+	lend 'echo new >changed'
+	run awcp-snapshot list - <<<"${ID:0:12}"
+	assert_success
+	assert_output --partial pending
+}
+
+@test "show tells what changed, a path a line" {
+	lend 'echo new >changed; rm deleted; mkdir n; echo more >n/added; chmod 600 d/e/deep
+		rm link; echo file >link'
+	run awcp-snapshot show "$ID"
+	assert_success
+	assert_line --regexp '^M .* src/changed$'
+	assert_line --regexp '^D .* src/deleted$'
+	assert_line --regexp '^A .* src/n/$'
+	assert_line --regexp '^A .* src/n/added$'
+	assert_line --regexp '^M .* src/d/e/deep \(0644 -> 0600\)$'
+	assert_line --regexp '^T .* src/link$'
+	assert_line --partial '1 added, 3 changed, 1 deleted'
+	run awcp-snapshot show -j "$ID"
+	assert_equal "$(jq -rs 'map(.change) | sort | join("")' <<<"$output")" AADMMT
+}
+
+@test "diff is a patch that git apply takes" {
+	lend 'echo new >changed; rm deleted; mkdir n; echo more >n/added; chmod 644 script'
+	awcp-snapshot diff "$ID" >"$BATS_TEST_TMPDIR/patch"
+	run cat "$BATS_TEST_TMPDIR/patch"
+	assert_line '+++ b/changed'
+	assert_line -- '-one'
+	cp -a "$SOURCE" "$BATS_TEST_TMPDIR/by-git"
+	git -C "$BATS_TEST_TMPDIR/by-git" apply "$BATS_TEST_TMPDIR/patch"
+	awcp-snapshot apply "$ID"
+	diff -r "$SOURCE" "$BATS_TEST_TMPDIR/by-git"
+	[ ! -x "$BATS_TEST_TMPDIR/by-git/script" ]
+	run ls "$AWCP_HOME/tmp"
+	assert_output ''
+}
+
+@test "diff shows only the paths that are asked for, and sums up" {
+	lend 'echo new >changed; echo new >d/e/deep; head -c 100 /dev/zero >binary'
+	run awcp-snapshot diff "$ID" d
+	assert_success
+	assert_line '+++ b/d/e/deep'
+	refute_output --partial b/changed
+	run awcp-snapshot diff --stat "$ID"
+	assert_success
+	assert_line --regexp '^ changed +\| +2 \+-$'
+	assert_line --partial '3 files changed'
+	run awcp-snapshot diff "$ID"
+	assert_line --regexp '^Binary files .* differ$'
+}
+
+@test "apply takes additions, changes, deletions, modes and links" {
+	lend 'echo new >changed; rm deleted; mkdir -p n/m; echo more >n/m/added; chmod 600 d/e/deep
+		rm link; ln -s script link; mkdir empty; rm script; mkdir script; echo x >script/x'
+	run awcp-snapshot apply -n "$ID"
+	assert_success
+	assert_line 'M  src/changed'
+	assert_equal "$(cat changed)" one
+	run awcp-snapshot apply "$ID"
+	assert_success
+	assert_line 'A  src/n/m/added'
+	assert_line --partial '2 added, 4 changed, 1 deleted'
+	assert_equal "$(cat changed n/m/added script/x)" $'new\nmore\nx'
+	assert_equal "$(readlink link)" script
+	assert_equal "$(stat -c %a d/e/deep)" 600
+	[ -d empty ]
+	[ ! -e deleted ]
+	[ ! -e .awcp ]
+	assert_equal "$(pending)" applied
+	run awcp-snapshot apply "$ID"
+	assert_failure
+	assert_output --partial 'is applied already'
+}
+
+@test "what changed here and there is a conflict: nothing is applied, all are listed" {
+	lend 'echo theirs >changed; rm deleted; echo new >d/e/deep'
+	echo ours >changed
+	echo ours >deleted
+	before=$(listing)
+	run awcp-snapshot apply "$ID"
+	assert_failure 1
+	assert_line '!  src/changed: changed here and there'
+	assert_line '!  src/deleted: changed here, deleted there'
+	assert_equal "$(listing)" "$before"
+	assert_equal "$(pending)" pending
+	echo one >changed
+	echo two >deleted
+	run awcp-snapshot apply "$ID"
+	assert_success
+	assert_equal "$(cat changed d/e/deep)" $'theirs\nnew'
+}
+
+@test "own changes elsewhere stay" {
+	lend 'echo new >changed; rm -r d'
+	echo mine >mine
+	echo mine >d/e/mine
+	chmod 700 changed
+	run awcp-snapshot apply "$ID"
+	assert_success
+	assert_equal "$(cat changed mine d/e/mine)" $'new\nmine\nmine'
+	assert_equal "$(stat -c %a changed)" 700
+	[ ! -e d/e/deep ]
+}
+
+@test "excluded paths come back to nobody" {
+	echo '*.o' >.awcpignore
+	echo object >kept.o
+	lend 'echo other >kept.o; echo object >new.o; echo new >changed'
+	run awcp-snapshot show "$ID"
+	refute_output --partial .o
+	awcp-snapshot apply "$ID"
+	assert_equal "$(cat kept.o changed)" $'object\nnew'
+	[ ! -e new.o ]
+}
+
+@test "a directory lent ro is not touched" {
+	mkdir "$BATS_TEST_TMPDIR/data"
+	echo data >"$BATS_TEST_TMPDIR/data/file"
+	ID=$(awcp-invite -q -e "$URL" -r "src=$SOURCE" -r "data=$BATS_TEST_TMPDIR/data:ro" -m staged \
+		'echo new >changed; chmod -R u+w ../data; echo new >../data/file || :')
+	run awcp-snapshot show "$ID"
+	refute_output --partial data/
+	awcp-snapshot apply "$ID"
+	assert_equal "$(cat changed "$BATS_TEST_TMPDIR/data/file")" $'new\ndata'
+	run awcp-snapshot diff "$ID"
+	assert_line '+++ b/src/changed'
+}
+
+@test "discard refuses it and removes its files" {
+	lend 'echo new >changed'
+	run awcp-snapshot discard "$ID"
+	assert_success
+	assert_equal "$(pending)" discarded
+	run find "$AWCP_HOME/delegations/$ID/snapshots" -name data.zip
+	assert_output ''
+	run awcp-snapshot apply "$ID"
+	assert_failure
+	assert_equal "$(cat changed)" one
+}
+
+@test "export writes zip, tar and tar.zst" {
+	lend 'echo new >changed'
+	for format in zip tar tar.zst; do
+		awcp-snapshot export -F $format "$ID" >"$BATS_TEST_TMPDIR/archive"
+		run bsdtar -xOf "$BATS_TEST_TMPDIR/archive" src/changed
+		assert_output new
+		run bsdtar -tvf "$BATS_TEST_TMPDIR/archive" src/link
+		assert_output --partial 'src/link -> changed'
+	done
+	run awcp-snapshot export -F rar "$ID"
+	assert_failure 64
+}
+
+@test "pack and unpack give the same tree" {
+	mkdir empty
+	: >'a name with spaces'
+	touch -d '2001-02-03 04:05:06.789' changed
+	for format in zip tar tar.zst; do
+		rm -rf "$BATS_TEST_TMPDIR/copy"
+		awcp-snapshot pack -F $format . | awcp-snapshot unpack "$BATS_TEST_TMPDIR/copy"
+		run diff <(cd "$BATS_TEST_TMPDIR/copy" && find . -printf '%y %m %P %l\n' | sort) \
+			<(find . -printf '%y %m %P %l\n' | sort)
+		assert_success
+		diff -r . "$BATS_TEST_TMPDIR/copy"
+	done
+	assert_equal "$(stat -c %y "$BATS_TEST_TMPDIR/copy/changed")" "$(stat -c %y changed)"
+	awcp-snapshot pack -x 'd*' . | bsdtar -tf - >"$BATS_TEST_TMPDIR/list"
+	run grep -E '^(\./)?d' "$BATS_TEST_TMPDIR/list"
+	assert_failure
+}
+
+@test "unpack is all or nothing" {
+	target=$BATS_TEST_TMPDIR/target
+	mkdir -p "$target/full"
+	awcp-snapshot pack . >"$BATS_TEST_TMPDIR/archive"
+	run awcp-snapshot unpack "$target/full/../../target" <"$BATS_TEST_TMPDIR/archive"
+	assert_failure 73
+	head -c 200 "$BATS_TEST_TMPDIR/archive" >"$BATS_TEST_TMPDIR/torn"
+	run awcp-snapshot unpack "$target/new" <"$BATS_TEST_TMPDIR/torn"
+	assert_failure 65
+	run awcp-snapshot unpack "$target/new" < <(echo nonsense)
+	assert_failure 65
+	run find "$target" -mindepth 1
+	assert_output "$target/full"
+	awcp-snapshot unpack "$target/full" <"$BATS_TEST_TMPDIR/archive"
+	assert_equal "$(cat "$target/full/changed")" one
+}
+
+@test "usage errors" {
+	run awcp-snapshot
+	assert_failure 64
+	run awcp-snapshot frobnicate x
+	assert_failure 64
+	run awcp-snapshot apply
+	assert_failure 64
+	run awcp-snapshot apply -z x
+	assert_failure 64
+	run awcp-snapshot -h
+	assert_success
+	assert_output --partial 'usage: awcp-snapshot list'
+}
+
+@test "two applies at once take turns" {
+	lend 'echo new >changed; rm deleted'
+	first=$ID
+	lend 'echo new >d/e/deep'
+	awcp-snapshot apply "$first" &
+	awcp-snapshot apply "$ID"
+	wait $!
+	assert_equal "$(cat changed d/e/deep)" $'new\nnew'
+	[ ! -e deleted ]
+	[ ! -e .awcp ]
+}
+
+# Lend a tree whose apply has steps of every kind, and keep all as it was then.
+lend_for_faults()
+{
+	mkdir gone becomes-file
+	echo five >gone/file
+	echo six >becomes-file/file
+	echo seven >becomes-directory
+	lend 'echo new >changed; rm -r deleted gone becomes-file becomes-directory; mkdir n
+		echo added >n/added; echo file >becomes-file; mkdir becomes-directory
+		echo deep >becomes-directory/deep; rm link; ln -s script link; chmod 700 script'
+	cp -a "$SOURCE" "$BATS_TEST_TMPDIR/before"
+	cp -a "$AWCP_HOME" "$BATS_TEST_TMPDIR/state.before"
+	OLD=$(listing)
+	awcp-snapshot apply "$ID" >/dev/null
+	NEW=$(listing)
+	[ "$OLD" != "$NEW" ]
+}
+
+put_back()
+{
+	cd /
+	rm -rf "$SOURCE" "$AWCP_HOME"
+	cp -a "$BATS_TEST_TMPDIR/before" "$SOURCE"
+	cp -a "$BATS_TEST_TMPDIR/state.before" "$AWCP_HOME"
+}
+
+# Every path that both the old and the new tree have is there, with the one or the other content.
+assert_old_or_new()
+{
+	local content paths='changed link script'
+	# Without an exchange a path that changes its type cannot but be absent for a moment.
+	[ -n "${FAULT_NO_EXCHANGE:-}" ] || paths="$paths becomes-file becomes-directory"
+	for path in $paths; do
+		[ -e "$SOURCE/$path" ] || [ -L "$SOURCE/$path" ] || fail "$path is not there ($1)"
+	done
+	content=$(cat "$SOURCE/changed")
+	[ "$content" = one ] || [ "$content" = new ] || fail "changed has $content ($1)"
+	for path in deleted gone/file becomes-file/file; do
+		[ ! -e "$SOURCE/$path" ] || [ -s "$SOURCE/$path" ] || fail "$path is empty ($1)"
+	done
+}
+
+# with_fault fault: run apply with it.
+with_fault()
+{
+	# In a shell of its own, which does not report that it was killed.
+	(FAULT=$1 ASAN_OPTIONS=${ASAN_OPTIONS:-}:verify_asan_link_order=0 LD_PRELOAD=$FAULT_LIBRARY \
+		awcp-snapshot apply "$ID"; exit $?) >/dev/null 2>&1
+}
+
+# After a kill at any change the next apply finishes.
+survive_kills()
+{
+	local n=0 died=137
+	lend_for_faults
+	while [ $died -eq 137 ]; do
+		n=$((n + 1))
+		put_back
+		died=0
+		with_fault kill:$n || died=$?
+		assert_old_or_new "killed at change $n"
+		if [ "$(pending)" = pending ]; then
+			run awcp-snapshot apply "$ID"
+			[ "$status" -eq 0 ] || fail "after a kill at change $n: $output"
+		fi
+		[ "$(listing)" = "$NEW" ] || fail "after a kill at change $n: $(diff <(listing) <(echo "$NEW"))"
+	done
+	echo "# killed at each of $((n - 1)) changes" >&3
+	[ $n -gt 30 ]
+}
+
+@test "after a kill at any change to the file system the next apply finishes" {
+	survive_kills
+}
+
+@test "also where names cannot be exchanged" {
+	export FAULT_NO_EXCHANGE=1
+	survive_kills
+}
+
+@test "an error at any change leaves the old tree or the new one, and can be tried again" {
+	local n=0 died=1
+	lend_for_faults
+	while [ $died -ne 0 ]; do
+		n=$((n + 1))
+		put_back
+		died=0
+		with_fault 28:$n || died=$?
+		now=$(listing | grep -v '\.awcp')
+		[ "$now" = "$OLD" ] || [ "$now" = "$NEW" ] ||
+			fail "half of it after an error at change $n: $(diff <(echo "$now") <(echo "$OLD"))"
+		if [ "$(pending)" = pending ]; then
+			run awcp-snapshot apply "$ID"
+			[ "$status" -eq 0 ] || fail "after an error at change $n: $output"
+		fi
+		[ "$(listing)" = "$NEW" ] || fail "after an error at change $n"
+	done
+	echo "# failed at each of $((n - 1)) changes" >&3
+}
+
+@test "what somebody writes while it is applied is never lost" {
+	local n=0 conflicts=0 code changes
+	lend_for_faults
+	put_back
+	FAULT_CALLS=$BATS_TEST_TMPDIR/calls with_fault none
+	changes=$(cat "$BATS_TEST_TMPDIR/calls")
+	export FAULT_RUN="echo mine >'$SOURCE/changed'"
+	while [ $n -lt "$changes" ]; do
+		n=$((n + 1))
+		put_back
+		code=0
+		with_fault run:$n || code=$?
+		[ "$(cat "$SOURCE/changed")" = mine ] || fail "lost at change $n"
+		[ ! -e "$SOURCE/.awcp" ] || fail "the stage is left at change $n"
+		if [ $code -eq 0 ]; then
+			[ -e "$SOURCE/n/added" ] || fail "applied, but not wholly, at change $n"
+		else
+			[ $code -eq 1 ] || fail "exit $code at change $n"
+			[ "$(cat "$SOURCE/deleted")" = two ] || fail "half of it at change $n"
+			[ ! -e "$SOURCE/n" ] || fail "half of it at change $n"
+			conflicts=$((conflicts + 1))
+		fi
+	done
+	echo "# written before each of $changes changes, $conflicts conflicts" >&3
+	[ $conflicts -gt 20 ]
+}
