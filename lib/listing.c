@@ -28,7 +28,8 @@ by_name(const void *a, const void *b, void *names)
 static void
 sort(struct listing *l)
 {
-	qsort_r(l->order, l->count, sizeof *l->order, by_name, l->names);
+	if (l->count > 0)
+		qsort_r(l->order, l->count, sizeof *l->order, by_name, l->names);
 }
 
 static int

@@ -40,6 +40,7 @@ struct packer {
 	size_t out_used;
 	char *piece;
 	struct err failure; /* of a write, if its code is set */
+	bool over;          /* nothing more is written */
 	locale_t utf8, bytes, before;
 };
 
@@ -62,6 +63,8 @@ take(struct archive *a, void *arg, const void *data, size_t n)
 	struct packer *p = arg;
 	size_t done = 0;
 
+	if (p->over)
+		return -1;
 	while (done < n) {
 		size_t fits = n - done < OUT - p->out_used ? n - done : OUT - p->out_used;
 		memcpy(p->out + p->out_used, (const char *)data + done, fits);
@@ -167,7 +170,7 @@ put_header(struct packer *p, const struct entry *entry, struct err *e)
 	if (entry->type == 'l')
 		archive_entry_copy_symlink(h, entry->target);
 	(void)uselocale(utf8 ? p->utf8 : p->bytes);
-	/* A warning is about a name that is not UTF-8, which tar marks as such. */
+	/* A warning is about a name that is not UTF-8, which tar then marks as bytes. */
 	int status = archive_write_header(p->archive, h);
 	(void)uselocale(p->utf8);
 	return status < ARCHIVE_WARN ? archive_failed(p, entry->path, e) : 0;
@@ -361,8 +364,7 @@ static void
 clean_up(struct packer *p)
 {
 	archive_entry_free(p->header);
-	if (p->archive != NULL) /* one that is given up must not write its end */
-		(void)archive_write_fail(p->archive);
+	p->over = true; /* an archive that is given up must not write its end */
 	(void)archive_write_free(p->archive);
 	tree_close(p->tree);
 	manifest_writer_free(p->manifest);

@@ -115,6 +115,17 @@ relative(const struct tree *t)
 	return strlen(t->path) < t->prefix ? "" : t->path + t->prefix;
 }
 
+static int64_t
+nanoseconds(struct timespec t)
+{
+	int64_t furthest = INT64_MAX / 1000000000 - 1;
+	int64_t seconds = t.tv_sec > furthest    ? furthest
+			  : t.tv_sec < -furthest ? -furthest
+						 : t.tv_sec;
+
+	return seconds * 1000000000 + t.tv_nsec;
+}
+
 static void
 set_entry(struct tree *t, const struct stat *st)
 {
@@ -129,8 +140,8 @@ set_entry(struct tree *t, const struct stat *st)
 	    .type = '?',
 	    .mode = st->st_mode & 0777,
 	    .size = S_ISDIR(st->st_mode) ? 0 : (uint64_t)st->st_size,
-	    .mtime = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
-	    .ctime = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec,
+	    .mtime = nanoseconds(st->st_mtim),
+	    .ctime = nanoseconds(st->st_ctim),
 	    .inode = st->st_ino,
 	};
 	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)

@@ -1,3 +1,9 @@
+/*
+ * Names must come out byte for byte as they went in, but libarchive, in a UTF-8 locale, composes
+ * those that an archive says are UTF-8.  For a ZIP they are read again from the file (zip_name.h).
+ * A tar is read in the C locale, where libarchive cannot convert its names, warns, and hands them
+ * over as they are; so there a warning is no error.
+ */
 #include "unpack.h"
 
 #include <archive.h>
@@ -13,6 +19,7 @@
 #include "manifest.h"
 #include "place.h"
 #include "sha256.h"
+#include "zip_name.h"
 
 #define IN (256 * 1024) /* bytes of the archive read at once */
 #define EMPTY_ZIP 22    /* bytes of a ZIP without entries and comment */
@@ -34,7 +41,8 @@ struct unpacker {
 	struct manifest_writer *manifest; /* or NULL */
 	struct sha256 *hash;              /* NULL without a manifest */
 	struct incoming in_hand;          /* the entry being unpacked */
-	locale_t utf8, before;
+	bool is_zip;
+	locale_t locale, before;
 };
 
 int
@@ -130,9 +138,9 @@ open_archive(struct unpacker *u, struct err *e)
 
 	if (a == NULL)
 		return err_memory(e);
-	if (archive_read_support_format_zip_seekable(a) < ARCHIVE_WARN ||
-	    archive_read_support_format_tar(a) < ARCHIVE_WARN ||
-	    archive_read_support_filter_zstd(a) < ARCHIVE_WARN ||
+	int format = u->is_zip ? archive_read_support_format_zip_seekable(a)
+			       : archive_read_support_format_tar(a);
+	if (format < ARCHIVE_WARN || archive_read_support_filter_zstd(a) < ARCHIVE_WARN ||
 	    archive_read_support_filter_gzip(a) < ARCHIVE_WARN ||
 	    archive_read_support_filter_xz(a) < ARCHIVE_WARN ||
 	    archive_read_set_read_callback(a, give) != ARCHIVE_OK ||
@@ -248,19 +256,45 @@ take_file(struct unpacker *u, bool wanted, struct err *e)
 	return wanted ? place_file_end(&u->place, &u->in_hand.entry, fd, e) : 0;
 }
 
+static bool
+is_ascii(const char *s)
+{
+	while (*s > 0)
+		s++;
+	return *s == '\0';
+}
+
+/* Put the names that a ZIP really has in the place of those that libarchive has composed. */
+static void
+take_names(const struct unpacker *u, struct archive_entry *h)
+{
+	const char *path = archive_entry_pathname(h), *target = archive_entry_symlink(h);
+	struct zip_name raw;
+
+	if ((path == NULL || is_ascii(path)) && (target == NULL || is_ascii(target)))
+		return;
+	uint64_t at = (uint64_t)archive_filter_bytes(u->archive, 0);
+	if (!zip_name_read(u->fd, at, target != NULL, &raw))
+		return;
+	archive_entry_copy_pathname(h, raw.path);
+	if (target != NULL && raw.target[0] != '\0')
+		archive_entry_copy_symlink(h, raw.target);
+}
+
 static int
 take_entry(struct unpacker *u, struct archive_entry *h, struct err *e)
 {
 	if (++u->entries > u->l->entries)
 		return err_set(e, ERR_WORKSPACE_TOO_LARGE, "the archive has more than %llu entries",
 			       (unsigned long long)u->l->entries);
+	if (u->is_zip)
+		take_names(u, h);
 	int status = incoming_take(&u->in_hand, h, e);
 	if (status <= 0)
 		return status;
-	/* Set by libarchive for each entry of a ZIP; a stored one says so here. */
+	/* libarchive names the method of each entry of a ZIP. */
 	const char *format = archive_format_name(u->archive);
-	if (u->in_hand.entry.type == 'f' && format != NULL && strncmp(format, "ZIP", 3) == 0 &&
-	    strstr(format, "uncompressed") == NULL)
+	if (u->is_zip && u->in_hand.entry.type == 'f' && strstr(format, "uncompressed") == NULL)
 		u->totals->compressed = true;
 	bool wanted = u->creates && (u->want == NULL || u->want(u->arg, u->in_hand.path));
 	if (u->in_hand.entry.type == 'f')
@@ -306,8 +340,9 @@ take_all(struct unpacker *u, struct err *e)
 	struct archive_entry *h;
 	int status = ARCHIVE_EOF;
 
-	/* A warning is about a name that is not what it claims to be, or worse. */
-	while (!u->nothing && (status = archive_read_next_header(u->archive, &h)) == ARCHIVE_OK)
+	/* In a ZIP a warning is about a name that is not what it claims to be, or worse. */
+	while (!u->nothing && ((status = archive_read_next_header(u->archive, &h)) == ARCHIVE_OK ||
+			       (status == ARCHIVE_WARN && !u->is_zip)))
 		if (take_entry(u, h, e) < 0)
 			return -1;
 	if (status != ARCHIVE_EOF)
@@ -325,9 +360,11 @@ prepare(struct unpacker *u, int dirfd, int manifestfd, struct err *e)
 	if (fstat(u->fd, &st) < 0)
 		return err_sys(e, "cannot read the archive");
 	u->size = (uint64_t)st.st_size;
-	if ((u->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0)) == (locale_t)0)
+	u->is_zip = begins_with(u, "PK", 2);
+	u->locale = newlocale(LC_CTYPE_MASK, u->is_zip ? "C.UTF-8" : "C", (locale_t)0);
+	if (u->locale == (locale_t)0)
 		return err_set(e, ERR_CONFIG, "the system has no locale C.UTF-8");
-	u->before = uselocale(u->utf8);
+	u->before = uselocale(u->locale);
 	if ((u->in = malloc(IN)) == NULL)
 		return err_memory(e);
 	if (u->creates && place_open(&u->place, dirfd, e) < 0)
@@ -351,8 +388,8 @@ clean_up(struct unpacker *u)
 	free(u->in);
 	if (u->before != (locale_t)0)
 		(void)uselocale(u->before);
-	if (u->utf8 != (locale_t)0)
-		freelocale(u->utf8);
+	if (u->locale != (locale_t)0)
+		freelocale(u->locale);
 }
 
 int
