@@ -185,6 +185,18 @@ executor(const struct options *o, struct err *e)
 	return url;
 }
 
+static int
+check_prompt(const struct buf *b, struct err *e)
+{
+	if (b->len == 0) {
+		(void)err_set(e, ERR_USAGE, "the prompt is empty");
+		return err_hint(e, "say what is to be done");
+	}
+	if (memchr(b->data, '\0', b->len) != NULL)
+		return err_set(e, ERR_BAD_DATA, "the prompt has a NUL byte in it");
+	return 0;
+}
+
 /* The prompt: the operands with spaces between, a file, or stdin. */
 static int
 read_prompt(const struct options *o, int argc, char **argv, struct buf *b, struct err *e)
@@ -196,7 +208,7 @@ read_prompt(const struct options *o, int argc, char **argv, struct buf *b, struc
 		for (int i = 0; i < argc; i++)
 			if (buf_printf(b, e, i == 0 ? "%s" : " %s", argv[i]) < 0)
 				return err_add(e, "the prompt");
-		return 0;
+		return check_prompt(b, e);
 	}
 	if (o->file != NULL && argc > 0)
 		command_usage("give the prompt with -f or as operands, not both");
@@ -210,13 +222,7 @@ read_prompt(const struct options *o, int argc, char **argv, struct buf *b, struc
 			break;
 	if (n != 0)
 		return err_add(e, "the prompt");
-	if (memchr(b->data != NULL ? b->data : "", '\0', b->len) != NULL)
-		return err_set(e, ERR_BAD_DATA, "the prompt has a NUL byte in it");
-	if (b->len == 0) {
-		(void)err_set(e, ERR_USAGE, "the prompt is empty");
-		return err_hint(e, "say what is to be done");
-	}
-	return 0;
+	return check_prompt(b, e);
 }
 
 static int
@@ -325,6 +331,14 @@ run(struct options *o, const char *id, bool begin, struct err *e)
 	struct lend *l = lend_open(id, (long)timeout, &observer, e);
 	if (l == NULL)
 		return -1;
+	/* The id first, whatever comes: the caller can ask for it.  But not before it is ours to
+	 * follow, or one who reads along would be faster. */
+	if (o->display.json)
+		(void)printf("{\"delegationId\":\"%s\"}\n", id);
+	else
+		(void)printf("%s\n", id);
+	(void)fflush(stdout); /* command_end looks for errors */
+	strcpy(running_id, id);
 	int status = begin ? lend_begin(l, e) : 0;
 	if (status == 0 && !o->background)
 		status = lend_follow(l, 0, e);
@@ -374,13 +388,6 @@ main(int argc, char **argv)
 		status = must_begin(id, &begin, &e);
 	if (status < 0)
 		return command_end(command_fail(&e));
-	/* The id first, and at once: whatever comes, the caller can ask for it. */
-	if (o.display.json)
-		(void)printf("{\"delegationId\":\"%s\"}\n", id);
-	else
-		(void)printf("%s\n", id);
-	(void)fflush(stdout); /* command_end looks for errors */
-	strcpy(running_id, id);
 	(void)sigaction(SIGINT, &interrupt, NULL);
 	(void)sigaction(SIGTERM, &interrupt, NULL);
 	status = run(&o, id, begin, &e);

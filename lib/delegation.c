@@ -21,7 +21,8 @@ describe_resources(const struct delegation_order *o)
 	for (size_t i = 0; i < o->count; i++) {
 		const struct resource *r = &o->resources[i];
 		json_t *one = json_pack("{ss ss ss ss}", "name", r->name, "type", "fs", "source",
-		    r->source, "mode", r->writable ? "rw" : "ro");
+		    r->source, "mode",
+		    r->writable && strcmp(o->access, "rw") == 0 ? "rw" : "ro");
 		if (one != NULL && json_array_size(o->exclude) > 0)
 			(void)json_object_set(one, "exclude", o->exclude);
 		if (one != NULL && json_array_size(o->include) > 0)

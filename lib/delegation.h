@@ -29,7 +29,7 @@ struct delegation_order {
 	const char *token_file;  /* absolute path, or NULL: the token of the peer with that url */
 	const char *description;
 	const char *prompt;
-	const char *access;      /* "ro" or "rw" */
+	const char *access;      /* "ro": no resource may be changed, whatever it says; or "rw" */
 	const char *mode;        /* "auto", "staged" or "discard" */
 	int64_t ttl;             /* seconds */
 	const struct resource *resources; /* their filters are made from the patterns below */

@@ -91,6 +91,21 @@ state() { awcp-show -j "$1" | jq -r .state; }
 	assert_output --partial '+bar'
 }
 
+@test "a watcher may read the id before awcp-invite has begun" {
+	for _ in 1 2 3; do
+		run bash -c "awcp-invite -q -b -e $URL 'echo x >a.txt' | awcp-watch -"
+		assert_success
+		assert_equal "$(cat a.txt)" x
+	done
+}
+
+@test "-o ro takes nothing back, whatever the executor does" {
+	run awcp-invite -q -o ro -e "$URL" 'echo x >a.txt || true; echo y >new || true'
+	assert_success
+	assert_equal "$(cat a.txt)" one
+	[ ! -e new ]
+}
+
 @test "an edit made meanwhile is a conflict: nothing changes, the path is named, exit 1" {
 	id=$(awcp-invite -q -b -e "$URL" 'echo theirs >a.txt; echo theirs >sub/b.txt')
 	echo ours >a.txt
@@ -249,6 +264,8 @@ state() { awcp-show -j "$1" | jq -r .state; }
 	run bash -c "head -c 100000000 /dev/zero | tr '\\0' x | awcp-invite -e $URL"
 	assert_failure 65
 	run awcp-invite -e "$URL" -f /dev/null
+	assert_failure 64
+	run awcp-invite -e "$URL" ''
 	assert_failure 64
 	run awcp-show ../x
 	assert_failure 64
