@@ -125,6 +125,14 @@ output_clean(const char *text, size_t n, char *out, size_t size)
 		(void)cut_half(out, length);
 }
 
+/* Copy as much of ${line} as fits. */
+static void
+keep(const char *line, char *out, size_t size)
+{
+	if ((size_t)snprintf(out, size, "%s", line) >= size)
+		(void)cut_half(out, size - 1);
+}
+
 static bool
 is_blank(const char *s)
 {
@@ -195,9 +203,9 @@ end_line(struct output *o, enum output_stream from)
 	if (is_blank(clean))
 		return;
 	if (from == OUTPUT_STDERR) {
-		output_clean(clean, strlen(clean), o->complaint, sizeof o->complaint);
+		keep(clean, o->complaint, sizeof o->complaint);
 	} else {
-		output_clean(clean, strlen(clean), o->progress, sizeof o->progress);
+		keep(clean, o->progress, sizeof o->progress);
 		o->due = true;
 	}
 }

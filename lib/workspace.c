@@ -120,7 +120,7 @@ static int
 unpack_received(struct workspace *w, int workfd, struct err *e)
 {
 	struct unpack_limits limits;
-	struct unpack_totals totals;
+	struct unpack_totals totals = {0};
 
 	if (unpack_limits(&limits, e) < 0)
 		return -1;
@@ -136,13 +136,13 @@ unpack_received(struct workspace *w, int workfd, struct err *e)
 		status = unpack(fd, workfd, &limits, NULL, NULL, -1, &totals, e);
 	w->compressed = status == 0 && totals.compressed;
 	file_close(fd);
-	free(tops);
 	/* An empty directory may have no entry of its own. */
-	for (size_t i = 0; i < w->count && status == 0; i++) {
-		int made = make_directory(workfd, w->resources[i].name, e);
+	for (size_t i = 0; tops[i] != NULL && status == 0; i++) {
+		int made = make_directory(workfd, tops[i], e);
 		status = made < 0 ? -1 : 0;
 		file_close(made);
 	}
+	free(tops);
 	return status;
 }
 

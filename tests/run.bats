@@ -77,6 +77,24 @@ result_file()
 	bsdtar -xOf "$STATE/result.zip" "$1"
 }
 
+# Send the INVITE in file invite once more, and a START with what is in ${WS} now.
+resume()
+{
+	local zip=$BATS_TEST_TMPDIR/ws.zip
+	rm -f "$zip"
+	(cd "$BATS_TEST_TMPDIR" && bsdtar -c --format zip -f "$zip" ws)
+	request POST /awcp --data-binary "@$BATS_TEST_TMPDIR/invite"
+	assert_json '.type == "ACCEPT"'
+	base64 -w0 "$zip" >"$zip.b64"
+	jq -cn --arg id "$ID" --arg sha "$(sha256sum <"$zip" | cut -d' ' -f1)" --rawfile data "$zip.b64" \
+		--arg until "$(date -u -d '+10 minutes' +%Y-%m-%dT%H:%M:%S.000Z)" '{version: "1",
+		type: "START", delegationId: $id, lease: {expiresAt: $until, accessMode: "rw"},
+		transportHandle: {transport: "archive", workspaceBase64: $data, checksum: $sha}}' \
+		>"$BATS_TEST_TMPDIR/start"
+	request POST /awcp --data-binary "@$BATS_TEST_TMPDIR/start"
+	assert_json '.ok == true'
+}
+
 need_sandbox()
 {
 	[ "$SANDBOX" = bwrap ] || skip 'bubblewrap does not work here'
@@ -298,6 +316,24 @@ unique_sleep()
 	wait_until grep -q cancelled "$BATS_TEST_TMPDIR/worker.log"
 	run cat "$STATE/output.log"
 	assert_line 'got it'
+}
+
+@test "a resume of a running task stops it, and the new run begins from what came with it" {
+	sleep=$(unique_sleep)
+	start_worker -c 2 -- sh
+	lend "cat a.txt; echo begun; [ ! -e slow ] || $sleep"
+	WAIT=20 wait_until summary
+	# The same id again, with another workspace, while the one before still runs.
+	jq -c '.invite' "$STATE/record.json" >"$BATS_TEST_TMPDIR/invite"
+	touch "$WS/slow"
+	resume
+	wait_until pgrep -fx "$sleep"
+	rm "$WS/slow"
+	echo two >"$WS/a.txt"
+	resume
+	wait_until no_such_process "$sleep"
+	wait_until summary
+	assert_equal "$(summary)" $'two\nbegun'
 }
 
 @test "when the lease ends the command is stopped and the task has expired" {
