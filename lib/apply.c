@@ -114,9 +114,11 @@ roll_back(struct transaction *t, struct err *e)
 			apply_tell_conflict(t->job, step->path, why, t->totals);
 	}
 	close_plan(t);
-	if (n < 0 || stages_remove(t->stages, t->count, t->job->statefd, e))
+	/* The plan goes before the stage: without the stage it could not be followed again. */
+	if (n < 0 || stages_keep(t->stages, t->count, t->job->statefd, e) ||
+	    remove_plan(t, "rollback", e))
 		return -1;
-	return remove_plan(t, "rollback", e);
+	return stages_remove(t->stages, t->count, t->job->statefd, e);
 }
 
 /* A step failed, ${e} says why: undo what was done. */
@@ -233,8 +235,16 @@ resume(struct transaction *t, struct err *e)
 	n = open_plan(t, name, e);
 	if (n == 0)
 		n = open_plan(t, name = "rollback", e);
-	if (n <= 0)
-		return n;
+	if (n < 0)
+		return -1;
+	if (n == 0 && t->job->dry)
+		return 0;
+	if (n == 0) {
+		/* Without a plan nothing was done; a stage may be left all the same. */
+		return stages_find(t->stages, t->count, t->job->statefd, e) < 0
+			   ? -1
+			   : stages_remove(t->stages, t->count, t->job->statefd, e);
+	}
 	if (t->job->dry) {
 		err_set(e, ERR_BUSY, "an apply of this was cut off");
 		return err_hint(e, "apply it again to finish it");

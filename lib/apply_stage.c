@@ -305,13 +305,22 @@ out:
 }
 
 int
+stages_keep(struct stage *s, size_t count, int statefd, struct err *e)
+{
+	for (size_t i = 0; i < count; i++)
+		if (s[i].owned && s[i].oldfd >= 0 && keep(s[i].oldfd, statefd, e))
+			return -1;
+	return 0;
+}
+
+int
 stages_remove(struct stage *s, size_t count, int statefd, struct err *e)
 {
+	if (stages_keep(s, count, statefd, e))
+		return -1;
 	for (size_t i = 0; i < count; i++) {
 		if (!s[i].owned)
 			continue;
-		if (s[i].oldfd >= 0 && keep(s[i].oldfd, statefd, e))
-			return -1;
 		forget(&s[i]);
 		int top =
 		    openat(s[i].sourcefd, ".awcp", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -323,8 +332,10 @@ stages_remove(struct stage *s, size_t count, int statefd, struct err *e)
 		close(top);
 		if (status)
 			return -1;
-		/* It may be the person's, or not be empty. */
-		(void)unlinkat(s[i].sourcefd, ".awcp", AT_REMOVEDIR);
+		/* What else is in it is the person's. */
+		if (unlinkat(s[i].sourcefd, ".awcp", AT_REMOVEDIR) && errno != ENOTEMPTY &&
+		    errno != EEXIST)
+			return err_sys(e, "cannot remove %s/.awcp", s[i].resource->source);
 	}
 	return 0;
 }

@@ -46,6 +46,9 @@ int stages_fill(struct stage *s, size_t count, const struct apply_job *job, stru
 /* Make the renames of ${plan} durable. */
 int stages_sync(struct stage *s, size_t count, struct plan *plan, uint64_t steps, struct err *e);
 
+/* Move the old files into kept/ of ${statefd}. */
+int stages_keep(struct stage *s, size_t count, int statefd, struct err *e);
+
 /* Move the old files into kept/ of ${statefd}, then remove the stages, if they are owned. */
 int stages_remove(struct stage *s, size_t count, int statefd, struct err *e);
 
