@@ -75,6 +75,7 @@ become(const struct process_spec *s, pid_t parent, int outputfd, int errorfd, in
 		goto failed;
 	if (getppid() != parent) /* it died before it could be said that we go with it */
 		_exit(127);
+	(void)umask(022); /* ours may be 077 for the state; what a task makes goes back to a tree */
 	if (s->cwd != NULL && chdir(s->cwd) < 0)
 		goto failed;
 	if (dup2(s->stdinfd, 0) < 0 || dup2(outputfd, 1) < 0 || dup2(errorfd, 2) < 0)

@@ -34,6 +34,7 @@ state() { awcp-show -j "$1" | jq -r .state; }
 	assert_equal "$(cat a.txt)" $'one\nmore'
 	[ ! -e sub/b.txt ]
 	assert_equal "$(cat new/n)" n
+	assert_equal "$(stat -c %a new new/n | xargs)" '755 644'
 	assert_equal "$(stat -c %a run.sh)" 755
 	assert_equal "$(readlink link)" a.txt
 	assert_equal "$(state "$output")" completed
