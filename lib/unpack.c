@@ -19,6 +19,7 @@
 #include "manifest.h"
 #include "place.h"
 #include "sha256.h"
+#include "zip_directory.h"
 #include "zip_name.h"
 
 #define IN (256 * 1024) /* bytes of the archive read at once */
@@ -121,9 +122,6 @@ refuse(const struct unpacker *u, struct err *e)
 		errno = u->failed;
 		return err_sys(e, "cannot read the archive");
 	}
-	if (u->entries == 0 && begins_with(u, "PK\3\4", 4))
-		return err_set(e, ERR_WORKSPACE_INVALID,
-			       "the ZIP archive has no end: it was cut off");
 	if (u->entries == 0)
 		return err_set(e, ERR_WORKSPACE_INVALID, "this is no archive that we can read: %s",
 			       why != NULL ? why : "it is empty");
@@ -373,7 +371,11 @@ prepare(struct unpacker *u, int dirfd, int manifestfd, struct err *e)
 				(u->hash = sha256_new(e)) == NULL))
 		return -1;
 	u->nothing = u->size == EMPTY_ZIP && begins_with(u, "PK\5\6", 4);
-	return u->nothing ? 0 : open_archive(u, e);
+	if (u->nothing)
+		return 0;
+	if (u->is_zip && zip_directory_check(u->fd, u->size, u->l->entries, e) < 0)
+		return -1;
+	return open_archive(u, e);
 }
 
 static void

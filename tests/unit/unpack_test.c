@@ -230,6 +230,35 @@ test_limits(void)
 	CHECK(stat("out/z/z", &st) < 0 || st.st_size <= 1 << 20, "and no more are written");
 }
 
+/* libarchive reads a ZIP's whole directory into memory before it hands out the first entry. */
+static void
+test_directory(void)
+{
+	static const struct item many[] = {
+	    {.path = "1", .text = "1"}, {.path = "2", .text = "2"}, {.path = "3", .text = "3"}};
+	static const unsigned char end[22] = {'P', 'K', 5, 6};
+	struct unpack_limits l = limits;
+	struct unpack_totals totals;
+	struct stat st;
+	struct err e;
+
+	l.entries = 2;
+	make("many", true, many, 3);
+	int fd = open("many", O_RDWR | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		scratch_fail("many");
+	(void)pwrite(fd, "\1\0\1\0", 4, st.st_size - 14);
+	CHECK(take("many", &l, &totals, &e) < 0 && e.code == ERR_WORKSPACE_TOO_LARGE,
+	      "entries of a ZIP are counted where they are, not where they are announced");
+	CHECK_INT(totals.files, 0, "before the first is unpacked");
+	make("many", true, many, 3);
+	(void)pwrite(fd, "\x16\0", 2, st.st_size - 2);
+	(void)pwrite(fd, end, sizeof end, st.st_size);
+	CHECK(take("many", &limits, &totals, &e) < 0,
+	      "an end record in another's comment is refused");
+	(void)close(fd);
+}
+
 static void
 test_tops(void)
 {
@@ -376,6 +405,7 @@ main(void)
 	test_types();
 	test_modes();
 	test_limits();
+	test_directory();
 	test_tops();
 	test_truncated();
 	test_forms();
