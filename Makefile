@@ -68,6 +68,7 @@ $B/bin/awcp-%: $B/o/bin/awcp-%.o $(BIN_O) $B/libawcp.a
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(libs_awcp-$*)
 
 $B/bin/awcp-invite $B/bin/awcp-watch: $B/o/bin/display.o
+$B/bin/awcp-snapshot: $B/o/bin/snapshot_show.o
 
 $B/libexec/awcp/awcp-%: $B/o/cgi/awcp-%.o $(CGI_O) $B/libawcp.a
 	@mkdir -p $(@D)

@@ -12,6 +12,7 @@
 #include "pack.h"
 #include "snapshot.h"
 #include "snapshot_diff.h"
+#include "snapshot_show.h"
 #include "unpack_into.h"
 
 #define USAGE                                                                                 \
@@ -97,88 +98,11 @@ list(void *arg, const char *prefix)
 	return status;
 }
 
-struct showing {
-	bool json;
-	uint64_t added, changed, deleted;
-};
-
-static json_t *
-side_json(const struct entry *entry)
-{
-	static const struct {
-		char type;
-		const char *name;
-	} names[] = {{'f', "file"}, {'d', "directory"}, {'l', "link"}};
-	char mode[8];
-	size_t i = 0;
-	if (!entry)
-		return json_null();
-	while (i < 2 && names[i].type != entry->type)
-		i++;
-	snprintf(mode, sizeof mode, "%04o", (unsigned)entry->mode & 07777);
-	json_t *o = json_pack("{s:s, s:s, s:I}", "type", names[i].name, "mode", mode, "size",
-			      (json_int_t)entry->size);
-	if (entry->sha256[0])
-		jsonx_set(o, "sha256", entry->sha256);
-	if (entry->target)
-		jsonx_set(o, "target", entry->target);
-	return o;
-}
-
-static void
-show_sizes(const struct snapshot_change *c)
-{
-	char before[16], after[16];
-	if (c->before && c->before->type == 'f')
-		printf("%8s", command_bytes(c->before->size, before));
-	else
-		printf("%8s", c->before ? c->before->type == 'd' ? "dir" : "link" : "");
-	if (c->after && c->after->type == 'f')
-		printf(" -> %-8s", command_bytes(c->after->size, after));
-	else
-		printf(" -> %-8s", c->after ? c->after->type == 'd' ? "dir" : "link" : "");
-}
-
-static int
-show_change(void *arg, const struct snapshot_change *c, struct err *e)
-{
-	struct showing *s = arg;
-	char kind[2] = {c->kind, '\0'};
-	(void)e;
-	const struct entry *it = c->after ? c->after : c->before;
-	if (it->type != 'd') {
-		s->added += c->kind == 'A';
-		s->deleted += c->kind == 'D';
-		s->changed += c->kind == 'M' || c->kind == 'T';
-	}
-	if (s->json) {
-		json_t *o = json_object();
-		jsonx_set(o, "change", kind);
-		jsonx_set(o, "path", c->path);
-		json_object_set_new(o, "before", side_json(c->before));
-		json_object_set_new(o, "after", side_json(c->after));
-		command_json(o);
-		json_decref(o);
-		return 0;
-	}
-	printf("%s  ", kind);
-	show_sizes(c);
-	printf("  ");
-	command_text(c->path, false);
-	printf("%s", it->type == 'd' ? "/" : "");
-	if (c->kind == 'M' && c->before->type == c->after->type &&
-	    (c->before->mode ^ c->after->mode) & 0777)
-		printf(" (%04o -> %04o)", (unsigned)c->before->mode & 0777,
-		       (unsigned)c->after->mode & 0777);
-	putchar('\n');
-	return 0;
-}
-
 static int
 show(void *arg, const char *prefix)
 {
 	const struct options *o = arg;
-	struct showing s = {.json = o->json};
+	struct snapshot_shown s = {.json = o->json};
 	struct record r;
 	struct err e;
 	int status = 0;
@@ -186,7 +110,7 @@ show(void *arg, const char *prefix)
 	if (open_record(prefix, &r, &e) == 0)
 		snapshot = snapshot_pick(r.json, o->snapshot, &e);
 	if (!snapshot ||
-	    snapshot_changes(&r, jsonx_text(snapshot, "id", ""), show_change, &s, &e)) {
+	    snapshot_changes(&r, jsonx_text(snapshot, "id", ""), snapshot_show, &s, &e)) {
 		status = command_fail(&e);
 	} else if (!o->json) {
 		printf("%s is %s: %llu added, %llu changed, %llu deleted\n",

@@ -30,9 +30,9 @@ struct apply_job {
 	int theirsfd;  /* manifest of what came back */
 	int archivefd; /* what came back */
 	int statefd;   /* the snapshot's directory: plan, journal and kept files lie in it */
-	/* The peer keeps modes and links.  If not: a file whose content did not change is left alone
-	 * with its mode and its being a link, a changed file keeps its old mode, a new one is 0644,
-	 * or 0755 if it begins with "#!". */
+	/* The peer keeps modes and links.  If not: a file whose content did not change is left
+	 * alone with its mode and its being a link, a changed file keeps its old mode, a new one is
+	 * 0644, or 0755 if it begins with "#!". */
 	bool fidelity;
 	bool dry; /* only tell */
 	/* Told for every path that changes (or would): ${why} is NULL but for a conflict. */

@@ -76,6 +76,12 @@ void snapshot_resources_free(struct resource *resources, size_t count);
  * latest that was applied.  Returns NULL with ERR_NOT_FOUND, or ERR_USAGE if it is not unique. */
 json_t *snapshot_pick(const json_t *delegation, const char *prefix, struct err *e);
 
+/* True if the entry ${snapshot} has that status. */
+bool snapshot_has_status(const json_t *snapshot, const char *status);
+
+/* Remove the files of snapshot ${id}, if there are any; for one that is noted as discarded. */
+int snapshot_remove_files(const struct record *r, const char *id, struct err *e);
+
 /* How apply tells what it does; see struct apply_job. */
 typedef void snapshot_report(void *arg, enum apply_action action, const char *path,
 			     const char *why);

@@ -1,0 +1,78 @@
+/* snapshot_show - how awcp-snapshot shows a change.  See snapshot_show.h. */
+#include <stdio.h>
+
+#include "command.h"
+#include "jsonx.h"
+#include "snapshot_show.h"
+
+static json_t *
+side_json(const struct entry *entry)
+{
+	static const struct {
+		char type;
+		const char *name;
+	} names[] = {{'f', "file"}, {'d', "directory"}, {'l', "link"}};
+	char mode[8];
+	size_t i = 0;
+	if (!entry)
+		return json_null();
+	while (i < 2 && names[i].type != entry->type)
+		i++;
+	snprintf(mode, sizeof mode, "%04o", (unsigned)entry->mode & 07777);
+	json_t *o = json_pack("{s:s, s:s, s:I}", "type", names[i].name, "mode", mode, "size",
+			      (json_int_t)entry->size);
+	if (entry->sha256[0])
+		jsonx_set(o, "sha256", entry->sha256);
+	if (entry->target)
+		jsonx_set(o, "target", entry->target);
+	return o;
+}
+
+static void
+show_sizes(const struct snapshot_change *c)
+{
+	char before[16], after[16];
+	if (c->before && c->before->type == 'f')
+		printf("%8s", command_bytes(c->before->size, before));
+	else
+		printf("%8s", c->before ? c->before->type == 'd' ? "dir" : "link" : "");
+	if (c->after && c->after->type == 'f')
+		printf(" -> %-8s", command_bytes(c->after->size, after));
+	else
+		printf(" -> %-8s", c->after ? c->after->type == 'd' ? "dir" : "link" : "");
+}
+
+int
+snapshot_show(void *arg, const struct snapshot_change *c, struct err *e)
+{
+	struct snapshot_shown *s = arg;
+	char kind[2] = {c->kind, '\0'};
+	(void)e;
+	const struct entry *it = c->after ? c->after : c->before;
+	if (it->type != 'd') {
+		s->added += c->kind == 'A';
+		s->deleted += c->kind == 'D';
+		s->changed += c->kind == 'M' || c->kind == 'T';
+	}
+	if (s->json) {
+		json_t *o = json_object();
+		jsonx_set(o, "change", kind);
+		jsonx_set(o, "path", c->path);
+		json_object_set_new(o, "before", side_json(c->before));
+		json_object_set_new(o, "after", side_json(c->after));
+		command_json(o);
+		json_decref(o);
+		return 0;
+	}
+	printf("%s  ", kind);
+	show_sizes(c);
+	printf("  ");
+	command_text(c->path, false);
+	printf("%s", it->type == 'd' ? "/" : "");
+	if (c->kind == 'M' && c->before->type == c->after->type &&
+	    (c->before->mode ^ c->after->mode) & 0777)
+		printf(" (%04o -> %04o)", (unsigned)c->before->mode & 0777,
+		       (unsigned)c->after->mode & 0777);
+	putchar('\n');
+	return 0;
+}

@@ -1,0 +1,123 @@
+/*
+ * apply_spot - names in directories, what lies there, and moves between them.  See apply_spot.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "apply_spot.h"
+#include "file.h"
+#include "sha256.h"
+
+int
+spot_look(struct spot *p)
+{
+	p->there = fstatat(p->dirfd, p->name, &p->st, AT_SYMLINK_NOFOLLOW) == 0;
+	return p->there || errno == ENOENT ? 0 : -1;
+}
+
+char
+spot_type_of(const struct stat *st)
+{
+	return S_ISREG(st->st_mode)   ? 'f'
+	       : S_ISDIR(st->st_mode) ? 'd'
+	       : S_ISLNK(st->st_mode) ? 'l'
+				      : '?';
+}
+
+bool
+spot_is_before(const struct spot *p, const struct entry *b, bool exact)
+{
+	const struct stat *st = &p->st;
+	if (!p->there || spot_type_of(st) != b->type || st->st_ino != b->inode)
+		return false;
+	if (b->type == 'd')
+		return true;
+	if ((uint64_t)st->st_size != b->size ||
+	    (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec != b->mtime)
+		return false;
+	return !exact || st->st_nlink > 1 ||
+	       (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec == b->ctime;
+}
+
+bool
+spot_same_file(const struct spot *a, const struct spot *b)
+{
+	return a->there && b->there && a->st.st_ino == b->st.st_ino && a->st.st_dev == b->st.st_dev;
+}
+
+static int
+hash(const struct spot *p, char hex[SHA256_HEX])
+{
+	char piece[16384];
+	ssize_t n;
+	int fd = openat(p->dirfd, p->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct sha256 *h = fd < 0 ? NULL : sha256_new(NULL);
+	if (!h) {
+		file_close(fd);
+		return -1;
+	}
+	while ((n = file_read(fd, piece, sizeof piece, NULL)) > 0)
+		sha256_add(h, piece, (size_t)n);
+	sha256_hex(h, hex);
+	sha256_free(h);
+	close(fd);
+	return n < 0 ? -1 : 0;
+}
+
+bool
+spot_is_after(const struct spot *p, const struct entry *a)
+{
+	char hex[SHA256_HEX], target[TREE_PATH + 1];
+	if (!p->there || spot_type_of(&p->st) != a->type)
+		return false;
+	if (a->type == 'd')
+		return true;
+	if (a->type == 'l') {
+		ssize_t n = readlinkat(p->dirfd, p->name, target, sizeof target - 1);
+		return n >= 0 && a->target && (size_t)n == strlen(a->target) &&
+		       memcmp(target, a->target, (size_t)n) == 0;
+	}
+	return (uint64_t)p->st.st_size == a->size && hash(p, hex) == 0 &&
+	       strcmp(hex, a->sha256) == 0;
+}
+
+int
+spot_exchange(const struct spot *a, const struct spot *b)
+{
+	return renameat2(a->dirfd, a->name, b->dirfd, b->name, RENAME_EXCHANGE);
+}
+
+bool
+spot_not_supported(void)
+{
+	return errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP;
+}
+
+int
+spot_move_over(const struct spot *from, const struct spot *to)
+{
+	return renameat(from->dirfd, from->name, to->dirfd, to->name);
+}
+
+int
+spot_move_free(const struct spot *from, const struct spot *to)
+{
+	if (renameat2(from->dirfd, from->name, to->dirfd, to->name, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (!spot_not_supported())
+		return -1;
+	if (linkat(from->dirfd, from->name, to->dirfd, to->name, 0) == 0)
+		return unlinkat(from->dirfd, from->name, 0);
+	if (errno == EEXIST)
+		return -1;
+	/* No links either (or a directory): look first, that is all that can be done. */
+	struct stat st;
+	if (fstatat(to->dirfd, to->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		errno = EEXIST;
+		return -1;
+	}
+	return spot_move_over(from, to);
+}
