@@ -13,7 +13,7 @@
 
 #define IGNORE_FILE ".awcpignore"
 #define IGNORE_MAX (1024 * 1024) /* bytes of one such file */
-#define PATTERN_MAX 4095 /* bytes of a pattern, and of a path */
+#define PATTERN_MAX 4095         /* bytes of a pattern, and of a path */
 
 struct rule {
 	char *pattern;

@@ -3,6 +3,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,8 +35,10 @@ sort(struct listing *l)
 }
 
 static int
-append(struct listing *l, const char *name, size_t n, struct err *e)
+append(struct listing *l, const char *name, struct err *e)
 {
+	size_t n = strlen(name) + 1;
+
 	if (l->used + n > l->room) {
 		size_t room = l->room * 2 + 1024;
 		char *names = realloc(l->names, room);
@@ -57,23 +61,24 @@ append(struct listing *l, const char *name, size_t n, struct err *e)
 	return 0;
 }
 
-/* Keep the lesser half of the names, sorted. */
+/* Keep the lesser half of the names, sorted, and copy the greatest of them to ${bound}. */
 static int
-halve(struct listing *l, struct err *e)
+halve(struct listing *l, char bound[NAME_MAX + 1], struct err *e)
 {
-	struct listing kept = {.begun = true, .more = true};
+	struct listing all = *l;
+	int status = 0;
 
-	sort(l);
-	for (size_t i = 0; i < l->count / 2; i++) {
-		const char *name = l->names + l->order[i];
-		if (append(&kept, name, strlen(name) + 1, e) < 0) {
-			listing_free(&kept);
-			return -1;
-		}
+	sort(&all);
+	l->names = NULL;
+	l->order = NULL;
+	l->used = l->room = l->count = l->order_room = 0;
+	l->more = true;
+	for (size_t i = 0; i < all.count / 2 && status == 0; i++) {
+		(void)snprintf(bound, NAME_MAX + 1, "%s", all.names + all.order[i]);
+		status = append(l, bound, e);
 	}
-	listing_free(l);
-	*l = kept;
-	return 0;
+	listing_free(&all);
+	return status;
 }
 
 /* Fill the batch from ${dir} with the least names behind ${after} (NULL: with the least of all). */
@@ -93,13 +98,12 @@ collect(struct listing *l, DIR *dir, const char *after, struct err *e)
 		    (l->more && strcmp(name, bound) > 0))
 			continue;
 		if (l->used + n > BATCH) {
-			if (halve(l, e) < 0)
+			if (halve(l, bound, e) < 0)
 				return -1;
-			strcpy(bound, l->names + l->order[l->count - 1]);
 			if (strcmp(name, bound) > 0)
 				continue;
 		}
-		if (append(l, name, n, e) < 0)
+		if (append(l, name, e) < 0)
 			return -1;
 	}
 	if (errno != 0)

@@ -19,11 +19,13 @@
 
 struct manifest_writer;
 
-/* Write to ${fd}, which stays the caller's. */
+/* Write to ${fd}, an empty regular file that stays the caller's.  If entries come out of order it is
+ * read again, so it must be open for both. */
 struct manifest_writer *manifest_writer_new(int fd, struct err *e);
 
 /* Entries may come in any order: if one comes out of order, all are sorted at the end. A path that
- * comes twice is ERR_WORKSPACE_INVALID (told at the end at the latest). */
+ * comes twice is ERR_WORKSPACE_INVALID (told at the end at the latest), unless it is a directory
+ * both times: archives list those as they like. */
 int manifest_add(struct manifest_writer *w, const struct entry *entry, struct err *e);
 
 /* Write the end and everything that is still in memory. */

@@ -339,8 +339,12 @@ prepare(struct packer *p, const struct resource *r, size_t n, int manifestfd, st
 	    (p->bytes = newlocale(LC_CTYPE_MASK, "C", (locale_t)0)) == (locale_t)0)
 		return err_set(e, ERR_CONFIG, "the system has no locale C.UTF-8");
 	p->before = uselocale(p->utf8);
-	if ((p->out = malloc(OUT)) == NULL || (p->piece = malloc(PIECE)) == NULL)
-		return err_memory(e);
+	p->out = malloc(OUT);
+	p->piece = malloc(PIECE);
+	if (p->out == NULL || p->piece == NULL) {
+		(void)err_memory(e);
+		return -1;
+	}
 	if (manifestfd >= 0 &&
 	    ((p->manifest = manifest_writer_new(manifestfd, e)) == NULL ||
 	     (p->whole = sha256_new(e)) == NULL || (p->file = sha256_new(e)) == NULL))

@@ -44,7 +44,7 @@ no_directory(struct err *e)
 static int
 find_end(int fd, uint64_t size, unsigned char end[END], uint64_t *at, struct err *e)
 {
-	unsigned char tail[TAIL];
+	unsigned char tail[TAIL] = {0};
 	size_t n = size < TAIL ? (size_t)size : TAIL;
 
 	if (n < END)
@@ -70,7 +70,7 @@ find_end(int fd, uint64_t size, unsigned char end[END], uint64_t *at, struct err
 static int
 find_directory(int fd, uint64_t size, uint64_t *directory, struct err *e)
 {
-	unsigned char end[END], locator[LOCATOR], large[END64];
+	unsigned char end[END] = {0}, locator[LOCATOR] = {0}, large[END64] = {0};
 	uint64_t at = 0;
 
 	if (find_end(fd, size, end, &at, e) < 0)

@@ -10,14 +10,6 @@
 
 static struct unpack_limits limits = {.entries = 10000, .bytes = 1 << 30, .depth = 1000};
 
-static int
-run(const char *command)
-{
-	int status = system(command);
-
-	return status < 0 ? status : WEXITSTATUS(status);
-}
-
 /* A tree with everything in it that an archive can get wrong. */
 static void
 make_tree(void)
@@ -68,7 +60,7 @@ unpack_to(const char *name, const char *to, struct unpack_totals *totals, struct
 	char old[64];
 
 	(void)snprintf(old, sizeof old, "chmod -R u+w %s 2>/dev/null; rm -rf %s", to, to);
-	(void)run(old);
+	(void)scratch_run(old);
 	scratch_dir(to);
 	int fd = open(name, O_RDONLY | O_CLOEXEC),
 	    dir = open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -91,7 +83,7 @@ same_manifests(bool times)
 	    command, sizeof command,
 	    "cut -d' ' -f%s sent >sent.cut; cut -d' ' -f%s got >got.cut; diff sent.cut got.cut",
 	    times ? "1-4,7-" : "1-3,7-", times ? "1-4,7-" : "1-3,7-");
-	return run(command) == 0;
+	return scratch_run(command) == 0;
 }
 
 static void
@@ -131,8 +123,8 @@ test_round_trip(void)
 			  "it is known if it is compressed");
 		CHECK(same_manifests(forms[i / 2].exact), "%s: both list the same, hash for hash",
 		      form);
-		CHECK(run(i % 2 == 0 ? "diff -r --no-dereference src out/ws"
-				     : "diff -r --no-dereference src out") == 0,
+		CHECK(scratch_run(i % 2 == 0 ? "diff -r --no-dereference src out/ws"
+					     : "diff -r --no-dereference src out") == 0,
 		      "%s: the trees are the same", form);
 	}
 }
@@ -197,10 +189,11 @@ test_other_readers(void)
 		for (size_t i = 0; i < sizeof readers / sizeof readers[0]; i++) {
 			static const char *const names[] = {"bsdtar", "unzip", "python3"};
 			(void)snprintf(tool, sizeof tool, "command -v %s >/dev/null", names[i]);
-			if (run(tool) != 0)
+			if (scratch_run(tool) != 0)
 				continue;
 			(void)snprintf(command, sizeof command, "diff -r plain o/ws");
-			CHECK(run(readers[i]) == 0 && run(command) == 0, "%s reads it", names[i]);
+			CHECK(scratch_run(readers[i]) == 0 && scratch_run(command) == 0,
+			      "%s reads it", names[i]);
 		}
 	}
 }
@@ -253,9 +246,9 @@ test_links_without_fidelity(void)
 	      "a link to a file is sent as the file");
 	CHECK(lstat("out/ws/dir", &st) < 0, "one to a directory is left out");
 	CHECK(lstat("out/ws/to hidden", &st) < 0, "so is one to what is excluded");
-	CHECK_INT(run("grep -q '^l! .*ws/dir\treal$' sent"), 0,
+	CHECK_INT(scratch_run("grep -q '^l! .*ws/dir\treal$' sent"), 0,
 		  "the manifest knows that it was not sent");
-	CHECK_INT(run("grep -q '^l 777 6 .* [0-9a-f]\\{64\\} ws/file\treal/x$' sent"), 0,
+	CHECK_INT(scratch_run("grep -q '^l 777 6 .* [0-9a-f]\\{64\\} ws/file\treal/x$' sent"), 0,
 		  "and of a file that was, that it is a link, and the hash");
 	scratch_text("outside", "");
 	scratch_link("links/out", "../outside");
@@ -279,7 +272,7 @@ disturb(void *arg, uint64_t bytes, uint64_t files)
 {
 	(void)bytes;
 	(void)files;
-	(void)truncate("busy/file", *(const off_t *)arg);
+	scratch_cut("busy/file", *(const off_t *)arg);
 }
 
 static void
@@ -294,7 +287,7 @@ test_busy(void)
 		struct pack_options o = {
 		    .format = PACK_ZIP, .progress = disturb, .progress_arg = &sizes[i]};
 		scratch_text("busy/file", "");
-		(void)truncate("busy/file", 2 << 20);
+		scratch_cut("busy/file", 2 << 20);
 		CHECK_INT(pack_to("archive", &o, &r, &totals, &e), -1,
 			  i == 0 ? "a file that shrinks while it is read is an error"
 				 : "so is one that grows");

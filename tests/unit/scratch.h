@@ -75,6 +75,35 @@ scratch_link(const char *path, const char *target)
 		scratch_fail(path);
 }
 
+/* Make the file ${n} bytes long. */
+static inline void
+scratch_cut(const char *path, off_t n)
+{
+	if (truncate(path, n) < 0)
+		scratch_fail(path);
+}
+
+/* Write ${n} bytes over what is at ${at} in the file. */
+static inline void
+scratch_patch(const char *path, const void *p, size_t n, off_t at)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || pwrite(fd, p, n, at) != (ssize_t)n || close(fd) < 0)
+		scratch_fail(path);
+}
+
+/* The exit status of a shell command. */
+static inline int
+scratch_run(const char *command)
+{
+	int status = system(command);
+
+	if (status < 0)
+		scratch_fail(command);
+	return WEXITSTATUS(status);
+}
+
 /* A new file to write and read. */
 static inline int
 scratch_new(const char *path)

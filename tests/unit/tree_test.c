@@ -167,8 +167,10 @@ test_filtered(void)
 	for (int i = 0; i < 2; i++) {
 		CHECK_INT(walk(&r, 1, seen, sizeof seen, &e), 6,
 			  "what the filter leaves out is not seen");
-		CHECK_STR(seen, "d w\nf w/.awcpignore\nd w/sub\nf w/sub/.awcpignore\nf w/sub/x.o\nf w/x.c\n",
-			  "and the rest is");
+		CHECK_STR(
+		    seen,
+		    "d w\nf w/.awcpignore\nd w/sub\nf w/sub/.awcpignore\nf w/sub/x.o\nf w/x.c\n",
+		    "and the rest is");
 	}
 	filter_free(r.filter);
 }

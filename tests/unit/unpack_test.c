@@ -8,21 +8,13 @@
 
 static struct unpack_limits limits = {.entries = 100, .bytes = 1 << 20, .depth = 20};
 
-static int
-run(const char *command)
-{
-	int status = system(command);
-
-	return status < 0 ? status : WEXITSTATUS(status);
-}
-
 /* What a test puts into an archive. */
 struct item {
 	const char *path;
 	unsigned type;      /* AE_IFREG if 0 */
+	mode_t mode;        /* 0644 if 0 */
 	const char *target; /* of a link; of a hard link if the type is 0 */
 	const char *text;   /* of a file */
-	mode_t mode;        /* 0644 if 0 */
 };
 
 /* Write an archive with ${n} items as they are. */
@@ -62,7 +54,7 @@ make(const char *name, bool zip, const struct item *items, size_t n)
 static int
 take(const char *name, const struct unpack_limits *l, struct unpack_totals *totals, struct err *e)
 {
-	(void)run("rm -rf out");
+	(void)scratch_run("rm -rf out");
 	scratch_dir("out");
 	int fd = open(name, O_RDONLY | O_CLOEXEC),
 	    dir = open("out", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -148,7 +140,7 @@ test_paths(void)
 	path[256] = '\0';
 	make("bad", true, &(struct item){.path = path}, 1);
 	CHECK(refused("bad", "255"), "a name of 256 bytes is refused");
-	CHECK_INT(run("test ! -e ../x -a ! -e x"), 0, "nothing was written outside");
+	CHECK_INT(scratch_run("test ! -e ../x -a ! -e x"), 0, "nothing was written outside");
 }
 
 static void
@@ -169,10 +161,11 @@ test_types(void)
 	}
 	make("bad", false, hard, 2);
 	CHECK(refused("bad", "hard link"), "a hard link is refused");
-	if (run("command -v zip >/dev/null") == 0) {
+	if (scratch_run("command -v zip >/dev/null") == 0) {
 		scratch_text("secret", "secret");
 		(void)unlink("bad.zip");
-		CHECK(run("zip -q -P pass bad.zip secret") == 0 && refused("bad.zip", "encrypted"),
+		CHECK(scratch_run("zip -q -P pass bad.zip secret") == 0 &&
+			  refused("bad.zip", "encrypted"),
 		      "an encrypted entry is refused");
 	}
 }
@@ -193,12 +186,12 @@ test_modes(void)
 	CHECK(stat("out/d/suid", &st) == 0 && (st.st_mode & 07777) == 0755, "and without setuid");
 	CHECK(st.st_uid == geteuid(), "as our own");
 	CHECK(stat("out/d/odd", &st) == 0 && (st.st_mode & 07777) == 0640, "other modes are kept");
-	if (run("command -v zip >/dev/null") != 0)
+	if (scratch_run("command -v zip >/dev/null") != 0)
 		return;
 	scratch_text("f/plain", "1");
-	(void)run("chmod 600 f/plain; rm -f fat.zip; zip -qrk fat.zip f");
+	(void)scratch_run("chmod 600 f/plain; rm -f fat.zip; zip -qrk fat.zip f");
 	CHECK_INT(take("fat.zip", &limits, &totals, &e), 0, "a ZIP from DOS is taken");
-	CHECK_INT(run("test -r out/F/PLAIN -a -x out/F"), 0, "with modes that can be used");
+	CHECK_INT(scratch_run("test -r out/F/PLAIN -a -x out/F"), 0, "with modes that can be used");
 }
 
 static void
@@ -223,7 +216,7 @@ test_limits(void)
 	CHECK(take("many", &l, &totals, &e) < 0 && e.code == ERR_WORKSPACE_TOO_LARGE,
 	      "too many bytes are refused");
 	/* a bomb: 2 MiB of zeros in a few bytes, over the limit of 1 MiB */
-	(void)run("rm -rf z; mkdir z; truncate -s 2M z/z; bsdtar -czf bomb z");
+	(void)scratch_run("rm -rf z; mkdir z; truncate -s 2M z/z; bsdtar -czf bomb z");
 	CHECK(take("bomb", &limits, &totals, &e) < 0 && e.code == ERR_WORKSPACE_TOO_LARGE,
 	      "bytes count as they come out of the compression");
 	struct stat st;
@@ -244,19 +237,17 @@ test_directory(void)
 
 	l.entries = 2;
 	make("many", true, many, 3);
-	int fd = open("many", O_RDWR | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (stat("many", &st) < 0)
 		scratch_fail("many");
-	(void)pwrite(fd, "\1\0\1\0", 4, st.st_size - 14);
+	scratch_patch("many", "\1\0\1\0", 4, st.st_size - 14);
 	CHECK(take("many", &l, &totals, &e) < 0 && e.code == ERR_WORKSPACE_TOO_LARGE,
 	      "entries of a ZIP are counted where they are, not where they are announced");
 	CHECK_INT(totals.files, 0, "before the first is unpacked");
 	make("many", true, many, 3);
-	(void)pwrite(fd, "\x16\0", 2, st.st_size - 2);
-	(void)pwrite(fd, end, sizeof end, st.st_size);
+	scratch_patch("many", "\x16\0", 2, st.st_size - 2);
+	scratch_patch("many", end, sizeof end, st.st_size);
 	CHECK(take("many", &limits, &totals, &e) < 0,
 	      "an end record in another's comment is refused");
-	(void)close(fd);
 }
 
 static void
@@ -297,14 +288,14 @@ test_truncated(void)
 	if (stat("cut", &st) < 0)
 		scratch_fail("cut");
 	for (off_t n = st.st_size - 1; n >= 0; n--) {
-		(void)truncate("cut", n);
+		scratch_cut("cut", n);
 		all = take("cut", &limits, &totals, &e) < 0 && all;
 	}
 	CHECK(all, "a ZIP that ends early is refused, wherever it ends");
 	all = true;
 	make("cut", false, items, 2);
 	for (off_t n = 2560; n >= 0; n -= 256) { /* two entries of 1,024 bytes, then zeros */
-		(void)truncate("cut", n);
+		scratch_cut("cut", n);
 		bool taken = take("cut", &limits, &totals, &e) == 0;
 		all = all && taken == (n == 2560);
 	}
@@ -312,7 +303,7 @@ test_truncated(void)
 	scratch_text("cut", "this is no archive, this is a text that is longer than a few bytes");
 	CHECK(refused("cut", "no archive"), "a text is refused");
 	make("cut", true, items, 2);
-	(void)run("LC_ALL=C sed -i s/1234567890/1234567899/ cut");
+	(void)scratch_run("LC_ALL=C sed -i s/1234567890/1234567899/ cut");
 	CHECK(refused("cut", "CRC"), "content that does not fit its checksum is refused");
 }
 
@@ -337,16 +328,16 @@ test_forms(void)
 	scratch_text("tree/a/b", "1");
 	scratch_text("tree/\xc3\xbc", "2");
 	scratch_link("tree/l", "a/b");
-	(void)run(
+	(void)scratch_run(
 	    "truncate -s 300000 tree/hole; printf x >>tree/hole; truncate -s 600000 tree/hole");
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-		if (!CHECK(run(commands[i]) == 0, "%s", commands[i]))
+		if (!CHECK(scratch_run(commands[i]) == 0, "%s", commands[i]))
 			continue;
 		CHECK(take("form", &limits, &totals, &e) == 0 && totals.files == 3 &&
-			  run("diff -r --no-dereference tree out") == 0,
+			  scratch_run("diff -r --no-dereference tree out") == 0,
 		      "is unpacked as it was");
-		CHECK(run("printf '%s' \"$(sha256sum <tree/hole)\" | cut -d' ' -f1 >want;"
-			  "grep -q \"$(cat want) hole$\" got") == 0,
+		CHECK(scratch_run("printf '%s' \"$(sha256sum <tree/hole)\" | cut -d' ' -f1 >want;"
+				  "grep -q \"$(cat want) hole$\" got") == 0,
 		      "with the right hash, holes or not");
 	}
 	scratch_file("form", nothing, sizeof nothing);
@@ -376,18 +367,19 @@ test_choice(void)
 	int asked = 0;
 
 	make("choice", true, items, 4);
-	(void)run("rm -rf out; mkdir out");
+	(void)scratch_run("rm -rf out; mkdir out");
 	int fd = open("choice", O_RDONLY | O_CLOEXEC), dir = open("out", O_RDONLY | O_CLOEXEC);
 	CHECK_INT(unpack(fd, dir, &limits, want_b, &asked, -1, &totals, &e), 0,
 		  "paths may be chosen");
 	CHECK_INT(asked, 4, "each is asked for");
-	CHECK_INT(run("test \"$(cd out && find . | sort | tr '\\n' ' ')\" = '. ./d ./d/b '"), 0,
-		  "only those, and what is above them, are made");
+	CHECK_INT(
+	    scratch_run("test \"$(cd out && find . | sort | tr '\\n' ' ')\" = '. ./d ./d/b '"), 0,
+	    "only those, and what is above them, are made");
 	int manifest = scratch_new("got");
 	CHECK_INT(unpack(fd, -1, &limits, NULL, NULL, manifest, &totals, &e), 0,
 		  "one may only look");
 	CHECK_INT(totals.files, 2, "then all is counted");
-	CHECK_INT(run("grep -c . got | grep -qx 6"), 0, "and listed");
+	CHECK_INT(scratch_run("grep -c . got | grep -qx 6"), 0, "and listed");
 	(void)close(manifest);
 	(void)close(dir);
 	(void)close(fd);
