@@ -55,6 +55,7 @@ struct options {
 	size_t count;
 	json_t *exclude, *include;
 	struct display display;
+	char peer_url[2048];
 };
 
 static char running_id[ID_MAX + 1];
@@ -92,8 +93,9 @@ add_resource(struct options *o, const char *text)
 		command_usage("at most %d resources", MESSAGE_RESOURCES);
 	r->writable = true;
 	size_t n = strlen(text);
-	if (n > 3 && (strcmp(text + n - 3, ":ro") == 0 || strcmp(text + n - 3, ":rw") == 0)) {
-		r->writable = text[n - 1] == 'w';
+	const char *mode = strrchr(text, ':');
+	if (mode != NULL && (strcmp(mode, ":ro") == 0 || strcmp(mode, ":rw") == 0)) {
+		r->writable = mode[2] == 'w';
 		n -= 3;
 	}
 	/* A name ends at the first "=", if no slash comes before it. */
@@ -169,14 +171,17 @@ parse(struct options *o, int argc, char **argv)
 
 /* The executor's address from -e, -p or the environment. */
 static const char *
-executor(const struct options *o, struct err *e)
+executor(struct options *o, struct err *e)
 {
 	const char *url = o->url;
 
 	if (o->peer != NULL) {
 		json_t *peer = peer_get(o->peer, e);
-		url = peer == NULL ? NULL : jsonx_string(peer, "url", 2000, e);
-		return url == NULL ? NULL : strdup(url); /* lives as long as the program */
+		url = peer == NULL ? NULL : jsonx_string(peer, "url", sizeof o->peer_url - 1, e);
+		if (url != NULL)
+			url = strcpy(o->peer_url, url);
+		json_decref(peer);
+		return url;
 	}
 	if (url == NULL)
 		url = getenv("AWCP_EXECUTOR");
@@ -279,6 +284,19 @@ admit(struct options *o, struct err *e)
 	return 0;
 }
 
+static void
+free_options(struct options *o)
+{
+	for (size_t i = 0; i < o->count; i++) {
+		free(o->resources[i].name);
+		free(o->resources[i].source);
+		filter_free(o->resources[i].filter);
+	}
+	free(o->token_file);
+	json_decref(o->exclude);
+	json_decref(o->include);
+}
+
 /* The first line of the prompt, as a description. */
 static char *
 first_line(const char *prompt)
@@ -361,35 +379,39 @@ must_begin(const char *id, bool *begin, struct err *e)
 	return status;
 }
 
+/* What the options ask for; the exit status. */
+static int
+carry_out(struct options *o, int argc, char **argv)
+{
+	char id[ID_MAX + 1];
+	struct err e;
+	bool begin = true;
+
+	if (o->dry)
+		return admit(o, &e) < 0 ? command_fail(&e) : 0;
+	if (o->resume != NULL && argc > 0)
+		command_usage("-R takes no prompt: the delegation has one");
+	int status = o->resume != NULL ? record_find(DELEGATIONS, o->resume, id, &e)
+				       : create(o, argc, argv, id, &e);
+	if (status == 0 && o->resume != NULL)
+		status = must_begin(id, &begin, &e);
+	if (status == 0)
+		status = run(o, id, begin, &e);
+	return status < 0 ? command_fail(&e) : 0;
+}
+
 int
 main(int argc, char **argv)
 {
 	struct options o = {.mode = "auto", .access = "rw", .ttl = 3600};
 	struct sigaction interrupt = {.sa_handler = interrupted};
-	char id[ID_MAX + 1];
-	struct err e;
-	bool begin = true;
-	int status;
 
 	o.exclude = json_array();
 	o.include = json_array();
 	parse(&o, argc, argv);
-	argc -= optind;
-	argv += optind;
-	if (o.dry) {
-		status = admit(&o, &e);
-		return command_end(status < 0 ? command_fail(&e) : 0);
-	}
-	if (o.resume != NULL && argc > 0)
-		command_usage("-R takes no prompt: the delegation has one");
-	status = o.resume != NULL ? record_find(DELEGATIONS, o.resume, id, &e)
-				  : create(&o, argc, argv, id, &e);
-	if (status == 0 && o.resume != NULL)
-		status = must_begin(id, &begin, &e);
-	if (status < 0)
-		return command_end(command_fail(&e));
 	(void)sigaction(SIGINT, &interrupt, NULL);
 	(void)sigaction(SIGTERM, &interrupt, NULL);
-	status = run(&o, id, begin, &e);
-	return command_end(status < 0 ? command_fail(&e) : 0);
+	int status = carry_out(&o, argc - optind, argv + optind);
+	free_options(&o);
+	return command_end(status);
 }

@@ -140,15 +140,15 @@ command_text(const char *s, bool error_stream)
 const char *
 command_bytes(uint64_t bytes, char out[16])
 {
-	static const char units[] = "kMGTPE";
+	static const char units[] = " kMGTPE";
 	double n = (double)bytes;
-	int i = -1;
+	int i = 0;
 
 	if (bytes < 1000) {
 		(void)snprintf(out, 16, "%u B", (unsigned)bytes);
 		return out;
 	}
-	while (n >= 999.5 && i < 5) {
+	while (n >= 999.5 && i < 6) {
 		n /= 1000;
 		i++;
 	}

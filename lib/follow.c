@@ -252,7 +252,7 @@ static int
 reconnect(struct lend *l, int64_t until, int attempt, struct err *e)
 {
 	struct record r;
-	char last[SSE_ID];
+	char last[SSE_ID] = "0";
 
 	int status = record_open(DELEGATIONS, l->id, false, &r, e);
 	if (status == 0)

@@ -45,7 +45,7 @@ queue_put(const char *queue, const char *id, const json_t *task, struct err *e)
 {
 	struct buf b = BUF_INIT(TASK_MAX);
 	char name[QUEUE_TASK];
-	struct dirs d;
+	struct dirs d = {-1, -1};
 	int status = -1;
 
 	if (open_dirs(queue, &d, e) < 0)
@@ -183,7 +183,7 @@ out:
 int
 queue_take(const char *queue, struct queue_task *t, struct err *e)
 {
-	struct dirs d;
+	struct dirs d = {-1, -1};
 	int found;
 
 	if (open_dirs(queue, &d, e) < 0 || recover(&d, e) < 0)
@@ -225,7 +225,7 @@ let_go(struct queue_task *t)
 int
 queue_done(const char *queue, struct queue_task *t, struct err *e)
 {
-	struct dirs d;
+	struct dirs d = {-1, -1};
 	int status = open_dirs(queue, &d, e);
 
 	if (status == 0 && unlinkat(d.running, t->name, 0) < 0 && errno != ENOENT)
@@ -237,7 +237,7 @@ queue_done(const char *queue, struct queue_task *t, struct err *e)
 int
 queue_return(const char *queue, struct queue_task *t, struct err *e)
 {
-	struct dirs d;
+	struct dirs d = {-1, -1};
 	int status = open_dirs(queue, &d, e);
 
 	if (status == 0 && renameat(d.running, t->name, d.pending, t->name) < 0)
@@ -249,7 +249,7 @@ queue_return(const char *queue, struct queue_task *t, struct err *e)
 int
 queue_path(const char *queue, char *path, size_t size, struct err *e)
 {
-	struct dirs d;
+	struct dirs d = {-1, -1};
 
 	if (open_dirs(queue, &d, e) < 0)
 		return -1;
