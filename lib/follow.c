@@ -341,7 +341,7 @@ apply_aside(void *arg, struct buf *result, struct err *e)
 static int
 apply_waiting(struct lend *l, const json_t *delegation, struct err *e)
 {
-	struct apply_totals totals;
+	struct apply_totals totals = {0};
 	struct buf result = BUF_INIT(sizeof totals);
 	struct err none;
 
