@@ -47,8 +47,12 @@ struct packer {
 static int
 write_out(struct packer *p)
 {
-	if (file_write(p->fd, p->out, p->out_used, &p->failure) < 0)
+	struct err e;
+
+	if (file_write(p->fd, p->out, p->out_used, &e) < 0) {
+		p->failure = e;
 		return -1;
+	}
 	if (p->whole != NULL)
 		sha256_add(p->whole, p->out, p->out_used);
 	p->totals->archive_bytes += p->out_used;
@@ -341,10 +345,8 @@ prepare(struct packer *p, const struct resource *r, size_t n, int manifestfd, st
 	p->before = uselocale(p->utf8);
 	p->out = malloc(OUT);
 	p->piece = malloc(PIECE);
-	if (p->out == NULL || p->piece == NULL) {
-		(void)err_memory(e);
-		return -1;
-	}
+	if (p->out == NULL || p->piece == NULL)
+		return err_memory(e);
 	if (manifestfd >= 0 &&
 	    ((p->manifest = manifest_writer_new(manifestfd, e)) == NULL ||
 	     (p->whole = sha256_new(e)) == NULL || (p->file = sha256_new(e)) == NULL))
