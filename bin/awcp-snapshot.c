@@ -322,39 +322,46 @@ read_options(const struct job *job, int argc, char **argv, struct options *o)
 	}
 }
 
+static const struct job *
+find_job(const char *name)
+{
+	for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++)
+		if (strcmp(jobs[i].name, name) == 0)
+			return &jobs[i];
+	return NULL;
+}
+
 int
 main(int argc, char **argv)
 {
 	static const struct command all = {"awcp-snapshot", "", USAGE};
 	struct options o = {0};
 	struct err e;
-	size_t i = 0;
 	while (command_option(&all, argc, argv) != -1)
 		continue;
 	argc -= optind;
 	argv += optind;
-	while (argc > 0 && i < sizeof jobs / sizeof jobs[0] && strcmp(jobs[i].name, *argv) != 0)
-		i++;
-	if (argc == 0 || i == sizeof jobs / sizeof jobs[0])
+	const struct job *job = argc > 0 ? find_job(*argv) : NULL;
+	if (!job)
 		command_usage("list, show, diff, apply, discard, export, pack or unpack?");
-	o.format = jobs[i].format;
+	o.format = job->format;
 	o.filter = filter_new(&e);
 	if (!o.filter)
 		return command_fail(&e);
 	/* The only long option there is. */
 	for (int k = 1; k < argc && argv[k][0] == '-' && strcmp(argv[k], "--") != 0; k++)
-		if (jobs[i].run == diff && strcmp(argv[k], "--stat") == 0)
+		if (job->run == diff && strcmp(argv[k], "--stat") == 0)
 			argv[k] = (char *)"-S";
 	optind = 0; /* begin anew (glibc) */
-	read_options(&jobs[i], argc, argv, &o);
+	read_options(job, argc, argv, &o);
 	o.operands = argv + optind;
 	o.count = argc - optind;
 	if (o.count == 0)
-		command_usage("%s what?", jobs[i].name);
-	if (jobs[i].most >= 0 && o.count > jobs[i].most)
-		command_usage("%s takes no %s", jobs[i].name, o.operands[jobs[i].most]);
-	o.snapshot = jobs[i].most == 2 && o.count == 2 ? o.operands[1] : NULL;
-	int status = command_each(jobs[i].most < 0 ? o.count : 1, o.operands, jobs[i].run, &o);
+		command_usage("%s what?", job->name);
+	if (job->most >= 0 && o.count > job->most)
+		command_usage("%s takes no %s", job->name, o.operands[job->most]);
+	o.snapshot = job->most == 2 && o.count == 2 ? o.operands[1] : NULL;
+	int status = command_each(job->most < 0 ? o.count : 1, o.operands, job->run, &o);
 	filter_free(o.filter);
 	return command_end(status);
 }

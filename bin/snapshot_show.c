@@ -69,7 +69,7 @@ snapshot_show(void *arg, const struct snapshot_change *c, struct err *e)
 	printf("  ");
 	command_text(c->path, false);
 	printf("%s", it->type == 'd' ? "/" : "");
-	if (c->kind == 'M' && c->before->type == c->after->type &&
+	if (c->kind == 'M' && c->before && c->after && c->before->type == c->after->type &&
 	    (c->before->mode ^ c->after->mode) & 0777)
 		printf(" (%04o -> %04o)", (unsigned)c->before->mode & 0777,
 		       (unsigned)c->after->mode & 0777);

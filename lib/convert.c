@@ -52,6 +52,20 @@ set_up(struct conversion *c, int from, enum pack_format format)
 	return status;
 }
 
+/* Write ${n} zeros: a hole. */
+static int
+write_gap(struct conversion *c, la_int64_t n)
+{
+	static const char zeros[4096];
+	while (n > 0) {
+		size_t piece = n < (la_int64_t)sizeof zeros ? (size_t)n : sizeof zeros;
+		if (archive_write_data(c->out, zeros, piece) < 0)
+			return -1;
+		n -= (la_int64_t)piece;
+	}
+	return 0;
+}
+
 static int
 copy_data(struct conversion *c)
 {
@@ -61,19 +75,7 @@ copy_data(struct conversion *c)
 	int status;
 	while ((status = archive_read_data_block(c->in, &p, &n, &at)) >= ARCHIVE_WARN &&
 	       status != ARCHIVE_EOF) {
-		static const char zeros[4096];
-		for (; written < at; written += (la_int64_t)sizeof zeros) {
-			size_t gap = at - written < (la_int64_t)sizeof zeros
-					 ? (size_t)(at - written)
-					 : sizeof zeros;
-			if (archive_write_data(c->out, zeros, gap) < 0)
-				return ARCHIVE_FATAL;
-			if (gap < sizeof zeros) {
-				written = at;
-				break;
-			}
-		}
-		if (n > 0 && archive_write_data(c->out, p, n) < 0)
+		if (write_gap(c, at - written) || (n > 0 && archive_write_data(c->out, p, n) < 0))
 			return ARCHIVE_FATAL;
 		written = at + (la_int64_t)n;
 	}

@@ -295,8 +295,8 @@ step_back(struct plan *p, char **line, size_t *length, struct err *e)
 int
 plan_to_end(struct plan *p, struct err *e)
 {
-	char *line;
-	size_t length;
+	char *line = NULL;
+	size_t length = 0;
 	p->at = p->size;
 	int n = step_back(p, &line, &length, e);
 	if (n < 0)
@@ -307,11 +307,13 @@ plan_to_end(struct plan *p, struct err *e)
 int
 plan_previous(struct plan *p, struct plan_step **step, struct err *e)
 {
-	char *line;
-	size_t length;
+	char *line = NULL;
+	size_t length = 0;
 	int n = step_back(p, &line, &length, e);
 	if (n <= 0)
 		return n;
+	if (!line)
+		return bad(e);
 	*step = &p->step;
 	return parse(p, line, length, e) ? -1 : 1;
 }

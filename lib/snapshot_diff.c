@@ -99,7 +99,7 @@ snapshot_diff(const struct snapshot_trees *t, bool stat, struct err *e)
 			      NULL};
 	/* git diff --stat would show each path twice, as {a => b}/path. */
 	const char *summary[] = {"git", "-C", t->path, "apply", "--stat", "--allow-empty", NULL};
-	pid_t pid, second = 0;
+	pid_t pid = 0, second = 0;
 	int ends[2] = {-1, -1}, status = -1;
 	char **env = outside(t->path, ceiling, sizeof ceiling);
 	if (!env)

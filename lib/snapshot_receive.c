@@ -131,11 +131,11 @@ measure(struct snapshot_incoming *in, const json_t *delegation, const struct unp
 	close(r.dirfd);
 	if (status)
 		return NULL;
+	uint64_t all = counts[0] + counts[1] + counts[2];
 	json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "fileCount",
 			      (json_int_t)totals->files, "totalBytes", (json_int_t)totals->bytes,
-			      "changedFiles", (json_int_t)(counts[0] + counts[1] + counts[2]),
-			      "added", (json_int_t)counts[0], "changed", (json_int_t)counts[1],
-			      "deleted", (json_int_t)counts[2]);
+			      "changedFiles", (json_int_t)all, "added", (json_int_t)counts[0],
+			      "changed", (json_int_t)counts[1], "deleted", (json_int_t)counts[2]);
 	if (!o)
 		err_memory(e);
 	return o;

@@ -63,6 +63,7 @@ tell(void)
 	}
 }
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): types and lists cannot have them. */
 /* Define ${name} as: count, fail if it is time, else call the real one. */
 #define WRAP(type_, name_, parameters_, arguments_)                            \
 	type_ name_ parameters_                                                \
@@ -88,6 +89,8 @@ WRAP(int, ftruncate, (int d, off_t n), (d, n))
 WRAP(int, fsync, (int d), (d))
 WRAP(int, syncfs, (int d), (d))
 WRAP(ssize_t, pwrite, (int d, const void *p, size_t n, off_t o), (d, p, n, o))
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 ssize_t
 write(int d, const void *p, size_t n)
