@@ -8,8 +8,7 @@
 #include "lend.h"
 
 static const struct command command = {
-    "awcp-cancel",
-    "r:",
+    "awcp-cancel", "r:",
     "usage: awcp-cancel [-r reason] id...\n"
     "  -r reason  goes into the record\n"
     "An id may be cut short as long as it is unique; - reads ids from stdin.\n"};

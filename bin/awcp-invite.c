@@ -21,8 +21,7 @@
 #include "peer.h"
 
 static const struct command command = {
-    "awcp-invite",
-    "bjnqvd:e:f:i:m:o:p:r:R:t:T:x:",
+    "awcp-invite", "bjnqvd:e:f:i:m:o:p:r:R:t:T:x:",
     "usage: awcp-invite [-bjnqv] [-d description] [-e url | -p peer] [-f file | prompt ...]\n"
     "                   [-m auto|staged|discard] [-o ro|rw] [-r [name=]path[:ro|:rw]]...\n"
     "                   [-t ttl] [-T token-file] [-x pattern]... [-i pattern]...\n"
@@ -69,8 +68,8 @@ interrupted(int number)
 			  b[] = " follows it, awcp-cancel stops it\n";
 
 	if (running_id[0] != '\0' && (write(STDERR_FILENO, a, sizeof a - 1) < 0 ||
-		write(STDERR_FILENO, running_id, strlen(running_id)) < 0 ||
-		write(STDERR_FILENO, b, sizeof b - 1) < 0))
+				      write(STDERR_FILENO, running_id, strlen(running_id)) < 0 ||
+				      write(STDERR_FILENO, b, sizeof b - 1) < 0))
 		_exit(EX_IOERR);
 	_exit(128 + number);
 }
@@ -130,19 +129,45 @@ parse(struct options *o, int argc, char **argv)
 
 	while ((option = command_option(&command, argc, argv)) != -1) {
 		switch (option) {
-		case 'b': o->background = true; break;
-		case 'd': o->description = optarg; break;
-		case 'e': o->url = optarg; break;
-		case 'f': o->file = optarg; break;
-		case 'i': add_pattern(o->include, optarg); break;
-		case 'j': o->display.json = true; break;
-		case 'm': o->mode = optarg; break;
-		case 'n': o->dry = true; break;
-		case 'o': o->access = optarg; break;
-		case 'p': o->peer = optarg; break;
-		case 'q': o->display.quiet = true; break;
-		case 'r': add_resource(o, optarg); break;
-		case 'R': o->resume = optarg; break;
+		case 'b':
+			o->background = true;
+			break;
+		case 'd':
+			o->description = optarg;
+			break;
+		case 'e':
+			o->url = optarg;
+			break;
+		case 'f':
+			o->file = optarg;
+			break;
+		case 'i':
+			add_pattern(o->include, optarg);
+			break;
+		case 'j':
+			o->display.json = true;
+			break;
+		case 'm':
+			o->mode = optarg;
+			break;
+		case 'n':
+			o->dry = true;
+			break;
+		case 'o':
+			o->access = optarg;
+			break;
+		case 'p':
+			o->peer = optarg;
+			break;
+		case 'q':
+			o->display.quiet = true;
+			break;
+		case 'r':
+			add_resource(o, optarg);
+			break;
+		case 'R':
+			o->resume = optarg;
+			break;
 		case 't':
 			if (clock_parse_span(optarg, &o->ttl, &e) < 0)
 				exit(command_fail(&e));
@@ -153,9 +178,14 @@ parse(struct options *o, int argc, char **argv)
 				exit(command_fail(&e));
 			}
 			break;
-		case 'v': o->display.verbose = true; break;
-		case 'x': add_pattern(o->exclude, optarg); break;
-		default: break;
+		case 'v':
+			o->display.verbose = true;
+			break;
+		case 'x':
+			add_pattern(o->exclude, optarg);
+			break;
+		default:
+			break;
 		}
 	}
 	if (strcmp(o->mode, "auto") != 0 && strcmp(o->mode, "staged") != 0 &&
@@ -265,22 +295,21 @@ admit(struct options *o, struct err *e)
 		struct resource *r = &o->resources[i];
 		if ((r->filter = filter_new(e)) == NULL)
 			return -1;
-		json_array_foreach (o->exclude, j, one)
-			if ((pattern = json_string_value(one)) == NULL ||
-			    filter_exclude(r->filter, pattern, e) < 0)
-				return -1;
-		json_array_foreach (o->include, j, one)
-			if ((pattern = json_string_value(one)) == NULL ||
-			    filter_include(r->filter, pattern, e) < 0)
-				return -1;
+		json_array_foreach(o->exclude, j,
+				   one) if ((pattern = json_string_value(one)) == NULL ||
+					    filter_exclude(r->filter, pattern, e) < 0) return -1;
+		json_array_foreach(o->include, j,
+				   one) if ((pattern = json_string_value(one)) == NULL ||
+					    filter_include(r->filter, pattern, e) < 0) return -1;
 	}
 	if (tree_limits(&limits, e) < 0 || tree_admit(o->resources, o->count, &limits, &totals,
-					       o->dry ? list_entry : NULL, o, e) < 0)
+						      o->dry ? list_entry : NULL, o, e) < 0)
 		return -1;
 	if (o->dry && !o->display.quiet)
 		command_note("would send %llu files, %llu directories, %llu links, %s",
-		    (unsigned long long)totals.files, (unsigned long long)totals.directories,
-		    (unsigned long long)totals.links, command_bytes(totals.bytes, text));
+			     (unsigned long long)totals.files,
+			     (unsigned long long)totals.directories,
+			     (unsigned long long)totals.links, command_bytes(totals.bytes, text));
 	return 0;
 }
 

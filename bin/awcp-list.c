@@ -11,8 +11,7 @@
 #define STATES 16
 
 static const struct command command = {
-    "awcp-list",
-    "ajs:",
+    "awcp-list", "ajs:",
     "usage: awcp-list [-aj] [-s state]... [delegations|assignments]\n"
     "  -a        also those that have ended\n"
     "  -j        NDJSON, a record a line\n"
@@ -55,10 +54,10 @@ show(void *arg, const char *id)
 			command_json(r.json);
 		} else {
 			(void)printf("%-37s %-9s %.19s  ", id, state,
-			    jsonx_text(r.json, "createdAt", ""));
+				     jsonx_text(r.json, "createdAt", ""));
 			command_text(jsonx_text(r.json, "task.description",
-					 jsonx_text(r.json, "invite.task.description", "")),
-			    false);
+						jsonx_text(r.json, "invite.task.description", "")),
+				     false);
 			(void)putchar('\n');
 		}
 	}
@@ -83,7 +82,8 @@ main(int argc, char **argv)
 			o.json = true;
 			break;
 		case 's':
-			if (!fsm_known(&fsm_delegation, optarg) && !fsm_known(&fsm_assignment, optarg))
+			if (!fsm_known(&fsm_delegation, optarg) &&
+			    !fsm_known(&fsm_assignment, optarg))
 				command_usage("there is no state %s", optarg);
 			if (o.count == STATES)
 				command_usage("too many states");

@@ -8,8 +8,7 @@
 #include "record.h"
 
 static const struct command command = {
-    "awcp-show",
-    "j",
+    "awcp-show", "j",
     "usage: awcp-show [-j] id...\n"
     "  -j  the record as JSON\n"
     "An id may be cut short as long as it is unique; - reads ids from stdin.\n"};
@@ -54,14 +53,16 @@ show_lists(const json_t *o)
 	const json_t *resources = jsonx_at(o, "environment.resources");
 	if (resources == NULL)
 		resources = jsonx_at(o, "invite.environment.resources");
-	json_array_foreach (resources, i, one) {
+	json_array_foreach(resources, i, one)
+	{
 		(void)snprintf(text, sizeof text, "%s %s %s", jsonx_text(one, "mode", ""),
-		    jsonx_text(one, "name", ""), jsonx_text(one, "source", ""));
+			       jsonx_text(one, "name", ""), jsonx_text(one, "source", ""));
 		line(i == 0 ? "resources" : "", text);
 	}
-	json_array_foreach (json_object_get(o, "snapshots"), i, one) {
+	json_array_foreach(json_object_get(o, "snapshots"), i, one)
+	{
 		(void)snprintf(text, sizeof text, "%s %s", jsonx_text(one, "id", ""),
-		    jsonx_text(one, "status", ""));
+			       jsonx_text(one, "status", ""));
 		line(i == 0 ? "snapshots" : "", text);
 	}
 }
@@ -90,10 +91,10 @@ show(void *arg, const char *prefix)
 		command_json(r.json);
 	} else {
 		for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-			line(rows[i].label,
-			    jsonx_text(r.json, rows[i].path,
-				rows[i].or_path != NULL ? jsonx_text(r.json, rows[i].or_path, "")
-							: ""));
+			line(rows[i].label, jsonx_text(r.json, rows[i].path,
+						       rows[i].or_path != NULL
+							   ? jsonx_text(r.json, rows[i].or_path, "")
+							   : ""));
 		show_lists(r.json);
 	}
 	record_close(&r);

@@ -9,8 +9,7 @@
 #include "token.h"
 
 static const struct command command = {
-    "awcp-token",
-    "jp:",
+    "awcp-token", "jp:",
     "usage: awcp-token add [-p url] name\n"
     "       awcp-token rm name...\n"
     "       awcp-token list [-j]\n"
@@ -65,7 +64,7 @@ show(void *arg, const json_t *token)
 		command_json(token);
 	else
 		(void)printf("%-24s %.19s\n", jsonx_text(token, "name", ""),
-		    jsonx_text(token, "createdAt", ""));
+			     jsonx_text(token, "createdAt", ""));
 	return 0;
 }
 

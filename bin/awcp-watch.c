@@ -9,8 +9,7 @@
 #include "home.h"
 
 static const struct command command = {
-    "awcp-watch",
-    "jqw:",
+    "awcp-watch", "jqw:",
     "usage: awcp-watch [-jq] [-w seconds] id...\n"
     "  -j          print the events as NDJSON\n"
     "  -q          print nothing but errors\n"

@@ -53,8 +53,8 @@ int
 command_fail(const struct err *e)
 {
 	(void)fflush(stdout);
-	(void)fprintf(stderr, "%s: %s%s%s\n", self->name, e->message, e->hint[0] != '\0' ? "; " : "",
-	    e->hint);
+	(void)fprintf(stderr, "%s: %s%s%s\n", self->name, e->message,
+		      e->hint[0] != '\0' ? "; " : "", e->hint);
 	return err_exit(e->code);
 }
 
@@ -124,7 +124,8 @@ command_each(int argc, char **argv, int (*each)(void *arg, const char *operand),
 void
 command_json(const json_t *o)
 {
-	(void)json_dumpf(o, stdout, JSON_COMPACT | JSON_ENCODE_ANY); /* command_end looks for errors */
+	(void)json_dumpf(o, stdout,
+			 JSON_COMPACT | JSON_ENCODE_ANY); /* command_end looks for errors */
 	(void)putchar('\n');
 }
 

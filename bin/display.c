@@ -32,7 +32,7 @@ show_event(void *arg, const json_t *event)
 	} else if (d->events) {
 		(void)printf("%.8s ", strlen(when) >= 19 ? when + 11 : "--:--:--");
 		command_text(strcmp(type, "status") == 0 ? jsonx_text(event, "status", type) : type,
-		    false);
+			     false);
 		(void)putchar(' ');
 		command_text(text, false);
 		(void)putchar('\n');
@@ -57,7 +57,7 @@ show_progress(void *arg, const char *what, uint64_t done, uint64_t total)
 	(void)fprintf(stderr, "\r\033[K%s %s", what, command_bytes(done, a));
 	if (total > 0)
 		(void)fprintf(stderr, " of %s (%u%%)", command_bytes(total, b),
-		    (unsigned)(done * 100 / total));
+			      (unsigned)(done * 100 / total));
 	(void)fflush(stderr);
 	d->drawn = true;
 }

@@ -12,10 +12,10 @@
 #include "lend.h"
 
 struct display {
-	bool json;    /* events as NDJSON on stdout */
-	bool events;  /* events as lines on stdout */
-	bool quiet;   /* nothing on stderr but errors */
-	bool verbose; /* every path that is applied */
+	bool json;     /* events as NDJSON on stdout */
+	bool events;   /* events as lines on stdout */
+	bool quiet;    /* nothing on stderr but errors */
+	bool verbose;  /* every path that is applied */
 	bool terminal; /* private */
 	bool drawn;    /* private: a progress line is on the screen */
 	int64_t next;  /* private: not drawn before */

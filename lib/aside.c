@@ -17,7 +17,8 @@ struct head {
 };
 
 _Noreturn static void
-be_child(int fd, pid_t parent, int (*work)(void *, struct buf *, struct err *), void *arg, size_t max)
+be_child(int fd, pid_t parent, int (*work)(void *, struct buf *, struct err *), void *arg,
+	 size_t max)
 {
 	struct buf result = BUF_INIT(max);
 	struct head head;
@@ -35,7 +36,7 @@ be_child(int fd, pid_t parent, int (*work)(void *, struct buf *, struct err *), 
 
 int
 aside(int (*work)(void *arg, struct buf *result, struct err *e), void *arg, struct buf *result,
-    struct err *e)
+      struct err *e)
 {
 	char piece[4096];
 	struct head head;

@@ -15,6 +15,6 @@
  * bytes) is appended to ours.  Returns what it returned, with its error.  The child has copies of
  * everything and must change the world only through files and descriptors. */
 int aside(int (*work)(void *arg, struct buf *result, struct err *e), void *arg, struct buf *result,
-    struct err *e);
+	  struct err *e);
 
 #endif

@@ -71,9 +71,9 @@ tell_end(struct record *r, struct err *e)
 		json_t *highlights = json_object_get(result, "highlights");
 		if (highlights != NULL && json_object_set(event, "highlights", highlights) < 0)
 			goto out;
-		if (snap != NULL && (json_object_set_new(event, "snapshotIds",
-					 json_pack("[s]", snap)) < 0 ||
-					jsonx_set(event, "recommendedSnapshotId", snap) < 0))
+		if (snap != NULL &&
+		    (json_object_set_new(event, "snapshotIds", json_pack("[s]", snap)) < 0 ||
+		     jsonx_set(event, "recommendedSnapshotId", snap) < 0))
 			goto out;
 	}
 	status = journal_append(r->dirfd, ASSIGNMENT_JOURNAL, event, true, e);
@@ -183,7 +183,8 @@ assignment_cancel(const char *id, const char *owner, const struct err *why, stru
 	int status = assignment_open(id, owner, true, &r, e);
 
 	if (status == 0)
-		status = assignment_finish(&r, why->code == ERR_CANCELLED ? FSM_CANCEL : FSM_RECEIVE_ERROR, why, e);
+		status = assignment_finish(
+		    &r, why->code == ERR_CANCELLED ? FSM_CANCEL : FSM_RECEIVE_ERROR, why, e);
 	record_close(&r);
 	return status;
 }

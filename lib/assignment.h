@@ -19,11 +19,11 @@
 
 /* What the executor allows; from the environment. */
 struct assignment_policy {
-	long long max_active;       /* AWCP_MAX_ACTIVE, 256 accepted and unfinished at once */
-	long long max_ttl;          /* AWCP_MAX_TTL, 3600 s */
-	long long max_retention;    /* AWCP_MAX_RETENTION, 604800 s */
-	long long max_archive;      /* AWCP_MAX_ARCHIVE, 16G: bytes of a received workspace */
-	bool sandboxed;             /* AWCP_SANDBOX is not "none": announced in ACCEPT */
+	long long max_active;    /* AWCP_MAX_ACTIVE, 256 accepted and unfinished at once */
+	long long max_ttl;       /* AWCP_MAX_TTL, 3600 s */
+	long long max_retention; /* AWCP_MAX_RETENTION, 604800 s */
+	long long max_archive;   /* AWCP_MAX_ARCHIVE, 16G: bytes of a received workspace */
+	bool sandboxed;          /* AWCP_SANDBOX is not "none": announced in ACCEPT */
 };
 int assignment_policy(struct assignment_policy *p, struct err *e);
 
@@ -32,30 +32,30 @@ int assignment_policy(struct assignment_policy *p, struct err *e);
  * An id that ${owner} already has is a resume; one of another owner is ERR_DECLINED with no word of
  * why.  NULL with ERR_DECLINED and a hint when it is not admitted. */
 json_t *assignment_invite(const json_t *invite, const char *owner, bool capability,
-    const struct assignment_policy *p, struct err *e);
+			  const struct assignment_policy *p, struct err *e);
 
 /* Open ${id} for ${owner} to read or to change; another owner's is ERR_NOT_FOUND.  ${owner} is the
  * name of a token, "" where nobody is asked for one, or NULL if no credential was shown: then the
  * record must say that its INVITE carried the credential in itself ("capability": its peer has no
  * header to show, and the unguessable id is what it knows). */
 int assignment_open(const char *id, const char *owner, bool change, struct record *r,
-    struct err *e);
+		    struct err *e);
 
 /* START (checked by message_check_start; without its archive).  The archive, ${size} bytes with
  * SHA-256 ${sha256}, lies in file ${name} of directory ${dirfd}; on success it is renamed away and
  * the task is on the queue, on failure it is left.  A checksum that does not fit is
  * ERR_CHECKSUM_MISMATCH and changes nothing: tell it with assignment_refuse. */
 int assignment_start(const char *id, const char *owner, const json_t *start, int dirfd,
-    const char *name, uint64_t size, const char *sha256, struct err *e);
+		     const char *name, uint64_t size, const char *sha256, struct err *e);
 
 /* A START that cannot be used for ${why}: the pending assignment ends with that error. */
 int assignment_refuse(const char *id, const char *owner, const struct err *why, struct err *e);
 
 /*
- * The worker's side.  A task on queue ASSIGNMENT_QUEUE is {"assignment": id, "run": number}; the run
- * counts the INVITEs of an id, so that a worker that was overtaken by a resume can change nothing.
- * All of these fail with ERR_BAD_STATE when the assignment is not active in that run any more: it was
- * cancelled, resumed, or has ended.
+ * The worker's side.  A task on queue ASSIGNMENT_QUEUE is {"assignment": id, "run": number}; the
+ * run counts the INVITEs of an id, so that a worker that was overtaken by a resume can change
+ * nothing. All of these fail with ERR_BAD_STATE when the assignment is not active in that run any
+ * more: it was cancelled, resumed, or has ended.
  */
 #define ASSIGNMENT_QUEUE "default"
 
@@ -72,7 +72,7 @@ int assignment_progress(const char *id, int64_t run, const char *text, struct er
 /* The task ended well.  ${result} is {summary, highlights?}; result.zip lies in the assignment's
  * directory; ${metadata} (or NULL) goes with the snapshot. */
 int assignment_complete(const char *id, int64_t run, const json_t *result, const json_t *metadata,
-    struct err *e);
+			struct err *e);
 
 /* The task, or its setup, failed with ${why}. */
 int assignment_fail(const char *id, int64_t run, const struct err *why, struct err *e);

@@ -67,7 +67,7 @@ admit(const json_t *invite, const struct assignment_policy *p, struct err *e)
 
 	if (ttl > p->max_ttl) {
 		(void)err_set(e, ERR_DECLINED, "a lease of %lld s is longer than is given here",
-		    (long long)ttl);
+			      (long long)ttl);
 		return err_hint(e, "ask for at most %lld s", p->max_ttl);
 	}
 	if (record_list(ASSIGNMENTS, false, count_open, &c, e) < 0)
@@ -78,8 +78,10 @@ admit(const json_t *invite, const struct assignment_policy *p, struct err *e)
 			return -1;
 	}
 	if (c.open >= p->max_active) {
-		(void)err_set(e, ERR_DECLINED, "%lld delegations are in hand, which is all that is "
-					       "taken at once", c.open);
+		(void)err_set(e, ERR_DECLINED,
+			      "%lld delegations are in hand, which is all that is "
+			      "taken at once",
+			      c.open);
 		return err_hint(e, "try again later");
 	}
 	return 0;
@@ -93,13 +95,14 @@ accept(const struct record *r, const struct assignment_policy *p, struct err *e)
 
 	(void)snprintf(path, sizeof path, "%s/" ASSIGNMENTS "/%s/work", home_path(), r->id);
 	json_t *m = message_new("ACCEPT", r->id, e);
-	json_t *more = json_pack(
-	    "{sI s{ss} s{ss sI s{sb sb sb} s[ss]}}", "retentionMs",
-	    (json_int_t)jsonx_number(r->json, "retentionMs", 0), "executorWorkDir", "path", path,
-	    "executorConstraints", "acceptedAccessMode",
-	    jsonx_text(r->json, "invite.lease.accessMode", "rw"), "maxTtlSeconds",
-	    (json_int_t)jsonx_number(r->json, "invite.lease.ttlSeconds", 1), "sandboxProfile",
-	    "cwdOnly", p->sandboxed, "allowNetwork", 1, "allowExec", 1, "fidelity", "modes", "links");
+	json_t *more =
+	    json_pack("{sI s{ss} s{ss sI s{sb sb sb} s[ss]}}", "retentionMs",
+		      (json_int_t)jsonx_number(r->json, "retentionMs", 0), "executorWorkDir",
+		      "path", path, "executorConstraints", "acceptedAccessMode",
+		      jsonx_text(r->json, "invite.lease.accessMode", "rw"), "maxTtlSeconds",
+		      (json_int_t)jsonx_number(r->json, "invite.lease.ttlSeconds", 1),
+		      "sandboxProfile", "cwdOnly", p->sandboxed, "allowNetwork", 1, "allowExec", 1,
+		      "fidelity", "modes", "links");
 	if (m == NULL || more == NULL || json_object_update(m, more) < 0) {
 		json_decref(m);
 		m = NULL;
@@ -112,7 +115,7 @@ accept(const struct record *r, const struct assignment_policy *p, struct err *e)
 /* Fill the record of a new or resumed assignment from ${invite}. */
 static int
 fill(struct record *r, const json_t *invite, const char *owner, bool capability,
-    const struct assignment_policy *p, struct err *e)
+     const struct assignment_policy *p, struct err *e)
 {
 	char now[CLOCK_TEXT];
 	int64_t retention = jsonx_number(invite, "retentionMs", 0);
@@ -130,7 +133,8 @@ fill(struct record *r, const json_t *invite, const char *owner, bool capability,
 	json_object_del(r->json, "startedAt");
 	json_object_del(r->json, "completedAt");
 	int64_t run = jsonx_number(r->json, "run", 0) + 1;
-	if (json_object_get(r->json, "createdAt") == NULL && jsonx_set(r->json, "createdAt", now) < 0)
+	if (json_object_get(r->json, "createdAt") == NULL &&
+	    jsonx_set(r->json, "createdAt", now) < 0)
 		goto err1;
 	if (jsonx_set(r->json, "id", r->id) < 0 || jsonx_set(r->json, "state", "pending") < 0 ||
 	    jsonx_set(r->json, "owner", owner) < 0 || jsonx_set(r->json, "invitedAt", now) < 0 ||
@@ -160,7 +164,7 @@ resume(struct record *r, const char *owner, struct err *e)
 
 json_t *
 assignment_invite(const json_t *invite, const char *owner, bool capability,
-    const struct assignment_policy *p, struct err *e)
+		  const struct assignment_policy *p, struct err *e)
 {
 	const char *id = jsonx_text(invite, "delegationId", "");
 	json_t *answer = NULL;

@@ -43,9 +43,9 @@ tell_status(const char *id, int64_t run, const char *kind, const char *text, str
 	json_t *event = NULL;
 	int status = open_run(id, run, &r, e);
 
-	if (status == 0 && ((event = message_event("status", id, e)) == NULL ||
-			       jsonx_set(event, "status", kind) < 0 ||
-			       jsonx_set(event, "message", text) < 0))
+	if (status == 0 &&
+	    ((event = message_event("status", id, e)) == NULL ||
+	     jsonx_set(event, "status", kind) < 0 || jsonx_set(event, "message", text) < 0))
 		status = err_memory(e);
 	if (status == 0)
 		status = journal_append(r.dirfd, ASSIGNMENT_JOURNAL, event, false, e);
@@ -68,7 +68,7 @@ assignment_progress(const char *id, int64_t run, const char *text, struct err *e
 
 int
 assignment_complete(const char *id, int64_t run, const json_t *result, const json_t *metadata,
-    struct err *e)
+		    struct err *e)
 {
 	char snap[ID_MAX + 1];
 	struct record r;
@@ -80,7 +80,7 @@ assignment_complete(const char *id, int64_t run, const json_t *result, const jso
 		json_t *kept = json_deep_copy(result);
 		if (kept == NULL || jsonx_set(kept, "snapshotId", snap) < 0 ||
 		    (metadata != NULL &&
-			json_object_set(kept, "metadata", (json_t *)(uintptr_t)metadata) < 0) ||
+		     json_object_set(kept, "metadata", (json_t *)(uintptr_t)metadata) < 0) ||
 		    json_object_set(r.json, "result", kept) < 0)
 			status = err_memory(e);
 		json_decref(kept);

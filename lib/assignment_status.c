@@ -44,9 +44,10 @@ look_at_open(void *arg, const char *id)
 			kept.pending++;
 		else if (strcmp(state, "active") == 0)
 			(void)json_array_append_new(kept.active,
-			    json_pack("{ss ss ss ss}", "id", id, "owner",
-				jsonx_text(r.json, "owner", ""), "workPath", path, "startedAt",
-				jsonx_text(r.json, "startedAt", "")));
+						    json_pack("{ss ss ss ss}", "id", id, "owner",
+							      jsonx_text(r.json, "owner", ""),
+							      "workPath", path, "startedAt",
+							      jsonx_text(r.json, "startedAt", "")));
 	}
 	record_close(&r);
 	return 0;
@@ -116,7 +117,8 @@ assignment_status(const char *owner, struct err *e)
 	(void)pthread_mutex_lock(&lock);
 	if (list == NULL || refresh(e) < 0)
 		goto out;
-	json_array_foreach (kept.active, i, one) {
+	json_array_foreach(kept.active, i, one)
+	{
 		if (strcmp(jsonx_text(one, "owner", ""), owner) != 0)
 			continue;
 		json_t *mine = json_copy(one);
@@ -124,8 +126,9 @@ assignment_status(const char *owner, struct err *e)
 		(void)json_array_append_new(list, mine); /* out of memory: the answer is shorter */
 	}
 	answer = json_pack("{sI sI sI sO}", "pendingInvitations", (json_int_t)kept.pending,
-	    "activeDelegations", (json_int_t)json_array_size(kept.active), "completedDelegations",
-	    (json_int_t)(kept.ended < 0 ? 0 : kept.ended), "delegations", list);
+			   "activeDelegations", (json_int_t)json_array_size(kept.active),
+			   "completedDelegations", (json_int_t)(kept.ended < 0 ? 0 : kept.ended),
+			   "delegations", list);
 	if (answer == NULL)
 		(void)err_memory(e);
 out:

@@ -4,11 +4,11 @@
  * would be a GNU extension, so the table is written out by row. */
 static const unsigned char digit[256] = {
 #define X8 64, 64, 64, 64, 64, 64, 64, 64
-    X8, X8, X8, X8, X8, 64, 64, 64, 62, 64, 64, 64, 63, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 64,
-    64, 64, 64, 64, 64, 64, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,
-    21, 22, 23, 24, 25, 64, 64, 64, 64, 64, 64, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38,
-    39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 64, 64, 64, 64, 64, X8, X8, X8, X8, X8, X8,
-    X8, X8, X8, X8, X8, X8, X8, X8, X8, X8,
+    X8, X8, X8, X8, X8, 64, 64, 64, 62, 64, 64, 64, 63, 52, 53, 54, 55, 56, 57, 58, 59, 60,
+    61, 64, 64, 64, 64, 64, 64, 64, 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13,
+    14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 64, 64, 64, 64, 64, 64, 26, 27, 28, 29,
+    30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51,
+    64, 64, 64, 64, 64, X8, X8, X8, X8, X8, X8, X8, X8, X8, X8, X8, X8, X8, X8, X8, X8,
 #undef X8
 };
 
@@ -40,7 +40,7 @@ base64_encode(const unsigned char *p, size_t n, char *out)
 
 int
 base64_decode(struct base64_decoder *d, const char *p, size_t n, unsigned char *out, size_t *len,
-    struct err *e)
+	      struct err *e)
 {
 	const unsigned char *s = (const unsigned char *)p, *end = s + n;
 	unsigned char *o = out;

@@ -29,7 +29,7 @@ struct base64_decoder {
  * to *${len}.  CR and LF are skipped (MIME writers break lines); anything else that is not base64
  * fails with ERR_CHECKSUM_MISMATCH.  Zero ${d} before the first call. */
 int base64_decode(struct base64_decoder *d, const char *p, size_t n, unsigned char *out,
-    size_t *len, struct err *e);
+		  size_t *len, struct err *e);
 
 /* Check that the text did not end inside a group. */
 int base64_finish(const struct base64_decoder *d, struct err *e);

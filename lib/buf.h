@@ -12,14 +12,17 @@
 #include "err.h"
 
 struct buf {
-	char *data;   /* NULL until the first byte; NUL-terminated afterwards */
-	size_t len;   /* bytes in use, without the NUL */
-	size_t cap;   /* bytes allocated */
-	size_t max;   /* len may not pass this */
+	char *data; /* NULL until the first byte; NUL-terminated afterwards */
+	size_t len; /* bytes in use, without the NUL */
+	size_t cap; /* bytes allocated */
+	size_t max; /* len may not pass this */
 };
 
 /* An empty buffer that may hold ${max} bytes.  Nothing is allocated yet. */
-#define BUF_INIT(max_) {NULL, 0, 0, (max_)}
+#define BUF_INIT(max_)             \
+	{                          \
+		NULL, 0, 0, (max_) \
+	}
 
 /* Append ${n} bytes.  Fails with ERR_TOO_LARGE over the bound. */
 int buf_add(struct buf *b, const void *p, size_t n, struct err *e);

@@ -43,7 +43,8 @@ clock_format(int64_t ms, char out[CLOCK_TEXT])
 	time_t t = (time_t)(ms / 1000);
 	(void)gmtime_r(&t, &tm);
 	(void)snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
-	    tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(ms % 1000));
+		       tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+		       (int)(ms % 1000));
 	memcpy(out, text, CLOCK_TEXT - 1);
 	out[CLOCK_TEXT - 1] = '\0';
 	return out;
@@ -55,9 +56,9 @@ static bool
 has_shape(const char *text, const char *shape)
 {
 	for (; *shape != '\0'; text++, shape++)
-		if (*shape == '0'     ? !isdigit((unsigned char)*text)
-			: *shape == 'T' ? *text == '\0'
-					: *text != *shape)
+		if (*shape == '0'   ? !isdigit((unsigned char)*text)
+		    : *shape == 'T' ? *text == '\0'
+				    : *text != *shape)
 			return false;
 	return true;
 }
@@ -71,7 +72,8 @@ clock_parse(const char *text, int64_t *ms, struct err *e)
 	if (!has_shape(text, "0000-00-00T00:00:00"))
 		goto bad;
 	if (sscanf(text, "%4d-%2d-%2d%*1[Tt ]%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
-		&tm.tm_hour, &tm.tm_min, &tm.tm_sec, &used) != 6 || used == 0)
+		   &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &used) != 6 ||
+	    used == 0)
 		goto bad;
 	if (tm.tm_year < 1970 || tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 ||
 	    tm.tm_mday > 31 || tm.tm_hour < 0 || tm.tm_hour > 23 || tm.tm_min < 0 ||

@@ -20,9 +20,9 @@ describe_resources(const struct delegation_order *o)
 
 	for (size_t i = 0; i < o->count; i++) {
 		const struct resource *r = &o->resources[i];
-		json_t *one = json_pack("{ss ss ss ss}", "name", r->name, "type", "fs", "source",
-		    r->source, "mode",
-		    r->writable && strcmp(o->access, "rw") == 0 ? "rw" : "ro");
+		json_t *one =
+		    json_pack("{ss ss ss ss}", "name", r->name, "type", "fs", "source", r->source,
+			      "mode", r->writable && strcmp(o->access, "rw") == 0 ? "rw" : "ro");
 		if (one != NULL && json_array_size(o->exclude) > 0)
 			(void)json_object_set(one, "exclude", o->exclude);
 		if (one != NULL && json_array_size(o->include) > 0)
@@ -39,25 +39,29 @@ static int
 check_order(const struct delegation_order *o, struct err *e)
 {
 	if (strlen(o->prompt) > MESSAGE_PROMPT) {
-		(void)err_set(e, ERR_TOO_LARGE, "the prompt is longer than %d bytes", MESSAGE_PROMPT);
-		return err_hint(e, "put the text into a file of the workspace and name it in the prompt");
+		(void)err_set(e, ERR_TOO_LARGE, "the prompt is longer than %d bytes",
+			      MESSAGE_PROMPT);
+		return err_hint(
+		    e, "put the text into a file of the workspace and name it in the prompt");
 	}
 	if (strlen(o->description) > MESSAGE_DESCRIPTION)
 		return err_set(e, ERR_TOO_LARGE, "the description is longer than %d bytes",
-		    MESSAGE_DESCRIPTION);
+			       MESSAGE_DESCRIPTION);
 	if (o->count < 1 || o->count > MESSAGE_RESOURCES)
-		return err_set(e, ERR_USAGE, "a delegation has 1 to %d resources", MESSAGE_RESOURCES);
+		return err_set(e, ERR_USAGE, "a delegation has 1 to %d resources",
+			       MESSAGE_RESOURCES);
 	for (size_t i = 0; i < o->count; i++) {
 		if (!resource_name_valid(o->resources[i].name)) {
 			(void)err_set(e, ERR_USAGE, "%.64s cannot be the name of a resource",
-			    o->resources[i].name);
-			return err_hint(e, "give it one: -r name=path; 1 to 255 bytes, no slash or control "
-					   "character, not . or .. or .awcp");
+				      o->resources[i].name);
+			return err_hint(
+			    e, "give it one: -r name=path; 1 to 255 bytes, no slash or control "
+			       "character, not . or .. or .awcp");
 		}
 		for (size_t j = 0; j < i; j++)
 			if (strcmp(o->resources[i].name, o->resources[j].name) == 0) {
 				(void)err_set(e, ERR_USAGE, "two resources have the name %s",
-				    o->resources[i].name);
+					      o->resources[i].name);
 				return err_hint(e, "give one another name: -r name=path");
 			}
 	}
@@ -77,11 +81,11 @@ delegation_create(const struct delegation_order *o, char id[ID_MAX + 1], struct 
 		goto out;
 	json_decref(r.json);
 	r.json = json_pack(
-	    "{ss ss ss s{so} s{} s{sI ss} sI s{ss si} s[] ss}", "id", id, "state", "created", "peerUrl",
-	    o->url, "environment", "resources", describe_resources(o), "task", "leaseConfig",
-	    "ttlSeconds", (json_int_t)o->ttl, "accessMode", o->access, "retentionMs",
-	    (json_int_t)RETENTION_MS, "snapshotPolicy", "mode", o->mode, "maxSnapshots", MAX_SNAPSHOTS,
-	    "snapshots", "createdAt", clock_format(clock_now(), now));
+	    "{ss ss ss s{so} s{} s{sI ss} sI s{ss si} s[] ss}", "id", id, "state", "created",
+	    "peerUrl", o->url, "environment", "resources", describe_resources(o), "task",
+	    "leaseConfig", "ttlSeconds", (json_int_t)o->ttl, "accessMode", o->access, "retentionMs",
+	    (json_int_t)RETENTION_MS, "snapshotPolicy", "mode", o->mode, "maxSnapshots",
+	    MAX_SNAPSHOTS, "snapshots", "createdAt", clock_format(clock_now(), now));
 	json_t *task = json_object_get(r.json, "task");
 	/* The prompt may come from anywhere: what is not UTF-8 in it is mended, not refused. */
 	if (r.json == NULL || jsonx_set(task, "description", o->description) < 0 ||
@@ -107,8 +111,7 @@ delegation_ended(const json_t *delegation)
 int
 delegation_step(struct record *r, enum fsm_event event, struct err *e)
 {
-	const char *next =
-	    fsm_next(&fsm_delegation, jsonx_text(r->json, "state", ""), event, e);
+	const char *next = fsm_next(&fsm_delegation, jsonx_text(r->json, "state", ""), event, e);
 
 	if (next == NULL)
 		return err_add(e, "%s", r->id);
@@ -139,7 +142,8 @@ delegation_end(const char *id, enum fsm_event event, const struct err *why, stru
 	if (delegation_step(&r, event, e) < 0)
 		goto out;
 	if (error == NULL || told == NULL || message_put_error(error, why, e) < 0 ||
-	    message_put_error(told, why, e) < 0 || json_object_set_new(r.json, "error", error) < 0) {
+	    message_put_error(told, why, e) < 0 ||
+	    json_object_set_new(r.json, "error", error) < 0) {
 		(void)err_memory(e);
 		goto out;
 	}
@@ -158,15 +162,16 @@ delegation_invite(const json_t *delegation, struct err *e)
 	json_t *list = json_array(), *one;
 	size_t i;
 
-	json_array_foreach (jsonx_at(delegation, "environment.resources"), i, one)
-		(void)json_array_append_new(list,
-		    json_pack("{ss ss ss}", "name", jsonx_text(one, "name", ""), "type", "fs", "mode",
-			jsonx_text(one, "mode", "rw")));
+	json_array_foreach(jsonx_at(delegation, "environment.resources"), i, one)(void)
+	    json_array_append_new(list,
+				  json_pack("{ss ss ss}", "name", jsonx_text(one, "name", ""),
+					    "type", "fs", "mode", jsonx_text(one, "mode", "rw")));
 	json_t *m = message_new("INVITE", jsonx_text(delegation, "id", ""), e);
-	json_t *more = json_pack("{sO sO sO s{so} s{ss s[ss]}}", "task",
-	    json_object_get(delegation, "task"), "lease", json_object_get(delegation, "leaseConfig"),
-	    "retentionMs", json_object_get(delegation, "retentionMs"), "environment", "resources",
-	    list, "requirements", "transport", "archive", "fidelity", "modes", "links");
+	json_t *more =
+	    json_pack("{sO sO sO s{so} s{ss s[ss]}}", "task", json_object_get(delegation, "task"),
+		      "lease", json_object_get(delegation, "leaseConfig"), "retentionMs",
+		      json_object_get(delegation, "retentionMs"), "environment", "resources", list,
+		      "requirements", "transport", "archive", "fidelity", "modes", "links");
 	if (m == NULL || more == NULL || json_object_update(m, more) < 0) {
 		json_decref(m);
 		m = NULL;

@@ -25,20 +25,20 @@
 
 /* What a person asks for. */
 struct delegation_order {
-	const char *url;         /* the executor's address */
-	const char *token_file;  /* absolute path, or NULL: the token of the peer with that url */
+	const char *url;        /* the executor's address */
+	const char *token_file; /* absolute path, or NULL: the token of the peer with that url */
 	const char *description;
 	const char *prompt;
-	const char *access;      /* "ro": no resource may be changed, whatever it says; or "rw" */
-	const char *mode;        /* "auto", "staged" or "discard" */
-	int64_t ttl;             /* seconds */
+	const char *access; /* "ro": no resource may be changed, whatever it says; or "rw" */
+	const char *mode;   /* "auto", "staged" or "discard" */
+	int64_t ttl;        /* seconds */
 	const struct resource *resources; /* their filters are made from the patterns below */
 	size_t count;
 	json_t *exclude, *include; /* arrays of patterns for every resource; may be empty */
 };
 
-/* Check ${o}, record the delegation in state "created" and write its id.  The tree is not looked at:
- * see tree_admit. */
+/* Check ${o}, record the delegation in state "created" and write its id.  The tree is not looked
+ * at: see tree_admit. */
 int delegation_create(const struct delegation_order *o, char id[ID_MAX + 1], struct err *e);
 
 /* Change the state of ${r}, which is open for change, by ${event}; the caller saves it with

@@ -34,19 +34,19 @@ enum err_code {
 	ERR_NOT_FOUND,
 	/* ours, for what the protocol has no code */
 	ERR_USAGE,
-	ERR_BAD_MESSAGE,  /* not JSON, a member missing or of the wrong type */
-	ERR_BAD_DATA,     /* a file or an argument's content cannot be understood */
-	ERR_TOO_LARGE,    /* over a bound that is not the workspace's */
-	ERR_CONFLICT,     /* the directory or the record changed in the meantime */
-	ERR_BAD_STATE,    /* the state machine does not allow it */
-	ERR_BUSY,         /* try again later */
-	ERR_BAD_METHOD,   /* HTTP method */
+	ERR_BAD_MESSAGE, /* not JSON, a member missing or of the wrong type */
+	ERR_BAD_DATA,    /* a file or an argument's content cannot be understood */
+	ERR_TOO_LARGE,   /* over a bound that is not the workspace's */
+	ERR_CONFLICT,    /* the directory or the record changed in the meantime */
+	ERR_BAD_STATE,   /* the state machine does not allow it */
+	ERR_BUSY,        /* try again later */
+	ERR_BAD_METHOD,  /* HTTP method */
 	ERR_PERMISSION,
 	ERR_CANNOT_CREATE,
 	ERR_NO_SPACE,
 	ERR_IO,
 	ERR_CONFIG,
-	ERR_INTERNAL,     /* memory, or a bug */
+	ERR_INTERNAL, /* memory, or a bug */
 	ERR_COUNT
 };
 

@@ -34,8 +34,8 @@ open_by_component(int dirfd, const char *path, int flags, mode_t mode)
 			break;
 		}
 		bool last = path[n] == '\0' || path[n + strspn(path + n, "/")] == '\0';
-		int fd = openat(at, name,
-		    (last ? flags : O_PATH | O_DIRECTORY) | O_NOFOLLOW | O_CLOEXEC, mode);
+		int fd = openat(
+		    at, name, (last ? flags : O_PATH | O_DIRECTORY) | O_NOFOLLOW | O_CLOEXEC, mode);
 		if (at != dirfd)
 			file_close(at);
 		if (last || fd < 0)

@@ -41,8 +41,7 @@ int file_slurp(int dirfd, const char *name, struct buf *b, struct err *e);
 
 /* Replace ${name} in ${dirfd} by ${n} bytes at ${p}, all or nothing, mode 0600.  ${durable}: it
  * has survived a power cut when this returns. */
-int file_replace(int dirfd, const char *name, const void *p, size_t n, bool durable,
-    struct err *e);
+int file_replace(int dirfd, const char *name, const void *p, size_t n, bool durable, struct err *e);
 
 /* fsync a directory. */
 int file_sync_dir(int dirfd, struct err *e);

@@ -20,9 +20,9 @@
 #include "lend_private.h"
 #include "message.h"
 
-#define QUIET_S 100     /* a living stream has a keepalive every 30 s */
-#define RECONNECTS 5    /* in a row without an event, before the caller is told to come back */
-#define GRACE_MS 30000  /* after the lease has ended, for the executor to say so itself */
+#define QUIET_S 100    /* a living stream has a keepalive every 30 s */
+#define RECONNECTS 5   /* in a row without an event, before the caller is told to come back */
+#define GRACE_MS 30000 /* after the lease has ended, for the executor to say so itself */
 
 int
 follow_started(struct lend *l, bool running, struct err *e)
@@ -65,7 +65,8 @@ complete(struct lend *l, const json_t *done, struct err *e)
 		const json_t *highlights = json_object_get(done, "highlights");
 		(void)jsonx_set(result, "summary", jsonx_text(done, "summary", ""));
 		if (json_is_array(highlights))
-			(void)json_object_set(result, "highlights", (json_t *)(uintptr_t)highlights);
+			(void)json_object_set(result, "highlights",
+					      (json_t *)(uintptr_t)highlights);
 		status = delegation_step(&r, FSM_RECEIVE_DONE, e);
 		if (status == 0 && json_object_set_new(r.json, "result", result) < 0)
 			status = err_memory(e);
@@ -77,8 +78,8 @@ complete(struct lend *l, const json_t *done, struct err *e)
 	}
 	record_close(&r);
 	/* An executor that does not hear the ack keeps the result until its retention ends. */
-	if (status == 0 && client_call(l->client, "POST", lend_task_url(l, "ack", url), NULL, &answer,
-			       &http, &ignored) < 0)
+	if (status == 0 && client_call(l->client, "POST", lend_task_url(l, "ack", url), NULL,
+				       &answer, &http, &ignored) < 0)
 		lend_note(l, "the executor could not be told that the result is here");
 	buf_free(&answer);
 	return status;
@@ -200,7 +201,8 @@ follow_connect(struct lend *l, const char *last_id, struct err *e)
 	l->sse = (struct sse_reader){.data = take_data, .arg = l};
 	l->progressed = false;
 	l->streaming = false;
-	if (client_stream(l->client, lend_task_url(l, "events", url), last_id, take_stream, l, e) < 0)
+	if (client_stream(l->client, lend_task_url(l, "events", url), last_id, take_stream, l, e) <
+	    0)
 		return -1;
 	l->streaming = true;
 	return 0;
@@ -237,7 +239,8 @@ ask_result(struct lend *l, struct err *e)
 	const char *what = jsonx_text(o, "status", "");
 	int status = 0;
 	if (http == 404 || strcmp(what, "not_found") == 0) {
-		(void)err_set(&why, ERR_SSE_FAILED, "the executor does not know the delegation any more");
+		(void)err_set(&why, ERR_SSE_FAILED,
+			      "the executor does not know the delegation any more");
 		l->last = message_event("error", l->id, e);
 		status = l->last == NULL ? -1 : message_put_error(l->last, &why, e);
 	} else if (http == 200 && (strcmp(what, "completed") == 0 || strcmp(what, "error") == 0)) {
@@ -298,9 +301,11 @@ run_streams(struct lend *l, int64_t until, struct err *e)
 		if (l->last != NULL)
 			break;
 		if (attempt > RECONNECTS) {
-			(void)err_set(e, ERR_BUSY, "the executor of %s cannot be reached: %s", l->id,
-			    status < 0 ? lost.message : "it closes the event stream");
-			return err_hint(e, "the task may still run; follow it later: awcp-watch %s", l->id);
+			(void)err_set(e, ERR_BUSY, "the executor of %s cannot be reached: %s",
+				      l->id,
+				      status < 0 ? lost.message : "it closes the event stream");
+			return err_hint(e, "the task may still run; follow it later: awcp-watch %s",
+					l->id);
 		}
 		lend_note(l, "the event stream was lost, connecting again");
 	}
@@ -331,7 +336,7 @@ apply_aside(void *arg, struct buf *result, struct err *e)
 	struct apply_totals totals = {0};
 
 	int status = snapshot_apply(a->l->id, a->snap, false, a->l->observer.report,
-	    a->l->observer.arg, &totals, NULL, e);
+				    a->l->observer.arg, &totals, NULL, e);
 	if (status == 0)
 		status = buf_add(result, &totals, sizeof totals, e);
 	return status;
@@ -361,8 +366,8 @@ apply_waiting(struct lend *l, const json_t *delegation, struct err *e)
 		return err_add(e, "completed, but the snapshot stays pending");
 	}
 	lend_note(l, "applied: %llu added, %llu changed, %llu deleted",
-	    (unsigned long long)totals.added, (unsigned long long)totals.changed,
-	    (unsigned long long)totals.deleted);
+		  (unsigned long long)totals.added, (unsigned long long)totals.changed,
+		  (unsigned long long)totals.deleted);
 	return 0;
 }
 
@@ -377,8 +382,10 @@ lend_follow(struct lend *l, int64_t until, struct err *e)
 		goto out;
 	const char *state = jsonx_text(r.json, "state", "");
 	if (!l->ended && !delegation_ended(r.json)) {
-		if (strcmp(state, "started") != 0 && strcmp(state, "running") != 0 && !l->streaming) {
-			(void)err_set(e, ERR_BAD_STATE, "%s was never started: it is %s", l->id, state);
+		if (strcmp(state, "started") != 0 && strcmp(state, "running") != 0 &&
+		    !l->streaming) {
+			(void)err_set(e, ERR_BAD_STATE, "%s was never started: it is %s", l->id,
+				      state);
 			status = err_hint(e, "begin it again: awcp-invite -R %s", l->id);
 			goto out;
 		}
@@ -390,7 +397,8 @@ lend_follow(struct lend *l, int64_t until, struct err *e)
 			(void)err_set(&why, ERR_EXPIRED, "the lease has ended");
 			status = delegation_end(l->id, FSM_EXPIRE, &why, e);
 		}
-		if (status < 0 && e->code != ERR_BUSY && e->code != ERR_NO_SPACE && e->code != ERR_IO) {
+		if (status < 0 && e->code != ERR_BUSY && e->code != ERR_NO_SPACE &&
+		    e->code != ERR_IO) {
 			/* What the executor sends is no use: end it, rather than try for ever. */
 			why = *e;
 			(void)delegation_end(l->id, FSM_RECEIVE_ERROR, &why, &(struct err){0});

@@ -40,8 +40,8 @@ follow_take(void *arg, const char *p, size_t n, struct err *e)
 			return err_add(e, "snapshot");
 		l->received += len;
 		if (l->received > (uint64_t)l->most) {
-			(void)err_set(e, ERR_WORKSPACE_TOO_LARGE, "a snapshot of more than %lld bytes",
-			    l->most);
+			(void)err_set(e, ERR_WORKSPACE_TOO_LARGE,
+				      "a snapshot of more than %lld bytes", l->most);
 			return err_hint(e, "raise AWCP_MAX_SNAPSHOT if you want it");
 		}
 		if (!l->discard && file_write(l->incoming.fd, raw, len, e) < 0)
@@ -128,11 +128,12 @@ follow_result(struct lend *l, bool archive, int *http, struct err *e)
 	char url[4096];
 	json_t *o = NULL;
 	bool found;
-	struct result r = {l, jsplit_new(follow_archive, MESSAGE_MAX, archive ? follow_take : NULL, l, e)};
+	struct result r = {
+	    l, jsplit_new(follow_archive, MESSAGE_MAX, archive ? follow_take : NULL, l, e)};
 
 	follow_drop(l);
 	if (r.split != NULL && client_send(l->client, "GET", lend_task_url(l, "result", url), NULL,
-				   read_result, &r, http, e) == 0)
+					   read_result, &r, http, e) == 0)
 		o = jsplit_finish(r.split, &found, e);
 	if (o == NULL)
 		follow_drop(l);
@@ -173,7 +174,8 @@ follow_fetch(struct lend *l, const json_t *done, struct err *e)
 			want = made;
 		status = want == NULL ? -1 : follow_keep(l, want, o, e);
 	} else if (want != NULL) {
-		status = err_set(e, ERR_TRANSPORT_ERROR,
+		status = err_set(
+		    e, ERR_TRANSPORT_ERROR,
 		    "the executor is done but does not give the snapshot back (HTTP %d)", http);
 	}
 	follow_drop(l);

@@ -25,13 +25,13 @@ static const char *const event_names[FSM_EVENTS] = {
     [FSM_TASK_FAIL] = "TASK_FAIL",
 };
 
-#define FAILS \
-	[FSM_RECEIVE_ERROR] = "error", [FSM_SEND_ERROR] = "error", [FSM_CANCEL] = "cancelled"
+#define FAILS [FSM_RECEIVE_ERROR] = "error", [FSM_SEND_ERROR] = "error", [FSM_CANCEL] = "cancelled"
 
-/* Delegator.  "done" without a "status" before it implies SETUP_COMPLETE. The ends have an empty row. */
+/* Delegator.  "done" without a "status" before it implies SETUP_COMPLETE. The ends have an empty
+ * row. */
 const struct fsm fsm_delegation = {
     {"created", "invited", "accepted", "started", "running", "completed", "error", "cancelled",
-	"expired", NULL},
+     "expired", NULL},
     {
 	{[FSM_SEND_INVITE] = "invited", FAILS},
 	{[FSM_RECEIVE_ACCEPT] = "accepted", [FSM_EXPIRE] = "expired", FAILS},
@@ -45,10 +45,16 @@ const struct fsm fsm_delegation = {
 const struct fsm fsm_assignment = {
     {"pending", "active", "completed", "error", NULL},
     {
-	{[FSM_RECEIVE_INVITE] = "pending", [FSM_RECEIVE_START] = "active",
-	    [FSM_TASK_FAIL] = "error", [FSM_RECEIVE_ERROR] = "error", [FSM_CANCEL] = "error"},
-	{[FSM_RECEIVE_INVITE] = "pending", [FSM_TASK_COMPLETE] = "completed",
-	    [FSM_TASK_FAIL] = "error", [FSM_RECEIVE_ERROR] = "error", [FSM_CANCEL] = "error"},
+	{[FSM_RECEIVE_INVITE] = "pending",
+	 [FSM_RECEIVE_START] = "active",
+	 [FSM_TASK_FAIL] = "error",
+	 [FSM_RECEIVE_ERROR] = "error",
+	 [FSM_CANCEL] = "error"},
+	{[FSM_RECEIVE_INVITE] = "pending",
+	 [FSM_TASK_COMPLETE] = "completed",
+	 [FSM_TASK_FAIL] = "error",
+	 [FSM_RECEIVE_ERROR] = "error",
+	 [FSM_CANCEL] = "error"},
 	{[FSM_RECEIVE_INVITE] = "pending"},
 	{[FSM_RECEIVE_INVITE] = "pending"},
     },
@@ -70,7 +76,8 @@ fsm_next(const struct fsm *m, const char *state, enum fsm_event event, struct er
 
 	if (i >= 0 && m->next[i][event] != NULL)
 		return m->next[i][event];
-	(void)err_set(e, ERR_BAD_STATE, "%s is not possible in state %s", event_names[event], state);
+	(void)err_set(e, ERR_BAD_STATE, "%s is not possible in state %s", event_names[event],
+		      state);
 	return NULL;
 }
 

@@ -33,8 +33,7 @@ struct fsm; /* a table */
 extern const struct fsm fsm_delegation, fsm_assignment;
 
 /* The state that follows ${state} on ${event}; NULL and ERR_BAD_STATE if there is none. */
-const char *fsm_next(const struct fsm *m, const char *state, enum fsm_event event,
-    struct err *e);
+const char *fsm_next(const struct fsm *m, const char *state, enum fsm_event event, struct err *e);
 
 /* True if nothing follows ${state} but a resume. */
 bool fsm_ended(const struct fsm *m, const char *state);

@@ -69,12 +69,14 @@ open_home(struct err *e)
 		goto err1;
 	}
 	if (st.st_uid != geteuid()) {
-		(void)err_set(e, ERR_PERMISSION, "the state directory %s belongs to another user", path);
+		(void)err_set(e, ERR_PERMISSION, "the state directory %s belongs to another user",
+			      path);
 		(void)err_hint(e, "set AWCP_HOME to a directory of yours");
 		goto err1;
 	}
 	if ((st.st_mode & 0022) != 0) {
-		(void)err_set(e, ERR_PERMISSION, "others may write to the state directory %s", path);
+		(void)err_set(e, ERR_PERMISSION, "others may write to the state directory %s",
+			      path);
 		(void)err_hint(e, "chmod 700 it, if you trust what is in it");
 		goto err1;
 	}
@@ -139,7 +141,8 @@ home_quarantine(int dirfd, const char *name, const char *label, struct err *e)
 	int corruptfd = home_dir("corrupt", e);
 	if (corruptfd < 0 || id_make("", 8, serial, e) < 0)
 		return -1;
-	(void)snprintf(to, sizeof to, "%s-%.200s-%s", clock_format(clock_now(), when), label, serial);
+	(void)snprintf(to, sizeof to, "%s-%.200s-%s", clock_format(clock_now(), when), label,
+		       serial);
 	if (renameat(dirfd, name, corruptfd, to) < 0)
 		return err_sys(e, "cannot move %s to corrupt/", name);
 	return 0;
@@ -157,7 +160,8 @@ home_limit(const char *name, long long otherwise, long long *value, struct err *
 	errno = 0;
 	long long n = strtoll(text, &end, 10);
 	int shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : *end == 'T' ? 40 : 0;
-	if (end == text || errno != 0 || n < 0 || end[shift != 0] != '\0' || n > LLONG_MAX >> shift) {
+	if (end == text || errno != 0 || n < 0 || end[shift != 0] != '\0' ||
+	    n > LLONG_MAX >> shift) {
 		(void)err_set(e, ERR_CONFIG, "%s is not a number: %.40s", name, text);
 		return err_hint(e, "give digits, with K, M, G or T behind them if you like");
 	}

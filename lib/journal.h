@@ -23,9 +23,9 @@ int journal_append(int dirfd, const char *name, const json_t *o, bool durable, s
 
 /* A reader keeps its place between calls, also while the file is being written. */
 struct journal {
-	int fd;         /* -1 until the file exists */
-	off_t offset;   /* of the next line */
-	uint64_t seq;   /* of the line last returned; 0 before the first */
+	int fd;       /* -1 until the file exists */
+	off_t offset; /* of the next line */
+	uint64_t seq; /* of the line last returned; 0 before the first */
 	struct buf line;
 };
 

@@ -10,7 +10,7 @@ jsonx_parse(const char *p, size_t n, struct err *e)
 	json_t *o = json_loadb(p, n, JSON_REJECT_DUPLICATES, &why);
 	if (o == NULL) {
 		(void)err_set(e, ERR_BAD_MESSAGE, "not JSON: %s (line %d, column %d)", why.text,
-		    why.line, why.column);
+			      why.line, why.column);
 		return NULL;
 	}
 	if (!json_is_object(o)) {
@@ -75,7 +75,7 @@ real_fits(const json_t *n)
 
 int
 jsonx_integer(const json_t *o, const char *path, int64_t low, int64_t high, int64_t *value,
-    struct err *e)
+	      struct err *e)
 {
 	json_t *n = jsonx_at(o, path);
 
@@ -90,7 +90,7 @@ jsonx_integer(const json_t *o, const char *path, int64_t low, int64_t high, int6
 	}
 	if (*value < low || *value > high)
 		return err_set(e, ERR_BAD_MESSAGE, "%s must be between %lld and %lld", path,
-		    (long long)low, (long long)high);
+			       (long long)low, (long long)high);
 	return 0;
 }
 

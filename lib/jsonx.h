@@ -30,7 +30,7 @@ const char *jsonx_text(const json_t *o, const char *path, const char *otherwise)
 
 /* The integer at ${path}, between ${low} and ${high} (a real without a fraction will do). */
 int jsonx_integer(const json_t *o, const char *path, int64_t low, int64_t high, int64_t *value,
-    struct err *e);
+		  struct err *e);
 
 /* The number at ${path} as an integer, or ${otherwise}. */
 int64_t jsonx_number(const json_t *o, const char *path, int64_t otherwise);

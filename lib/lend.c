@@ -125,23 +125,24 @@ lend_close(struct lend *l)
 }
 
 int
-lend_refused(const struct lend *l, const char *what, int http, const struct buf *answer, struct err *e)
+lend_refused(const struct lend *l, const char *what, int http, const struct buf *answer,
+	     struct err *e)
 {
 	json_t *o = answer->len > 0 ? jsonx_parse(answer->data, answer->len, NULL) : NULL;
 	const char *code = jsonx_text(o, "code", NULL);
 	const char *text = jsonx_text(o, "error", jsonx_text(o, "message", "no reason was given"));
-	enum err_code c = code != NULL ? err_from_name(code)
+	enum err_code c = code != NULL                 ? err_from_name(code)
 			  : http == 401 || http == 403 ? ERR_AUTH_FAILED
-			  : http == 413 ? ERR_WORKSPACE_TOO_LARGE
+			  : http == 413                ? ERR_WORKSPACE_TOO_LARGE
 			  : http == 429 || http == 503 ? ERR_BUSY
 						       : ERR_TRANSPORT_ERROR;
 
 	(void)err_set(e, c, "%s was refused by %s (HTTP %d): %s", what, l->url, http, text);
 	/* Its hint speaks to whoever writes clients; ours to who runs this one. */
 	(void)err_hint(e, "%s",
-	    c == ERR_AUTH_FAILED ? "give the executor's token with -T file"
-	    : http == 413	 ? "it takes no request of that size; leave files out with -x"
-				 : jsonx_text(o, "hint", ""));
+		       c == ERR_AUTH_FAILED ? "give the executor's token with -T file"
+		       : http == 413 ? "it takes no request of that size; leave files out with -x"
+				     : jsonx_text(o, "hint", ""));
 	json_decref(o);
 	return -1;
 }
@@ -193,7 +194,7 @@ read_along(const char *id, int64_t until, const struct lend_observer *o, struct 
 
 int
 lend_watch(const char *id, long timeout, int64_t until, const struct lend_observer *o,
-    struct err *e)
+	   struct err *e)
 {
 	struct record r;
 
@@ -232,7 +233,7 @@ lend_cancel(const char *id, long timeout, const char *reason, struct err *e)
 	int status = record_open(DELEGATIONS, id, false, &r, e);
 	if (status == 0 && delegation_ended(r.json)) {
 		(void)err_set(e, ERR_BAD_STATE, "%s is %s already", r.id,
-		    jsonx_text(r.json, "state", ""));
+			      jsonx_text(r.json, "state", ""));
 		status = err_hint(e, "awcp-show %s", r.id);
 	}
 	if (status == 0 && strcmp(jsonx_text(r.json, "state", ""), "created") != 0) {

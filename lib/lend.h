@@ -21,7 +21,8 @@
 struct lend_observer {
 	/* An event of the executor's, as in the journal (no archive in it). */
 	void (*event)(void *arg, const json_t *event);
-	/* ${done} of ${total} bytes (0: not known) of ${what}: "packing", "sending", "receiving". */
+	/* ${done} of ${total} bytes (0: not known) of ${what}: "packing", "sending", "receiving".
+	 */
 	void (*progress)(void *arg, const char *what, uint64_t done, uint64_t total);
 	/* Something worth a line: "the connection was lost, trying again". */
 	void (*note)(void *arg, const char *text);
@@ -32,8 +33,8 @@ struct lend_observer {
 
 struct lend;
 
-/* Open delegation ${id} to work on it: its lock as the one follower, its executor's token.  ${timeout}
- * in seconds bounds a request.  ERR_BUSY if another process follows it. */
+/* Open delegation ${id} to work on it: its lock as the one follower, its executor's token.
+ * ${timeout} in seconds bounds a request.  ERR_BUSY if another process follows it. */
 struct lend *lend_open(const char *id, long timeout, const struct lend_observer *o, struct err *e);
 
 /* From "created", "invited" or "accepted" to "started": INVITE, pack, open the event stream, START.
@@ -49,10 +50,10 @@ int lend_follow(struct lend *l, int64_t until, struct err *e);
 
 void lend_close(struct lend *l);
 
-/* Follow ${id} whoever works on it: as lend_open and lend_follow if nobody does, else by reading the
- * journal that the follower writes. */
+/* Follow ${id} whoever works on it: as lend_open and lend_follow if nobody does, else by reading
+ * the journal that the follower writes. */
 int lend_watch(const char *id, long timeout, int64_t until, const struct lend_observer *o,
-    struct err *e);
+	       struct err *e);
 
 /* Cancel ${id} at its executor and here; ${reason} goes into the record. ERR_BAD_STATE if it has
  * ended. */

@@ -36,7 +36,8 @@ accepted(struct lend *l, const json_t *answer, struct err *e)
 	struct record r;
 	size_t i;
 
-	json_array_foreach (fidelity, i, one) {
+	json_array_foreach(fidelity, i, one)
+	{
 		const char *name = json_is_string(one) ? json_string_value(one) : "";
 		modes |= strcmp(name, "modes") == 0;
 		links |= strcmp(name, "links") == 0;
@@ -46,14 +47,15 @@ accepted(struct lend *l, const json_t *answer, struct err *e)
 		status = delegation_step(&r, FSM_RECEIVE_ACCEPT, e);
 	if (status == 0 &&
 	    (json_object_set(r.json, "executorRetentionMs",
-		 json_object_get(answer, "retentionMs")) < 0 ||
-		json_object_set_new(r.json, "fidelity", json_boolean(modes && links)) < 0))
+			     json_object_get(answer, "retentionMs")) < 0 ||
+	     json_object_set_new(r.json, "fidelity", json_boolean(modes && links)) < 0))
 		status = err_memory(e);
 	if (status == 0 && json_is_object(constraints))
-		(void)json_object_set(r.json, "executorConstraints", (json_t *)(uintptr_t)constraints);
+		(void)json_object_set(r.json, "executorConstraints",
+				      (json_t *)(uintptr_t)constraints);
 	if (status == 0 && json_is_object(json_object_get(answer, "executorWorkDir")))
 		(void)json_object_set(r.json, "executorWorkDir",
-		    json_object_get(answer, "executorWorkDir"));
+				      json_object_get(answer, "executorWorkDir"));
 	if (status == 0)
 		status = delegation_save(&r, false, e);
 	record_close(&r);
@@ -80,8 +82,7 @@ send_invite(struct lend *l, json_t *delegation, struct err *e)
 		(void)err_add(e, "%s", l->url);
 		goto out;
 	}
-	const char *access =
-	    jsonx_text(reply, "executorConstraints.acceptedAccessMode", "rw");
+	const char *access = jsonx_text(reply, "executorConstraints.acceptedAccessMode", "rw");
 	if (strcmp(jsonx_text(delegation, "leaseConfig.accessMode", "rw"), "rw") == 0 &&
 	    strcmp(access, "rw") != 0) {
 		(void)err_set(e, ERR_DECLINED, "%s takes the workspace read-only", l->url);
@@ -145,7 +146,8 @@ pack_base(struct lend *l, const json_t *delegation, struct err *e)
 	int status = -1;
 
 	int zip = openat(l->dirfd, "base.zip", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	int manifest = openat(l->dirfd, "base.manifest", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int manifest =
+	    openat(l->dirfd, "base.manifest", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (zip < 0 || manifest < 0) {
 		(void)err_sys(e, "cannot create base.zip");
 		goto out;
@@ -161,9 +163,10 @@ pack_base(struct lend *l, const json_t *delegation, struct err *e)
 	status = record_open(DELEGATIONS, l->id, true, &r, e);
 	if (status == 0 &&
 	    json_object_set_new(r.json, "base",
-		json_pack("{sI sI sI ss}", "files", (json_int_t)totals.files, "bytes",
-		    (json_int_t)totals.bytes, "archiveBytes", (json_int_t)totals.archive_bytes,
-		    "sha256", totals.sha256)) < 0)
+				json_pack("{sI sI sI ss}", "files", (json_int_t)totals.files,
+					  "bytes", (json_int_t)totals.bytes, "archiveBytes",
+					  (json_int_t)totals.archive_bytes, "sha256",
+					  totals.sha256)) < 0)
 		status = err_memory(e);
 	if (status == 0)
 		status = delegation_save(&r, false, e);
@@ -197,9 +200,10 @@ make_start(const struct lend *l, const json_t *delegation, struct err *e)
 
 	(void)clock_format(clock_now() + (ttl < most ? ttl : most) * 1000, expires);
 	json_t *m = message_new("START", l->id, e);
-	json_t *more = json_pack("{s{ss sO} s{ss ss sO}}", "lease", "expiresAt", expires, "accessMode",
-	    jsonx_at(delegation, "leaseConfig.accessMode"), "transportHandle", "transport", "archive",
-	    "workspaceBase64", "", "checksum", jsonx_at(delegation, "base.sha256"));
+	json_t *more = json_pack("{s{ss sO} s{ss ss sO}}", "lease", "expiresAt", expires,
+				 "accessMode", jsonx_at(delegation, "leaseConfig.accessMode"),
+				 "transportHandle", "transport", "archive", "workspaceBase64", "",
+				 "checksum", jsonx_at(delegation, "base.sha256"));
 	if (m == NULL || more == NULL || json_object_update(m, more) < 0) {
 		json_decref(m);
 		m = NULL;
@@ -218,7 +222,7 @@ note_lease(struct lend *l, const json_t *start, struct err *e)
 
 	if (status == 0 &&
 	    (json_object_set(r.json, "activeLease", json_object_get(start, "lease")) < 0 ||
-		jsonx_set(r.json, "lastEventId", NULL) < 0))
+	     jsonx_set(r.json, "lastEventId", NULL) < 0))
 		status = err_memory(e);
 	if (status == 0)
 		status = delegation_save(&r, true, e);
@@ -248,7 +252,8 @@ send_start(struct lend *l, const json_t *delegation, struct err *e)
 	for (int attempt = 1; status < 0 && attempt <= START_TRIES && l->last == NULL; attempt++) {
 		struct client_body body = upload_body(u);
 		buf_clear(&answer);
-		status = client_send(l->client, "POST", l->url, &body, keep_answer, &answer, &http, e);
+		status =
+		    client_send(l->client, "POST", l->url, &body, keep_answer, &answer, &http, e);
 		if (status < 0 && attempt < START_TRIES)
 			lend_note(l, "START did not get through (%s); trying again", e->message);
 		/* A START that was taken, but whose answer was lost, is not taken twice. */
@@ -257,7 +262,8 @@ send_start(struct lend *l, const json_t *delegation, struct err *e)
 	}
 	if (status == 0 && http != 200)
 		status = lend_refused(l, "START", http, &answer, e);
-	json_t *reply = status == 0 && answer.len > 0 ? jsonx_parse(answer.data, answer.len, NULL) : NULL;
+	json_t *reply =
+	    status == 0 && answer.len > 0 ? jsonx_parse(answer.data, answer.len, NULL) : NULL;
 	if (strcmp(jsonx_text(reply, "type", ""), "ERROR") == 0)
 		status = message_error(reply, e); /* the reference refuses with HTTP 200 */
 	json_decref(reply);

@@ -16,16 +16,16 @@
 
 struct lend {
 	char id[ID_MAX + 1];
-	char base[2048];   /* executor's address without trailing "/" and "/awcp" */
-	char url[2048];    /* executor's address as given */
-	int dirfd;         /* the delegation's directory */
+	char base[2048]; /* executor's address without trailing "/" and "/awcp" */
+	char url[2048];  /* executor's address as given */
+	int dirfd;       /* the delegation's directory */
 	int lockfd;
 	long timeout;
 	struct lend_observer observer;
 	struct client *client;
-	bool streaming;    /* an event stream is open */
-	bool discard;      /* snapshots are not kept */
-	long long most;    /* bytes of a snapshot's archive that are taken */
+	bool streaming; /* an event stream is open */
+	bool discard;   /* snapshots are not kept */
+	long long most; /* bytes of a snapshot's archive that are taken */
 
 	/* the event that is being read */
 	struct sse_reader sse;
@@ -35,9 +35,9 @@ struct lend {
 	bool receiving;    /* incoming is open */
 	uint64_t received; /* bytes of it */
 
-	json_t *last;      /* the event (or result) that ends it, when it is known */
-	bool ended;        /* and was acted upon */
-	bool progressed;   /* an event came since the last connection */
+	json_t *last;    /* the event (or result) that ends it, when it is known */
+	bool ended;      /* and was acted upon */
+	bool progressed; /* an event came since the last connection */
 };
 
 /* Tell the observer. */
@@ -49,12 +49,13 @@ const char *lend_task_url(const struct lend *l, const char *what, char out[4096]
 
 /* Turn an HTTP answer to ${what} that is not 200 into an error.  Returns -1. */
 int lend_refused(const struct lend *l, const char *what, int http, const struct buf *answer,
-    struct err *e);
+		 struct err *e);
 
 /* Open the event stream; ${last_id} or NULL. */
 int follow_connect(struct lend *l, const char *last_id, struct err *e);
 
-/* A piece of an archive, in base64 (a jsplit_sink); what came so far is thrown away by follow_drop. */
+/* A piece of an archive, in base64 (a jsplit_sink); what came so far is thrown away by follow_drop.
+ */
 int follow_take(void *arg, const char *p, size_t n, struct err *e);
 void follow_drop(struct lend *l);
 
@@ -62,8 +63,8 @@ void follow_drop(struct lend *l);
  * says. */
 int follow_keep(struct lend *l, const char *id, const json_t *event, struct err *e);
 
-/* GET /result.  Returns the object without the archive, which has been taken if ${archive}; *${http}
- * is the status. */
+/* GET /result.  Returns the object without the archive, which has been taken if ${archive};
+ * *${http} is the status. */
 json_t *follow_result(struct lend *l, bool archive, int *http, struct err *e);
 
 /* Fetch the snapshot that "done" names, or that the executor has, if we do not have it. */

@@ -72,8 +72,10 @@ check_resource(const json_t *list, size_t at, struct err *e)
 	if (name == NULL)
 		return -1;
 	if (!resource_name_valid(name)) {
-		(void)err_set(e, ERR_BAD_MESSAGE, "its name cannot be a folder's name: %.64s", name);
-		return err_hint(e, "1 to 255 bytes, no slash or control character, not . or .. or .awcp");
+		(void)err_set(e, ERR_BAD_MESSAGE, "its name cannot be a folder's name: %.64s",
+			      name);
+		return err_hint(
+		    e, "1 to 255 bytes, no slash or control character, not . or .. or .awcp");
 	}
 	const char *type = jsonx_string(r, "type", 64, e);
 	if (type == NULL)
@@ -103,8 +105,8 @@ message_check_invite(const json_t *m, struct err *e)
 	if (!json_is_array(list) || json_array_size(list) < 1 ||
 	    json_array_size(list) > MESSAGE_RESOURCES)
 		return err_set(e, ERR_BAD_MESSAGE,
-		    "environment.resources must be an array of 1 to %d resources",
-		    MESSAGE_RESOURCES);
+			       "environment.resources must be an array of 1 to %d resources",
+			       MESSAGE_RESOURCES);
 	for (size_t i = 0; i < json_array_size(list); i++)
 		if (check_resource(list, i, e) < 0)
 			return err_add(e, "environment.resources[%zu]", i);
@@ -138,7 +140,7 @@ message_check_accept(const json_t *m, const char *id, struct err *e)
 		return -1;
 	if (jsonx_at(m, "executorConstraints.maxTtlSeconds") != NULL &&
 	    jsonx_integer(m, "executorConstraints.maxTtlSeconds", 1, INT64_C(9007199254740991), &n,
-		e) < 0)
+			  e) < 0)
 		return -1;
 	return 0;
 }
@@ -174,7 +176,8 @@ message_error(const json_t *o, struct err *e)
 	const char *code = jsonx_text(o, "code", "TASK_FAILED");
 	const char *hint = jsonx_text(o, "hint", "");
 
-	(void)err_set(e, err_from_name(code), "%s", jsonx_text(o, "message", "no reason was given"));
+	(void)err_set(e, err_from_name(code), "%s",
+		      jsonx_text(o, "message", "no reason was given"));
 	return err_hint(e, "%s", hint);
 }
 
@@ -183,7 +186,7 @@ message_event(const char *type, const char *id, struct err *e)
 {
 	char now[CLOCK_TEXT];
 	json_t *m = json_pack("{ss ss ss}", "delegationId", id, "type", type, "timestamp",
-	    clock_format(clock_now(), now));
+			      clock_format(clock_now(), now));
 
 	if (m == NULL)
 		(void)err_memory(e);

@@ -32,7 +32,8 @@ peer_put(const char *name, const char *url, const char *token, struct err *e)
 	if (check_name(name, e) < 0)
 		return -1;
 	int fd = home_dir("peers", e);
-	json_t *o = fd < 0 ? NULL : json_pack("{ss ss ss*}", "name", name, "url", url, "token", token);
+	json_t *o =
+	    fd < 0 ? NULL : json_pack("{ss ss ss*}", "name", name, "url", url, "token", token);
 	if (o == NULL)
 		return fd < 0 ? -1 : err_memory(e);
 	int status = jsonx_dump(o, &b, e);

@@ -119,9 +119,11 @@ recover(const struct dirs *d, struct err *e)
 	if (n < 0)
 		return err_sys(e, "cannot read a queue");
 	for (int i = 0; i < n; i++) {
-		if (status == 0 && (status = hold(d->running, names[i]->d_name, false, &fd, e)) == 1) {
+		if (status == 0 &&
+		    (status = hold(d->running, names[i]->d_name, false, &fd, e)) == 1) {
 			status = 0;
-			if (renameat(d->running, names[i]->d_name, d->pending, names[i]->d_name) < 0)
+			if (renameat(d->running, names[i]->d_name, d->pending, names[i]->d_name) <
+			    0)
 				status = err_sys(e, "cannot bring back %s", names[i]->d_name);
 			file_close(fd);
 		}
@@ -147,7 +149,7 @@ load(const struct dirs *d, struct queue_task *t, struct err *e)
 		goto out;
 	}
 	if (json_object_set_new(t->json, "attempt",
-		json_integer(jsonx_number(t->json, "attempt", 0) + 1)) < 0) {
+				json_integer(jsonx_number(t->json, "attempt", 0) + 1)) < 0) {
 		(void)err_memory(e);
 		goto out;
 	}

@@ -15,13 +15,13 @@
 
 #include "err.h"
 
-#define QUEUE_NAME 64 /* longest queue name */
+#define QUEUE_NAME 64  /* longest queue name */
 #define QUEUE_TASK 192 /* longest task name */
 
 struct queue_task {
 	char name[QUEUE_TASK];
-	int fd;        /* holds the claim */
-	json_t *json;  /* the object that was put; "attempt" counts claims from 1 */
+	int fd;       /* holds the claim */
+	json_t *json; /* the object that was put; "attempt" counts claims from 1 */
 };
 
 /* Put ${task}, which the queue names after ${id}; durable when this returns. */

@@ -168,7 +168,7 @@ is_id(const struct dirent *d)
 
 int
 record_list(const char *collection, bool all, int (*each)(void *arg, const char *id), void *arg,
-    struct err *e)
+	    struct err *e)
 {
 	struct dirent **names;
 	int status = 0;

@@ -18,9 +18,9 @@
 #include "err.h"
 
 struct record {
-	int dirfd;      /* the record's directory, <collection>/<id>/ */
-	int lockfd;     /* holds the lock, or -1 */
-	json_t *json;   /* the content; change it in place, then record_save */
+	int dirfd;    /* the record's directory, <collection>/<id>/ */
+	int lockfd;   /* holds the lock, or -1 */
+	json_t *json; /* the content; change it in place, then record_save */
 	char id[129];
 	const char *collection;
 };
@@ -33,7 +33,7 @@ int record_create(const char *collection, const char *id, struct record *r, stru
  * that is not JSON is moved to corrupt/ and reported as ERR_BAD_DATA.  Give it back with
  * record_close, also after a failed one. */
 int record_open(const char *collection, const char *id, bool change, struct record *r,
-    struct err *e);
+		struct err *e);
 
 /* Replace the file by what ${r}->json holds now, with a new "updatedAt".  ${open}: the record is
  * unfinished (index).  ${durable}: it survives a power cut.  Needs the lock. */
@@ -52,7 +52,7 @@ int record_find(const char *collection, const char *prefix, char id[129], struct
 
 /* Call ${each} for every id, in order of name: of all records, or only unfinished ones (by the
  * index).  Stops when ${each} returns non-zero and returns that; -1 with ${e} on failure. */
-int record_list(const char *collection, bool all, int (*each)(void *arg, const char *id),
-    void *arg, struct err *e);
+int record_list(const char *collection, bool all, int (*each)(void *arg, const char *id), void *arg,
+		struct err *e);
 
 #endif

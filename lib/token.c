@@ -27,7 +27,8 @@ check_name(const char *name, struct err *e)
 	if (n >= 1 && n <= TOKEN_NAME && strspn(name, allowed) == n && name[0] != '.')
 		return 0;
 	(void)err_set(e, ERR_USAGE, "not a token's name: %.80s", name);
-	return err_hint(e, "1 to %d letters, digits, . _ and -, not beginning with a dot", TOKEN_NAME);
+	return err_hint(e, "1 to %d letters, digits, . _ and -, not beginning with a dot",
+			TOKEN_NAME);
 }
 
 static int
@@ -124,7 +125,7 @@ token_add(const char *name, char out[70], struct err *e)
 	if (found != 0 || id_make("awcp_", 64, made, e) < 0 || digest(made, file, e) < 0)
 		goto out;
 	json_t *o = json_pack("{ss ss ss}", "name", name, "sha256", file, "createdAt",
-	    clock_format(clock_now(), now));
+			      clock_format(clock_now(), now));
 	if (o == NULL) {
 		(void)err_memory(e);
 		goto out;
@@ -169,7 +170,7 @@ show(void *arg, const char *file, const json_t *token)
 {
 	const struct listing *l = arg;
 	json_t *o = json_pack("{ss ss}", "name", jsonx_text(token, "name", ""), "createdAt",
-	    jsonx_text(token, "createdAt", ""));
+			      jsonx_text(token, "createdAt", ""));
 
 	(void)file;
 	int status = o == NULL ? 0 : l->each(l->arg, o);

@@ -11,21 +11,21 @@
 #define PIECE (48 * 1024) /* bytes of the archive at a time; a multiple of 3 */
 
 struct upload {
-	struct buf text;    /* the message with the empty string */
-	size_t split;       /* where the archive goes */
+	struct buf text; /* the message with the empty string */
+	size_t split;    /* where the archive goes */
 	int fd;
 	uint64_t size;
-	uint64_t sent;      /* of the archive */
-	size_t head, tail;  /* of the text, before and after the split */
+	uint64_t sent;     /* of the archive */
+	size_t head, tail; /* of the text, before and after the split */
 	char coded[BASE64_LENGTH(PIECE)];
-	size_t begin, end;  /* what of coded is not handed out yet */
+	size_t begin, end; /* what of coded is not handed out yet */
 	void (*progress)(void *arg, uint64_t done, uint64_t size);
 	void *arg;
 };
 
 struct upload *
 upload_new(const json_t *start, int fd, uint64_t size,
-    void (*progress)(void *arg, uint64_t done, uint64_t size), void *arg, struct err *e)
+	   void (*progress)(void *arg, uint64_t done, uint64_t size), void *arg, struct err *e)
 {
 	static const char place[] = "\"workspaceBase64\":\"\"";
 	struct upload *u = calloc(1, sizeof *u);
@@ -34,8 +34,11 @@ upload_new(const json_t *start, int fd, uint64_t size,
 		(void)err_memory(e);
 		return NULL;
 	}
-	*u = (struct upload){.text = BUF_INIT(MESSAGE_MAX), .fd = fd, .size = size,
-	    .progress = progress, .arg = arg};
+	*u = (struct upload){.text = BUF_INIT(MESSAGE_MAX),
+			     .fd = fd,
+			     .size = size,
+			     .progress = progress,
+			     .arg = arg};
 	if (jsonx_dump(start, &u->text, e) < 0)
 		goto err;
 	const char *at = strstr(u->text.data, place);

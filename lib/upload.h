@@ -18,7 +18,8 @@ struct upload;
 /* Prepare ${start}, whose transportHandle.workspaceBase64 is "", with the ${size} bytes of ${fd} in
  * that place.  Both are only read; ${fd} by offset, from 0. */
 struct upload *upload_new(const json_t *start, int fd, uint64_t size,
-    void (*progress)(void *arg, uint64_t done, uint64_t size), void *arg, struct err *e);
+			  void (*progress)(void *arg, uint64_t done, uint64_t size), void *arg,
+			  struct err *e);
 
 /* The body to give to client_send; it begins at its beginning again with every call of this. */
 struct client_body upload_body(struct upload *u);

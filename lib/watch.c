@@ -21,7 +21,7 @@
 #define BUCKETS 4096
 
 struct watch {
-	int wd;     /* inotify's watch descriptor, or -1: only polling */
+	int wd; /* inotify's watch descriptor, or -1: only polling */
 	int eventfd;
 	struct watch *next; /* in the bucket of wd */
 };
@@ -98,7 +98,8 @@ watch_open(const char *path, struct err *e)
 		start();
 	if (inotifyfd >= 0)
 		w->wd = inotify_add_watch(inotifyfd, path,
-		    IN_CLOSE_WRITE | IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
+					  IN_CLOSE_WRITE | IN_MODIFY | IN_CREATE | IN_MOVED_TO |
+					      IN_ONLYDIR);
 	if (w->wd >= 0) {
 		w->next = buckets[(unsigned)w->wd % BUCKETS];
 		buckets[(unsigned)w->wd % BUCKETS] = w;

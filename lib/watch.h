@@ -23,8 +23,8 @@ struct watch *watch_open(const char *path, struct err *e);
  * have passed. */
 int watch_wait(struct watch *w, int fd, int ms);
 
-/* A descriptor that is readable after a change until watch_wait is called; for who waits for several
- * things at once, and wakes by itself every WATCH_POLL_MS. */
+/* A descriptor that is readable after a change until watch_wait is called; for who waits for
+ * several things at once, and wakes by itself every WATCH_POLL_MS. */
 int watch_fd(const struct watch *w);
 
 void watch_close(struct watch *w);

@@ -1,10 +1,10 @@
 /*
- * peak name-prefix... - samples /proc until it is told to end (TERM), then prints, for every program
- * whose name begins with one of the prefixes, the largest peak resident set (VmHWM, kB) that any
- * process of it had.
+ * peak name-prefix... - samples /proc until it is told to end (TERM), then prints, for every
+ * program whose name begins with one of the prefixes, the largest peak resident set (VmHWM, kB)
+ * that any process of it had.
  *
- * The kernel keeps the high-water mark itself, so a sample every few milliseconds misses only what a
- * process takes in its last moments.
+ * The kernel keeps the high-water mark itself, so a sample every few milliseconds misses only what
+ * a process takes in its last moments.
  */
 #include <ctype.h>
 #include <dirent.h>

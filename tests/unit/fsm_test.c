@@ -28,11 +28,17 @@ static const struct row delegation[] = {
 
 static const struct row assignment[] = {
     {"pending",
-	{[FSM_RECEIVE_INVITE] = "pending", [FSM_RECEIVE_START] = "active", [FSM_TASK_FAIL] = "error",
-	    [FSM_RECEIVE_ERROR] = "error", [FSM_CANCEL] = "error"}},
+     {[FSM_RECEIVE_INVITE] = "pending",
+      [FSM_RECEIVE_START] = "active",
+      [FSM_TASK_FAIL] = "error",
+      [FSM_RECEIVE_ERROR] = "error",
+      [FSM_CANCEL] = "error"}},
     {"active",
-	{[FSM_RECEIVE_INVITE] = "pending", [FSM_TASK_COMPLETE] = "completed",
-	    [FSM_TASK_FAIL] = "error", [FSM_RECEIVE_ERROR] = "error", [FSM_CANCEL] = "error"}},
+     {[FSM_RECEIVE_INVITE] = "pending",
+      [FSM_TASK_COMPLETE] = "completed",
+      [FSM_TASK_FAIL] = "error",
+      [FSM_RECEIVE_ERROR] = "error",
+      [FSM_CANCEL] = "error"}},
     {"completed", {[FSM_RECEIVE_INVITE] = "pending"}},
     {"error", {[FSM_RECEIVE_INVITE] = "pending"}},
     {NULL, {0}},
@@ -49,17 +55,17 @@ check_table(const char *name, const struct fsm *m, const struct row *rows)
 			const char *next = fsm_next(m, r->state, (enum fsm_event)event, &e);
 			char title[200];
 			(void)snprintf(title, sizeof title, "%s: %s in %s leads to %s", name,
-			    fsm_event_name((enum fsm_event)event), r->state,
-			    r->next[event] != NULL ? r->next[event] : "a refusal");
+				       fsm_event_name((enum fsm_event)event), r->state,
+				       r->next[event] != NULL ? r->next[event] : "a refusal");
 			CHECK_STR(next != NULL ? next : "refused",
-			    r->next[event] != NULL ? r->next[event] : "refused", title);
+				  r->next[event] != NULL ? r->next[event] : "refused", title);
 			if (next == NULL)
 				CHECK_INT(e.code, ERR_BAD_STATE, "a refusal is BAD_STATE");
 			if (r->next[event] != NULL && event != FSM_RECEIVE_INVITE)
 				ended = false;
 		}
 		CHECK_INT(fsm_ended(m, r->state), ended,
-		    "the ends are those that nothing follows but a resume");
+			  "the ends are those that nothing follows but a resume");
 		CHECK(fsm_known(m, r->state), "%s is a state of the machine", r->state);
 	}
 	CHECK(!fsm_known(m, "bogus"), "another state is not known");

@@ -34,7 +34,8 @@ test_record(void)
 
 	CHECK_INT(record_create("things", "a_1", &r, &e), 0, "a record is created");
 	(void)jsonx_set(r.json, "name", "first");
-	CHECK_INT(record_open("things", "a_1", false, &again, &e), -1, "it is not seen before it is saved");
+	CHECK_INT(record_open("things", "a_1", false, &again, &e), -1,
+		  "it is not seen before it is saved");
 	CHECK_INT(e.code, ERR_NOT_FOUND, "and the error says NOT_FOUND");
 	record_close(&again);
 	CHECK_INT(record_save(&r, true, true, &e), 0, "it is saved");
