@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -13,6 +14,7 @@
 /* What the child sends: this, then the bytes of its result. */
 struct head {
 	int status;
+	size_t len; /* of the result */
 	struct err e;
 };
 
@@ -28,6 +30,7 @@ be_child(int fd, pid_t parent, int (*work)(void *, struct buf *, struct err *), 
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() != parent)
 		_exit(1);
 	head.status = work(arg, &result, &head.e);
+	head.len = result.len;
 	if (file_write(fd, &head, sizeof head, NULL) < 0 ||
 	    file_write(fd, result.data != NULL ? result.data : "", result.len, NULL) < 0)
 		_exit(1);
@@ -42,6 +45,7 @@ aside(int (*work)(void *arg, struct buf *result, struct err *e), void *arg, stru
 	struct head head;
 	pid_t parent = getpid(), ended;
 	int ends[2], how = 0;
+	bool whole = false;
 	ssize_t n;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
@@ -55,18 +59,18 @@ aside(int (*work)(void *arg, struct buf *result, struct err *e), void *arg, stru
 		return err_sys(e, "cannot start a process");
 	}
 	int status = -1;
+	size_t before = result->len;
 	if (file_read(ends[0], &head, sizeof head, e) == (ssize_t)sizeof head) {
 		status = head.status;
 		if (status < 0 && e != NULL)
 			*e = head.e;
 		while ((n = file_read(ends[0], piece, sizeof piece, e)) > 0)
 			if (buf_add(result, piece, (size_t)n, e) < 0)
-				status = -1;
-		if (n < 0)
-			status = -1;
-	} else {
-		(void)err_set(e, ERR_INTERNAL, "a process that worked on an archive died");
+				break;
+		whole = n == 0 && result->len - before == head.len;
 	}
+	if (!whole)
+		status = err_set(e, ERR_INTERNAL, "a process that worked on an archive died");
 	file_close(ends[0]);
 	do
 		ended = waitpid(child, &how, 0);

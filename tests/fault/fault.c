@@ -87,6 +87,7 @@ WRAP(int, fchmodat, (int d, const char *a, mode_t m, int f), (d, a, m, f))
 WRAP(int, futimens, (int d, const struct timespec t[2]), (d, t))
 WRAP(int, ftruncate, (int d, off_t n), (d, n))
 WRAP(int, fsync, (int d), (d))
+WRAP(int, fdatasync, (int d), (d))
 WRAP(int, syncfs, (int d), (d))
 WRAP(ssize_t, pwrite, (int d, const void *p, size_t n, off_t o), (d, p, n, o))
 
