@@ -75,7 +75,7 @@ send_result(struct http *h, struct record *r, struct err *e)
 		http_json(h, 200, o);
 		return 0;
 	}
-	int fd = file_open_beneath(r->dirfd, "result.zip", O_RDONLY, 0, e);
+	int fd = file_open_beneath(r->dirfd, "result.archive", O_RDONLY, 0, e);
 	if (fd >= 0 || errno == ENOENT)
 		status = send_completed(h, o, result, fd, e);
 	file_close(fd);

@@ -93,7 +93,7 @@ tell_snapshot(struct record *r, struct err *e)
 	if (event == NULL)
 		return -1;
 	if (json_object_update_missing(event, json_object_get(r->json, "result")) < 0 ||
-	    jsonx_set(event, "snapshotFile", "result.zip") < 0 ||
+	    jsonx_set(event, "snapshotFile", "result.archive") < 0 ||
 	    json_object_set_new(event, "recommended", json_true()) < 0) {
 		json_decref(event);
 		return err_memory(e);

@@ -3,7 +3,7 @@
  *
  * assignments/<id>/ holds record.json {id, state, owner, invite (without auth), retentionMs, lease,
  * createdAt, startedAt, completedAt, result, error, updatedAt}, events.ndjson (what /events sends),
- * workspace.zip (as received), work/ (where the task runs), output.log, result.zip.
+ * workspace.archive (as received), work/ (where the task runs), output.log, result.archive.
  * The record is written before the journal; a journal that lacks its last event after a crash gets
  * it from the record, by assignment_settle.
  */
@@ -69,7 +69,7 @@ int assignment_running(const char *id, int64_t run, struct err *e);
 /* A line of progress for the delegator. */
 int assignment_progress(const char *id, int64_t run, const char *text, struct err *e);
 
-/* The task ended well.  ${result} is {summary, highlights?}; result.zip lies in the assignment's
+/* The task ended well.  ${result} is {summary, highlights?}; result.archive lies in the assignment's
  * directory; ${metadata} (or NULL) goes with the snapshot. */
 int assignment_complete(const char *id, int64_t run, const json_t *result, const json_t *metadata,
 			struct err *e);

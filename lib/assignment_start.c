@@ -44,7 +44,7 @@ take_archive(struct record *r, int dirfd, const char *name, struct err *e)
 
 	if (fd < 0)
 		return err_sys(e, "cannot open the received archive");
-	if (fdatasync(fd) < 0 || renameat(dirfd, name, r->dirfd, "workspace.zip") < 0)
+	if (fdatasync(fd) < 0 || renameat(dirfd, name, r->dirfd, "workspace.archive") < 0)
 		(void)err_sys(e, "cannot keep the received archive");
 	else
 		status = file_sync_dir(r->dirfd, e);

@@ -5,7 +5,7 @@
  * environment, task, leaseConfig, retentionMs, snapshotPolicy, snapshots, result, error, createdAt,
  * updatedAt, and what ACCEPT told), and of ours: resources' exclude and include patterns, fidelity,
  * tokenFile, base {files, bytes, archiveBytes, sha256}, lastEventId.  events.ndjson has what the
- * executor told, without archives; base.zip and base.manifest what was sent.
+ * executor told, without archives; base.archive and base.manifest what was sent.
  */
 #ifndef DELEGATION_H
 #define DELEGATION_H

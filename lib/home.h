@@ -4,8 +4,8 @@
  * $AWCP_HOME, else $XDG_STATE_HOME/awcp, else ~/.local/state/awcp: plain files, directories 0700,
  * files 0600, owned by the user who runs the command.  See awcp-state(5).
  *
- *	delegations/<id>/  record.json events.ndjson base.manifest base.zip snapshots/<snap>/
- *	assignments/<id>/  record.json events.ndjson output.log workspace.zip result.zip work/
+ *	delegations/<id>/  record.json events.ndjson base.manifest base.archive snapshots/<snap>/
+ *	assignments/<id>/  record.json events.ndjson output.log workspace.archive result.archive work/
  *	queue/<name>/      pending/ running/
  *	peers/ tokens/     a file each
  *	tmp/ corrupt/

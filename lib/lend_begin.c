@@ -108,7 +108,7 @@ packing(void *arg, uint64_t bytes, uint64_t files)
 struct packing {
 	struct lend *l;
 	const json_t *delegation;
-	int zip, manifest;
+	int archive, manifest;
 };
 
 static int
@@ -129,14 +129,14 @@ pack_aside(void *arg, struct buf *result, struct err *e)
 
 	int status = snapshot_resources(p->delegation, &resources, &count, e);
 	if (status == 0)
-		status = pack(resources, count, &o, p->zip, p->manifest, &totals, e);
+		status = pack(resources, count, &o, p->archive, p->manifest, &totals, e);
 	if (status == 0)
 		status = buf_add(result, &totals, sizeof totals, e);
 	snapshot_resources_free(resources, count);
 	return status;
 }
 
-/* Pack what is lent into base.zip and base.manifest, and note the sums. */
+/* Pack what is lent into base.archive and base.manifest, and note the sums. */
 static int
 pack_base(struct lend *l, const json_t *delegation, struct err *e)
 {
@@ -145,14 +145,15 @@ pack_base(struct lend *l, const json_t *delegation, struct err *e)
 	struct record r;
 	int status = -1;
 
-	int zip = openat(l->dirfd, "base.zip", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int archive =
+	    openat(l->dirfd, "base.archive", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	int manifest =
 	    openat(l->dirfd, "base.manifest", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (zip < 0 || manifest < 0) {
-		(void)err_sys(e, "cannot create base.zip");
+	if (archive < 0 || manifest < 0) {
+		(void)err_sys(e, "cannot create base.archive");
 		goto out;
 	}
-	struct packing p = {l, delegation, zip, manifest};
+	struct packing p = {l, delegation, archive, manifest};
 	if (aside(pack_aside, &p, &result, e) < 0)
 		goto out;
 	memcpy(&totals, result.data, sizeof totals);
@@ -173,7 +174,7 @@ pack_base(struct lend *l, const json_t *delegation, struct err *e)
 	record_close(&r);
 out:
 	buf_free(&result);
-	file_close(zip);
+	file_close(archive);
 	file_close(manifest);
 	return status;
 }
@@ -239,10 +240,10 @@ send_start(struct lend *l, const json_t *delegation, struct err *e)
 	json_t *start = make_start(l, delegation, e);
 	int http = 0, status = -1;
 
-	int fd = openat(l->dirfd, "base.zip", O_RDONLY | O_CLOEXEC);
+	int fd = openat(l->dirfd, "base.archive", O_RDONLY | O_CLOEXEC);
 	if (start == NULL || fd < 0) {
 		if (start != NULL)
-			(void)err_sys(e, "cannot read base.zip");
+			(void)err_sys(e, "cannot read base.archive");
 		goto out;
 	}
 	uint64_t size = (uint64_t)jsonx_number(delegation, "base.archiveBytes", 0);
@@ -268,7 +269,7 @@ send_start(struct lend *l, const json_t *delegation, struct err *e)
 		status = message_error(reply, e); /* the reference refuses with HTTP 200 */
 	json_decref(reply);
 	if (status == 0 && fdatasync(fd) < 0)
-		status = err_sys(e, "cannot write base.zip"); /* diff and merge need it later */
+		status = err_sys(e, "cannot write base.archive"); /* diff and merge need it later */
 out:
 	upload_free(u);
 	json_decref(start);

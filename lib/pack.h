@@ -38,6 +38,6 @@ struct pack_totals {
  * resource's name.  ${manifestfd} (or -1) gets the manifest of what was sent with the hash of every
  * file.  A file that changes while it is read is ERR_BUSY with its name. */
 int pack(const struct resource *r, size_t n, const struct pack_options *o, int fd, int manifestfd,
-    struct pack_totals *totals, struct err *e);
+	 struct pack_totals *totals, struct err *e);
 
 #endif

@@ -3,7 +3,7 @@
  *
  * In the delegation's directory:
  *
- *	base.zip base.manifest         what was sent
+ *	base.archive base.manifest         what was sent
  *	snapshots/<snap>/data.zip      as it was received
  *	snapshots/<snap>/manifest      of data.zip, made on receipt
  *	snapshots/<snap>/plan kept/    apply's (see apply.h)

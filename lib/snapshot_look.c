@@ -217,7 +217,7 @@ extract(const struct record *r, const char *snap, struct extraction *x, const ch
 	int dirfd, struct err *e)
 {
 	int status = -1;
-	int base = file_open_beneath(r->dirfd, "base.zip", O_RDONLY, 0, e);
+	int base = file_open_beneath(r->dirfd, "base.archive", O_RDONLY, 0, e);
 	int theirs = base < 0 ? -1 : open_part(r, snap, "data.zip", e);
 	if (theirs >= 0 && unpack_side(x, base, dirfd, "a", resource, e) == 0 &&
 	    unpack_side(x, theirs, dirfd, "b", resource, e) == 0) {

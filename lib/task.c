@@ -245,7 +245,7 @@ tidy(const char *id, int64_t run)
 	if (record_open("assignments", id, true, &r, NULL) == 0 &&
 	    jsonx_number(r.json, "run", 0) == run && jsonx_at(r.json, "completedAt") != NULL) {
 		(void)assignment_settle(&r, NULL);
-		(void)unlinkat(r.dirfd, "workspace.zip", 0);
+		(void)unlinkat(r.dirfd, "workspace.archive", 0);
 		(void)workspace_remove(r.dirfd, NULL);
 	}
 	record_close(&r);

@@ -20,9 +20,9 @@
 
 /* A directory that is lent, under a name of its own (AWCP v1 "resource"). */
 struct resource {
-	char *name;   /* top-level folder in the archive; "" for none */
-	char *source; /* absolute path of the directory */
-	bool writable; /* "rw": changes are taken back */
+	char *name;            /* top-level folder in the archive; "" for none */
+	char *source;          /* absolute path of the directory */
+	bool writable;         /* "rw": changes are taken back */
 	struct filter *filter; /* or NULL */
 };
 
@@ -32,16 +32,17 @@ bool resource_name_valid(const char *name);
 
 /* One path, as manifests and walks know it. */
 struct entry {
-	char *path;     /* with the resource's name in front: "src/main.c" */
-	char type;      /* 'f' file, 'd' directory, 'l' symbolic link */
-	bool unsent;    /* known to us but not sent: a link that the peer could not take */
-	mode_t mode;    /* permission bits */
-	uint64_t size;  /* bytes; of a link the length of its target */
-	int64_t mtime;  /* ns since 1970 */
-	int64_t ctime;  /* ns; 0 if not known */
-	uint64_t inode; /* 0 if not known */
-	char sha256[65]; /* of a file's content (of a link sent as a file: of what it points to), or "" */
-	char *target;   /* of a link, or NULL */
+	char *path;      /* with the resource's name in front: "src/main.c" */
+	char type;       /* 'f' file, 'd' directory, 'l' symbolic link */
+	bool unsent;     /* known to us but not sent: a link that the peer could not take */
+	mode_t mode;     /* permission bits */
+	uint64_t size;   /* bytes; of a link the length of its target */
+	int64_t mtime;   /* ns since 1970 */
+	int64_t ctime;   /* ns; 0 if not known */
+	uint64_t inode;  /* 0 if not known */
+	char sha256[65]; /* of a file's content (of a link sent as a file: of what it points to), or
+			    "" */
+	char *target;    /* of a link, or NULL */
 };
 
 /* Compare two paths in the order of a walk: <0, 0, >0. */
@@ -88,7 +89,7 @@ struct tree_limits {
 	uint64_t bytes; /* in all */
 	uint64_t files;
 	uint64_t file_bytes; /* in one file */
-	bool sensitive_ok; /* names such as .env or id_rsa may be sent */
+	bool sensitive_ok;   /* names such as .env or id_rsa may be sent */
 };
 struct tree_totals {
 	uint64_t bytes;
@@ -105,7 +106,7 @@ int tree_limits(struct tree_limits *l, struct err *e);
  * ERR_WORKSPACE_TOO_LARGE (hint: which variable), ERR_SENSITIVE_FILES (the first name, how many
  * more) or what the walk said. ${each}, if given, is called for every entry. */
 int tree_admit(const struct resource *r, size_t n, const struct tree_limits *l,
-    struct tree_totals *totals, int (*each)(void *arg, const struct entry *entry), void *arg,
-    struct err *e);
+	       struct tree_totals *totals, int (*each)(void *arg, const struct entry *entry),
+	       void *arg, struct err *e);
 
 #endif

@@ -39,7 +39,7 @@ struct unpack_totals {
  * ${dirfd} -1 creates nothing and only looks.  ${manifestfd} (or -1) gets the manifest of the whole
  * archive, wanted or not, with hashes (mode and mtime as the archive has them). */
 int unpack(int fd, int dirfd, const struct unpack_limits *l,
-    bool (*want)(void *arg, const char *path), void *arg, int manifestfd,
-    struct unpack_totals *totals, struct err *e);
+	   bool (*want)(void *arg, const char *path), void *arg, int manifestfd,
+	   struct unpack_totals *totals, struct err *e);
 
 #endif

@@ -115,7 +115,7 @@ make_directory(int dirfd, const char *name, struct err *e)
 	return fd;
 }
 
-/* Unpack workspace.zip into ${workfd}: only the resources that were announced. */
+/* Unpack workspace.archive into ${workfd}: only the resources that were announced. */
 static int
 unpack_received(struct workspace *w, int workfd, struct err *e)
 {
@@ -131,7 +131,7 @@ unpack_received(struct workspace *w, int workfd, struct err *e)
 		tops[i] = w->resources[i].name;
 	limits.tops = tops;
 	int status = -1;
-	int fd = file_open_beneath(w->dirfd, "workspace.zip", O_RDONLY, 0, e);
+	int fd = file_open_beneath(w->dirfd, "workspace.archive", O_RDONLY, 0, e);
 	if (fd >= 0)
 		status = unpack(fd, workfd, &limits, NULL, NULL, -1, &totals, e);
 	w->compressed = status == 0 && totals.compressed;
@@ -213,12 +213,14 @@ workspace_collect(const struct workspace *w, struct pack_totals *totals, struct 
 
 	if (check_resources(w, e) < 0)
 		return -1;
-	int fd = file_open_beneath(w->dirfd, "result.zip.tmp", O_RDWR | O_CREAT | O_TRUNC, 0600, e);
+	int fd =
+	    file_open_beneath(w->dirfd, "result.archive.tmp", O_RDWR | O_CREAT | O_TRUNC, 0600, e);
 	if (fd < 0)
 		return -1;
 	if (pack(w->resources, w->count, &options, fd, -1, totals, e) < 0)
 		goto out;
-	if (fsync(fd) < 0 || renameat(w->dirfd, "result.zip.tmp", w->dirfd, "result.zip") < 0) {
+	if (fsync(fd) < 0 ||
+	    renameat(w->dirfd, "result.archive.tmp", w->dirfd, "result.archive") < 0) {
 		(void)err_sys(e, "cannot keep the result");
 		goto out;
 	}
@@ -226,7 +228,7 @@ workspace_collect(const struct workspace *w, struct pack_totals *totals, struct 
 out:
 	file_close(fd);
 	if (status < 0)
-		(void)unlinkat(w->dirfd, "result.zip.tmp", 0); /* the failure is what matters */
+		(void)unlinkat(w->dirfd, "result.archive.tmp", 0); /* the failure is what matters */
 	return status;
 }
 

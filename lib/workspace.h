@@ -2,8 +2,8 @@
  * workspace - the directory that a task works in, from what was received to what is sent back.
  *
  * In assignments/<id>/: work/ has a directory for each resource; report/ is where AWCP_RESULT
- * points; workspace.zip is what was received and never changes, so that a task can begin anew
- * after a crash; result.zip is what goes back.
+ * points; workspace.archive is what was received and never changes, so that a task can begin anew
+ * after a crash; result.archive is what goes back.
  */
 #ifndef WORKSPACE_H
 #define WORKSPACE_H
@@ -39,7 +39,7 @@ int workspace_prepare(struct workspace *w, const struct record *r, struct err *e
 /* The directories that may not be written, NULL-terminated; free(3) it, not what is in it. */
 const char **workspace_readonly(const struct workspace *w, struct err *e);
 
-/* Pack all resources into result.zip, durable when this returns.  What cannot be sent (a link that
+/* Pack all resources into result.archive, durable when this returns.  What cannot be sent (a link that
  * leads out of its resource, a device) is left out.  Nothing may be running in it any more. */
 int workspace_collect(const struct workspace *w, struct pack_totals *totals, struct err *e);
 

@@ -157,10 +157,10 @@ delegate()
 
 @test "a recorded delegation that succeeds is answered as by the reference" {
 	delegate 01 02 03
-	events_of "$BODY" | jq -r 'select(.type == "snapshot").snapshotBase64' | base64 -d >"$BATS_TEST_TMPDIR/result.zip"
-	run bsdtar -xOf "$BATS_TEST_TMPDIR/result.zip" ws/a.txt
+	events_of "$BODY" | jq -r 'select(.type == "snapshot").snapshotBase64' | base64 -d >"$BATS_TEST_TMPDIR/result.archive"
+	run bsdtar -xOf "$BATS_TEST_TMPDIR/result.archive" ws/a.txt
 	assert_line two
-	run bsdtar -tf "$BATS_TEST_TMPDIR/result.zip"
+	run bsdtar -tf "$BATS_TEST_TMPDIR/result.archive"
 	assert_line ws/new/n.txt
 	replay 04
 	assert_same_kind
@@ -442,8 +442,8 @@ variants()
 	WAIT=30 wait_until result_is "$id" '.status == "completed"'
 	assert_json '(.snapshotBase64 | length > 0) and (.snapshotId | startswith("snap_")) and
 		(.completedAt | type == "string") and (.summary | type == "string")'
-	jq -r .snapshotBase64 "$BODY" | base64 -d >"$BATS_TEST_TMPDIR/result.zip"
-	run bsdtar -xOf "$BATS_TEST_TMPDIR/result.zip" ws/b.txt
+	jq -r .snapshotBase64 "$BODY" | base64 -d >"$BATS_TEST_TMPDIR/result.archive"
+	run bsdtar -xOf "$BATS_TEST_TMPDIR/result.archive" ws/b.txt
 	assert_output x
 	request GET "/awcp/tasks/$id/events"
 	run jq -r .type <<<"$(events_of "$BODY")"
@@ -453,7 +453,7 @@ variants()
 	assert_line snapshot
 	assert_line done
 	run jq -r 'select(.type == "snapshot") | .snapshotBase64' <<<"$(events_of "$BODY")"
-	assert_output "$(base64 -w0 "$BATS_TEST_TMPDIR/result.zip")"
+	assert_output "$(base64 -w0 "$BATS_TEST_TMPDIR/result.archive")"
 	run grep -c '^id: 1$' "$BODY"
 	assert_output 0
 	request GET "/awcp/tasks/$id/events" -H 'Last-Event-ID: 0'

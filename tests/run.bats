@@ -74,7 +74,7 @@ summary()
 
 result_file()
 {
-	bsdtar -xOf "$STATE/result.zip" "$1"
+	bsdtar -xOf "$STATE/result.archive" "$1"
 }
 
 # Send the INVITE in file invite once more, and a START with what is in ${WS} now.
@@ -235,7 +235,7 @@ unique_sleep()
 	work
 	assert_success
 	assert_equal "$(result_file ws/a.txt)" two
-	run bsdtar -tf "$STATE/result.zip"
+	run bsdtar -tf "$STATE/result.archive"
 	refute_line ws/out
 	assert_line ws/in
 	assert_event '.status == "progress" and (.message | contains("links that lead out"))'
@@ -245,7 +245,7 @@ unique_sleep()
 	lend 'cd ..; mv ws old && ln -s /etc ws'
 	work
 	assert_event '.code == "TASK_FAILED" and (.message | contains("resource ws"))'
-	[ ! -e "$STATE/result.zip" ]
+	[ ! -e "$STATE/result.archive" ]
 }
 
 @test "an ended task leaves no workspace behind" {
@@ -256,7 +256,7 @@ unique_sleep()
 	run ls "$STATE"
 	refute_line work
 	refute_line report
-	refute_line workspace.zip
+	refute_line workspace.archive
 	run find "$AWCP_HOME/tmp" "$AWCP_HOME/queue" -mindepth 1 -name '*-*'
 	assert_output ''
 }
@@ -426,7 +426,7 @@ unique_sleep()
 	mkdir -p "$HOME/.ssh" "$HOME/.config/awcp"
 	echo key >"$HOME/.ssh/id_ed25519"
 	echo secret >"$HOME/.netrc"
-	lend "cd '$AWCP_HOME' && find . -name '*.json' -o -name '*.zip' -o -name tokens -o -name queue
+	lend "cd '$AWCP_HOME' && find . -name '*.json' -o -name '*.archive' -o -name tokens -o -name queue
 		ls '$HOME/.ssh'; cat '$HOME/.netrc'; kill -0 $$ 2>/dev/null && echo process; true"
 	work
 	assert_equal "$(summary)" 'done'

@@ -173,7 +173,7 @@ try(const struct example *x)
 	struct buf told = BUF_INIT(65536);
 	struct apply_totals totals;
 	char source[128], state[128];
-	int sent = open_new("base.zip"), base = open_new("base.manifest");
+	int sent = open_new("base.archive"), base = open_new("base.manifest");
 	int back = open_new("theirs.zip"), theirs = open_new("theirs.manifest");
 	int ready = shell(".", "chmod -R u+rwx .; rm -rf ours theirs want state; mkdir ours state");
 	ready |= shell("ours", x->base) | send("ours", x->fidelity, sent, base, &e);

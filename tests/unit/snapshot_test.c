@@ -45,7 +45,7 @@ lend(void)
 		      "state", "completed", "fidelity", 1, "environment", "resources", "name",
 		      "src", "type", "fs", "source", source, "mode", "rw", "snapshotPolicy", "mode",
 		      "staged", "maxSnapshots", 2));
-	int archive = openat(record.dirfd, "base.zip", O_RDWR | O_CREAT, 0600);
+	int archive = openat(record.dirfd, "base.archive", O_RDWR | O_CREAT, 0600);
 	int manifest = openat(record.dirfd, "base.manifest", O_RDWR | O_CREAT, 0600);
 	CHECK_INT(send("src", "src", archive, manifest), 0, "it is packed");
 	(void)close(archive);
