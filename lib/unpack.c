@@ -19,6 +19,7 @@
 #include "manifest.h"
 #include "place.h"
 #include "sha256.h"
+#include "tar_source.h"
 #include "zip_directory.h"
 #include "zip_name.h"
 
@@ -30,10 +31,13 @@ struct unpacker {
 	uint64_t at, size; /* of the archive */
 	bool nothing;      /* it is a ZIP of nothing but its end record: libarchive knows no such */
 	char *in;
-	int failed; /* errno of a read that failed, or 0 */
+	int failed;             /* errno of a read that failed, or 0 */
+	struct tar_source *tar; /* what is read, if it is no ZIP */
+	struct err why;         /* what the tar's source has said, if it did */
 	const struct unpack_limits *l;
 	struct unpack_totals *totals;
 	uint64_t entries;
+	uint64_t content; /* bytes of files, without holes */
 	struct archive *archive;
 	struct place place;
 	bool (*want)(void *arg, const char *path);
@@ -49,11 +53,16 @@ struct unpacker {
 int
 unpack_limits(struct unpack_limits *l, struct err *e)
 {
-	long long bytes;
+	long long bytes, entries, ratio;
 
-	if (home_limit("AWCP_MAX_UNPACKED", 64LL << 30, &bytes, e) < 0)
+	if (home_limit("AWCP_MAX_UNPACKED", 64LL << 30, &bytes, e) < 0 ||
+	    home_limit("AWCP_MAX_ENTRIES", 1000000, &entries, e) < 0 ||
+	    home_limit("AWCP_MAX_RATIO", 1000, &ratio, e) < 0)
 		return -1;
-	*l = (struct unpack_limits){.entries = 1000000, .bytes = (uint64_t)bytes, .depth = 1000};
+	*l = (struct unpack_limits){.entries = (uint64_t)entries,
+				    .bytes = (uint64_t)bytes,
+				    .ratio = (uint64_t)ratio,
+				    .depth = 1000};
 	return 0;
 }
 
@@ -63,6 +72,11 @@ give(struct archive *a, void *arg, const void **data)
 	struct unpacker *u = arg;
 	ssize_t n;
 
+	if (u->tar != NULL) {
+		if ((n = tar_source_next(u->tar, data, &u->why)) < 0)
+			archive_set_error(a, EINVAL, "cannot read");
+		return n;
+	}
 	do
 		n = pread(u->fd, u->in, IN, (off_t)u->at);
 	while (n < 0 && errno == EINTR);
@@ -97,6 +111,8 @@ skip(struct archive *a, void *arg, int64_t n)
 	struct unpacker *u = arg;
 
 	(void)a;
+	if (u->tar != NULL)
+		return n < 0 ? 0 : (int64_t)tar_source_skip(u->tar, (uint64_t)n);
 	if (n < 0 || (uint64_t)n > u->size - (u->at < u->size ? u->at : u->size))
 		return 0;
 	u->at += (uint64_t)n;
@@ -118,6 +134,10 @@ refuse(const struct unpacker *u, struct err *e)
 {
 	const char *why = archive_error_string(u->archive);
 
+	if (u->why.code != ERR_NONE) {
+		*e = u->why;
+		return -1;
+	}
 	if (u->failed != 0) {
 		errno = u->failed;
 		return err_sys(e, "cannot read the archive");
@@ -138,11 +158,8 @@ open_archive(struct unpacker *u, struct err *e)
 		return err_memory(e);
 	int format = u->is_zip ? archive_read_support_format_zip_seekable(a)
 			       : archive_read_support_format_tar(a);
-	if (format < ARCHIVE_WARN || archive_read_support_filter_zstd(a) < ARCHIVE_WARN ||
-	    archive_read_support_filter_gzip(a) < ARCHIVE_WARN ||
-	    archive_read_support_filter_xz(a) < ARCHIVE_WARN ||
-	    archive_read_set_read_callback(a, give) != ARCHIVE_OK ||
-	    archive_read_set_seek_callback(a, seek) != ARCHIVE_OK ||
+	if (format < ARCHIVE_WARN || archive_read_set_read_callback(a, give) != ARCHIVE_OK ||
+	    (u->is_zip && archive_read_set_seek_callback(a, seek) != ARCHIVE_OK) ||
 	    archive_read_set_skip_callback(a, skip) != ARCHIVE_OK ||
 	    archive_read_set_callback_data(a, u) != ARCHIVE_OK)
 		return err_set(e, ERR_INTERNAL, "libarchive: %s", archive_error_string(a));
@@ -156,12 +173,27 @@ count_bytes(struct unpacker *u, uint64_t n, struct err *e)
 {
 	if (n > u->l->bytes - u->totals->bytes) {
 		(void)err_set(e, ERR_WORKSPACE_TOO_LARGE,
-			      "the archive unpacks to more than %llu bytes",
-			      (unsigned long long)u->l->bytes);
+			      "the archive unpacks to more than %llu bytes, at %.256s",
+			      (unsigned long long)u->l->bytes, u->in_hand.path);
 		return err_hint(e, "raise AWCP_MAX_UNPACKED if that is right");
 	}
 	u->totals->bytes += n;
 	return 0;
+}
+
+/* Bytes that come out of the compression and are not few must not be too many for what went in.
+ * A hole in a sparse file does not count: it costs no disk. */
+static int
+count_content(struct unpacker *u, uint64_t n, struct err *e)
+{
+	u->content += n;
+	if (u->l->ratio == 0 || u->content <= UNPACK_ANY_RATIO ||
+	    u->content / u->l->ratio <= u->size)
+		return count_bytes(u, n, e);
+	(void)err_set(e, ERR_WORKSPACE_TOO_LARGE,
+		      "the archive unpacks to more than %llu times its size, at %.256s",
+		      (unsigned long long)u->l->ratio, u->in_hand.path);
+	return err_hint(e, "raise AWCP_MAX_RATIO if that is right");
 }
 
 static void
@@ -196,7 +228,7 @@ take_piece(struct unpacker *u, int fd, const void *p, size_t n, int64_t at, stru
 	if (at < 0 || (uint64_t)at < u->in_hand.entry.size)
 		return incoming_refuse(&u->in_hand, "is out of order inside", e);
 	uint64_t hole = (uint64_t)at - u->in_hand.entry.size;
-	if (count_bytes(u, hole, e) < 0 || count_bytes(u, n, e) < 0)
+	if (count_bytes(u, hole, e) < 0 || count_content(u, n, e) < 0)
 		return -1;
 	if (u->hash != NULL) {
 		hash_zeros(u, hole);
@@ -308,30 +340,6 @@ take_entry(struct unpacker *u, struct archive_entry *h, struct err *e)
 	return u->manifest != NULL ? manifest_add(u->manifest, &u->in_hand.entry, e) : 0;
 }
 
-/* A tar ends with blocks of zeros.  libarchive takes one without, so that a plain tar that was cut
- * off between two entries would seem whole. */
-static int
-check_end(struct unpacker *u, struct err *e)
-{
-	char block[512];
-
-	if (archive_filter_code(u->archive, 0) != ARCHIVE_FILTER_NONE) {
-		u->totals->compressed = true;
-		return 0;
-	}
-	if ((archive_format(u->archive) & ARCHIVE_FORMAT_BASE_MASK) != ARCHIVE_FORMAT_TAR)
-		return 0;
-	ssize_t n = u->size < sizeof block
-			? 0
-			: pread(u->fd, block, sizeof block, (off_t)(u->size - sizeof block));
-	for (ssize_t i = 0; i < n; i++)
-		if (block[i] != 0)
-			n = 0;
-	if (n != sizeof block)
-		return err_set(e, ERR_WORKSPACE_INVALID, "the archive ends early");
-	return 0;
-}
-
 static int
 take_all(struct unpacker *u, struct err *e)
 {
@@ -345,7 +353,12 @@ take_all(struct unpacker *u, struct err *e)
 			return -1;
 	if (status != ARCHIVE_EOF)
 		return refuse(u, e);
-	if ((!u->nothing && check_end(u, e) < 0) || (u->creates && place_finish(&u->place, e) < 0))
+	if (u->tar != NULL) {
+		u->totals->compressed = tar_source_compressed(u->tar);
+		if (tar_source_finish(u->tar, e) < 0)
+			return -1;
+	}
+	if (u->creates && place_finish(&u->place, e) < 0)
 		return -1;
 	return u->manifest != NULL ? manifest_finish(u->manifest, e) : 0;
 }
@@ -375,6 +388,8 @@ prepare(struct unpacker *u, int dirfd, int manifestfd, struct err *e)
 		return 0;
 	if (u->is_zip && zip_directory_check(u->fd, u->size, u->l->entries, e) < 0)
 		return -1;
+	if (!u->is_zip && (u->tar = tar_source_open(u->fd, u->size, e)) == NULL)
+		return -1;
 	return open_archive(u, e);
 }
 
@@ -383,6 +398,7 @@ clean_up(struct unpacker *u)
 {
 	if (u->archive != NULL)
 		(void)archive_read_free(u->archive);
+	tar_source_close(u->tar);
 	if (u->creates)
 		place_close(&u->place);
 	manifest_writer_free(u->manifest);

@@ -3,9 +3,15 @@
  *
  * Every entry is created beneath an open directory descriptor, through no link.  Refused, with the
  * entry named: absolute and ".." paths, links that lead out of their resource, hard links, devices,
- * FIFOs, sockets, names that are too long or twice there, encrypted entries, archives that end
- * early.  setuid, setgid, sticky, owners, times in the future of an entry are dropped, not taken.
- * ZIP, tar and tar.zst/.gz/.xz are told apart by their content.
+ * FIFOs, sockets, names that are too long, have a NUL in them or are twice there, encrypted
+ * entries, ZIPs whose directory and headers do not say the same or overlap; and archives that end
+ * early, go on behind their end, or want much memory.  setuid, setgid, sticky, owners, times in the
+ * future of an entry are dropped, not taken.  ZIP, tar and tar.zst/.gz/.xz are told apart by their
+ * content.
+ *
+ * A name may have any other byte in it, a newline too: trees have such.  Names that differ only in
+ * case are refused where the file system takes them for the same, and only there: the Linux kernel
+ * has such.
  */
 #ifndef UNPACK_H
 #define UNPACK_H
@@ -19,12 +25,18 @@
 struct unpack_limits {
 	uint64_t entries;
 	uint64_t bytes; /* unpacked, in all */
+	/* Unpacked bytes, holes not counted, for each byte of an archive that unpacks to more than
+	 * UNPACK_ANY_RATIO; 0: any. */
+	uint64_t ratio;
 	unsigned depth; /* components of a path */
 	/* If not NULL, the only top-level folders that may occur (NULL-terminated). */
 	const char *const *tops;
 };
 
-/* 1,000,000 entries, 64 GiB (AWCP_MAX_UNPACKED), depth 1000, any top. */
+#define UNPACK_ANY_RATIO (256 << 20)
+
+/* 1,000,000 entries (AWCP_MAX_ENTRIES), 64 GiB (AWCP_MAX_UNPACKED), 1000 : 1 (AWCP_MAX_RATIO),
+ * depth 1000, any top. */
 int unpack_limits(struct unpack_limits *l, struct err *e);
 
 struct unpack_totals {
