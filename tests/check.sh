@@ -3,6 +3,7 @@
 # Ends with "N passed, N failed"; exit 1 if any failed.
 set -u
 cd "$(dirname "$0")/.." || exit 1
+export LC_ALL=C.UTF-8 # the programs that the tests compare with read names by the locale
 passed=0 failed=0
 failures=
 
