@@ -1,128 +1,218 @@
 #include "zip_directory.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-/* Fixed parts of the records (APPNOTE.TXT 4.3.12 to 4.3.16). */
-#define ENTRY 46
-#define END 22
-#define LOCATOR 20
-#define END64 56
-#define TAIL (16 * 1024) /* where libarchive looks for the end record */
+#include "tree.h"
+#include "zip_end.h"
 
-static uint64_t
-little(const unsigned char *p, int n)
-{
-	uint64_t value = 0;
+/* Fixed parts of the records, and their bounds here (APPNOTE.TXT 4.3.7, 4.3.12). */
+#define LOCAL 30
+#define CENTRAL 46
+#define NAME_LENGTH (TREE_PATH + 1) /* a directory's ends with a slash */
+#define WINDOW (256 * 1024)         /* more than any record can have */
 
-	while (n > 0)
-		value = value << 8 | p[--n];
-	return value;
-}
+#define ENCRYPTED 0x2041 /* bits: encrypted, strongly, with a hidden directory */
+#define SIZES_BEHIND 0x0008
+#define UTF8 0x0800
+
+/* What both records say. */
+struct record {
+	unsigned flags, method;
+	uint64_t crc, packed, unpacked, offset;
+	const unsigned char *name, *extra;
+	size_t name_length, extra_length;
+};
+
+struct walk {
+	int fd;
+	struct zip_end end;
+	uint64_t at;            /* the next record of the directory */
+	uint64_t from;          /* where the window begins */
+	size_t have;            /* bytes in it */
+	uint64_t behind;        /* the content of the entry before ends here */
+	unsigned char *central; /* the window, WINDOW bytes */
+	unsigned char *local;   /* a header in front of content, WINDOW bytes */
+};
 
 static int
-get(int fd, uint64_t at, unsigned char *p, size_t n, struct err *e)
+refuse(const struct record *r, const char *why, struct err *e)
 {
-	ssize_t got = pread(fd, p, n, (off_t)at);
+	size_t n = r->name_length < 256 ? r->name_length : 256;
 
-	if (got < 0)
-		return err_sys(e, "cannot read the archive");
-	if ((size_t)got != n)
-		return err_set(e, ERR_WORKSPACE_INVALID, "the ZIP archive ends early");
+	return err_set(e, ERR_WORKSPACE_INVALID, "the archive's entry %.*s%s %s", (int)n,
+		       (const char *)r->name, r->name_length > n ? "…" : "", why);
+}
+
+/* Replace what did not fit into 32 bits by what the ZIP64 field has (APPNOTE.TXT 4.5.3). */
+static bool
+take_large(struct record *r)
+{
+	uint64_t *const values[] = {&r->unpacked, &r->packed, &r->offset};
+	const unsigned char *p = r->extra, *end = p + r->extra_length;
+	bool missing =
+	    r->unpacked == 0xffffffff || r->packed == 0xffffffff || r->offset == 0xffffffff;
+
+	while (missing && end - p >= 4) {
+		size_t n = (size_t)zip_number(p + 2, 2);
+		bool large = zip_number(p, 2) == 1;
+		p += 4;
+		if (n > (size_t)(end - p))
+			return false;
+		for (size_t i = 0; large && i < sizeof values / sizeof values[0]; i++) {
+			if (*values[i] != 0xffffffff)
+				continue;
+			if (n < 8)
+				return false;
+			*values[i] = zip_number(p, 8);
+			p += 8;
+			n -= 8;
+		}
+		if (large)
+			return true;
+		p += n;
+	}
+	return !missing;
+}
+
+/* Move the window so that ${n} bytes at ${w}->at are in it, or what is left of the directory. */
+static int
+fill(struct walk *w, size_t n, struct err *e)
+{
+	uint64_t left = w->end.end - w->at;
+
+	if (w->at >= w->from && w->at - w->from <= w->have && w->have - (w->at - w->from) >= n)
+		return 0;
+	w->from = w->at;
+	w->have = left < WINDOW ? (size_t)left : WINDOW;
+	return zip_get(w->fd, w->at, w->central, w->have, e);
+}
+
+/* The next record of the directory. */
+static int
+next(struct walk *w, struct record *r, struct err *e)
+{
+	if (w->end.end - w->at < CENTRAL)
+		return zip_damaged(e);
+	if (fill(w, CENTRAL, e) < 0)
+		return -1;
+	const unsigned char *p = w->central + (w->at - w->from);
+	if (memcmp(p, "PK\1\2", 4) != 0)
+		return zip_damaged(e);
+	size_t name = (size_t)zip_number(p + 28, 2), extra = (size_t)zip_number(p + 30, 2);
+	size_t length = CENTRAL + name + extra + (size_t)zip_number(p + 32, 2);
+	if (length > w->end.end - w->at)
+		return zip_damaged(e);
+	if (fill(w, length, e) < 0)
+		return -1;
+	p = w->central + (w->at - w->from);
+	*r = (struct record){.flags = (unsigned)zip_number(p + 8, 2),
+			     .method = (unsigned)zip_number(p + 10, 2),
+			     .crc = zip_number(p + 16, 4),
+			     .packed = zip_number(p + 20, 4),
+			     .unpacked = zip_number(p + 24, 4),
+			     .offset = zip_number(p + 42, 4),
+			     .name = p + CENTRAL,
+			     .name_length = name,
+			     .extra = p + CENTRAL + name,
+			     .extra_length = extra};
+	w->at += length;
+	return 0;
+}
+
+/* Read the header that ${r} leads to: all of it, ${l}. */
+static int
+read_local(struct walk *w, const struct record *r, struct record *l, struct err *e)
+{
+	unsigned char *p = w->local;
+
+	if (r->offset < w->behind)
+		return refuse(r, "overlaps another, or is out of order", e);
+	if (r->offset > w->end.directory || w->end.directory - r->offset < LOCAL)
+		return refuse(r, "lies outside of the archive", e);
+	if (zip_get(w->fd, r->offset, p, LOCAL, e) < 0)
+		return -1;
+	size_t name = (size_t)zip_number(p + 26, 2), extra = (size_t)zip_number(p + 28, 2);
+	uint64_t room = w->end.directory - r->offset - LOCAL;
+	if (memcmp(p, "PK\3\4", 4) != 0 || name + extra > room || r->packed > room - name - extra)
+		return refuse(r, "lies outside of the archive", e);
+	if (zip_get(w->fd, r->offset + LOCAL, p + LOCAL, name + extra, e) < 0)
+		return -1;
+	*l = (struct record){.flags = (unsigned)zip_number(p + 6, 2),
+			     .method = (unsigned)zip_number(p + 8, 2),
+			     .crc = zip_number(p + 14, 4),
+			     .packed = zip_number(p + 18, 4),
+			     .unpacked = zip_number(p + 22, 4),
+			     .name = p + LOCAL,
+			     .name_length = name,
+			     .extra = p + LOCAL + name,
+			     .extra_length = extra};
+	w->behind = r->offset + LOCAL + name + extra + r->packed;
 	return 0;
 }
 
 static int
-no_directory(struct err *e)
+check_entry(struct walk *w, struct record *r, struct err *e)
 {
-	return err_set(e, ERR_WORKSPACE_INVALID,
-		       "the ZIP archive has no directory at its end: it was cut off or is damaged");
+	struct record l;
+
+	if (r->name_length > NAME_LENGTH)
+		return refuse(r, "has a path that is too long", e);
+	if (memchr(r->name, '\0', r->name_length) != NULL)
+		return refuse(r, "has a NUL in its name", e);
+	if (!take_large(r))
+		return refuse(r, "has no size", e);
+	if (read_local(w, r, &l, e) < 0)
+		return -1;
+	if (((r->flags | l.flags) & ENCRYPTED) != 0)
+		return refuse(r, "is encrypted", e);
+	bool sized = (l.flags & SIZES_BEHIND) == 0;
+	if (sized && !take_large(&l))
+		return refuse(r, "has no size", e);
+	if (l.name_length != r->name_length || memcmp(l.name, r->name, r->name_length) != 0 ||
+	    l.method != r->method || ((l.flags ^ r->flags) & UTF8) != 0 ||
+	    (sized && (l.crc != r->crc || l.packed != r->packed || l.unpacked != r->unpacked)))
+		return refuse(r, "is described in two ways", e);
+	return 0;
 }
 
-/* Find the end record: copy it to ${end}, and its place to *${at}. */
 static int
-find_end(int fd, uint64_t size, unsigned char end[END], uint64_t *at, struct err *e)
+check_all(struct walk *w, uint64_t most, struct err *e)
 {
-	unsigned char tail[TAIL] = {0};
-	size_t n = size < TAIL ? (size_t)size : TAIL;
+	struct record r;
+	uint64_t count;
 
-	if (n < END)
-		return no_directory(e);
-	if (get(fd, size - n, tail, n, e) < 0)
-		return -1;
-	for (size_t i = n - END + 1; i > 0; i--) {
-		const unsigned char *p = tail + i - 1;
-		if (memcmp(p, "PK\5\6", 4) != 0)
-			continue;
-		/* The last one must be the one that ends the file: no second one hides behind it.
-		 */
-		if (i - 1 + END + little(p + 20, 2) != n)
-			return no_directory(e);
-		memcpy(end, p, END);
-		*at = size - n + i - 1;
-		return 0;
-	}
-	return no_directory(e);
-}
-
-/* Where the directory begins: from the end record, or from the one for large archives. */
-static int
-find_directory(int fd, uint64_t size, uint64_t *directory, struct err *e)
-{
-	unsigned char end[END] = {0}, locator[LOCATOR] = {0}, large[END64] = {0};
-	uint64_t at = 0;
-
-	if (find_end(fd, size, end, &at, e) < 0)
-		return -1;
-	*directory = little(end + 16, 4);
-	/* libarchive takes the large record whenever its locator is there, needed or not. */
-	if (at >= LOCATOR) {
-		if (get(fd, at - LOCATOR, locator, LOCATOR, e) < 0)
+	for (count = 0; w->at < w->end.end; count++) {
+		if (next(w, &r, e) < 0)
 			return -1;
-		bool is_large = memcmp(locator, "PK\6\7", 4) == 0;
-		at = little(locator + 8, 8);
-		if (is_large &&
-		    (size < END64 || at > size - END64 || get(fd, at, large, END64, e) < 0 ||
-		     memcmp(large, "PK\6\6", 4) != 0))
-			return no_directory(e);
-		if (is_large)
-			*directory = little(large + 48, 8);
+		if (count == most)
+			return err_set(e, ERR_WORKSPACE_TOO_LARGE,
+				       "the archive has more than %llu entries",
+				       (unsigned long long)most);
+		if (check_entry(w, &r, e) < 0)
+			return -1;
 	}
-	return *directory <= size ? 0 : no_directory(e);
+	if (w->end.modulus != 0 ? count % w->end.modulus != w->end.count : count != w->end.count)
+		return err_set(e, ERR_WORKSPACE_INVALID,
+			       "the ZIP archive has more or fewer entries than it says");
+	/* libarchive would look for a directory elsewhere; nobody who means well needs that. */
+	return count > 0 ? 0 : zip_damaged(e);
 }
 
 int
 zip_directory_check(int fd, uint64_t size, uint64_t most, struct err *e)
 {
-	unsigned char window[65536], *p = window;
-	uint64_t at, count = 0;
-	size_t have = 0;
+	struct walk w = {.fd = fd, .central = malloc(WINDOW), .local = malloc(WINDOW)};
+	int status = -1;
 
-	if (find_directory(fd, size, &at, e) < 0)
-		return -1;
-	for (;;) {
-		if (have < ENTRY) {
-			have = size - at < sizeof window ? (size_t)(size - at) : sizeof window;
-			if (get(fd, at, window, have, e) < 0)
-				return -1;
-			p = window;
-		}
-		if (have < ENTRY || memcmp(p, "PK\1\2", 4) != 0)
-			break;
-		if (++count > most)
-			return err_set(e, ERR_WORKSPACE_TOO_LARGE,
-				       "the archive has more than %llu entries",
-				       (unsigned long long)most);
-		size_t length = ENTRY + little(p + 28, 2) + little(p + 30, 2) + little(p + 32, 2);
-		if (length > size - at)
-			return no_directory(e);
-		at += length;
-		p += length;
-		have = length < have ? have - length : 0;
+	if (w.central == NULL || w.local == NULL) {
+		(void)err_memory(e);
+	} else if (zip_end_find(fd, size, &w.end, e) == 0) {
+		w.at = w.end.directory;
+		status = check_all(&w, most, e);
 	}
-	/* libarchive would look for a directory elsewhere; nobody who means well needs that. */
-	if (count == 0 || have < 4 || (memcmp(p, "PK\5\6", 4) != 0 && memcmp(p, "PK\6\6", 4) != 0))
-		return no_directory(e);
-	return 0;
+	free(w.central);
+	free(w.local);
+	return status;
 }
