@@ -208,6 +208,12 @@ put_line(struct manifest_writer *w, const char *line, const char *path, struct e
 			return 0;
 		return err_set(e, ERR_WORKSPACE_INVALID, "%.*s is there twice", (int)n, path);
 	}
+	/* What lies below a directory comes right behind it. */
+	size_t last = strlen(w->last);
+	if (w->last_type != '\0' && w->last_type != 'd' && n > last &&
+	    memcmp(w->last, path, last) == 0 && path[last] == '/')
+		return err_set(e, ERR_WORKSPACE_INVALID,
+			       "%.*s lies below something that is not a directory", (int)n, path);
 	memcpy(w->last, path, n);
 	w->last[n] = '\0';
 	w->last_type = *line;
