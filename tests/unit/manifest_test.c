@@ -94,8 +94,11 @@ test_order(void)
 	struct entry in[7], *out;
 	struct err e;
 
-	for (size_t i = 0; i < 7; i++)
+	for (size_t i = 0; i < 7; i++) {
 		in[i] = file_entry((char *)(uintptr_t)wanted[(i * 3 + 4) % 7]);
+		if (strcmp(in[i].path, "a") == 0)
+			in[i].type = 'd';
+	}
 	/* '/' comes before every other byte, so a/\x01 stands before a/x */
 	CHECK_INT(write_all("order", in, 7, &e), 0, "entries in any order are written");
 	int fd = open("order", O_RDONLY | O_CLOEXEC);
@@ -122,6 +125,11 @@ test_twice(void)
 	CHECK_STR(e.message, "b is there twice", "with its name");
 	CHECK_INT(write_all("twice", dirs, 3, &e), 0, "a directory may come twice");
 	CHECK_INT(count_all("twice", &e), 2, "and is listed once");
+
+	struct entry below[] = {file_entry((char[]){"a-"}), file_entry((char[]){"a/x"}),
+				file_entry((char[]){"a"})};
+	CHECK(write_all("twice", below, 3, &e) < 0 && strstr(e.message, "a/x") != NULL,
+	      "what lies below a file is noticed");
 }
 
 /* Enough entries, backwards, for many runs and more than one pass of merging. */
