@@ -96,13 +96,13 @@ accept(const struct record *r, const struct assignment_policy *p, struct err *e)
 	(void)snprintf(path, sizeof path, "%s/" ASSIGNMENTS "/%s/work", home_path(), r->id);
 	json_t *m = message_new("ACCEPT", r->id, e);
 	json_t *more =
-	    json_pack("{sI s{ss} s{ss sI s{sb sb sb} s[ss]}}", "retentionMs",
+	    json_pack("{sI s{ss} s{ss sI s{sb sb sb} so}}", "retentionMs",
 		      (json_int_t)jsonx_number(r->json, "retentionMs", 0), "executorWorkDir",
 		      "path", path, "executorConstraints", "acceptedAccessMode",
 		      jsonx_text(r->json, "invite.lease.accessMode", "rw"), "maxTtlSeconds",
 		      (json_int_t)jsonx_number(r->json, "invite.lease.ttlSeconds", 1),
 		      "sandboxProfile", "cwdOnly", p->sandboxed, "allowNetwork", 1, "allowExec", 1,
-		      "fidelity", "modes", "links");
+		      "fidelity", message_fidelity());
 	if (m == NULL || more == NULL || json_object_update(m, more) < 0) {
 		json_decref(m);
 		m = NULL;

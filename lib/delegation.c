@@ -168,10 +168,10 @@ delegation_invite(const json_t *delegation, struct err *e)
 					    "type", "fs", "mode", jsonx_text(one, "mode", "rw")));
 	json_t *m = message_new("INVITE", jsonx_text(delegation, "id", ""), e);
 	json_t *more =
-	    json_pack("{sO sO sO s{so} s{ss s[ss]}}", "task", json_object_get(delegation, "task"),
+	    json_pack("{sO sO sO s{so} s{ss so}}", "task", json_object_get(delegation, "task"),
 		      "lease", json_object_get(delegation, "leaseConfig"), "retentionMs",
 		      json_object_get(delegation, "retentionMs"), "environment", "resources", list,
-		      "requirements", "transport", "archive", "fidelity", "modes", "links");
+		      "requirements", "transport", "archive", "fidelity", message_fidelity());
 	if (m == NULL || more == NULL || json_object_update(m, more) < 0) {
 		json_decref(m);
 		m = NULL;

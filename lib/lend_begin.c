@@ -31,24 +31,18 @@ static int
 accepted(struct lend *l, const json_t *answer, struct err *e)
 {
 	const json_t *constraints = json_object_get(answer, "executorConstraints");
-	const json_t *fidelity = json_object_get(constraints, "fidelity"), *one;
-	bool modes = false, links = false;
+	unsigned agreed = message_agreed(json_object_get(constraints, "fidelity"));
 	struct record r;
-	size_t i;
 
-	json_array_foreach(fidelity, i, one)
-	{
-		const char *name = json_is_string(one) ? json_string_value(one) : "";
-		modes |= strcmp(name, "modes") == 0;
-		links |= strcmp(name, "links") == 0;
-	}
 	int status = record_open(DELEGATIONS, l->id, true, &r, e);
 	if (status == 0 && strcmp(jsonx_text(r.json, "state", ""), "accepted") != 0)
 		status = delegation_step(&r, FSM_RECEIVE_ACCEPT, e);
 	if (status == 0 &&
 	    (json_object_set(r.json, "executorRetentionMs",
 			     json_object_get(answer, "retentionMs")) < 0 ||
-	     json_object_set_new(r.json, "fidelity", json_boolean(modes && links)) < 0))
+	     json_object_set_new(r.json, "fidelity", json_boolean(agreed & MESSAGE_LINKS)) < 0 ||
+	     json_object_set_new(r.json, "times", json_boolean(agreed & MESSAGE_TIMES)) < 0 ||
+	     json_object_set_new(r.json, "delta", json_boolean(agreed & MESSAGE_DELTA)) < 0))
 		status = err_memory(e);
 	if (status == 0 && json_is_object(constraints))
 		(void)json_object_set(r.json, "executorConstraints",
@@ -118,11 +112,15 @@ pack_aside(void *arg, struct buf *result, struct err *e)
 	struct resource *resources = NULL;
 	struct pack_totals totals;
 	size_t count = 0;
+	/* To this very machine, bytes are cheaper than the time to squeeze them. */
+	bool squeeze = !client_is_loopback(p->l->url);
+	bool times = json_is_true(json_object_get(p->delegation, "times"));
 	struct pack_options o = {
-	    .format = PACK_ZIP,
+	    .format = !times    ? PACK_ZIP
+		      : squeeze ? PACK_TAR_ZST
+				: PACK_TAR,
 	    .fidelity = json_is_true(json_object_get(p->delegation, "fidelity")),
-	    /* To this very machine, bytes are cheaper than the time to squeeze them. */
-	    .compress = !client_is_loopback(p->l->url),
+	    .compress = squeeze,
 	    .progress = packing,
 	    .progress_arg = p->l,
 	};

@@ -6,8 +6,9 @@
  *
  *	type[!] mode size mtime ctime inode sha256 path[ TAB target]
  *
- * with single spaces; mode is octal, times are ns, a missing hash is "-", "!" marks an entry that
- * was not sent, and in path and target a backslash, a control character and DEL are written \xHH.
+ * with single spaces; mode is octal, times are ns, a missing hash is "-", and in path and target a
+ * backslash, a control character and DEL are written \xHH.  "!" marks a link that was not sent, or
+ * a file whose content is that of the same path in the base (entry's unsent and in_base).
  */
 #ifndef MANIFEST_H
 #define MANIFEST_H

@@ -105,7 +105,10 @@ type_field(char **p, struct entry *entry)
 	if (s == NULL || strchr("fdl", s[0]) == NULL || (s[1] != '\0' && strcmp(s + 1, "!") != 0))
 		return -1;
 	entry->type = s[0];
-	entry->unsent = s[1] == '!';
+	entry->unsent = s[1] == '!' && s[0] == 'l';
+	entry->in_base = s[1] == '!' && s[0] == 'f';
+	if (s[1] == '!' && s[0] == 'd')
+		return -1;
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 #include "message.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -179,6 +180,46 @@ message_error(const json_t *o, struct err *e)
 	(void)err_set(e, err_from_name(code), "%s",
 		      jsonx_text(o, "message", "no reason was given"));
 	return err_hint(e, "%s", hint);
+}
+
+static const char *const fidelity[] = {"modes", "links", "times", "delta"};
+#define FIDELITY (sizeof fidelity / sizeof fidelity[0])
+
+json_t *
+message_fidelity(void)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < FIDELITY; i++)
+		if (json_array_append_new(list, json_string(fidelity[i])) < 0) {
+			json_decref(list);
+			return NULL;
+		}
+	return list;
+}
+
+static bool
+is_in(const json_t *list, const char *word)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+	{
+		if (json_is_string(item) && strcmp(json_string_value(item), word) == 0)
+			return true;
+	}
+	return false;
+}
+
+unsigned
+message_agreed(const json_t *list)
+{
+	unsigned agreed = 0;
+
+	for (size_t i = 0; i < FIDELITY && is_in(list, fidelity[i]); i++)
+		agreed |= 1U << i;
+	return agreed == MESSAGE_MODES ? 0 : agreed;
 }
 
 json_t *

@@ -28,6 +28,22 @@ int message_check_invite(const json_t *m, struct err *e);
  * anything else is ERR_BAD_MESSAGE. */
 int message_check_accept(const json_t *m, const char *id, struct err *e);
 
+/* What a peer keeps of a tree (our extension: INVITE requirements.fidelity, ACCEPT
+ * executorConstraints.fidelity, lists of words). */
+enum {
+	MESSAGE_MODES = 1, /* "modes" */
+	MESSAGE_LINKS = 2, /* "links" */
+	MESSAGE_TIMES = 4, /* "times", to the ns: archives are tar or tar.zst, not ZIP */
+	MESSAGE_DELTA = 8, /* "delta": what comes back is told by what was sent (pack_back) */
+};
+
+/* The list of all these words; NULL out of memory. */
+json_t *message_fidelity(void);
+
+/* What both we and the peer who sent ${list} keep.  A word that needs one that is not there does
+ * not count: modes and links come together, times with them, delta with times. */
+unsigned message_agreed(const json_t *list);
+
 /* Check a START (without its archive, which the splitter took out). */
 int message_check_start(const json_t *m, struct err *e);
 

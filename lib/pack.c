@@ -1,18 +1,6 @@
-/*
- * The archive leaves libarchive through a buffer of our own that hashes and writes it; libarchive's
- * blocking is off, so that what is stored passes without being copied once more.
- *
- * ZIP says in a flag that a name is UTF-8, and libarchive sets it when LC_CTYPE is UTF-8.  So every
- * header is written in a locale of ours: UTF-8, or C for a name that is not UTF-8, which then
- * travels byte for byte without the flag.
- */
 #include "pack.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
-#include <locale.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,103 +9,25 @@
 #include "file.h"
 #include "manifest.h"
 #include "sha256.h"
-#include "utf8.h"
+#include "since.h"
 
-#define PIECE (128 * 1024) /* bytes of a file read at once */
-#define OUT (128 * 1024)   /* bytes of the archive written at once */
-#define SAMPLE 4096        /* bytes that decide whether a file is worth compressing */
+#define PIECE (128 * 1024)   /* bytes of a file read at once */
+#define SAMPLE 4096          /* bytes that decide whether a file is worth compressing */
+#define EXTENTS 1024         /* parts of a file with holes that are told apart */
+#define HOLE_MIN (32 * 1024) /* bytes of a hole that is worth telling */
 
 struct packer {
 	const struct pack_options *o;
 	struct pack_totals *totals;
 	struct tree *tree;
-	struct archive *archive;
-	struct archive_entry *header;
+	struct archiver *archive;
 	struct manifest_writer *manifest; /* or NULL */
-	struct sha256 *whole, *file;      /* NULL without a manifest */
-	int fd;
-	char *out;
-	size_t out_used;
+	struct sha256 *file;              /* NULL if nobody wants the hash of a file */
+	struct since *since;              /* or NULL */
+	int listfd;                       /* of a delta, or -1 */
 	char *piece;
-	struct err failure; /* of a write, if its code is set */
-	bool over;          /* nothing more is written */
-	locale_t utf8, bytes, before;
+	struct extent extents[EXTENTS];
 };
-
-static int
-write_out(struct packer *p)
-{
-	struct err e;
-
-	if (file_write(p->fd, p->out, p->out_used, &e) < 0) {
-		p->failure = e;
-		return -1;
-	}
-	if (p->whole != NULL)
-		sha256_add(p->whole, p->out, p->out_used);
-	p->totals->archive_bytes += p->out_used;
-	p->out_used = 0;
-	return 0;
-}
-
-/* libarchive's sink. */
-static ssize_t
-take(struct archive *a, void *arg, const void *data, size_t n)
-{
-	struct packer *p = arg;
-	size_t done = 0;
-
-	if (p->over)
-		return -1;
-	while (done < n) {
-		size_t fits = n - done < OUT - p->out_used ? n - done : OUT - p->out_used;
-		memcpy(p->out + p->out_used, (const char *)data + done, fits);
-		p->out_used += fits;
-		done += fits;
-		if (p->out_used == OUT && write_out(p) < 0) {
-			archive_set_error(a, EIO, "%s", p->failure.message);
-			return -1;
-		}
-	}
-	return (ssize_t)n;
-}
-
-static int
-archive_failed(struct packer *p, const char *path, struct err *e)
-{
-	if (p->failure.code != ERR_NONE) {
-		*e = p->failure;
-		return err_add(e, "cannot write the archive");
-	}
-	return err_set(e, ERR_IO, "cannot put %s into the archive: %s", path,
-		       archive_error_string(p->archive));
-}
-
-static int
-open_archive(struct packer *p, struct err *e)
-{
-	struct archive *a = p->archive = archive_write_new();
-	int status = ARCHIVE_OK;
-
-	if (a == NULL || (p->header = archive_entry_new()) == NULL)
-		return err_memory(e);
-	if (p->o->format == PACK_ZIP) {
-		status = archive_write_set_format_zip(a);
-		if (status == ARCHIVE_OK)
-			status = archive_write_set_options(a, "zip:compression-level=1");
-	} else {
-		status = archive_write_set_format_pax(a);
-	}
-	if (status == ARCHIVE_OK && p->o->format == PACK_TAR_ZST)
-		status = archive_write_add_filter_zstd(a);
-	if (status == ARCHIVE_OK)
-		status = archive_write_set_bytes_per_block(a, 0);
-	if (status == ARCHIVE_OK)
-		status = archive_write_open(a, p, NULL, take, NULL);
-	if (status != ARCHIVE_OK)
-		return archive_failed(p, "the head", e);
-	return 0;
-}
 
 /* The chance that two bytes of the sample are equal: 1/256 in noise, and in what is compressed
  * already.  Twice that is worth a try; so is nothing that fits a few disk sectors. */
@@ -135,51 +45,6 @@ worth_compressing(const unsigned char *p, size_t n)
 	return pairs * 128 > (uint64_t)n * (n - 1);
 }
 
-/* The reader of libarchive takes a name with a backslash and no slash for one from Windows. */
-static void
-set_path(struct packer *p, const char *path)
-{
-	char shown[TREE_PATH + 3];
-
-	if (p->o->format == PACK_ZIP && strchr(path, '\\') != NULL && strchr(path, '/') == NULL) {
-		(void)snprintf(shown, sizeof shown, "./%s", path);
-		archive_entry_copy_pathname(p->header, shown);
-	} else {
-		archive_entry_copy_pathname(p->header, path);
-	}
-}
-
-static int
-put_header(struct packer *p, const struct entry *entry, struct err *e)
-{
-	static const struct {
-		char type;
-		unsigned format;
-	} types[] = {{'f', AE_IFREG}, {'d', AE_IFDIR}, {'l', AE_IFLNK}};
-	struct archive_entry *h = archive_entry_clear(p->header);
-	bool utf8 = utf8_valid(entry->path) && (entry->target == NULL || utf8_valid(entry->target));
-	int64_t seconds = entry->mtime / 1000000000, ns = entry->mtime % 1000000000;
-
-	if (ns < 0) {
-		ns += 1000000000;
-		seconds--;
-	}
-	set_path(p, entry->path);
-	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-		if (types[i].type == entry->type)
-			archive_entry_set_filetype(h, types[i].format);
-	archive_entry_set_perm(h, entry->mode);
-	archive_entry_set_mtime(h, seconds, (long)ns);
-	archive_entry_set_size(h, entry->type == 'f' ? (int64_t)entry->size : 0);
-	if (entry->type == 'l')
-		archive_entry_copy_symlink(h, entry->target);
-	(void)uselocale(utf8 ? p->utf8 : p->bytes);
-	/* A warning is about a name that is not UTF-8, which tar then marks as bytes. */
-	int status = archive_write_header(p->archive, h);
-	(void)uselocale(p->utf8);
-	return status < ARCHIVE_WARN ? archive_failed(p, entry->path, e) : 0;
-}
-
 static int
 changed(const struct entry *entry, struct err *e)
 {
@@ -187,56 +52,143 @@ changed(const struct entry *entry, struct err *e)
 	return err_hint(e, "try again when nothing writes to the directory");
 }
 
-static int
-put_piece(struct packer *p, const struct entry *entry, size_t n, struct err *e)
+/* Find the parts of ${fd} that are no holes: how many, 0 if there are no holes.  A file of more
+ * parts than can be told has its last holes filled. */
+static size_t
+find_extents(struct packer *p, int fd, const struct stat *st)
 {
-	if (p->file != NULL)
-		sha256_add(p->file, p->piece, n);
-	if (n > 0 && archive_write_data(p->archive, p->piece, n) != (ssize_t)n)
-		return archive_failed(p, entry->path, e);
+	off_t size = st->st_size, at = 0;
+	size_t n = 0;
+
+	if (p->o->format == PACK_ZIP || (off_t)st->st_blocks * 512 >= size)
+		return 0;
+	while (at < size) {
+		off_t data = lseek(fd, at, SEEK_DATA);
+		if (data < 0 && errno != ENXIO)
+			return 0;
+		if (data < 0 || data > size)
+			data = size;
+		off_t end = data < size ? lseek(fd, data, SEEK_HOLE) : size;
+		if (end < 0)
+			return 0;
+		if (end > size)
+			end = size;
+		struct extent *last = n > 0 ? &p->extents[n - 1] : NULL;
+		bool joined = last != NULL && (data - at < HOLE_MIN || n == EXTENTS);
+		if (joined)
+			last->length = (uint64_t)end - last->at;
+		else
+			p->extents[n++] = (struct extent){(uint64_t)data, (uint64_t)(end - data)};
+		at = end;
+	}
+	return n;
+}
+
+/* Content was sent, or passed over. */
+static void
+count_bytes(struct packer *p, uint64_t n)
+{
 	p->totals->bytes += n;
 	if (p->o->progress != NULL)
 		p->o->progress(p->o->progress_arg, p->totals->bytes, p->totals->files);
+}
+
+static int
+put_zeros(struct packer *p, const struct entry *entry, uint64_t n, struct err *e)
+{
+	while (n > 0) {
+		size_t piece = n < PIECE ? (size_t)n : PIECE;
+		memset(p->piece, 0, piece);
+		if (p->file != NULL)
+			sha256_add(p->file, p->piece, piece);
+		if (archiver_data(p->archive, entry->path, p->piece, piece, e) < 0)
+			return -1;
+		count_bytes(p, piece);
+		n -= piece;
+	}
 	return 0;
 }
 
-static void
-choose_compression(struct packer *p, size_t n)
+/* Send ${n} bytes from where ${fd} stands. */
+static int
+put_bytes(struct packer *p, const struct entry *entry, int fd, uint64_t n, struct err *e)
 {
-	if (p->o->format != PACK_ZIP)
-		return;
-	if (p->o->compress && worth_compressing((unsigned char *)p->piece, n < SAMPLE ? n : SAMPLE))
-		(void)archive_write_zip_set_compression_deflate(p->archive);
-	else
-		(void)archive_write_zip_set_compression_store(p->archive);
+	while (n > 0) {
+		ssize_t got = file_read(fd, p->piece, n < PIECE ? (size_t)n : PIECE, e);
+		if (got < 0)
+			return err_add(e, "%s", entry->path);
+		if (got == 0)
+			return changed(entry, e);
+		if (p->file != NULL)
+			sha256_add(p->file, p->piece, (size_t)got);
+		if (archiver_data(p->archive, entry->path, p->piece, (size_t)got, e) < 0)
+			return -1;
+		count_bytes(p, (uint64_t)got);
+		n -= (uint64_t)got;
+	}
+	return 0;
 }
 
-/* Send the file ${fd} as ${entry}; its hash goes to ${sha256} if there is to be a manifest. */
+static int
+put_extents(struct packer *p, const struct entry *entry, int fd, size_t n, struct err *e)
+{
+	uint64_t at = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct extent *x = &p->extents[i];
+		if (put_zeros(p, entry, x->at - at, e) < 0)
+			return -1;
+		if (lseek(fd, (off_t)x->at, SEEK_SET) < 0)
+			return err_sys(e, "cannot read %s", entry->path);
+		if (put_bytes(p, entry, fd, x->length, e) < 0)
+			return -1;
+		at = x->at + x->length;
+	}
+	return put_zeros(p, entry, entry->size - at, e);
+}
+
+static int
+choose_compression(struct packer *p, int fd, const struct entry *entry, struct err *e)
+{
+	unsigned char sample[SAMPLE];
+	bool worth = false;
+
+	if (p->o->format != PACK_ZIP)
+		return 0;
+	if (p->o->compress) {
+		ssize_t n = pread(fd, sample, sizeof sample, 0);
+		if (n < 0)
+			return err_sys(e, "cannot read %s", entry->path);
+		worth = worth_compressing(sample, (size_t)n);
+	}
+	archiver_compress(p->archive, worth);
+	return 0;
+}
+
+/* Send the file ${fd} as ${entry}; its hash goes to ${sha256} if somebody wants it. */
 static int
 put_file(struct packer *p, const struct entry *entry, int fd, char *sha256, struct err *e)
 {
 	struct stat before, after;
-	uint64_t left = entry->size;
+	char more;
 
 	if (fstat(fd, &before) < 0)
 		return err_sys(e, "cannot read %s", entry->path);
-	ssize_t n = file_read(fd, p->piece, PIECE, e);
-	if (n < 0)
-		return err_add(e, "%s", entry->path);
-	choose_compression(p, (size_t)n);
-	if (put_header(p, entry, e) < 0)
+	if ((uint64_t)before.st_size != entry->size)
+		return changed(entry, e);
+	size_t n = find_extents(p, fd, &before);
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return err_sys(e, "cannot read %s", entry->path);
+	if (choose_compression(p, fd, entry, e) < 0 ||
+	    archiver_begin(p->archive, entry, p->extents, n, e) < 0)
 		return -1;
 	if (p->file != NULL)
 		sha256_reset(p->file);
-	while (n > 0 && (uint64_t)n <= left) {
-		left -= (uint64_t)n;
-		if (put_piece(p, entry, (size_t)n, e) < 0)
-			return -1;
-		if ((n = file_read(fd, p->piece, PIECE, e)) < 0)
-			return err_add(e, "%s", entry->path);
-	}
-	if (n != 0 || left != 0 || fstat(fd, &after) < 0 || after.st_size != before.st_size ||
-	    after.st_mtim.tv_sec != before.st_mtim.tv_sec ||
+	if (n > 0 ? put_extents(p, entry, fd, n, e) < 0
+		  : put_bytes(p, entry, fd, entry->size, e) < 0)
+		return -1;
+	if (pread(fd, &more, 1, (off_t)entry->size) != 0 || fstat(fd, &after) < 0 ||
+	    after.st_size != before.st_size || after.st_mtim.tv_sec != before.st_mtim.tv_sec ||
 	    after.st_mtim.tv_nsec != before.st_mtim.tv_nsec)
 		return changed(entry, e);
 	if (p->file != NULL)
@@ -246,10 +198,15 @@ put_file(struct packer *p, const struct entry *entry, int fd, char *sha256, stru
 }
 
 static int
-put_regular(struct packer *p, struct entry *entry, struct err *e)
+put_regular(struct packer *p, struct entry *entry, bool same, struct err *e)
 {
+	if (same && p->listfd >= 0) {
+		entry->in_base = true;
+		p->totals->files++;
+		count_bytes(p, entry->size);
+		return 0;
+	}
 	int fd = tree_open_file(p->tree, e);
-
 	if (fd < 0)
 		return -1;
 	int status = put_file(p, entry, fd, entry->sha256, e);
@@ -296,6 +253,13 @@ put_followed(struct packer *p, struct entry *entry, struct err *e)
 	return status;
 }
 
+/* In a delta the list tells all of what is no file. */
+static int
+put_header(struct packer *p, const struct entry *entry, struct err *e)
+{
+	return p->listfd >= 0 ? 0 : archiver_begin(p->archive, entry, NULL, 0, e);
+}
+
 static int
 put_link(struct packer *p, struct entry *entry, struct err *e)
 {
@@ -313,95 +277,130 @@ put_link(struct packer *p, struct entry *entry, struct err *e)
 	return put_header(p, entry, e);
 }
 
+/* Add ${entry} to the manifest, which in a delta is for somebody else. */
 static int
-put_entry(struct packer *p, struct entry *entry, struct err *e)
+note(struct packer *p, const struct entry *entry, struct err *e)
 {
-	int status = 0;
+	struct entry told = *entry;
 
-	switch (entry->type) {
-	case 'f':
-		status = put_regular(p, entry, e);
-		break;
-	case 'l':
-		status = put_link(p, entry, e);
-		break;
-	case 'd':
-		status = put_header(p, entry, e);
-		break;
-	default: /* a device, FIFO or socket is nothing to send, and nothing that apply touches */
+	if (p->manifest == NULL || (p->listfd >= 0 && entry->unsent))
 		return 0;
+	if (p->listfd >= 0) {
+		told.ctime = 0;
+		told.inode = 0;
 	}
-	if (status == 0 && p->manifest != NULL)
-		status = manifest_add(p->manifest, entry, e);
-	return status;
+	return manifest_add(p->manifest, &told, e);
 }
 
 static int
-prepare(struct packer *p, const struct resource *r, size_t n, int manifestfd, struct err *e)
+put_entry(struct packer *p, struct entry *entry, struct err *e)
 {
-	if ((p->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0)) == (locale_t)0 ||
-	    (p->bytes = newlocale(LC_CTYPE_MASK, "C", (locale_t)0)) == (locale_t)0)
-		return err_set(e, ERR_CONFIG, "the system has no locale C.UTF-8");
-	p->before = uselocale(p->utf8);
-	p->out = malloc(OUT);
-	p->piece = malloc(PIECE);
-	if (p->out == NULL || p->piece == NULL)
+	bool same = false;
+	int status = 0;
+
+	/* A device, FIFO or socket is nothing to send, and nothing that apply touches. */
+	if (strchr("fdl", entry->type) == NULL)
+		return 0;
+	if (p->since != NULL && since_look(p->since, p->tree, entry, &same, e) < 0)
+		return -1;
+	if (entry->type == 'f')
+		status = put_regular(p, entry, same, e);
+	else if (entry->type == 'l')
+		status = put_link(p, entry, e);
+	else
+		status = put_header(p, entry, e);
+	if (status == 0 && p->since != NULL && !entry->unsent)
+		since_count(p->since, entry, same);
+	return status == 0 ? note(p, entry, e) : -1;
+}
+
+static int
+prepare(struct packer *p, const struct resource *r, size_t n, int fd, int manifestfd, struct err *e)
+{
+	if ((p->piece = malloc(PIECE)) == NULL)
 		return err_memory(e);
-	if (manifestfd >= 0 &&
-	    ((p->manifest = manifest_writer_new(manifestfd, e)) == NULL ||
-	     (p->whole = sha256_new(e)) == NULL || (p->file = sha256_new(e)) == NULL))
+	if ((manifestfd >= 0 && (p->manifest = manifest_writer_new(manifestfd, e)) == NULL) ||
+	    ((manifestfd >= 0 || p->since != NULL) && (p->file = sha256_new(e)) == NULL))
 		return -1;
 	if ((p->tree = tree_open(r, n, e)) == NULL)
 		return -1;
-	return open_archive(p, e);
+	p->archive = archiver_new(fd, p->o->format, manifestfd >= 0 && p->listfd < 0, e);
+	return p->archive == NULL ? -1 : 0;
+}
+
+/* Put the list, which is complete, behind all that it tells of. */
+static int
+put_list(struct packer *p, struct err *e)
+{
+	struct entry list = {.path = (char[]){PACK_LIST}, .type = 'f', .mode = 0600};
+	struct stat st;
+	ssize_t n;
+
+	if (fstat(p->listfd, &st) < 0 || lseek(p->listfd, 0, SEEK_SET) < 0)
+		return err_sys(e, "cannot read the list");
+	list.size = (uint64_t)st.st_size;
+	archiver_compress(p->archive, false);
+	if (archiver_begin(p->archive, &list, NULL, 0, e) < 0)
+		return -1;
+	while ((n = file_read(p->listfd, p->piece, PIECE, e)) > 0)
+		if (archiver_data(p->archive, list.path, p->piece, (size_t)n, e) < 0)
+			return -1;
+	return n < 0 ? -1 : 0;
 }
 
 static int
 finish(struct packer *p, struct err *e)
 {
-	if (archive_write_close(p->archive) != ARCHIVE_OK || write_out(p) < 0)
-		return archive_failed(p, "the end", e);
-	if (p->whole != NULL)
-		sha256_hex(p->whole, p->totals->sha256);
-	return p->manifest != NULL ? manifest_finish(p->manifest, e) : 0;
+	if (p->manifest != NULL && manifest_finish(p->manifest, e) < 0)
+		return -1;
+	if (p->since != NULL && since_finish(p->since, &p->totals->changed, e) < 0)
+		return -1;
+	if (p->listfd >= 0 && put_list(p, e) < 0)
+		return -1;
+	return archiver_finish(p->archive, &p->totals->archive_bytes, p->totals->sha256, e);
 }
 
-static void
-clean_up(struct packer *p)
+static int
+run(struct packer *p, const struct resource *r, size_t n, int fd, int manifestfd, struct err *e)
 {
-	archive_entry_free(p->header);
-	p->over = true; /* an archive that is given up must not write its end */
-	(void)archive_write_free(p->archive);
+	struct entry *entry;
+	int status = prepare(p, r, n, fd, manifestfd, e);
+
+	if (status == 0) {
+		while ((status = tree_next(p->tree, &entry, e)) == 1)
+			if ((status = put_entry(p, entry, e)) < 0)
+				break;
+		if (status == 0)
+			status = finish(p, e);
+	}
+	archiver_free(p->archive);
 	tree_close(p->tree);
 	manifest_writer_free(p->manifest);
-	sha256_free(p->whole);
 	sha256_free(p->file);
 	free(p->piece);
-	free(p->out);
-	if (p->before != (locale_t)0)
-		(void)uselocale(p->before);
-	if (p->utf8 != (locale_t)0)
-		freelocale(p->utf8);
-	if (p->bytes != (locale_t)0)
-		freelocale(p->bytes);
+	return status;
 }
 
 int
 pack(const struct resource *r, size_t n, const struct pack_options *o, int fd, int manifestfd,
      struct pack_totals *totals, struct err *e)
 {
-	struct packer p = {.o = o, .totals = totals, .fd = fd};
-	struct entry *entry;
-	int status;
+	struct packer p = {.o = o, .totals = totals, .listfd = -1};
 
 	*totals = (struct pack_totals){0};
-	if ((status = prepare(&p, r, n, manifestfd, e)) == 0) {
-		while ((status = tree_next(p.tree, &entry, e)) == 1)
-			if ((status = put_entry(&p, entry, e)) < 0)
-				break;
-		if (status == 0)
-			status = finish(&p, e);
-	}
-	clean_up(&p);
+	return run(&p, r, n, fd, manifestfd, e);
+}
+
+int
+pack_back(const struct resource *r, size_t n, const struct pack_options *o, int fd, int sincefd,
+	  int listfd, struct pack_totals *totals, struct err *e)
+{
+	struct packer p = {.o = o, .totals = totals, .listfd = listfd};
+
+	*totals = (struct pack_totals){0};
+	if ((p.since = since_open(sincefd, o->fidelity, e)) == NULL)
+		return -1;
+	int status = run(&p, r, n, fd, listfd, e);
+	since_close(p.since);
 	return status;
 }

@@ -1,5 +1,7 @@
 /*
  * pack - makes an archive of directories, in one pass, in memory that does not grow with them.
+ *
+ * Only a ZIP needs some: about 200 bytes an entry, for the directory at its end.
  */
 #ifndef PACK_H
 #define PACK_H
@@ -7,10 +9,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "archiver.h"
 #include "err.h"
 #include "tree.h"
 
-enum pack_format { PACK_ZIP, PACK_TAR, PACK_TAR_ZST };
+/* The last entry of a delta: the list of everything that is there, as a manifest. */
+#define PACK_LIST ".awcp/manifest"
 
 struct pack_options {
 	enum pack_format format;
@@ -21,14 +25,15 @@ struct pack_options {
 	/* A link that cannot be sent is left out and counted, instead of an error: for what a task
 	 * left behind, where nobody is there to remove it. */
 	bool lenient;
-	bool compress; /* deflate what is worth it (by a sample of the content), else store */
+	bool compress; /* in a ZIP: deflate what is worth it (by a sample of it), else store */
 	void (*progress)(void *arg, uint64_t bytes, uint64_t files); /* or NULL */
 	void *progress_arg;
 };
 
 struct pack_totals {
-	uint64_t files;         /* files sent */
+	uint64_t files;         /* files there are */
 	uint64_t bytes;         /* in them */
+	uint64_t changed;       /* files and links that came, changed or went, if that was asked */
 	uint64_t left_out;      /* links not sent, with "lenient" */
 	uint64_t archive_bytes; /* size of the archive */
 	char sha256[65];        /* of the archive, if a manifest was asked for; else "" */
@@ -36,8 +41,17 @@ struct pack_totals {
 
 /* Write an archive of ${n} resources to ${fd}, entries in the order of the walk, each below its
  * resource's name.  ${manifestfd} (or -1) gets the manifest of what was sent with the hash of every
- * file.  A file that changes while it is read is ERR_BUSY with its name. */
+ * file.  A file that changes while it is read is ERR_BUSY with its name.  A tar keeps the holes of
+ * a file. */
 int pack(const struct resource *r, size_t n, const struct pack_options *o, int fd, int manifestfd,
 	 struct pack_totals *totals, struct err *e);
+
+/* Pack what became of a tree that was received: changes are counted against ${sincefd}, the
+ * manifest that unpack wrote.  If ${listfd} (an empty file, or -1) is given, the archive is a
+ * delta: it holds only the files whose content is not that of then, and as its last entry
+ * PACK_LIST, which tells of all files, links and directories that there are; files that are not in
+ * the archive are marked in it. */
+int pack_back(const struct resource *r, size_t n, const struct pack_options *o, int fd, int sincefd,
+	      int listfd, struct pack_totals *totals, struct err *e);
 
 #endif

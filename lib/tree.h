@@ -34,7 +34,8 @@ bool resource_name_valid(const char *name);
 struct entry {
 	char *path;      /* with the resource's name in front: "src/main.c" */
 	char type;       /* 'f' file, 'd' directory, 'l' symbolic link */
-	bool unsent;     /* known to us but not sent: a link that the peer could not take */
+	bool unsent;     /* a link that is known but was not sent: the peer could not take it */
+	bool in_base;    /* a file that came back: its content is that of its path in the base */
 	mode_t mode;     /* permission bits */
 	uint64_t size;   /* bytes; of a link the length of its target */
 	int64_t mtime;   /* ns since 1970 */
