@@ -188,13 +188,19 @@ place_file(struct place *p, const struct entry *entry, struct err *e)
 }
 
 int
-place_file_end(struct place *p, const struct entry *entry, int fd, struct err *e)
+place_file_end(struct place *p, struct entry *entry, int fd, struct err *e)
 {
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, time_of(p, entry->mtime)};
+	struct stat st;
 	int status = 0;
 
-	if (fchmod(fd, entry->mode) < 0 || futimens(fd, times) < 0)
+	if (fchmod(fd, entry->mode) < 0 || futimens(fd, times) < 0 || fstat(fd, &st) < 0) {
 		status = err_sys(e, "cannot set the mode of %s", entry->path);
+	} else {
+		entry->mtime = tree_time(st.st_mtim);
+		entry->ctime = tree_time(st.st_ctim);
+		entry->inode = st.st_ino;
+	}
 	if (close(fd) < 0 && status == 0)
 		status = err_sys(e, "cannot write %s", entry->path);
 	return status;

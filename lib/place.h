@@ -34,8 +34,9 @@ int place_link(struct place *p, const struct entry *entry, struct err *e);
 /* Create the file of ${entry}; returns a descriptor to write to. */
 int place_file(struct place *p, const struct entry *entry, struct err *e);
 
-/* The file is written: give it its mode and time and close ${fd}. */
-int place_file_end(struct place *p, const struct entry *entry, int fd, struct err *e);
+/* The file is written: give it its mode and time and close ${fd}.  ${entry} gets the mtime, ctime
+ * and inode that it has then. */
+int place_file_end(struct place *p, struct entry *entry, int fd, struct err *e);
 
 /* Everything is there: set the modes and times of directories. */
 int place_finish(struct place *p, struct err *e);

@@ -115,8 +115,8 @@ relative(const struct tree *t)
 	return strlen(t->path) < t->prefix ? "" : t->path + t->prefix;
 }
 
-static int64_t
-nanoseconds(struct timespec t)
+int64_t
+tree_time(struct timespec t)
 {
 	int64_t furthest = INT64_MAX / 1000000000 - 1;
 	int64_t seconds = t.tv_sec > furthest    ? furthest
@@ -140,8 +140,8 @@ set_entry(struct tree *t, const struct stat *st)
 	    .type = '?',
 	    .mode = st->st_mode & 0777,
 	    .size = S_ISDIR(st->st_mode) ? 0 : (uint64_t)st->st_size,
-	    .mtime = nanoseconds(st->st_mtim),
-	    .ctime = nanoseconds(st->st_ctim),
+	    .mtime = tree_time(st->st_mtim),
+	    .ctime = tree_time(st->st_ctim),
 	    .inode = st->st_ino,
 	};
 	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)

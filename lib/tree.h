@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "err.h"
 #include "filter.h"
@@ -45,6 +46,9 @@ struct entry {
 			    "" */
 	char *target;    /* of a link, or NULL */
 };
+
+/* ${t} as an entry has it: ns, cut where those end. */
+int64_t tree_time(struct timespec t);
 
 /* Compare two paths in the order of a walk: <0, 0, >0. */
 int tree_order(const char *a, const char *b);

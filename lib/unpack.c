@@ -17,14 +17,16 @@
 #include "home.h"
 #include "incoming.h"
 #include "manifest.h"
+#include "pack.h"
 #include "place.h"
 #include "sha256.h"
 #include "tar_source.h"
 #include "zip_directory.h"
 #include "zip_name.h"
 
-#define IN (256 * 1024) /* bytes of the archive read at once */
-#define EMPTY_ZIP 22    /* bytes of a ZIP without entries and comment */
+#define IN (256 * 1024)    /* bytes of the archive read at once */
+#define LIST_MAX (1 << 30) /* bytes of a delta's list */
+#define EMPTY_ZIP 22       /* bytes of a ZIP without entries and comment */
 
 struct unpacker {
 	int fd;
@@ -42,10 +44,14 @@ struct unpacker {
 	struct place place;
 	bool (*want)(void *arg, const char *path);
 	void *arg;
-	bool creates;                     /* there is a directory to unpack to */
-	struct manifest_writer *manifest; /* or NULL */
-	struct sha256 *hash;              /* NULL without a manifest */
-	struct incoming in_hand;          /* the entry being unpacked */
+	bool creates;                         /* there is a directory to unpack to */
+	const struct unpack_visitor *visitor; /* or NULL */
+	int listfd;                           /* for the list of a delta, or -1 */
+	bool visits;                          /* the visitor takes the file at hand */
+	bool listed;                          /* it was there: nothing may follow */
+	struct manifest_writer *manifest;     /* or NULL */
+	struct sha256 *hash;                  /* NULL without a manifest */
+	struct incoming in_hand;              /* the entry being unpacked */
 	bool is_zip;
 	locale_t locale, before;
 };
@@ -62,7 +68,7 @@ unpack_limits(struct unpack_limits *l, struct err *e)
 	*l = (struct unpack_limits){.entries = (uint64_t)entries,
 				    .bytes = (uint64_t)bytes,
 				    .ratio = (uint64_t)ratio,
-				    .depth = 1000};
+				    .depth = (TREE_PATH + 1) / 2};
 	return 0;
 }
 
@@ -237,7 +243,11 @@ take_piece(struct unpacker *u, int fd, const void *p, size_t n, int64_t at, stru
 	if (fd >= 0 && write_at(u, fd, p, n, at, e) < 0)
 		return -1;
 	u->in_hand.entry.size = (uint64_t)at + n;
-	return 0;
+	if (u->visits)
+		return u->visitor->piece(u->visitor->arg, p, n, (uint64_t)at, e);
+	return u->listed && u->in_hand.entry.size > LIST_MAX
+		   ? incoming_refuse(&u->in_hand, "is too large", e)
+		   : 0;
 }
 
 /* Copy the content to ${fd} (-1: only look at it). */
@@ -264,16 +274,33 @@ take_content(struct unpacker *u, int fd, struct err *e)
 	return 0;
 }
 
+/* Hand the file out, if it is wanted, and find its hash. */
+static int
+show_file(struct unpacker *u, uint64_t size, struct err *e)
+{
+	const struct unpack_visitor *v = u->visitor;
+	int wanted = v == NULL ? 0 : v->begin(v->arg, &u->in_hand.entry, size, e);
+
+	if (wanted < 0)
+		return -1;
+	u->visits = wanted > 0;
+	int status = take_content(u, -1, e);
+	u->visits = false;
+	if (status < 0)
+		return -1;
+	if (u->hash != NULL)
+		sha256_hex(u->hash, u->in_hand.entry.sha256);
+	return wanted ? v->end(v->arg, &u->in_hand.entry, e) : 0;
+}
+
+/* Create the file, if it is wanted. */
 static int
 take_file(struct unpacker *u, bool wanted, struct err *e)
 {
 	int fd = -1;
 
-	u->totals->files++;
-	if (!wanted && u->hash == NULL && u->creates)
+	if (!wanted && u->hash == NULL)
 		return archive_read_data_skip(u->archive) == ARCHIVE_OK ? 0 : refuse(u, e);
-	if (u->hash != NULL)
-		sha256_reset(u->hash);
 	if (wanted && (fd = place_file(&u->place, &u->in_hand.entry, e)) < 0)
 		return -1;
 	if (take_content(u, fd, e) < 0) {
@@ -284,6 +311,23 @@ take_file(struct unpacker *u, bool wanted, struct err *e)
 	if (u->hash != NULL)
 		sha256_hex(u->hash, u->in_hand.entry.sha256);
 	return wanted ? place_file_end(&u->place, &u->in_hand.entry, fd, e) : 0;
+}
+
+/* Take the list of a delta: 1, 0 if this is another entry, -1. */
+static int
+take_list(struct unpacker *u, struct archive_entry *h, struct err *e)
+{
+	const char *path = archive_entry_pathname(h);
+
+	if (u->listed)
+		return incoming_refuse(&u->in_hand, "is not the last one", e);
+	if (u->listfd < 0 || path == NULL || strcmp(path, PACK_LIST) != 0)
+		return 0;
+	u->in_hand.entry = (struct entry){.path = strcpy(u->in_hand.path, PACK_LIST), .type = 'f'};
+	if (archive_entry_filetype(h) != AE_IFREG || archive_entry_hardlink(h) != NULL)
+		return incoming_refuse(&u->in_hand, "is no file", e);
+	u->listed = true;
+	return take_content(u, u->listfd, e) < 0 ? -1 : 1;
 }
 
 static bool
@@ -317,9 +361,14 @@ take_entry(struct unpacker *u, struct archive_entry *h, struct err *e)
 	if (++u->entries > u->l->entries)
 		return err_set(e, ERR_WORKSPACE_TOO_LARGE, "the archive has more than %llu entries",
 			       (unsigned long long)u->l->entries);
+	if (u->hash != NULL)
+		sha256_reset(u->hash);
+	int status = take_list(u, h, e);
+	if (status != 0)
+		return status < 0 ? -1 : 0;
 	if (u->is_zip)
 		take_names(u, h);
-	int status = incoming_take(&u->in_hand, h, e);
+	status = incoming_take(&u->in_hand, h, e);
 	if (status <= 0)
 		return status;
 	/* libarchive names the method of each entry of a ZIP. */
@@ -327,7 +376,10 @@ take_entry(struct unpacker *u, struct archive_entry *h, struct err *e)
 	if (u->is_zip && u->in_hand.entry.type == 'f' && strstr(format, "uncompressed") == NULL)
 		u->totals->compressed = true;
 	bool wanted = u->creates && (u->want == NULL || u->want(u->arg, u->in_hand.path));
-	if (u->in_hand.entry.type == 'f')
+	u->totals->files += u->in_hand.entry.type == 'f';
+	if (u->in_hand.entry.type == 'f' && !u->creates)
+		status = show_file(u, (uint64_t)archive_entry_size(h), e);
+	else if (u->in_hand.entry.type == 'f')
 		status = take_file(u, wanted, e);
 	else if (!wanted)
 		status = 0;
@@ -353,6 +405,9 @@ take_all(struct unpacker *u, struct err *e)
 			return -1;
 	if (status != ARCHIVE_EOF)
 		return refuse(u, e);
+	if (u->listfd >= 0 && !u->listed)
+		return err_set(e, ERR_WORKSPACE_INVALID,
+			       "the archive has no list of what is there");
 	if (u->tar != NULL) {
 		u->totals->compressed = tar_source_compressed(u->tar);
 		if (tar_source_finish(u->tar, e) < 0)
@@ -410,25 +465,35 @@ clean_up(struct unpacker *u)
 		freelocale(u->locale);
 }
 
+static int
+run(struct unpacker *u, int dirfd, int manifestfd, struct err *e)
+{
+	u->in_hand.limits = u->l;
+	u->creates = dirfd >= 0;
+	u->place.parent = -1;
+	*u->totals = (struct unpack_totals){0};
+	int status = prepare(u, dirfd, manifestfd, e);
+	if (status == 0)
+		status = take_all(u, e);
+	clean_up(u);
+	return status;
+}
+
 int
 unpack(int fd, int dirfd, const struct unpack_limits *l, bool (*want)(void *arg, const char *path),
        void *arg, int manifestfd, struct unpack_totals *totals, struct err *e)
 {
 	struct unpacker u = {
-	    .fd = fd,
-	    .l = l,
-	    .in_hand = {.limits = l},
-	    .totals = totals,
-	    .creates = dirfd >= 0,
-	    .place = {.parent = -1},
-	    .want = want,
-	    .arg = arg,
-	};
-	int status;
+	    .fd = fd, .l = l, .totals = totals, .want = want, .arg = arg, .listfd = -1};
 
-	*totals = (struct unpack_totals){0};
-	if ((status = prepare(&u, dirfd, manifestfd, e)) == 0)
-		status = take_all(&u, e);
-	clean_up(&u);
-	return status;
+	return run(&u, dirfd, manifestfd, e);
+}
+
+int
+unpack_visit(int fd, const struct unpack_limits *l, const struct unpack_visitor *v, int manifestfd,
+	     int listfd, struct unpack_totals *totals, struct err *e)
+{
+	struct unpacker u = {.fd = fd, .l = l, .totals = totals, .visitor = v, .listfd = listfd};
+
+	return run(&u, -1, manifestfd, e);
 }

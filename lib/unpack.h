@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "err.h"
+#include "tree.h"
 
 struct unpack_limits {
 	uint64_t entries;
@@ -36,7 +37,7 @@ struct unpack_limits {
 #define UNPACK_ANY_RATIO (256 << 20)
 
 /* 1,000,000 entries (AWCP_MAX_ENTRIES), 64 GiB (AWCP_MAX_UNPACKED), 1000 : 1 (AWCP_MAX_RATIO),
- * depth 1000, any top. */
+ * any depth that a path has room for, any top. */
 int unpack_limits(struct unpack_limits *l, struct err *e);
 
 struct unpack_totals {
@@ -49,9 +50,26 @@ struct unpack_totals {
  * which is empty.  On failure what was made is left for the caller to remove with its directory.
  * ${want} (or NULL for all) picks the paths to create; the directories above are created as needed.
  * ${dirfd} -1 creates nothing and only looks.  ${manifestfd} (or -1) gets the manifest of the whole
- * archive, wanted or not, with hashes (mode and mtime as the archive has them). */
+ * archive, wanted or not, with hashes; mode and mtime are as the archive has them, but of a file
+ * that was created mtime, ctime and inode are those that it has got. */
 int unpack(int fd, int dirfd, const struct unpack_limits *l,
 	   bool (*want)(void *arg, const char *path), void *arg, int manifestfd,
 	   struct unpack_totals *totals, struct err *e);
+
+/* Who wants the content of an archive's files handed out. */
+struct unpack_visitor {
+	/* ${entry} is a file of ${size} bytes, its header says: 1 to take it, 0 not to, -1. */
+	int (*begin)(void *arg, const struct entry *entry, uint64_t size, struct err *e);
+	/* ${n} bytes of it, at ${at}; between this and the piece before lie zeros. */
+	int (*piece)(void *arg, const void *p, size_t n, uint64_t at, struct err *e);
+	/* That was all; ${entry} has its true size, and its hash if there is to be a manifest. */
+	int (*end)(void *arg, const struct entry *entry, struct err *e);
+	void *arg;
+};
+
+/* As unpack, but nothing is created: the files go to ${v} (or NULL).  If ${listfd} is not -1, the
+ * archive must be a delta: its last entry is PACK_LIST (see pack.h), which is written there. */
+int unpack_visit(int fd, const struct unpack_limits *l, const struct unpack_visitor *v,
+		 int manifestfd, int listfd, struct unpack_totals *totals, struct err *e);
 
 #endif
