@@ -18,9 +18,11 @@
 #include <unistd.h>
 
 #include "apply.h"
+#include "apply_merge.h"
 #include "apply_plan.h"
 #include "apply_stage.h"
 #include "apply_step.h"
+#include "apply_undo.h"
 #include "file.h"
 
 struct transaction {
@@ -94,7 +96,9 @@ static int
 conflicts(const struct transaction *t, struct err *e)
 {
 	unsigned long long n = t->totals->conflicts;
-	err_set(e, ERR_CONFLICT, "%llu path%s changed here and there", n, n == 1 ? "" : "s");
+	err_set(e, ERR_CONFLICT,
+		t->job->undo ? "%llu path%s changed since" : "%llu path%s changed here and there",
+		n, n == 1 ? "" : "s");
 	return err_hint(e, "nothing was changed");
 }
 
@@ -178,35 +182,67 @@ abandon(struct transaction *t)
 	close_plan(t);
 	(void)stages_remove(t->stages, t->count, t->job->statefd, &ignored);
 	(void)unlinkat(t->job->statefd, "plan.new", 0);
+	(void)file_remove_tree(t->job->statefd, "fresh", &ignored);
 }
 
-/* Write the plan and fill the stage. */
+/* A new file for a plan, with no name if it is only to be told. */
 static int
-prepare(struct transaction *t, struct err *e)
+new_plan(const struct transaction *t, struct err *e)
 {
+	int statefd = t->job->statefd;
+	if (unlinkat(statefd, "plan.new", 0) && errno != ENOENT)
+		return err_sys(e, "cannot write the plan");
+	int fd =
+	    openat(statefd, "plan.new", O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 || (t->job->dry && unlinkat(statefd, "plan.new", 0)))
+		err_sys(e, "cannot write the plan");
+	return fd;
+}
+
+/* Compare the three sides and write down what is to be done. */
+static int
+write_plan(struct transaction *t, struct err *e)
+{
+	t->planfd = new_plan(t, e);
+	if (t->planfd < 0)
+		return -1;
+	if (t->job->undo)
+		return apply_undo_plan(t->job, t->stages, t->count, t->planfd, t->totals, e);
 	int *roots = calloc(t->count + 1, sizeof *roots);
 	if (!roots)
 		return err_memory(e);
 	for (size_t i = 0; i < t->count; i++)
 		roots[i] = t->stages[i].sourcefd;
-	int flags = O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
-	t->planfd = t->job->dry ? open("/dev/null", O_WRONLY | O_CLOEXEC)
-				: openat(t->job->statefd, "plan.new", flags, 0600);
-	int status = -1;
-	if (t->planfd < 0)
-		err_sys(e, "cannot write the plan");
-	else
-		status = apply_plan(t->job, t->resources, roots, t->count, t->planfd, t->totals, e);
+	int status = apply_plan(t->job, t->resources, roots, t->count, t->planfd, t->totals, e);
 	free(roots);
-	if (status == 0 && t->totals->conflicts > 0)
-		status = conflicts(t, e);
-	if (status || t->job->dry)
-		return status;
-	t->plan = plan_open(t->planfd, e);
-	if (!t->plan || plan_to_end(t->plan, e))
+	return status;
+}
+
+/* The plan was a draft: try the merges that it asks for. */
+static int
+merge(struct transaction *t, struct err *e)
+{
+	int needed = apply_merge_needed(t->plan, e);
+	if (needed <= 0)
+		return needed;
+	int fd = new_plan(t, e);
+	if (fd < 0)
 		return -1;
+	int status = apply_merge(t->job, t->stages, t->count, t->plan, fd, t->totals, e);
+	close_plan(t);
+	t->planfd = fd;
+	if (status)
+		return -1;
+	t->plan = plan_open(fd, e);
+	return t->plan ? 0 : -1;
+}
+
+/* Put what is new on the stage. */
+static int
+fill(struct transaction *t, struct err *e)
+{
 	struct plan_step *last;
-	int n = plan_previous(t->plan, &last, e);
+	int n = plan_to_end(t->plan, e) ? -1 : plan_previous(t->plan, &last, e);
 	t->steps = n > 0 ? last->number : 0;
 	if (n <= 0)
 		return n;
@@ -216,6 +252,20 @@ prepare(struct transaction *t, struct err *e)
 	if (fsync(t->planfd))
 		return err_sys(e, "cannot write the plan");
 	return 0;
+}
+
+/* Write the plan and fill the stage; or only tell. */
+static int
+prepare(struct transaction *t, struct err *e)
+{
+	if (file_remove_tree(t->job->statefd, "fresh", e) || write_plan(t, e))
+		return -1;
+	t->plan = plan_open(t->planfd, e);
+	if (!t->plan || merge(t, e) || (t->job->dry && tell(t, e)))
+		return -1;
+	if (t->totals->conflicts > 0)
+		return conflicts(t, e);
+	return t->job->dry ? 0 : fill(t, e);
 }
 
 /* Finish what an earlier call began: 1 if that was all there is to do, 0, -1. */

@@ -10,6 +10,9 @@
  * system, and made durable; then path by path the old is kept aside and the new renamed into place,
  * if the old is still what was compared.  A crash leaves the plan, from which the next call
  * finishes.  Applies to one tree take turns (flock on the directory).
+ *
+ * An undo is an apply, too: its plan is the one that was done, turned round, and what it puts in
+ * place are the files that were kept.
  */
 #ifndef APPLY_H
 #define APPLY_H
@@ -19,9 +22,14 @@
 #include <stdint.h>
 
 #include "err.h"
+#include "selection.h"
 #include "tree.h"
 
-enum apply_action { APPLY_ADD, APPLY_CHANGE, APPLY_DELETE, APPLY_CONFLICT };
+enum apply_action { APPLY_ADD, APPLY_CHANGE, APPLY_DELETE, APPLY_CONFLICT, APPLY_SETTLED };
+
+/* What becomes of conflicts: nothing is applied; theirs is taken although we changed it, too; ours
+ * stays; or the changes of both are put together, line by line, in regular files of text. */
+enum apply_settle { APPLY_ASK, APPLY_THEIRS, APPLY_OURS, APPLY_MERGE };
 
 struct apply_job {
 	const struct resource *resources;
@@ -29,19 +37,30 @@ struct apply_job {
 	int basefd;    /* manifest of what was sent */
 	int theirsfd;  /* manifest of what came back */
 	int archivefd; /* what came back */
-	int statefd;   /* the snapshot's directory: plan, journal and kept files lie in it */
+	int sentfd;    /* archive of what was sent; only for APPLY_MERGE */
+	int statefd;   /* the snapshot's directory: plan and kept files lie in it */
+	/* Undo the apply whose state directory is ${donefd}: what it kept is theirs, what it made
+	 * is base.  ${statefd} is the undo's own, and the other descriptors are not looked at. */
+	bool undo;
+	int donefd;
 	/* The peer keeps modes and links.  If not: a file whose content did not change is left
 	 * alone with its mode and its being a link, a changed file keeps its old mode, a new one is
 	 * 0644, or 0755 if it begins with "#!". */
 	bool fidelity;
 	bool dry; /* only tell */
-	/* Told for every path that changes (or would): ${why} is NULL but for a conflict. */
+	enum apply_settle settle;
+	bool markers;                 /* where changes overlap leave both, marked, in the file */
+	struct selection settle_only; /* the conflicts that ${settle} is for */
+	/* Told for every path that changes (or would), and for every conflict. ${why} is NULL but
+	 * for a conflict, how one was settled, and for a change that is worth a look. */
 	void (*report)(void *arg, enum apply_action action, const char *path, const char *why);
 	void *report_arg;
 };
 
 struct apply_totals {
 	uint64_t added, changed, deleted, conflicts;
+	uint64_t settled;
+	uint64_t marked; /* files that have conflict markers now */
 };
 
 /* Run the job, or finish one that was cut off.  0 when everything is applied; -1 with ERR_CONFLICT

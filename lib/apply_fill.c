@@ -3,12 +3,15 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "apply_spot.h"
 #include "apply_stage.h"
 #include "compare.h"
 #include "file.h"
@@ -19,27 +22,22 @@
 #define SYNC_EACH 256
 
 struct wanted {
-	struct pathset paths;
-	const struct resource *resource;
+	struct pathset *paths;
+	const struct resource *only;
 };
-
-static bool
-is_staged(const struct plan_step *step)
-{
-	return step->kind == PLAN_ADD || step->kind == PLAN_CHANGE;
-}
 
 static bool
 is_wanted(void *arg, const char *path)
 {
 	struct wanted *w = arg;
-	return pathset_has(&w->paths, path) && compare_resource(w->resource, 1, path) == 0;
+	return pathset_has(w->paths, path) && (!w->only || compare_resource(w->only, 1, path) == 0);
 }
 
-static int
-unpack_wanted(struct stage *s, size_t count, const struct apply_job *job, struct wanted *w,
-	      struct err *e)
+int
+stage_unpack(const struct apply_job *job, int archivefd, int dirfd, struct pathset *paths,
+	     const struct resource *only, struct err *e)
 {
+	struct wanted w = {paths, only};
 	struct unpack_limits limits;
 	struct unpack_totals totals;
 	int status = -1;
@@ -48,19 +46,64 @@ unpack_wanted(struct stage *s, size_t count, const struct apply_job *job, struct
 		return err_memory(e);
 	for (size_t i = 0; i < job->count; i++)
 		tops[i] = job->resources[i].name;
-	if (unpack_limits(&limits, e))
-		goto out;
-	if (*job->resources[0].name)
-		limits.tops = tops;
-	for (size_t i = 0; i < count; i++) {
-		w->resource = s[i].resource;
-		if (unpack(job->archivefd, s[i].treefd, &limits, is_wanted, w, -1, &totals, e))
-			goto out;
+	if (unpack_limits(&limits, e) == 0) {
+		if (*job->resources[0].name)
+			limits.tops = tops;
+		status = unpack(archivefd, dirfd, &limits, is_wanted, &w, -1, &totals, e);
 	}
-	status = 0;
-out:
 	free(tops);
 	return status;
+}
+
+/* If the new content for ${step} is in fresh/ put it on the stage: 1, 0 if it is not, -1. */
+static int
+place_fresh(struct stage *s, int freshfd, const struct plan_step *step, struct err *e)
+{
+	char number[24], parent[TREE_PATH + 1];
+	snprintf(number, sizeof number, "%" PRIu64, step->number);
+	if (freshfd < 0 || faccessat(freshfd, number, F_OK, AT_SYMLINK_NOFOLLOW))
+		return 0;
+	const char *slash = strrchr(step->path, '/');
+	snprintf(parent, sizeof parent, "%.*s", slash ? (int)(slash - step->path) : 0, step->path);
+	if (*parent && file_make_dirs(s->treefd, parent, e))
+		return -1;
+	const struct spot fresh = {.dirfd = freshfd, .name = number};
+	struct spot staged = {0};
+	staged.dirfd = file_parent_beneath(s->treefd, step->path, &staged.name, e);
+	if (staged.dirfd < 0)
+		return -1;
+	int status = 1;
+	/* A link keeps the very file; it can only be copied to another file system. */
+	if (linkat(freshfd, number, staged.dirfd, staged.name, 0) && spot_copy(&fresh, &staged, e))
+		status = -1;
+	else if (file_sync_dir(staged.dirfd, e))
+		status = -1;
+	close(staged.dirfd);
+	return status;
+}
+
+/* Stage what is in fresh/; ${rest} are the other paths. */
+static int
+place_all(struct stage *s, size_t count, int statefd, struct plan *plan, struct pathset *rest,
+	  struct err *e)
+{
+	struct plan_step *step;
+	int n;
+	int freshfd = openat(statefd, "fresh", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (freshfd < 0 && errno != ENOENT)
+		return err_sys(e, "cannot open what was merged or kept");
+	plan_rewind(plan);
+	while ((n = plan_next(plan, &step, e)) > 0) {
+		if (!plan_is_staged(step))
+			continue;
+		int placed = place_fresh(stage_of(s, count, step->path), freshfd, step, e);
+		if (placed < 0 || (placed == 0 && pathset_add(rest, step->path, e))) {
+			n = -1;
+			break;
+		}
+	}
+	file_close(freshfd);
+	return n < 0 ? -1 : file_remove_tree(statefd, "fresh", e);
 }
 
 /* What else is attached to the old file (an ACL, say) goes over to the new one, as far as the
@@ -151,32 +194,39 @@ out:
 	return status;
 }
 
+/* Stage what comes from the archive, and give all of the stage its final look. */
+static int
+fill_and_settle(struct stage *s, size_t count, const struct apply_job *job, struct plan *plan,
+		struct pathset *paths, bool sync, struct err *e)
+{
+	struct plan_step *step;
+	int n;
+	for (size_t i = 0; paths->count > 0 && i < count; i++)
+		if (stage_unpack(job, job->archivefd, s[i].treefd, paths, s[i].resource, e))
+			return -1;
+	plan_rewind(plan);
+	while ((n = plan_next(plan, &step, e)) > 0)
+		if (plan_is_staged(step) &&
+		    settle(stage_of(s, count, step->path), step, job, sync, e))
+			return -1;
+	return n;
+}
+
 int
 stages_fill(struct stage *s, size_t count, const struct apply_job *job, struct plan *plan,
 	    uint64_t steps, struct err *e)
 {
-	struct plan_step *step;
-	struct wanted w = {0};
-	int n, status = -1;
-	plan_rewind(plan);
-	while ((n = plan_next(plan, &step, e)) > 0)
-		if (is_staged(step) && pathset_add(&w.paths, step->path, e))
-			goto out;
-	if (n < 0 || (w.paths.count > 0 && unpack_wanted(s, count, job, &w, e)))
-		goto out;
-	plan_rewind(plan);
-	while ((n = plan_next(plan, &step, e)) > 0)
-		if (is_staged(step) &&
-		    settle(stage_of(s, count, step->path), step, job, steps <= SYNC_EACH, e))
-			goto out;
-	for (size_t i = 0; n == 0 && steps > SYNC_EACH && i < count; i++)
-		if (syncfs(s[i].treefd)) {
-			err_sys(e, "cannot sync %s", s[i].resource->source);
-			goto out;
-		}
-	status = n;
-out:
-	pathset_free(&w.paths);
+	struct pathset rest = {0};
+	int status = place_all(s, count, job->statefd, plan, &rest, e);
+	if (status == 0 && job->undo && rest.count > 0)
+		status = err_set(e, ERR_INTERNAL, "a kept file was not staged");
+	/* What an undo puts back is as it was kept. */
+	if (status == 0 && !job->undo)
+		status = fill_and_settle(s, count, job, plan, &rest, steps <= SYNC_EACH, e);
+	pathset_free(&rest);
+	for (size_t i = 0; status == 0 && steps > SYNC_EACH && i < count; i++)
+		if (syncfs(s[i].treefd))
+			status = err_sys(e, "cannot sync %s", s[i].resource->source);
 	return status;
 }
 

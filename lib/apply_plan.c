@@ -11,6 +11,7 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,6 +31,20 @@ apply_tell_conflict(const struct apply_job *job, const char *path, const char *w
 }
 
 void
+apply_tell_settled(const struct apply_job *job, const char *path, const char *why,
+		   enum apply_settle how, struct apply_totals *totals)
+{
+	static const char *const outcomes[] = {[APPLY_THEIRS] = "theirs is taken",
+					       [APPLY_OURS] = "ours stays",
+					       [APPLY_MERGE] = "merged"};
+	char text[128];
+	totals->settled++;
+	snprintf(text, sizeof text, "%s; %s", why, outcomes[how]);
+	if (job->report)
+		job->report(job->report_arg, APPLY_SETTLED, path, text);
+}
+
+void
 apply_tell(const struct apply_job *job, const struct plan_step *step, struct apply_totals *totals)
 {
 	static const struct {
@@ -38,7 +53,7 @@ apply_tell(const struct apply_job *job, const struct plan_step *step, struct app
 	} table[] = {
 	    {PLAN_ADD, APPLY_ADD},        {PLAN_DIRECTORY, APPLY_ADD}, {PLAN_CHANGE, APPLY_CHANGE},
 	    {PLAN_CONVERT, APPLY_CHANGE}, {PLAN_MODE, APPLY_CHANGE},   {PLAN_REMOVE, APPLY_DELETE},
-	    {PLAN_EMPTY, APPLY_DELETE},
+	    {PLAN_EMPTY, APPLY_DELETE},   {PLAN_MARKED, APPLY_CHANGE},
 	};
 	size_t i = 0;
 	while (i < sizeof table / sizeof table[0] - 1 && table[i].kind != step->kind)
@@ -54,8 +69,11 @@ apply_tell(const struct apply_job *job, const struct plan_step *step, struct app
 		memcpy(text + n, "/", 2);
 	else
 		(*counts[table[i].action])++;
+	bool marked = step->kind == PLAN_MARKED;
+	totals->marked += marked;
 	if (job->report)
-		job->report(job->report_arg, table[i].action, text, NULL);
+		job->report(job->report_arg, table[i].action, text,
+			    marked ? "has conflict markers" : NULL);
 }
 
 /* Are there names in our directory ${path} that the walk left out? */
@@ -93,8 +111,8 @@ leave(struct planner *p, struct err *e)
 	if (f->fate != STAYS && !f->remains)
 		status = has_hidden(p, p->path, f->seen, &f->remains, e);
 	if (status == 0 && f->fate == PLAN_CHANGE && f->remains)
-		status =
-		    rule_conflict(p, p->path, "a file there, a directory with files of yours here");
+		(void)rule_settle(p, p->path, "a file there, a directory with files of yours here",
+				  (const bool[APPLY_MERGE + 1]){[APPLY_OURS] = true});
 	else if (status == 0 && f->step.kind && !(f->fate == PLAN_EMPTY && f->remains))
 		status = rule_emit(p, &f->step, e);
 	bool stays = f->here && (f->fate == STAYS || f->remains);
@@ -116,7 +134,11 @@ enter(struct planner *p, const struct frame *f, struct err *e)
 		p->frames = frames;
 		p->room = room;
 	}
-	p->frames[p->depth++] = *f;
+	struct frame *above = p->depth > 0 ? &p->frames[p->depth - 1] : NULL, *new;
+	new = &p->frames[p->depth++];
+	*new = *f;
+	new->doomed = new->doomed || (above && above->doomed);
+	new->kept = new->kept || (above && above->kept);
 	return 0;
 }
 
@@ -166,6 +188,8 @@ visit(struct planner *p, const struct sides *v, struct err *e)
 	if (stays && p->depth > 0)
 		p->frames[p->depth - 1].remains = true;
 	f.remains = stays;
+	if (stays)
+		f.before = *v->ours;
 	return directory ? enter(p, &f, e) : 0;
 }
 

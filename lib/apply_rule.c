@@ -10,16 +10,33 @@
 int
 rule_emit(struct planner *p, struct plan_step *step, struct err *e)
 {
-	if (p->job->dry)
-		apply_tell(p->job, step, p->totals);
 	return plan_add(p->writer, step, e);
 }
 
-int
-rule_conflict(struct planner *p, const char *path, const char *why)
+enum apply_settle
+rule_settle(struct planner *p, const char *path, const char *why, const bool can[APPLY_MERGE + 1])
 {
-	apply_tell_conflict(p->job, path, why, p->totals);
-	return 0;
+	enum apply_settle how = p->job->settle;
+	if (!can[how] || !selection_has(&p->job->settle_only, path))
+		how = APPLY_ASK;
+	if (how == APPLY_ASK)
+		apply_tell_conflict(p->job, path, why, p->totals);
+	else if (how != APPLY_MERGE)
+		apply_tell_settled(p->job, path, why, how, p->totals);
+	return how;
+}
+
+/* As rule_settle, with the ways that the sides leave open. */
+static enum apply_settle
+settle(struct planner *p, const struct sides *v, const char *why, bool content)
+{
+	const struct entry *b = v->base, *t = v->theirs, *o = v->ours;
+	bool can[APPLY_MERGE + 1] = {[APPLY_OURS] = true};
+	/* A device or a socket of ours cannot be kept aside. */
+	can[APPLY_THEIRS] = !o || o->type != '?';
+	can[APPLY_MERGE] =
+	    content && t && o && t->type == 'f' && o->type == 'f' && (!b || b->type == 'f');
+	return rule_settle(p, v->path, why, can);
 }
 
 mode_t
@@ -28,22 +45,27 @@ rule_directory_mode(const struct planner *p, const struct entry *theirs)
 	return p->job->fidelity && theirs ? theirs->mode & 0777 : 0755 & ~p->mask;
 }
 
-/* Something new comes at ${path}: see that the directories above it are there.  *${blocked} if one
- * of them is something else here. */
+/* Something new comes at ${path}: see that the directories above it are there.  If one of them is
+ * something else here it becomes a directory with ${force}, else *${blocked}. */
 static int
-make_parents(struct planner *p, bool *blocked, struct err *e)
+make_parents(struct planner *p, bool force, bool *blocked, struct err *e)
 {
 	*blocked = false;
 	for (size_t i = 0; i < p->depth; i++) {
 		struct frame *f = &p->frames[i];
 		if (f->here || f->made)
 			continue;
-		if (f->remains) {
+		if (f->remains && (!force || f->before.type == '?')) {
 			*blocked = true;
 			return 0;
 		}
 		char end = p->path[f->length];
 		struct plan_step s = {.kind = PLAN_DIRECTORY, .path = p->path};
+		if (f->remains) {
+			s.kind = PLAN_CONVERT;
+			s.before = f->before;
+			f->remains = false;
+		}
 		s.after.type = 'd';
 		s.after.mode = f->mode;
 		p->path[f->length] = '\0';
@@ -129,8 +151,11 @@ plan_mode(struct planner *p, const struct sides *v, struct frame *f, struct err 
 {
 	struct plan_step s;
 	step_begin(&s, PLAN_MODE, v);
-	if (merge_mode(p, v, &s.after.mode))
-		return rule_conflict(p, v->path, "mode changed here and there");
+	if (merge_mode(p, v, &s.after.mode)) {
+		if (settle(p, v, "both changed the mode", false) != APPLY_THEIRS)
+			return 0;
+		s.after.mode = v->theirs->mode & 0777;
+	}
 	if (((s.after.mode ^ v->ours->mode) & 0777) == 0)
 		return 0;
 	if (s.after.type != 'd')
@@ -140,45 +165,79 @@ plan_mode(struct planner *p, const struct sides *v, struct frame *f, struct err 
 	return 0;
 }
 
+/* Theirs was not chosen. */
 static int
-plan_deleted(struct planner *p, const struct sides *v, struct frame *f, bool *gone, struct err *e)
+leave_ours(struct frame *f, enum apply_settle how)
+{
+	f->kept = how == APPLY_OURS;
+	return 0;
+}
+
+/* Ours goes, with all that is in it. */
+static int
+plan_removal(struct planner *p, const struct sides *v, struct frame *f, bool *gone, struct err *e)
 {
 	struct plan_step s;
-	if (!v->ours)
-		return 0;
-	int same = same_as_base(p, v->base, v->ours, e);
-	if (same < 0)
-		return -1;
-	if (v->ours->type == 'd' && same) {
+	if (v->ours->type == 'd') {
 		step_begin(&f->step, PLAN_EMPTY, v);
 		f->fate = PLAN_EMPTY;
 		return 0;
 	}
-	if (!same || (v->ours->type == 'f' && ((v->ours->mode ^ v->base->mode) & 0777) != 0))
-		return rule_conflict(p, v->path, "changed here, deleted there");
 	*gone = true;
 	step_begin(&s, PLAN_REMOVE, v);
 	return rule_emit(p, &s, e);
 }
 
 static int
-plan_added(struct planner *p, const struct sides *v, struct frame *f, struct err *e)
+plan_deleted(struct planner *p, const struct sides *v, struct frame *f, bool *gone, struct err *e)
+{
+	if (!v->ours)
+		return 0;
+	int same = same_as_base(p, v->base, v->ours, e);
+	if (same < 0)
+		return -1;
+	if (!same || (v->ours->type == 'f' && ((v->ours->mode ^ v->base->mode) & 0777) != 0)) {
+		enum apply_settle how = settle(p, v, "changed here, deleted there", false);
+		if (how != APPLY_THEIRS)
+			return leave_ours(f, how);
+		f->doomed = v->ours->type == 'd';
+	}
+	return plan_removal(p, v, f, gone, e);
+}
+
+/* It is in a directory of ours that is to go. */
+static int
+plan_doomed(struct planner *p, const struct sides *v, struct frame *f, bool *gone, struct err *e)
+{
+	if (!v->ours || v->ours->type == '?')
+		return 0;
+	int same = v->base ? same_as_base(p, v->base, v->ours, e) : 0;
+	if (same < 0)
+		return -1;
+	if (!same)
+		apply_tell_settled(p->job, v->path,
+				   v->base ? "changed here, deleted there"
+					   : "added here, where there is no directory",
+				   APPLY_THEIRS, p->totals);
+	return plan_removal(p, v, f, gone, e);
+}
+
+/* Theirs comes where ours has nothing. */
+static int
+plan_new(struct planner *p, const struct sides *v, struct frame *f, struct err *e)
 {
 	struct plan_step s;
-	if (v->ours) {
-		int same = same_as_theirs(p, v->theirs, v->ours, e);
-		if (same < 0)
-			return -1;
-		bool executable = ((v->ours->mode ^ v->theirs->mode) & 0100) != 0;
-		if (same && !(p->job->fidelity && v->theirs->type == 'f' && executable))
-			return 0;
-		return rule_conflict(p, v->path, "added here and there");
-	}
 	bool blocked;
-	if (make_parents(p, &blocked, e))
+	if (make_parents(p, false, &blocked, e))
 		return -1;
-	if (blocked)
-		return rule_conflict(p, v->path, "added there, where here is no directory");
+	if (blocked) {
+		enum apply_settle how =
+		    settle(p, v, "added there, where here is no directory", false);
+		if (how != APPLY_THEIRS)
+			return leave_ours(f, how);
+		if (make_parents(p, true, &blocked, e))
+			return -1;
+	}
 	step_begin(&s, v->theirs->type == 'd' ? PLAN_DIRECTORY : PLAN_ADD, v);
 	if (v->theirs->type != 'd') {
 		merge_mode(p, v, &s.after.mode);
@@ -197,18 +256,88 @@ plan_added(struct planner *p, const struct sides *v, struct frame *f, struct err
 	return 0;
 }
 
+/* Theirs comes in place of ours; ${settled}: because it was chosen. */
+static int
+plan_replacement(struct planner *p, const struct sides *v, bool settled, struct frame *f,
+		 bool *gone, struct err *e)
+{
+	struct plan_step s;
+	step_begin(&s, v->theirs->type == 'd' ? PLAN_CONVERT : PLAN_CHANGE, v);
+	if (v->theirs->type == 'd') {
+		s.after.mode = rule_directory_mode(p, v->theirs) | 0700;
+	} else if (merge_mode(p, v, &s.after.mode)) {
+		enum apply_settle how =
+		    settled ? APPLY_THEIRS : settle(p, v, "both changed the mode", false);
+		if (how == APPLY_ASK)
+			return 0;
+		s.after.mode = (how == APPLY_THEIRS ? v->theirs : v->ours)->mode & 0777;
+	}
+	if (v->ours->type != 'd') {
+		*gone = true;
+		f->made = true;
+		return rule_emit(p, &s, e);
+	}
+	f->fate = PLAN_CHANGE;
+	f->doomed = p->job->settle == APPLY_THEIRS && selection_has(&p->job->settle_only, v->path);
+	f->step = s;
+	if (s.after.target && !(f->target = strdup(s.after.target)))
+		return err_memory(e);
+	return 0;
+}
+
+/* Both have another content, and it is to be merged. */
+static int
+plan_merge(struct planner *p, const struct sides *v, struct err *e)
+{
+	struct plan_step s;
+	step_begin(&s, PLAN_MERGE, v);
+	if (merge_mode(p, v, &s.after.mode)) {
+		(void)settle(p, v, "both changed the mode", false);
+		return 0;
+	}
+	return rule_emit(p, &s, e);
+}
+
+/* Theirs and ours differ, and ours is not what was sent. */
+static int
+plan_conflict(struct planner *p, const struct sides *v, const char *why, struct frame *f,
+	      bool *gone, struct err *e)
+{
+	enum apply_settle how = settle(p, v, why, true);
+	if (how == APPLY_MERGE)
+		return plan_merge(p, v, e);
+	if (how != APPLY_THEIRS)
+		return leave_ours(f, how);
+	return v->ours ? plan_replacement(p, v, true, f, gone, e) : plan_new(p, v, f, e);
+}
+
+static int
+plan_added(struct planner *p, const struct sides *v, struct frame *f, bool *gone, struct err *e)
+{
+	if (!v->ours)
+		return plan_new(p, v, f, e);
+	int same = same_as_theirs(p, v->theirs, v->ours, e);
+	if (same < 0)
+		return -1;
+	bool executable = ((v->ours->mode ^ v->theirs->mode) & 0100) != 0;
+	if (same && !(p->job->fidelity && v->theirs->type == 'f' && executable))
+		return 0;
+	return plan_conflict(p, v, same ? "both added, with different modes" : "both added", f,
+			     gone, e);
+}
+
 /* Content or type changed there. */
 static int
 plan_changed(struct planner *p, const struct sides *v, struct frame *f, bool *gone, struct err *e)
 {
-	struct plan_step s;
 	if (!v->ours) {
 		bool excluded = v->delta == COMPARE_MODE && v->theirs->type == 'd';
 		if (excluded)
 			return 0;
 		if (compare_excluded(p->compare, v->path, v->theirs->type == 'd', &excluded, e))
 			return -1;
-		return excluded ? 0 : rule_conflict(p, v->path, "deleted here, changed there");
+		return excluded ? 0
+				: plan_conflict(p, v, "deleted here, changed there", f, gone, e);
 	}
 	int same = same_as_theirs(p, v->theirs, v->ours, e);
 	if (same < 0)
@@ -218,23 +347,8 @@ plan_changed(struct planner *p, const struct sides *v, struct frame *f, bool *go
 	same = same_as_base(p, v->base, v->ours, e);
 	if (same < 0)
 		return -1;
-	if (!same)
-		return rule_conflict(p, v->path, "changed here and there");
-	step_begin(&s, v->theirs->type == 'd' ? PLAN_CONVERT : PLAN_CHANGE, v);
-	if (v->theirs->type == 'd')
-		s.after.mode = rule_directory_mode(p, v->theirs) | 0700;
-	else if (merge_mode(p, v, &s.after.mode))
-		return rule_conflict(p, v->path, "mode changed here and there");
-	if (v->ours->type != 'd') {
-		*gone = true;
-		f->made = true;
-		return rule_emit(p, &s, e);
-	}
-	f->fate = PLAN_CHANGE;
-	f->step = s;
-	if (s.after.target && !(f->target = strdup(s.after.target)))
-		return err_memory(e);
-	return 0;
+	return same ? plan_replacement(p, v, false, f, gone, e)
+		    : plan_conflict(p, v, "both changed", f, gone, e);
 }
 
 int
@@ -244,10 +358,15 @@ rule_decide(struct planner *p, const struct sides *v, struct frame *f, bool *gon
 	size_t i = compare_resource(p->resources, p->count, v->path);
 	if (i == p->count || *compare_relative(&p->resources[i], v->path) == '\0')
 		return 0;
+	const struct frame *above = p->depth > 0 ? &p->frames[p->depth - 1] : NULL;
+	if (above && above->kept)
+		return 0;
+	if (above && above->doomed)
+		return plan_doomed(p, v, f, gone, e);
 	if (v->delta & COMPARE_DELETED)
 		return plan_deleted(p, v, f, gone, e);
 	if (v->delta & COMPARE_ADDED)
-		return plan_added(p, v, f, e);
+		return plan_added(p, v, f, gone, e);
 	if (v->delta & (COMPARE_CONTENT | COMPARE_TYPE))
 		return plan_changed(p, v, f, gone, e);
 	if (!(v->delta & COMPARE_MODE))

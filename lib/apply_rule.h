@@ -20,8 +20,11 @@ struct frame {
 	bool here;             /* it is a directory of ours */
 	bool made;             /* it will be one */
 	bool remains;          /* something of ours stays in it */
+	bool doomed;           /* theirs was chosen: nothing of ours stays in it */
+	bool kept;             /* ours was chosen: nothing of theirs comes into it */
 	uint64_t seen;         /* names of ours in it that the walk told of */
 	mode_t mode;           /* for it to be made with, or to get */
+	struct entry before;   /* what ours is if it is no directory; without strings */
 	struct plan_step step; /* at its end, if kind is set */
 	char *target;
 };
@@ -58,8 +61,10 @@ int rule_decide(struct planner *p, const struct sides *v, struct frame *f, bool 
 /* Write ${step} to the plan. */
 int rule_emit(struct planner *p, struct plan_step *step, struct err *e);
 
-/* Count and tell a conflict. Returns 0: more may follow. */
-int rule_conflict(struct planner *p, const char *path, const char *why);
+/* There is a conflict at ${path}: tell and count it, or how it is settled. ${can}[how] says which
+ * ways are open. APPLY_ASK is none: more conflicts may follow.  A merge is not told, only tried. */
+enum apply_settle rule_settle(struct planner *p, const char *path, const char *why,
+			      const bool can[APPLY_MERGE + 1]);
 
 /* The bits of a directory that is made because of ${theirs}, or NULL. */
 mode_t rule_directory_mode(const struct planner *p, const struct entry *theirs);

@@ -27,6 +27,23 @@ spot_type_of(const struct stat *st)
 				      : '?';
 }
 
+void
+spot_entry(const struct spot *p, struct entry *entry)
+{
+	const struct stat *st = &p->st;
+	*entry = (struct entry){.type = '-'};
+	if (!p->there)
+		return;
+	*entry = (struct entry){
+	    .type = spot_type_of(st),
+	    .mode = st->st_mode & 0777,
+	    .size = S_ISDIR(st->st_mode) ? 0 : (uint64_t)st->st_size,
+	    .mtime = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
+	    .ctime = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec,
+	    .inode = st->st_ino,
+	};
+}
+
 bool
 spot_is_before(const struct spot *p, const struct entry *b, bool exact)
 {
@@ -48,8 +65,8 @@ spot_same_file(const struct spot *a, const struct spot *b)
 	return a->there && b->there && a->st.st_ino == b->st.st_ino && a->st.st_dev == b->st.st_dev;
 }
 
-static int
-hash(const struct spot *p, char hex[SHA256_HEX])
+int
+spot_hash(const struct spot *p, char hex[SHA256_HEX])
 {
 	char piece[16384];
 	ssize_t n;
@@ -80,7 +97,7 @@ spot_is_after(const struct spot *p, const struct entry *a)
 		return n >= 0 && a->target && (size_t)n == strlen(a->target) &&
 		       memcmp(target, a->target, (size_t)n) == 0;
 	}
-	return (uint64_t)p->st.st_size == a->size && hash(p, hex) == 0 &&
+	return (uint64_t)p->st.st_size == a->size && spot_hash(p, hex) == 0 &&
 	       strcmp(hex, a->sha256) == 0;
 }
 
@@ -120,4 +137,44 @@ spot_move_free(const struct spot *from, const struct spot *to)
 		return -1;
 	}
 	return spot_move_over(from, to);
+}
+
+static int
+copy_file(const struct spot *from, const struct spot *to, struct err *e)
+{
+	int status = -1;
+	int in = openat(from->dirfd, from->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	int out = openat(to->dirfd, to->name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+			 0600);
+	struct stat st;
+	if (in < 0 || out < 0 || fstat(in, &st)) {
+		err_sys(e, "cannot copy %s", from->name);
+	} else if (file_copy(in, out, e) == 0) {
+		const struct timespec times[2] = {st.st_atim, st.st_mtim};
+		if (fchmod(out, st.st_mode & 07777) || futimens(out, times) || fsync(out))
+			err_sys(e, "cannot copy %s", from->name);
+		else
+			status = 0;
+	}
+	file_close(in);
+	file_close(out);
+	return status;
+}
+
+int
+spot_copy(const struct spot *from, const struct spot *to, struct err *e)
+{
+	struct stat st;
+	char target[TREE_PATH + 1];
+	if (fstatat(from->dirfd, from->name, &st, AT_SYMLINK_NOFOLLOW))
+		return err_sys(e, "cannot copy %s", from->name);
+	if (!S_ISLNK(st.st_mode))
+		return copy_file(from, to, e);
+	ssize_t n = readlinkat(from->dirfd, from->name, target, sizeof target - 1);
+	if (n < 0)
+		return err_sys(e, "cannot copy %s", from->name);
+	target[n] = '\0';
+	if (symlinkat(target, to->dirfd, to->name) && errno != EEXIST)
+		return err_sys(e, "cannot copy %s", from->name);
+	return 0;
 }

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
+#include "sha256.h"
 #include "tree.h"
 
 /* A name in an open directory. */
@@ -22,6 +23,12 @@ int spot_look(struct spot *p);
 
 /* 'f', 'd', 'l', or '?'. */
 char spot_type_of(const struct stat *st);
+
+/* What ${p} is, as a plan notes it: without strings; type '-' if nothing is there. */
+void spot_entry(const struct spot *p, struct entry *entry);
+
+/* Hex SHA-256 of the file there: 0, or -1. */
+int spot_hash(const struct spot *p, char hex[SHA256_HEX]);
 
 /* Is ${p} the thing that was compared?  ${exact}: and nobody touched it in any way.  A rename or a
  * link of our own changes ctime; so does an exchange of another name of the same file. */
@@ -45,5 +52,8 @@ int spot_move_over(const struct spot *from, const struct spot *to);
 /* Rename to a name that must be free; errno EEXIST if it is not.  Where that is not known it is a
  * link and an unlink, so that for a moment both names are there. */
 int spot_move_free(const struct spot *from, const struct spot *to);
+
+/* Copy a file or a link with its mode and times, for where it can neither be renamed nor linked. */
+int spot_copy(const struct spot *from, const struct spot *to, struct err *e);
 
 #endif

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "apply_spot.h"
 #include "apply_stage.h"
 #include "compare.h"
 #include "file.h"
@@ -128,8 +129,8 @@ read_owner(const struct stage *s, char owner[TREE_PATH + 1], struct err *e)
 	return n < 0 ? -1 : n > 0;
 }
 
-static int
-state_path(int statefd, char path[TREE_PATH + 1], struct err *e)
+int
+stage_state_path(int statefd, char path[TREE_PATH + 1], struct err *e)
 {
 	char link[64];
 	snprintf(link, sizeof link, "/proc/self/fd/%d", statefd);
@@ -145,7 +146,7 @@ stages_find(struct stage *s, size_t count, int statefd, struct err *e)
 {
 	char self[TREE_PATH + 1], owner[TREE_PATH + 1];
 	int all = 1;
-	if (state_path(statefd, self, e))
+	if (stage_state_path(statefd, self, e))
 		return -1;
 	for (size_t i = 0; i < count; i++) {
 		int owned = read_owner(&s[i], owner, e);
@@ -216,46 +217,12 @@ int
 stages_make(struct stage *s, size_t count, int statefd, struct err *e)
 {
 	char self[TREE_PATH + 1];
-	if (state_path(statefd, self, e))
+	if (stage_state_path(statefd, self, e))
 		return -1;
 	for (size_t i = 0; i < count; i++)
 		if (make(&s[i], self, e))
 			return err_add(e, "cannot prepare %s", s[i].resource->source);
 	return 0;
-}
-
-/* Copy what cannot be renamed to another file system. */
-static int
-copy_kept(int from, int to, const char *name, struct err *e)
-{
-	struct stat st;
-	char target[TREE_PATH + 1];
-	if (fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW))
-		return err_sys(e, "cannot keep %s", name);
-	if (S_ISLNK(st.st_mode)) {
-		ssize_t n = readlinkat(from, name, target, sizeof target - 1);
-		if (n < 0)
-			return err_sys(e, "cannot keep %s", name);
-		target[n] = '\0';
-		if (symlinkat(target, to, name) && errno != EEXIST)
-			return err_sys(e, "cannot keep %s", name);
-		return 0;
-	}
-	int status = -1;
-	int in = openat(from, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	int out = openat(to, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	const struct timespec times[2] = {st.st_atim, st.st_mtim};
-	if (in < 0 || out < 0)
-		err_sys(e, "cannot keep %s", name);
-	else if (file_copy(in, out, e) == 0) {
-		if (fchmod(out, st.st_mode & 07777) || futimens(out, times) || fsync(out))
-			err_sys(e, "cannot keep %s", name);
-		else
-			status = 0;
-	}
-	file_close(in);
-	file_close(out);
-	return status;
 }
 
 static int
@@ -265,8 +232,10 @@ keep_one(int oldfd, int keptfd, const char *name, struct err *e)
 		return 0;
 	if (errno != EXDEV)
 		return err_sys(e, "cannot keep the old file %s", name);
-	if (copy_kept(oldfd, keptfd, name, e))
-		return -1;
+	const struct spot old = {.dirfd = oldfd, .name = name};
+	const struct spot kept = {.dirfd = keptfd, .name = name};
+	if (spot_copy(&old, &kept, e))
+		return err_add(e, "cannot keep an old file");
 	if (unlinkat(oldfd, name, 0))
 		return err_sys(e, "cannot remove the old file %s", name);
 	return 0;

@@ -8,6 +8,9 @@
  *	.awcp/apply/old/   the old files, by number of the step that took them away
  *	.awcp/apply/dir/   new directories that are to be exchanged for something, by number
  *
+ * and in the state directory fresh/, what is new but not in the archive (merged, or put back by an
+ * undo), by number of the step that puts it in place, until it is on the stage.
+ *
  * Nothing of ours is in it before the plan has its final name, nothing when it is done.
  */
 #ifndef APPLY_STAGE_H
@@ -16,6 +19,7 @@
 #include <stdbool.h>
 
 #include "apply.h"
+#include "pathset.h"
 #include "plan.h"
 
 struct stage {
@@ -37,6 +41,14 @@ int stages_make(struct stage *s, size_t count, int statefd, struct err *e);
 
 /* Open the stages that the plan in ${statefd} speaks of: 1, 0 if one is not whole, -1. */
 int stages_find(struct stage *s, size_t count, int statefd, struct err *e);
+
+/* Put the files of ${archivefd} that are in ${paths}, and in ${only} if it is given, below
+ * ${dirfd}. */
+int stage_unpack(const struct apply_job *job, int archivefd, int dirfd, struct pathset *paths,
+		 const struct resource *only, struct err *e);
+
+/* The absolute path of ${statefd}. */
+int stage_state_path(int statefd, char path[TREE_PATH + 1], struct err *e);
 
 /* Unpack what the ${steps} steps of ${plan} need, with its final modes and times, and make it
  * durable. */

@@ -323,6 +323,7 @@ static const struct {
 } deeds[] = {
     {PLAN_ADD, do_add, undo_add},
     {PLAN_CHANGE, do_change, undo_change},
+    {PLAN_MARKED, do_change, undo_change},
     {PLAN_DIRECTORY, do_directory, undo_directory},
     {PLAN_CONVERT, do_convert, undo_convert},
     {PLAN_REMOVE, do_remove, undo_remove},
@@ -343,7 +344,7 @@ open_scene(struct stage *s, const struct plan_step *step, struct scene *c, struc
 	c->path.dirfd = file_parent_beneath(s->sourcefd, relative, &c->path.name, e);
 	if (c->path.dirfd < 0)
 		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -1;
-	if (step->kind == PLAN_ADD || step->kind == PLAN_CHANGE) {
+	if (plan_is_staged(step)) {
 		c->staged.dirfd = file_parent_beneath(s->treefd, step->path, &c->staged.name, e);
 		if (c->staged.dirfd < 0)
 			return -1;

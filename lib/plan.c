@@ -36,6 +36,12 @@ struct plan {
 	char window[WINDOW];
 };
 
+bool
+plan_is_staged(const struct plan_step *step)
+{
+	return step->kind == PLAN_ADD || step->kind == PLAN_CHANGE || step->kind == PLAN_MARKED;
+}
+
 struct plan_writer *
 plan_writer_new(int fd, struct err *e)
 {

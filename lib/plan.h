@@ -12,6 +12,7 @@
 #ifndef PLAN_H
 #define PLAN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "err.h"
@@ -25,6 +26,8 @@ enum plan_kind {
 	PLAN_REMOVE = 'R',    /* no file or link any more */
 	PLAN_EMPTY = 'E',     /* no directory any more, if nothing is left in it */
 	PLAN_MODE = 'M',      /* only other permission bits */
+	PLAN_MARKED = 'K',    /* as PLAN_CHANGE, and the new content has conflict markers */
+	PLAN_MERGE = 'G',     /* only in a draft: a change by merging is to be tried */
 };
 
 struct plan_step {
@@ -35,6 +38,9 @@ struct plan_step {
 	 * mode, size, mtime, ctime and inode of before. */
 	struct entry after, before;
 };
+
+/* Does ${step} put a file or link in place that was staged? */
+bool plan_is_staged(const struct plan_step *step);
 
 struct plan_writer;
 

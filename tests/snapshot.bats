@@ -150,7 +150,7 @@ pending()
 	before=$(listing)
 	run awcp-snapshot apply "$ID"
 	assert_failure 1
-	assert_line '!  src/changed: changed here and there'
+	assert_line '!  src/changed: both changed'
 	assert_line '!  src/deleted: changed here, deleted there'
 	assert_equal "$(listing)" "$before"
 	assert_equal "$(pending)" pending

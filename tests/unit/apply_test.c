@@ -22,6 +22,9 @@
 	"find . -mindepth 1 -printf '%y %m %P %l\\n' | sort; " \
 	"find . -type f -exec sha256sum {} + | sort -k 2"
 
+/* And which files they are. */
+#define LIST_ALL LIST "; find . -type f -printf '%P %i %T@ %u\\n' | sort"
+
 struct example {
 	const char *name;
 	bool fidelity;
@@ -58,18 +61,15 @@ static const struct example examples[] = {
     {"a new file in a directory that we deleted", true, TREE, "echo n >d/e/n", "rm -r d/e",
      "rm d/e/h; echo n >d/e/n", "A ws/d/e/\nA ws/d/e/n\n"},
 
-    {"both changed", true, TREE, "echo theirs >f", "echo ours >f", NULL,
-     "! ws/f: changed here and there\n"},
+    {"both changed", true, TREE, "echo theirs >f", "echo ours >f", NULL, "! ws/f: both changed\n"},
     {"changed here, deleted there", true, TREE, "rm f; echo x >d/g", "echo ours >f", NULL,
      "! ws/f: changed here, deleted there\n"},
     {"deleted here, changed there", true, TREE, "echo theirs >f", "rm f", NULL,
      "! ws/f: deleted here, changed there\n"},
-    {"added here and there", true, TREE, "echo theirs >n", "echo ours >n", NULL,
-     "! ws/n: added here and there\n"},
+    {"both added", true, TREE, "echo theirs >n", "echo ours >n", NULL, "! ws/n: both added\n"},
     {"all conflicts are told", true, TREE, "echo t >f; echo t >d/g", "echo o >f; echo o >d/g", NULL,
-     "! ws/d/g: changed here and there\n! ws/f: changed here and there\n"},
-    {"their file, our directory", true, TREE, "echo n >n", "mkdir n", NULL,
-     "! ws/n: added here and there\n"},
+     "! ws/d/g: both changed\n! ws/f: both changed\n"},
+    {"their file, our directory", true, TREE, "echo n >n", "mkdir n", NULL, "! ws/n: both added\n"},
     {"a new file where we replaced its directory", true, TREE, "echo n >d/e/n",
      "rm -r d/e; echo e >d/e", NULL, "! ws/d/e/n: added there, where here is no directory\n"},
 
@@ -92,7 +92,7 @@ static const struct example examples[] = {
     {"our content and their mode", true, TREE, "chmod 700 f", "echo ours >f",
      "echo ours >f; chmod 700 f", "C ws/f\n"},
     {"both changed the mode", true, TREE, "chmod 700 f", "chmod 600 f", NULL,
-     "! ws/f: mode changed here and there\n"},
+     "! ws/f: both changed the mode\n"},
     {"a directory that becomes read-only is filled first", true, TREE,
      "mkdir r; echo n >r/n; chmod 555 r", ":", "mkdir r; echo n >r/n; chmod 555 r",
      "A ws/r/\nA ws/r/n\nC ws/r/\n"},
@@ -110,7 +110,167 @@ static const struct example examples[] = {
      ":", "rm l; echo new >l", "C ws/l\n"},
     {"a link to a directory was not sent and stays", false, TREE "ln -s d l", "rm l", ":", ":", ""},
     {"a file in the place of a link that was not sent", false, TREE "ln -s d l", "rm l; echo l >l",
-     ":", NULL, "! ws/l: added here and there\n"},
+     ":", NULL, "! ws/l: both added\n"},
+};
+
+#define SETTLE_TREE TREE "printf '%s\\n' 1 2 3 4 5 6 7 8 9 >t; "
+
+static const struct settled {
+	enum apply_settle how;
+	bool markers;
+	const char *only; /* or NULL */
+	struct example example;
+} settled[] = {
+    {APPLY_THEIRS,
+     false,
+     NULL,
+     {"theirs: both changed", true, TREE, "echo theirs >f; chmod 700 f", "echo ours >f",
+      "echo theirs >f; chmod 700 f", "= ws/f: both changed; theirs is taken\nC ws/f\n"}},
+    {APPLY_THEIRS,
+     false,
+     NULL,
+     {"theirs: deleted there", true, TREE, "rm f", "echo ours >f", "rm f",
+      "= ws/f: changed here, deleted there; theirs is taken\nD ws/f\n"}},
+    {APPLY_THEIRS,
+     false,
+     NULL,
+     {"theirs: deleted here", true, TREE, "echo theirs >d/e/h", "rm -r d/e", "echo theirs >d/e/h",
+      "= ws/d/e/h: deleted here, changed there; theirs is taken\nA ws/d/e/\nA ws/d/e/h\n"}},
+    {APPLY_THEIRS,
+     false,
+     NULL,
+     {"theirs: deleted there, a directory here", true, TREE, "rm f",
+      "rm f; mkdir -p f/x; echo ours >f/x/y", "rm f",
+      "= ws/f: changed here, deleted there; theirs is taken\n"
+      "= ws/f/x: added here, where there is no directory; theirs is taken\n"
+      "= ws/f/x/y: added here, where there is no directory; theirs is taken\n"
+      "D ws/f/x/y\nD ws/f/x/\nD ws/f/\n"}},
+    {APPLY_THEIRS,
+     false,
+     NULL,
+     {"theirs: their file, our directory", true, TREE, "echo n >n", "mkdir n; echo o >n/o",
+      "echo n >n",
+      "= ws/n: both added; theirs is taken\n"
+      "= ws/n/o: added here, where there is no directory; theirs is taken\n"
+      "D ws/n/o\nC ws/n\n"}},
+    {APPLY_THEIRS,
+     false,
+     NULL,
+     {"theirs: their directory, our file", true, TREE, "mkdir n; echo n >n/n", "echo o >n",
+      "mkdir n; echo n >n/n", "= ws/n: both added; theirs is taken\nC ws/n\nA ws/n/n\n"}},
+    {APPLY_THEIRS,
+     false,
+     NULL,
+     {"theirs: a new file where we replaced its directory", true, TREE, "echo n >d/e/n",
+      "rm -r d/e; echo e >d/e", "rm d/e/h; echo n >d/e/n",
+      "= ws/d/e/n: added there, where here is no directory; theirs is taken\n"
+      "C ws/d/e\nA ws/d/e/n\n"}},
+    {APPLY_THEIRS,
+     false,
+     NULL,
+     {"theirs: a directory with files of ours becomes a file", true, TREE, "rm -r d; echo d >d",
+      "echo x >d/e/x; echo y >d/g", "rm -r d; echo d >d",
+      "= ws/d/e/x: added here, where there is no directory; theirs is taken\n"
+      "= ws/d/g: changed here, deleted there; theirs is taken\n"
+      "D ws/d/e/h\nD ws/d/e/x\nD ws/d/e/\nD ws/d/g\nC ws/d\n"}},
+    {APPLY_THEIRS,
+     false,
+     NULL,
+     {"theirs: both changed the mode", true, TREE, "chmod 700 f", "chmod 600 f", "chmod 700 f",
+      "= ws/f: both changed the mode; theirs is taken\nC ws/f\n"}},
+    {APPLY_THEIRS,
+     false,
+     NULL,
+     {"theirs: a link and a file", true, TREE, "rm f; ln -s d f", "echo ours >f", "rm f; ln -s d f",
+      "= ws/f: both changed; theirs is taken\nC ws/f\n"}},
+    {APPLY_THEIRS,
+     false,
+     "d",
+     {"theirs: not where nobody asked for it", true, TREE, "echo t >f; echo t >d/g",
+      "echo o >f; echo o >d/g", NULL,
+      "= ws/d/g: both changed; theirs is taken\n! ws/f: both changed\n"}},
+    {APPLY_THEIRS,
+     false,
+     "ws/d/",
+     {"theirs: only where it is asked for", true, TREE, "echo t >d/e/h; echo n >f", "echo o >d/e/h",
+      "echo t >d/e/h; echo n >f",
+      "= ws/d/e/h: both changed; theirs is taken\nC ws/d/e/h\nC ws/f\n"}},
+
+    {APPLY_OURS,
+     false,
+     NULL,
+     {"ours: both changed, and another file", true, TREE, "echo theirs >f; echo n >d/g",
+      "echo ours >f", "echo ours >f; echo n >d/g", "= ws/f: both changed; ours stays\nC ws/d/g\n"}},
+    {APPLY_OURS,
+     false,
+     NULL,
+     {"ours: deleted here", true, TREE, "echo theirs >f", "rm f", "rm f",
+      "= ws/f: deleted here, changed there; ours stays\n"}},
+    {APPLY_OURS,
+     false,
+     NULL,
+     {"ours: deleted here, a directory there", true, TREE, "rm f; mkdir f; echo n >f/n", "rm f",
+      "rm f", "= ws/f: deleted here, changed there; ours stays\n"}},
+    {APPLY_OURS,
+     false,
+     NULL,
+     {"ours: their directory, our file", true, TREE, "mkdir n; echo n >n/n", "echo o >n",
+      "echo o >n", "= ws/n: both added; ours stays\n"}},
+    {APPLY_OURS,
+     false,
+     NULL,
+     {"ours: a directory with files of ours becomes a file", true, TREE, "rm -r d; echo d >d",
+      "echo x >d/x", "rm -r d; mkdir d; echo x >d/x",
+      "= ws/d: a file there, a directory with files of yours here; ours stays\n"
+      "D ws/d/e/h\nD ws/d/e/\nD ws/d/g\n"}},
+
+    {APPLY_MERGE,
+     false,
+     NULL,
+     {"merge: both changed other lines", true, SETTLE_TREE, "sed -i 2s/.*/theirs/ t; chmod 700 t",
+      "sed -i 8s/.*/ours/ t", "sed -i -e 2s/.*/theirs/ -e 8s/.*/ours/ t; chmod 700 t",
+      "= ws/t: both changed; merged\nC ws/t\n"}},
+    {APPLY_MERGE,
+     false,
+     NULL,
+     {"merge: among other changes", true, SETTLE_TREE, "sed -i 2s/.*/theirs/ t; echo n >d/e/h",
+      "sed -i 8s/.*/ours/ t; echo o >d/g",
+      "sed -i -e 2s/.*/theirs/ -e 8s/.*/ours/ t; echo n >d/e/h; echo o >d/g",
+      "= ws/t: both changed; merged\nC ws/d/e/h\nC ws/t\n"}},
+    {APPLY_MERGE,
+     false,
+     NULL,
+     {"merge: all of theirs is here", true, SETTLE_TREE, "sed -i 2s/.*/x/ t",
+      "sed -i -e 2s/.*/x/ -e 8s/.*/ours/ t", "sed -i -e 2s/.*/x/ -e 8s/.*/ours/ t",
+      "= ws/t: both changed; merged\n"}},
+    {APPLY_MERGE,
+     false,
+     NULL,
+     {"merge: the changes overlap", true, SETTLE_TREE, "sed -i 2s/.*/theirs/ t; echo n >f",
+      "sed -i 2s/.*/ours/ t", NULL, "! ws/t: both changed, and the changes overlap\n"}},
+    {APPLY_MERGE,
+     true,
+     NULL,
+     {"merge: markers, if they are asked for", true, SETTLE_TREE, "sed -i 2s/.*/theirs/ t",
+      "sed -i 2s/.*/ours/ t",
+      "printf '%s\\n' 1 '<<<<<<< ours' ours ======= theirs '>>>>>>> theirs' 3 4 5 6 7 8 9 >t",
+      "= ws/t: both changed, and the changes overlap; merged\nC ws/t: has conflict markers\n"}},
+    {APPLY_MERGE,
+     true,
+     NULL,
+     {"merge: both added", true, TREE, "echo t >n", "echo o >n",
+      "printf '%s\\n' '<<<<<<< ours' o ======= t '>>>>>>> theirs' >n",
+      "= ws/n: both changed, and the changes overlap; merged\nC ws/n: has conflict markers\n"}},
+    {APPLY_MERGE,
+     true,
+     NULL,
+     {"merge: what is not text", true, SETTLE_TREE, "printf 'a\\0' >t", "echo ours >t", NULL,
+      "! ws/t: both changed, and it is not text\n"}},
+    {APPLY_MERGE,
+     true,
+     NULL,
+     {"merge: what is no file", true, SETTLE_TREE, "rm t; ln -s f t; rm f", "echo ours >t", NULL,
+      "! ws/t: both changed\n"}},
 };
 
 static char where[64]; /* the test's directory */
@@ -128,7 +288,7 @@ shell(const char *directory, const char *script)
 static void
 tell(void *arg, enum apply_action action, const char *path, const char *why)
 {
-	static const char letters[] = "ACD!";
+	static const char letters[] = "ACD!=";
 	if (why)
 		buf_printf(arg, NULL, "%c %s: %s\n", letters[action], path, why);
 	else
@@ -166,8 +326,33 @@ list_back(int archive, int manifest, struct err *e)
 	return unpack(archive, -1, &limits, NULL, NULL, manifest, &totals, e);
 }
 
+/* What was applied can be undone. */
 static void
-try(const struct example *x)
+undo(const struct example *x, const struct apply_job *done, struct buf *told)
+{
+	struct apply_totals totals;
+	struct err e = {0};
+	char state[128];
+	snprintf(state, sizeof state, "%s/state/undone", where);
+	CHECK(mkdir(state, 0700) == 0, "%s: undo has a directory", x->name);
+	struct apply_job job = {.resources = done->resources,
+				.count = done->count,
+				.undo = true,
+				.donefd = done->statefd,
+				.statefd = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+				.fidelity = done->fidelity,
+				.report = tell,
+				.report_arg = told};
+	int status = apply(&job, &totals, &e);
+	CHECK(status == 0, "%s: undone %s", x->name, e.message);
+	CHECK(shell("ours", "{ " LIST_ALL "; } >../undone.list") == 0 &&
+		  shell(".", "diff -u before.list undone.list") == 0,
+	      "%s: the tree is as it was", x->name);
+	close(job.statefd);
+}
+
+static void
+try(const struct example *x, enum apply_settle how, bool markers, const char *only)
 {
 	struct err e = {0};
 	struct buf told = BUF_INIT(65536);
@@ -181,6 +366,7 @@ try(const struct example *x)
 	ready |= shell("theirs", x->theirs) | shell("ours", x->ours);
 	ready |= shell("want", x->want ? x->want : x->ours);
 	ready |= send("theirs", x->fidelity, back, -1, &e) | list_back(back, theirs, &e);
+	ready |= shell("ours", "{ " LIST_ALL "; } >../before.list");
 	CHECK(ready == 0, "%s: prepared %s", x->name, e.message);
 
 	snprintf(source, sizeof source, "%s/ours", where);
@@ -191,7 +377,11 @@ try(const struct example *x)
 				.basefd = base,
 				.theirsfd = theirs,
 				.archivefd = back,
+				.sentfd = sent,
 				.statefd = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+				.settle = how,
+				.markers = markers,
+				.settle_only = selection_of(&only, only ? 1 : 0, &r, 1),
 				.fidelity = x->fidelity,
 				.report = tell,
 				.report_arg = &told};
@@ -204,6 +394,8 @@ try(const struct example *x)
 		  shell("want", "{ " LIST "; } >../want.list") == 0 &&
 		  shell(".", "diff -u want.list ours.list") == 0,
 	      "%s: the tree is as it should be", x->name);
+	if (status == 0 && *x->told)
+		undo(x, &job, &told);
 	buf_free(&told);
 	int all[] = {sent, base, back, theirs, job.statefd};
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
@@ -218,7 +410,9 @@ main(void)
 		return 1;
 	umask(022);
 	for (size_t i = 0; i < sizeof examples / sizeof examples[0]; i++)
-		try(&examples[i]);
+		try(&examples[i], APPLY_ASK, false, NULL);
+	for (size_t i = 0; i < sizeof settled / sizeof settled[0]; i++)
+		try(&settled[i].example, settled[i].how, settled[i].markers, settled[i].only);
 	(void)shell(".", "chmod -R u+rwx .");
 	file_remove_tree(AT_FDCWD, where, NULL);
 	return check_end();
