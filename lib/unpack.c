@@ -129,7 +129,7 @@ skip(struct archive *a, void *arg, int64_t n)
 static bool
 begins_with(const struct unpacker *u, const char *magic, size_t n)
 {
-	char head[8];
+	char head[EMPTY_ZIP];
 
 	return pread(u->fd, head, n, 0) == (ssize_t)n && memcmp(head, magic, n) == 0;
 }
@@ -421,6 +421,7 @@ take_all(struct unpacker *u, struct err *e)
 static int
 prepare(struct unpacker *u, int dirfd, int manifestfd, struct err *e)
 {
+	static const char nothing[EMPTY_ZIP] = "PK\5\6";
 	struct stat st;
 
 	if (fstat(u->fd, &st) < 0)
@@ -438,7 +439,7 @@ prepare(struct unpacker *u, int dirfd, int manifestfd, struct err *e)
 	if (manifestfd >= 0 && ((u->manifest = manifest_writer_new(manifestfd, e)) == NULL ||
 				(u->hash = sha256_new(e)) == NULL))
 		return -1;
-	u->nothing = u->size == EMPTY_ZIP && begins_with(u, "PK\5\6", 4);
+	u->nothing = u->size == EMPTY_ZIP && begins_with(u, nothing, sizeof nothing);
 	if (u->nothing)
 		return 0;
 	if (u->is_zip && zip_directory_check(u->fd, u->size, u->l->entries, e) < 0)
