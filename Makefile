@@ -94,6 +94,8 @@ $B/unit/%: $B/o/tests/unit/%.o $B/libawcp.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(http)
 
+$B/unit/hostile_test: $B/o/tests/unit/hostile_tar.o $B/o/tests/unit/hostile_zip.o
+
 unit: $(addprefix $B/unit/,$(UNIT))
 
 # Debian's names.  The second line is what the tests need on top.
