@@ -14,6 +14,7 @@
 #define TYPE 156
 #define LINK 157
 #define MAGIC 257
+#define SPARSE 386         /* GNU: the sparse map */
 #define EXTENDED 482       /* GNU: is the sparse map extended? */
 #define EXTENDED_AGAIN 504 /* the same in an extension */
 
