@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "process_tree.h"
 
 /* ${directory}/${name} as an absolute path, if it can be executed; else NULL. */
 static char *
@@ -182,7 +183,8 @@ is_kept(pid_t pid, const pid_t *keep, size_t n)
 	return false;
 }
 
-/* Kill this process's children but those in ${keep}; returns one of them, 0 if there are none. */
+/* Kill this process's children but those in ${keep}, with all that descends from them; returns one
+ * of them, 0 if there are none. */
 static pid_t
 kill_children(const pid_t *keep, size_t n)
 {
@@ -194,9 +196,13 @@ kill_children(const pid_t *keep, size_t n)
 	FILE *list = fopen(path, "re");
 	if (list == NULL)
 		return 0;
-	while (fscanf(list, "%d", &pid) == 1)
-		if (!is_kept(pid, keep, n) && kill(pid, SIGKILL) == 0)
+	while (fscanf(list, "%d", &pid) == 1) {
+		if (is_kept(pid, keep, n))
+			continue;
+		process_tree_signal(pid, SIGKILL);
+		if (kill(pid, SIGKILL) == 0)
 			one = pid;
+	}
 	(void)fclose(list);
 	return one;
 }
