@@ -133,53 +133,69 @@ recover(const struct dirs *d, struct err *e)
 	return status;
 }
 
-/* Read the task that is held, and count the attempt. */
+/* Write ${t} anew.  A torn file would lose the task, so it is written whole beside and renamed, and
+ * the lock is on the new file before the old name is gone. */
 static int
-load(const struct dirs *d, struct queue_task *t, struct err *e)
+rewrite(const struct dirs *d, struct queue_task *t, bool durable, struct err *e)
 {
 	struct buf b = BUF_INIT(TASK_MAX);
+	char fresh[QUEUE_TASK + 8];
 	int status = -1;
 
-	if (file_slurp(d->running, t->name, &b, e) < 0)
-		goto out;
-	t->json = jsonx_parse(b.data, b.len, e);
-	if (t->json == NULL) {
-		(void)home_quarantine(d->running, t->name, "task", NULL);
-		(void)err_add(e, "task %s is damaged and was moved to corrupt/", t->name);
-		goto out;
-	}
-	if (json_object_set_new(t->json, "attempt",
-				json_integer(jsonx_number(t->json, "attempt", 0) + 1)) < 0) {
-		(void)err_memory(e);
-		goto out;
-	}
-	/* In place, under the lock: a torn number would only be a wrong count of attempts, but a
-	 * torn file would lose the task, so it is written whole beside and renamed, keeping the
-	 * lock on the new file before the old name is gone. */
-	buf_clear(&b);
-	char fresh[QUEUE_TASK + 8];
 	(void)snprintf(fresh, sizeof fresh, ".%s", t->name);
 	int fd = openat(d->running, fresh, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		(void)err_sys(e, "cannot count an attempt of %s", t->name);
-		file_close(fd);
+		(void)err_sys(e, "cannot write task %s", t->name);
 		goto out;
 	}
-	if (jsonx_dump(t->json, &b, e) < 0 || file_write(fd, b.data, b.len, e) < 0) {
-		file_close(fd);
+	if (jsonx_dump(t->json, &b, e) < 0 || file_write(fd, b.data, b.len, e) < 0)
 		goto out;
-	}
-	if (fdatasync(fd) < 0 || renameat(d->running, fresh, d->running, t->name) < 0) {
-		(void)err_sys(e, "cannot count an attempt of %s", t->name);
-		file_close(fd);
+	if ((durable && fdatasync(fd) < 0) ||
+	    renameat(d->running, fresh, d->running, t->name) < 0) {
+		(void)err_sys(e, "cannot write task %s", t->name);
 		goto out;
 	}
 	file_close(t->fd);
 	t->fd = fd;
+	fd = -1;
 	status = 0;
 out:
+	file_close(fd);
 	buf_free(&b);
 	return status;
+}
+
+/* Note that the task has a worker, or has none any more. */
+static int
+set_claimed(json_t *task, bool claimed, struct err *e)
+{
+	if (json_object_set_new(task, "claimed", json_boolean(claimed)) < 0)
+		return err_memory(e);
+	return 0;
+}
+
+/* Read the task that is held, and count the attempt; and a death, if the one before did not hand it
+ * back. */
+static int
+load(const struct dirs *d, struct queue_task *t, struct err *e)
+{
+	struct buf b = BUF_INIT(TASK_MAX);
+	int status = file_slurp(d->running, t->name, &b, e);
+
+	if (status == 0 && (t->json = jsonx_parse(b.data, b.len, e)) == NULL) {
+		(void)home_quarantine(d->running, t->name, "task", NULL);
+		status = err_add(e, "task %s is damaged and was moved to corrupt/", t->name);
+	}
+	buf_free(&b);
+	if (status < 0)
+		return -1;
+	json_int_t died = json_is_true(json_object_get(t->json, "claimed")) ? 1 : 0;
+	if (json_object_set_new(t->json, "attempt",
+				json_integer(jsonx_number(t->json, "attempt", 0) + 1)) < 0 ||
+	    json_object_set_new(t->json, "deaths",
+				json_integer(jsonx_number(t->json, "deaths", 0) + died)) < 0)
+		return err_memory(e);
+	return set_claimed(t->json, true, e) < 0 ? -1 : rewrite(d, t, true, e);
 }
 
 int
@@ -242,10 +258,19 @@ queue_return(const char *queue, struct queue_task *t, struct err *e)
 	struct dirs d = {-1, -1};
 	int status = open_dirs(queue, &d, e);
 
+	/* If this cannot be written, it counts as a death, which is better than to keep it. */
+	if (status == 0 && set_claimed(t->json, false, NULL) == 0)
+		(void)rewrite(&d, t, false, NULL);
 	if (status == 0 && renameat(d.running, t->name, d.pending, t->name) < 0)
 		status = err_sys(e, "cannot hand back task %s", t->name);
 	let_go(t);
 	return status;
+}
+
+void
+queue_drop(struct queue_task *t)
+{
+	let_go(t);
 }
 
 int

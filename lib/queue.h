@@ -6,7 +6,7 @@
  *
  * A task's name begins with the time it was put, so that the names are in order of age.  Its file
  * holds a JSON object.  A task in running/ that nobody holds a lock on lost its worker: the next
- * take brings it back.  Done: the file is removed.
+ * take brings it back, and counts that.  Done: the file is removed.
  */
 #ifndef QUEUE_H
 #define QUEUE_H
@@ -20,8 +20,10 @@
 
 struct queue_task {
 	char name[QUEUE_TASK];
-	int fd;       /* holds the claim */
-	json_t *json; /* the object that was put; "attempt" counts claims from 1 */
+	int fd; /* holds the claim */
+	/* The object that was put; "attempt" counts claims from 1, "deaths" those that ended
+	 * without queue_done or queue_return. */
+	json_t *json;
 };
 
 /* Put ${task}, which the queue names after ${id}; durable when this returns. */
@@ -35,6 +37,9 @@ int queue_done(const char *queue, struct queue_task *t, struct err *e);
 
 /* Hand the task back: it is pending again, in its old place. */
 int queue_return(const char *queue, struct queue_task *t, struct err *e);
+
+/* Let go of the task as a worker that dies does: it is taken again, and a death is counted. */
+void queue_drop(struct queue_task *t);
 
 /* The directory to watch for new tasks; made if missing.  Copies its absolute path. */
 int queue_path(const char *queue, char *path, size_t size, struct err *e);

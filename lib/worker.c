@@ -96,7 +96,14 @@ carry_out(struct worker *w, const char *queue, struct queue_task *t, pid_t paren
 		outcome = task_run(&w->options->task, t->json);
 	else
 		report(w, t->name, e.message);
-	if ((outcome == TASK_OVER ? queue_done(queue, t, &e) : queue_return(queue, t, &e)) < 0)
+	int status = 0;
+	if (outcome == TASK_OVER)
+		status = queue_done(queue, t, &e);
+	else if (getppid() == parent)
+		status = queue_return(queue, t, &e);
+	else
+		queue_drop(t); /* what stopped it is that the worker died */
+	if (status < 0)
 		report(w, queue, e.message);
 	_exit(outcome == TASK_LATER ? TRY_AGAIN : 0);
 }
