@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "command.h"
@@ -13,12 +14,14 @@
 
 static const struct command self = {
     .name = "awcp-run",
-    .options = "+1vc:q:S:",
-    .usage = "usage: awcp-run [-1v] [-c jobs] [-q queue]... [-S sandbox] -- command [arg...]\n"
+    .options = "+1vc:q:R:S:",
+    .usage = "usage: awcp-run [-1v] [-c jobs] [-q queue]... [-R retry|fail] [-S sandbox]\n"
+	     "                -- command [arg...]\n"
 	     "	-1		carry out one task and end; 75 if none is waiting\n"
 	     "	-c jobs		tasks that run at the same time (1)\n"
 	     "	-q queue	take tasks from there (default); several are looked at in turn\n"
-	     "	-S sandbox	bwrap (the default), or none\n"
+	     "	-R retry|fail	when a worker died at a task: run it again (the default), or not\n"
+	     "	-S sandbox	bwrap (the default), bwrap,no-network,memory=2G..., or none\n"
 	     "	-v		tell what is taken and how it ended\n"
 	     "The command gets the prompt on stdin and works in the directory it is started in.\n"
 	     "Exit 0: done; 75: try again later; anything else: the task failed.\n",
@@ -35,6 +38,14 @@ parse_jobs(const char *text)
 	    n > WORKER_JOBS)
 		command_usage("-c takes a number from 1 to %d, not %s", WORKER_JOBS, text);
 	return n;
+}
+
+static enum task_recovery
+parse_recovery(const char *text)
+{
+	if (strcmp(text, "retry") != 0 && strcmp(text, "fail") != 0)
+		command_usage("-R takes retry or fail, not %s", text);
+	return strcmp(text, "fail") == 0 ? TASK_GIVE_UP : TASK_RETRY;
 }
 
 static void
@@ -71,6 +82,9 @@ main(int argc, char **argv)
 				command_usage("at most %d queues", WORKER_QUEUES);
 			o.queues[o.queue_count++] = optarg;
 			break;
+		case 'R':
+			o.task.recovery = parse_recovery(optarg);
+			break;
 		case 'S':
 			sandbox = optarg;
 			break;
@@ -79,16 +93,14 @@ main(int argc, char **argv)
 		command_usage("no command to run; give it behind --");
 	if (o.queue_count == 0)
 		o.queues[o.queue_count++] = "default";
-	if (sandbox == NULL || sandbox[0] == '\0')
-		sandbox = "bwrap";
 	char *program = process_find(argv[optind], &e);
 	if (program == NULL)
 		return command_fail(&e);
 	argv[optind] = program;
 	o.task.argv = argv + optind;
 	int status = -1;
-	if (sandbox_find(sandbox, &o.task.sandbox, &e) == 0 && home_open(&e) >= 0 &&
-	    task_limits(&o.task, &e) == 0 && sandbox_available(o.task.sandbox, &e) == 0)
+	if (sandbox_parse(sandbox, &o.task.sandbox, &e) == 0 && home_open(&e) >= 0 &&
+	    task_limits(&o.task, &e) == 0 && sandbox_available(&o.task.sandbox, &e) == 0)
 		status = worker_run(&o, &e);
 	free(program);
 	return command_end(status < 0 ? command_fail(&e) : 0);

@@ -16,6 +16,7 @@
 
 #include "err.h"
 #include "record.h"
+#include "sandbox.h"
 
 /* What the executor allows; from the environment. */
 struct assignment_policy {
@@ -23,7 +24,7 @@ struct assignment_policy {
 	long long max_ttl;       /* AWCP_MAX_TTL, 3600 s */
 	long long max_retention; /* AWCP_MAX_RETENTION, 604800 s */
 	long long max_archive;   /* AWCP_MAX_ARCHIVE, 16G: bytes of a received workspace */
-	bool sandboxed;          /* AWCP_SANDBOX is not "none": announced in ACCEPT */
+	struct sandbox sandbox;  /* AWCP_SANDBOX: announced in ACCEPT */
 };
 int assignment_policy(struct assignment_policy *p, struct err *e);
 
@@ -69,8 +70,8 @@ int assignment_running(const char *id, int64_t run, struct err *e);
 /* A line of progress for the delegator. */
 int assignment_progress(const char *id, int64_t run, const char *text, struct err *e);
 
-/* The task ended well.  ${result} is {summary, highlights?}; result.archive lies in the assignment's
- * directory; ${metadata} (or NULL) goes with the snapshot. */
+/* The task ended well.  ${result} is {summary, highlights?}; result.archive lies in the
+ * assignment's directory; ${metadata} (or NULL) goes with the snapshot. */
 int assignment_complete(const char *id, int64_t run, const json_t *result, const json_t *metadata,
 			struct err *e);
 

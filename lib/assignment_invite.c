@@ -18,9 +18,11 @@
 int
 assignment_policy(struct assignment_policy *p, struct err *e)
 {
-	const char *sandbox = getenv("AWCP_SANDBOX");
-
-	p->sandboxed = sandbox == NULL || strcmp(sandbox, "none") != 0;
+	if (sandbox_parse(getenv("AWCP_SANDBOX"), &p->sandbox, e) < 0) {
+		if (e != NULL)
+			e->code = ERR_CONFIG; /* not of the command line */
+		return err_add(e, "AWCP_SANDBOX");
+	}
 	if (home_limit("AWCP_MAX_ACTIVE", 256, &p->max_active, e) < 0 ||
 	    home_limit("AWCP_MAX_TTL", 3600, &p->max_ttl, e) < 0 ||
 	    home_limit("AWCP_MAX_RETENTION", 7 * 86400, &p->max_retention, e) < 0 ||
@@ -95,14 +97,13 @@ accept(const struct record *r, const struct assignment_policy *p, struct err *e)
 
 	(void)snprintf(path, sizeof path, "%s/" ASSIGNMENTS "/%s/work", home_path(), r->id);
 	json_t *m = message_new("ACCEPT", r->id, e);
-	json_t *more =
-	    json_pack("{sI s{ss} s{ss sI s{sb sb sb} so}}", "retentionMs",
-		      (json_int_t)jsonx_number(r->json, "retentionMs", 0), "executorWorkDir",
-		      "path", path, "executorConstraints", "acceptedAccessMode",
-		      jsonx_text(r->json, "invite.lease.accessMode", "rw"), "maxTtlSeconds",
-		      (json_int_t)jsonx_number(r->json, "invite.lease.ttlSeconds", 1),
-		      "sandboxProfile", "cwdOnly", p->sandboxed, "allowNetwork", 1, "allowExec", 1,
-		      "fidelity", message_fidelity());
+	json_t *more = json_pack(
+	    "{sI s{ss} s{ss sI so so}}", "retentionMs",
+	    (json_int_t)jsonx_number(r->json, "retentionMs", 0), "executorWorkDir", "path", path,
+	    "executorConstraints", "acceptedAccessMode",
+	    jsonx_text(r->json, "invite.lease.accessMode", "rw"), "maxTtlSeconds",
+	    (json_int_t)jsonx_number(r->json, "invite.lease.ttlSeconds", 1), "sandboxProfile",
+	    sandbox_announce(&p->sandbox, e), "fidelity", message_fidelity());
 	if (m == NULL || more == NULL || json_object_update(m, more) < 0) {
 		json_decref(m);
 		m = NULL;
@@ -170,6 +171,8 @@ assignment_invite(const json_t *invite, const char *owner, bool capability,
 	json_t *answer = NULL;
 	struct record r;
 
+	if (sandbox_meets(&p->sandbox, jsonx_at(invite, "requirements.sandbox"), e) < 0)
+		return NULL;
 	int parent = home_dir(ASSIGNMENTS, e);
 	int lockfd = parent < 0 ? -1 : file_lock(parent, ".admission", true, e);
 	if (lockfd < 0)

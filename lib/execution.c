@@ -15,10 +15,13 @@
 #include "assignment.h"
 #include "clock.h"
 #include "file.h"
+#include "home.h"
 #include "jsonx.h"
+#include "meter.h"
 #include "process.h"
+#include "process_tree.h"
 
-#define LOOK_MS 250 /* between two looks at the record; a look is one stat(2) */
+#define LOOK_MS 100 /* between two looks at the record; a look is one stat(2) */
 
 extern char **environ;
 
@@ -69,7 +72,8 @@ still_wanted(struct execution *x)
 	return wanted;
 }
 
-/* Look whether there is a reason to stop; the first one stays. */
+/* Look whether there is a reason to stop.  The first one stays, except that what nobody wants any
+ * more is not given the time that the other reasons leave. */
 static void
 look(struct execution *x)
 {
@@ -78,15 +82,13 @@ look(struct execution *x)
 	while (read(x->signalfd, &signal, sizeof signal) == sizeof signal)
 		if (signal.ssi_signo != SIGCHLD && x->stop == EXECUTION_GOES_ON)
 			x->stop = EXECUTION_STOPPED;
-	if (x->stop != EXECUTION_GOES_ON)
-		return;
-	if (clock_now() >= x->expires) {
+	if (x->stop == EXECUTION_GOES_ON && clock_now() >= x->expires)
 		x->stop = EXECUTION_EXPIRED;
-	} else if (clock_steady() >= x->look_at) {
-		x->look_at = clock_steady() + LOOK_MS;
-		if (!still_wanted(x))
-			x->stop = EXECUTION_OVERTAKEN;
-	}
+	if (x->stop == EXECUTION_OVERTAKEN || clock_steady() < x->look_at)
+		return;
+	x->look_at = clock_steady() + LOOK_MS;
+	if (!still_wanted(x))
+		x->stop = EXECUTION_OVERTAKEN;
 }
 
 enum execution_stop
@@ -120,7 +122,7 @@ open_prompt(const json_t *record, struct err *e)
 
 /* The environment of the command.  ${own} are our variables, NULL-terminated; free(3) the list. */
 static char **
-make_environment(char *const *own, enum sandbox_kind sandbox, struct err *e)
+make_environment(char *const *own, const struct sandbox *sandbox, struct err *e)
 {
 	size_t n = 0, room = 1;
 
@@ -135,7 +137,7 @@ make_environment(char *const *own, enum sandbox_kind sandbox, struct err *e)
 	}
 	for (char **p = environ; *p != NULL; p++) {
 		/* In the sandbox /tmp is the one place for temporary files. */
-		bool moved = sandbox != SANDBOX_NONE && strncmp(*p, "TMPDIR=", 7) == 0;
+		bool moved = sandbox->kind != SANDBOX_NONE && strncmp(*p, "TMPDIR=", 7) == 0;
 		if (strncmp(*p, "AWCP_", 5) != 0 && !moved)
 			list[n++] = *p;
 	}
@@ -146,20 +148,19 @@ make_environment(char *const *own, enum sandbox_kind sandbox, struct err *e)
 
 /* Start the command; ${infofd} is where the sandbox tells its first process. */
 static int
-start(const struct execution *x, const struct workspace *w, enum sandbox_kind sandbox,
+start(const struct execution *x, const struct workspace *w, const struct sandbox *sandbox,
       char *const *argv, int infofd, struct process *p, struct err *e)
 {
 	const json_t *record = x->record->json;
 	const char *const writable[] = {w->path, w->report, NULL};
-	struct sandbox_profile profile = {
-	    .kind = sandbox, .cwd = w->cwd, .writable = writable, .infofd = infofd};
+	struct sandbox_place place = {.cwd = w->cwd, .writable = writable, .infofd = infofd};
 	char *own[5] = {NULL}, **environment = NULL, **command = NULL;
 	int status = -1, stdinfd = -1;
 
 	const char **readonly = workspace_readonly(w, e);
 	if (readonly == NULL)
 		return -1;
-	profile.readonly = readonly;
+	place.readonly = readonly;
 	if (asprintf(&own[0], "AWCP_ID=%s", x->record->id) < 0 ||
 	    asprintf(&own[1], "AWCP_WORKSPACE=%s", w->path) < 0 ||
 	    asprintf(&own[2], "AWCP_DESCRIPTION=%s",
@@ -169,7 +170,7 @@ start(const struct execution *x, const struct workspace *w, enum sandbox_kind sa
 		goto out;
 	}
 	if ((environment = make_environment(own, sandbox, e)) == NULL ||
-	    (command = sandbox_command(&profile, argv, e)) == NULL ||
+	    (command = sandbox_command(sandbox, &place, argv, e)) == NULL ||
 	    (stdinfd = open_prompt(record, e)) < 0)
 		goto out;
 	const struct process_spec spec = {.argv = command,
@@ -188,22 +189,29 @@ out:
 	return status;
 }
 
-/* Ask the command to end.  The sandbox's own process would take TERM for itself and kill all that
- * is inside at once, so the request goes to the session inside, which its first process leads. */
+/* Ask all processes of the command to end.  The sandbox's own process would take TERM for itself
+ * and kill all that is inside at once, so only those inside are asked, and without a sandbox all
+ * that came of us. */
 static void
 ask_to_end(const struct process *p, int infofd)
 {
 	char text[512];
 	int64_t first = 0;
 
-	ssize_t n = infofd < 0 ? 0 : pread(infofd, text, sizeof text, 0);
+	if (infofd < 0) {
+		process_tree_signal(getpid(), SIGTERM);
+		return;
+	}
+	ssize_t n = pread(infofd, text, sizeof text, 0);
 	if (n > 0) {
 		json_t *info = jsonx_parse(text, (size_t)n, NULL);
 		first = jsonx_number(info, "child-pid", 0);
 		json_decref(info);
 	}
-	if (first <= 1 || kill(-(pid_t)first, SIGTERM) < 0)
-		process_signal(p, SIGTERM);
+	if (first > 1)
+		process_tree_signal((pid_t)first, SIGTERM);
+	else
+		process_signal(p, SIGTERM); /* nothing runs in it yet */
 }
 
 /* Take a piece of what there is to read from ${fd}: 1, 0 if there is nothing now, -1 at its end. */
@@ -241,14 +249,31 @@ send_progress(const struct execution *x, struct output *out, int64_t now)
 	return wait;
 }
 
+/* Look whether the command uses too much, and whether there is another reason to stop. */
+static void
+look_at_all(struct execution *x, struct meter *m)
+{
+	look(x);
+	if (x->stop == EXECUTION_GOES_ON && meter_look(m, getpid(), &x->exceeded) < 0)
+		x->stop = EXECUTION_EXCEEDED;
+}
+
+static int64_t
+grace(const struct execution *x)
+{
+	bool haste = x->stop == EXECUTION_OVERTAKEN || x->stop == EXECUTION_EXCEEDED;
+
+	return haste ? EXECUTION_HASTE_MS : EXECUTION_GRACE_MS;
+}
+
 /* Until the command has ended, or has been made to. */
 static void
-follow(struct execution *x, struct process *p, int infofd, struct output *out)
+follow(struct execution *x, struct process *p, int infofd, struct meter *m, struct output *out)
 {
 	struct pollfd fds[] = {{.fd = x->signalfd, .events = POLLIN},
 			       {.fd = p->outputfd, .events = POLLIN},
 			       {.fd = p->errorfd, .events = POLLIN}};
-	int64_t kill_at = 0;
+	int64_t asked = 0;
 
 	while (!process_ended(p)) {
 		int wait = send_progress(x, out, clock_steady());
@@ -257,13 +282,13 @@ follow(struct execution *x, struct process *p, int infofd, struct output *out)
 			if (fds[i].revents != 0 &&
 			    take_piece(fds[i].fd, i == 1 ? OUTPUT_STDOUT : OUTPUT_STDERR, out) < 0)
 				fds[i].fd = -1;
-		look(x);
+		look_at_all(x, m);
 		if (x->stop == EXECUTION_GOES_ON)
 			continue;
-		if (kill_at == 0) {
-			kill_at = clock_steady() + EXECUTION_GRACE_MS;
+		if (asked == 0) {
+			asked = clock_steady();
 			ask_to_end(p, infofd);
-		} else if (clock_steady() >= kill_at) {
+		} else if (clock_steady() >= asked + grace(x)) {
 			process_signal(p, SIGKILL);
 		}
 	}
@@ -275,16 +300,18 @@ follow(struct execution *x, struct process *p, int infofd, struct output *out)
 }
 
 int
-execution_run(struct execution *x, const struct workspace *w, enum sandbox_kind sandbox,
+execution_run(struct execution *x, const struct workspace *w, const struct sandbox *sandbox,
 	      char *const *argv, struct output *out, int *status, struct err *e)
 {
 	struct process p;
+	struct meter m;
 	int infofd = -1, result = -1;
 
-	if (sandbox == SANDBOX_BWRAP && (infofd = memfd_create("sandbox", MFD_CLOEXEC)) < 0)
+	meter_begin(&m, sandbox, w->path);
+	if (sandbox->kind == SANDBOX_BWRAP && (infofd = memfd_create("sandbox", MFD_CLOEXEC)) < 0)
 		return err_sys(e, "cannot follow the sandbox");
 	if (start(x, w, sandbox, argv, infofd, &p, e) == 0) {
-		follow(x, &p, infofd, out);
+		follow(x, &p, infofd, &m, out);
 		file_close(p.outputfd);
 		file_close(p.errorfd);
 		*status = p.status;
@@ -292,4 +319,23 @@ execution_run(struct execution *x, const struct workspace *w, enum sandbox_kind 
 	}
 	file_close(infofd);
 	return result;
+}
+
+int
+execution_clear(const char *id, struct err *e)
+{
+	int killed = -1;
+	char *mark;
+
+	char *home = realpath(home_path(), NULL);
+	if (home == NULL)
+		return err_sys(e, "cannot resolve %s", home_path());
+	if (asprintf(&mark, "AWCP_WORKSPACE=%s/assignments/%s/work", home, id) < 0) {
+		(void)err_memory(e);
+	} else {
+		killed = process_hunt(mark, e);
+		free(mark);
+	}
+	free(home);
+	return killed < 0 ? -1 : 0;
 }

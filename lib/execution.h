@@ -2,9 +2,9 @@
  * execution - the operator's command at work on a workspace.
  *
  * The command starts in the first writable resource with the prompt on stdin and, of ours, four
- * variables in the environment: AWCP_ID, AWCP_WORKSPACE, AWCP_DESCRIPTION and AWCP_RESULT.  It is
- * stopped (TERM, and KILL after EXECUTION_GRACE_MS) when the lease ends, when the assignment is not
- * active any more, or when the worker is told to stop.
+ * variables in the environment: AWCP_ID, AWCP_WORKSPACE, AWCP_DESCRIPTION and AWCP_RESULT.  All its
+ * processes are stopped, by TERM and then KILL, when the lease ends, when the assignment is not
+ * active any more, when they use more than the sandbox allows, or when the worker is told to stop.
  */
 #ifndef EXECUTION_H
 #define EXECUTION_H
@@ -21,12 +21,16 @@
 #include "sandbox.h"
 #include "workspace.h"
 
+/* Between TERM and KILL: when the lease ended or the worker stops, and when nobody wants the result
+ * any more: who cancels a task expects it to be gone within a second. */
 #define EXECUTION_GRACE_MS 10000
+#define EXECUTION_HASTE_MS 500
 
 enum execution_stop {
 	EXECUTION_GOES_ON,
 	EXECUTION_OVERTAKEN, /* cancelled, or begun anew */
 	EXECUTION_EXPIRED,   /* the lease ended */
+	EXECUTION_EXCEEDED,  /* it used more than it may */
 	EXECUTION_STOPPED    /* the worker got TERM, INT or HUP */
 };
 
@@ -36,6 +40,7 @@ struct execution {
 	int64_t expires; /* end of the lease, ms since 1970 */
 	int signalfd;
 	enum execution_stop stop; /* why it does not go on */
+	struct err exceeded;      /* with EXECUTION_EXCEEDED: what */
 	int64_t look_at;          /* clock_steady of the next look at the record */
 	struct {
 		ino_t inode;
@@ -50,8 +55,12 @@ void execution_end(struct execution *x);
 
 /* Run ${argv} in ${w} and collect what it writes in ${out}, and send its progress.  Returns 0 with
  * the wait status in *${status} when it and all that it started is gone. */
-int execution_run(struct execution *x, const struct workspace *w, enum sandbox_kind sandbox,
+int execution_run(struct execution *x, const struct workspace *w, const struct sandbox *sandbox,
 		  char *const *argv, struct output *out, int *status, struct err *e);
+
+/* Kill what a worker that was killed may have left of an earlier run of ${id}; run.lock is held. In
+ * bwrap nothing is left; without a sandbox it is found by the AWCP_WORKSPACE in its environment. */
+int execution_clear(const char *id, struct err *e);
 
 /* Wait ${ms}, or until there is a reason to stop. */
 enum execution_stop execution_pause(struct execution *x, int64_t ms);

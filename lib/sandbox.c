@@ -2,252 +2,158 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <pwd.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "file.h"
-#include "home.h"
+
+#define WORD 64
+#define TMP (1ULL << 30)
 
 extern char **environ;
 
-static const char *const base[] = {
-    "bwrap",
-    "--unshare-pid",
-    "--unshare-ipc",
-    "--unshare-uts",
-    "--die-with-parent",
-    "--new-session",
-    "--ro-bind",
-    "/",
-    "/",
-    "--dev",
-    "/dev",
-    "--proc",
-    "/proc",
-    "--tmpfs",
-    "/tmp",
+enum unit { COUNT, BYTES, SECONDS };
+
+static const struct limit {
+	const char *name;
+	enum unit unit;
+	size_t offset;
+} limits[] = {
+    {"memory", BYTES, offsetof(struct sandbox, memory)},
+    {"processes", COUNT, offsetof(struct sandbox, processes)},
+    {"cpu", SECONDS, offsetof(struct sandbox, cpu)},
+    {"file", BYTES, offsetof(struct sandbox, file)},
+    {"disk", BYTES, offsetof(struct sandbox, disk)},
+    {"tmp", BYTES, offsetof(struct sandbox, tmp)},
 };
 
-/* What a task has no business with; below the home directory unless absolute. */
-static const char *const secrets[] = {
-    ".ssh",
-    ".gnupg",
-    ".aws",
-    ".azure",
-    ".kube",
-    ".docker",
-    ".config/awcp",
-    ".config/gcloud",
-    ".config/gh",
-    ".config/git/credentials",
-    ".local/share/keyrings",
-    ".mozilla",
-    ".password-store",
-    ".netrc",
-    ".npmrc",
-    ".pypirc",
-    ".git-credentials",
-    "/run/dbus",
-    "/run/systemd/private",
-    "/run/docker.sock",
-    "/run/containerd",
-    "/run/podman",
-};
+static int
+parse_amount(const char *text, enum unit unit, uint64_t *value)
+{
+	int64_t seconds;
+	char *end;
 
-#define SECRETS (sizeof secrets / sizeof secrets[0])
+	if (unit == SECONDS) {
+		if (clock_parse_span(text, &seconds, NULL) < 0)
+			return -1;
+		*value = (uint64_t)seconds;
+		return 0;
+	}
+	errno = 0;
+	unsigned long long n = strtoull(text, &end, 10);
+	int shift = 0;
+	if (unit == BYTES)
+		shift = *end == 'K'   ? 10
+			: *end == 'M' ? 20
+			: *end == 'G' ? 30
+			: *end == 'T' ? 40
+				      : 0;
+	if (text[0] < '0' || text[0] > '9' || errno != 0 || end[shift != 0] != '\0' || n == 0 ||
+	    n > (uint64_t)INT64_MAX >> shift)
+		return -1;
+	*value = n << shift;
+	return 0;
+}
 
-/* Words of a command line; ${failed} is looked at once, at the end. */
-struct words {
-	char **word;
-	size_t count, room;
-	bool failed;
-};
+static int
+parse_word(const char *word, struct sandbox *s, struct err *e)
+{
+	size_t n = strcspn(word, "=");
 
-/* Directories that are hidden, each by an empty one. */
-struct hidden {
-	char *path[SECRETS + 4];
-	size_t count;
-};
+	if (strcmp(word, "no-network") == 0) {
+		s->no_network = true;
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+		if (strlen(limits[i].name) != n || strncmp(limits[i].name, word, n) != 0)
+			continue;
+		uint64_t *to = (uint64_t *)(void *)((char *)s + limits[i].offset);
+		if (word[n] == '=' && parse_amount(word + n + 1, limits[i].unit, to) == 0)
+			return 0;
+		(void)err_set(e, ERR_USAGE, "not a limit of a sandbox: %s", word);
+		return err_hint(e, "limits read like memory=2G, processes=256 and cpu=1h");
+	}
+	(void)err_set(e, ERR_USAGE, "a sandbox knows no word %s", word);
+	return err_hint(e, "there are no-network, memory=, processes=, cpu=, file=, disk=, tmp=");
+}
 
 int
-sandbox_find(const char *name, enum sandbox_kind *kind, struct err *e)
+sandbox_parse(const char *text, struct sandbox *s, struct err *e)
 {
-	static const char *const names[] = {[SANDBOX_BWRAP] = "bwrap", [SANDBOX_NONE] = "none"};
+	char word[WORD];
 
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-		if (strcmp(name, names[i]) == 0) {
-			*kind = (enum sandbox_kind)i;
+	*s = (struct sandbox){.kind = SANDBOX_BWRAP, .tmp = TMP};
+	if (text == NULL || text[0] == '\0')
+		return 0;
+	if (strcmp(text, "none") == 0) {
+		s->kind = SANDBOX_NONE;
+		return 0;
+	}
+	for (const char *p = text;; p++) {
+		size_t n = strcspn(p, ",");
+		if (snprintf(word, sizeof word, "%.*s", (int)(n < WORD ? n : WORD), p) >= WORD)
+			return err_set(e, ERR_USAGE, "a word of the sandbox is too long: %s", word);
+		if (p == text && strcmp(word, "bwrap") != 0) {
+			(void)err_set(e, ERR_USAGE, "there is no sandbox called %s", word);
+			return err_hint(e, "there are bwrap, with words behind commas, and none");
+		}
+		if (p != text && parse_word(word, s, e) < 0)
+			return -1;
+		p += n;
+		if (*p == '\0')
 			return 0;
-		}
-	(void)err_set(e, ERR_USAGE, "there is no sandbox called %.64s", name);
-	return err_hint(e, "there are bwrap and none");
-}
-
-static void
-add(struct words *l, const char *word)
-{
-	if (l->failed)
-		return;
-	if (l->count + 2 > l->room) {
-		size_t room = l->room == 0 ? 64 : l->room * 2;
-		char **more = realloc(l->word, room * sizeof *more);
-		if (more == NULL) {
-			l->failed = true;
-			return;
-		}
-		l->word = more;
-		l->room = room;
 	}
-	l->word[l->count + 1] = NULL;
-	l->word[l->count] = strdup(word);
-	if (l->word[l->count] == NULL)
-		l->failed = true;
-	else
-		l->count++;
 }
 
-static void
-add3(struct words *l, const char *option, const char *from, const char *to)
+json_t *
+sandbox_announce(const struct sandbox *s, struct err *e)
 {
-	add(l, option);
-	add(l, from);
-	add(l, to);
+	json_t *o = json_pack("{sb sb sb}", "cwdOnly", s->kind != SANDBOX_NONE, "allowNetwork",
+			      !s->no_network, "allowExec", 1);
+
+	if (o == NULL)
+		(void)err_memory(e);
+	return o;
 }
 
-/* Hide ${path}, if it exists: a directory by an empty one, anything else by an empty file. */
-static void
-hide(struct words *l, struct hidden *h, const char *path)
+int
+sandbox_meets(const struct sandbox *s, const json_t *demand, struct err *e)
 {
-	struct stat st;
+	const struct {
+		const char *name, *lacking;
+		bool wanted; /* the value that demands a fence */
+		bool fenced;
+	} fences[] = {
+	    {"cwdOnly", "tasks are not kept to their workspace here", true,
+	     s->kind != SANDBOX_NONE},
+	    {"allowNetwork", "tasks are not kept off the network here", false, s->no_network},
+	    {"allowExec", "tasks cannot be kept from executing programs", false, false},
+	};
 
-	char *real = realpath(path, NULL); /* bwrap does not follow links out of its new root */
-	if (real == NULL)
-		return;
-	if (stat(real, &st) < 0 || !S_ISDIR(st.st_mode)) {
-		add3(l, "--dev-bind", "/dev/null", real);
-		free(real);
-		return;
+	if (demand == NULL || json_is_null(demand))
+		return 0;
+	if (!json_is_object(demand))
+		return err_set(e, ERR_BAD_MESSAGE, "requirements.sandbox is not an object");
+	for (size_t i = 0; i < sizeof fences / sizeof fences[0]; i++) {
+		const json_t *value = json_object_get(demand, fences[i].name);
+		if (value == NULL)
+			continue;
+		if (!json_is_boolean(value))
+			return err_set(e, ERR_BAD_MESSAGE,
+				       "requirements.sandbox.%s is not true or false",
+				       fences[i].name);
+		if (json_is_true(value) != fences[i].wanted || fences[i].fenced)
+			continue;
+		(void)err_set(e, ERR_DECLINED, "%s", fences[i].lacking);
+		return err_hint(e, "do not demand %s, or ask another executor", fences[i].name);
 	}
-	add(l, "--tmpfs");
-	add(l, real);
-	if (h->count < sizeof h->path / sizeof h->path[0])
-		h->path[h->count++] = real;
-	else
-		free(real);
-}
-
-static void
-hide_secrets(struct words *l, struct hidden *h)
-{
-	char path[PATH_MAX];
-	const char *account = getenv("HOME");
-
-	if (account == NULL || account[0] != '/') {
-		const struct passwd *me = getpwuid(geteuid());
-		account = me == NULL ? "/nonexistent" : me->pw_dir;
-	}
-	for (size_t i = 0; i < SECRETS; i++) {
-		if (secrets[i][0] == '/')
-			(void)snprintf(path, sizeof path, "%s", secrets[i]);
-		else
-			(void)snprintf(path, sizeof path, "%s/%s", account, secrets[i]);
-		hide(l, h, path);
-	}
-	(void)snprintf(path, sizeof path, "/run/user/%lu", (unsigned long)geteuid());
-	hide(l, h, path);
-	hide(l, h, home_path());
-}
-
-static bool
-is_below(const char *path, const char *directory)
-{
-	size_t n = strlen(directory);
-
-	return strncmp(path, directory, n) == 0 && path[n] == '/';
-}
-
-/* Keep ${word} visible if it is a file in a place that is hidden. */
-static void
-reveal(struct words *l, const struct hidden *h, const char *word)
-{
-	struct stat st;
-
-	if (word[0] != '/')
-		return;
-	char *real = realpath(word, NULL);
-	if (real == NULL)
-		return;
-	bool lost = is_below(real, "/tmp") || is_below(word, "/tmp");
-	for (size_t i = 0; i < h->count && !lost; i++)
-		lost = is_below(real, h->path[i]) || is_below(word, h->path[i]);
-	if (lost && stat(real, &st) == 0 && S_ISREG(st.st_mode))
-		add3(l, "--ro-bind", real, word);
-	free(real);
-}
-
-static void
-add_profile(struct words *l, const struct sandbox_profile *p, char *const *argv)
-{
-	struct hidden h = {.count = 0};
-	char number[16];
-
-	for (size_t i = 0; i < sizeof base / sizeof base[0]; i++)
-		add(l, base[i]);
-	hide_secrets(l, &h);
-	for (size_t i = 0; argv[i] != NULL; i++)
-		reveal(l, &h, argv[i]);
-	for (size_t i = 0; p->writable != NULL && p->writable[i] != NULL; i++)
-		add3(l, "--bind", p->writable[i], p->writable[i]);
-	for (size_t i = 0; p->readonly != NULL && p->readonly[i] != NULL; i++)
-		add3(l, "--ro-bind", p->readonly[i], p->readonly[i]);
-	/* Last, because the mounts above had to make their mount points in these. */
-	for (size_t i = 0; i < h.count; i++) {
-		add(l, "--remount-ro");
-		add(l, h.path[i]);
-		free(h.path[i]);
-	}
-	if (p->infofd >= 0) {
-		(void)snprintf(number, sizeof number, "%d", p->infofd);
-		add(l, "--info-fd");
-		add(l, number);
-	}
-	if (p->cwd != NULL) {
-		add(l, "--chdir");
-		add(l, p->cwd);
-	}
-	add(l, "--");
-}
-
-char **
-sandbox_command(const struct sandbox_profile *p, char *const *argv, struct err *e)
-{
-	struct words l = {.word = NULL};
-
-	if (p->kind == SANDBOX_BWRAP)
-		add_profile(&l, p, argv);
-	for (size_t i = 0; argv[i] != NULL; i++)
-		add(&l, argv[i]);
-	if (!l.failed)
-		return l.word;
-	sandbox_free(l.word);
-	(void)err_memory(e);
-	return NULL;
-}
-
-void
-sandbox_free(char **argv)
-{
-	for (size_t i = 0; argv != NULL && argv[i] != NULL; i++)
-		free(argv[i]);
-	free(argv);
+	return 0;
 }
 
 /* Run ${argv} with its messages in ${outfd}; 0 if it ended well. */
@@ -272,38 +178,71 @@ try(char **argv, int outfd)
 	return status;
 }
 
-int
-sandbox_available(enum sandbox_kind kind, struct err *e)
+/* Run ${script} in ${s}; what it said goes to ${said}.  1 if it ended well, 0 if not, -1 if it
+ * could not be tried. */
+static int
+try_script(const struct sandbox *s, const char *script, char said[256], struct err *e)
 {
-	const struct sandbox_profile p = {.kind = kind, .cwd = "/", .infofd = -1};
-	char *nothing[] = {(char[]){"true"}, NULL};
-	char said[256] = "";
+	const struct sandbox_place p = {.cwd = "/", .infofd = -1};
+	char *shell[] = {(char[]){"sh"}, (char[]){"-c"}, strdup(script), NULL};
+	char **argv = shell[2] == NULL ? NULL : sandbox_command(s, &p, shell, e);
 	int result = -1;
 
-	if (kind == SANDBOX_NONE)
-		return 0;
-	char **argv = sandbox_command(&p, nothing, e);
+	free(shell[2]);
 	if (argv == NULL)
-		return -1;
+		return err_memory(e);
 	int outfd = memfd_create("sandbox", MFD_CLOEXEC);
 	if (outfd < 0) {
 		(void)err_sys(e, "cannot try the sandbox");
 		goto out;
 	}
 	errno = 0;
-	if (try(argv, outfd) == 0) {
-		result = 0;
-		goto out;
+	said[0] = '\0';
+	result = try(argv, outfd) == 0;
+	if (result == 0 && errno != 0) {
+		(void)snprintf(said, 256, "bwrap: %s", strerror(errno));
+	} else {
+		ssize_t n = pread(outfd, said, 255, 0);
+		said[n < 0 ? 0 : n] = '\0'; /* nothing read: then it only failed */
 	}
-	if (errno != 0)
-		(void)snprintf(said, sizeof said, "bwrap: %s", strerror(errno));
-	else if (pread(outfd, said, sizeof said - 1, 0) < 0)
-		said[0] = '\0'; /* then there is nothing more to say than that it failed */
 	said[strcspn(said, "\n")] = '\0';
-	(void)err_set(e, ERR_CONFIG, "the sandbox does not work here: %s", said);
-	(void)err_hint(e, "install bubblewrap or allow user namespaces, or run with -S none");
 out:
 	file_close(outfd);
 	sandbox_free(argv);
 	return result;
+}
+
+/* The kernel exempts root from the limit, so see whether it holds. */
+static int
+try_processes(const struct sandbox *s, struct err *e)
+{
+	struct sandbox narrow = *s;
+	char said[256];
+
+	if (s->processes == 0)
+		return 0;
+	narrow.processes = 1; /* which the shell is */
+	int status = try_script(&narrow, "true & wait", said, e);
+	if (status != 1)
+		return status;
+	(void)err_set(e, ERR_CONFIG, "the sandbox cannot limit the number of processes here");
+	return err_hint(e, geteuid() == 0
+			       ? "root is exempt: run as another user, or without processes="
+			       : "leave processes= out");
+}
+
+int
+sandbox_available(const struct sandbox *s, struct err *e)
+{
+	char said[256];
+
+	if (s->kind == SANDBOX_NONE)
+		return 0;
+	int status = try_script(s, ":", said, e);
+	if (status == 0) {
+		(void)err_set(e, ERR_CONFIG, "the sandbox does not work here: %s", said);
+		return err_hint(e, "install bubblewrap or allow user namespaces, ask for less with "
+				   "-S, or run with -S none");
+	}
+	return status < 0 ? -1 : try_processes(s, e);
 }

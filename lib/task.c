@@ -1,6 +1,7 @@
 #include "task.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,9 @@ struct task {
 	const struct task_options *options;
 	struct record record;
 	int64_t run;
-	int lockfd; /* held while work/ is ours */
+	int64_t attempt; /* from 1 */
+	int64_t deaths;  /* workers that it had when they died */
+	int lockfd;      /* held while work/ is ours */
 	int logfd;
 	struct execution execution;
 	struct workspace workspace;
@@ -41,7 +44,7 @@ task_limits(struct task_options *o, struct err *e)
 	if (home_limit("AWCP_MAX_OUTPUT", 16LL << 20, &bytes, e) < 0)
 		return -1;
 	o->max_output = (uint64_t)bytes;
-	return 0;
+	return home_limit("AWCP_MAX_ATTEMPTS", 3, &o->max_attempts, e);
 }
 
 static void __attribute__((format(printf, 3, 4)))
@@ -97,6 +100,9 @@ stopped(struct task *t)
 		(void)err_set(&why, ERR_EXPIRED, "the lease ended before the task did");
 		(void)err_hint(&why, "ask for a longer lease");
 		return fail(t, &why, ERR_EXPIRED);
+	case EXECUTION_EXCEEDED:
+		(void)err_hint(&t->execution.exceeded, "the executor's operator set this limit");
+		return fail(t, &t->execution.exceeded, ERR_TASK_FAILED);
 	default:
 		report(t, false, "handed back: the worker stops");
 		return TASK_RETURN;
@@ -127,10 +133,14 @@ explain(const struct task *t, int status, struct err *why)
 	int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 
 	/* The sandbox tells a signal as a shell does. */
-	if (t->options->sandbox != SANDBOX_NONE && WIFEXITED(status) && WEXITSTATUS(status) > 128)
+	if (t->options->sandbox.kind != SANDBOX_NONE && WIFEXITED(status) &&
+	    WEXITSTATUS(status) > 128)
 		signal = WEXITSTATUS(status) - 128;
+	const char *limit = signal == SIGXCPU   ? ", out of CPU time"
+			    : signal == SIGXFSZ ? ", at a file that grew too large"
+						: "";
 	if (signal != 0)
-		(void)err_set(why, ERR_TASK_FAILED, "killed by signal %d", signal);
+		(void)err_set(why, ERR_TASK_FAILED, "killed by signal %d%s", signal, limit);
 	else
 		(void)err_set(why, ERR_TASK_FAILED, "exit %d", WEXITSTATUS(status));
 	if (said[0] != '\0') {
@@ -200,6 +210,21 @@ hand_in(struct task *t, int64_t began)
 	return end;
 }
 
+/* The task had a worker that died, and is not to be run again. */
+static enum task_end
+give_up(struct task *t)
+{
+	struct err why;
+
+	if (t->deaths == 1)
+		(void)err_set(&why, ERR_TASK_FAILED, "its worker died");
+	else
+		(void)err_set(&why, ERR_TASK_FAILED, "its worker died %lld times",
+			      (long long)t->deaths);
+	(void)err_hint(&why, "delegate it again if it did no harm there");
+	return fail(t, &why, ERR_TASK_FAILED);
+}
+
 /* Run the command and see what became of it. */
 static enum task_end
 carry_out(struct task *t)
@@ -211,13 +236,15 @@ carry_out(struct task *t)
 
 	if (execution_pause(&t->execution, 0) != EXECUTION_GOES_ON)
 		return stopped(t);
+	if (t->deaths > 0 && (o->recovery == TASK_GIVE_UP || t->deaths >= o->max_attempts))
+		return give_up(t);
 	if (set_up(t, &e) < 0)
 		return fail(t, &e, ERR_SETUP_FAILED);
 	if (execution_pause(&t->execution, 0) != EXECUTION_GOES_ON)
 		return stopped(t);
 	if (assignment_running(t->record.id, t->run, &e) < 0)
 		return e.code == ERR_BAD_STATE ? TASK_OVER : later(t, &e);
-	if (execution_run(&t->execution, &t->workspace, o->sandbox, o->argv, t->output, &status,
+	if (execution_run(&t->execution, &t->workspace, &o->sandbox, o->argv, t->output, &status,
 			  &e) < 0)
 		return fail(t, &e, ERR_SETUP_FAILED);
 	if (t->execution.stop != EXECUTION_GOES_ON)
@@ -251,6 +278,26 @@ tidy(const char *id, int64_t run)
 	record_close(&r);
 }
 
+/* Kill what may be left of an earlier run. */
+static int
+clear(const struct task *t, struct err *e)
+{
+	return t->attempt > 1 || t->run > 1 ? execution_clear(t->record.id, e) : 0;
+}
+
+/* The same for a task that is not wanted any more; if the lock is held, a later run has done it. */
+static void
+clear_unwanted(struct task *t, const char *id)
+{
+	if (record_open("assignments", id, false, &t->record, NULL) < 0)
+		return;
+	int lockfd = file_lock(t->record.dirfd, "run.lock", false, NULL);
+	struct err e;
+	if (lockfd >= 0 && clear(t, &e) < 0)
+		report(t, true, "%s", e.message);
+	file_close(lockfd);
+}
+
 /* Take work/ for ourselves; an overtaken run of the same id may still be on its way out. */
 static enum task_end
 run_locked(struct task *t)
@@ -259,7 +306,8 @@ run_locked(struct task *t)
 	struct err e;
 
 	t->lockfd = file_lock(t->record.dirfd, "run.lock", true, &e);
-	if (t->lockfd < 0 || execution_begin(&t->execution, &t->record, t->run, &e) < 0) {
+	if (t->lockfd < 0 || execution_begin(&t->execution, &t->record, t->run, &e) < 0 ||
+	    clear(t, &e) < 0) {
 		end = later(t, &e);
 	} else {
 		report(t, false, "begun");
@@ -286,10 +334,14 @@ task_run(const struct task_options *o, const json_t *task)
 	struct err e;
 
 	t.run = jsonx_number(task, "run", 0);
+	t.attempt = jsonx_number(task, "attempt", 1);
+	t.deaths = jsonx_number(task, "deaths", 0);
 	if (assignment_task(id, t.run, &t.record, &e) == 0) {
 		end = run_locked(&t);
 	} else if (e.code == ERR_BAD_STATE) {
 		report(&t, false, "not wanted any more");
+		record_close(&t.record);
+		clear_unwanted(&t, id);
 		tidy(id, t.run);
 	} else if (e.code == ERR_BAD_DATA) {
 		report(&t, true, "%s", e.message);

@@ -15,10 +15,15 @@
 #include "err.h"
 #include "sandbox.h"
 
+/* What becomes of a task that had a worker when that died. */
+enum task_recovery { TASK_RETRY, TASK_GIVE_UP };
+
 struct task_options {
-	enum sandbox_kind sandbox;
-	char *const *argv;   /* the operator's command, argv[0] an absolute path */
-	uint64_t max_output; /* bytes of output.log */
+	struct sandbox sandbox;
+	enum task_recovery recovery;
+	long long max_attempts; /* after so many deaths it is given up all the same */
+	char *const *argv;      /* the operator's command, argv[0] an absolute path */
+	uint64_t max_output;    /* bytes of output.log */
 	/* Told what happens to ${what}, mostly an assignment; ${trouble}: something failed here
 	 * that the delegator is not told. */
 	void (*report)(void *arg, bool trouble, const char *what, const char *text);
@@ -31,7 +36,7 @@ enum task_end {
 	TASK_LATER   /* the same; the command asked for it (exit 75), or something failed here */
 };
 
-/* Read the limits of the environment (AWCP_MAX_OUTPUT, 16M) into ${o}. */
+/* Read the limits of the environment (AWCP_MAX_OUTPUT, 16M; AWCP_MAX_ATTEMPTS, 3) into ${o}. */
 int task_limits(struct task_options *o, struct err *e);
 
 /* Carry out ${task}, in a process of its own: signals are blocked and children reaped as they suit
