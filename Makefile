@@ -68,7 +68,7 @@ $B/bin/awcp-%: $B/o/bin/awcp-%.o $(BIN_O) $B/libawcp.a
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(libs_awcp-$*)
 
 $B/bin/awcp-invite $B/bin/awcp-watch: $B/o/bin/display.o
-$B/bin/awcp-snapshot: $B/o/bin/snapshot_show.o
+$B/bin/awcp-snapshot: $B/o/bin/snapshot_show.o $B/o/bin/snapshot_take.o
 
 $B/libexec/awcp/awcp-%: $B/o/cgi/awcp-%.o $(CGI_O) $B/libawcp.a
 	@mkdir -p $(@D)
@@ -107,16 +107,16 @@ deps:
 	@tests/deps.sh $(PACKAGES) $(TEST_PACKAGES)
 
 demo: deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j "$$(nproc)" all
 	@tests/demo.sh
 
 check: deps
-	@$(MAKE) --no-print-directory all unit
+	@$(MAKE) --no-print-directory -j "$$(nproc)" all unit
 	@tests/check.sh
 
 bench: deps
 	@tests/deps.sh wrk
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j "$$(nproc)" all
 	@tests/bench/run.sh
 
 lint:

@@ -1,58 +1,62 @@
 #!/usr/bin/env bash
-# check.sh - every test, against the plain build and against one with ASan and UBSan.
-# Ends with "N passed, N failed"; exit 1 if any failed.
+# check.sh - every test, against the plain build and against one with ASan and UBSan, as many at a
+# time as there are processors.  Ends with "N passed, N failed"; exit 1 if any failed.
+#
+#	check.sh job build test	runs one test and prints what is to be known of it (used by itself)
 set -u
 cd "$(dirname "$0")/.." || exit 1
 export LC_ALL=C.UTF-8 # the programs that the tests compare with read names by the locale
-passed=0 failed=0
-failures=
+export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1
 
 # Count the TAP lines of one test program, and show what is not ok.
-run() {
-	local title=$1 log status
-	shift
+job() {
+	local build=$1 test=$2 log status ok bad
+	export BUILD=$PWD/$build
 	log=$(mktemp)
+	case $test in
+	*.bats) set -- bats --tap "$test" ;;
+	*) set -- "$test" ;;
+	esac
 	"$@" >"$log" 2>&1 </dev/null
 	status=$?
-	local ok bad
 	ok=$(grep -c '^ok ' "$log")
 	bad=$(grep -c '^not ok ' "$log")
-	if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then
-		bad=1
-	fi
-	passed=$((passed + ok))
-	failed=$((failed + bad))
-	printf '%-44s %5d ok %3d failed\n' "$title" "$ok" "$bad"
-	if [ "$bad" -ne 0 ]; then
-		failures="$failures $title"
-		grep -v '^ok ' "$log" | head -n 200
-	fi
+	[ "$status" -eq 0 ] || [ "$bad" -ne 0 ] || bad=1
+	{
+		printf '%-40s %5d ok %3d failed\n' "${build#build}${build:+ }$(basename "$test")" "$ok" "$bad"
+		[ "$bad" -eq 0 ] || grep -v '^ok ' "$log" | head -n 200
+	} | sed 's,^/,,;s,^ ,,'
+	echo "$ok $bad" >>"$AWCP_CHECK_COUNTS"
 	rm -f "$log"
 }
 
-suite() {
-	local build=$1 label=$2 test
-	export BUILD=$PWD/$build
-	for test in "$build"/unit/*_test; do
-		run "$label$(basename "$test")" "$test"
-	done
-	for test in tests/*.bats; do
-		run "$label$(basename "$test")" bats --tap "$test"
+if [ "${1-}" = job ]; then
+	job "$2" "$3"
+	exit 0
+fi
+
+AWCP_CHECK_COUNTS=$(mktemp)
+export AWCP_CHECK_COUNTS
+trap 'rm -f "$AWCP_CHECK_COUNTS"' EXIT
+
+# The longest first, so that none is waited for alone at the end.
+jobs_of() {
+	local build=$1 test
+	for test in $(wc -l tests/*.bats | sort -rn | awk '$2 != "total" {print $2}') "$build"/unit/*_test; do
+		printf '%s\0%s\0' "$build" "$test"
 	done
 }
+run_all() {
+	xargs -0 -n 2 -P "$(nproc)" "$0" job
+}
 
-suite build ''
-if [ "${AWCP_CHECK_SANITIZED:-yes}" = yes ]; then
-	if make --no-print-directory B=build/sanitized OPT='-O1 -g' \
-		SAN='-fsanitize=address,undefined -fno-sanitize-recover=undefined' HARDEN=-fPIE \
-		all unit >build/sanitized.log 2>&1; then
-		export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1
-		suite build/sanitized 'sanitized: '
-	else
-		tail -n 40 build/sanitized.log
-		failed=$((failed + 1)) failures="$failures sanitized-build"
-	fi
+jobs_of build | run_all
+if make --no-print-directory B=build/sanitized OPT='-O1 -g' HARDEN=-fPIE -j "$(nproc)" \
+	SAN='-fsanitize=address,undefined -fno-sanitize-recover=undefined' \
+	all unit >build/sanitized.log 2>&1; then
+	jobs_of build/sanitized | run_all
+else
+	tail -n 40 build/sanitized.log
+	echo "0 1" >>"$AWCP_CHECK_COUNTS"
 fi
-[ -z "$failures" ] || echo "failed in:$failures"
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+awk '{ok += $1; bad += $2} END {printf "%d passed, %d failed\n", ok, bad; exit bad > 0}' "$AWCP_CHECK_COUNTS"
