@@ -13,6 +13,7 @@
 #include "snapshot.h"
 #include "snapshot_diff.h"
 #include "snapshot_show.h"
+#include "snapshot_take.h"
 #include "unpack_into.h"
 
 #define USAGE                                                                                 \
@@ -20,6 +21,9 @@
 	"       awcp-snapshot show [-j] id [snap]\n"                                          \
 	"       awcp-snapshot diff [--stat] id [snap] [path...]\n"                            \
 	"       awcp-snapshot apply [-jn] id [snap]\n"                                        \
+	"       awcp-snapshot apply --theirs|--ours|--merge [--markers] [-jn] id [snap] "     \
+	"[path...]\n"                                                                         \
+	"       awcp-snapshot undo [-jn] id [snap]\n"                                         \
 	"       awcp-snapshot discard id [snap]\n"                                            \
 	"       awcp-snapshot export [-F zip|tar|tar.zst] id [snap] >archive\n"               \
 	"       awcp-snapshot pack [-F zip|tar|tar.zst] [-i pattern]... [-x pattern]... dir " \
@@ -30,12 +34,18 @@
 	"  -j         NDJSON\n"                                                               \
 	"  -n         only tell what would change\n"                                          \
 	"  -x pattern leave out what matches (as in .gitignore)\n"                            \
+	"  --markers  leave what cannot be merged to you, between marks in the file\n"        \
+	"  --merge    settle conflicts by merging text, line by line\n"                       \
+	"  --ours     settle conflicts by leaving what is here\n"                             \
+	"  --stat     only a line a file, and the sum\n"                                      \
+	"  --theirs   settle conflicts by taking what came back\n"                            \
 	"An id may be cut short as long as it is unique; - reads ids from stdin.  Without a " \
 	"snapshot\n"                                                                          \
 	"it is the recommended or the latest one that is pending.\n"
 
 struct options {
-	bool json, dry, stat;
+	bool json, dry, stat, markers;
+	enum apply_settle settle;
 	enum pack_format format;
 	struct filter *filter;
 	char **operands;
@@ -154,45 +164,29 @@ diff(void *arg, const char *prefix)
 	return status;
 }
 
-static void
-report(void *arg, enum apply_action action, const char *path, const char *why)
+static struct snapshot_take
+taking(const struct options *o)
 {
-	static const struct {
-		const char *letter, *name;
-	} names[] = {{"A", "add"}, {"M", "change"}, {"D", "delete"}, {"!", "conflict"}};
-	const struct options *o = arg;
-	if (o->json) {
-		json_t *line = json_object();
-		jsonx_set(line, "action", names[action].name);
-		jsonx_set(line, "path", path);
-		jsonx_set(line, "why", why);
-		command_json(line);
-		json_decref(line);
-		return;
-	}
-	FILE *out = why ? stderr : stdout;
-	fprintf(out, "%s  ", names[action].letter);
-	command_text(path, why);
-	if (why)
-		fprintf(out, ": %s", why);
-	fputc('\n', out);
+	return (struct snapshot_take){.json = o->json,
+				      .dry = o->dry,
+				      .markers = o->markers,
+				      .settle = o->settle,
+				      .operands = o->operands + 1,
+				      .count = o->count - 1};
 }
 
 static int
 take(void *arg, const char *prefix)
 {
-	struct options *o = arg;
-	struct apply_totals t;
-	struct err e;
-	char id[ID_MAX + 1], taken[ID_MAX + 1];
-	if (record_find(DELEGATIONS, prefix, id, &e) < 0 ||
-	    snapshot_apply(id, o->snapshot, o->dry, report, o, &t, taken, &e))
-		return command_fail(&e);
-	fflush(stdout);
-	command_note("%s %s: %llu added, %llu changed, %llu deleted", taken,
-		     o->dry ? "would be applied" : "is applied", (unsigned long long)t.added,
-		     (unsigned long long)t.changed, (unsigned long long)t.deleted);
-	return 0;
+	struct snapshot_take t = taking(arg);
+	return snapshot_take(&t, prefix);
+}
+
+static int
+take_back(void *arg, const char *prefix)
+{
+	struct snapshot_take t = taking(arg);
+	return snapshot_take_back(&t, prefix);
 }
 
 static int
@@ -263,21 +257,36 @@ unpack_directory(void *arg, const char *path)
 	return unpack_into(STDIN_FILENO, path, &totals, &e) ? command_fail(&e) : 0;
 }
 
+/* Long options; their values are no letters. */
+enum { STAT = 256, THEIRS, OURS, MERGE, MARKERS };
+
+static const struct option no_words[] = {{0}};
+static const struct option diff_words[] = {{"stat", no_argument, NULL, STAT}, {0}};
+static const struct option apply_words[] = {{"theirs", no_argument, NULL, THEIRS},
+					    {"ours", no_argument, NULL, OURS},
+					    {"merge", no_argument, NULL, MERGE},
+					    {"markers", no_argument, NULL, MARKERS},
+					    {0}};
+
+#define ANY 1000000
+
 static const struct job {
 	const char *name;
 	struct command command;
+	const struct option *words;
 	int most; /* operands; -1: the first is one of many ids */
 	enum pack_format format;
 	int (*run)(void *arg, const char *operand);
 } jobs[] = {
-    {"list", {"awcp-snapshot", "j", USAGE}, -1, PACK_ZIP, list},
-    {"show", {"awcp-snapshot", "j", USAGE}, 2, PACK_ZIP, show},
-    {"diff", {"awcp-snapshot", "S", USAGE}, 1000, PACK_ZIP, diff},
-    {"apply", {"awcp-snapshot", "jn", USAGE}, 2, PACK_ZIP, take},
-    {"discard", {"awcp-snapshot", "", USAGE}, 2, PACK_ZIP, discard},
-    {"export", {"awcp-snapshot", "F:", USAGE}, 2, PACK_ZIP, export},
-    {"pack", {"awcp-snapshot", "F:i:x:", USAGE}, 1, PACK_TAR_ZST, pack_directory},
-    {"unpack", {"awcp-snapshot", "", USAGE}, 1, PACK_ZIP, unpack_directory},
+    {"list", {"awcp-snapshot", "j", USAGE}, no_words, -1, PACK_ZIP, list},
+    {"show", {"awcp-snapshot", "j", USAGE}, no_words, 2, PACK_ZIP, show},
+    {"diff", {"awcp-snapshot", "", USAGE}, diff_words, ANY, PACK_ZIP, diff},
+    {"apply", {"awcp-snapshot", "jn", USAGE}, apply_words, ANY, PACK_ZIP, take},
+    {"undo", {"awcp-snapshot", "jn", USAGE}, no_words, 2, PACK_ZIP, take_back},
+    {"discard", {"awcp-snapshot", "", USAGE}, no_words, 2, PACK_ZIP, discard},
+    {"export", {"awcp-snapshot", "F:", USAGE}, no_words, 2, PACK_ZIP, export},
+    {"pack", {"awcp-snapshot", "F:i:x:", USAGE}, no_words, 1, PACK_TAR_ZST, pack_directory},
+    {"unpack", {"awcp-snapshot", "", USAGE}, no_words, 1, PACK_ZIP, unpack_directory},
 };
 
 static enum pack_format
@@ -290,11 +299,19 @@ format_of(const char *name)
 }
 
 static void
+settle_by(struct options *o, enum apply_settle how)
+{
+	if (o->settle != APPLY_ASK && o->settle != how)
+		command_usage("--theirs, --ours or --merge, only one of them");
+	o->settle = how;
+}
+
+static void
 read_options(const struct job *job, int argc, char **argv, struct options *o)
 {
 	struct err e;
 	int option, status = 0;
-	while ((option = command_option(&job->command, argc, argv)) != -1) {
+	while ((option = command_option_word(&job->command, job->words, argc, argv)) != -1) {
 		switch (option) {
 		case 'F':
 			o->format = format_of(optarg);
@@ -311,8 +328,20 @@ read_options(const struct job *job, int argc, char **argv, struct options *o)
 		case 'n':
 			o->dry = true;
 			break;
-		case 'S':
+		case STAT:
 			o->stat = true;
+			break;
+		case THEIRS:
+			settle_by(o, APPLY_THEIRS);
+			break;
+		case OURS:
+			settle_by(o, APPLY_OURS);
+			break;
+		case MERGE:
+			settle_by(o, APPLY_MERGE);
+			break;
+		case MARKERS:
+			o->markers = true;
 			break;
 		default:
 			break;
@@ -343,23 +372,23 @@ main(int argc, char **argv)
 	argv += optind;
 	const struct job *job = argc > 0 ? find_job(*argv) : NULL;
 	if (!job)
-		command_usage("list, show, diff, apply, discard, export, pack or unpack?");
+		command_usage("list, show, diff, apply, undo, discard, export, pack or unpack?");
 	o.format = job->format;
 	o.filter = filter_new(&e);
 	if (!o.filter)
 		return command_fail(&e);
-	/* The only long option there is. */
-	for (int k = 1; k < argc && argv[k][0] == '-' && strcmp(argv[k], "--") != 0; k++)
-		if (job->run == diff && strcmp(argv[k], "--stat") == 0)
-			argv[k] = (char *)"-S";
 	optind = 0; /* begin anew (glibc) */
 	read_options(job, argc, argv, &o);
 	o.operands = argv + optind;
 	o.count = argc - optind;
 	if (o.count == 0)
 		command_usage("%s what?", job->name);
-	if (job->most >= 0 && o.count > job->most)
-		command_usage("%s takes no %s", job->name, o.operands[job->most]);
+	/* Without a way to settle conflicts there is none that paths could be for. */
+	int most = job->run == take && o.settle == APPLY_ASK ? 2 : job->most;
+	if (most >= 0 && o.count > most)
+		command_usage("%s takes no %s", job->name, o.operands[most]);
+	if (o.markers && o.settle != APPLY_MERGE)
+		command_usage("--markers goes with --merge");
 	o.snapshot = job->most == 2 && o.count == 2 ? o.operands[1] : NULL;
 	int status = command_each(job->most < 0 ? o.count : 1, o.operands, job->run, &o);
 	filter_free(o.filter);

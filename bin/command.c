@@ -25,14 +25,26 @@ begin(const struct command *c)
 int
 command_option(const struct command *c, int argc, char **argv)
 {
+	static const struct option none[] = {{0}};
+
+	return command_option_word(c, none, argc, argv);
+}
+
+int
+command_option_word(const struct command *c, const struct option *words, int argc, char **argv)
+{
 	char options[128];
+	int word = -1;
 
 	if (self == NULL)
 		begin(c);
 	/* POSIX order: the first operand ends the options, so that a prompt may begin with -. */
 	(void)snprintf(options, sizeof options, "+:%shV", c->options);
 	opterr = 0;
-	int option = getopt(argc, argv, options);
+	int option = getopt_long(argc, argv, options, words, &word);
+	/* Scripts that shorten a word would break with the next one that begins like it. */
+	if (word >= 0 && strcmp(argv[optind - 1] + 2, words[word].name) != 0)
+		command_usage("there is no option %s", argv[optind - 1]);
 	switch (option) {
 	case 'h':
 		(void)fputs(c->usage, stdout);
@@ -43,6 +55,8 @@ command_option(const struct command *c, int argc, char **argv)
 	case ':':
 		command_usage("-%c needs a value", optopt);
 	case '?':
+		if (optopt == 0)
+			command_usage("there is no option %s", argv[optind - 1]);
 		command_usage("there is no option -%c", optopt);
 	default:
 		return option;

@@ -7,6 +7,7 @@
 #ifndef COMMAND_H
 #define COMMAND_H
 
+#include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,6 +24,9 @@ struct command {
 /* Ignore SIGPIPE, use UTF-8, remember ${c} for the messages; handles -h and -V.  Returns the next
  * option as getopt(3) does, -1 after the last; a wrong option ends the program with 64. */
 int command_option(const struct command *c, int argc, char **argv);
+
+/* As command_option, with the long options ${words} (getopt_long(3)); a complete word only. */
+int command_option_word(const struct command *c, const struct option *words, int argc, char **argv);
 
 /* Print ${e} to stderr and return its exit status. */
 int command_fail(const struct err *e);

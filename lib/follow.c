@@ -335,14 +335,16 @@ apply_aside(void *arg, struct buf *result, struct err *e)
 	const struct applying *a = arg;
 	struct apply_totals totals = {0};
 
-	int status = snapshot_apply(a->l->id, a->snap, false, a->l->observer.report,
-				    a->l->observer.arg, &totals, NULL, e);
+	const struct snapshot_taking how = {.report = a->l->observer.report,
+					    .arg = a->l->observer.arg};
+
+	int status = snapshot_apply(a->l->id, a->snap, &how, &totals, NULL, e);
 	if (status == 0)
 		status = buf_add(result, &totals, sizeof totals, e);
 	return status;
 }
 
-/* A snapshot that waits for "auto" to take it: not if a conflict was told before. */
+/* A snapshot that waits for "auto" to take it: not one that was undone. */
 static int
 apply_waiting(struct lend *l, const json_t *delegation, struct err *e)
 {
@@ -353,7 +355,8 @@ apply_waiting(struct lend *l, const json_t *delegation, struct err *e)
 	if (strcmp(jsonx_text(delegation, "snapshotPolicy.mode", ""), "auto") != 0)
 		return 0;
 	const json_t *snap = snapshot_pick(delegation, NULL, &none);
-	if (snap == NULL || strcmp(jsonx_text(snap, "status", ""), "pending") != 0)
+	if (snap == NULL || strcmp(jsonx_text(snap, "status", ""), "pending") != 0 ||
+	    json_object_get(snap, "undoneAt") != NULL) /* a person knows better */
 		return 0;
 	struct applying a = {l, jsonx_text(snap, "id", "")};
 	int status = aside(apply_aside, &a, &result, e);

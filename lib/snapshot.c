@@ -13,10 +13,10 @@
 #include "file.h"
 #include "jsonx.h"
 #include "snapshot.h"
+#include "snapshot_private.h"
 
-/* Open the snapshot's directory and keep others from working with it. */
-static int
-open_locked(const struct record *r, const char *id, bool wait, struct err *e)
+int
+snapshot_open_locked(const struct record *r, const char *id, bool wait, struct err *e)
 {
 	char path[ID_MAX + 16];
 	if (!id_valid(id))
@@ -48,29 +48,35 @@ check_pending(const json_t *snapshot, struct err *e)
 			jsonx_text(snapshot, "delegationId", ""));
 }
 
-/* Note the outcome in the record. */
+/* Change the entry ${snapshot} of the record ${r}. */
 static int
-mark(const char *delegation, const char *id, const char *status, struct err *e)
+set_status(struct record *r, json_t *snapshot, const char *status)
+{
+	char now[CLOCK_TEXT];
+	const char *id = jsonx_text(snapshot, "id", "");
+	bool applied = strcmp(status, "applied") == 0;
+	bool undone = strcmp(status, "pending") == 0;
+	clock_format(clock_now(), now);
+	if (strcmp(jsonx_text(r->json, "appliedSnapshotId", ""), id) == 0)
+		(void)json_object_del(r->json, "appliedSnapshotId");
+	return jsonx_set(snapshot, "status", status) ||
+	       jsonx_set(snapshot, "appliedAt", applied ? now : NULL) ||
+	       jsonx_set(snapshot, "undoneAt", undone ? now : NULL) ||
+	       (applied && jsonx_set(r->json, "appliedSnapshotId", id)) ||
+	       (!applied && !undone && jsonx_set(snapshot, "localPath", NULL));
+}
+
+int
+snapshot_mark(const char *delegation, const char *id, const char *status, struct err *e)
 {
 	struct record r;
-	char now[CLOCK_TEXT];
 	int result = -1;
 	if (record_open(DELEGATIONS, delegation, true, &r, e))
 		goto out;
 	json_t *snapshot = snapshot_pick(r.json, id, e);
-	if (!snapshot)
+	if (!snapshot || (strcmp(status, "discarded") == 0 && check_pending(snapshot, e)))
 		goto out;
-	bool applied = strcmp(status, "applied") == 0;
-	if (!applied && check_pending(snapshot, e))
-		goto out;
-	if (jsonx_set(snapshot, "status", status) ||
-	    (!applied && jsonx_set(snapshot, "localPath", NULL)) ||
-	    (applied && (jsonx_set(snapshot, "appliedAt", clock_format(clock_now(), now)) ||
-			 jsonx_set(r.json, "appliedSnapshotId", id)))) {
-		err_memory(e);
-		goto out;
-	}
-	result = delegation_save(&r, true, e);
+	result = set_status(&r, snapshot, status) ? err_memory(e) : delegation_save(&r, true, e);
 out:
 	record_close(&r);
 	return result;
@@ -84,8 +90,8 @@ open_in(int dirfd, const char *name, struct err *e)
 }
 
 static int
-run_apply(const struct record *r, int statefd, struct apply_job *job, struct apply_totals *totals,
-	  struct err *e)
+run_apply(const struct record *r, int statefd, struct apply_job *job,
+	  const struct snapshot_taking *how, struct apply_totals *totals, struct err *e)
 {
 	struct resource *resources;
 	int status = -1;
@@ -94,24 +100,33 @@ run_apply(const struct record *r, int statefd, struct apply_job *job, struct app
 	if (snapshot_resources(r->json, &resources, &job->count, e))
 		return -1;
 	job->resources = resources;
+	job->settle_only = selection_of(how->paths, how->count, resources, job->count);
+	bool merges = job->settle == APPLY_MERGE;
 	job->basefd = open_in(r->dirfd, "base.manifest", e);
-	job->theirsfd = job->basefd < 0 ? -1 : open_in(statefd, "manifest", e);
+	job->sentfd = job->basefd < 0 || !merges ? -1 : open_in(r->dirfd, "base.archive", e);
+	bool sent = job->basefd >= 0 && (!merges || job->sentfd >= 0);
+	job->theirsfd = sent ? open_in(statefd, "manifest", e) : -1;
 	job->archivefd = job->theirsfd < 0 ? -1 : open_in(statefd, "data.zip", e);
 	if (job->archivefd >= 0)
 		status = apply(job, totals, e);
 	file_close(job->archivefd);
 	file_close(job->theirsfd);
+	file_close(job->sentfd);
 	file_close(job->basefd);
 	snapshot_resources_free(resources, job->count);
 	return status;
 }
 
 int
-snapshot_apply(const char *delegation, const char *snap, bool dry, snapshot_report *report,
-	       void *arg, struct apply_totals *totals, char taken[ID_MAX + 1], struct err *e)
+snapshot_apply(const char *delegation, const char *snap, const struct snapshot_taking *how,
+	       struct apply_totals *totals, char taken[ID_MAX + 1], struct err *e)
 {
 	struct record r;
-	struct apply_job job = {.dry = dry, .report = report, .report_arg = arg};
+	struct apply_job job = {.dry = how->dry,
+				.settle = how->settle,
+				.markers = how->markers,
+				.report = how->report,
+				.report_arg = how->arg};
 	char id[ID_MAX + 1];
 	int status = -1;
 	*totals = (struct apply_totals){0};
@@ -123,12 +138,13 @@ snapshot_apply(const char *delegation, const char *snap, bool dry, snapshot_repo
 		goto out;
 	if (taken)
 		memcpy(taken, id, sizeof id);
-	int statefd = open_locked(&r, id, true, e);
+	int statefd = snapshot_open_locked(&r, id, true, e);
 	if (statefd < 0)
 		goto out;
-	status = run_apply(&r, statefd, &job, totals, e);
-	if (status == 0 && !dry)
-		status = mark(delegation, id, "applied", e);
+	if (how->dry || snapshot_forget_undo(statefd, e) == 0)
+		status = run_apply(&r, statefd, &job, how, totals, e);
+	if (status == 0 && !how->dry)
+		status = snapshot_mark(delegation, id, "applied", e);
 	close(statefd);
 out:
 	record_close(&r);
@@ -152,7 +168,7 @@ snapshot_discard(const char *delegation, const char *snap, char refused[ID_MAX +
 	if (!snapshot_has_status(snapshot, "discarded")) {
 		if (check_pending(snapshot, e))
 			goto out;
-		int statefd = open_locked(&r, id, false, e);
+		int statefd = snapshot_open_locked(&r, id, false, e);
 		if (statefd < 0 && e->code != ERR_NOT_FOUND)
 			goto out;
 		bool cut_off = statefd >= 0 && (faccessat(statefd, "plan", F_OK, 0) == 0 ||
@@ -161,7 +177,7 @@ snapshot_discard(const char *delegation, const char *snap, char refused[ID_MAX +
 			err_set(e, ERR_BAD_STATE, "an apply of snapshot %s was cut off", id);
 			err_hint(e, "finish it first: awcp-snapshot apply %s %s", r.id, id);
 		}
-		int marked = cut_off ? -1 : mark(delegation, id, "discarded", e);
+		int marked = cut_off ? -1 : snapshot_mark(delegation, id, "discarded", e);
 		file_close(statefd);
 		if (marked)
 			goto out;

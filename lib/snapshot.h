@@ -3,15 +3,16 @@
  *
  * In the delegation's directory:
  *
- *	base.archive base.manifest         what was sent
- *	snapshots/<snap>/data.zip      as it was received
- *	snapshots/<snap>/manifest      of data.zip, made on receipt
- *	snapshots/<snap>/plan kept/    apply's (see apply.h)
+ *	base.archive base.manifest     what was sent
+ *	snapshots/<snap>/manifest      what came back, all of it
+ *	snapshots/<snap>/data.tar.zst  files and links of it that are not as they were sent
+ *	snapshots/<snap>/undo kept/    apply's, for an undo (see apply.c)
+ *	snapshots/<snap>/undone/       an undo's own plan and kept files, until it is done
  *	snapshots/<snap>.<x>.part/     being received
  *
  * and in its record, in the array "snapshots", {id, delegationId, summary, highlights?, status:
- * "pending" | "applied" | "discarded", localPath, metadata?, recommended?, createdAt, appliedAt?}.
- * Nothing here needs the record's lock but what changes the record, and says so.
+ * "pending" | "applied" | "discarded", localPath, metadata?, recommended?, createdAt, appliedAt?,
+ * undoneAt?}.  Nothing here needs the record's lock but what changes the record, and says so.
  */
 #ifndef SNAPSHOT_H
 #define SNAPSHOT_H
@@ -44,10 +45,11 @@ bool snapshot_held(int dirfd, const char *id);
 /* Begin to receive snapshot ${id} (checked here) into the delegation's directory ${dirfd}. */
 int snapshot_receive(int dirfd, const char *id, struct snapshot_incoming *in, struct err *e);
 
-/* All of the archive is written: check it as unpack does, list it, make it durable and put it in
- * its place.  *${metadata} is a new {fileCount, totalBytes, changedFiles, added, changed, deleted}
- * against what was sent with ${delegation} (the record's JSON).  It is fine if the snapshot is
- * there already.  Ends ${in} in any case. */
+/* All of the archive is written: check it as unpack does (and as delta does, if that was agreed
+ * on), keep of it what was not sent, make that durable and put it in its place.  *${metadata} is a
+ * new {fileCount, totalBytes, changedFiles, added, changed, deleted} against what was sent with
+ * ${delegation} (the record's JSON).  It is fine if the snapshot is there already.  Ends ${in} in
+ * any case. */
 int snapshot_keep(struct snapshot_incoming *in, const json_t *delegation, json_t **metadata,
 		  struct err *e);
 
@@ -86,18 +88,38 @@ int snapshot_remove_files(const struct record *r, const char *id, struct err *e)
 typedef void snapshot_report(void *arg, enum apply_action action, const char *path,
 			     const char *why);
 
+/* How a snapshot is to be taken.  All zeros: conflicts stop it, and nothing is told. */
+struct snapshot_taking {
+	bool dry; /* only tell */
+	enum apply_settle settle;
+	bool markers;
+	const char *const *paths; /* the conflicts that settle is for; see selection.h */
+	size_t count;             /* 0: all */
+	snapshot_report *report;
+	void *arg;
+};
+
 /* Take snapshot ${snap} (see snapshot_pick) of ${delegation} into its directories, or finish what
- * was begun; ${dry} only tells.  Writes its id to ${taken} (or NULL).  Then the record says
- * applied.  With conflicts nothing is changed, it stays pending, and ERR_CONFLICT is returned.  One
- * that was applied or discarded before is ERR_BAD_STATE.  Takes the record's lock, but not while
- * it works on the tree. */
-int snapshot_apply(const char *delegation, const char *snap, bool dry, snapshot_report *report,
-		   void *arg, struct apply_totals *totals, char taken[ID_MAX + 1], struct err *e);
+ * was begun.  Writes its id to ${taken} (or NULL).  Then the record says applied.  With conflicts
+ * nothing is changed, it stays pending, and ERR_CONFLICT is returned.  One that was applied or
+ * discarded before is ERR_BAD_STATE.  Takes the record's lock, but not while it works on the tree.
+ */
+int snapshot_apply(const char *delegation, const char *snap, const struct snapshot_taking *how,
+		   struct apply_totals *totals, char taken[ID_MAX + 1], struct err *e);
+
+/* Bring back what was before snapshot ${snap} was applied; NULL: the one applied last.  Then it is
+ * pending again.  Paths that were changed since are conflicts: nothing is undone.  ERR_NOT_FOUND if
+ * the old files are not kept any more.  ${how}->dry and report are as for snapshot_apply. */
+int snapshot_undo(const char *delegation, const char *snap, const struct snapshot_taking *how,
+		  struct apply_totals *totals, char undone[ID_MAX + 1], struct err *e);
 
 /* Refuse it: the record says discarded, then its files are removed.  Takes the record's lock.
  * ERR_BAD_STATE if it was applied; one that is discarded already is fine. */
 int snapshot_discard(const char *delegation, const char *snap, char refused[ID_MAX + 1],
 		     struct err *e);
+
+/* Open the file ${name} of snapshot ${snap}; ERR_NOT_FOUND if it was discarded. */
+int snapshot_open_part(const struct record *r, const char *snap, const char *name, struct err *e);
 
 /* What a snapshot changes, a path at a time, in order. */
 struct snapshot_change {
@@ -113,18 +135,20 @@ typedef int snapshot_each(void *arg, const struct snapshot_change *change, struc
 int snapshot_changes(const struct record *r, const char *snap, snapshot_each *each, void *arg,
 		     struct err *e);
 
-/* Write the snapshot as an archive to ${fd}: the whole tree that came back. */
+/* Write the snapshot as an archive to ${fd}: the whole tree that came back, first what is as it was
+ * sent, then what is not. */
 int snapshot_export(const struct record *r, const char *snap, int fd, enum pack_format format,
 		    struct err *e);
 
-/* Two directories to compare with diff(1): a/ has the files as they were sent, b/ as they came
- * back; only files that differ.  If there is one resource its name is left out of the paths. */
+/* Two directories, a/ with the files and links as they were sent, b/ as they came back; only what
+ * differs.  If there is one resource its name is left out of the paths.  What git would not look
+ * at, because it lies in a .git, is in hidden/a and hidden/b. */
 struct snapshot_trees {
-	char path[4096];       /* absolute; a/ and b/ are in it */
+	char path[4096];       /* absolute; what is said above is in it */
 	char name[ID_MAX + 1]; /* private */
 };
 
-/* Unpack them below the state directory's tmp/.  ${paths} (${count}; 0 for all) restrict to files
+/* Lay them out below the state directory's tmp/.  ${paths} (${count}; 0 for all) restrict to files
  * and directories, named with or without the resource's name if there is but one. */
 int snapshot_extract(const struct record *r, const char *snap, const char *const *paths,
 		     size_t count, struct snapshot_trees *t, struct err *e);

@@ -150,18 +150,26 @@ test_notes(void)
 static void
 test_outcome(void)
 {
+	const struct snapshot_taking how = {0};
 	struct apply_totals totals;
 	struct err e;
-	char id[ID_MAX + 1];
+	char id[ID_MAX + 1], undone[ID_MAX + 1];
 	record_close(&record);
-	CHECK_INT(snapshot_apply("dlg_1", NULL, false, NULL, NULL, &totals, id, &e), 0,
+	CHECK_INT(snapshot_undo("dlg_1", NULL, &how, &totals, undone, &e), -1,
+		  "what is not applied cannot be undone");
+	CHECK_INT(e.code, ERR_BAD_STATE, "that is a matter of its state, too");
+	CHECK_INT(snapshot_apply("dlg_1", NULL, &how, &totals, id, &e), 0,
 		  "the picked one is applied");
 	CHECK_STR(id, "snap_a3", "and named");
 	CHECK(totals.added == 1 && totals.changed == 1 && totals.deleted == 1, "all of it");
-	CHECK_INT(snapshot_apply("dlg_1", id, false, NULL, NULL, &totals, NULL, &e), -1,
+	CHECK_INT(snapshot_apply("dlg_1", id, &how, &totals, NULL, &e), -1,
 		  "it is not applied twice");
 	CHECK_INT(e.code, ERR_BAD_STATE, "that is a matter of its state");
 	CHECK_INT(snapshot_discard("dlg_1", id, NULL, &e), -1, "nor discarded after it");
+	CHECK_INT(snapshot_undo("dlg_1", NULL, &how, &totals, undone, &e), 0, "it is undone");
+	CHECK_STR(undone, id, "and named, too");
+	CHECK_INT(snapshot_undo("dlg_1", id, &how, &totals, undone, &e), -1, "but not twice");
+	CHECK_INT(snapshot_apply("dlg_1", id, &how, &totals, NULL, &e), 0, "and applied again");
 	CHECK_INT(snapshot_discard("dlg_1", "snap_a1", NULL, &e), 0, "the other one is discarded");
 	CHECK_INT(snapshot_discard("dlg_1", "snap_a1", NULL, &e), 0, "as often as one likes");
 	CHECK_INT(record_open(DELEGATIONS, "dlg_1", false, &record, &e), 0, "the record is there");

@@ -1,0 +1,23 @@
+/*
+ * snapshot_take - how awcp-snapshot takes a snapshot, and takes that back.
+ */
+#ifndef SNAPSHOT_TAKE_H
+#define SNAPSHOT_TAKE_H
+
+#include <stdbool.h>
+
+#include "snapshot.h"
+
+struct snapshot_take {
+	bool json, dry, markers;
+	enum apply_settle settle;
+	char **operands; /* behind the delegation's id: a snapshot's, then paths */
+	int count;
+};
+
+/* Apply, or undo, a snapshot of the delegation that ${prefix} names and print what is done.
+ * Returns an exit status. */
+int snapshot_take(const struct snapshot_take *t, const char *prefix);
+int snapshot_take_back(const struct snapshot_take *t, const char *prefix);
+
+#endif
