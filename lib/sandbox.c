@@ -99,6 +99,10 @@ sandbox_parse(const char *text, struct sandbox *s, struct err *e)
 		size_t n = strcspn(p, ",");
 		if (snprintf(word, sizeof word, "%.*s", (int)(n < WORD ? n : WORD), p) >= WORD)
 			return err_set(e, ERR_USAGE, "a word of the sandbox is too long: %s", word);
+		if (p == text && strcmp(word, "none") == 0)
+			return err_set(e, ERR_USAGE,
+				       "without a sandbox nothing is limited: none "
+				       "takes no words");
 		if (p == text && strcmp(word, "bwrap") != 0) {
 			(void)err_set(e, ERR_USAGE, "there is no sandbox called %s", word);
 			return err_hint(e, "there are bwrap, with words behind commas, and none");

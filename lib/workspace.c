@@ -202,6 +202,23 @@ check_resources(const struct workspace *w, struct err *e)
 	return status;
 }
 
+/* The resources that may have changed, ${count} of them; free(3) the list, not what is in it. Those
+ * that were lent read-only are not sent back, so that nothing is ever said to have changed in them;
+ * a delegator takes nothing from them either way. */
+static struct resource *
+list_writable(const struct workspace *w, size_t *count, struct err *e)
+{
+	struct resource *list = calloc(w->count + 1, sizeof *list);
+
+	if (list == NULL)
+		(void)err_memory(e);
+	*count = 0;
+	for (size_t i = 0; list != NULL && i < w->count; i++)
+		if (w->resources[i].writable)
+			list[(*count)++] = w->resources[i];
+	return list;
+}
+
 int
 workspace_collect(const struct workspace *w, struct pack_totals *totals, struct err *e)
 {
@@ -209,15 +226,18 @@ workspace_collect(const struct workspace *w, struct pack_totals *totals, struct 
 					     .fidelity = w->fidelity,
 					     .lenient = true,
 					     .compress = w->compressed};
-	int status = -1;
+	int status = -1, fd = -1;
+	size_t count;
 
 	if (check_resources(w, e) < 0)
 		return -1;
-	int fd =
-	    file_open_beneath(w->dirfd, "result.archive.tmp", O_RDWR | O_CREAT | O_TRUNC, 0600, e);
-	if (fd < 0)
+	struct resource *writable = list_writable(w, &count, e);
+	if (writable == NULL)
 		return -1;
-	if (pack(w->resources, w->count, &options, fd, -1, totals, e) < 0)
+	fd = file_open_beneath(w->dirfd, "result.archive.tmp", O_RDWR | O_CREAT | O_TRUNC, 0600, e);
+	if (fd < 0)
+		goto out;
+	if (pack(writable, count, &options, fd, -1, totals, e) < 0)
 		goto out;
 	if (fsync(fd) < 0 ||
 	    renameat(w->dirfd, "result.archive.tmp", w->dirfd, "result.archive") < 0) {
@@ -227,6 +247,7 @@ workspace_collect(const struct workspace *w, struct pack_totals *totals, struct 
 	status = file_sync_dir(w->dirfd, e);
 out:
 	file_close(fd);
+	free(writable);
 	if (status < 0)
 		(void)unlinkat(w->dirfd, "result.archive.tmp", 0); /* the failure is what matters */
 	return status;

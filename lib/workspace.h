@@ -39,7 +39,7 @@ int workspace_prepare(struct workspace *w, const struct record *r, struct err *e
 /* The directories that may not be written, NULL-terminated; free(3) it, not what is in it. */
 const char **workspace_readonly(const struct workspace *w, struct err *e);
 
-/* Pack all resources into result.archive, durable when this returns.  What cannot be sent (a link that
+/* Pack the writable resources into result.archive, durable when this returns.  What cannot be sent (a link that
  * leads out of its resource, a device) is left out.  Nothing may be running in it any more. */
 int workspace_collect(const struct workspace *w, struct pack_totals *totals, struct err *e);
 
