@@ -19,6 +19,9 @@ struct hostile {
 /* Their last one has no file. */
 extern const struct hostile hostile_tars[], hostile_zips[];
 
+/* Stands in front of the name of every entry: "", or a resource's with its slash. */
+extern const char *hostile_prefix;
+
 /* Write ${h} into the current directory. */
 void hostile_make(const struct hostile *h);
 
@@ -59,5 +62,8 @@ struct zip_item {
 
 /* Write the headers and contents of ${n} entries, their directory, and the end. */
 void zip_items(const struct zip_item *it, size_t n);
+
+/* ${n} directories of one name. */
+void zip_millions(size_t n);
 
 #endif

@@ -20,7 +20,10 @@ tar_header(const struct tar_item *it)
 	unsigned char b[512] = {0};
 	unsigned sum = 0;
 
-	memcpy(b, it->name, it->name_length != 0 ? it->name_length : strnlen(it->name, 100));
+	size_t prefix = it->type == 'x' || it->type == 'L' ? 0 : strlen(hostile_prefix);
+	memcpy(b, hostile_prefix, prefix);
+	memcpy(b + prefix, it->name,
+	       it->name_length != 0 ? it->name_length : strnlen(it->name, 100 - prefix));
 	octal(b + 100, 7, it->mode != 0 ? it->mode : 0644);
 	memcpy(b + 108, "0000123", 8); /* owners that nobody here is */
 	memcpy(b + 116, "0000123", 8);
@@ -92,41 +95,49 @@ absolute(void)
 {
 	file("/etc/bad", "1");
 }
+
 static void
 upwards(void)
 {
 	file("../bad", "1");
 }
+
 static void
 upwards_inside(void)
 {
 	file("a/../../bad", "1");
 }
+
 static void
 link_out(void)
 {
 	node("bad", '2', "/etc");
 }
+
 static void
 link_up(void)
 {
 	node("a/bad", '2', "../..");
 }
+
 static void
 hard_link_out(void)
 {
 	node("bad", '1', "/etc/passwd");
 }
+
 static void
 character(void)
 {
 	node("bad", '3', NULL);
 }
+
 static void
 block(void)
 {
 	node("bad", '4', NULL);
 }
+
 static void
 fifo(void)
 {
@@ -228,22 +239,20 @@ name_of_4096(void)
 {
 	long_name("bad", 4096 / 3);
 }
+
 static void
 deep(void)
 {
 	long_name("d/", 10000);
 }
-static void
-deep_short(void)
-{
-	long_name("d/", 1100);
-}
+
 static void
 pax_nonsense(void)
 {
 	pax("99 path=bad\n", 12);
 	file("other", "1");
 }
+
 static void
 pax_no_value(void)
 {
@@ -361,7 +370,6 @@ const struct hostile hostile_tars[] = {
     {"nul-in-long-name.tar", "bad", "a NUL in a long name", nul_in_long_name, false},
     {"name-of-4096.tar", "badbad", "a name of 4 KB", name_of_4096, false},
     {"deep.tar", "d/d/", "a path of 10,000 directories", deep, false},
-    {"deep-short.tar", "d/d/", "a path of 1,100 directories", deep_short, false},
     {"pax-nonsense.tar", "pax", "a pax record longer than its header", pax_nonsense, false},
     {"pax-no-value.tar", "pax", "a pax record without a value", pax_no_value, false},
     {"pax-huge.tar", "header", "a pax header of 1 GiB", pax_huge, false},

@@ -2,7 +2,7 @@
  * unpack: archives made to do harm are refused, with the entry named, whether they are unpacked or
  * only looked at; none takes much memory.
  *
- *	hostile_test write DIR		writes them there, with an index: file, word, what it is
+ *	hostile_test write DIR [PREFIX]	writes them there, with an index: file, word, what it is
  *	hostile_test large DIR		writes those that are not malformed but too much
  *	hostile_test peak KB command	runs the command; exit 99 if it had more memory resident
  */
@@ -15,6 +15,7 @@
 #include "unpack.h"
 
 static FILE *made;
+const char *hostile_prefix = "";
 
 void
 make_bytes(const void *p, size_t n)
@@ -57,7 +58,7 @@ hostile_make(const struct hostile *h)
 static int
 take(const char *file, bool look, struct err *e)
 {
-	struct unpack_limits limits = {.entries = 1000, .bytes = 1 << 20, .depth = 1000};
+	struct unpack_limits limits = {.entries = 1000, .bytes = 1 << 20, .depth = 2048};
 	struct unpack_totals totals;
 
 	(void)file_remove_tree(AT_FDCWD, "out", NULL);
@@ -235,7 +236,8 @@ write_all(const struct hostile *h, FILE *index)
 	}
 }
 
-/* Ten million directories in half a megabyte, a million files in a ZIP, 300 MB of zeros. */
+/* Ten million directories in half a megabyte, a million entries and more in a ZIP, 300 MB of zeros
+ * in less. */
 static int
 write_large(void)
 {
@@ -249,6 +251,9 @@ write_large(void)
 			"for i in 1 2 3 4 5 6 7 8 9 10; do cat part.zst; done >millions.tar.zst") !=
 	    0)
 		return 1;
+	make_open("millions.zip");
+	zip_millions(1200000);
+	make_close();
 	make_open("zeros.tar");
 	tar_header(&(struct tar_item){.name = "bad", .size = 300 << 20});
 	for (size_t n = 0; n < (300 << 20) / sizeof zeros; n++)
@@ -283,9 +288,11 @@ main(int argc, char **argv)
 {
 	if (argc > 3 && strcmp(argv[1], "peak") == 0)
 		return peak(strtol(argv[2], NULL, 10), argv + 3);
-	if (argc == 3 && chdir(argv[2]) == 0) {
+	if (argc >= 3 && chdir(argv[2]) == 0) {
 		if (strcmp(argv[1], "large") == 0)
 			return write_large();
+		if (argc > 3)
+			hostile_prefix = argv[3];
 		FILE *index = fopen("index", "we");
 		if (index == NULL)
 			scratch_fail("index");
