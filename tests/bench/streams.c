@@ -1,0 +1,164 @@
+/*
+ * streams count address port path [header] - opens many event streams at once and tells how fast an
+ * event reaches all of them.
+ *
+ * Prints "open <count> <ms>" when every stream has its head, then "event <count> <ms>" when every
+ * stream has had an event since: the time from the first to the last.  Ends when all are closed, or
+ * after a minute without news; exit 1 if not all saw an event.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PATIENCE_MS 60000
+#define AT_ONCE 200 /* connections that wait for their head at the same time */
+
+struct stream {
+	bool open;    /* has its head */
+	bool event;   /* had one since all were open */
+	char tail[8]; /* the last bytes read, to find "data: " across reads */
+};
+
+static struct stream *streams;
+static int *fds;
+static int count, opened, seen, closed;
+static bool all_open;
+static double first, last;
+
+static double
+now(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static void
+die(const char *what)
+{
+	(void)fprintf(stderr, "streams: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static int
+dial(const struct sockaddr_in *to, const char *request)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || connect(fd, (const struct sockaddr *)to, sizeof *to) < 0)
+		die("cannot connect");
+	if (write(fd, request, strlen(request)) != (ssize_t)strlen(request))
+		die("cannot send");
+	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+		die("cannot set up a socket");
+	return fd;
+}
+
+static bool
+contains_event(struct stream *s, const char *p, size_t n)
+{
+	char joint[16];
+	size_t m = n < 6 ? n : 6;
+
+	memcpy(joint, s->tail, 6);
+	memcpy(joint + 6, p, m);
+	bool found = memmem(joint, 6 + m, "data: ", 6) != NULL || memmem(p, n, "data: ", 6) != NULL;
+	if (n >= 6)
+		memcpy(s->tail, p + n - 6, 6);
+	else
+		memmove(s->tail, joint + m, 6);
+	return found;
+}
+
+/* Read what is there of stream ${i}. */
+static void
+take(int i)
+{
+	char piece[16384];
+	struct stream *s = &streams[i];
+	ssize_t n;
+
+	while ((n = read(fds[i], piece, sizeof piece)) > 0) {
+		if (!s->open) {
+			s->open = true;
+			opened++;
+		}
+		if (contains_event(s, piece, (size_t)n) && all_open && !s->event) {
+			s->event = true;
+			last = now();
+			if (seen++ == 0)
+				first = last;
+		}
+	}
+	if (n == 0 || (n < 0 && errno != EAGAIN)) {
+		(void)close(fds[i]);
+		fds[i] = -1;
+		closed++;
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET};
+	struct rlimit files;
+	struct epoll_event events[256];
+	char request[4096];
+	bool told = false;
+
+	if (argc < 5 || (count = atoi(argv[1])) < 1)
+		return 64;
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
+	to.sin_port = htons((uint16_t)atoi(argv[3]));
+	if (inet_pton(AF_INET, argv[2], &to.sin_addr) != 1)
+		return 64;
+	(void)snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: bench\r\n%s%s\r\n",
+		       argv[4], argc > 5 ? argv[5] : "", argc > 5 ? "\r\n" : "");
+	streams = calloc((size_t)count, sizeof *streams);
+	fds = calloc((size_t)count, sizeof *fds);
+	int ep = epoll_create1(EPOLL_CLOEXEC);
+	if (streams == NULL || fds == NULL || ep < 0)
+		die("cannot begin");
+	double began = now(), news = began;
+	for (int dialled = 0; closed < count && now() - news < PATIENCE_MS;) {
+		for (; dialled < count && dialled - opened < AT_ONCE; dialled++) {
+			struct epoll_event e = {.events = EPOLLIN, .data.u32 = (uint32_t)dialled};
+			fds[dialled] = dial(&to, request);
+			if (epoll_ctl(ep, EPOLL_CTL_ADD, fds[dialled], &e) < 0)
+				die("cannot watch");
+		}
+		int n = epoll_wait(ep, events, 256, 1000);
+		for (int i = 0; i < n; i++)
+			take((int)events[i].data.u32);
+		if (n > 0)
+			news = now();
+		if (!all_open && opened == count) {
+			all_open = true;
+			(void)printf("open %d %.0f\n", opened, now() - began);
+			(void)fflush(stdout);
+		}
+		if (!told && seen == count) {
+			told = true;
+			(void)printf("event %d %.0f\n", seen, last - first);
+			(void)fflush(stdout);
+		}
+	}
+	if (!told)
+		(void)printf("event %d %.0f\n", seen, last - first);
+	return seen == count ? 0 : 1;
+}
