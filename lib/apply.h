@@ -36,8 +36,8 @@ struct apply_job {
 	size_t count;
 	int basefd;    /* manifest of what was sent */
 	int theirsfd;  /* manifest of what came back */
-	int archivefd; /* what came back */
-	int sentfd;    /* archive of what was sent; only for APPLY_MERGE */
+	int archivefd; /* of what came back, at least what is not as it was sent */
+	int sentfd;    /* archive of what was sent; for APPLY_MERGE, and for what the other lacks */
 	int statefd;   /* the snapshot's directory: plan and kept files lie in it */
 	/* Undo the apply whose state directory is ${donefd}: what it kept is theirs, what it made
 	 * is base.  ${statefd} is the undo's own, and the other descriptors are not looked at. */

@@ -38,21 +38,10 @@ stage_unpack(const struct apply_job *job, int archivefd, int dirfd, struct paths
 	     const struct resource *only, struct err *e)
 {
 	struct wanted w = {paths, only};
-	struct unpack_limits limits;
 	struct unpack_totals totals;
-	int status = -1;
-	const char **tops = calloc(job->count + 1, sizeof *tops);
-	if (!tops)
-		return err_memory(e);
-	for (size_t i = 0; i < job->count; i++)
-		tops[i] = job->resources[i].name;
-	if (unpack_limits(&limits, e) == 0) {
-		if (*job->resources[0].name)
-			limits.tops = tops;
-		status = unpack(archivefd, dirfd, &limits, is_wanted, &w, -1, &totals, e);
-	}
-	free(tops);
-	return status;
+	/* It is ours, checked when it was received. */
+	(void)job;
+	return unpack(archivefd, dirfd, &unpack_unlimited, is_wanted, &w, -1, &totals, e);
 }
 
 /* If the new content for ${step} is in fresh/ put it on the stage: 1, 0 if it is not, -1. */
@@ -194,16 +183,55 @@ out:
 	return status;
 }
 
-/* Stage what comes from the archive, and give all of the stage its final look. */
+/* Note what of ${paths} is not on the stage: a file whose content is as it was sent. */
+static int
+find_sent(struct stage *s, size_t count, struct plan *plan, struct pathset *paths,
+	  struct pathset *sent, struct err *e)
+{
+	struct plan_step *step;
+	struct stat st;
+	int n;
+	plan_rewind(plan);
+	while ((n = plan_next(plan, &step, e)) > 0) {
+		const char *base;
+		struct stage *of = stage_of(s, count, step->path);
+		if (!plan_is_staged(step) || !pathset_has(paths, step->path))
+			continue;
+		int parent = file_parent_beneath(of->treefd, step->path, &base, NULL);
+		bool there = parent >= 0 && fstatat(parent, base, &st, AT_SYMLINK_NOFOLLOW) == 0;
+		file_close(parent);
+		if (!there && pathset_add(sent, step->path, e))
+			return -1;
+	}
+	return n;
+}
+
+static int
+unpack_all(struct stage *s, size_t count, const struct apply_job *job, int archivefd,
+	   struct pathset *paths, struct err *e)
+{
+	for (size_t i = 0; paths->count > 0 && i < count; i++)
+		if (stage_unpack(job, archivefd, s[i].treefd, paths, s[i].resource, e))
+			return -1;
+	return 0;
+}
+
+/* Stage what comes from the archives, and give all of the stage its final look. */
 static int
 fill_and_settle(struct stage *s, size_t count, const struct apply_job *job, struct plan *plan,
 		struct pathset *paths, bool sync, struct err *e)
 {
+	struct pathset sent = {0};
 	struct plan_step *step;
 	int n;
-	for (size_t i = 0; paths->count > 0 && i < count; i++)
-		if (stage_unpack(job, job->archivefd, s[i].treefd, paths, s[i].resource, e))
-			return -1;
+	int status = unpack_all(s, count, job, job->archivefd, paths, e);
+	if (status == 0)
+		status = find_sent(s, count, plan, paths, &sent, e);
+	if (status == 0)
+		status = unpack_all(s, count, job, job->sentfd, &sent, e);
+	pathset_free(&sent);
+	if (status)
+		return -1;
 	plan_rewind(plan);
 	while ((n = plan_next(plan, &step, e)) > 0)
 		if (plan_is_staged(step) &&

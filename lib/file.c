@@ -271,3 +271,21 @@ file_close(int fd)
 		(void)close(fd);
 	errno = number;
 }
+
+int
+file_unnamed(int dirfd, struct err *e)
+{
+	char name[ID_MAX + 1];
+
+	int fd = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		return fd;
+	/* Where the file system cannot, it loses its name at once. */
+	if (id_make(".awcp-", 16, name, e) < 0)
+		return -1;
+	fd = openat(dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(e, "cannot create a temporary file");
+	(void)unlinkat(dirfd, name, 0);
+	return fd;
+}

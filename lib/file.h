@@ -54,6 +54,9 @@ int file_lock(int dirfd, const char *name, bool wait, struct err *e);
  * A name that does not exist is no error. */
 int file_remove_tree(int dirfd, const char *name, struct err *e);
 
+/* A new file in ${dirfd} that has no name, to write and read; -1 on failure. */
+int file_unnamed(int dirfd, struct err *e);
+
 /* Copy the file ${from} to ${to}, a descriptor that is at its end. */
 int file_copy(int from, int to, struct err *e);
 

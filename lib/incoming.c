@@ -75,10 +75,11 @@ take_path(struct incoming *i, struct archive_entry *h, struct err *e)
 	return check_path(i, e) < 0 ? -1 : 1;
 }
 
+/* Take over the target of the link at hand, if it has one that can be followed. */
 static int
-take_link(struct incoming *i, struct archive_entry *h, struct err *e)
+take_target(struct incoming *i, const char *target, struct err *e)
 {
-	const char *target = archive_entry_symlink(h), *inside = i->path;
+	const char *inside = i->path;
 
 	if (target == NULL || strlen(target) > TREE_PATH)
 		return incoming_refuse(i, "is a link without a usable target", e);
@@ -125,7 +126,19 @@ incoming_take(struct incoming *i, struct archive_entry *h, struct err *e)
 	if (seconds > INT64_MAX / 1000000000 - 1 || seconds < INT64_MIN / 1000000000 + 1)
 		return incoming_refuse(i, "has an impossible time", e);
 	i->entry.mtime = seconds * 1000000000 + archive_entry_mtime_nsec(h);
-	if (i->entry.type == 'l' && take_link(i, h, e) < 0)
+	if (i->entry.type == 'l' && take_target(i, archive_entry_symlink(h), e) < 0)
 		return -1;
 	return 1;
+}
+
+int
+incoming_listed(struct incoming *i, const struct entry *entry, struct err *e)
+{
+	i->entry = *entry;
+	i->entry.path = strcpy(i->path, entry->path);
+	if (check_path(i, e) < 0)
+		return -1;
+	if (entry->unsent || entry->mode > 0777)
+		return incoming_refuse(i, "has a mark or a mode that no list may have", e);
+	return entry->type == 'l' ? take_target(i, entry->target, e) : 0;
 }

@@ -398,7 +398,7 @@ pack_back(const struct resource *r, size_t n, const struct pack_options *o, int 
 	struct packer p = {.o = o, .totals = totals, .listfd = listfd};
 
 	*totals = (struct pack_totals){0};
-	if ((p.since = since_open(sincefd, o->fidelity, e)) == NULL)
+	if ((p.since = since_open(sincefd, r, n, o->fidelity, e)) == NULL)
 		return -1;
 	int status = run(&p, r, n, fd, listfd, e);
 	since_close(p.since);

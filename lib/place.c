@@ -10,7 +10,6 @@
 
 #include "clock.h"
 #include "file.h"
-#include "id.h"
 
 /* How a directory waits: this, then its path. */
 struct waiting {
@@ -19,30 +18,12 @@ struct waiting {
 	int64_t mtime;
 };
 
-/* A file without a name; on file systems that cannot make one, it loses its name at once. */
-static int
-open_unnamed(int dirfd, struct err *e)
-{
-	char name[ID_MAX + 1];
-
-	int fd = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (fd >= 0)
-		return fd;
-	if (id_make(".awcp-", 16, name, e) < 0)
-		return -1;
-	fd = openat(dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return err_sys(e, "cannot create a temporary file");
-	(void)unlinkat(dirfd, name, 0);
-	return fd;
-}
-
 int
 place_open(struct place *p, int dirfd, struct err *e)
 {
 	*p = (struct place){.dirfd = dirfd, .parent = -1, .now = clock_now() * 1000000};
 
-	int fd = open_unnamed(dirfd, e);
+	int fd = file_unnamed(dirfd, e);
 	if (fd < 0)
 		return -1;
 	if ((p->waiting = fdopen(fd, "w+")) == NULL) {

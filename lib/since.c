@@ -4,14 +4,17 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "compare.h"
 #include "manifest.h"
 
 #define TICK 20000000 /* ns; kernels set times by a clock that stands still for a while */
 
 struct since {
 	struct manifest_reader *reader;
-	struct entry *head; /* the next one that was not passed; NULL at the end */
-	bool here;          /* it is of the path last looked at */
+	struct entry *head;               /* the next one that was not passed; NULL at the end */
+	const struct resource *resources; /* of the walk */
+	size_t count;
+	bool here; /* it is of the path last looked at */
 	bool modes;
 	int64_t fresh; /* a ctime from here on tells nothing */
 	uint64_t changes;
@@ -30,7 +33,7 @@ advance(struct since *s, struct err *e)
 }
 
 struct since *
-since_open(int fd, bool modes, struct err *e)
+since_open(int fd, const struct resource *resources, size_t n, bool modes, struct err *e)
 {
 	struct since *s = calloc(1, sizeof *s);
 	struct stat st;
@@ -39,6 +42,8 @@ since_open(int fd, bool modes, struct err *e)
 		(void)err_memory(e);
 		return NULL;
 	}
+	s->resources = resources;
+	s->count = n;
 	s->modes = modes;
 	if (fstat(fd, &st) < 0) {
 		(void)err_sys(e, "the list of what was received");
@@ -67,7 +72,9 @@ since_close(struct since *s)
 static int
 pass(struct since *s, bool gone, struct err *e)
 {
-	if (gone && s->head->type != 'd')
+	/* What was not walked has not gone. */
+	if (gone && s->head->type != 'd' &&
+	    compare_resource(s->resources, s->count, s->head->path) < s->count)
 		s->changes++;
 	return advance(s, e);
 }

@@ -14,8 +14,10 @@
 
 struct since;
 
-/* Read the manifest ${fd}, which stays the caller's.  ${modes}: a change of mode is one, too. */
-struct since *since_open(int fd, bool modes, struct err *e);
+/* Read the manifest ${fd} beside a walk of ${n} ${resources}; both stay the caller's.  ${modes}: a
+ * change of mode is one, too. */
+struct since *since_open(int fd, const struct resource *resources, size_t n, bool modes,
+			 struct err *e);
 
 /* The entry of the walk ${t} is ${now}, in order.  *${same} if it is a file with the content of
  * then; its hash is filled in if it is known or had to be found out. */

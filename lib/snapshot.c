@@ -101,12 +101,10 @@ run_apply(const struct record *r, int statefd, struct apply_job *job,
 		return -1;
 	job->resources = resources;
 	job->settle_only = selection_of(how->paths, how->count, resources, job->count);
-	bool merges = job->settle == APPLY_MERGE;
 	job->basefd = open_in(r->dirfd, "base.manifest", e);
-	job->sentfd = job->basefd < 0 || !merges ? -1 : open_in(r->dirfd, "base.archive", e);
-	bool sent = job->basefd >= 0 && (!merges || job->sentfd >= 0);
-	job->theirsfd = sent ? open_in(statefd, "manifest", e) : -1;
-	job->archivefd = job->theirsfd < 0 ? -1 : open_in(statefd, "data.zip", e);
+	job->sentfd = job->basefd < 0 ? -1 : open_in(r->dirfd, "base.archive", e);
+	job->theirsfd = job->sentfd < 0 ? -1 : open_in(statefd, "manifest", e);
+	job->archivefd = job->theirsfd < 0 ? -1 : open_in(statefd, "data.tar.zst", e);
 	if (job->archivefd >= 0)
 		status = apply(job, totals, e);
 	file_close(job->archivefd);

@@ -10,11 +10,12 @@
 #include <unistd.h>
 
 #include "compare.h"
+#include "delta.h"
 #include "file.h"
 #include "jsonx.h"
 #include "manifest.h"
+#include "repack.h"
 #include "snapshot.h"
-#include "unpack.h"
 
 bool
 snapshot_held(int dirfd, const char *id)
@@ -56,12 +57,9 @@ snapshot_receive(int dirfd, const char *id, struct snapshot_incoming *in, struct
 	in->dirfd = file_open_dir(in->parentfd, in->part, e);
 	if (in->dirfd < 0)
 		goto err1;
-	in->fd = openat(in->dirfd, "data.zip", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (in->fd < 0) {
-		err_sys(e, "cannot create %s/data.zip", in->part);
-		goto err1;
-	}
-	return 0;
+	in->fd = file_unnamed(in->dirfd, e);
+	if (in->fd >= 0)
+		return 0;
 err1:
 	(void)file_remove_tree(in->parentfd, in->part, NULL);
 err0:
@@ -78,29 +76,149 @@ snapshot_drop(struct snapshot_incoming *in)
 	let_go(in);
 }
 
-/* Check the archive and write its manifest. */
-static int
-list(struct snapshot_incoming *in, const struct resource *resources, size_t count,
-     struct unpack_totals *totals, struct err *e)
-{
+/* What becomes of the archive that has arrived. */
+struct keeping {
+	const struct snapshot_incoming *in;
 	struct unpack_limits limits;
-	int status = -1;
+	int basefd, gotfd, listfd, manifestfd, datafd;
+	struct repack repack;
+	struct pathset fresh; /* what of it is kept, if it holds everything */
+	bool whole;
+	struct delta delta;
+};
+
+static int
+begin_file(void *arg, const struct entry *entry, uint64_t size, struct err *e)
+{
+	struct keeping *k = arg;
+	if (k->whole && !pathset_has(&k->fresh, entry->path))
+		return 0;
+	return repack_begin(&k->repack, entry, size, e);
+}
+
+static int
+put_piece(void *arg, const void *p, size_t n, uint64_t at, struct err *e)
+{
+	struct keeping *k = arg;
+	return repack_piece(&k->repack, p, n, at, e);
+}
+
+static int
+end_file(void *arg, const struct entry *entry, struct err *e)
+{
+	struct keeping *k = arg;
+	return repack_end(&k->repack, entry, e);
+}
+
+static int
+put_link(void *arg, const struct entry *entry, struct err *e)
+{
+	struct keeping *k = arg;
+	return archiver_begin(k->repack.to, entry, NULL, 0, e);
+}
+
+/* Copy the files that are to be kept to data.tar.zst; the manifest of them all goes to gotfd. */
+static int
+keep_files(struct keeping *k, int gotfd, int listfd, struct err *e)
+{
+	const struct unpack_visitor v = {begin_file, put_piece, end_file, k};
+	struct unpack_totals totals;
+	return unpack_visit(k->in->fd, &k->limits, &v, gotfd, listfd, &totals, e);
+}
+
+/* Take an archive that holds everything: only when it is known are the files to keep. */
+static int
+keep_whole(struct keeping *k, struct err *e)
+{
+	struct unpack_totals totals;
+	k->whole = true;
+	if (unpack_visit(k->in->fd, &k->limits, NULL, k->gotfd, -1, &totals, e) ||
+	    delta_mark(&k->delta, &k->fresh, e))
+		return -1;
+	return k->fresh.count > 0 ? keep_files(k, -1, -1, e) : 0;
+}
+
+/* Take one that holds what is new, and tells the rest. */
+static int
+keep_delta(struct keeping *k, struct err *e)
+{
+	k->listfd = file_unnamed(k->in->dirfd, e);
+	if (k->listfd < 0 || keep_files(k, k->gotfd, k->listfd, e))
+		return -1;
+	return delta_check(&k->delta, k->listfd, e);
+}
+
+static int
+open_new(const struct snapshot_incoming *in, const char *name, struct err *e)
+{
+	int fd = openat(in->dirfd, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	return fd < 0 ? err_sys(e, "cannot create %s/%s", in->part, name) : fd;
+}
+
+static int
+open_base(const struct snapshot_incoming *in, struct err *e)
+{
+	int fd = openat(in->parentfd, "../base.manifest", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? err_sys(e, "cannot open base.manifest") : fd;
+}
+
+static int
+open_all(struct keeping *k, struct err *e)
+{
+	if (unpack_limits(&k->limits, e))
+		return -1;
+	k->basefd = open_base(k->in, e);
+	k->gotfd = k->basefd < 0 ? -1 : file_unnamed(k->in->dirfd, e);
+	k->manifestfd = k->gotfd < 0 ? -1 : open_new(k->in, "manifest", e);
+	k->datafd = k->manifestfd < 0 ? -1 : open_new(k->in, "data.tar.zst", e);
+	if (k->datafd < 0)
+		return -1;
+	k->delta =
+	    (struct delta){&k->limits, k->basefd, k->gotfd, k->manifestfd, put_link, k, 0, 0};
+	k->repack.to = archiver_new(k->datafd, PACK_TAR_ZST, false, e);
+	return k->repack.to ? 0 : -1;
+}
+
+/* Check the archive, write the manifest, and keep of it what the base has not. */
+static int
+settle(struct snapshot_incoming *in, const struct resource *resources, size_t count, bool delta,
+       uint64_t totals[2], struct err *e)
+{
+	struct keeping *k = calloc(1, sizeof *k);
 	const char **tops = calloc(count + 1, sizeof *tops);
-	if (!tops)
-		return err_memory(e);
+	char none[65];
+	uint64_t bytes;
+	int status = -1;
+	if (!k || !tops) {
+		err_memory(e);
+		goto out;
+	}
+	*k = (struct keeping){in, {0}, -1, -1, -1, -1, -1, {0}, {0}, false, {0}};
 	for (size_t i = 0; i < count; i++)
 		tops[i] = resources[i].name;
-	int fd = openat(in->dirfd, "manifest", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0)
-		err_sys(e, "cannot create %s/manifest", in->part);
-	else if (unpack_limits(&limits, e) == 0) {
-		limits.tops = tops;
-		status = unpack(in->fd, -1, &limits, NULL, NULL, fd, totals, e);
-		if (status == 0 && (fsync(fd) || fsync(in->fd) || fsync(in->dirfd)))
-			status = err_sys(e, "cannot write %s", in->part);
+	if (open_all(k, e))
+		goto out;
+	k->limits.tops = tops;
+	if ((delta ? keep_delta(k, e) : keep_whole(k, e)) ||
+	    archiver_finish(k->repack.to, &bytes, none, e))
+		goto out;
+	totals[0] = k->delta.files;
+	totals[1] = k->delta.bytes;
+	status = fsync(k->manifestfd) || fsync(k->datafd) || fsync(in->dirfd)
+		     ? err_sys(e, "cannot write %s", in->part)
+		     : 0;
+out:
+	if (k) {
+		archiver_free(k->repack.to);
+		pathset_free(&k->fresh);
+		file_close(k->basefd);
+		file_close(k->gotfd);
+		file_close(k->listfd);
+		file_close(k->manifestfd);
+		file_close(k->datafd);
 	}
-	file_close(fd);
 	free(tops);
+	free(k);
 	return status;
 }
 
@@ -117,7 +235,7 @@ count_change(void *arg, const struct snapshot_change *change, struct err *e)
 
 /* Count against what was sent. */
 static json_t *
-measure(struct snapshot_incoming *in, const json_t *delegation, const struct unpack_totals *totals,
+measure(struct snapshot_incoming *in, const json_t *delegation, const uint64_t totals[2],
 	struct err *e)
 {
 	uint64_t counts[3] = {0};
@@ -132,10 +250,10 @@ measure(struct snapshot_incoming *in, const json_t *delegation, const struct unp
 	if (status)
 		return NULL;
 	uint64_t all = counts[0] + counts[1] + counts[2];
-	json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "fileCount",
-			      (json_int_t)totals->files, "totalBytes", (json_int_t)totals->bytes,
-			      "changedFiles", (json_int_t)all, "added", (json_int_t)counts[0],
-			      "changed", (json_int_t)counts[1], "deleted", (json_int_t)counts[2]);
+	json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "fileCount", (json_int_t)totals[0],
+			      "totalBytes", (json_int_t)totals[1], "changedFiles", (json_int_t)all,
+			      "added", (json_int_t)counts[0], "changed", (json_int_t)counts[1],
+			      "deleted", (json_int_t)counts[2]);
 	if (!o)
 		err_memory(e);
 	return o;
@@ -146,7 +264,7 @@ snapshot_keep(struct snapshot_incoming *in, const json_t *delegation, json_t **m
 	      struct err *e)
 {
 	struct resource *resources;
-	struct unpack_totals totals = {0};
+	uint64_t totals[2] = {0}; /* files, bytes */
 	size_t count;
 	int status = -1;
 	*metadata = NULL;
@@ -158,7 +276,8 @@ snapshot_keep(struct snapshot_incoming *in, const json_t *delegation, json_t **m
 		snapshot_drop(in);
 		return -1;
 	}
-	if (list(in, resources, count, &totals, e)) {
+	bool delta = json_is_true(json_object_get(delegation, "delta"));
+	if (settle(in, resources, count, delta, totals, e)) {
 		err_add(e, "snapshot %s", in->id);
 		goto out;
 	}
@@ -171,7 +290,7 @@ snapshot_keep(struct snapshot_incoming *in, const json_t *delegation, json_t **m
 	}
 	if (file_sync_dir(in->parentfd, e))
 		goto out;
-	*metadata = measure(in, delegation, &totals, e);
+	*metadata = measure(in, delegation, totals, e);
 	status = *metadata ? 0 : -1;
 out:
 	snapshot_resources_free(resources, count);

@@ -189,8 +189,8 @@ hand_in(struct task *t, int64_t began)
 		(void)assignment_progress(t->record.id, t->run, note, NULL); /* it is only a note */
 	}
 	result = make_result(t);
-	metadata = json_pack("{sI sI}", "fileCount", (json_int_t)totals.files, "totalBytes",
-			     (json_int_t)totals.bytes);
+	metadata = json_pack("{sI sI sI}", "fileCount", (json_int_t)totals.files, "totalBytes",
+			     (json_int_t)totals.bytes, "changedFiles", (json_int_t)totals.changed);
 	/* Out of the way first: once it is complete, the delegator may have all of it removed. */
 	if (result == NULL || metadata == NULL) {
 		(void)err_memory(&e);
@@ -273,6 +273,7 @@ tidy(const char *id, int64_t run)
 	    jsonx_number(r.json, "run", 0) == run && jsonx_at(r.json, "completedAt") != NULL) {
 		(void)assignment_settle(&r, NULL);
 		(void)unlinkat(r.dirfd, "workspace.archive", 0);
+		(void)unlinkat(r.dirfd, "received.manifest", 0);
 		(void)workspace_remove(r.dirfd, NULL);
 	}
 	record_close(&r);

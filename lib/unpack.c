@@ -56,6 +56,9 @@ struct unpacker {
 	locale_t locale, before;
 };
 
+const struct unpack_limits unpack_unlimited = {
+    .entries = UINT64_MAX, .bytes = UINT64_MAX, .depth = TREE_PATH};
+
 int
 unpack_limits(struct unpack_limits *l, struct err *e)
 {

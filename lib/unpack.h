@@ -40,6 +40,9 @@ struct unpack_limits {
  * any depth that a path has room for, any top. */
 int unpack_limits(struct unpack_limits *l, struct err *e);
 
+/* For archives that we have made. */
+extern const struct unpack_limits unpack_unlimited;
+
 struct unpack_totals {
 	uint64_t files;
 	uint64_t bytes;

@@ -12,8 +12,11 @@
 #include "file.h"
 #include "home.h"
 #include "jsonx.h"
+#include "message.h"
 #include "unpack.h"
 
+#define RECEIVED "received.manifest"
+#define RESULT "result.archive"
 #define RESULT_MAX 65536 /* bytes of the file AWCP_RESULT */
 #define HIGHLIGHTS 100
 #define HIGHLIGHT_MAX 4096
@@ -87,23 +90,6 @@ find_resources(struct workspace *w, const json_t *record, struct err *e)
 	return 0;
 }
 
-/* Does the delegator restore modes and links?  (INVITE requirements.fidelity, our extension.) */
-static bool
-wants_fidelity(const json_t *record)
-{
-	const json_t *list = jsonx_at(record, "invite.requirements.fidelity"), *item;
-	bool modes = false, links = false;
-	size_t i;
-
-	json_array_foreach(list, i, item)
-	{
-		const char *name = json_string_value(item);
-		modes |= name != NULL && strcmp(name, "modes") == 0;
-		links |= name != NULL && strcmp(name, "links") == 0;
-	}
-	return modes && links;
-}
-
 static int
 make_directory(int dirfd, const char *name, struct err *e)
 {
@@ -113,6 +99,13 @@ make_directory(int dirfd, const char *name, struct err *e)
 	if (fd < 0)
 		return err_sys(e, "cannot open %s", name);
 	return fd;
+}
+
+/* Create the file ${name} anew in the assignment's directory. */
+static int
+create(const struct workspace *w, const char *name, struct err *e)
+{
+	return file_open_beneath(w->dirfd, name, O_RDWR | O_CREAT | O_TRUNC, 0600, e);
 }
 
 /* Unpack workspace.archive into ${workfd}: only the resources that were announced. */
@@ -132,8 +125,10 @@ unpack_received(struct workspace *w, int workfd, struct err *e)
 	limits.tops = tops;
 	int status = -1;
 	int fd = file_open_beneath(w->dirfd, "workspace.archive", O_RDONLY, 0, e);
-	if (fd >= 0)
-		status = unpack(fd, workfd, &limits, NULL, NULL, -1, &totals, e);
+	int manifestfd = fd < 0 ? -1 : create(w, RECEIVED, e);
+	if (manifestfd >= 0)
+		status = unpack(fd, workfd, &limits, NULL, NULL, manifestfd, &totals, e);
+	file_close(manifestfd);
 	w->compressed = status == 0 && totals.compressed;
 	file_close(fd);
 	/* An empty directory may have no entry of its own. */
@@ -149,7 +144,9 @@ unpack_received(struct workspace *w, int workfd, struct err *e)
 int
 workspace_prepare(struct workspace *w, const struct record *r, struct err *e)
 {
-	*w = (struct workspace){.dirfd = r->dirfd, .fidelity = wants_fidelity(r->json)};
+	*w = (struct workspace){
+	    .dirfd = r->dirfd,
+	    .agreed = message_agreed(jsonx_at(r->json, "invite.requirements.fidelity"))};
 	if (find_paths(w, r->id, e) < 0 || find_resources(w, r->json, e) < 0 ||
 	    workspace_remove(w->dirfd, e) < 0)
 		return -1;
@@ -219,37 +216,62 @@ list_writable(const struct workspace *w, size_t *count, struct err *e)
 	return list;
 }
 
-int
-workspace_collect(const struct workspace *w, struct pack_totals *totals, struct err *e)
+/* How the result is packed: as the delegator can take it. */
+static struct pack_options
+choose_options(const struct workspace *w)
 {
-	const struct pack_options options = {.format = PACK_ZIP,
-					     .fidelity = w->fidelity,
-					     .lenient = true,
-					     .compress = w->compressed};
-	int status = -1, fd = -1;
+	struct pack_options o = {.format = PACK_ZIP,
+				 .fidelity = (w->agreed & MESSAGE_LINKS) != 0,
+				 .lenient = true,
+				 .compress = w->compressed};
+
+	/* What came without compression came from near by. */
+	if ((w->agreed & MESSAGE_TIMES) != 0)
+		o.format = w->compressed ? PACK_TAR_ZST : PACK_TAR;
+	return o;
+}
+
+static int
+pack_result(const struct workspace *w, int fd, struct pack_totals *totals, struct err *e)
+{
+	const struct pack_options o = choose_options(w);
+	int listfd = -1, status = -1;
 	size_t count;
 
-	if (check_resources(w, e) < 0)
-		return -1;
 	struct resource *writable = list_writable(w, &count, e);
 	if (writable == NULL)
 		return -1;
-	fd = file_open_beneath(w->dirfd, "result.archive.tmp", O_RDWR | O_CREAT | O_TRUNC, 0600, e);
+	bool delta = (w->agreed & MESSAGE_DELTA) != 0;
+	int sincefd = file_open_beneath(w->dirfd, RECEIVED, O_RDONLY, 0, e);
+	if (sincefd >= 0 && (!delta || (listfd = file_unnamed(w->dirfd, e)) >= 0))
+		status = pack_back(writable, count, &o, fd, sincefd, listfd, totals, e);
+	file_close(listfd);
+	file_close(sincefd);
+	free(writable);
+	return status;
+}
+
+int
+workspace_collect(const struct workspace *w, struct pack_totals *totals, struct err *e)
+{
+	int status = -1;
+
+	if (check_resources(w, e) < 0)
+		return -1;
+	int fd = create(w, RESULT ".tmp", e);
 	if (fd < 0)
+		return -1;
+	if (pack_result(w, fd, totals, e) < 0)
 		goto out;
-	if (pack(writable, count, &options, fd, -1, totals, e) < 0)
-		goto out;
-	if (fsync(fd) < 0 ||
-	    renameat(w->dirfd, "result.archive.tmp", w->dirfd, "result.archive") < 0) {
+	if (fsync(fd) < 0 || renameat(w->dirfd, RESULT ".tmp", w->dirfd, RESULT) < 0) {
 		(void)err_sys(e, "cannot keep the result");
 		goto out;
 	}
 	status = file_sync_dir(w->dirfd, e);
 out:
 	file_close(fd);
-	free(writable);
 	if (status < 0)
-		(void)unlinkat(w->dirfd, "result.archive.tmp", 0); /* the failure is what matters */
+		(void)unlinkat(w->dirfd, RESULT ".tmp", 0); /* the failure is what matters */
 	return status;
 }
 

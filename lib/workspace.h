@@ -3,7 +3,7 @@
  *
  * In assignments/<id>/: work/ has a directory for each resource; report/ is where AWCP_RESULT
  * points; workspace.archive is what was received and never changes, so that a task can begin anew
- * after a crash; result.archive is what goes back.
+ * after a crash; received.manifest is what it unpacked to; result.archive is what goes back.
  */
 #ifndef WORKSPACE_H
 #define WORKSPACE_H
@@ -29,7 +29,7 @@ struct workspace {
 	struct resource *resources;
 	size_t count;
 	bool compressed; /* what was received was */
-	bool fidelity;   /* the delegator takes modes and links back */
+	unsigned agreed; /* what the delegator takes back: MESSAGE_MODES … of message.h */
 };
 
 /* Make work/ and report/ anew, as the INVITE and START in ${r} say.  ${r} stays open as long as
@@ -39,8 +39,9 @@ int workspace_prepare(struct workspace *w, const struct record *r, struct err *e
 /* The directories that may not be written, NULL-terminated; free(3) it, not what is in it. */
 const char **workspace_readonly(const struct workspace *w, struct err *e);
 
-/* Pack the writable resources into result.archive, durable when this returns.  What cannot be sent (a link that
- * leads out of its resource, a device) is left out.  Nothing may be running in it any more. */
+/* Pack the writable resources into result.archive, durable when this returns.  What cannot be sent
+ * (a link that leads out of its resource, a device) is left out.  Nothing may be running in it any
+ * more. */
 int workspace_collect(const struct workspace *w, struct pack_totals *totals, struct err *e);
 
 /* What the command wrote to AWCP_RESULT: {summary, highlights?}, a new reference; NULL without an

@@ -202,7 +202,7 @@ pending()
 	run awcp-snapshot discard "$ID"
 	assert_success
 	assert_equal "$(pending)" discarded
-	run find "$AWCP_HOME/delegations/$ID/snapshots" -name data.zip
+	run find "$AWCP_HOME/delegations/$ID/snapshots" -name data.tar.zst
 	assert_output ''
 	run awcp-snapshot apply "$ID"
 	assert_failure
