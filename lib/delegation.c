@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "credential.h"
 #include "journal.h"
 #include "jsonx.h"
 #include "message.h"
@@ -14,9 +15,13 @@
 #define MAX_SNAPSHOTS 10
 
 static json_t *
-describe_resources(const struct delegation_order *o)
+describe_environment(const struct delegation_order *o)
 {
-	json_t *list = json_array();
+	json_t *list;
+
+	if (o->environment != NULL)
+		return json_incref(o->environment);
+	list = json_array();
 
 	for (size_t i = 0; i < o->count; i++) {
 		const struct resource *r = &o->resources[i];
@@ -32,7 +37,7 @@ describe_resources(const struct delegation_order *o)
 			return NULL;
 		}
 	}
-	return list;
+	return json_pack("{so}", "resources", list);
 }
 
 static int
@@ -80,20 +85,23 @@ delegation_create(const struct delegation_order *o, char id[ID_MAX + 1], struct 
 	if (record_create(DELEGATIONS, id, &r, e) < 0)
 		goto out;
 	json_decref(r.json);
-	r.json = json_pack(
-	    "{ss ss ss s{so} s{} s{sI ss} sI s{ss si} s[] ss}", "id", id, "state", "created",
-	    "peerUrl", o->url, "environment", "resources", describe_resources(o), "task",
-	    "leaseConfig", "ttlSeconds", (json_int_t)o->ttl, "accessMode", o->access, "retentionMs",
-	    (json_int_t)RETENTION_MS, "snapshotPolicy", "mode", o->mode, "maxSnapshots",
-	    MAX_SNAPSHOTS, "snapshots", "createdAt", clock_format(clock_now(), now));
+	r.json = json_pack("{ss ss ss so s{} s{sI ss} sI s{ss si} s[] ss}", "id", id, "state",
+			   "created", "peerUrl", o->url, "environment", describe_environment(o),
+			   "task", "leaseConfig", "ttlSeconds", (json_int_t)o->ttl, "accessMode",
+			   o->access, "retentionMs", (json_int_t)RETENTION_MS, "snapshotPolicy",
+			   "mode", o->mode, "maxSnapshots", MAX_SNAPSHOTS, "snapshots", "createdAt",
+			   clock_format(clock_now(), now));
 	json_t *task = json_object_get(r.json, "task");
 	/* The prompt may come from anywhere: what is not UTF-8 in it is mended, not refused. */
 	if (r.json == NULL || jsonx_set(task, "description", o->description) < 0 ||
 	    jsonx_set(task, "prompt", o->prompt) < 0 ||
+	    (o->owner != NULL && jsonx_set(r.json, "owner", o->owner) < 0) ||
 	    (o->token_file != NULL && jsonx_set(r.json, "tokenFile", o->token_file) < 0)) {
 		(void)err_set(e, ERR_USAGE, "the address, a path or a pattern is not UTF-8 text");
 		goto out;
 	}
+	if (o->auth != NULL && credential_keep(&r, o->auth, e) < 0)
+		goto out;
 	status = delegation_save(&r, true, e);
 out:
 	if (status < 0 && r.dirfd >= 0)
@@ -121,7 +129,14 @@ delegation_step(struct record *r, enum fsm_event event, struct err *e)
 int
 delegation_save(struct record *r, bool durable, struct err *e)
 {
-	return record_save(r, !delegation_ended(r->json), durable, e);
+	bool ended = delegation_ended(r->json);
+
+	if (ended)
+		credential_forget(r);
+	int status = record_save(r, !ended, durable, e);
+	if (status == 0 && ended)
+		credential_remove(r);
+	return status;
 }
 
 int
@@ -159,9 +174,13 @@ out:
 json_t *
 delegation_invite(const json_t *delegation, struct err *e)
 {
-	json_t *list = json_array(), *one;
+	json_t *list = json_array(), *one, *auth;
 	size_t i;
 
+	if (credential_load(delegation, &auth, e) < 0) {
+		json_decref(list);
+		return NULL;
+	}
 	json_array_foreach(jsonx_at(delegation, "environment.resources"), i, one)(void)
 	    json_array_append_new(list,
 				  json_pack("{ss ss ss}", "name", jsonx_text(one, "name", ""),
@@ -172,11 +191,13 @@ delegation_invite(const json_t *delegation, struct err *e)
 		      "lease", json_object_get(delegation, "leaseConfig"), "retentionMs",
 		      json_object_get(delegation, "retentionMs"), "environment", "resources", list,
 		      "requirements", "transport", "archive", "fidelity", message_fidelity());
-	if (m == NULL || more == NULL || json_object_update(m, more) < 0) {
+	if (m == NULL || more == NULL || json_object_update(m, more) < 0 ||
+	    (auth != NULL && json_object_set(m, "auth", auth) < 0)) {
 		json_decref(m);
 		m = NULL;
 		(void)err_memory(e);
 	}
+	json_decref(auth);
 	json_decref(more);
 	return m;
 }
@@ -185,8 +206,16 @@ int
 delegation_token(const json_t *delegation, char token[TOKEN_MAX], struct err *e)
 {
 	const char *file = jsonx_text(delegation, "tokenFile", NULL);
+	json_t *auth;
 
 	token[0] = '\0';
+	if (credential_load(delegation, &auth, e) < 0)
+		return -1;
+	if (auth != NULL) {
+		int status = credential_token(auth, token, e);
+		json_decref(auth);
+		return status;
+	}
 	if (file != NULL)
 		return token_read(file, token, e);
 	json_t *peer = peer_by_url(jsonx_text(delegation, "peerUrl", ""), NULL);

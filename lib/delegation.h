@@ -4,8 +4,9 @@
  * delegations/<id>/record.json holds what AWCP v1 calls a delegation record (id, state, peerUrl,
  * environment, task, leaseConfig, retentionMs, snapshotPolicy, snapshots, result, error, createdAt,
  * updatedAt, and what ACCEPT told), and of ours: resources' exclude and include patterns, fidelity,
- * tokenFile, base {files, bytes, archiveBytes, sha256}, lastEventId.  events.ndjson has what the
- * executor told, without archives; base.archive and base.manifest what was sent.
+ * owner, tokenFile, auth (see credential), base {files, bytes, archiveBytes, sha256}, lastEventId.
+ * events.ndjson has what the executor told, without archives; base.archive and base.manifest what
+ * was sent.
  */
 #ifndef DELEGATION_H
 #define DELEGATION_H
@@ -35,6 +36,11 @@ struct delegation_order {
 	const struct resource *resources; /* their filters are made from the patterns below */
 	size_t count;
 	json_t *exclude, *include; /* arrays of patterns for every resource; may be empty */
+	/* What the record says of the resources, if each has patterns of its own; or NULL: what the
+	 * three above say. */
+	json_t *environment;
+	const char *owner;  /* who asked for it over HTTP: a token's name, or ""; or NULL */
+	const json_t *auth; /* for the executor, see credential; or NULL */
 };
 
 /* Check ${o}, record the delegation in state "created" and write its id.  The tree is not looked
