@@ -15,6 +15,7 @@
 
 #include "assignment.h"
 #include "caller.h"
+#include "fsm.h"
 #include "home.h"
 #include "http.h"
 #include "jsonx.h"
@@ -142,16 +143,43 @@ post_message(struct http *h)
 	received_free(&r);
 }
 
+/* A record that says that all is over, and a journal that does not: a crash came between. */
+static int
+look(const char *id, const char *owner, bool *over, struct err *e)
+{
+	struct record r;
+
+	int status = assignment_open(id, owner, false, &r, e);
+	*over = status == 0 && fsm_ended(&fsm_assignment, jsonx_text(r.json, "state", ""));
+	record_close(&r);
+	if (!*over)
+		return status;
+	status = assignment_open(id, owner, true, &r, e);
+	if (status == 0)
+		status = assignment_settle(&r, e);
+	record_close(&r);
+	return status;
+}
+
 static void
 get_events(struct http *h)
 {
+	static const struct stream_kind kind = {"assignments", look, true};
 	struct caller c;
 	struct err e;
 
-	if (caller_identify(h, &c, &e) < 0)
-		http_fail(h, &e);
-	else
-		stream_events(h, c.owner);
+	if (caller_identify(h, &c, &e) == 0) {
+		if (stream_events(h, &kind, c.owner, &e) == 0)
+			return;
+		caller_hide(c.owner, &e);
+		if (e.code == ERR_NOT_FOUND) {
+			/* AWCP v1: a stream with one event, not a status. */
+			(void)err_set(&e, ERR_NOT_FOUND, "Delegation not found on executor");
+			stream_error(h, &e);
+			return;
+		}
+	}
+	http_fail(h, &e);
 }
 
 static void

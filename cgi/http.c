@@ -27,10 +27,11 @@ struct http {
 	FCGX_Request *fcgi; /* NULL: plain CGI, stdin and stdout */
 	const char *method;
 	const struct http_route *route;
-	char id[ID_MAX + 1];
+	char ids[ROUTE_IDS][ID_MAX + 1];
 	uint64_t left; /* bytes of the body still to come */
 	bool begun;    /* the head of the answer is written */
 	bool gone;     /* the peer takes no more */
+	int refusal;   /* the status of http_refuse_with, or 0 */
 };
 
 static const char *program;
@@ -82,10 +83,22 @@ http_log(const char *fmt, ...)
 	(void)dprintf(STDERR_FILENO, "%s: %s\n", program, text);
 }
 
+bool
+http_serves(void)
+{
+	return FCGX_IsCGI() == 0;
+}
+
 const char *
 http_id(const struct http *h)
 {
-	return h->id;
+	return h->ids[0];
+}
+
+const char *
+http_second_id(const struct http *h)
+{
+	return h->ids[1];
 }
 
 const char *
@@ -263,6 +276,16 @@ http_json(struct http *h, int status, json_t *o)
 	put_json(h, status, o, "");
 }
 
+/* The status for ${code}. */
+static int
+status_of(const struct http *h, enum err_code code)
+{
+	int status = err_http(code);
+	bool told = status == 401 || status == 429 || status >= 500 || code == ERR_TOO_LARGE;
+
+	return h->refusal != 0 && !told ? h->refusal : status;
+}
+
 static void
 fail(struct http *h, const struct err *e, json_t *o, const char *more)
 {
@@ -282,7 +305,7 @@ fail(struct http *h, const struct err *e, json_t *o, const char *more)
 		json_decref(o);
 		o = NULL;
 	}
-	put_json(h, err_http(e->code), o, more);
+	put_json(h, status_of(h, e->code), o, more);
 }
 
 void
@@ -293,6 +316,12 @@ http_fail_with(struct http *h, const struct err *e, json_t *o)
 						      : "";
 
 	fail(h, e, o, more);
+}
+
+void
+http_refuse_with(struct http *h, int status)
+{
+	h->refusal = status;
 }
 
 void
@@ -337,7 +366,7 @@ answer(struct http *h)
 	h->left = length != NULL && length[0] != '\0' ? strtoumax(length, NULL, 10)
 		  : h->fcgi != NULL                   ? UNKNOWN
 						      : 0;
-	h->route = route_find(routes, h->method, path, h->id, allow, &e);
+	h->route = route_find(routes, h->method, path, h->ids, allow, &e);
 	if (h->route == NULL) {
 		(void)snprintf(header, sizeof header, "Allow: %s\r\n", allow);
 		fail(h, &e, json_object(), allow[0] != '\0' ? header : "");
@@ -369,7 +398,7 @@ http_run(const char *name, const struct http_route *table, unsigned threads, str
 	(void)signal(SIGUSR1, SIG_DFL);
 	(void)signal(SIGPIPE, SIG_IGN);
 	json_object_seed(0);
-	if (FCGX_IsCGI()) {
+	if (!http_serves()) {
 		struct http h = {.fcgi = NULL};
 		answer(&h);
 		(void)http_flush(&h);

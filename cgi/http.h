@@ -3,7 +3,8 @@
  * CGI (RFC 3875) when the program is run by hand or by a server without FastCGI.
  *
  * A program is a table of routes and a call of http_run.  A route's path is what follows the place
- * where the program is mounted (PATH_INFO), and ":id" in it stands for one component that is an id.
+ * where the program is mounted (PATH_INFO), and ":id" in it stands for one component that is an id;
+ * there may be two.
  * Every refusal is JSON {error, code, hint} and names nothing that the caller did not name.
  *
  * Each request has a thread.  Threads are started as requests find none idle, and end when too many
@@ -34,8 +35,14 @@ struct http_route {
  * program's, for what it logs to stderr.  Returns 0 after CGI, -1 when it cannot go on. */
 int http_run(const char *name, const struct http_route *routes, unsigned threads, struct err *e);
 
+/* Was the program started to answer requests as long as there are any, not just one? */
+bool http_serves(void);
+
 /* The id in the path, which passed id_valid; "" if the route has none. */
 const char *http_id(const struct http *h);
+
+/* The second one. */
+const char *http_second_id(const struct http *h);
 
 /* A variable of the request (RFC 3875), such as "HTTP_LAST_EVENT_ID"; NULL if it is not there. */
 const char *http_variable(const struct http *h, const char *name);
@@ -70,6 +77,10 @@ void http_fail(struct http *h, const struct err *e);
 
 /* As http_fail, with the members added to ${o}, whose reference is taken. */
 void http_fail_with(struct http *h, const struct err *e, json_t *o);
+
+/* From now on ${status} is the answer to all that is wrong with what was asked for; what is about
+ * the caller (401, 429), the size of the request (413), or the server (5xx) keeps its own. */
+void http_refuse_with(struct http *h, int status);
 
 /* True once an answer was begun. */
 bool http_begun(const struct http *h);

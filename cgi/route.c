@@ -4,18 +4,20 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Does ${path} fit ${pattern}?  Copies the component that ":id" stands for. */
+/* Does ${path} fit ${pattern}?  Copies the components that ":id" stands for. */
 static bool
-fits(const char *pattern, const char *path, char id[ID_MAX + 1])
+fits(const char *pattern, const char *path, char ids[ROUTE_IDS][ID_MAX + 1])
 {
-	for (;;) {
+	for (size_t i = 0; i < ROUTE_IDS; i++)
+		ids[i][0] = '\0';
+	for (size_t i = 0;;) {
 		size_t n = strcspn(pattern, "/"), m = strcspn(path, "/");
 		if (n == 3 && strncmp(pattern, ":id", 3) == 0) {
-			if (m > ID_MAX)
+			if (m > ID_MAX || i == ROUTE_IDS)
 				return false;
-			memcpy(id, path, m);
-			id[m] = '\0';
-			if (!id_valid(id))
+			memcpy(ids[i], path, m);
+			ids[i][m] = '\0';
+			if (!id_valid(ids[i++]))
 				return false;
 		} else if (n != m || strncmp(pattern, path, n) != 0) {
 			return false;
@@ -29,11 +31,11 @@ fits(const char *pattern, const char *path, char id[ID_MAX + 1])
 
 const struct http_route *
 route_find(const struct http_route *routes, const char *method, const char *path,
-	   char id[ID_MAX + 1], char allow[ROUTE_METHODS], struct err *e)
+	   char ids[ROUTE_IDS][ID_MAX + 1], char allow[ROUTE_METHODS], struct err *e)
 {
 	allow[0] = '\0';
 	for (const struct http_route *r = routes; r->method != NULL; r++) {
-		if (!fits(r->path, path, id))
+		if (!fits(r->path, path, ids))
 			continue;
 		if (strcmp(r->method, method) == 0)
 			return r;

@@ -9,13 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "assignment.h"
 #include "base64.h"
 #include "buf.h"
-#include "caller.h"
 #include "clock.h"
 #include "file.h"
-#include "fsm.h"
 #include "home.h"
 #include "id.h"
 #include "journal.h"
@@ -28,8 +25,9 @@
 
 struct follower {
 	struct http *h;
+	const struct stream_kind *kind;
 	const char *owner;
-	int dirfd;              /* assignments/ */
+	int dirfd;              /* of the collection */
 	char name[ID_MAX + 16]; /* of the journal beneath it */
 	struct journal journal;
 	uint64_t skip;  /* events up to this number are known to the peer */
@@ -135,7 +133,8 @@ send_line(struct follower *f, struct err *e)
 	if (event == NULL)
 		return err_add(e, "%s, line %" PRIu64, f->name, f->journal.seq);
 	const char *type = jsonx_text(event, "type", "");
-	bool last = strcmp(type, "done") == 0 || strcmp(type, "error") == 0;
+	bool last =
+	    f->kind->last_is_end && (strcmp(type, "done") == 0 || strcmp(type, "error") == 0);
 	if (f->journal.seq > f->skip || last) {
 		if (json_object_get(event, "snapshotFile") != NULL)
 			status = send_snapshot(f, event, e);
@@ -187,51 +186,36 @@ send_news(struct follower *f, struct err *e)
 	return n < 0 ? -1 : 0;
 }
 
-/* A record that says that all is over, and a journal that does not: a crash came between. */
-static int
-settle(struct follower *f, struct err *e)
-{
-	struct record r;
-
-	int status = assignment_open(http_id(f->h), f->owner, false, &r, e);
-	bool over = status == 0 && fsm_ended(&fsm_assignment, jsonx_text(r.json, "state", ""));
-	record_close(&r);
-	if (!over)
-		return status;
-	status = assignment_open(http_id(f->h), f->owner, true, &r, e);
-	if (status == 0)
-		status = assignment_settle(&r, e);
-	record_close(&r);
-	return status;
-}
-
-/* Send what there is, and what comes, up to the last event. */
+/* Send what there is, and what comes, up to the end. */
 static int
 follow(struct follower *f, struct watch *w, struct err *e)
 {
-	bool settled = false;
+	bool looked = false, over = false;
 	int64_t next = clock_steady() + KEEPALIVE_MS;
 
 	for (;;) {
 		if (send_news(f, e) < 0)
 			return -1;
-		if (f->ended)
+		if (f->ended || over)
 			return 0;
-		if (!settled) {
-			/* Once at the start, then with every keepalive: it reads the record. */
-			if (settle(f, e) < 0)
+		if (!looked) {
+			/* It reads the record: as rarely as the kind allows. */
+			if (f->kind->look(http_id(f->h), f->owner, &over, e) < 0)
 				return -1;
-			settled = true;
-			continue;
+			looked = true;
+			continue; /* what was told before the look is here now */
 		}
 		int64_t left = next - clock_steady();
+		if (!f->kind->last_is_end && left > WATCH_POLL_MS)
+			left = WATCH_POLL_MS;
 		int why = watch_wait(w, http_peer(f->h), left > 0 ? (int)left : 0);
 		if (why == 2)
 			return 0;
+		looked = f->kind->last_is_end;
 		if (clock_steady() >= next) {
 			send_text(f->h, ": keepalive\n\n");
 			next = clock_steady() + KEEPALIVE_MS;
-			settled = false;
+			looked = false;
 		}
 	}
 }
@@ -251,7 +235,7 @@ count_events(struct follower *f, uint64_t *count, struct err *e)
 	return n;
 }
 
-/* Where the peer left off: Last-Event-ID; without one, an ended task tells its last event only. */
+/* Where the peer left off: Last-Event-ID. */
 static int
 find_start(struct follower *f, bool over, struct err *e)
 {
@@ -262,7 +246,7 @@ find_start(struct follower *f, bool over, struct err *e)
 		return -1;
 	if (last != NULL && last[0] >= '0' && last[0] <= '9')
 		f->skip = strtoumax(last, NULL, 10);
-	else if (over && count > 0)
+	else if (over && f->kind->last_is_end && count > 0)
 		f->skip = count - 1;
 	/* A number that was never given is one of an earlier run. */
 	if (f->skip > count)
@@ -273,18 +257,16 @@ find_start(struct follower *f, bool over, struct err *e)
 static int
 open_follower(struct follower *f, struct watch **w, struct err *e)
 {
-	struct record r;
 	char path[8192];
+	bool over;
 
-	int status = assignment_open(http_id(f->h), f->owner, false, &r, e);
-	bool over = status == 0 && fsm_ended(&fsm_assignment, jsonx_text(r.json, "state", ""));
-	record_close(&r);
-	if (status < 0)
+	if (f->kind->look(http_id(f->h), f->owner, &over, e) < 0)
 		return -1;
-	f->dirfd = home_dir("assignments", e);
-	if (f->dirfd < 0 || (over && settle(f, e) < 0))
+	f->dirfd = home_dir(f->kind->collection, e);
+	if (f->dirfd < 0)
 		return -1;
-	(void)snprintf(path, sizeof path, "%s/assignments/%s", home_path(), http_id(f->h));
+	(void)snprintf(path, sizeof path, "%s/%s/%s", home_path(), f->kind->collection,
+		       http_id(f->h));
 	*w = watch_open(path, e); /* before the journal is read: nothing is missed */
 	if (*w == NULL || find_start(f, over, e) < 0)
 		return -1;
@@ -301,34 +283,33 @@ begin_stream(struct http *h)
 }
 
 void
-stream_events(struct http *h, const char *owner)
+stream_error(struct http *h, const struct err *why)
 {
-	struct follower f = {.h = h, .owner = owner, .dirfd = -1};
+	begin_stream(h);
+	send_error(h, why);
+}
+
+int
+stream_events(struct http *h, const struct stream_kind *k, const char *owner, struct err *e)
+{
+	struct follower f = {.h = h, .kind = k, .owner = owner, .dirfd = -1};
 	struct watch *w = NULL;
-	struct err e;
 
 	(void)snprintf(f.name, sizeof f.name, "%s/events.ndjson", http_id(h));
 	journal_open(&f.journal);
-	if (http_drain(h, 4096, &e) < 0 || open_follower(&f, &w, &e) < 0) {
-		caller_hide(owner, &e);
-		if (e.code == ERR_NOT_FOUND) {
-			/* AWCP v1: a stream with one event, not a status. */
-			(void)err_set(&e, ERR_NOT_FOUND, "Delegation not found on executor");
-			begin_stream(h);
-			send_error(h, &e);
-		} else {
-			http_fail(h, &e);
+	int status = http_drain(h, 4096, e);
+	if (status == 0)
+		status = open_follower(&f, &w, e);
+	if (status == 0) {
+		begin_stream(h);
+		if (follow(&f, w, e) < 0) {
+			http_log("events: %s", e->message);
+			if (e->code != ERR_NOT_FOUND)
+				(void)err_set(e, e->code, "the server cannot read what happened");
+			send_error(h, e);
 		}
-		goto out;
 	}
-	begin_stream(h);
-	if (follow(&f, w, &e) < 0) {
-		http_log("events: %s", e.message);
-		if (e.code != ERR_NOT_FOUND)
-			(void)err_set(&e, e.code, "the executor cannot read what happened");
-		send_error(h, &e);
-	}
-out:
 	watch_close(w);
 	journal_close(&f.journal);
+	return status;
 }

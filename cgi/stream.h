@@ -1,18 +1,36 @@
 /*
- * stream - what happens to an assignment, as server-sent events made from its journal.
+ * stream - what happens to an assignment or a delegation, as server-sent events made from its
+ * journal.
  *
- * A snapshot's archive is base64-coded from its file as it is sent, never whole in memory.  A
- * stream that waits keeps no buffer and no file open, only its connection and its watch.
+ * An archive that a line of the journal names is base64-coded from its file as it is sent, never
+ * whole in memory.  A stream that waits keeps no buffer and no file open, only its connection and
+ * its watch.
  */
 #ifndef STREAM_H
 #define STREAM_H
 
+#include <stdbool.h>
+
 #include "err.h"
 #include "http.h"
 
-/* GET /tasks/:id/events for ${owner} (as in assignment_open): everything that happened, then what
- * happens, to the last event; of an ended task its last event only, or all after Last-Event-ID. */
-void stream_events(struct http *h, const char *owner);
+/* What is streamed: ${collection}/<id>/events.ndjson. */
+struct stream_kind {
+	const char *collection;
+	/* May ${owner} see ${id}?  *${over}: it has ended, and everything that it will ever tell is
+	 * in the journal. */
+	int (*look)(const char *id, const char *owner, bool *over, struct err *e);
+	/* The event "done" or "error" is the end, which needs no look; and it is all that is told
+	 * of one that has ended, if there is no Last-Event-ID (AWCP v1). */
+	bool last_is_end;
+};
+
+/* Stream the events of ${k} in the path of ${h} to ${owner}: everything that happened, or what came
+ * after Last-Event-ID, then what happens, until it is over.  -1 if nothing was sent. */
+int stream_events(struct http *h, const struct stream_kind *k, const char *owner, struct err *e);
+
+/* A stream that only says ${why}. */
+void stream_error(struct http *h, const struct err *why);
 
 /* Send the file ${fd} as base64.  -1 if it cannot be read; a peer that goes away is no failure. */
 int stream_archive(struct http *h, int fd, struct err *e);

@@ -273,6 +273,19 @@ reconnect(struct lend *l, int64_t until, int attempt, struct err *e)
 	return follow_connect(l, last, e);
 }
 
+/* Somebody here has cancelled it, and its executor may not be there to tell. */
+static bool
+ended_here(const struct lend *l)
+{
+	struct record r;
+	struct err none;
+
+	bool ended =
+	    record_open(DELEGATIONS, l->id, false, &r, &none) == 0 && delegation_ended(r.json);
+	record_close(&r);
+	return ended;
+}
+
 /* Run streams until the end is told. */
 static int
 run_streams(struct lend *l, int64_t until, struct err *e)
@@ -288,6 +301,8 @@ run_streams(struct lend *l, int64_t until, struct err *e)
 		l->streaming = false;
 		if (l->last != NULL)
 			break;
+		if (ended_here(l))
+			return 0;
 		if (until != 0 && clock_steady() >= until)
 			return err_set(e, ERR_BUSY, "%s has not ended", l->id);
 		if (status < 0 && lost.code != ERR_SSE_FAILED && lost.code != ERR_TRANSPORT_ERROR) {
