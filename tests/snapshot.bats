@@ -1,59 +1,8 @@
-# awcp-snapshot: what came back is shown, taken or refused, and no crash leaves half of it.
+# awcp-snapshot: what came back is shown, taken or refused; archives are packed and unpacked.
 # shellcheck disable=SC2030,SC2031 # a test's variables are its own
 # shellcheck disable=SC2154 # bats sets output
 
-load helper
-
-# The worker is sh: a prompt is a script that changes the workspace.
-setup_file()
-{
-	own_home
-	start_server -A none -S none -- sh -c 'umask 022; exec sh -s'
-	FAULT_LIBRARY=$BATS_FILE_TMPDIR/fault.so
-	gcc -shared -fPIC -D_GNU_SOURCE -std=c11 -o "$FAULT_LIBRARY" "$REPO/tests/fault/fault.c" -ldl
-	export FAULT_LIBRARY
-}
-
-teardown_file()
-{
-	stop_all
-}
-
-# A source tree, and a state directory of the test's own.
-setup()
-{
-	export AWCP_HOME=$BATS_TEST_TMPDIR/state
-	SOURCE=$BATS_TEST_TMPDIR/src
-	mkdir -p "$SOURCE/d/e"
-	cd "$SOURCE" || return 1
-	echo one >changed
-	echo two >deleted
-	echo three >d/e/deep
-	printf '#!/bin/sh\necho four\n' >script
-	chmod 755 script
-	ln -s changed link
-}
-
-# lend script: delegate the source tree, leave the snapshot pending; sets ID.
-lend()
-{
-	ID=$(awcp-invite -q -e "$URL" -r "src=$SOURCE:rw" -m staged "$1")
-}
-
-# Everything in the source tree, as text.
-listing()
-{
-	(
-		cd "$SOURCE" || return 1
-		find . -mindepth 1 -printf '%y %m %P %l\n' | sort
-		find . -type f -exec sha256sum {} + | sort -k 2
-	)
-}
-
-pending()
-{
-	awcp-snapshot list -j "$ID" | jq -r .status
-}
+load snapshots
 
 @test "list tells of a snapshot, for people and for programs" {
 	lend 'echo new >changed; rm deleted; echo more >added'
@@ -202,7 +151,7 @@ pending()
 	run awcp-snapshot discard "$ID"
 	assert_success
 	assert_equal "$(pending)" discarded
-	run find "$AWCP_HOME/delegations/$ID/snapshots" -name data.tar.zst
+	run find "$AWCP_HOME/delegations/$ID/snapshots" -name data.zip
 	assert_output ''
 	run awcp-snapshot apply "$ID"
 	assert_failure
@@ -269,143 +218,4 @@ pending()
 	run awcp-snapshot -h
 	assert_success
 	assert_output --partial 'usage: awcp-snapshot list'
-}
-
-@test "two applies at once take turns" {
-	lend 'echo new >changed; rm deleted'
-	first=$ID
-	lend 'echo new >d/e/deep'
-	awcp-snapshot apply "$first" &
-	awcp-snapshot apply "$ID"
-	wait $!
-	assert_equal "$(cat changed d/e/deep)" $'new\nnew'
-	[ ! -e deleted ]
-	[ ! -e .awcp ]
-}
-
-# Lend a tree whose apply has steps of every kind, and keep all as it was then.
-lend_for_faults()
-{
-	mkdir gone becomes-file
-	echo five >gone/file
-	echo six >becomes-file/file
-	echo seven >becomes-directory
-	lend 'echo new >changed; rm -r deleted gone becomes-file becomes-directory; mkdir n
-		echo added >n/added; echo file >becomes-file; mkdir becomes-directory
-		echo deep >becomes-directory/deep; rm link; ln -s script link; chmod 700 script'
-	cp -a "$SOURCE" "$BATS_TEST_TMPDIR/before"
-	cp -a "$AWCP_HOME" "$BATS_TEST_TMPDIR/state.before"
-	OLD=$(listing)
-	awcp-snapshot apply "$ID" >/dev/null
-	NEW=$(listing)
-	[ "$OLD" != "$NEW" ]
-}
-
-put_back()
-{
-	cd /
-	rm -rf "$SOURCE" "$AWCP_HOME"
-	cp -a "$BATS_TEST_TMPDIR/before" "$SOURCE"
-	cp -a "$BATS_TEST_TMPDIR/state.before" "$AWCP_HOME"
-}
-
-# Every path that both the old and the new tree have is there, with the one or the other content.
-assert_old_or_new()
-{
-	local content paths='changed link script'
-	# Without an exchange a path that changes its type cannot but be absent for a moment.
-	[ -n "${FAULT_NO_EXCHANGE:-}" ] || paths="$paths becomes-file becomes-directory"
-	for path in $paths; do
-		[ -e "$SOURCE/$path" ] || [ -L "$SOURCE/$path" ] || fail "$path is not there ($1)"
-	done
-	content=$(cat "$SOURCE/changed")
-	[ "$content" = one ] || [ "$content" = new ] || fail "changed has $content ($1)"
-	for path in deleted gone/file becomes-file/file; do
-		[ ! -e "$SOURCE/$path" ] || [ -s "$SOURCE/$path" ] || fail "$path is empty ($1)"
-	done
-}
-
-# with_fault fault: run apply with it.
-with_fault()
-{
-	# In a shell of its own, which does not report that it was killed.
-	(FAULT=$1 ASAN_OPTIONS=${ASAN_OPTIONS:-}:verify_asan_link_order=0 LD_PRELOAD=$FAULT_LIBRARY \
-		awcp-snapshot apply "$ID"; exit $?) >/dev/null 2>&1
-}
-
-# After a kill at any change the next apply finishes.
-survive_kills()
-{
-	local n=0 died=137
-	lend_for_faults
-	while [ $died -eq 137 ]; do
-		n=$((n + 1))
-		put_back
-		died=0
-		with_fault kill:$n || died=$?
-		assert_old_or_new "killed at change $n"
-		if [ "$(pending)" = pending ]; then
-			run awcp-snapshot apply "$ID"
-			[ "$status" -eq 0 ] || fail "after a kill at change $n: $output"
-		fi
-		[ "$(listing)" = "$NEW" ] || fail "after a kill at change $n: $(diff <(listing) <(echo "$NEW"))"
-	done
-	echo "# killed at each of $((n - 1)) changes" >&3
-	[ $n -gt 30 ]
-}
-
-@test "after a kill at any change to the file system the next apply finishes" {
-	survive_kills
-}
-
-@test "also where names cannot be exchanged" {
-	export FAULT_NO_EXCHANGE=1
-	survive_kills
-}
-
-@test "an error at any change leaves the old tree or the new one, and can be tried again" {
-	local n=0 died=1
-	lend_for_faults
-	while [ $died -ne 0 ]; do
-		n=$((n + 1))
-		put_back
-		died=0
-		with_fault 28:$n || died=$?
-		now=$(listing | grep -v '\.awcp')
-		[ "$now" = "$OLD" ] || [ "$now" = "$NEW" ] ||
-			fail "half of it after an error at change $n: $(diff <(echo "$now") <(echo "$OLD"))"
-		if [ "$(pending)" = pending ]; then
-			run awcp-snapshot apply "$ID"
-			[ "$status" -eq 0 ] || fail "after an error at change $n: $output"
-		fi
-		[ "$(listing)" = "$NEW" ] || fail "after an error at change $n"
-	done
-	echo "# failed at each of $((n - 1)) changes" >&3
-}
-
-@test "what somebody writes while it is applied is never lost" {
-	local n=0 conflicts=0 code changes
-	lend_for_faults
-	put_back
-	FAULT_CALLS=$BATS_TEST_TMPDIR/calls with_fault none
-	changes=$(cat "$BATS_TEST_TMPDIR/calls")
-	export FAULT_RUN="echo mine >'$SOURCE/changed'"
-	while [ $n -lt "$changes" ]; do
-		n=$((n + 1))
-		put_back
-		code=0
-		with_fault run:$n || code=$?
-		[ "$(cat "$SOURCE/changed")" = mine ] || fail "lost at change $n"
-		[ ! -e "$SOURCE/.awcp" ] || fail "the stage is left at change $n"
-		if [ $code -eq 0 ]; then
-			[ -e "$SOURCE/n/added" ] || fail "applied, but not wholly, at change $n"
-		else
-			[ $code -eq 1 ] || fail "exit $code at change $n"
-			[ "$(cat "$SOURCE/deleted")" = two ] || fail "half of it at change $n"
-			[ ! -e "$SOURCE/n" ] || fail "half of it at change $n"
-			conflicts=$((conflicts + 1))
-		fi
-	done
-	echo "# written before each of $changes changes, $conflicts conflicts" >&3
-	[ $conflicts -gt 20 ]
 }
