@@ -2,6 +2,7 @@
 #
 #	make demo	install what is missing, build, delegate a real tree on loopback, show the diff
 #	make check	install what is missing, build, run every test
+#	make fuzz	install clang, throw made-up archives, manifests and JSON at who reads them
 #	make all bench lint install uninstall clean deps
 #
 # Everything that is made lies under build/, in the shape it has when installed:
@@ -46,7 +47,8 @@ CGI_O = $(patsubst cgi/%.c,$B/o/cgi/%.o,$(filter-out cgi/awcp-%,$(wildcard cgi/*
 SCRIPTS = $(filter-out bin/%.c bin/%.h,$(wildcard bin/*))
 SHARE = $(wildcard cgi/nginx.conf.in)
 MAN = $(wildcard man/*.[1-8])
-UNIT = $(notdir $(basename $(wildcard tests/unit/*_test.c)))
+FUZZ = $(filter-out replay,$(notdir $(basename $(wildcard tests/fuzz/*.c))))
+UNIT = $(notdir $(basename $(wildcard tests/unit/*_test.c))) $(FUZZ:%=fuzz_%_test)
 
 BUILT = $(addprefix $B/bin/,$(COMMANDS) $(notdir $(SCRIPTS))) \
 	$(addprefix $B/libexec/awcp/,$(CGIS)) \
@@ -68,6 +70,7 @@ $B/bin/awcp-%: $B/o/bin/awcp-%.o $(BIN_O) $B/libawcp.a
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(libs_awcp-$*)
 
 $B/bin/awcp-invite $B/bin/awcp-watch: $B/o/bin/display.o
+$B/bin/awcp-invite: $B/o/bin/preview.o
 $B/bin/awcp-snapshot: $B/o/bin/snapshot_show.o $B/o/bin/snapshot_take.o
 
 $B/libexec/awcp/awcp-%: $B/o/cgi/awcp-%.o $(CGI_O) $B/libawcp.a
@@ -96,6 +99,15 @@ $B/unit/%: $B/o/tests/unit/%.o $B/libawcp.a
 
 $B/unit/hostile_test: $B/o/tests/unit/hostile_tar.o $B/o/tests/unit/hostile_zip.o
 
+# The fuzz targets: each with what is in its corpus, and under libFuzzer.
+$B/unit/fuzz_%_test: $B/o/tests/fuzz/%.o $B/o/tests/fuzz/replay.o $B/libawcp.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(pack)
+
+$B/fuzz/%: $B/o/tests/fuzz/%.o $B/libawcp.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(pack)
+
 unit: $(addprefix $B/unit/,$(UNIT))
 
 # Debian's names.  The second line is what the tests need on top.
@@ -123,6 +135,13 @@ lint:
 	@tests/deps.sh $(PACKAGES) cppcheck clang-tidy clang-format shellcheck mandoc
 	@tests/lint.sh
 
+# Each target for FUZZ_SECONDS (60).
+fuzz:
+	@tests/deps.sh $(PACKAGES) clang libclang-rt-dev
+	@$(MAKE) --no-print-directory B=build/fuzzed CC=clang OPT='-O1 -g' WARN= HARDEN= \
+		SAN='-fsanitize=fuzzer-no-link,address,undefined' $(FUZZ:%=build/fuzzed/fuzz/%)
+	@tests/fuzz/run.sh build/fuzzed/fuzz $(FUZZ)
+
 install: all
 	cd $B && find bin libexec share -type f | while read -r f; do \
 		mode=644; [ -x "$$f" ] && mode=755; \
@@ -136,6 +155,6 @@ uninstall:
 clean:
 	rm -rf build
 
-.PHONY: all unit deps demo check bench lint install uninstall clean
+.PHONY: all unit deps demo check bench lint fuzz install uninstall clean
 .SECONDARY:
 -include $(shell find $B/o -name '*.d' 2>/dev/null)

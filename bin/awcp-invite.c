@@ -19,6 +19,7 @@
 #include "jsonx.h"
 #include "message.h"
 #include "peer.h"
+#include "preview.h"
 
 static const struct command command = {
     "awcp-invite", "bjnqvd:e:f:i:m:o:p:r:R:t:T:x:",
@@ -260,33 +261,12 @@ read_prompt(const struct options *o, int argc, char **argv, struct buf *b, struc
 	return check_prompt(b, e);
 }
 
-static int
-list_entry(void *arg, const struct entry *entry)
-{
-	const struct options *o = arg;
-
-	if (o->display.json) {
-		json_t *line = json_object();
-		(void)jsonx_set(line, "path", entry->path);
-		(void)json_object_set_new(line, "type", json_stringn(&entry->type, 1));
-		(void)json_object_set_new(line, "size", json_integer((json_int_t)entry->size));
-		command_json(line);
-		json_decref(line);
-	} else {
-		(void)printf("%c %12llu ", entry->type, (unsigned long long)entry->size);
-		command_text(entry->path, false);
-		(void)putchar('\n');
-	}
-	return 0;
-}
-
 /* Check what would be sent, or with -n list it. */
 static int
 admit(struct options *o, struct err *e)
 {
 	struct tree_limits limits;
 	struct tree_totals totals;
-	char text[16];
 	const char *pattern;
 	json_t *one;
 	size_t j;
@@ -302,15 +282,12 @@ admit(struct options *o, struct err *e)
 				   one) if ((pattern = json_string_value(one)) == NULL ||
 					    filter_include(r->filter, pattern, e) < 0) return -1;
 	}
-	if (tree_limits(&limits, e) < 0 || tree_admit(o->resources, o->count, &limits, &totals,
-						      o->dry ? list_entry : NULL, o, e) < 0)
+	if (tree_limits(&limits, e) < 0)
 		return -1;
-	if (o->dry && !o->display.quiet)
-		command_note("would send %llu files, %llu directories, %llu links, %s",
-			     (unsigned long long)totals.files,
-			     (unsigned long long)totals.directories,
-			     (unsigned long long)totals.links, command_bytes(totals.bytes, text));
-	return 0;
+	if (o->dry)
+		return preview(o->resources, o->count, &limits, o->display.json, o->display.quiet,
+			       e);
+	return tree_admit(o->resources, o->count, &limits, &totals, NULL, NULL, e);
 }
 
 static void

@@ -1,0 +1,18 @@
+/*
+ * preview - awcp-invite -n: what would be sent, and what of it is large.
+ */
+#ifndef PREVIEW_H
+#define PREVIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "tree.h"
+
+/* List what of ${n} resources would be sent on stdout; the totals and the five largest files go to
+ * stderr, or with ${json} as a last object to stdout, unless ${quiet}.  Everything is listed; then
+ * the limits ${l} are checked. */
+int preview(const struct resource *r, size_t n, const struct tree_limits *l, bool json, bool quiet,
+	    struct err *e);
+
+#endif
