@@ -1,0 +1,292 @@
+# The end of a task that did not choose it: lease, cancel, and the death of its worker.  Nothing of it
+# goes on running, and exactly one outcome is recorded.
+# shellcheck disable=SC2016 # what is quoted is for the worker's shell
+# shellcheck disable=SC2030,SC2031 # a test's variables are its own
+
+load helper
+load worker
+
+setup_file()
+{
+	own_home
+	FAULT_LIBRARY=$BATS_FILE_TMPDIR/fault.so
+	gcc -shared -fPIC -D_GNU_SOURCE -std=c11 -o "$FAULT_LIBRARY" "$REPO/tests/fault/fault.c" -ldl
+	export FAULT_LIBRARY
+	start_server -A none
+	find_sandbox
+}
+
+teardown_file()
+{
+	stop_all
+}
+
+setup()
+{
+	WS=$BATS_TEST_TMPDIR/ws
+	mkdir "$WS"
+	echo one >"$WS/a.txt"
+}
+
+teardown()
+{
+	[ -z "${WORKER-}" ] || stop_process "$WORKER"
+	rm -f "$AWCP_HOME"/queue/default/*/*
+}
+
+# A shell script that starts processes of every kind and says begun when all are there: in a session
+# of its own, forked twice, deaf to TERM, started without an environment.  $1 is a sleep of their own.
+crowd()
+{
+	echo "trap '' TERM
+		setsid $1 &
+		(setsid sh -c 'trap \"\" TERM; $1 & wait; $1' &)
+		($1 & $1 &)
+		while [ \$(pgrep -fcx '$1') -lt 4 ]; do sleep 0.01; done
+		echo begun
+		$1"
+}
+
+# The task has ended, once, in the journal as in the record; nothing of it is on the queue.
+ended_once()
+{
+	[ "$(grep -cE '"type": ?"(done|error)"' "$STATE/events.ndjson")" -eq 1 ] &&
+		[ "$(tail -n 1 "$STATE/events.ndjson" | jq -r .type)" = "$(jq -r \
+			'if .state == "completed" then "done" elif .state == "error" then "error" else "?" end' \
+			"$STATE/record.json")" ]
+}
+
+assert_ended_once()
+{
+	ended_once || fail "$(jq -c '{state, error}' "$STATE/record.json") $(cat "$STATE/events.ndjson")"
+}
+
+queue_is_empty()
+{
+	[ -z "$(find "$AWCP_HOME/queue" -type f ! -name '.*')" ]
+}
+
+ms()
+{
+	date +%s%3N
+}
+
+# --- lease
+
+@test "when the lease ends nothing of the task is left, in the sandbox or not" {
+	for SANDBOX in none "$SANDBOX"; do
+		sleep=$(unique_sleep)
+		lend "$(crowd "$sleep")" -t 2
+		work
+		assert_success
+		no_such_process "$sleep"
+		assert_event '.type == "error" and .code == "EXPIRED"'
+		assert_equal "$(jq -r '.state + " " + .error.code' "$STATE/record.json")" 'error EXPIRED'
+		assert_ended_once
+		queue_is_empty
+	done
+}
+
+@test "a command that ends on TERM need not wait for KILL when the lease ends" {
+	lend 'trap "echo saved; exit 0" TERM; sleep 60 & wait' -t 1
+	begun=$(ms)
+	work
+	[ $(($(ms) - begun)) -lt 5000 ]
+	assert_event '.code == "EXPIRED"'
+	run cat "$STATE/output.log"
+	assert_line saved
+}
+
+@test "a cancel shortens the grace of an ended lease" {
+	sleep=$(unique_sleep)
+	start_worker -- sh
+	lend "trap 'echo asked' TERM; echo begun; $sleep; $sleep" -t 2
+	wait_until event '.message == "begun"'
+	wait_until event '.message == "asked"'
+	curl -sS -X POST "$URL/cancel/$ID" >/dev/null
+	begun=$(ms)
+	wait_until no_such_process "$sleep"
+	[ $(($(ms) - begun)) -lt 1000 ]
+	assert_event '.type == "error" and .code == "CANCELLED"'
+	assert_ended_once
+}
+
+# --- cancel
+
+@test "a cancelled task is gone within a second, deaf or not, in the sandbox or not" {
+	for SANDBOX in none "$SANDBOX"; do
+		sleep=$(unique_sleep)
+		start_worker -- sh
+		lend "$(crowd "$sleep")"
+		wait_until event '.message == "begun"'
+		curl -sS -X POST "$URL/cancel/$ID" >/dev/null
+		begun=$(ms)
+		wait_until no_such_process "$sleep"
+		took=$(($(ms) - begun))
+		[ $took -lt 1000 ] || fail "$took ms"
+		stop_process "$WORKER"
+		assert_ended_once
+	done
+}
+
+@test "of repeated cancels one is recorded" {
+	start_worker -- sh
+	lend 'echo begun; sleep 60'
+	wait_until event '.message == "begun"'
+	for _ in 1 2 3 4 5 6 7 8; do
+		curl -sS -X POST "$URL/cancel/$ID" >/dev/null &
+		curls="${curls-} $!"
+	done
+	# shellcheck disable=SC2086 # pids
+	wait $curls
+	wait_until grep -q cancelled "$BATS_TEST_TMPDIR/worker.log"
+	assert_event '.code == "CANCELLED"'
+	assert_ended_once
+}
+
+@test "a hundred cancels that race with completion: one outcome each" {
+	SANDBOX=none
+	start_worker -- sh
+	cancelled=0 completed=0
+	for ((i = 0; i < 100; i++)); do
+		lend "sleep 0.0$((RANDOM % 3))$((RANDOM % 10))"
+		while [ "$((RANDOM % 60))" -ne 0 ]; do :; done # up to the time that the task takes
+		curl -sS -X POST "$URL/cancel/$ID" >/dev/null
+		wait_until ended_once
+		case $(jq -r .state "$STATE/record.json") in
+		completed) completed=$((completed + 1)) ;;
+		*) cancelled=$((cancelled + 1)) ;;
+		esac
+	done
+	wait_until queue_is_empty
+	stop_process "$WORKER"
+	echo "# $completed completed, $cancelled cancelled" >&3
+	for STATE in "$AWCP_HOME"/assignments/*/; do
+		assert_ended_once
+	done
+	[ "$cancelled" -gt 0 ]
+}
+
+# --- the death of a worker
+
+@test "worker and command killed at the same moment: the sandbox leaves nothing" {
+	[ "$SANDBOX" = bwrap ] || skip 'bubblewrap does not work here'
+	sleep=$(unique_sleep)
+	start_worker -- sh
+	lend "$(crowd "$sleep")"
+	wait_until event '.message == "begun"'
+	task=$(pgrep -P "$WORKER")
+	kill -9 "$WORKER" "$task" "$(pgrep -P "$task")"
+	wait_until no_such_process "$sleep"
+	SANDBOX=none work -- echo again
+	assert_equal "$(summary)" again
+	assert_ended_once
+}
+
+@test "the same without a sandbox: the next worker clears up before it runs the task again" {
+	sleep=$(unique_sleep)
+	SANDBOX=none
+	start_worker -- sh
+	lend "$(crowd "$sleep")"
+	wait_until event '.message == "begun"'
+	task=$(pgrep -P "$WORKER")
+	kill -9 "$WORKER" "$task" "$(pgrep -P "$task")"
+	work -- sh -c "pgrep -fcx '$sleep'; echo again"
+	assert_equal "$(summary)" $'0\nagain'
+	no_such_process "$sleep"
+	assert_ended_once
+}
+
+@test "the same when it was cancelled or expired meanwhile" {
+	sleep=$(unique_sleep)
+	for how in cancelled expired; do
+		SANDBOX=none
+		start_worker -- sh
+		options=
+		[ $how = cancelled ] || options='-t 3'
+		# shellcheck disable=SC2086 # words
+		lend "$(crowd "$sleep")" $options
+		wait_until event '.message == "begun"'
+		task=$(pgrep -P "$WORKER")
+		kill -9 "$WORKER" "$task" "$(pgrep -P "$task")"
+		if [ $how = cancelled ]; then
+			curl -sS -X POST "$URL/cancel/$ID" >/dev/null
+		else
+			sleep 3 # the lease is the event
+		fi
+		work -- echo never
+		no_such_process "$sleep"
+		assert_ended_once
+		assert_event '.type == "error"'
+		queue_is_empty
+	done
+}
+
+@test "with -R fail a task whose worker died is not run again" {
+	for victim in worker task; do
+		start_worker -- sh
+		lend 'echo begun; sleep 60'
+		wait_until event '.message == "begun"'
+		[ $victim = worker ] || kill -9 "$(pgrep -P "$WORKER")"
+		stop_process "$WORKER" KILL
+		wait_until flock -n "$AWCP_HOME"/queue/default/running/* true
+		work -R fail -- echo again
+		assert_success
+		assert_event '.type == "error" and .code == "TASK_FAILED" and .message == "its worker died"'
+		assert_ended_once
+		queue_is_empty
+	done
+}
+
+@test "with -R fail a task that was handed back is run again" {
+	start_worker -- sh
+	lend 'echo begun; sleep 60'
+	wait_until event '.message == "begun"'
+	stop_process "$WORKER"
+	work -- sh -c 'exit 75'
+	assert_failure 75
+	work -R fail -- echo again
+	assert_equal "$(summary)" again
+}
+
+@test "a task that kills its workers is ended after the third" {
+	SANDBOX=none
+	lend 'kill -9 $PPID; sleep 60'
+	for _ in 1 2 3; do
+		work
+		assert_failure 75
+	done
+	work
+	assert_success
+	assert_event '.code == "TASK_FAILED" and .message == "its worker died 3 times"'
+	assert_equal "$(grep -c '"running"' "$STATE/events.ndjson")" 3
+	assert_ended_once
+	queue_is_empty
+	lend 'kill -9 $PPID; sleep 60'
+	work
+	AWCP_MAX_ATTEMPTS=1 work
+	assert_success
+	assert_event '.message == "its worker died"'
+}
+
+@test "a worker killed at any change to the state: the next ends the task exactly once" {
+	case $BUILD in */sanitized) skip 'the sanitizers must be loaded first' ;; esac
+	for ((n = 1; ; n++)); do
+		lend 'echo two >a.txt'
+		FAULT=kill:$n LD_PRELOAD=$FAULT_LIBRARY run awcp-run -1 -S none -- \
+			env -u FAULT -u LD_PRELOAD sh
+		clean=$status
+		[ "$clean" -eq 0 ] || work -c 2
+		if [ "$status" -eq 75 ]; then
+			queue_is_empty || fail "killed at change $n: $output"
+		fi
+		ended_once || fail "killed at change $n: $(cat "$STATE/events.ndjson")"
+		queue_is_empty || fail "killed at change $n: still on the queue"
+		assert_equal "$(jq -r .state "$STATE/record.json")" completed
+		assert_equal "$(result_file ws/a.txt)" two
+		[ ! -e "$STATE/work" ] || fail "killed at change $n: work/ is left"
+		[ "$clean" -ne 0 ] || [ "$n" -lt 10 ] || break
+	done
+	echo "# $n changes" >&3
+	[ "$n" -gt 10 ]
+}

@@ -1,0 +1,241 @@
+# The sandbox: its words, what each keeps a task from, and what the executor says of it.
+# shellcheck disable=SC2016 # what is quoted is for the worker's shell
+# shellcheck disable=SC2030,SC2031 # a test's variables are its own
+
+load helper
+load worker
+
+setup_file()
+{
+	own_home
+	start_server -A none
+	find_sandbox
+}
+
+teardown_file()
+{
+	stop_all
+}
+
+setup()
+{
+	[ "$SANDBOX" = bwrap ] || skip 'bubblewrap does not work here'
+	WS=$BATS_TEST_TMPDIR/ws
+	mkdir "$WS"
+	echo one >"$WS/a.txt"
+}
+
+teardown()
+{
+	[ -z "${WORKER-}" ] || stop_process "$WORKER"
+	rm -f "$AWCP_HOME"/queue/default/*/*
+}
+
+# confine words: as work, in bwrap with these words.
+confine()
+{
+	SANDBOX=bwrap,$1 work
+}
+
+assert_failed()
+{
+	assert_event ".type == \"error\" and .code == \"TASK_FAILED\" and (.message | test(\"$1\"))"
+}
+
+# --- what each word does
+
+@test "without a word the network is there, with no-network only a loopback" {
+	lend 'cat /proc/net/dev | wc -l; ls /run | wc -l'
+	work
+	before=$(summary)
+	lend 'tail -n +3 /proc/net/dev | sed "s/:.*//;s/ //g"; ls /run | wc -l; touch /run/x 2>/dev/null || echo ro'
+	confine no-network
+	assert_equal "$(summary)" $'lo\n0\nro'
+	[ "$before" != "$(summary)" ]
+}
+
+@test "with no-network a server of this machine cannot be reached" {
+	lend "curl -sS -m 5 '$URL/status' || echo cut off"
+	confine no-network
+	assert_equal "$(summary)" 'cut off'
+}
+
+@test "memory= limits a process" {
+	lend 'head -c 300000000 /dev/zero | tail -n 1 | wc -c; echo over'
+	confine memory=64M
+	assert_equal "$(summary)" $'0\nover'
+}
+
+@test "memory= limits all processes together" {
+	sleep=$(unique_sleep)
+	lend "hold() { head -c 50000000 /dev/zero | tr '\\0' x | (read -r all; $sleep; echo \$all >/dev/null); }
+		hold & hold & hold & hold & wait"
+	confine memory=128M
+	assert_failed 'its processes use [0-9]+ MiB of memory, more than the 128 MiB'
+	no_such_process "$sleep"
+}
+
+@test "runtimes that reserve much start under a memory limit" {
+	command -v java >/dev/null || skip 'there is no java'
+	lend 'java -version 2>&1 | wc -l'
+	confine memory=512M
+	[ "$(summary)" -ge 2 ]
+}
+
+@test "cpu= limits a process, and all that a task runs after each other" {
+	lend 'while :; do :; done'
+	confine cpu=1
+	assert_failed 'CPU time'
+	lend 'while :; do timeout 0.3 sh -c "while :; do :; done"; done'
+	confine cpu=1
+	assert_failed 'it has used 1 s of CPU time'
+}
+
+@test "file= limits the size of a file" {
+	lend 'exec head -c 3000000 /dev/zero >big'
+	confine file=1M
+	assert_failed 'a file that grew too large'
+}
+
+@test "disk= limits the growth of the work directory, and only its growth" {
+	head -c 3000000 /dev/urandom >"$WS/there"
+	lend 'head -c 1000000 /dev/urandom >more; sleep 1.2; echo fine'
+	confine disk=2M
+	assert_equal "$(summary)" fine
+	lend 'mkdir -p d/e; while :; do i=$((i + 1)); head -c 100000 /dev/urandom >d/e/$i; sleep 0.01; done'
+	confine disk=2M
+	assert_failed 'its directory has grown by [0-9]+ MiB, more than the 2 MiB'
+}
+
+@test "disk= cannot be evaded by nesting" {
+	lend 'i=0; while [ $i -lt 200 ]; do mkdir d && cd d; i=$((i + 1)); done; sleep 5'
+	confine disk=20M
+	assert_failed 'nested more than 128 deep'
+}
+
+@test "tmp= limits /tmp and /dev/shm, which are the task's own" {
+	lend 'for d in /tmp /dev/shm; do head -c 3000000 /dev/zero >$d/own-of-$AWCP_ID; stat -c %s $d/own*; done
+		touch /dev/x 2>/dev/null || echo ro'
+	confine tmp=1M
+	assert_equal "$(summary)" $'1048576\n1048576\nro'
+	[ ! -e "/tmp/own-of-$ID" ]
+}
+
+@test "processes= limits processes" {
+	[ "$(id -u)" -ne 0 ] || {
+		run awcp-run -1 -S bwrap,processes=20 -- true
+		assert_failure 78
+		assert_output --partial 'root is exempt'
+		skip 'root is exempt from it'
+	}
+	lend 'for i in $(seq 50); do sleep 1 & done; wait'
+	confine processes=20
+	assert_failed 'ork'
+}
+
+@test "root in the sandbox cannot undo it" {
+	lend 'grep CapEff /proc/self/status; mount -o remount,rw / 2>/dev/null && echo undone; true'
+	work
+	assert_equal "$(summary)" $'CapEff:\t0000000000000000'
+}
+
+# --- read-only resources
+
+@test "a resource lent read-only does not come back, changed or not" {
+	mkdir "$BATS_TEST_TMPDIR/data"
+	echo d >"$BATS_TEST_TMPDIR/data/d"
+	for SANDBOX in none bwrap; do
+		lend 'echo x >../data/d; rm -f ../data/d; echo two >a.txt' -m staged \
+			-r "data=$BATS_TEST_TMPDIR/data:ro"
+		work
+		run bsdtar -tf "$STATE/result.archive"
+		assert_line ws/a.txt
+		refute_output --partial data
+		awcp-watch -q "$ID"
+		run awcp-snapshot show "$ID"
+		refute_output --partial data/
+		awcp-snapshot discard "$ID"
+	done
+}
+
+@test "if all that was lent is read-only, the result is empty and is taken" {
+	for option in -o\ ro ''; do
+		# shellcheck disable=SC2086 # words
+		ID=$(awcp-invite -bq -e "$URL" -r "ws=$WS:ro" $option 'cat a.txt')
+		STATE=$AWCP_HOME/assignments/$ID
+		work
+		assert_equal "$(summary)" one
+		run awcp-watch -q "$ID"
+		assert_success
+		assert_equal "$(cat "$WS/a.txt")" one
+	done
+}
+
+# --- what is said of it
+
+@test "a sandbox that makes no sense is told at the start" {
+	for words in wall 'bwrap,' bwrap,x bwrap,memory bwrap,memory=0 bwrap,memory=1X bwrap,cpu=-1 \
+		bwrap,processes=2M none,no-network bwrap,no-network=1 bwrap,memory=99999999999999999999; do
+		run awcp-run -1 -S "$words" -- true
+		assert_failure 64
+		AWCP_SANDBOX=$words REQUEST_METHOD=GET PATH_INFO=/status run "$EXECUTOR"
+		assert_failure 78
+		assert_output --partial AWCP_SANDBOX
+	done
+}
+
+@test "what does not work on this machine is told at the start" {
+	mkdir "$BATS_TEST_TMPDIR/bin"
+	printf '#!/bin/sh\ncase "$*" in *--unshare-net*) echo "bwrap: no network" >&2; exit 1; esac\n' \
+		>"$BATS_TEST_TMPDIR/bin/bwrap"
+	chmod 755 "$BATS_TEST_TMPDIR/bin/bwrap"
+	PATH=$BATS_TEST_TMPDIR/bin:$PATH run awcp-run -1 -S bwrap -- true
+	assert_failure 75
+	PATH=$BATS_TEST_TMPDIR/bin:$PATH run awcp-run -1 -S bwrap,no-network -- true
+	assert_failure 78
+	assert_output --partial 'bwrap: no network'
+}
+
+# invite_as_cgi sandbox requirements: what the executor answers, with this sandbox.
+invite_as_cgi()
+{
+	local message
+	message=$(jq -cn --argjson demand "$2" --arg id "dlg_$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')" '{
+		version: "1", type: "INVITE", delegationId: $id, task: {description: "d", prompt: "p"},
+		lease: {ttlSeconds: 60, accessMode: "rw"}, retentionMs: 1000,
+		environment: {resources: [{name: "ws", type: "fs", mode: "rw"}]},
+		requirements: {transport: "archive", sandbox: $demand}}')
+	ANSWER=$(printf %s "$message" | AWCP_AUTH=none AWCP_SANDBOX=$1 REQUEST_METHOD=POST PATH_INFO=/ \
+		CONTENT_TYPE=application/json CONTENT_LENGTH=${#message} "$EXECUTOR" | sed '1,/^\r*$/d')
+}
+
+assert_answer()
+{
+	jq -e "$1" <<<"$ANSWER" >/dev/null || fail "not $1: $ANSWER"
+}
+
+@test "the executor announces what is enforced" {
+	invite_as_cgi none null
+	assert_answer '.executorConstraints.sandboxProfile == {cwdOnly: false, allowNetwork: true, allowExec: true}'
+	invite_as_cgi bwrap '{}'
+	assert_answer '.executorConstraints.sandboxProfile == {cwdOnly: true, allowNetwork: true, allowExec: true}'
+	invite_as_cgi bwrap,memory=1G,no-network null
+	assert_answer '.executorConstraints.sandboxProfile == {cwdOnly: true, allowNetwork: false, allowExec: true}'
+}
+
+@test "an INVITE that demands a narrower sandbox is declined, one that fits is taken" {
+	for case in 'none {"cwdOnly":true}' 'bwrap {"allowNetwork":false}' 'none {"allowNetwork":false}' \
+		'bwrap,no-network {"allowExec":false}'; do
+		invite_as_cgi "${case%% *}" "${case#* }"
+		assert_answer '.type == "ERROR" and .code == "DECLINED" and (.hint | length > 0)'
+	done
+	for case in 'none {"cwdOnly":false}' 'bwrap {"allowNetwork":true,"allowExec":true,"cwdOnly":true}' \
+		'bwrap,no-network {"allowNetwork":false,"cwdOnly":true,"other":1}'; do
+		invite_as_cgi "${case%% *}" "${case#* }"
+		assert_answer '.type == "ACCEPT"'
+	done
+	for demand in 7 '"none"' '{"allowNetwork":"no"}' '[]'; do
+		invite_as_cgi bwrap "$demand"
+		assert_answer '.code == "BAD_MESSAGE"'
+	done
+}
