@@ -123,10 +123,9 @@ show(void *arg, const char *prefix)
 	    snapshot_changes(&r, jsonx_text(snapshot, "id", ""), snapshot_show, &s, &e)) {
 		status = command_fail(&e);
 	} else if (!o->json) {
-		printf("%s is %s: %llu added, %llu changed, %llu deleted\n",
-		       jsonx_text(snapshot, "id", ""), jsonx_text(snapshot, "status", ""),
-		       (unsigned long long)s.added, (unsigned long long)s.changed,
-		       (unsigned long long)s.deleted);
+		printf("%s is %s: ", jsonx_text(snapshot, "id", ""),
+		       jsonx_text(snapshot, "status", ""));
+		snapshot_show_sum(&s);
 	}
 	record_close(&r);
 	return status;

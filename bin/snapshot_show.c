@@ -52,7 +52,11 @@ snapshot_show(void *arg, const struct snapshot_change *c, struct err *e)
 	if (it->type != 'd') {
 		s->added += c->kind == 'A';
 		s->deleted += c->kind == 'D';
-		s->changed += c->kind == 'M' || c->kind == 'T';
+		s->changed += c->kind != 'A' && c->kind != 'D';
+		s->modes += c->kind == 'm';
+		s->types += c->kind == 'T';
+		s->before += c->before && c->before->type == 'f' ? c->before->size : 0;
+		s->after += c->after && c->after->type == 'f' ? c->after->size : 0;
 	}
 	if (s->json) {
 		json_t *o = json_object();
@@ -69,10 +73,25 @@ snapshot_show(void *arg, const struct snapshot_change *c, struct err *e)
 	printf("  ");
 	command_text(c->path, false);
 	printf("%s", it->type == 'd' ? "/" : "");
-	if (c->kind == 'M' && c->before && c->after && c->before->type == c->after->type &&
-	    (c->before->mode ^ c->after->mode) & 0777)
+	if ((c->kind == 'M' || c->kind == 'm') && c->before && c->after &&
+	    c->before->type == c->after->type && (c->before->mode ^ c->after->mode) & 0777)
 		printf(" (%04o -> %04o)", (unsigned)c->before->mode & 0777,
 		       (unsigned)c->after->mode & 0777);
 	putchar('\n');
 	return 0;
+}
+
+void
+snapshot_show_sum(const struct snapshot_shown *s)
+{
+	char before[16], after[16];
+	printf("%llu added, %llu changed", (unsigned long long)s->added,
+	       (unsigned long long)s->changed);
+	if (s->modes > 0)
+		printf(" (%llu only in mode%s", (unsigned long long)s->modes,
+		       s->types > 0 ? "" : ")");
+	if (s->types > 0)
+		printf("%s%llu in type)", s->modes > 0 ? ", " : " (", (unsigned long long)s->types);
+	printf(", %llu deleted; %s before, %s after\n", (unsigned long long)s->deleted,
+	       command_bytes(s->before, before), command_bytes(s->after, after));
 }

@@ -123,7 +123,7 @@ int snapshot_open_part(const struct record *r, const char *snap, const char *nam
 
 /* What a snapshot changes, a path at a time, in order. */
 struct snapshot_change {
-	char kind; /* 'A' added, 'M' changed, 'D' deleted, 'T' of another type */
+	char kind; /* 'A' added, 'M' changed, 'm' in mode only, 'D' deleted, 'T' of another type */
 	const char *path;
 	const struct entry *before; /* NULL if added */
 	const struct entry *after;  /* NULL if deleted */

@@ -38,7 +38,8 @@ compare_all(struct compare *c, bool fidelity, snapshot_each *each, void *arg, st
 		    .kind = delta & COMPARE_ADDED     ? 'A'
 			    : delta & COMPARE_DELETED ? 'D'
 			    : delta & COMPARE_TYPE    ? 'T'
-						      : 'M',
+			    : delta & COMPARE_CONTENT ? 'M'
+						      : 'm',
 		    .path = b ? b->path : t->path,
 		    .before = b,
 		    .after = t,

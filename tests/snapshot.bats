@@ -33,11 +33,11 @@ load snapshots
 	assert_line --regexp '^D .* src/deleted$'
 	assert_line --regexp '^A .* src/n/$'
 	assert_line --regexp '^A .* src/n/added$'
-	assert_line --regexp '^M .* src/d/e/deep \(0644 -> 0600\)$'
+	assert_line --regexp '^m .* src/d/e/deep \(0644 -> 0600\)$'
 	assert_line --regexp '^T .* src/link$'
-	assert_line --partial '1 added, 3 changed, 1 deleted'
+	assert_line --partial '1 added, 3 changed (1 only in mode, 1 in type), 1 deleted; 14 B before, 20 B after'
 	run awcp-snapshot show -j "$ID"
-	assert_equal "$(jq -rs 'map(.change) | sort | join("")' <<<"$output")" AADMMT
+	assert_equal "$(jq -rs 'map(.change) | sort | join("")' <<<"$output")" AADMTm
 }
 
 @test "diff is a patch that git apply takes" {
@@ -67,6 +67,25 @@ load snapshots
 	assert_line --partial '3 files changed'
 	run awcp-snapshot diff "$ID"
 	assert_line --regexp '^Binary files .* differ$'
+}
+
+@test "diff has colours and the person's pager on a terminal, and only there" {
+	[ -x "$(command -v script)" ] || skip "there is no script(1)"
+	lend 'echo new >changed'
+	export TERM=xterm PAGER="sed s/^/paged:/"
+	unset GIT_PAGER
+	script -qec "awcp-snapshot diff $ID" /dev/null </dev/null >"$BATS_TEST_TMPDIR/typescript"
+	run tr -d '\r' <"$BATS_TEST_TMPDIR/typescript"
+	assert_output --partial paged:
+	assert_output --partial $'\e[31m-one'
+	run awcp-snapshot diff "$ID"
+	refute_output --partial paged:
+	refute_output --partial $'\e['
+	# Without PAGER it is less, which ends by itself if all fits.
+	unset PAGER
+	run script -qec "stty rows 100 2>/dev/null; awcp-snapshot diff --stat $ID" /dev/null </dev/null
+	assert_success
+	assert_output --partial '1 file changed'
 }
 
 @test "apply takes additions, changes, deletions, modes and links" {
@@ -151,7 +170,7 @@ load snapshots
 	run awcp-snapshot discard "$ID"
 	assert_success
 	assert_equal "$(pending)" discarded
-	run find "$AWCP_HOME/delegations/$ID/snapshots" -name data.zip
+	run find "$AWCP_HOME/delegations/$ID/snapshots" -name data.tar.zst
 	assert_output ''
 	run awcp-snapshot apply "$ID"
 	assert_failure
