@@ -69,7 +69,7 @@ command_fail(const struct err *e)
 	(void)fflush(stdout);
 	(void)fprintf(stderr, "%s: %s%s%s\n", self->name, e->message,
 		      e->hint[0] != '\0' ? "; " : "", e->hint);
-	return err_exit(e->code);
+	return err_status(e);
 }
 
 _Noreturn void

@@ -34,6 +34,7 @@ static const struct {
     [ERR_CONFLICT] = {"CONFLICT", 1, 409},
     [ERR_BAD_STATE] = {"BAD_STATE", 1, 409},
     [ERR_BUSY] = {"BUSY", 75, 503},
+    [ERR_RATE_LIMITED] = {"RATE_LIMITED", 75, 429},
     [ERR_BAD_METHOD] = {"BAD_METHOD", 76, 405},
     [ERR_PERMISSION] = {"PERMISSION", 77, 403},
     [ERR_CANNOT_CREATE] = {"CANNOT_CREATE", 73, 500},
@@ -58,6 +59,7 @@ set_text(struct err *e, enum err_code code, const char *fmt, va_list ap)
 		return;
 	e->code = code;
 	e->hint[0] = '\0';
+	e->retry = 0;
 	(void)vsnprintf(e->message, sizeof e->message, fmt, ap);
 	err_clean(e->message);
 }
@@ -152,6 +154,14 @@ err_hint(struct err *e, const char *fmt, ...)
 }
 
 int
+err_retry(struct err *e, unsigned seconds)
+{
+	if (e != NULL)
+		e->retry = seconds;
+	return -1;
+}
+
+int
 err_memory(struct err *e)
 {
 	return err_set(e, ERR_INTERNAL, "out of memory");
@@ -176,6 +186,12 @@ int
 err_exit(enum err_code code)
 {
 	return codes[code].exit;
+}
+
+int
+err_status(const struct err *e)
+{
+	return err_exit(e->code == ERR_DECLINED && e->retry > 0 ? ERR_BUSY : e->code);
 }
 
 int

@@ -34,13 +34,14 @@ enum err_code {
 	ERR_NOT_FOUND,
 	/* ours, for what the protocol has no code */
 	ERR_USAGE,
-	ERR_BAD_MESSAGE, /* not JSON, a member missing or of the wrong type */
-	ERR_BAD_DATA,    /* a file or an argument's content cannot be understood */
-	ERR_TOO_LARGE,   /* over a bound that is not the workspace's */
-	ERR_CONFLICT,    /* the directory or the record changed in the meantime */
-	ERR_BAD_STATE,   /* the state machine does not allow it */
-	ERR_BUSY,        /* try again later */
-	ERR_BAD_METHOD,  /* HTTP method */
+	ERR_BAD_MESSAGE,  /* not JSON, a member missing or of the wrong type */
+	ERR_BAD_DATA,     /* a file or an argument's content cannot be understood */
+	ERR_TOO_LARGE,    /* over a bound that is not the workspace's */
+	ERR_CONFLICT,     /* the directory or the record changed in the meantime */
+	ERR_BAD_STATE,    /* the state machine does not allow it */
+	ERR_BUSY,         /* try again later */
+	ERR_RATE_LIMITED, /* too many requests */
+	ERR_BAD_METHOD,   /* HTTP method */
 	ERR_PERMISSION,
 	ERR_CANNOT_CREATE,
 	ERR_NO_SPACE,
@@ -54,6 +55,8 @@ struct err {
 	enum err_code code;
 	char message[768];
 	char hint[256];
+	unsigned
+	    retry; /* seconds after which it may well go better; 0: trying again does not help */
 };
 
 /* Fill ${e} (may be NULL) with ${code} and a message; clears the hint.  Returns -1. */
@@ -69,6 +72,9 @@ int err_add(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2
 /* Say what the person can do about it.  Returns -1. */
 int err_hint(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* It may go better in ${seconds}.  Returns -1. */
+int err_retry(struct err *e, unsigned seconds);
+
 /* Out of memory.  Returns -1. */
 int err_memory(struct err *e);
 
@@ -80,6 +86,9 @@ enum err_code err_from_name(const char *name);
 
 /* The exit status for ${code}, sysexits(3). */
 int err_exit(enum err_code code);
+
+/* The exit status for ${e}: that of its code, but 75 if it was declined for now only. */
+int err_status(const struct err *e);
 
 /* The HTTP status for ${code}. */
 int err_http(enum err_code code);

@@ -9,6 +9,8 @@
 #include "jsonx.h"
 #include "tree.h"
 
+#define RETRY_MAX 86400 /* seconds that a peer may ask us to wait */
+
 json_t *
 message_new(const char *type, const char *id, struct err *e)
 {
@@ -239,7 +241,9 @@ message_put_error(json_t *o, const struct err *why, struct err *e)
 {
 	if (jsonx_set(o, "code", err_name(why->code)) < 0 ||
 	    jsonx_set(o, "message", why->message) < 0 ||
-	    (why->hint[0] != '\0' && jsonx_set(o, "hint", why->hint) < 0))
+	    (why->hint[0] != '\0' && jsonx_set(o, "hint", why->hint) < 0) ||
+	    (why->retry > 0 &&
+	     json_object_set_new(o, "retryAfterSeconds", json_integer(why->retry)) < 0))
 		return err_memory(e);
 	return 0;
 }

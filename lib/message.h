@@ -47,13 +47,14 @@ unsigned message_agreed(const json_t *list);
 /* Check a START (without its archive, which the splitter took out). */
 int message_check_start(const json_t *m, struct err *e);
 
-/* Fill ${e} from an object with code, message and hint members. Returns -1. */
+/* Fill ${e} from an object with code, message and hint members, and retryAfterSeconds, an
+ * extension: the refusal is for now only. Returns -1. */
 int message_error(const json_t *o, struct err *e);
 
 /* A new event of ${type} for ${id}, stamped now. */
 json_t *message_event(const char *type, const char *id, struct err *e);
 
-/* {code, message, hint} of ${e}, added to ${o}. */
+/* {code, message, hint?, retryAfterSeconds?} of ${why}, added to ${o}. */
 int message_put_error(json_t *o, const struct err *why, struct err *e);
 
 #endif
