@@ -14,7 +14,7 @@
 #include "file.h"
 #include "id.h"
 
-#define KEPT 16 /* directories that are kept open */
+#define KEPT 64 /* directories that are kept open */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int homefd = -1;
@@ -149,22 +149,27 @@ home_quarantine(int dirfd, const char *name, const char *label, struct err *e)
 }
 
 int
-home_limit(const char *name, long long otherwise, long long *value, struct err *e)
+home_number(const char *text, long long *value)
 {
-	const char *text = getenv(name);
 	char *end;
 
-	*value = otherwise;
-	if (text == NULL || text[0] == '\0')
-		return 0;
 	errno = 0;
 	long long n = strtoll(text, &end, 10);
 	int shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : *end == 'T' ? 40 : 0;
-	if (end == text || errno != 0 || n < 0 || end[shift != 0] != '\0' ||
-	    n > LLONG_MAX >> shift) {
-		(void)err_set(e, ERR_CONFIG, "%s is not a number: %.40s", name, text);
-		return err_hint(e, "give digits, with K, M, G or T behind them if you like");
-	}
+	if (end == text || errno != 0 || n < 0 || end[shift != 0] != '\0' || n > LLONG_MAX >> shift)
+		return -1;
 	*value = n << shift;
 	return 0;
+}
+
+int
+home_limit(const char *name, long long otherwise, long long *value, struct err *e)
+{
+	const char *text = getenv(name);
+
+	*value = otherwise;
+	if (text == NULL || text[0] == '\0' || home_number(text, value) == 0)
+		return 0;
+	(void)err_set(e, ERR_CONFIG, "%s is not a number: %.40s", name, text);
+	return err_hint(e, "give digits, with K, M, G or T behind them if you like");
 }

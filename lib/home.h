@@ -5,10 +5,8 @@
  * files 0600, owned by the user who runs the command.  See awcp-state(5).
  *
  *	delegations/<id>/  record.json events.ndjson base.manifest base.archive snapshots/<snap>/
- *	assignments/<id>/  record.json events.ndjson output.log workspace.archive result.archive work/
- *	queue/<name>/      pending/ running/
- *	peers/ tokens/     a file each
- *	tmp/ corrupt/
+ *	assignments/<id>/  record.json events.ndjson output.log workspace.archive result.archive
+ *work/ queue/<name>/      pending/ running/ peers/ tokens/     a file each tmp/ corrupt/
  */
 #ifndef HOME_H
 #define HOME_H
@@ -29,6 +27,10 @@ int home_dir(const char *name, struct err *e);
 
 /* Move ${name} out of ${dirfd} into corrupt/, so that it stops nothing else. */
 int home_quarantine(int dirfd, const char *name, const char *label, struct err *e);
+
+/* The number that ${text} is: digits, or with K, M, G or T behind them for powers of 1024.  -1 if
+ * it is none. */
+int home_number(const char *text, long long *value);
 
 /* A bound that the environment may set: the number in variable ${name} (digits, or with K, M, G),
  * else ${otherwise}.  Something that is not a number is ERR_CONFIG. */
