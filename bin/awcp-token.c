@@ -1,26 +1,50 @@
-/* awcp-token - who may call the executor of this account */
+/* awcp-token - who may call the executor of this account, until when, and how much */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "command.h"
 #include "jsonx.h"
 #include "peer.h"
 #include "token.h"
 
 static const struct command command = {
-    "awcp-token", "jp:",
-    "usage: awcp-token add [-p url] name\n"
+    "awcp-token", "jl:p:x:",
+    "usage: awcp-token add [-x time] [-l limit=value]... [-p url] name\n"
+    "       awcp-token rotate [-p url] name\n"
     "       awcp-token rm name...\n"
     "       awcp-token list [-j]\n"
-    "  -j      NDJSON, a token a line (never the secret)\n"
-    "  -p url  do not print the token but keep it for awcp-invite -e url\n"};
+    "  -j        NDJSON, a token a line (never the secret)\n"
+    "  -l limit  active=n delegations at a time, ttl=time of a lease, bytes=n of an archive,\n"
+    "            rate=n invitations a minute, queue=name[,name]...\n"
+    "  -p url    do not print the token but keep it for awcp-invite -e url\n"
+    "  -x time   it expires after that time (90s, 15m, 2h, 7d)\n"};
 
-/* Make a token for ourselves: known here as a peer's, so that awcp-invite finds it by ${url}. */
+struct order {
+	const char *url;
+	struct token_limits limits;
+	int64_t expires;
+	bool json;
+	bool limited; /* -l or -x was given */
+};
+
+/* Keep ${token} for ourselves, or print it. */
 static int
-add_own(const char *name, const char *url, struct err *e)
+hand_out(const char *name, const struct order *o, const char *token, struct err *e)
 {
-	char token[70], owner[TOKEN_NAME + 1];
+	if (o->url != NULL)
+		return peer_put(name, o->url, token, e);
+	(void)printf("%s\n", token);
+	return 0;
+}
+
+/* Is there a token for ourselves already: known here as a peer's, so that awcp-invite finds it by
+ * the url?  -1 if that cannot be told. */
+static int
+have_own(const char *name, const char *url, struct err *e)
+{
+	char owner[TOKEN_NAME + 1];
 
 	json_t *peer = peer_get(name, e);
 	if (peer == NULL && e->code != ERR_NOT_FOUND && e->code != ERR_BAD_MESSAGE)
@@ -30,41 +54,70 @@ add_own(const char *name, const char *url, struct err *e)
 		    strcmp(owner, name) == 0;
 	json_decref(peer);
 	if (good)
-		return 0;
+		return 1;
 	/* A half of the pair is of no use without the other: both anew. */
-	if (token_remove(name, e) < 0 && e->code != ERR_NOT_FOUND)
+	return token_remove(name, e) < 0 && e->code != ERR_NOT_FOUND ? -1 : 0;
+}
+
+static int
+add(const char *name, const struct order *o, struct err *e)
+{
+	char token[70];
+	int have = o->url != NULL ? have_own(name, o->url, e) : 0;
+
+	if (have != 0)
+		return have > 0 ? 0 : -1;
+	if (token_add(name, &o->limits, o->expires, token, e) < 0)
 		return -1;
-	if (token_add(name, token, e) < 0)
-		return -1;
-	int status = peer_put(name, url, token, e);
+	int status = hand_out(name, o, token, e);
 	explicit_bzero(token, sizeof token);
 	return status;
 }
 
 static int
-add(const char *name, const char *url, struct err *e)
+rotate(const char *name, const struct order *o, struct err *e)
 {
 	char token[70];
 
-	if (url != NULL)
-		return add_own(name, url, e);
-	if (token_add(name, token, e) < 0)
+	if (token_rotate(name, token, e) < 0)
 		return -1;
-	(void)printf("%s\n", token);
+	int status = hand_out(name, o, token, e);
 	explicit_bzero(token, sizeof token);
-	return 0;
+	return status;
+}
+
+/* "active=2 ttl=600 queue=a,b" on stdout. */
+static void
+show_limits(const json_t *limits)
+{
+	const char *key;
+	json_t *value, *one;
+	size_t i;
+
+	json_object_foreach((json_t *)(uintptr_t)limits, key, value)
+	{
+		if (json_is_integer(value)) {
+			(void)printf(" %s=%lld", key, (long long)json_integer_value(value));
+			continue;
+		}
+		json_array_foreach(value, i, one)(void)
+		    printf("%s%s", i == 0 ? " queue=" : ",", json_string_value(one));
+	}
 }
 
 static int
 show(void *arg, const json_t *token)
 {
-	const bool *json = arg;
+	const struct order *o = arg;
 
-	if (*json)
+	if (o->json) {
 		command_json(token);
-	else
-		(void)printf("%-24s %.19s\n", jsonx_text(token, "name", ""),
-			     jsonx_text(token, "createdAt", ""));
+		return 0;
+	}
+	(void)printf("%-24s %.19s %-19.19s", jsonx_text(token, "name", ""),
+		     jsonx_text(token, "createdAt", ""), jsonx_text(token, "expiresAt", "never"));
+	show_limits(json_object_get(token, "limits"));
+	(void)printf("\n");
 	return 0;
 }
 
@@ -77,33 +130,58 @@ forget(void *arg, const char *name)
 	return token_remove(name, &e) < 0 ? command_fail(&e) : 0;
 }
 
+static int
+take_option(struct order *o, int option, struct err *e)
+{
+	int64_t seconds;
+
+	switch (option) {
+	case 'j':
+		o->json = true;
+		return 0;
+	case 'p':
+		o->url = optarg;
+		return 0;
+	case 'l':
+		o->limited = true;
+		return token_limit(&o->limits, optarg, e);
+	default:
+		o->limited = true;
+		if (clock_parse_span(optarg, &seconds, e) < 0)
+			return -1;
+		o->expires = clock_now() + seconds * 1000;
+		return 0;
+	}
+}
+
 int
 main(int argc, char **argv)
 {
-	const char *url = NULL, *verb = "";
-	bool json = false;
+	struct order o = {.url = NULL};
+	const char *verb = "";
 	struct err e;
 	int option, status;
 
 	/* Options may stand before or after the verb. */
 	for (int round = 0; round < 2; round++) {
-		while ((option = command_option(&command, argc, argv)) != -1) {
-			if (option == 'j')
-				json = true;
-			else if (option == 'p')
-				url = optarg;
-		}
+		while ((option = command_option(&command, argc, argv)) != -1)
+			if (take_option(&o, option, &e) < 0)
+				return command_end(command_fail(&e));
 		if (round == 0 && optind < argc)
 			verb = argv[optind++];
 	}
 	int operands = argc - optind;
+	if (o.limited && strcmp(verb, "add") != 0)
+		command_usage("-l and -x are for add");
 	if (strcmp(verb, "add") == 0 && operands == 1)
-		status = add(argv[optind], url, &e) < 0 ? command_fail(&e) : 0;
+		status = add(argv[optind], &o, &e) < 0 ? command_fail(&e) : 0;
+	else if (strcmp(verb, "rotate") == 0 && operands == 1)
+		status = rotate(argv[optind], &o, &e) < 0 ? command_fail(&e) : 0;
 	else if (strcmp(verb, "rm") == 0 && operands > 0)
 		status = command_each(operands, argv + optind, forget, NULL);
 	else if (strcmp(verb, "list") == 0 && operands == 0)
-		status = token_list(show, &json, &e) < 0 ? command_fail(&e) : 0;
+		status = token_list(show, &o, &e) < 0 ? command_fail(&e) : 0;
 	else
-		command_usage("add, rm or list, and a name");
+		command_usage("add, rotate, rm or list, and a name");
 	return command_end(status);
 }

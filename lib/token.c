@@ -87,57 +87,261 @@ walk(int (*each)(void *arg, const char *file, const json_t *token), void *arg, s
 	return status;
 }
 
-struct named {
+/* The limits that are numbers, by their names in a record and on a command line. */
+static const struct {
 	const char *name;
-	char file[SHA256_HEX];
-};
+	size_t offset;
+} numbers[] = {{"active", offsetof(struct token_limits, active)},
+	       {"ttl", offsetof(struct token_limits, ttl)},
+	       {"bytes", offsetof(struct token_limits, bytes)},
+	       {"rate", offsetof(struct token_limits, rate)}};
 
-static int
-is_named(void *arg, const char *file, const json_t *token)
+#define NUMBERS (sizeof numbers / sizeof numbers[0])
+
+static long long *
+number_of(struct token_limits *l, size_t i)
 {
-	struct named *n = arg;
+	return (long long *)(void *)((char *)l + numbers[i].offset);
+}
 
-	if (strcmp(jsonx_text(token, "name", ""), n->name) != 0)
-		return 0;
-	strcpy(n->file, file);
-	return 1;
+/* Add the names in ${text}, separated by commas, to the queues of ${l}. */
+static int
+add_queues(struct token_limits *l, const char *text, struct err *e)
+{
+	char one[ID_MAX + 1];
+
+	for (const char *p = text;; p++) {
+		size_t n = strcspn(p, ","), have = strlen(l->queues);
+		(void)snprintf(one, sizeof one, "%.*s", (int)(n > ID_MAX ? 0 : n), p);
+		if (!id_valid(one))
+			return err_set(e, ERR_USAGE, "not the name of a queue: %.*s",
+				       (int)(n > ID_MAX ? ID_MAX : n), p);
+		if (have + n + 2 > sizeof l->queues)
+			return err_set(e, ERR_USAGE, "too many queues for one token");
+		(void)snprintf(l->queues + have, sizeof l->queues - have, "%s%s",
+			       have > 0 ? "," : "", one);
+		p += n;
+		if (*p == '\0')
+			return 0;
+	}
 }
 
 int
-token_add(const char *name, char out[70], struct err *e)
+token_limit(struct token_limits *l, const char *text, struct err *e)
+{
+	size_t n = strcspn(text, "=");
+	int64_t seconds;
+	long long value = 0;
+
+	if (text[n] == '=' && strncmp(text, "queue=", 6) == 0)
+		return add_queues(l, text + 6, e);
+	for (size_t i = 0; i < NUMBERS && text[n] == '='; i++) {
+		if (strlen(numbers[i].name) != n || strncmp(text, numbers[i].name, n) != 0)
+			continue;
+		if (strcmp(numbers[i].name, "ttl") == 0) {
+			if (clock_parse_span(text + n + 1, &seconds, e) < 0)
+				return err_add(e, "%.80s", text);
+			value = seconds;
+		} else if (home_number(text + n + 1, &value) < 0 || value < 1) {
+			return err_set(e, ERR_USAGE, "not a number from 1: %.80s", text);
+		}
+		*number_of(l, i) = value;
+		return 0;
+	}
+	(void)err_set(e, ERR_USAGE, "not a limit: %.80s", text);
+	return err_hint(e, "active=n, ttl=time, bytes=n, rate=n (a minute) or queue=name");
+}
+
+bool
+token_allows(const struct token_limits *l, const char *queue)
+{
+	size_t n = strlen(queue);
+
+	for (const char *p = l->queues; *p != '\0'; p += *p == ',') {
+		size_t m = strcspn(p, ",");
+		if (m == n && strncmp(p, queue, n) == 0)
+			return true;
+		p += m;
+	}
+	return false;
+}
+
+/* {active?, …, queues?: [name]}; NULL if ${l} sets none. */
+static json_t *
+describe(const struct token_limits *l)
+{
+	json_t *o = json_object();
+	char one[ID_MAX + 1];
+
+	for (size_t i = 0; i < NUMBERS; i++) {
+		long long value = *number_of((struct token_limits *)(uintptr_t)l, i);
+		if (value > 0)
+			(void)json_object_set_new(o, numbers[i].name, json_integer(value));
+	}
+	if (l->queues[0] != '\0')
+		(void)json_object_set_new(o, "queues", json_array());
+	for (const char *p = l->queues; *p != '\0'; p += *p == ',') {
+		size_t n = strcspn(p, ",");
+		(void)snprintf(one, sizeof one, "%.*s", (int)n, p);
+		(void)json_array_append_new(json_object_get(o, "queues"), json_string(one));
+		p += n;
+	}
+	if (json_object_size(o) > 0)
+		return o;
+	json_decref(o);
+	return NULL;
+}
+
+/* What ${token} says of its limits. */
+static int
+read_limits(const json_t *token, struct token_limits *l, struct err *e)
+{
+	const json_t *o = json_object_get(token, "limits"), *one;
+	size_t i;
+
+	*l = (struct token_limits){.active = 0};
+	for (i = 0; i < NUMBERS; i++)
+		*number_of(l, i) = jsonx_number(o, numbers[i].name, 0);
+	json_array_foreach(json_object_get(o, "queues"), i,
+			   one) if (!json_is_string(one) ||
+				    add_queues(l, json_string_value(one), e) < 0) return -1;
+	return 0;
+}
+
+struct named {
+	const char *name;
+	const char *but; /* a file that is not meant, or NULL */
+	json_t *token;   /* the last one of that name */
+	int dirfd;
+	bool remove;
+	int found;
+};
+
+static int
+take_named(void *arg, const char *file, const json_t *token)
+{
+	struct named *n = arg;
+
+	if (strcmp(jsonx_text(token, "name", ""), n->name) != 0 ||
+	    (n->but != NULL && strcmp(file, n->but) == 0))
+		return 0;
+	n->found++;
+	json_decref(n->token);
+	n->token = json_incref((json_t *)(uintptr_t)token);
+	return n->remove && unlinkat(n->dirfd, file, 0) < 0 ? -1 : 0;
+}
+
+/* Write ${o}, of a token that is made now and copied to ${out}; also its file's name. */
+static int
+store(int dirfd, json_t *o, char out[70], char file[SHA256_HEX], struct err *e)
+{
+	struct buf b = BUF_INIT(65536);
+	char made[ID_MAX + 1];
+	int status = -1;
+
+	if (id_make("awcp_", 64, made, e) < 0 || digest(made, file, e) < 0)
+		return -1;
+	if (jsonx_set(o, "sha256", file) < 0)
+		(void)err_memory(e);
+	else if (jsonx_dump(o, &b, e) == 0)
+		status = file_replace(dirfd, file, b.data, b.len, true, e);
+	if (status == 0)
+		memcpy(out, made, 70);
+	explicit_bzero(made, sizeof made);
+	buf_free(&b);
+	return status;
+}
+
+static json_t *
+new_token(const char *name, const struct token_limits *l, int64_t expires, struct err *e)
+{
+	char now[CLOCK_TEXT], then[CLOCK_TEXT];
+
+	json_t *limits = l != NULL ? describe(l) : NULL;
+	json_t *o = json_pack("{ss ss ss* so*}", "name", name, "createdAt",
+			      clock_format(clock_now(), now), "expiresAt",
+			      expires > 0 ? clock_format(expires, then) : NULL, "limits", limits);
+	if (o == NULL)
+		(void)err_memory(e);
+	return o;
+}
+
+/* tokens/, locked against other changes; *${lockfd} is to be closed. */
+static int
+open_locked(int *lockfd, struct err *e)
+{
+	int fd = home_dir("tokens", e);
+
+	*lockfd = fd < 0 ? -1 : file_lock(fd, ".lock", true, e);
+	return *lockfd < 0 ? -1 : fd;
+}
+
+int
+token_add(const char *name, const struct token_limits *l, int64_t expires, char out[70],
+	  struct err *e)
 {
 	struct named known = {.name = name};
-	struct buf b = BUF_INIT(65536);
-	char made[ID_MAX + 1], file[SHA256_HEX], now[CLOCK_TEXT];
-	int status = -1;
+	char file[SHA256_HEX];
+	int lockfd, status = -1;
 
 	if (check_name(name, e) < 0)
 		return -1;
-	int fd = home_dir("tokens", e);
-	int lockfd = fd < 0 ? -1 : file_lock(fd, ".lock", true, e);
-	if (lockfd < 0)
+	int fd = open_locked(&lockfd, e);
+	if (fd < 0)
 		return -1;
-	int found = walk(is_named, &known, e);
-	if (found == 1) {
+	int walked = walk(take_named, &known, e);
+	if (walked == 0 && known.found > 0) {
 		(void)err_set(e, ERR_CONFLICT, "there is a token named %s already", name);
-		(void)err_hint(e, "remove it first: awcp-token rm %s", name);
+		(void)err_hint(e, "remove it first (awcp-token rm %s), or rotate it", name);
+	} else if (walked == 0) {
+		json_t *o = new_token(name, l, expires, e);
+		if (o != NULL)
+			status = store(fd, o, out, file, e);
+		json_decref(o);
 	}
-	if (found != 0 || id_make("awcp_", 64, made, e) < 0 || digest(made, file, e) < 0)
+	json_decref(known.token);
+	file_close(lockfd);
+	return status;
+}
+
+static int
+not_named(const char *name, struct err *e)
+{
+	return err_set(e, ERR_NOT_FOUND, "there is no token named %s", name);
+}
+
+int
+token_rotate(const char *name, char out[70], struct err *e)
+{
+	struct named known = {.name = name};
+	char file[SHA256_HEX], now[CLOCK_TEXT];
+	int lockfd, status = -1;
+
+	if (check_name(name, e) < 0)
+		return -1;
+	int fd = open_locked(&lockfd, e);
+	if (fd < 0)
+		return -1;
+	if (walk(take_named, &known, e) < 0)
 		goto out;
-	json_t *o = json_pack("{ss ss ss}", "name", name, "sha256", file, "createdAt",
-			      clock_format(clock_now(), now));
-	if (o == NULL) {
+	if (known.found == 0) {
+		(void)not_named(name, e);
+		goto out;
+	}
+	if (jsonx_set(known.token, "rotatedAt", clock_format(clock_now(), now)) < 0) {
 		(void)err_memory(e);
 		goto out;
 	}
-	status = jsonx_dump(o, &b, e);
-	json_decref(o);
-	if (status == 0)
-		status = file_replace(fd, file, b.data, b.len, true, e);
-	if (status == 0)
-		memcpy(out, made, 70);
+	/* The new one first: a crash leaves two that work, and the next rotation removes both. */
+	if (store(fd, known.token, out, file, e) < 0)
+		goto out;
+	struct named old = {.name = name, .but = file, .dirfd = fd, .remove = true};
+	status = walk(take_named, &old, e) < 0
+		     ? err_sys(e, "cannot remove the old token of %s", name)
+		     : file_sync_dir(fd, e);
+	json_decref(old.token);
 out:
-	buf_free(&b);
+	json_decref(known.token);
 	file_close(lockfd);
 	return status;
 }
@@ -145,19 +349,21 @@ out:
 int
 token_remove(const char *name, struct err *e)
 {
-	struct named known = {.name = name};
+	struct named known = {.name = name, .remove = true};
+	int lockfd, status;
 
 	if (check_name(name, e) < 0)
 		return -1;
-	int fd = home_dir("tokens", e);
-	int found = fd < 0 ? -1 : walk(is_named, &known, e);
-	if (found < 0)
+	known.dirfd = open_locked(&lockfd, e);
+	if (known.dirfd < 0)
 		return -1;
-	if (found == 0)
-		return err_set(e, ERR_NOT_FOUND, "there is no token named %s", name);
-	if (unlinkat(fd, known.file, 0) < 0)
-		return err_sys(e, "cannot remove the token of %s", name);
-	return file_sync_dir(fd, e);
+	if (walk(take_named, &known, e) < 0)
+		status = err_sys(e, "cannot remove the token of %s", name);
+	else
+		status = known.found == 0 ? not_named(name, e) : file_sync_dir(known.dirfd, e);
+	json_decref(known.token);
+	file_close(lockfd);
+	return status;
 }
 
 struct listing {
@@ -169,10 +375,10 @@ static int
 show(void *arg, const char *file, const json_t *token)
 {
 	const struct listing *l = arg;
-	json_t *o = json_pack("{ss ss}", "name", jsonx_text(token, "name", ""), "createdAt",
-			      jsonx_text(token, "createdAt", ""));
+	json_t *o = json_copy((json_t *)(uintptr_t)token);
 
 	(void)file;
+	(void)json_object_del(o, "sha256");
 	int status = o == NULL ? 0 : l->each(l->arg, o);
 	json_decref(o);
 	return status;
@@ -186,11 +392,30 @@ token_list(int (*each)(void *arg, const json_t *token), void *arg, struct err *e
 	return walk(show, &l, e);
 }
 
+/* Fill ${t} from the token's ${o}, if it is of use now. */
+static int
+admit(const json_t *o, struct token *t, struct err *e)
+{
+	const char *text = jsonx_text(o, "expiresAt", NULL);
+	int64_t expires;
+
+	/* What cannot be read as a time or a limit must not mean that there is none. */
+	if (text != NULL && (clock_parse(text, &expires, e) < 0 || expires <= clock_now())) {
+		(void)err_set(e, ERR_AUTH_FAILED, "the token has expired");
+		return err_hint(e, "ask the operator of this executor for a new one");
+	}
+	if (read_limits(o, &t->limits, e) < 0)
+		return err_set(e, ERR_AUTH_FAILED, "the token cannot be used");
+	(void)snprintf(t->name, sizeof t->name, "%s", jsonx_text(o, "name", ""));
+	return 0;
+}
+
 int
-token_owner(const char *credential, char name[TOKEN_NAME + 1], struct err *e)
+token_holder(const char *credential, struct token *t, struct err *e)
 {
 	char file[SHA256_HEX];
 	json_t *o = NULL;
+	int status = -1;
 
 	int fd = home_dir("tokens", e);
 	if (fd < 0)
@@ -200,13 +425,24 @@ token_owner(const char *credential, char name[TOKEN_NAME + 1], struct err *e)
 	if (strlen(credential) < TOKEN_MAX && digest(credential, file, e) == 0)
 		o = load(fd, file, NULL);
 	if (o != NULL && sha256_equal(jsonx_text(o, "sha256", ""), file)) {
-		(void)snprintf(name, TOKEN_NAME + 1, "%s", jsonx_text(o, "name", ""));
-		json_decref(o);
-		return 0;
+		status = admit(o, t, e);
+	} else {
+		(void)err_set(e, ERR_AUTH_FAILED, "the credential is not known here");
+		(void)err_hint(e, "ask the operator of this executor for a token (awcp-token add)");
 	}
 	json_decref(o);
-	(void)err_set(e, ERR_AUTH_FAILED, "the credential is not known here");
-	return err_hint(e, "ask the operator of this executor for a token (awcp-token add)");
+	return status;
+}
+
+int
+token_owner(const char *credential, char name[TOKEN_NAME + 1], struct err *e)
+{
+	struct token t;
+
+	if (token_holder(credential, &t, e) < 0)
+		return -1;
+	strcpy(name, t.name);
+	return 0;
 }
 
 int
