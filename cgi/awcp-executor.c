@@ -15,6 +15,7 @@
 
 #include "assignment.h"
 #include "caller.h"
+#include "card.h"
 #include "fsm.h"
 #include "home.h"
 #include "http.h"
@@ -46,8 +47,9 @@ take_invite(struct http *h, struct received *r, struct caller *c, struct err *e)
 
 	if (caller_from_invite(r->message, c, e) < 0)
 		return -1;
+	struct assignment_guest guest = {c->owner, c->token.limits, c->capability};
 	if (message_check_invite(r->message, e) == 0)
-		answer = assignment_invite(r->message, c->owner, c->capability, &policy, e);
+		answer = assignment_invite(r->message, &guest, &policy, e);
 	if (answer == NULL) {
 		if (!is_refusal(e))
 			return -1;
@@ -74,14 +76,15 @@ take_start(struct http *h, struct received *r, struct caller *c, struct err *e)
 		*e = r->unusable;
 	} else {
 		int dirfd = received_name(r, e);
-		if (dirfd >= 0 && assignment_start(id, c->owner, r->message, dirfd, r->name,
-						   r->size, r->sha256, e) == 0) {
+		if (dirfd >= 0 && assignment_start(id, c->owner, &policy, r->message, dirfd,
+						   r->name, r->size, r->sha256, e) == 0) {
 			ok(h);
 			return 0;
 		}
 	}
 	/* No other START can mend these: say so on the stream, too. */
-	if (e->code == ERR_CHECKSUM_MISMATCH || e->code == ERR_START_EXPIRED)
+	if (e->code == ERR_CHECKSUM_MISMATCH || e->code == ERR_START_EXPIRED ||
+	    e->code == ERR_WORKSPACE_TOO_LARGE)
 		(void)assignment_refuse(id, c->owner, e, &ignored); /* or it is not theirs */
 	return -1;
 }
@@ -111,8 +114,10 @@ take_message(struct http *h, struct received *r, struct caller *c, struct err *e
 	} types[] = {{"INVITE", take_invite}, {"START", take_start}, {"ERROR", take_error}};
 	struct err ignored;
 
-	if (receive(h, c->owner, (uint64_t)policy.max_archive, r, e) < 0) {
-		if (e->code == ERR_WORKSPACE_TOO_LARGE && r->id[0] != '\0')
+	long long most = assignment_limit(policy.max_archive, c->token.limits.bytes);
+	if (receive(h, c->owner, &policy, (uint64_t)most, r, e) < 0) {
+		if ((e->code == ERR_WORKSPACE_TOO_LARGE || e->code == ERR_START_EXPIRED) &&
+		    r->id[0] != '\0')
 			(void)assignment_refuse(r->id, c->owner, e, &ignored);
 		return -1;
 	}
@@ -249,6 +254,12 @@ get_status(struct http *h)
 		http_fail(h, &e);
 }
 
+static void
+get_card(struct http *h)
+{
+	card_answer(h, &policy);
+}
+
 static const struct http_route routes[] = {
     {"POST", "/", post_message},
     {"GET", "/tasks/:id/events", get_events},
@@ -256,6 +267,8 @@ static const struct http_route routes[] = {
     {"POST", "/tasks/:id/ack", post_ack},
     {"POST", "/cancel/:id", post_cancel},
     {"GET", "/status", get_status},
+    {"GET", "/.well-known/agent-card.json", get_card},
+    {"GET", "/.well-known/agent.json", get_card},
     {NULL, NULL, NULL},
 };
 

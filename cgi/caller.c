@@ -4,8 +4,9 @@
 #include <string.h>
 
 #include "jsonx.h"
+#include "throttle.h"
 
-#define SECRET 32 /* characters of an id that nobody guesses */
+#define SECRET 32 /* characters of an id, behind "dlg_", that nobody guesses */
 
 static bool open_to_all;
 
@@ -14,6 +15,8 @@ caller_policy(struct err *e)
 {
 	const char *auth = getenv("AWCP_AUTH");
 
+	if (throttle_policy(e) < 0)
+		return -1;
 	if (auth == NULL || strcmp(auth, "token") == 0)
 		return 0;
 	if (strcmp(auth, "none") == 0) {
@@ -22,6 +25,12 @@ caller_policy(struct err *e)
 	}
 	(void)err_set(e, ERR_CONFIG, "AWCP_AUTH is neither token nor none: %.40s", auth);
 	return -1;
+}
+
+const char *
+caller_scheme(void)
+{
+	return open_to_all ? "none" : "bearer";
 }
 
 static int
@@ -43,10 +52,17 @@ caller_identify(const struct http *h, struct caller *c, struct err *e)
 	}
 	if (credential == NULL)
 		return 0;
-	if (token_owner(credential, c->name, e) < 0)
+	if (token_holder(credential, &c->token, e) < 0)
 		return -1;
-	c->owner = c->name;
+	c->owner = c->token.name;
 	return 0;
+}
+
+/* An id is a credential if nobody guesses it: 128 random bits, which are 32 hexadecimal digits. */
+static bool
+is_secret(const char *id)
+{
+	return strlen(id) - (strncmp(id, "dlg_", 4) == 0 ? 4 : 0) >= SECRET;
 }
 
 int
@@ -60,10 +76,10 @@ caller_from_invite(const json_t *invite, struct caller *c, struct err *e)
 	if (strcmp(type, "bearer") != 0 && strcmp(type, "api_key") != 0)
 		return nobody(e);
 	const char *credential = jsonx_string(invite, "auth.credential", TOKEN_MAX, e);
-	if (credential == NULL || token_owner(credential, c->name, e) < 0)
+	if (credential == NULL || token_holder(credential, &c->token, e) < 0)
 		return -1;
-	c->owner = c->name;
-	c->capability = strlen(id) >= SECRET;
+	c->owner = c->token.name;
+	c->capability = is_secret(id);
 	return 0;
 }
 

@@ -4,7 +4,7 @@
  * Authentication is by bearer token (AWCP_AUTH=token, the default) or not at all (AWCP_AUTH=none).
  * A delegator of the reference implementation can show a token in INVITE's "auth" only, and sends
  * no header with what follows: the id that it made then is its credential, if it is long enough to
- * be one.
+ * be one and AWCP_STRICT does not forbid it.
  */
 #ifndef CALLER_H
 #define CALLER_H
@@ -21,11 +21,14 @@ struct caller {
 	 * assignment_open takes as owner. */
 	const char *owner;
 	bool capability; /* the credential came in the message */
-	char name[TOKEN_NAME + 1];
+	struct token token;
 };
 
 /* Read AWCP_AUTH, once. */
 int caller_policy(struct err *e);
+
+/* How callers are told apart: "bearer", or "none". */
+const char *caller_scheme(void);
 
 /* Who sends ${h}, by its headers?  ERR_AUTH_FAILED for a wrong token; none at all is no error. */
 int caller_identify(const struct http *h, struct caller *c, struct err *e);

@@ -15,12 +15,15 @@
 
 #include "id.h"
 #include "jsonx.h"
+#include "logfmt.h"
 #include "pool.h"
 #include "route.h"
+#include "throttle.h"
 
 #define BULK ((size_t)16384)   /* from here on, bytes are written as records of our own */
 #define RECORD ((size_t)65528) /* bytes in a FastCGI record; a multiple of 8 needs no padding */
 #define FCGI_STDOUT 6          /* FastCGI 1.0, section 8 */
+#define RETRY_S 5U             /* when nobody knows better */
 #define UNKNOWN UINT64_MAX     /* of a body that was sent in chunks */
 
 struct http {
@@ -50,6 +53,7 @@ static const struct {
     {409, "Conflict"},
     {410, "Gone"},
     {413, "Content Too Large"},
+    {429, "Too Many Requests"},
     {500, "Internal Server Error"},
     {501, "Not Implemented"},
     {502, "Bad Gateway"},
@@ -308,13 +312,43 @@ fail(struct http *h, const struct err *e, json_t *o, const char *more)
 	put_json(h, status_of(h, e->code), o, more);
 }
 
+/* Count and log a request without a right credential; the answer is ${e}, or once there were too
+ * many, ${limited}. */
+static const struct err *
+count_failure(const struct http *h, const struct err *e, struct err *limited)
+{
+	const char *from = http_variable(h, "REMOTE_ADDR");
+	const char *path = h->route != NULL ? h->route->path : NULL;
+	int first;
+
+	if (from == NULL)
+		from = "";
+	unsigned wait = throttle_failure(from, &first);
+	if (wait == 0 || first)
+		logfmt_write("lifecycle", wait == 0 ? "auth-failed" : "auth-throttled", "from",
+			     from, "method", h->method, "path", path, "why", e->message, NULL);
+	if (wait == 0)
+		return e;
+	(void)err_set(limited, ERR_RATE_LIMITED,
+		      "too many requests without a right token came from this address");
+	(void)err_hint(limited, "try again in %u s", wait);
+	(void)err_retry(limited, wait);
+	return limited;
+}
+
 void
 http_fail_with(struct http *h, const struct err *e, json_t *o)
 {
-	const char *more = e->code == ERR_AUTH_FAILED ? "WWW-Authenticate: Bearer\r\n"
-			   : e->code == ERR_BUSY      ? "Retry-After: 5\r\n"
-						      : "";
+	char more[64] = "";
+	struct err limited;
 
+	if (e->code == ERR_AUTH_FAILED)
+		e = count_failure(h, e, &limited);
+	if (e->code == ERR_AUTH_FAILED)
+		(void)snprintf(more, sizeof more, "WWW-Authenticate: Bearer\r\n");
+	else if (e->retry > 0 || e->code == ERR_BUSY)
+		(void)snprintf(more, sizeof more, "Retry-After: %u\r\n",
+			       e->retry > 0 ? e->retry : RETRY_S);
 	fail(h, e, o, more);
 }
 

@@ -11,7 +11,6 @@
 #include "base64.h"
 #include "buf.h"
 #include "file.h"
-#include "fsm.h"
 #include "home.h"
 #include "id.h"
 #include "jsonx.h"
@@ -25,6 +24,7 @@ static const char *const archive_path[] = {"transportHandle", "workspaceBase64",
 struct spool {
 	struct received *r;
 	const char *owner;
+	const struct assignment_policy *policy;
 	uint64_t max;
 	struct buf head; /* the message up to the archive, while that has not begun */
 	bool begun;      /* the archive has */
@@ -58,17 +58,20 @@ parse_head(struct spool *s)
 	return jsonx_parse(s->head.data, s->head.len, &ignored);
 }
 
-/* Would ${id} take a START from ${owner}?  Asked before its archive is taken in. */
+/* Would ${id} take a START from this caller, and how large?  Asked before its archive is taken in.
+ */
 static int
-may_start(const char *id, const char *owner, struct err *e)
+may_start(struct spool *s, const char *id, struct err *e)
 {
 	struct record record;
-	int status = -1;
 
-	if (assignment_open(id, owner, false, &record, e) == 0 &&
-	    fsm_next(&fsm_assignment, jsonx_text(record.json, "state", ""), FSM_RECEIVE_START, e) !=
-		NULL)
-		status = 0;
+	int status = assignment_open(id, s->owner, false, &record, e);
+	if (status == 0)
+		status = assignment_startable(record.json, s->policy, e);
+	int64_t most =
+	    status == 0 ? jsonx_number(record.json, "maxArchiveBytes", INT64_MAX) : INT64_MAX;
+	if (most >= 0 && (uint64_t)most < s->max)
+		s->max = (uint64_t)most;
 	record_close(&record);
 	return status;
 }
@@ -111,7 +114,7 @@ begin(struct spool *s, struct err *e)
 		status = 0;
 	} else if (id_valid(id)) {
 		(void)snprintf(s->r->id, sizeof s->r->id, "%s", id);
-		status = may_start(id, s->owner, e);
+		status = may_start(s, id, e);
 	} else if (s->owner != NULL) {
 		status = 0;
 	} else {
@@ -195,9 +198,10 @@ read_message(struct http *h, struct spool *s, struct jsplit *split, struct err *
 }
 
 int
-receive(struct http *h, const char *owner, uint64_t max, struct received *r, struct err *e)
+receive(struct http *h, const char *owner, const struct assignment_policy *p, uint64_t max,
+	struct received *r, struct err *e)
 {
-	struct spool s = {.r = r, .owner = owner, .max = max};
+	struct spool s = {.r = r, .owner = owner, .policy = p, .max = max};
 	int status = -1;
 
 	*r = (struct received){.fd = -1};

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "assignment.h"
 #include "err.h"
 #include "http.h"
 #include "id.h"
@@ -30,10 +31,12 @@ struct received {
 };
 
 /* Read the body of ${h}, sent by ${owner} (NULL: no credential was shown); its archive may be
- * ${max} bytes.  Fails with ERR_BAD_MESSAGE, ERR_TOO_LARGE, ERR_WORKSPACE_TOO_LARGE, what
- * assignment_open says of the id, or ERR_AUTH_FAILED.  An archive that is not base64 is no failure
- * here: it is told in ${r}->unusable.  Give ${r} back with received_free, also after a failure. */
-int receive(struct http *h, const char *owner, uint64_t max, struct received *r, struct err *e);
+ * ${max} bytes, or what the assignment's record says if that is less.  Fails with ERR_BAD_MESSAGE,
+ * ERR_TOO_LARGE, ERR_WORKSPACE_TOO_LARGE, what assignment_open says of the id, or ERR_AUTH_FAILED.
+ * An archive that is not base64 is no failure here: it is told in ${r}->unusable.  Give ${r} back
+ * with received_free, also after a failure. */
+int receive(struct http *h, const char *owner, const struct assignment_policy *p, uint64_t max,
+	    struct received *r, struct err *e);
 
 /* Give the archive a name of its own in tmp/, ${r}->name.  Returns a descriptor of tmp/, not to be
  * closed, or -1. */

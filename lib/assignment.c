@@ -5,16 +5,19 @@
 
 #include "clock.h"
 #include "fsm.h"
+#include "hook.h"
 #include "id.h"
 #include "journal.h"
 #include "jsonx.h"
 #include "message.h"
 
+bool assignment_strict;
+
 static bool
 owned_by(const json_t *record, const char *owner)
 {
 	if (owner == NULL)
-		return json_is_true(json_object_get(record, "capability"));
+		return !assignment_strict && json_is_true(json_object_get(record, "capability"));
 	return strcmp(jsonx_text(record, "owner", ""), owner) == 0;
 }
 
@@ -161,6 +164,18 @@ assignment_finish(struct record *r, enum fsm_event event, const struct err *why,
 	return assignment_settle(r, e);
 }
 
+void
+assignment_close(struct record *r, int status)
+{
+	json_t *kept = status == 0 ? json_incref(r->json) : NULL;
+
+	record_close(r);
+	if (kept != NULL)
+		hook_tell(json_object_get(kept, "error") != NULL ? "error" : "completed", r->id,
+			  kept);
+	json_decref(kept);
+}
+
 int
 assignment_refuse(const char *id, const char *owner, const struct err *why, struct err *e)
 {
@@ -172,7 +187,7 @@ assignment_refuse(const char *id, const char *owner, const struct err *why, stru
 		status = err_set(e, ERR_BAD_STATE, "%s has begun already", id);
 	if (status == 0)
 		status = assignment_finish(&r, FSM_TASK_FAIL, why, e);
-	record_close(&r);
+	assignment_close(&r, status);
 	return status;
 }
 
@@ -185,7 +200,7 @@ assignment_cancel(const char *id, const char *owner, const struct err *why, stru
 	if (status == 0)
 		status = assignment_finish(
 		    &r, why->code == ERR_CANCELLED ? FSM_CANCEL : FSM_RECEIVE_ERROR, why, e);
-	record_close(&r);
+	assignment_close(&r, status);
 	return status;
 }
 

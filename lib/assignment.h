@@ -1,9 +1,10 @@
 /*
  * assignment - what we were lent: the executor's side of a delegation.
  *
- * assignments/<id>/ holds record.json {id, state, owner, invite (without auth), retentionMs, lease,
- * createdAt, startedAt, completedAt, result, error, updatedAt}, events.ndjson (what /events sends),
- * workspace.archive (as received), work/ (where the task runs), output.log, result.archive.
+ * assignments/<id>/ holds record.json {id, state, owner, invite (without auth), accessMode, queue,
+ * maxArchiveBytes, retentionMs, lease, createdAt, invitedAt, startedAt, completedAt, result, error,
+ * updatedAt}, events.ndjson (what /events sends), workspace.archive (as received), work/ (where the
+ * task runs), output.log, result.archive.
  * The record is written before the journal; a journal that lacks its last event after a crash gets
  * it from the record, by assignment_settle.
  */
@@ -17,6 +18,7 @@
 #include "err.h"
 #include "record.h"
 #include "sandbox.h"
+#include "token.h"
 
 /* What the executor allows; from the environment. */
 struct assignment_policy {
@@ -24,15 +26,33 @@ struct assignment_policy {
 	long long max_ttl;       /* AWCP_MAX_TTL, 3600 s */
 	long long max_retention; /* AWCP_MAX_RETENTION, 604800 s */
 	long long max_archive;   /* AWCP_MAX_ARCHIVE, 16G: bytes of a received workspace */
+	long long min_free;      /* AWCP_MIN_FREE, 1G: bytes that stay free on the disk */
+	long long max_load;      /* AWCP_MAX_LOAD, 0 (any): load average of one minute */
+	long long start_within;  /* AWCP_START_WITHIN, 600 s: from INVITE to START */
+	bool read_only;          /* AWCP_ACCESS is "ro": nothing is taken to be changed */
+	bool strict;             /* AWCP_STRICT is 1: an id alone is nobody's credential */
 	struct sandbox sandbox;  /* AWCP_SANDBOX: announced in ACCEPT */
 };
+
+/* Read the environment; ERR_CONFIG if it makes no sense.  From then on assignment_open keeps to
+ * what it says, too. */
 int assignment_policy(struct assignment_policy *p, struct err *e);
 
-/* INVITE (checked by message_check_invite) from ${owner}, who showed the credential in the message
- * itself if ${capability}: admit, record, and return the ACCEPT.
- * An id that ${owner} already has is a resume; one of another owner is ERR_DECLINED with no word of
- * why.  NULL with ERR_DECLINED and a hint when it is not admitted. */
-json_t *assignment_invite(const json_t *invite, const char *owner, bool capability,
+/* The smaller of what is allowed to all and to one, who may have no limit (0) of their own. */
+long long assignment_limit(long long all, long long own);
+
+/* Who sends an INVITE. */
+struct assignment_guest {
+	const char *owner;          /* the name of a token, or "" */
+	struct token_limits limits; /* of the token */
+	bool capability;            /* the token came in the message itself */
+};
+
+/* INVITE (checked by message_check_invite) from ${g}: admit, record, and return the ACCEPT.
+ * An id that its owner already has is a resume; one of another owner is ERR_DECLINED in the words
+ * in which a hook without words declines.  NULL with ERR_DECLINED and a hint when it is not
+ * admitted, and with a time to come back (err_retry) when that may help. */
+json_t *assignment_invite(const json_t *invite, const struct assignment_guest *g,
 			  const struct assignment_policy *p, struct err *e);
 
 /* Open ${id} for ${owner} to read or to change; another owner's is ERR_NOT_FOUND.  ${owner} is the
@@ -46,8 +66,13 @@ int assignment_open(const char *id, const char *owner, bool change, struct recor
  * SHA-256 ${sha256}, lies in file ${name} of directory ${dirfd}; on success it is renamed away and
  * the task is on the queue, on failure it is left.  A checksum that does not fit is
  * ERR_CHECKSUM_MISMATCH and changes nothing: tell it with assignment_refuse. */
-int assignment_start(const char *id, const char *owner, const json_t *start, int dirfd,
-		     const char *name, uint64_t size, const char *sha256, struct err *e);
+int assignment_start(const char *id, const char *owner, const struct assignment_policy *p,
+		     const json_t *start, int dirfd, const char *name, uint64_t size,
+		     const char *sha256, struct err *e);
+
+/* Would ${record} take a START now?  ERR_BAD_STATE, or ERR_START_EXPIRED when its INVITE is too
+ * long ago. */
+int assignment_startable(const json_t *record, const struct assignment_policy *p, struct err *e);
 
 /* A START that cannot be used for ${why}: the pending assignment ends with that error. */
 int assignment_refuse(const char *id, const char *owner, const struct err *why, struct err *e);

@@ -87,7 +87,7 @@ assignment_complete(const char *id, int64_t run, const json_t *result, const jso
 	}
 	if (status == 0)
 		status = assignment_finish(&r, FSM_TASK_COMPLETE, NULL, e);
-	record_close(&r);
+	assignment_close(&r, status);
 	return status;
 }
 
@@ -99,6 +99,6 @@ assignment_fail(const char *id, int64_t run, const struct err *why, struct err *
 
 	if (status == 0)
 		status = assignment_finish(&r, FSM_TASK_FAIL, why, e);
-	record_close(&r);
+	assignment_close(&r, status);
 	return status;
 }

@@ -8,9 +8,42 @@
 
 #include "clock.h"
 #include "file.h"
+#include "hook.h"
 #include "jsonx.h"
 #include "queue.h"
 #include "sha256.h"
+
+int
+assignment_overdue(const json_t *record, const struct assignment_policy *p, struct err *e)
+{
+	int64_t invited;
+
+	if (strcmp(jsonx_text(record, "state", ""), "pending") != 0 ||
+	    clock_parse(jsonx_text(record, "invitedAt", ""), &invited, NULL) < 0 ||
+	    clock_now() - invited < p->start_within * 1000)
+		return 0;
+	(void)err_set(e, ERR_START_EXPIRED, "no START came within %lld s of the INVITE",
+		      p->start_within);
+	return err_hint(e, "invite again");
+}
+
+int
+assignment_startable(const json_t *record, const struct assignment_policy *p, struct err *e)
+{
+	if (fsm_next(&fsm_assignment, jsonx_text(record, "state", ""), FSM_RECEIVE_START, e) ==
+	    NULL)
+		return -1;
+	return assignment_overdue(record, p, e);
+}
+
+/* What INVITE and START agree on: to change nothing, if either says so. */
+static const char *
+access_mode(const struct record *r, const json_t *start)
+{
+	if (strcmp(jsonx_text(r->json, "accessMode", "rw"), "ro") == 0)
+		return "ro";
+	return jsonx_text(start, "lease.accessMode", "rw");
+}
 
 /* The lease in force: not beyond what this executor gives, whatever START says. */
 static int
@@ -29,7 +62,7 @@ take_lease(struct record *r, const json_t *start, struct err *e)
 	int64_t longest = now + jsonx_number(r->json, "invite.lease.ttlSeconds", 0) * 1000;
 	json_t *lease = json_pack("{ss ss}", "expiresAt",
 				  clock_format(expires < longest ? expires : longest, text),
-				  "accessMode", jsonx_text(start, "lease.accessMode", "rw"));
+				  "accessMode", access_mode(r, start));
 	if (lease == NULL || json_object_set_new(r->json, "lease", lease) < 0)
 		return err_memory(e);
 	return jsonx_set(r->json, "startedAt", clock_format(now, text)) < 0 ? err_memory(e) : 0;
@@ -53,16 +86,23 @@ take_archive(struct record *r, int dirfd, const char *name, struct err *e)
 }
 
 int
-assignment_start(const char *id, const char *owner, const json_t *start, int dirfd,
-		 const char *name, uint64_t size, const char *sha256, struct err *e)
+assignment_start(const char *id, const char *owner, const struct assignment_policy *p,
+		 const json_t *start, int dirfd, const char *name, uint64_t size,
+		 const char *sha256, struct err *e)
 {
 	struct record r;
-	json_t *task = NULL;
+	json_t *task = NULL, *kept = NULL;
 	int status = -1;
 
-	if (assignment_open(id, owner, true, &r, e) < 0 ||
+	if (assignment_open(id, owner, true, &r, e) < 0 || assignment_startable(r.json, p, e) < 0 ||
 	    assignment_step(&r, FSM_RECEIVE_START, e) < 0)
 		goto out;
+	int64_t most = jsonx_number(r.json, "maxArchiveBytes", INT64_MAX);
+	if (most < 0 || size > (uint64_t)most) {
+		(void)err_set(e, ERR_WORKSPACE_TOO_LARGE, "the workspace is larger than %lld bytes",
+			      (long long)most);
+		goto out;
+	}
 	const char *checksum = jsonx_text(start, "transportHandle.checksum", "");
 	if (!sha256_equal(checksum, sha256)) {
 		(void)err_set(e, ERR_CHECKSUM_MISMATCH, "the archive has SHA-256 %s, not %.64s",
@@ -81,11 +121,16 @@ assignment_start(const char *id, const char *owner, const json_t *start, int dir
 	}
 	/* The task first: one without an active record is dropped by the worker, an active record
 	 * without a task would wait for ever.  The worker waits for our lock. */
-	if (queue_put(ASSIGNMENT_QUEUE, id, task, e) < 0 || record_save(&r, true, true, e) < 0)
+	if (queue_put(jsonx_text(r.json, "queue", ASSIGNMENT_QUEUE), id, task, e) < 0 ||
+	    record_save(&r, true, true, e) < 0)
 		goto out;
 	status = 0;
+	kept = json_incref(r.json);
 out:
 	json_decref(task);
 	record_close(&r);
+	if (kept != NULL)
+		hook_tell("started", id, kept);
+	json_decref(kept);
 	return status;
 }

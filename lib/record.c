@@ -65,6 +65,7 @@ record_create(const char *collection, const char *id, struct record *r, struct e
 	r->json = json_object();
 	if (r->json == NULL)
 		return err_memory(e);
+	r->created = true;
 	return 0;
 }
 
@@ -130,6 +131,10 @@ record_save(struct record *r, bool open, bool durable, struct err *e)
 	if (jsonx_dump(r->json, &b, e) < 0 || buf_add(&b, "\n", 1, e) < 0 ||
 	    file_replace(r->dirfd, "record.json", b.data, b.len, durable, e) < 0)
 		goto out;
+	/* The name of a new directory is not in that directory. */
+	if (r->created && durable && file_sync_dir(home_dir(r->collection, e), e) < 0)
+		goto out;
+	r->created = r->created && !durable;
 	if (!open)
 		(void)unlinkat(indexfd, r->id, 0); /* a hint: one too many is harmless */
 	status = 0;

@@ -23,6 +23,7 @@ struct record {
 	json_t *json; /* the content; change it in place, then record_save */
 	char id[129];
 	const char *collection;
+	bool created; /* by record_create, and not yet made durable */
 };
 
 /* Create the directory and the lock of a new record, with an empty object in ${r}; nothing is
