@@ -103,6 +103,8 @@ assignment_terms(const json_t *invite, const struct assignment_guest *g,
 	long long most = assignment_limit(p->max_ttl, g->limits.ttl);
 	char first[ID_MAX + 1];
 
+	if (sandbox_meets(&p->sandbox, jsonx_at(invite, "requirements.sandbox"), e) < 0)
+		return -1;
 	if (ttl > most) {
 		(void)err_set(e, ERR_DECLINED, "a lease of %lld s is longer than is given here",
 			      (long long)ttl);
