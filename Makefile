@@ -38,6 +38,7 @@ libs_awcp-snapshot = $(pack)
 libs_awcp-run = $(pack)
 libs_awcp-token = $(hash)
 libs_awcp-executor = $(fcgi)
+libs_awcp-delegator = $(fcgi) -larchive -lcurl
 
 LIB_O = $(patsubst lib/%.c,$B/o/lib/%.o,$(wildcard lib/*.c))
 COMMANDS = $(filter awcp-%,$(notdir $(basename $(wildcard bin/awcp-*.c))))
@@ -73,7 +74,11 @@ $B/bin/awcp-invite $B/bin/awcp-watch: $B/o/bin/display.o
 $B/bin/awcp-invite: $B/o/bin/preview.o
 $B/bin/awcp-snapshot: $B/o/bin/snapshot_show.o $B/o/bin/snapshot_take.o
 
-$B/libexec/awcp/awcp-%: $B/o/cgi/awcp-%.o $(CGI_O) $B/libawcp.a
+$B/libcgi.a: $(CGI_O)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$B/libexec/awcp/awcp-%: $B/o/cgi/awcp-%.o $B/libcgi.a $B/libawcp.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(libs_awcp-$*)
 

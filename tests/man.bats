@@ -131,6 +131,11 @@ run_examples()
 	run_examples awcp-cancel.1
 }
 
+@test "the examples of awcp-delegator(8) run" {
+	run_examples awcp-delegator.8
+	assert_output --partial 'did: fix the failing test'
+}
+
 @test "the examples of awcp-executor(8) run" {
 	run_examples awcp-executor.8
 	assert_output --partial '"activeDelegations"'
