@@ -7,8 +7,6 @@
 #include "compare.h"
 #include "manifest.h"
 
-#define TICK 20000000 /* ns; kernels set times by a clock that stands still for a while */
-
 struct since {
 	struct manifest_reader *reader;
 	struct entry *head;               /* the next one that was not passed; NULL at the end */
@@ -49,7 +47,7 @@ since_open(int fd, const struct resource *resources, size_t n, bool modes, struc
 		(void)err_sys(e, "the list of what was received");
 		goto err;
 	}
-	s->fresh = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec - TICK;
+	s->fresh = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec - SINCE_TICK;
 	s->reader = manifest_reader_new(fd, e);
 	if (s->reader == NULL || advance(s, e) < 0)
 		goto err;

@@ -12,6 +12,8 @@
 #include "err.h"
 #include "tree.h"
 
+#define SINCE_TICK 20000000 /* ns; kernels set times by a clock that stands still for a while */
+
 struct since;
 
 /* Read the manifest ${fd} beside a walk of ${n} ${resources}; both stay the caller's.  ${modes}: a

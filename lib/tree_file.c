@@ -32,12 +32,53 @@ real_path(int fd, struct err *e)
 	return copy;
 }
 
+/* Add ${n} zeros. */
+static void
+hash_hole(struct sha256 *hash, char *piece, off_t n)
+{
+	memset(piece, 0, PIECE);
+	for (; n > 0; n -= n < PIECE ? n : PIECE)
+		sha256_add(hash, piece, n < PIECE ? (size_t)n : PIECE);
+}
+
+/* Hash the file ${fd} from its beginning, without reading its holes. */
+static int
+hash_file(int fd, struct sha256 *hash, char *piece, struct err *e)
+{
+	struct stat st;
+	off_t at = 0;
+	ssize_t n;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "cannot read");
+	while ((off_t)st.st_blocks * 512 < st.st_size && at < st.st_size) {
+		off_t data = lseek(fd, at, SEEK_DATA);
+		if (data < 0 && errno == ENXIO)
+			data = st.st_size;
+		if (data < at)
+			return err_sys(e, "cannot read");
+		hash_hole(hash, piece, data - at);
+		at = data < st.st_size ? lseek(fd, data, SEEK_HOLE) : data;
+		for (off_t left = at - data; left > 0; left -= n) {
+			n = pread(fd, piece, left < PIECE ? (size_t)left : PIECE, at - left);
+			if (n <= 0)
+				return err_sys(e, "cannot read");
+			sha256_add(hash, piece, (size_t)n);
+		}
+	}
+	if (lseek(fd, at, SEEK_SET) < 0)
+		return err_sys(e, "cannot read");
+	while ((n = file_read(fd, piece, PIECE, e)) > 0)
+		sha256_add(hash, piece, (size_t)n);
+	return n < 0 ? -1 : 0;
+}
+
 int
 tree_hash(struct tree *t, struct entry *entry, struct err *e)
 {
 	struct sha256 *hash = NULL;
 	char *piece = NULL;
-	ssize_t n = -1;
+	int status = -1;
 
 	int fd = tree_open_file(t, e);
 	if (fd < 0)
@@ -48,9 +89,7 @@ tree_hash(struct tree *t, struct entry *entry, struct err *e)
 		(void)err_memory(e);
 		goto out;
 	}
-	while ((n = file_read(fd, piece, PIECE, e)) > 0)
-		sha256_add(hash, piece, (size_t)n);
-	if (n < 0)
+	if ((status = hash_file(fd, hash, piece, e)) < 0)
 		(void)err_add(e, "%s", entry->path);
 	else
 		sha256_hex(hash, entry->sha256);
@@ -58,7 +97,7 @@ out:
 	free(piece);
 	sha256_free(hash);
 	(void)close(fd);
-	return n < 0 ? -1 : 0;
+	return status;
 }
 
 static int

@@ -24,9 +24,10 @@
 #include "zip_directory.h"
 #include "zip_name.h"
 
-#define IN (256 * 1024)    /* bytes of the archive read at once */
-#define LIST_MAX (1 << 30) /* bytes of a delta's list */
-#define EMPTY_ZIP 22       /* bytes of a ZIP without entries and comment */
+#define IN (256 * 1024)      /* bytes of the archive read at once */
+#define LIST_MAX (1 << 30)   /* bytes of a delta's list */
+#define HOLE_MIN (32 * 1024) /* zeros in one piece that are not written */
+#define EMPTY_ZIP 22         /* bytes of a ZIP without entries and comment */
 
 struct unpacker {
 	int fd;
@@ -39,6 +40,7 @@ struct unpacker {
 	const struct unpack_limits *l;
 	struct unpack_totals *totals;
 	uint64_t entries;
+	int64_t written;  /* how far the file at hand is, without a hole at its end */
 	uint64_t content; /* bytes of files, without holes */
 	struct archive *archive;
 	struct place place;
@@ -208,7 +210,7 @@ count_content(struct unpacker *u, uint64_t n, struct err *e)
 static void
 hash_zeros(struct unpacker *u, uint64_t n)
 {
-	static const char zeros[4096];
+	static const char zeros[32 * 1024];
 
 	for (; n > 0; n -= n < sizeof zeros ? n : sizeof zeros)
 		sha256_add(u->hash, zeros, n < sizeof zeros ? (size_t)n : sizeof zeros);
@@ -230,6 +232,13 @@ write_at(const struct unpacker *u, int fd, const char *p, size_t n, int64_t at, 
 	return 0;
 }
 
+/* Many zeros, and nothing else, become a hole. */
+static bool
+is_hole(const char *p, size_t n)
+{
+	return n >= HOLE_MIN && *p == '\0' && memcmp(p, p + 1, n - 1) == 0;
+}
+
 /* Take a piece of the content at offset ${at}; there may be a hole before it (sparse files). */
 static int
 take_piece(struct unpacker *u, int fd, const void *p, size_t n, int64_t at, struct err *e)
@@ -243,8 +252,11 @@ take_piece(struct unpacker *u, int fd, const void *p, size_t n, int64_t at, stru
 		hash_zeros(u, hole);
 		sha256_add(u->hash, p, n);
 	}
-	if (fd >= 0 && write_at(u, fd, p, n, at, e) < 0)
-		return -1;
+	if (fd >= 0 && n > 0 && !is_hole(p, n)) {
+		if (write_at(u, fd, p, n, at, e) < 0)
+			return -1;
+		u->written = at + (int64_t)n;
+	}
 	u->in_hand.entry.size = (uint64_t)at + n;
 	if (u->visits)
 		return u->visitor->piece(u->visitor->arg, p, n, (uint64_t)at, e);
@@ -258,21 +270,21 @@ static int
 take_content(struct unpacker *u, int fd, struct err *e)
 {
 	const void *data;
-	int64_t at = 0, written = 0;
+	int64_t at = 0;
 	size_t n;
 	int status;
 
-	while ((status = archive_read_data_block(u->archive, &data, &n, &at)) == ARCHIVE_OK) {
+	u->written = 0;
+	while ((status = archive_read_data_block(u->archive, &data, &n, &at)) == ARCHIVE_OK)
 		if (take_piece(u, fd, data, n, at, e) < 0)
 			return -1;
-		written = at + (int64_t)n;
-	}
 	if (status != ARCHIVE_EOF)
 		return refuse(u, e);
 	/* The end tells of a hole behind the last piece. */
-	if (at > written && take_piece(u, fd, "", 0, at, e) < 0)
+	if (at > (int64_t)u->in_hand.entry.size && take_piece(u, fd, "", 0, at, e) < 0)
 		return -1;
-	if (fd >= 0 && at > written && ftruncate(fd, (off_t)at) < 0)
+	int64_t size = (int64_t)u->in_hand.entry.size;
+	if (fd >= 0 && size > u->written && ftruncate(fd, (off_t)size) < 0)
 		return err_sys(e, "cannot write %s", u->in_hand.path);
 	return 0;
 }

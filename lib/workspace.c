@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "buf.h"
@@ -13,10 +14,12 @@
 #include "home.h"
 #include "jsonx.h"
 #include "message.h"
+#include "since.h"
 #include "unpack.h"
 
 #define RECEIVED "received.manifest"
 #define RESULT "result.archive"
+#define MUCH (16 << 20)  /* bytes that are not read once more just to be sure */
 #define RESULT_MAX 65536 /* bytes of the file AWCP_RESULT */
 #define HIGHLIGHTS 100
 #define HIGHLIGHT_MAX 4096
@@ -108,6 +111,20 @@ create(const struct workspace *w, const char *name, struct err *e)
 	return file_open_beneath(w->dirfd, name, O_RDWR | O_CREAT | O_TRUNC, 0600, e);
 }
 
+/* What was written in the last tick of the clock before the list's own time may be changed in that
+ * tick, so it is read again in the end (since.h).  Where that is much, wait the tick out. */
+static int
+let_settle(int manifestfd, uint64_t bytes, struct err *e)
+{
+	const struct timespec tick = {.tv_nsec = 2 * SINCE_TICK};
+	const struct timespec now[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_NOW}};
+
+	if (bytes < MUCH)
+		return 0;
+	(void)nanosleep(&tick, NULL); /* cut short: more is read, no more */
+	return futimens(manifestfd, now) < 0 ? err_sys(e, "cannot write " RECEIVED) : 0;
+}
+
 /* Unpack workspace.archive into ${workfd}: only the resources that were announced. */
 static int
 unpack_received(struct workspace *w, int workfd, struct err *e)
@@ -128,6 +145,8 @@ unpack_received(struct workspace *w, int workfd, struct err *e)
 	int manifestfd = fd < 0 ? -1 : create(w, RECEIVED, e);
 	if (manifestfd >= 0)
 		status = unpack(fd, workfd, &limits, NULL, NULL, manifestfd, &totals, e);
+	if (status == 0)
+		status = let_settle(manifestfd, totals.bytes, e);
 	file_close(manifestfd);
 	w->compressed = status == 0 && totals.compressed;
 	file_close(fd);

@@ -1,0 +1,220 @@
+# What a tree is survives the way there and back, whatever it is made of.
+# shellcheck disable=SC2154 # bats sets output
+
+load helper
+
+setup_file()
+{
+	own_home
+	export AWCP_MAX_FILE_BYTES=20G AWCP_MAX_BYTES=40G
+	start_server -A none -S none -- sh -c 'umask 022; exec sh -s'
+}
+
+teardown_file()
+{
+	stop_all
+}
+
+setup()
+{
+	export AWCP_HOME=$BATS_TEST_TMPDIR/state
+	SOURCE=$BATS_TEST_TMPDIR/src
+	mkdir "$SOURCE"
+	cd "$SOURCE" || return 1
+}
+
+teardown()
+{
+	chmod -R u+rwx "$SOURCE"
+}
+
+# Everything that stat and read tell of the tree: times to the ns, inodes, contents.
+all_of()
+{
+	(
+		cd "$1" || return 1
+		find . -printf '%y %#m %U:%G %n %s %i %T@ %C@ %p\0%l\0' | sort -z
+		find . -type f -size -2G -print0 | sort -z | xargs -0 sha256sum -z
+	) | sha256sum
+}
+
+# The same without what differs from one copy to another, as text.
+tree_of()
+{
+	(
+		cd "$1" || return 1
+		find . ! -type d -printf '%y %#m %s %p %l\n' -o -printf '%y %#m %p\n' | sort
+		find . -type f -exec sha256sum {} + | sort -k 2
+	)
+}
+
+deep_tree()
+{
+	local at=deep
+	mkdir deep
+	for _ in {1..20}; do
+		at=$at/$(printf 'd/%.0s' {1..55})
+	done
+	mkdir -p "$at"
+	echo bottom >"$at/file"
+}
+
+nasty_tree()
+{
+	mkdir -p dir/sub empty 'empty two/empty' closed
+	printf 1 >one
+	printf '#!/bin/sh\n' >dir/run
+	chmod 0751 dir/run
+	chmod 0400 one
+	: >nothing
+	ln one dir/hard
+	ln -s one link
+	ln -s dir link-to-directory
+	ln -s ../../one dir/sub/up
+	ln -s nowhere dangling
+	printf x >$'new\nline'
+	printf x >$'tab\tand \\ backslash'
+	printf x >$'\xff\xfe not utf8'
+	printf x >$'decomposed u\xcc\x88'
+	printf x >$'composed \xc3\xbc'
+	printf x >'-n'
+	printf x >' '
+	printf x >.hidden
+	ln -s $'\xff\xfe not utf8' $'link \xfe'
+	printf x >"$(printf 'n%.0s' {1..255})"
+	mkdir $'directory \xfd\n'
+	head -c 300000 /dev/urandom >noise
+	head -c 300000 /dev/zero >zeros
+	truncate -s 10M holes
+	printf data | dd of=holes bs=1 seek=5000000 conv=notrunc status=none
+	truncate -s 3M only-hole
+	deep_tree
+	touch -d '1999-12-31 23:59:59.123456789' one
+	touch -d '1969-12-31 23:59:58.5' nothing
+	touch -h -d '2001-02-03 04:05:06.7' link
+	chmod 0555 closed
+	touch -d '2010-01-01 00:00:00.000000001' dir/sub dir
+}
+
+# invite mode script: delegate the tree; sets ID.
+invite()
+{
+	ID=$(awcp-invite -q -e "$URL" -r "src=$SOURCE" -m "$1" "$2")
+}
+
+@test "a worker that does nothing leaves no trace in any tree" {
+	nasty_tree
+	before=$(all_of .)
+	invite auto true
+	assert_equal "$(all_of .)" "$before"
+	invite staged true
+	run awcp-snapshot show "$ID"
+	assert_output --partial '0 added, 0 changed, 0 deleted'
+	awcp-snapshot apply "$ID"
+	assert_equal "$(all_of .)" "$before"
+}
+
+@test "the worker has the very tree, to the nanosecond" {
+	nasty_tree
+	# The copy that the worker makes is what it has got.
+	invite discard "cp -a . '$BATS_TEST_TMPDIR/copy'"
+	listing='%y %#m %T@ %p %l\0'
+	run diff <(find . -printf "$listing" | sort -z) \
+		<(cd "$BATS_TEST_TMPDIR/copy" && find . -printf "$listing" | sort -z)
+	assert_success
+	diff -r --no-dereference . "$BATS_TEST_TMPDIR/copy"
+	chmod -R u+w "$BATS_TEST_TMPDIR/copy"
+}
+
+@test "what the worker does is done here, exactly" {
+	nasty_tree
+	mkdir moved
+	for i in a b c d e f; do echo $i >moved/$i; done
+	cat >"$BATS_TEST_TMPDIR/work.sh" <<-'END'
+		rm one link && mv moved/a moved/z && mv dir 'dir 2' && rm -r 'empty two'
+		chmod 700 moved/b && chmod -R u+w closed && echo x >closed/new && chmod 0500 closed
+		echo changed >moved/c && touch -d '2011-11-11 11:11:11.111111111' moved/c
+		rm moved/d && mkdir moved/d && echo x >moved/d/x
+		rm moved/e && ln -s f moved/e
+		rm -r empty && echo file >empty
+		rm link-to-directory && mkdir link-to-directory && echo in >link-to-directory/in
+		printf y >>"$(printf 'new\nline')"
+		mkdir -p new/empty && echo new >new/file && ln -s file new/link && ln -s nowhere new/none
+		truncate -s 20M holes && rm dangling && ln -s elsewhere dangling
+		: >zeros; rm -r deep/d/d/d
+	END
+	cp -a . "$BATS_TEST_TMPDIR/expected"
+	(cd "$BATS_TEST_TMPDIR/expected" && umask 022 && sh "$BATS_TEST_TMPDIR/work.sh")
+	invite auto "$(cat "$BATS_TEST_TMPDIR/work.sh")"
+	run diff <(tree_of .) <(tree_of "$BATS_TEST_TMPDIR/expected")
+	assert_success
+	# A new file has the time that it got there; holes come back as holes.
+	assert_equal "$(stat -c %y moved/c)" "$(stat -c %y "$BATS_TEST_TMPDIR/expected/moved/c")"
+	[ "$(stat -c %b holes)" -lt 2000 ]
+	chmod -R u+w "$BATS_TEST_TMPDIR/expected"
+}
+
+@test "a change and back again is none" {
+	nasty_tree
+	before=$(all_of .)
+	invite auto 'mv one x && mv x one; chmod 0 dir/run; chmod 751 dir/run; touch noise
+		rm -r empty; mkdir empty; cp holes h && rm holes && mv h holes; rm link; ln -s one link'
+	assert_equal "$(all_of .)" "$before"
+}
+
+many_files()
+{
+	for d in {1..30}; do
+		mkdir "d$d"
+		for f in {1..100}; do echo "content $d $f $RANDOM$RANDOM" >"d$d/file $f"; done
+	done
+	head -c 1000000 /dev/urandom >large
+}
+
+size_of()
+{
+	stat -c %s "$1"
+}
+
+@test "what comes back, and what is kept of it, is as small as the change" {
+	many_files
+	# The executor forgets its part when it is acknowledged, so it is asked to say how much it was.
+	invite staged 'echo new >"d3/file 7"; echo new >"d30/file 100"'
+	state=$AWCP_HOME/delegations/$ID
+	first=$(awcp-snapshot list -j "$ID" | jq -r .id)
+	run jq -r 'select(.type == "snapshot").metadata | "\(.fileCount) \(.changedFiles)"' "$state/events.ndjson"
+	assert_output '3001 2'
+	[ "$(size_of "$state/snapshots/$first/data.tar.zst")" -lt 1000 ]
+	run bsdtar -tf "$state/snapshots/$first/data.tar.zst"
+	assert_output $'src/d3/file 7\nsrc/d30/file 100'
+	awcp-snapshot apply "$ID"
+	assert_equal "$(cat "d3/file 7" "d30/file 100")" $'new\nnew'
+}
+
+@test "a snapshot is exported whole, in every format" {
+	nasty_tree
+	invite staged 'echo new >one2; rm noise; chmod 600 zeros; ln -sf one2 link'
+	cp -a . "$BATS_TEST_TMPDIR/expected"
+	(cd "$BATS_TEST_TMPDIR/expected" && echo new >one2 && rm noise && chmod 600 zeros && ln -sf one2 link)
+	for format in zip tar tar.zst; do
+		awcp-snapshot export -F $format "$ID" |
+			awcp-snapshot unpack "$BATS_TEST_TMPDIR/$format"
+		run diff <(tree_of "$BATS_TEST_TMPDIR/$format/src") <(tree_of "$BATS_TEST_TMPDIR/expected")
+		assert_success
+		chmod -R u+w "$BATS_TEST_TMPDIR/$format"
+	done
+	chmod -R u+w "$BATS_TEST_TMPDIR/expected"
+}
+
+@test "ten gigabytes of holes go there and back in no space" {
+	truncate -s 10G huge
+	printf end | dd of=huge bs=1 seek=10737418000 conv=notrunc status=none
+	before=$(stat -c '%i %s %y %z' huge)
+	AWCP_MAX_FILE_BYTES=20G AWCP_MAX_BYTES=40G invite auto 'stat -c "%s %b" huge; echo new >other'
+	assert_equal "$(stat -c '%i %s %y %z' huge)" "$before"
+	assert_equal "$(cat other)" new
+	state=$AWCP_HOME/delegations/$ID
+	[ "$(size_of "$state/base.archive")" -lt 100000 ]
+	run jq -r 'select(.status == "progress").message' "$state/events.ndjson"
+	[ "${output#* }" -lt 100 ]
+}
