@@ -205,13 +205,13 @@ run_examples()
 # The options of program $1, one a line: of its -h, and of its page.  Every program has -h and -V.
 options_of_usage()
 {
-	"$BUILD/bin/$1" -h | grep -oE '^[[:space:]]+-[A-Za-z0-9]' | tr -d '[:space:]-' |
-		fold -w1 | grep -v '[hV]' | sort -u
+	"$BUILD/bin/$1" -h | sed -nE 's/^[[:space:]]+-([A-Za-z0-9]|-[a-z]+).*/\1/p' |
+		grep -vx '[hV]' | sort -u
 }
 
 options_of_page()
 {
-	sed -n 's/^\.It Fl \([A-Za-z0-9]\).*/\1/p' "$MAN/$1.1" | grep -v '[hV]' | sort -u
+	sed -nE 's/^\.It Fl (-[a-z]+|[A-Za-z0-9]).*/\1/p' "$MAN/$1.1" | grep -vx '[hV]' | sort -u
 }
 
 @test "a page has the options of its command's -h, and no others" {
@@ -227,8 +227,10 @@ options_of_page()
 @test "a page describes every option that its synopsis shows" {
 	for program in "$BUILD"/bin/awcp-*; do
 		name=${program##*/}
-		sed -n '/^\.Sh SYNOPSIS/,/^\.Sh DESC/p' "$MAN/$name.1" | grep -oE 'Fl [A-Za-z0-9]+' |
-			cut -c4- | fold -w1 | sort -u >"$BATS_TEST_TMPDIR/synopsis"
+		# Letters may be shown together, words may not.
+		sed -n '/^\.Sh SYNOPSIS/,/^\.Sh DESC/p' "$MAN/$name.1" |
+			grep -oE 'Fl (-[a-z]+|[A-Za-z0-9]+)' | cut -c4- |
+			sed '/^-/!s/./&\n/g' | sed '/^$/d' | sort -u >"$BATS_TEST_TMPDIR/synopsis"
 		options_of_page "$name" >"$BATS_TEST_TMPDIR/page"
 		run diff "$BATS_TEST_TMPDIR/synopsis" "$BATS_TEST_TMPDIR/page"
 		[ "$status" -eq 0 ] || fail "$name (< synopsis, > list): $output"

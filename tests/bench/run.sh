@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 top=$PWD
 PATH=$top/build/bin:$PATH
 work=$(mktemp -d "${TMPDIR:-/tmp}/awcp-bench.XXXXXX")
-export AWCP_HOME=$work/state AWCP_MAX_BYTES=4G AWCP_MAX_FILES=100000 AWCP_MAX_FILE_BYTES=4G
+export AWCP_HOME=$work/state AWCP_MAX_BYTES=4G AWCP_MAX_FILES=200000 AWCP_MAX_FILE_BYTES=4G
 declare -a started=()
 stop() {
 	for pid in "${started[@]}"; do
@@ -47,12 +47,31 @@ serve() {
 	done
 }
 
+# Between these two the memory of programs with these names is watched.
+sample_peaks() {
+	"$work/peak" "$@" >"$work/peaks" &
+	sampler=$!
+	started+=("$sampler")
+}
+end_peaks() {
+	kill "$sampler"
+	wait "$sampler" 2>/dev/null || :
+}
+rows_of_peaks() {
+	local name peak
+	while read -r name peak; do
+		row "peak memory of $name in that run" "$(awk -v k="$peak" 'BEGIN {printf "%.1f", k / 1024}')" 'MiB'
+	done <"$work/peaks"
+}
+
 gcc -O2 -o "$work/peak" -D_GNU_SOURCE tests/bench/peak.c
 port=$(free_port)
 url=http://127.0.0.1:$port/awcp
 cat >"$work/agent" <<'A'
 #!/bin/sh
-echo done >>result.txt
+read -r prompt
+[ "$prompt" = edit ] || exec echo done >>result.txt
+for i in 0 1 2 3 4 5 6 7 8 9; do echo edited >"d$i/f5"; done
 A
 chmod +x "$work/agent"
 serve "$work/agent"
@@ -85,23 +104,57 @@ copy_ms=$(for _ in 1 2 3; do
 	echo
 done | sort -n | sed -n 2p)
 rm -rf "$work/copy"
-"$work/peak" awcp- nginx >"$work/peaks" &
-sampler=$!
-started+=("$sampler")
+sample_peaks awcp- nginx
 invite_big() { awcp-invite -q -e "$url" -r "ws=$work/big" go; }
 big_ms=$(for _ in 1 2 3; do
 	rm -f "$work/big/result.txt"
 	median 1 invite_big
 	echo
 done | sort -n | sed -n 2p)
-kill "$sampler"
-wait "$sampler" 2>/dev/null || :
+end_peaks
 [ -f "$work/big/result.txt" ] || { echo "bench: the big workspace did not come back" >&2; cat "$work/log" >&2; exit 1; }
 row "delegate $((bytes >> 20)) MiB in $files files, there and back" "$(ratio "$big_ms" "$copy_ms")" "bsdtar -c | bsdtar -x ($big_ms ms to $copy_ms ms)"
 
-while read -r name peak; do
-	row "peak memory of $name in that run" "$(awk -v k="$peak" 'BEGIN {printf "%.1f", k / 1024}')" 'MiB'
-done <"$work/peaks"
+rows_of_peaks
+
+# The same files, packed and unpacked.
+rm -f "$work/big/result.txt"
+ours_pack() { awcp-snapshot pack "$work/big" >"$work/ours"; }
+theirs_pack() { bsdtar -c --format zip --options zip:compression=store -f "$work/theirs" -C "$work/big" .; }
+ours_unpack() { rm -rf "$work/copy"; awcp-snapshot unpack "$work/copy" <"$work/theirs"; }
+theirs_unpack() { rm -rf "$work/copy"; mkdir "$work/copy"; bsdtar -x -f "$work/theirs" -C "$work/copy"; }
+theirs_ms=$(median 3 theirs_pack)
+ours_ms=$(median 3 ours_pack)
+row "pack them" "$(ratio "$ours_ms" "$theirs_ms")" "bsdtar -c --format zip, stored ($ours_ms ms to $theirs_ms ms)"
+theirs_ms=$(median 3 theirs_unpack)
+ours_ms=$(median 3 ours_unpack)
+row "unpack that ZIP" "$(ratio "$ours_ms" "$theirs_ms")" "bsdtar -x ($ours_ms ms to $theirs_ms ms)"
+rm -rf "$work/copy" "$work/ours" "$work/theirs" "$work/big"
+
+# A tree of many files of which ten come back changed.  What was applied is undone, to be
+# applied again.
+mkdir "$work/many"
+for d in $(seq 0 999); do
+	mkdir "$work/many/d$d"
+	for f in $(seq 0 99); do echo "file $f of $d" >"$work/many/d$d/f$f"; done
+done
+in_git() { git --git-dir="$work/git" --work-tree="$work/many" -c user.name=a -c user.email=a@b "$@"; }
+in_git init -q
+in_git add -A
+in_git commit -q -m many
+many=$(awcp-invite -q -m staged -e "$url" -r "ws=$work/many" edit)
+in_git status >/dev/null
+status_ms=$(median 5 in_git status)
+sample_peaks awcp-
+apply_ms=$(for _ in 1 2 3 4 5; do
+	median 1 awcp-snapshot apply "$many"
+	echo
+	awcp-snapshot undo "$many" >/dev/null 2>>"$work/log"
+done | sort -n | sed -n 3p)
+end_peaks
+row 'apply 10 changed files in a tree of 100,000' "$(ratio "$apply_ms" "$status_ms")" "git status on the same tree ($apply_ms ms to $status_ms ms)"
+rows_of_peaks
+rm -rf "$work/many" "$work/git"
 
 # Small requests.
 token=$(jq -r .token "$AWCP_HOME"/peers/*)
