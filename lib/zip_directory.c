@@ -183,7 +183,7 @@ read_local(struct walk *w, const struct record *r, struct record *l, struct err 
 static int
 check_entry(struct walk *w, struct record *r, struct err *e)
 {
-	struct record l;
+	struct record l = {0};
 
 	if (r->name_length > NAME_LENGTH)
 		return refuse(r, "has a path that is too long", e);
@@ -210,7 +210,7 @@ check_entry(struct walk *w, struct record *r, struct err *e)
 static int
 check_all(struct walk *w, uint64_t most, struct err *e)
 {
-	struct record r;
+	struct record r = {0};
 	uint64_t count;
 
 	for (count = 0; w->at < w->end.end; count++) {

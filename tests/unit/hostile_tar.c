@@ -228,7 +228,7 @@ long_name(const char *piece, size_t n)
 	char *name = calloc(n, length + 1);
 
 	for (size_t i = 0; i < n; i++)
-		memcpy(name + i * length, piece, length);
+		(void)stpcpy(name + i * length, piece);
 	special('L', name, n * length + 1);
 	file("other", "1");
 	free(name);

@@ -336,7 +336,7 @@ long_name(const char *piece, size_t n)
 	char *name = calloc(n + 1, length);
 
 	for (size_t i = 0; i < n; i++)
-		memcpy(name + i * length, piece, length);
+		(void)stpcpy(name + i * length, piece);
 	ZIP({.name = name, .name_length = n * length});
 	free(name);
 }
