@@ -322,7 +322,7 @@ count_failure(const struct http *h, const struct err *e, struct err *limited)
 	int first;
 
 	if (from == NULL)
-		from = "";
+		return e; /* run by hand */
 	unsigned wait = throttle_failure(from, &first);
 	if (wait == 0 || first)
 		logfmt_write("lifecycle", wait == 0 ? "auth-failed" : "auth-throttled", "from",

@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "credential.h"
+#include "hook.h"
 #include "journal.h"
 #include "jsonx.h"
 #include "message.h"
@@ -106,8 +107,19 @@ delegation_create(const struct delegation_order *o, char id[ID_MAX + 1], struct 
 out:
 	if (status < 0 && r.dirfd >= 0)
 		(void)record_remove(&r, NULL);
-	record_close(&r);
+	delegation_close(&r, status == 0 ? "created" : NULL);
 	return status;
+}
+
+void
+delegation_close(struct record *r, const char *hook)
+{
+	json_t *kept = hook != NULL ? json_incref(r->json) : NULL;
+
+	record_close(r);
+	if (kept != NULL)
+		hook_tell(hook, r->id, kept);
+	json_decref(kept);
 }
 
 bool
@@ -144,6 +156,7 @@ delegation_end(const char *id, enum fsm_event event, const struct err *why, stru
 {
 	struct record r;
 	json_t *told = NULL;
+	bool ended = false;
 	int status = record_open(DELEGATIONS, id, true, &r, e);
 
 	if (status < 0 || delegation_ended(r.json))
@@ -163,11 +176,12 @@ delegation_end(const char *id, enum fsm_event event, const struct err *why, stru
 		goto out;
 	}
 	status = delegation_save(&r, true, e);
+	ended = status == 0;
 	if (status == 0)
 		status = journal_append(r.dirfd, "events.ndjson", told, false, e);
 out:
 	json_decref(told);
-	record_close(&r);
+	delegation_close(&r, ended ? "error" : NULL);
 	return status;
 }
 

@@ -54,6 +54,9 @@ int delegation_step(struct record *r, enum fsm_event event, struct err *e);
 /* Save ${r}; it stays in the index of unfinished ones as long as its state says so. */
 int delegation_save(struct record *r, bool durable, struct err *e);
 
+/* Close ${r}, and then tell hook ${hook} (NULL: none) what is in it. */
+void delegation_close(struct record *r, const char *hook);
+
 /* End ${id} by ${event} (FSM_RECEIVE_ERROR, FSM_SEND_ERROR, FSM_CANCEL or FSM_EXPIRE) because of
  * ${why}.  One that has ended already stays as it is, and that is no error. */
 int delegation_end(const char *id, enum fsm_event event, const struct err *why, struct err *e);

@@ -55,8 +55,7 @@ struct err {
 	enum err_code code;
 	char message[768];
 	char hint[256];
-	unsigned
-	    retry; /* seconds after which it may well go better; 0: trying again does not help */
+	unsigned retry; /* seconds after which it may go better; 0: not by waiting */
 };
 
 /* Fill ${e} (may be NULL) with ${code} and a message; clears the hint.  Returns -1. */

@@ -30,11 +30,11 @@ follow_started(struct lend *l, bool running, struct err *e)
 	struct record r;
 	int status = record_open(DELEGATIONS, l->id, true, &r, e);
 	const char *state = status == 0 ? jsonx_text(r.json, "state", "") : "";
-	bool change = false;
+	bool change = false, started = false;
 
 	if (status == 0 && strcmp(state, "accepted") == 0) {
 		status = delegation_step(&r, FSM_SEND_START, e);
-		change = true;
+		change = started = true;
 	}
 	if (status == 0 && running && strcmp(jsonx_text(r.json, "state", ""), "started") == 0) {
 		status = delegation_step(&r, FSM_SETUP_COMPLETE, e);
@@ -42,7 +42,7 @@ follow_started(struct lend *l, bool running, struct err *e)
 	}
 	if (status == 0 && change)
 		status = delegation_save(&r, false, e);
-	record_close(&r);
+	delegation_close(&r, status == 0 && started ? "started" : NULL);
 	return status;
 }
 
@@ -60,7 +60,8 @@ complete(struct lend *l, const json_t *done, struct err *e)
 	if (follow_fetch(l, done, e) < 0 || follow_started(l, true, e) < 0)
 		return -1;
 	int status = record_open(DELEGATIONS, l->id, true, &r, e);
-	if (status == 0 && !delegation_ended(r.json)) {
+	bool news = status == 0 && !delegation_ended(r.json);
+	if (news) {
 		json_t *result = json_object();
 		const json_t *highlights = json_object_get(done, "highlights");
 		(void)jsonx_set(result, "summary", jsonx_text(done, "summary", ""));
@@ -76,7 +77,7 @@ complete(struct lend *l, const json_t *done, struct err *e)
 		if (status == 0)
 			status = delegation_save(&r, true, e);
 	}
-	record_close(&r);
+	delegation_close(&r, status == 0 && news ? "completed" : NULL);
 	/* An executor that does not hear the ack keeps the result until its retention ends. */
 	if (status == 0 && client_call(l->client, "POST", lend_task_url(l, "ack", url), NULL,
 				       &answer, &http, &ignored) < 0)

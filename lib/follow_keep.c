@@ -101,7 +101,7 @@ follow_keep(struct lend *l, const char *id, const json_t *event, struct err *e)
 			status = jsonx_set(snapshot_pick(r.json, id, NULL), "status", "discarded");
 		if (status == 0)
 			status = delegation_save(&r, true, e);
-		record_close(&r);
+		delegation_close(&r, status == 0 ? "snapshot" : NULL);
 	}
 	json_decref(metadata);
 	buf_free(&text);

@@ -5,8 +5,10 @@
  * files 0600, owned by the user who runs the command.  See awcp-state(5).
  *
  *	delegations/<id>/  record.json events.ndjson base.manifest base.archive snapshots/<snap>/
- *	assignments/<id>/  record.json events.ndjson output.log workspace.archive result.archive
- *work/ queue/<name>/      pending/ running/ peers/ tokens/     a file each tmp/ corrupt/
+ *	assignments/<id>/  record.json events.ndjson workspace.archive result.archive work/ ...
+ *	queue/<name>/      pending/ running/
+ *	peers/ tokens/     a file each
+ *	hooks/ log/ tmp/ corrupt/
  */
 #ifndef HOME_H
 #define HOME_H

@@ -181,7 +181,9 @@ message_error(const json_t *o, struct err *e)
 
 	(void)err_set(e, err_from_name(code), "%s",
 		      jsonx_text(o, "message", "no reason was given"));
-	return err_hint(e, "%s", hint);
+	(void)err_hint(e, "%s", hint);
+	int64_t retry = jsonx_number(o, "retryAfterSeconds", 0);
+	return err_retry(e, retry < 0 ? 0 : retry > RETRY_MAX ? RETRY_MAX : (unsigned)retry);
 }
 
 static const char *const fidelity[] = {"modes", "links", "times", "delta"};

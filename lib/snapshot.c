@@ -78,7 +78,7 @@ snapshot_mark(const char *delegation, const char *id, const char *status, struct
 		goto out;
 	result = set_status(&r, snapshot, status) ? err_memory(e) : delegation_save(&r, true, e);
 out:
-	record_close(&r);
+	delegation_close(&r, result == 0 && strcmp(status, "applied") == 0 ? status : NULL);
 	return result;
 }
 
