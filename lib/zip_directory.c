@@ -29,6 +29,9 @@ struct record {
 	size_t name_length, extra_length;
 };
 
+static const struct record no_record = {.name = (const unsigned char *)"",
+					.extra = (const unsigned char *)""};
+
 struct walk {
 	int fd;
 	struct zip_end end;
@@ -183,7 +186,7 @@ read_local(struct walk *w, const struct record *r, struct record *l, struct err 
 static int
 check_entry(struct walk *w, struct record *r, struct err *e)
 {
-	struct record l = {0};
+	struct record l = no_record;
 
 	if (r->name_length > NAME_LENGTH)
 		return refuse(r, "has a path that is too long", e);
@@ -210,7 +213,7 @@ check_entry(struct walk *w, struct record *r, struct err *e)
 static int
 check_all(struct walk *w, uint64_t most, struct err *e)
 {
-	struct record r = {0};
+	struct record r = no_record;
 	uint64_t count;
 
 	for (count = 0; w->at < w->end.end; count++) {
