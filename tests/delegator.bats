@@ -599,6 +599,22 @@ start_second()
 	stop_process "$SECOND"
 }
 
+@test "one that was recorded and not begun is begun by the next web program" {
+	delegate edit '.snapshotMode = "staged"'
+	finish completed
+	before=$ID
+	ID=dlg_$(tr -d - </proc/sys/kernel/random/uuid)
+	mkdir -m 700 "$AWCP_HOME/delegations/$ID"
+	jq --arg id "$ID" '{id: $id, state: "created", snapshots: []} +
+		(. | del(.id, .state, .snapshots, .result, .activeLease, .base, .lastEventId))' \
+		"$AWCP_HOME/delegations/$before/record.json" >"$AWCP_HOME/delegations/$ID/record.json"
+	touch "$AWCP_HOME/delegations/.open/$ID"
+	start_second
+	finish completed
+	assert_json '.snapshots[0].status == "pending"'
+	stop_process "$SECOND"
+}
+
 @test "with as many unfinished as there may be, one is told to come back" {
 	AWCP_MAX_DELEGATIONS=1 start_second
 	delegate gate
