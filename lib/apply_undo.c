@@ -161,7 +161,7 @@ has_strangers(struct undoing *u, const struct deed *d, bool *strangers, struct e
 	snprintf(source, sizeof source, "%s/%s", r->source, compare_relative(r, d->step->path));
 	struct resource inside = {.name = d->step->path, .source = source};
 	struct entry *entry;
-	int n;
+	int n = 0;
 	struct tree *tree = tree_open(&inside, 1, e);
 	if (!tree)
 		return -1;
