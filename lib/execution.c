@@ -33,6 +33,7 @@ execution_begin(struct execution *x, const struct record *record, int64_t run, s
 	*x = (struct execution){.record = record, .run = run, .signalfd = -1};
 	if (clock_parse(jsonx_text(record->json, "lease.expiresAt", ""), &x->expires, e) < 0)
 		return err_add(e, "lease");
+	x->until = clock_steady() + (x->expires - clock_now());
 	(void)sigemptyset(&signals);
 	for (size_t i = 0; i < 4; i++)
 		(void)sigaddset(&signals, (const int[]){SIGTERM, SIGINT, SIGHUP, SIGCHLD}[i]);
@@ -82,7 +83,8 @@ look(struct execution *x)
 	while (read(x->signalfd, &signal, sizeof signal) == sizeof signal)
 		if (signal.ssi_signo != SIGCHLD && x->stop == EXECUTION_GOES_ON)
 			x->stop = EXECUTION_STOPPED;
-	if (x->stop == EXECUTION_GOES_ON && clock_now() >= x->expires)
+	if (x->stop == EXECUTION_GOES_ON &&
+	    (clock_now() >= x->expires || clock_steady() >= x->until))
 		x->stop = EXECUTION_EXPIRED;
 	if (x->stop == EXECUTION_OVERTAKEN || clock_steady() < x->look_at)
 		return;

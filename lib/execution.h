@@ -38,6 +38,7 @@ struct execution {
 	const struct record *record; /* of the assignment, as it was taken */
 	int64_t run;
 	int64_t expires; /* end of the lease, ms since 1970 */
+	int64_t until;   /* the same by clock_steady, should the wall clock be put back */
 	int signalfd;
 	enum execution_stop stop; /* why it does not go on */
 	struct err exceeded;      /* with EXECUTION_EXCEEDED: what */

@@ -11,10 +11,13 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "file.h"
 #include "process_tree.h"
+
+#define QUIET 3 /* looks at the list of children that must show none */
 
 /* ${directory}/${name} as an absolute path, if it can be executed; else NULL. */
 static char *
@@ -207,14 +210,34 @@ kill_children(const pid_t *keep, size_t n)
 	return one;
 }
 
+/* Is there no child but the ${n} in keep?  The list of children is not to be trusted while it
+ * changes; without any to keep the kernel says for sure. */
+static bool
+swept(size_t n, int *quiet)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+
+	if (n == 0 && waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD)
+		return true;
+	if (n > 0 && ++*quiet == QUIET)
+		return true;
+	(void)nanosleep(&pause, NULL);
+	return false;
+}
+
 void
 process_sweep(const pid_t *keep, size_t n)
 {
+	int quiet = 0;
 	pid_t pid;
 
-	while ((pid = kill_children(keep, n)) > 0)
-		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-			;
+	do
+		while ((pid = kill_children(keep, n)) > 0) {
+			quiet = 0;
+			while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+				;
+		}
+	while (!swept(n, &quiet));
 }
 
 int

@@ -129,6 +129,23 @@ ms()
 	done
 }
 
+@test "processes that go from fork to fork are caught" {
+	name=chain$RANDOM$RANDOM
+	printf 'sh ./%s & exit\n' $name >"$WS/$name"
+	for SANDBOX in none "$SANDBOX"; do
+		start_worker -- sh
+		lend "(setsid sh ./$name &); (setsid sh ./$name &); echo begun; sleep 60"
+		wait_until event '.message == "begun"'
+		curl -sS -X POST "$URL/cancel/$ID" >/dev/null
+		wait_until grep -q cancelled "$BATS_TEST_TMPDIR/worker.log"
+		for _ in 1 2 3 4 5; do
+			run pgrep -f "$name"
+			assert_output ''
+		done
+		stop_process "$WORKER"
+	done
+}
+
 @test "of repeated cancels one is recorded" {
 	start_worker -- sh
 	lend 'echo begun; sleep 60'
