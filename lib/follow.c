@@ -1,7 +1,7 @@
 /*
  * The events of a delegation, read to the end.
  *
- * stream bytes -> sse_reader -> jsplit -> (archive) base64 -> snapshots/<x>.part/data.zip
+ * stream bytes -> sse_reader -> jsplit -> (archive) base64 -> snapshots/<x>.part/
  *                                      -> (the rest) one JSON object, an event
  *
  * When the stream is lost it is opened again with Last-Event-ID; a peer that knows no such thing

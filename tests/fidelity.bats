@@ -218,3 +218,111 @@ size_of()
 	run jq -r 'select(.status == "progress").message' "$state/events.ndjson"
 	[ "${output#* }" -lt 100 ]
 }
+
+@test "snapshots at rest are as small as what is new in them" {
+	many_files
+	for i in {1..3}; do
+		invite staged "echo $i >'d$i/file $i'; rm 'd4/file $i'; chmod 600 'd5/file $i'"
+		run du -s --apparent-size -B1 "$AWCP_HOME/delegations/$ID/snapshots"
+		# The list of 3,000 files, and hardly more.
+		[ "${output%%	*}" -lt 600000 ]
+		run bsdtar -tf "$AWCP_HOME/delegations/$ID/snapshots/"*/data.tar.zst
+		assert_output "src/d$i/file $i"
+	done
+	run awcp-snapshot diff --stat "$ID"
+	assert_line --partial '2 files changed, 1 insertion(+), 2 deletions(-)'
+}
+
+# peer_without_fidelity directory: an executor as others are, that sends the directory's tree back.
+# It follows links, knows no modes, and always sends everything.
+peer_without_fidelity()
+{
+	local fixtures=$FIXTURES/awcp-v1 peer=$BATS_TEST_TMPDIR/peer zip=$BATS_TEST_TMPDIR/back.zip part
+	rm -rf "$peer" "$zip"
+	mkdir "$peer"
+	cp -rL "$1" "$BATS_TEST_TMPDIR/src.flat"
+	chmod -R u=rwX,go=rX "$BATS_TEST_TMPDIR/src.flat"
+	find "$BATS_TEST_TMPDIR/src.flat" -type f -exec chmod 644 {} +
+	rm -rf "$BATS_TEST_TMPDIR/flat"
+	mkdir "$BATS_TEST_TMPDIR/flat"
+	mv "$BATS_TEST_TMPDIR/src.flat" "$BATS_TEST_TMPDIR/flat/src"
+	(cd "$BATS_TEST_TMPDIR/flat" && zip -qrX "$zip" src)
+	for part in 01-invite-accept:invite 03-start:start 02-events-happy:events 04-ack:ack; do
+		jq -r .response.body "$fixtures/${part%:*}.json" |
+			sed -E 's/dlg_[0-9a-f]{32}/@ID@/g' >"$peer/${part#*:}"
+	done
+	base64 -w0 "$zip" >"$zip.b64"
+	grep '^data: ' "$peer/events" | sed 's/^data: //' |
+		jq -c --rawfile back "$zip.b64" 'if .snapshotBase64 then .snapshotBase64 = $back else . end' |
+		sed 's/^/data: /; s/$/\n/' >"$peer/events.new"
+	mv "$peer/events.new" "$peer/events"
+	start_process "$peer/out" "$REPO/tests/peer.pl" "$peer"
+	wait_until test -s "$peer/port"
+	PEER=http://127.0.0.1:$(cat "$peer/port")/awcp
+}
+
+modest_tree()
+{
+	mkdir -p dir/sub empty
+	printf '#!/bin/sh\necho old\n' >dir/run
+	chmod 0751 dir/run
+	echo private >private
+	chmod 0600 private
+	echo one >one
+	ln -s one link
+	ln -s ../../one dir/sub/up
+	: >nothing
+	touch -d '1999-12-31 23:59:59.123456789' one
+}
+
+@test "a peer that keeps neither modes nor links leaves no trace either" {
+	modest_tree
+	peer_without_fidelity .
+	before=$(all_of .)
+	awcp-invite -q -e "$PEER" -r "src=$SOURCE" -m staged x
+	assert_equal "$(all_of .)" "$before"
+	ID=$(awcp-list -aj | jq -r .id)
+	run awcp-snapshot show "$ID"
+	assert_output --partial '0 added, 0 changed, 0 deleted'
+	run awcp-snapshot diff "$ID"
+	assert_output ''
+	awcp-snapshot apply "$ID"
+	assert_equal "$(all_of .)" "$before"
+	# It was all sent, and none of it is kept twice.
+	run bsdtar -tf "$AWCP_HOME/delegations/$ID/snapshots/"*/data.tar.zst
+	assert_output ''
+}
+
+@test "what such a peer changes keeps its mode, what is new gets a fitting one" {
+	modest_tree
+	cp -a . "$BATS_TEST_TMPDIR/theirs"
+	(
+		cd "$BATS_TEST_TMPDIR/theirs" || exit 1
+		printf '#!/bin/sh\necho new\n' >dir/run
+		echo changed >private
+		printf '#!/bin/sh\n' >new-script
+		echo text >new-text
+		rm link && echo file >link
+		rm -r empty nothing
+	)
+	peer_without_fidelity "$BATS_TEST_TMPDIR/theirs"
+	awcp-invite -q -e "$PEER" -r "src=$SOURCE" -m staged x
+	ID=$(awcp-list -aj | jq -r .id)
+	awcp-snapshot diff "$ID" >"$BATS_TEST_TMPDIR/patch"
+	cp -a . "$BATS_TEST_TMPDIR/by-git"
+	git -C "$BATS_TEST_TMPDIR/by-git" apply "$BATS_TEST_TMPDIR/patch"
+	run cat "$BATS_TEST_TMPDIR/patch"
+	assert_line 'deleted file mode 120000'
+	assert_line 'new file mode 100755'
+	rmdir "$BATS_TEST_TMPDIR/by-git/empty" # git knows no directories
+	awcp-snapshot apply "$ID"
+	diff -r --no-dereference . "$BATS_TEST_TMPDIR/by-git"
+	run stat -c '%a %F %n' dir/run private new-script new-text link dir/sub/up
+	assert_line '751 regular file dir/run'
+	assert_line '600 regular file private'
+	assert_line '755 regular file new-script'
+	assert_line '644 regular file new-text'
+	assert_line '644 regular file link'
+	assert_line '777 symbolic link dir/sub/up'
+	[ ! -e empty ]
+}
