@@ -358,10 +358,9 @@ rule_decide(struct planner *p, const struct sides *v, struct frame *f, bool *gon
 	size_t i = compare_resource(p->resources, p->count, v->path);
 	if (i == p->count || *compare_relative(&p->resources[i], v->path) == '\0')
 		return 0;
-	const struct frame *above = p->depth > 0 ? &p->frames[p->depth - 1] : NULL;
-	if (above && above->kept)
+	if (p->depth > 0 && p->frames[p->depth - 1].kept)
 		return 0;
-	if (above && above->doomed)
+	if (p->depth > 0 && p->frames[p->depth - 1].doomed)
 		return plan_doomed(p, v, f, gone, e);
 	if (v->delta & COMPARE_DELETED)
 		return plan_deleted(p, v, f, gone, e);

@@ -94,7 +94,7 @@ put_back(struct undoing *u, const struct deed *d, char kind, bool as_made, const
 	 struct err *e)
 {
 	char target[TREE_PATH + 1];
-	struct entry old;
+	struct entry old = nothing;
 	if (kept_entry(d, target, &old, e))
 		return -1;
 	if (as_made)

@@ -55,6 +55,14 @@ lend_both()
 	assert_equal "$(identity)" "$BEFORE"
 }
 
+@test "apply --theirs finds content that came back as it was sent" {
+	lend 'chmod 700 d/e/deep; echo new >changed'
+	rm d/e/deep
+	awcp-snapshot apply --theirs "$ID"
+	assert_equal "$(cat d/e/deep changed)" $'three\nnew'
+	assert_equal "$(stat -c %a d/e/deep)" 700
+}
+
 @test "apply --ours leaves ours and takes the rest" {
 	lend_both
 	run awcp-snapshot apply --ours "$ID"
