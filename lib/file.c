@@ -172,8 +172,9 @@ file_slurp(int dirfd, const char *name, struct buf *b, struct err *e)
 	return status;
 }
 
-int
-file_replace(int dirfd, const char *name, const void *p, size_t n, bool durable, struct err *e)
+/* As file_replace, but for making the directory durable. */
+static int
+replace(int dirfd, const char *name, const void *p, size_t n, bool durable, struct err *e)
 {
 	char temporary[ID_MAX + 1];
 
@@ -196,12 +197,28 @@ file_replace(int dirfd, const char *name, const void *p, size_t n, bool durable,
 		(void)err_sys(e, "cannot replace %s", name);
 		goto err0;
 	}
-	return durable ? file_sync_dir(dirfd, e) : 0;
+	return 0;
 err1:
 	file_close(fd);
 err0:
 	(void)unlinkat(dirfd, temporary, 0);
 	return -1;
+}
+
+int
+file_replace(int dirfd, const char *name, const void *p, size_t n, bool durable, struct err *e)
+{
+	if (replace(dirfd, name, p, n, durable, e) < 0)
+		return -1;
+	return durable ? file_sync_dir(dirfd, e) : 0;
+}
+
+int
+file_replace_new(int parentfd, int dirfd, const char *name, const void *p, size_t n, struct err *e)
+{
+	if (replace(dirfd, name, p, n, true, e) < 0)
+		return -1;
+	return file_sync_dir(parentfd, e) < 0 ? -1 : file_sync_dir(dirfd, e);
 }
 
 int

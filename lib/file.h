@@ -43,6 +43,12 @@ int file_slurp(int dirfd, const char *name, struct buf *b, struct err *e);
  * has survived a power cut when this returns. */
 int file_replace(int dirfd, const char *name, const void *p, size_t n, bool durable, struct err *e);
 
+/* As a durable file_replace in ${dirfd}, a directory that was just made in ${parentfd}, of which
+ * the name becomes durable, too.  The parent goes first: where there is a journal, that is one wait
+ * for both, while others go on making directories in it. */
+int file_replace_new(int parentfd, int dirfd, const char *name, const void *p, size_t n,
+		     struct err *e);
+
 /* fsync a directory. */
 int file_sync_dir(int dirfd, struct err *e);
 

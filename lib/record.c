@@ -108,6 +108,18 @@ record_open(const char *collection, const char *id, bool change, struct record *
 	return err_hint(e, "it was moved to %s/corrupt", home_path());
 }
 
+static int
+put(struct record *r, const struct buf *b, bool durable, struct err *e)
+{
+	if (!r->created || !durable)
+		return file_replace(r->dirfd, "record.json", b->data, b->len, durable, e);
+	int parent = home_dir(r->collection, e);
+	if (parent < 0 || file_replace_new(parent, r->dirfd, "record.json", b->data, b->len, e) < 0)
+		return -1;
+	r->created = false;
+	return 0;
+}
+
 int
 record_save(struct record *r, bool open, bool durable, struct err *e)
 {
@@ -129,12 +141,8 @@ record_save(struct record *r, bool open, bool durable, struct err *e)
 		goto out;
 	}
 	if (jsonx_dump(r->json, &b, e) < 0 || buf_add(&b, "\n", 1, e) < 0 ||
-	    file_replace(r->dirfd, "record.json", b.data, b.len, durable, e) < 0)
+	    put(r, &b, durable, e) < 0)
 		goto out;
-	/* The name of a new directory is not in that directory. */
-	if (r->created && durable && file_sync_dir(home_dir(r->collection, e), e) < 0)
-		goto out;
-	r->created = r->created && !durable;
 	if (!open)
 		(void)unlinkat(indexfd, r->id, 0); /* a hint: one too many is harmless */
 	status = 0;
