@@ -356,7 +356,7 @@ find_job(const char *name)
 	for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++)
 		if (strcmp(jobs[i].name, name) == 0)
 			return &jobs[i];
-	return NULL;
+	command_usage("list, show, diff, apply, undo, discard, export, pack or unpack?");
 }
 
 int
@@ -369,9 +369,7 @@ main(int argc, char **argv)
 		continue;
 	argc -= optind;
 	argv += optind;
-	const struct job *job = argc > 0 ? find_job(*argv) : NULL;
-	if (!job)
-		command_usage("list, show, diff, apply, undo, discard, export, pack or unpack?");
+	const struct job *job = find_job(argc > 0 ? *argv : "");
 	o.format = job->format;
 	o.filter = filter_new(&e);
 	if (!o.filter)

@@ -11,6 +11,7 @@ PATH=$top/build/bin:$PATH
 work=$(mktemp -d "${TMPDIR:-/tmp}/awcp-demo.XXXXXX")
 export AWCP_HOME=$work/state
 server=
+# shellcheck disable=SC2317 # called by the trap
 stop() {
 	[ -z "$server" ] || kill "$server" 2>/dev/null || :
 	[ -z "$server" ] || wait "$server" 2>/dev/null || :
