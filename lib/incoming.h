@@ -23,7 +23,8 @@ struct incoming {
  * link: what the header claims is not believed. */
 int incoming_take(struct incoming *i, struct archive_entry *h, struct err *e);
 
-/* Check ${entry}, which a list tells of, as if it came in the archive; ${i}->path is its path then. */
+/* Check ${entry}, which a list tells of, as if it came in the archive; ${i}->path is its path then.
+ */
 int incoming_listed(struct incoming *i, const struct entry *entry, struct err *e);
 
 /* Refuse the entry: "the archive's entry <path> <why>". Returns -1. */

@@ -259,9 +259,9 @@ manifest_add(struct manifest_writer *w, const struct entry *entry, struct err *e
 	struct line *l = &w->lines[w->line_count];
 	l->text = w->arena + w->used;
 	int n = sprintf(l->text, "%c%s %o %" PRIu64 " %" PRId64 " %" PRId64 " %" PRIu64 " %s ",
-			entry->type, entry->unsent || entry->in_base ? "!" : "", (unsigned)entry->mode, entry->size,
-			entry->mtime, entry->ctime, entry->inode,
-			entry->sha256[0] != '\0' ? entry->sha256 : "-");
+			entry->type, entry->unsent || entry->in_base ? "!" : "",
+			(unsigned)entry->mode, entry->size, entry->mtime, entry->ctime,
+			entry->inode, entry->sha256[0] != '\0' ? entry->sha256 : "-");
 	l->path = l->text + n;
 	char *end = escape(l->path, entry->path);
 	if (entry->target != NULL) {

@@ -20,8 +20,8 @@
 
 struct manifest_writer;
 
-/* Write to ${fd}, an empty regular file that stays the caller's.  If entries come out of order it is
- * read again, so it must be open for both. */
+/* Write to ${fd}, an empty regular file that stays the caller's.  If entries come out of order it
+ * is read again, so it must be open for both. */
 struct manifest_writer *manifest_writer_new(int fd, struct err *e);
 
 /* Entries may come in any order: if one comes out of order, all are sorted at the end. A path that

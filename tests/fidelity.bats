@@ -1,4 +1,5 @@
 # What a tree is survives the way there and back, whatever it is made of.
+# shellcheck disable=SC2030,SC2031,SC2153 # a test's variables are its own
 # shellcheck disable=SC2154 # bats sets output
 
 load helper
@@ -302,7 +303,7 @@ modest_tree()
 		echo changed >private
 		printf '#!/bin/sh\n' >new-script
 		echo text >new-text
-		rm link && echo file >link
+		rm link && echo text >"./link"
 		rm -r empty nothing
 	)
 	peer_without_fidelity "$BATS_TEST_TMPDIR/theirs"
@@ -325,4 +326,55 @@ modest_tree()
 	assert_line '644 regular file link'
 	assert_line '777 symbolic link dir/sub/up'
 	[ ! -e empty ]
+}
+
+@test "diff's patch makes the same tree, whatever lies in it" {
+	modest_tree
+	mkdir -p nested/.git sub
+	echo 'ref: refs/heads/main' >nested/.git/HEAD
+	echo inner >nested/file
+	printf 'x\r\ny\r\n' >crlf
+	seq 100 >renamed
+	: >$'\xff odd\n'
+	cat >"$BATS_TEST_TMPDIR/work.sh" <<-'END'
+		printf '* text=auto eol=lf filter=evil diff=evil\n*.h export-ignore\n' >.gitattributes
+		echo '*' >.gitignore
+		printf 'x\r\nz\r\n' >crlf
+		mv renamed sub/name && echo more >>sub/name
+		rm link && mkdir link && echo in >link/file
+		chmod 755 one; chmod 644 dir/run
+		rm -r dir/sub && ln -s ../one dir/sub
+		echo changed >nested/file; echo new >"$(printf '\377 odd\n.')"
+	END
+	cp -a . "$BATS_TEST_TMPDIR/by-git"
+	cp -a . "$BATS_TEST_TMPDIR/expected"
+	(cd "$BATS_TEST_TMPDIR/expected" && umask 022 && sh "$BATS_TEST_TMPDIR/work.sh")
+	invite staged "$(cat "$BATS_TEST_TMPDIR/work.sh")"
+	git config --global filter.evil.clean "touch '$BATS_TEST_TMPDIR/evil'; cat"
+	git config --global diff.evil.command "touch '$BATS_TEST_TMPDIR/evil'"
+	git config --global diff.noprefix true
+	git config --global core.autocrlf true
+	awcp-snapshot diff "$ID" >"$BATS_TEST_TMPDIR/patch"
+	rm "$HOME/.gitconfig"
+	[ ! -e "$BATS_TEST_TMPDIR/evil" ]
+	git -C "$BATS_TEST_TMPDIR/by-git" apply --whitespace=nowarn "$BATS_TEST_TMPDIR/patch"
+	run diff -r --no-dereference "$BATS_TEST_TMPDIR/by-git" "$BATS_TEST_TMPDIR/expected"
+	assert_success
+	[ -x "$BATS_TEST_TMPDIR/by-git/one" ]
+	[ ! -x "$BATS_TEST_TMPDIR/by-git/dir/run" ]
+}
+
+@test "diff hides nothing that happens in a repository's own directory" {
+	mkdir -p .git/hooks sub/.git
+	echo main >.git/HEAD
+	echo main >sub/.git/HEAD
+	invite staged 'echo evil >.git/hooks/pre-commit; echo other >sub/.git/HEAD; echo x >plain'
+	run awcp-snapshot diff "$ID"
+	assert_success
+	assert_line '+++ b/plain'
+	assert_line '+++ b/.git/hooks/pre-commit'
+	assert_line '+++ b/sub/.git/HEAD'
+	run awcp-snapshot diff --stat "$ID" sub
+	assert_output --partial sub/.git/HEAD
+	refute_output --partial plain
 }
