@@ -326,7 +326,8 @@ count_failure(const struct http *h, const struct err *e, struct err *limited)
 	unsigned wait = throttle_failure(from, &first);
 	if (wait == 0 || first)
 		logfmt_write("lifecycle", wait == 0 ? "auth-failed" : "auth-throttled", "from",
-			     from, "method", h->method, "path", path, "why", e->message, NULL);
+			     from, "method", h->method, "path", path, "why", e->message,
+			     LOGFMT_END);
 	if (wait == 0)
 		return e;
 	(void)err_set(limited, ERR_RATE_LIMITED,

@@ -34,7 +34,7 @@ network_of(const char *address, char out[sizeof slots[0].address])
 	int colons = 0;
 	size_t n = 0;
 
-	while (address[n] != '\0' && n < sizeof slots[0].address - 1) {
+	while (n < sizeof slots[0].address - 1 && address[n] != '\0') {
 		colons += address[n] == ':';
 		if (colons == 4 ||
 		    (colons > 0 && n > 0 && address[n] == ':' && address[n - 1] == ':'))

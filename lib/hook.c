@@ -121,7 +121,7 @@ prepare(const char *name, const char *program, const char *id, const json_t *rec
 		set_variable(k, passed[i], getenv(passed[i]));
 	set_variable(k, "AWCP_ID", id);
 	set_variable(k, "AWCP_HOOK", name);
-	logfmt_render(k->line, "hook-failed", "hook", name, "id", id, NULL);
+	logfmt_render(k->line, "hook-failed", "hook", name, "id", id, LOGFMT_END);
 	if (home_limit("AWCP_HOOK_TIMEOUT", HOOK_SECONDS, &k->seconds, e) < 0 ||
 	    (k->inputfd = make_input(record, e)) < 0 ||
 	    (k->outputfd = logfmt_open("hooks", e)) < 0 ||
@@ -278,7 +278,7 @@ hook_tell(const char *name, const char *id, const json_t *record)
 	struct hook *k = prepare(name, path, id, record, &e);
 	if (k == NULL) {
 		logfmt_write("lifecycle", "hook-failed", "hook", name, "id", id, "why", e.message,
-			     NULL);
+			     LOGFMT_END);
 		return;
 	}
 	pid_t pid = fork();
@@ -329,7 +329,7 @@ hook_ask(const char *name, const char *id, const char *owner, const json_t *ques
 	struct hook *k = prepare(name, path, id, question, e);
 	if (k == NULL) {
 		logfmt_write("lifecycle", "hook-failed", "hook", name, "id", id, "why", e->message,
-			     NULL);
+			     LOGFMT_END);
 		return -1;
 	}
 	set_variable(k, "AWCP_OWNER", owner);

@@ -19,8 +19,11 @@
 #define LOGFMT_LINE 2048                /* longest line; what is longer is cut */
 #define LOGFMT_BYTES (4L * 1024 * 1024) /* a log is rotated beyond this */
 
-/* Append a line to log ${name}: ${event}, then keys and values in turn, ended by NULL.  A NULL
- * value leaves its key out.  A line that cannot be written is lost: no work stops for its log. */
+#define LOGFMT_END ((const char *)NULL)
+
+/* Append a line to log ${name}: ${event}, then keys and values in turn, ended by LOGFMT_END.  A
+ * NULL value leaves its key out.  A line that cannot be written is lost: no work stops for its log.
+ */
 void logfmt_write(const char *name, const char *event, ...) __attribute__((sentinel));
 
 /* Render the same line, without its end of line, into ${out}. */
