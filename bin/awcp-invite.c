@@ -210,9 +210,9 @@ executor(struct options *o, struct err *e)
 		json_t *peer = peer_get(o->peer, e);
 		url = peer == NULL ? NULL : jsonx_string(peer, "url", sizeof o->peer_url - 1, e);
 		if (url != NULL)
-			url = strcpy(o->peer_url, url);
+			(void)snprintf(o->peer_url, sizeof o->peer_url, "%s", url);
 		json_decref(peer);
-		return url;
+		return url == NULL ? NULL : o->peer_url;
 	}
 	if (url == NULL)
 		url = getenv("AWCP_EXECUTOR");

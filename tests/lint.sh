@@ -38,6 +38,7 @@ for off in bugprone-easily-swappable-parameters bugprone-reserved-identifier \
 	clang-analyzer-security.insecureAPI.strcpy clang-analyzer-valist.Uninitialized; do
 	checks=$checks,-$off
 done
+# shellcheck disable=SC2016 # the inner shell's variables
 tidy() {
 	printf '%s\0' "${sources[@]}" | xargs -0 -n 4 -P "$(nproc)" sh -c '
 		checks=$1
