@@ -35,8 +35,9 @@ execution_begin(struct execution *x, const struct record *record, int64_t run, s
 		return err_add(e, "lease");
 	x->until = clock_steady() + (x->expires - clock_now());
 	(void)sigemptyset(&signals);
-	for (size_t i = 0; i < 4; i++)
-		(void)sigaddset(&signals, (const int[]){SIGTERM, SIGINT, SIGHUP, SIGCHLD}[i]);
+	for (size_t i = 0; i < 5; i++)
+		(void)sigaddset(
+		    &signals, (const int[]){SIGTERM, SIGINT, SIGHUP, SIGCHLD, EXECUTION_ORPHAN}[i]);
 	if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
 		return err_sys(e, "cannot block signals");
 	x->signalfd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -80,9 +81,11 @@ look(struct execution *x)
 {
 	struct signalfd_siginfo signal;
 
-	while (read(x->signalfd, &signal, sizeof signal) == sizeof signal)
+	while (read(x->signalfd, &signal, sizeof signal) == sizeof signal) {
+		x->orphaned |= signal.ssi_signo == EXECUTION_ORPHAN;
 		if (signal.ssi_signo != SIGCHLD && x->stop == EXECUTION_GOES_ON)
 			x->stop = EXECUTION_STOPPED;
+	}
 	if (x->stop == EXECUTION_GOES_ON &&
 	    (clock_now() >= x->expires || clock_steady() >= x->until))
 		x->stop = EXECUTION_EXPIRED;

@@ -9,6 +9,7 @@
 #ifndef EXECUTION_H
 #define EXECUTION_H
 
+#include <signal.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,8 +32,12 @@ enum execution_stop {
 	EXECUTION_OVERTAKEN, /* cancelled, or begun anew */
 	EXECUTION_EXPIRED,   /* the lease ended */
 	EXECUTION_EXCEEDED,  /* it used more than it may */
-	EXECUTION_STOPPED    /* the worker got TERM, INT or HUP */
+	EXECUTION_STOPPED    /* the worker got TERM, INT or HUP, or died */
 };
+
+/* What the kernel sends when the worker died: a signal of its own, because the death of a process
+ * with threads is told while getppid(2) still names it. */
+#define EXECUTION_ORPHAN SIGUSR1
 
 struct execution {
 	const struct record *record; /* of the assignment, as it was taken */
@@ -41,6 +46,7 @@ struct execution {
 	int64_t until;   /* the same by clock_steady, should the wall clock be put back */
 	int signalfd;
 	enum execution_stop stop; /* why it does not go on */
+	bool orphaned;            /* the worker died */
 	struct err exceeded;      /* with EXECUTION_EXCEEDED: what */
 	int64_t look_at;          /* clock_steady of the next look at the record */
 	struct {

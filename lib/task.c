@@ -104,8 +104,10 @@ stopped(struct task *t)
 		(void)err_hint(&t->execution.exceeded, "the executor's operator set this limit");
 		return fail(t, &t->execution.exceeded, ERR_TASK_FAILED);
 	default:
-		report(t, false, "handed back: the worker stops");
-		return TASK_RETURN;
+		report(t, false,
+		       t->execution.orphaned ? "stopped: its worker died"
+					     : "handed back: the worker stops");
+		return t->execution.orphaned ? TASK_ORPHANED : TASK_RETURN;
 	}
 }
 

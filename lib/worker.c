@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "execution.h"
 #include "file.h"
 #include "jsonx.h"
 #include "process.h"
@@ -50,6 +51,7 @@ watch_signals(struct worker *w, struct err *e)
 	(void)sigaddset(&signals, SIGINT);
 	(void)sigaddset(&signals, SIGHUP);
 	(void)sigaddset(&signals, SIGCHLD);
+	(void)sigaddset(&signals, EXECUTION_ORPHAN); /* for our children, who inherit the mask */
 	if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
 		return err_sys(e, "cannot block signals");
 	w->signalfd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -92,14 +94,14 @@ carry_out(struct worker *w, const char *queue, struct queue_task *t, pid_t paren
 
 	file_close(w->signalfd);
 	/* When the worker is killed, this process hears of it as if it had been told to stop. */
-	if (process_adopt(SIGTERM, parent, &e) == 0)
+	if (process_adopt(EXECUTION_ORPHAN, parent, &e) == 0)
 		outcome = task_run(&w->options->task, t->json);
 	else
 		report(w, t->name, e.message);
 	int status = 0;
 	if (outcome == TASK_OVER)
 		status = queue_done(queue, t, &e);
-	else if (getppid() == parent)
+	else if (outcome != TASK_ORPHANED && getppid() == parent)
 		status = queue_return(queue, t, &e);
 	else
 		queue_drop(t); /* what stopped it is that the worker died */
