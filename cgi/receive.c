@@ -26,9 +26,10 @@ struct spool {
 	const char *owner;
 	const struct assignment_policy *policy;
 	uint64_t max;
-	struct buf head; /* the message up to the archive, while that has not begun */
-	bool begun;      /* the archive has */
-	bool unwanted;   /* it is not one of a START: not kept */
+	struct buf head;      /* the message up to the archive, while that has not begun */
+	bool begun;           /* the archive has */
+	uint64_t begun_write; /* see file_write_behind */
+	bool unwanted;        /* it is not one of a START: not kept */
 	struct base64_decoder decoder;
 	struct sha256 *hash;
 	unsigned char *bytes; /* PIECE decoded */
@@ -142,7 +143,10 @@ take(struct spool *s, const char *p, size_t n, struct err *e)
 		return err_hint(e, "leave files out, or have AWCP_MAX_ARCHIVE raised");
 	}
 	sha256_add(s->hash, s->bytes, len);
-	return file_write(s->r->fd, s->bytes, len, e);
+	if (file_write(s->r->fd, s->bytes, len, e) < 0)
+		return -1;
+	file_write_behind(s->r->fd, &s->begun_write, s->r->size);
+	return 0;
 }
 
 static int

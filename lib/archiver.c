@@ -31,6 +31,7 @@ struct archiver {
 	char *out;
 	size_t out_used;
 	uint64_t bytes;
+	uint64_t begun;     /* of them, on their way to the disk */
 	struct err failure; /* of a write, if its code is set */
 	bool over;          /* nothing more is written */
 	locale_t utf8, raw;
@@ -49,6 +50,7 @@ write_out(struct archiver *a)
 		sha256_add(a->hash, a->out, a->out_used);
 	a->bytes += a->out_used;
 	a->out_used = 0;
+	file_write_behind(a->fd, &a->begun, a->bytes);
 	return 0;
 }
 

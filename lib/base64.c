@@ -1,5 +1,8 @@
 #include "base64.h"
 
+#include <pthread.h>
+#include <string.h>
+
 /* Digit values; 64 = not a digit.  Built from the alphabet by the compiler's designated ranges
  * would be a GNU extension, so the table is written out by row. */
 static const unsigned char digit[256] = {
@@ -12,28 +15,41 @@ static const unsigned char digit[256] = {
 #undef X8
 };
 
-size_t
-base64_encode(const unsigned char *p, size_t n, char *out)
+/* Two digits for every 12 bits: half the look-ups of one at a time. Made at the first use. */
+static char pairs[4096][2];
+static pthread_once_t pairs_made = PTHREAD_ONCE_INIT;
+
+static void
+make_pairs(void)
 {
 	static const char alphabet[] =
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	for (unsigned i = 0; i < 4096; i++) {
+		pairs[i][0] = alphabet[i >> 6];
+		pairs[i][1] = alphabet[i & 63];
+	}
+}
+
+size_t
+base64_encode(const unsigned char *p, size_t n, char *out)
+{
 	char *o = out;
 
-	for (; n >= 3; p += 3, n -= 3) {
+	(void)pthread_once(&pairs_made, make_pairs); /* cannot fail with these arguments */
+	for (; n >= 3; p += 3, n -= 3, o += 4) {
 		uint32_t v = (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
-		*o++ = alphabet[v >> 18];
-		*o++ = alphabet[v >> 12 & 63];
-		*o++ = alphabet[v >> 6 & 63];
-		*o++ = alphabet[v & 63];
+		memcpy(o, pairs[v >> 12], 2);
+		memcpy(o + 2, pairs[v & 4095], 2);
 	}
 	if (n > 0) {
 		uint32_t v = (uint32_t)p[0] << 16 | (n == 2 ? (uint32_t)p[1] << 8 : 0);
-		*o++ = alphabet[v >> 18];
-		*o++ = alphabet[v >> 12 & 63];
-		*o++ = '=';
-		if (n == 2)
-			o[-1] = alphabet[v >> 6 & 63];
-		*o++ = '=';
+		memcpy(o, pairs[v >> 12], 2);
+		memcpy(o + 2, pairs[v & 4095], 2);
+		o[3] = '=';
+		if (n == 1)
+			o[2] = '=';
+		o += 4;
 	}
 	return (size_t)(o - out);
 }

@@ -269,6 +269,18 @@ file_copy(int from, int to, struct err *e)
 	return n < 0 ? -1 : 0;
 }
 
+void
+file_write_behind(int fd, uint64_t *begun, uint64_t size)
+{
+	const uint64_t piece = UINT64_C(8) << 20;
+
+	if (size - *begun < piece)
+		return;
+	/* A hint: where it cannot be given (a pipe, another file system) nothing is lost. */
+	(void)sync_file_range(fd, (off_t)*begun, (off_t)(size - *begun), SYNC_FILE_RANGE_WRITE);
+	*begun = size;
+}
+
 uint64_t
 file_space(int dirfd)
 {

@@ -66,6 +66,10 @@ int file_unnamed(int dirfd, struct err *e);
 /* Copy the file ${from} to ${to}, a descriptor that is at its end. */
 int file_copy(int from, int to, struct err *e);
 
+/* ${size} bytes of a long file have been written to ${fd}: have the disk begin with what came since
+ * *${begun} (0 at first, kept by this), so that making it durable at the end waits for little. */
+void file_write_behind(int fd, uint64_t *begun, uint64_t size);
+
 /* Free bytes for this user on the file system of ${dirfd}; UINT64_MAX if it cannot be told. */
 uint64_t file_space(int dirfd);
 

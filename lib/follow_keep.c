@@ -16,7 +16,7 @@ follow_drop(struct lend *l)
 	if (l->receiving)
 		snapshot_drop(&l->incoming);
 	l->receiving = false;
-	l->received = 0;
+	l->received = l->behind = 0;
 	l->decoder = (struct base64_decoder){0};
 }
 
@@ -46,6 +46,8 @@ follow_take(void *arg, const char *p, size_t n, struct err *e)
 		}
 		if (!l->discard && file_write(l->incoming.fd, raw, len, e) < 0)
 			return err_add(e, "snapshot");
+		if (!l->discard)
+			file_write_behind(l->incoming.fd, &l->behind, l->received);
 		p += step;
 		n -= step;
 	}

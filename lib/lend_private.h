@@ -34,6 +34,7 @@ struct lend {
 	struct snapshot_incoming incoming;
 	bool receiving;    /* incoming is open */
 	uint64_t received; /* bytes of it */
+	uint64_t behind;   /* see file_write_behind */
 
 	json_t *last;    /* the event (or result) that ends it, when it is known */
 	bool ended;      /* and was acted upon */
