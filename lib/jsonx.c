@@ -156,6 +156,12 @@ jsonx_set(json_t *o, const char *key, const char *s)
 	return json_object_set_new(o, key, repaired(s));
 }
 
+int
+jsonx_append(json_t *o, const char *s)
+{
+	return json_array_append_new(o, repaired(s));
+}
+
 static int
 dump_piece(const char *p, size_t n, void *b)
 {

@@ -39,6 +39,9 @@ int64_t jsonx_number(const json_t *o, const char *path, int64_t otherwise);
  * become U+FFFD.  Returns -1 only when memory is out. */
 int jsonx_set(json_t *o, const char *key, const char *s);
 
+/* Append the string ${s} to the array ${o}; as jsonx_set. */
+int jsonx_append(json_t *o, const char *s);
+
 /* Append ${o} as compact JSON without a newline to ${b}. */
 int jsonx_dump(const json_t *o, struct buf *b, struct err *e);
 

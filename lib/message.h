@@ -12,6 +12,7 @@
 #define MESSAGE_MAX (1024 * 1024)   /* bytes of a message without its archive */
 #define MESSAGE_PROMPT (768 * 1024) /* bytes of a prompt */
 #define MESSAGE_DESCRIPTION 4096    /* bytes of a description */
+#define MESSAGE_CHANGED 100         /* paths that a snapshot's metadata names at the most */
 #define MESSAGE_RESOURCES 64        /* resources in one delegation */
 
 /* A new message of ${type} ("INVITE", …) with version and delegationId; NULL out of memory. */

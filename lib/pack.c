@@ -400,6 +400,7 @@ pack_back(const struct resource *r, size_t n, const struct pack_options *o, int 
 	*totals = (struct pack_totals){0};
 	if ((p.since = since_open(sincefd, r, n, o->fidelity, e)) == NULL)
 		return -1;
+	since_tell(p.since, o->changed, o->changed_arg);
 	int status = run(&p, r, n, fd, listfd, e);
 	since_close(p.since);
 	return status;

@@ -28,6 +28,9 @@ struct pack_options {
 	bool compress; /* in a ZIP: deflate what is worth it (by a sample of it), else store */
 	void (*progress)(void *arg, uint64_t bytes, uint64_t files); /* or NULL */
 	void *progress_arg;
+	/* With pack_back: told for every file and link that came, changed or went; or NULL. */
+	void (*changed)(void *arg, const char *path);
+	void *changed_arg;
 };
 
 struct pack_totals {

@@ -16,6 +16,8 @@ struct since {
 	bool modes;
 	int64_t fresh; /* a ctime from here on tells nothing */
 	uint64_t changes;
+	void (*each)(void *arg, const char *path);
+	void *each_arg;
 };
 
 static int
@@ -66,6 +68,21 @@ since_close(struct since *s)
 	free(s);
 }
 
+void
+since_tell(struct since *s, void (*each)(void *arg, const char *path), void *arg)
+{
+	s->each = each;
+	s->each_arg = arg;
+}
+
+static void
+count_one(struct since *s, const char *path)
+{
+	s->changes++;
+	if (s->each != NULL)
+		s->each(s->each_arg, path);
+}
+
 /* Step over the entry that was found, or that is gone. */
 static int
 pass(struct since *s, bool gone, struct err *e)
@@ -73,7 +90,7 @@ pass(struct since *s, bool gone, struct err *e)
 	/* What was not walked has not gone. */
 	if (gone && s->head->type != 'd' &&
 	    compare_resource(s->resources, s->count, s->head->path) < s->count)
-		s->changes++;
+		count_one(s, s->head->path);
 	return advance(s, e);
 }
 
@@ -117,7 +134,7 @@ since_count(struct since *s, const struct entry *now, bool same)
 	if (!changed && now->type == 'l')
 		changed = strcmp(now->target, then->target) != 0;
 	if (changed && (now->type != 'd' || (then != NULL && then->type != 'd')))
-		s->changes++;
+		count_one(s, now->path);
 }
 
 int

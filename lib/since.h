@@ -25,6 +25,9 @@ struct since *since_open(int fd, const struct resource *resources, size_t n, boo
  * then; its hash is filled in if it is known or had to be found out. */
 int since_look(struct since *s, struct tree *t, struct entry *now, bool *same, struct err *e);
 
+/* Call ${each} (or NULL) for every path that since_count or since_finish count. */
+void since_tell(struct since *s, void (*each)(void *arg, const char *path), void *arg);
+
 /* How many files and links have come, changed or gone.  ${now}, if not ${same}, has its hash by
  * now, if it is a file. */
 void since_count(struct since *s, const struct entry *now, bool same);

@@ -47,7 +47,8 @@ int snapshot_receive(int dirfd, const char *id, struct snapshot_incoming *in, st
 
 /* All of the archive is written: check it as unpack does (and as delta does, if that was agreed
  * on), keep of it what was not sent, make that durable and put it in its place.  *${metadata} is a
- * new {fileCount, totalBytes, changedFiles, added, changed, deleted} against what was sent with
+ * new {fileCount, totalBytes, changedFiles (the first MESSAGE_CHANGED paths), added, changed,
+ * deleted} against what was sent with
  * ${delegation} (the record's JSON).  It is fine if the snapshot is there already.  Ends ${in} in
  * any case. */
 int snapshot_keep(struct snapshot_incoming *in, const json_t *delegation, json_t **metadata,

@@ -13,6 +13,7 @@
 #include "delta.h"
 #include "file.h"
 #include "jsonx.h"
+#include "message.h"
 #include "manifest.h"
 #include "repack.h"
 #include "snapshot.h"
@@ -222,14 +223,22 @@ out:
 	return status;
 }
 
+struct tally {
+	uint64_t counts[3]; /* added, changed, deleted */
+	json_t *names;      /* of the first of them */
+};
+
 static int
 count_change(void *arg, const struct snapshot_change *change, struct err *e)
 {
-	uint64_t *counts = arg;
+	struct tally *t = arg;
 	const struct entry *it = change->after ? change->after : change->before;
 	(void)e;
-	if (it->type != 'd')
-		counts[change->kind == 'A' ? 0 : change->kind == 'D' ? 2 : 1]++;
+	if (it->type == 'd')
+		return 0;
+	t->counts[change->kind == 'A' ? 0 : change->kind == 'D' ? 2 : 1]++;
+	if (json_array_size(t->names) < MESSAGE_CHANGED)
+		(void)jsonx_append(t->names, change->path); /* out of memory: the list is shorter */
 	return 0;
 }
 
@@ -238,22 +247,24 @@ static json_t *
 measure(struct snapshot_incoming *in, const json_t *delegation, const uint64_t totals[2],
 	struct err *e)
 {
-	uint64_t counts[3] = {0};
+	struct tally t = {.names = json_array()};
 	struct record r = {.json = (json_t *)delegation, .lockfd = -1};
 	r.dirfd = openat(in->parentfd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (r.dirfd < 0) {
+		json_decref(t.names);
 		err_sys(e, "cannot open the delegation's directory");
 		return NULL;
 	}
-	int status = snapshot_changes(&r, in->id, count_change, counts, e);
+	int status = snapshot_changes(&r, in->id, count_change, &t, e);
 	close(r.dirfd);
-	if (status)
+	if (status) {
+		json_decref(t.names);
 		return NULL;
-	uint64_t all = counts[0] + counts[1] + counts[2];
-	json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "fileCount", (json_int_t)totals[0],
-			      "totalBytes", (json_int_t)totals[1], "changedFiles", (json_int_t)all,
-			      "added", (json_int_t)counts[0], "changed", (json_int_t)counts[1],
-			      "deleted", (json_int_t)counts[2]);
+	}
+	json_t *o = json_pack("{s:I, s:I, s:o, s:I, s:I, s:I}", "fileCount", (json_int_t)totals[0],
+			      "totalBytes", (json_int_t)totals[1], "changedFiles", t.names, "added",
+			      (json_int_t)t.counts[0], "changed", (json_int_t)t.counts[1],
+			      "deleted", (json_int_t)t.counts[2]);
 	if (!o)
 		err_memory(e);
 	return o;

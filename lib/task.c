@@ -179,10 +179,17 @@ hand_in(struct task *t, int64_t began)
 	char note[128];
 	struct err e;
 
-	if (workspace_collect(&t->workspace, &totals, &e) < 0)
+	json_t *changed = json_array();
+	if (workspace_collect(&t->workspace, &totals, changed, &e) < 0) {
+		json_decref(changed);
 		return fail(t, &e, ERR_TASK_FAILED);
-	if (execution_pause(&t->execution, 0) == EXECUTION_EXPIRED)
+	}
+	metadata = json_pack("{sI sI so}", "fileCount", (json_int_t)totals.files, "totalBytes",
+			     (json_int_t)totals.bytes, "changedFiles", changed);
+	if (execution_pause(&t->execution, 0) == EXECUTION_EXPIRED) {
+		json_decref(metadata);
 		return stopped(t);
+	}
 	if (totals.left_out > 0) {
 		(void)snprintf(note, sizeof note,
 			       "%llu links that lead out of the workspace, or "
@@ -191,8 +198,6 @@ hand_in(struct task *t, int64_t began)
 		(void)assignment_progress(t->record.id, t->run, note, NULL); /* it is only a note */
 	}
 	result = make_result(t);
-	metadata = json_pack("{sI sI sI}", "fileCount", (json_int_t)totals.files, "totalBytes",
-			     (json_int_t)totals.bytes, "changedFiles", (json_int_t)totals.changed);
 	/* Out of the way first: once it is complete, the delegator may have all of it removed. */
 	if (result == NULL || metadata == NULL) {
 		(void)err_memory(&e);

@@ -250,16 +250,28 @@ choose_options(const struct workspace *w)
 	return o;
 }
 
-static int
-pack_result(const struct workspace *w, int fd, struct pack_totals *totals, struct err *e)
+static void
+note_changed(void *arg, const char *path)
 {
-	const struct pack_options o = choose_options(w);
+	json_t *changed = arg;
+
+	if (json_array_size(changed) < MESSAGE_CHANGED)
+		(void)jsonx_append(changed, path); /* out of memory: the list is shorter */
+}
+
+static int
+pack_result(const struct workspace *w, int fd, struct pack_totals *totals, json_t *changed,
+	    struct err *e)
+{
+	struct pack_options o = choose_options(w);
 	int listfd = -1, status = -1;
 	size_t count;
 
 	struct resource *writable = list_writable(w, &count, e);
 	if (writable == NULL)
 		return -1;
+	o.changed = note_changed;
+	o.changed_arg = changed;
 	bool delta = (w->agreed & MESSAGE_DELTA) != 0;
 	int sincefd = file_open_beneath(w->dirfd, RECEIVED, O_RDONLY, 0, e);
 	if (sincefd >= 0 && (!delta || (listfd = file_unnamed(w->dirfd, e)) >= 0))
@@ -271,7 +283,8 @@ pack_result(const struct workspace *w, int fd, struct pack_totals *totals, struc
 }
 
 int
-workspace_collect(const struct workspace *w, struct pack_totals *totals, struct err *e)
+workspace_collect(const struct workspace *w, struct pack_totals *totals, json_t *changed,
+		  struct err *e)
 {
 	int status = -1;
 
@@ -280,7 +293,7 @@ workspace_collect(const struct workspace *w, struct pack_totals *totals, struct 
 	int fd = create(w, RESULT ".tmp", e);
 	if (fd < 0)
 		return -1;
-	if (pack_result(w, fd, totals, e) < 0)
+	if (pack_result(w, fd, totals, changed, e) < 0)
 		goto out;
 	if (fsync(fd) < 0 || renameat(w->dirfd, RESULT ".tmp", w->dirfd, RESULT) < 0) {
 		(void)err_sys(e, "cannot keep the result");

@@ -42,7 +42,8 @@ const char **workspace_readonly(const struct workspace *w, struct err *e);
 /* Pack the writable resources into result.archive, durable when this returns.  What cannot be sent
  * (a link that leads out of its resource, a device) is left out.  Nothing may be running in it any
  * more. */
-int workspace_collect(const struct workspace *w, struct pack_totals *totals, struct err *e);
+int workspace_collect(const struct workspace *w, struct pack_totals *totals, json_t *changed,
+		      struct err *e);
 
 /* What the command wrote to AWCP_RESULT: {summary, highlights?}, a new reference; NULL without an
  * error if it is not there or not usable. */

@@ -183,7 +183,7 @@ size_of()
 	invite staged 'echo new >"d3/file 7"; echo new >"d30/file 100"'
 	state=$AWCP_HOME/delegations/$ID
 	first=$(awcp-snapshot list -j "$ID" | jq -r .id)
-	run jq -r 'select(.type == "snapshot").metadata | "\(.fileCount) \(.changedFiles)"' "$state/events.ndjson"
+	run jq -r 'select(.type == "snapshot").metadata | "\(.fileCount) \(.changedFiles | length)"' "$state/events.ndjson"
 	assert_output '3001 2'
 	[ "$(size_of "$state/snapshots/$first/data.tar.zst")" -lt 1000 ]
 	run bsdtar -tf "$state/snapshots/$first/data.tar.zst"

@@ -11,7 +11,7 @@ load snapshots
 	assert_output --regexp '^snap_[0-9a-f]{12} +pending .* 4 files .*\+1 ~1 -1'
 	run --separate-stderr awcp-snapshot list -j "$ID"
 	assert_success
-	jq -e '.status == "pending" and .metadata.fileCount == 4 and .metadata.changedFiles == 3' \
+	jq -e '.status == "pending" and .metadata.fileCount == 4 and (.metadata.changedFiles | length) == 3' \
 		<<<"$output"
 	run awcp-snapshot list dlg_none
 	assert_failure 66
