@@ -54,7 +54,8 @@ take_invite(struct http *h, struct received *r, struct caller *c, struct err *e)
 		if (!is_refusal(e))
 			return -1;
 		struct err why = *e;
-		answer = message_new("ERROR", jsonx_text(r->message, "delegationId", ""), e);
+		answer = message_new("ERROR", jsonx_text(r->message, "delegationId", ""),
+				     json_object(), e);
 		if (answer == NULL || message_put_error(answer, &why, e) < 0) {
 			json_decref(answer);
 			return -1;

@@ -22,20 +22,13 @@ accept(const struct record *r, const struct assignment_policy *p, struct err *e)
 	char path[8192];
 
 	(void)snprintf(path, sizeof path, "%s/" ASSIGNMENTS "/%s/work", home_path(), r->id);
-	json_t *m = message_new("ACCEPT", r->id, e);
 	json_t *more = json_pack(
 	    "{sI s{ss} s{ss sI so so}}", "retentionMs",
 	    (json_int_t)jsonx_number(r->json, "retentionMs", 0), "executorWorkDir", "path", path,
 	    "executorConstraints", "acceptedAccessMode", jsonx_text(r->json, "accessMode", "rw"),
 	    "maxTtlSeconds", (json_int_t)jsonx_number(r->json, "invite.lease.ttlSeconds", 1),
 	    "sandboxProfile", sandbox_announce(&p->sandbox, e), "fidelity", message_fidelity());
-	if (m == NULL || more == NULL || json_object_update(m, more) < 0) {
-		json_decref(m);
-		m = NULL;
-		(void)err_memory(e);
-	}
-	json_decref(more);
-	return m;
+	return message_new("ACCEPT", r->id, more, e);
 }
 
 /* Note in ${r} what was agreed on. */

@@ -199,21 +199,17 @@ delegation_invite(const json_t *delegation, struct err *e)
 	    json_array_append_new(list,
 				  json_pack("{ss ss ss}", "name", jsonx_text(one, "name", ""),
 					    "type", "fs", "mode", jsonx_text(one, "mode", "rw")));
-	json_t *m = message_new("INVITE", jsonx_text(delegation, "id", ""), e);
 	json_t *more =
 	    json_pack("{sO sO sO s{so} s{ss so}}", "task", json_object_get(delegation, "task"),
 		      "lease", json_object_get(delegation, "leaseConfig"), "retentionMs",
 		      json_object_get(delegation, "retentionMs"), "environment", "resources", list,
 		      "requirements", "transport", "archive", "fidelity", message_fidelity());
-	if (m == NULL || more == NULL || json_object_update(m, more) < 0 ||
-	    (auth != NULL && json_object_set(m, "auth", auth) < 0)) {
-		json_decref(m);
-		m = NULL;
-		(void)err_memory(e);
+	if (auth != NULL && json_object_set(more, "auth", auth) < 0) {
+		json_decref(more);
+		more = NULL;
 	}
 	json_decref(auth);
-	json_decref(more);
-	return m;
+	return message_new("INVITE", jsonx_text(delegation, "id", ""), more, e);
 }
 
 int

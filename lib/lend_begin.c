@@ -198,18 +198,11 @@ make_start(const struct lend *l, const json_t *delegation, struct err *e)
 	int64_t most = jsonx_number(delegation, "executorConstraints.maxTtlSeconds", ttl);
 
 	(void)clock_format(clock_now() + (ttl < most ? ttl : most) * 1000, expires);
-	json_t *m = message_new("START", l->id, e);
 	json_t *more = json_pack("{s{ss sO} s{ss ss sO}}", "lease", "expiresAt", expires,
 				 "accessMode", jsonx_at(delegation, "leaseConfig.accessMode"),
 				 "transportHandle", "transport", "archive", "workspaceBase64", "",
 				 "checksum", jsonx_at(delegation, "base.sha256"));
-	if (m == NULL || more == NULL || json_object_update(m, more) < 0) {
-		json_decref(m);
-		m = NULL;
-		(void)err_memory(e);
-	}
-	json_decref(more);
-	return m;
+	return message_new("START", l->id, more, e);
 }
 
 /* Note the lease before START is sent, so that whoever follows knows when it ends. */

@@ -12,12 +12,16 @@
 #define RETRY_MAX 86400 /* seconds that a peer may ask us to wait */
 
 json_t *
-message_new(const char *type, const char *id, struct err *e)
+message_new(const char *type, const char *id, json_t *more, struct err *e)
 {
 	json_t *m = json_pack("{ss ss ss}", "version", "1", "type", type, "delegationId", id);
 
-	if (m == NULL)
+	if (m == NULL || more == NULL || json_object_update(m, more) < 0) {
+		json_decref(m);
+		m = NULL;
 		(void)err_memory(e);
+	}
+	json_decref(more);
 	return m;
 }
 

@@ -15,8 +15,9 @@
 #define MESSAGE_CHANGED 100         /* paths that a snapshot's metadata names at the most */
 #define MESSAGE_RESOURCES 64        /* resources in one delegation */
 
-/* A new message of ${type} ("INVITE", …) with version and delegationId; NULL out of memory. */
-json_t *message_new(const char *type, const char *id, struct err *e);
+/* A new message of ${type} ("INVITE", …) with version, delegationId and the members of ${more},
+ * which it takes over (NULL: making them failed).  NULL out of memory. */
+json_t *message_new(const char *type, const char *id, json_t *more, struct err *e);
 
 /* The message's type, delegationId and version are there and right; returns the type, borrowed. */
 const char *message_type(const json_t *m, struct err *e);
