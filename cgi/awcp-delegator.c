@@ -21,6 +21,7 @@
 #include "http.h"
 #include "jsonx.h"
 #include "lent.h"
+#include "lot.h"
 #include "message.h"
 #include "order.h"
 #include "roots.h"
@@ -326,7 +327,7 @@ main(int argc, char **argv)
 	if (argc > 1 && getenv("REQUEST_METHOD") == NULL)
 		return errand_do(argc, argv);
 	if (home_open(&e) < 0 || caller_policy(&e) < 0 || roots_read(&e) < 0 ||
-	    home_limit("AWCP_MAX_DELEGATIONS", 256, &most, &e) < 0 ||
+	    home_limit("AWCP_MAX_DELEGATIONS", 256, &most, &e) < 0 || lot_policy(&e) < 0 ||
 	    home_limit("AWCP_THREADS", 4096, &threads, &e) < 0 ||
 	    (http_serves() && errand_keep(&e) < 0) ||
 	    http_run("awcp-delegator", routes, threads > 65536 ? 65536 : (unsigned)threads, &e) <

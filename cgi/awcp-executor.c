@@ -20,6 +20,7 @@
 #include "home.h"
 #include "http.h"
 #include "jsonx.h"
+#include "lot.h"
 #include "message.h"
 #include "receive.h"
 #include "result.h"
@@ -280,7 +281,7 @@ main(void)
 	long long threads;
 
 	if (home_open(&e) < 0 || caller_policy(&e) < 0 || assignment_policy(&policy, &e) < 0 ||
-	    home_limit("AWCP_THREADS", 4096, &threads, &e) < 0 ||
+	    lot_policy(&e) < 0 || home_limit("AWCP_THREADS", 4096, &threads, &e) < 0 ||
 	    http_run("awcp-executor", routes, threads > 65536 ? 65536 : (unsigned)threads, &e) <
 		0) {
 		(void)fprintf(stderr, "awcp-executor: %s%s%s\n", e.message,

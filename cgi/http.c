@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcgiapp.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,7 +11,6 @@
 #include <strings.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "id.h"
@@ -20,14 +20,15 @@
 #include "route.h"
 #include "throttle.h"
 
-#define BULK ((size_t)16384)   /* from here on, bytes are written as records of our own */
-#define RECORD ((size_t)65528) /* bytes in a FastCGI record; a multiple of 8 needs no padding */
-#define FCGI_STDOUT 6          /* FastCGI 1.0, section 8 */
-#define RETRY_S 5U             /* when nobody knows better */
-#define UNKNOWN UINT64_MAX     /* of a body that was sent in chunks */
+/* From here on bytes are written as records of our own.  libfcgi's are of 8 KiB at most, and the
+ * web server wakes for each: an archive takes twice as long with them. */
+#define BULK ((size_t)16384)
+#define RETRY_S 5U         /* when nobody knows better */
+#define UNKNOWN UINT64_MAX /* of a body that was sent in chunks */
 
 struct http {
-	FCGX_Request *fcgi; /* NULL: plain CGI, stdin and stdout */
+	FCGX_Request *fcgi;             /* NULL: plain CGI, stdin and stdout */
+	const struct fastcgi *detached; /* not NULL: the connection of http_detached */
 	const char *method;
 	const struct http_route *route;
 	char ids[ROUTE_IDS][ID_MAX + 1];
@@ -178,40 +179,22 @@ http_drain(struct http *h, size_t max, struct err *e)
 	return n < 0 ? -1 : 0;
 }
 
-/* Write ${n} bytes as records of the largest size.  libfcgi's own are of 8 KiB at most, and the web
- * server wakes for each: an archive takes twice as long with them. */
-static int
-write_records(const FCGX_Request *r, const char *p, size_t n)
+static struct fastcgi
+connection_of(const struct http *h)
 {
-	while (n > 0) {
-		size_t size = n < RECORD ? n : RECORD, done = 0;
-		unsigned char head[8] = {1,
-					 FCGI_STDOUT,
-					 (unsigned char)(r->requestId >> 8),
-					 (unsigned char)r->requestId,
-					 (unsigned char)(size >> 8),
-					 (unsigned char)size};
-		while (done < sizeof head + size) {
-			size_t left = done < sizeof head ? sizeof head - done : 0;
-			size_t past = done + left - sizeof head; /* of ${p} */
-			struct iovec v[2] = {{head + sizeof head - left, left},
-					     {(void *)(uintptr_t)(p + past), size - past}};
-			ssize_t wrote = writev(r->ipcFd, v, 2);
-			if (wrote < 0 && errno != EINTR)
-				return -1;
-			done += wrote > 0 ? (size_t)wrote : 0;
-		}
-		p += size;
-		n -= size;
-	}
-	return 0;
+	return (struct fastcgi){h->fcgi->ipcFd, (unsigned short)h->fcgi->requestId};
 }
 
 int
 http_write(struct http *h, const char *p, size_t n)
 {
 	if (h->fcgi != NULL && n >= BULK) {
-		h->gone = http_flush(h) < 0 || write_records(h->fcgi, p, n) < 0;
+		struct fastcgi c = connection_of(h);
+		h->gone = http_flush(h) < 0 || fastcgi_write(&c, p, n) < 0;
+		return h->gone ? -1 : 0;
+	}
+	if (h->detached != NULL) {
+		h->gone = h->gone || fastcgi_write(h->detached, p, n) < 0;
 		return h->gone ? -1 : 0;
 	}
 	while (n > 0 && !h->gone) {
@@ -229,6 +212,8 @@ http_write(struct http *h, const char *p, size_t n)
 int
 http_flush(struct http *h)
 {
+	if (h->detached != NULL)
+		return h->gone ? -1 : 0;
 	if (!h->gone && (h->fcgi != NULL ? FCGX_FFlush(h->fcgi->out) : fflush(stdout)) != 0)
 		h->gone = true;
 	return h->gone ? -1 : 0;
@@ -380,9 +365,31 @@ http_peer(const struct http *h)
 }
 
 int
-http_park(struct http *h, struct err *e)
+http_detach(struct http *h, struct fastcgi *c)
 {
-	return h->fcgi != NULL ? pool_park(e) : 0;
+	char rest;
+
+	if (h->fcgi == NULL || http_flush(h) < 0)
+		return -1;
+	/* The end of the body is a record, too. */
+	if (FCGX_GetStr(&rest, 1, h->fcgi->in) != 0 || FCGX_GetError(h->fcgi->in) != 0)
+		return -1;
+	*c = connection_of(h);
+	(void)fcntl(c->fd, F_SETFD, FD_CLOEXEC);
+	FCGX_Free(h->fcgi, 0); /* frees what it holds, writes nothing, closes nothing */
+	h->fcgi->ipcFd = -1;
+	h->gone = true;
+	return 0;
+}
+
+int
+http_detached(const struct fastcgi *c, const char *id, int (*send)(struct http *h, void *arg),
+	      void *arg)
+{
+	struct http h = {.detached = c, .begun = true};
+
+	(void)snprintf(h.ids[0], sizeof h.ids[0], "%s", id);
+	return send(&h, arg);
 }
 
 static void
@@ -439,7 +446,7 @@ http_run(const char *name, const struct http_route *table, unsigned threads, str
 		(void)http_flush(&h);
 		return 0;
 	}
-	/* A stream holds two descriptors.  libfcgi polls, so they may go beyond FD_SETSIZE. */
+	/* A stream holds a descriptor.  libfcgi polls, so they may go beyond FD_SETSIZE. */
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &files); /* then there are fewer streams */

@@ -8,8 +8,8 @@
  * Every refusal is JSON {error, code, hint} and names nothing that the caller did not name.
  *
  * Each request has a thread.  Threads are started as requests find none idle, and end when too many
- * are; one that only waits (an event stream) is parked, and there are always some that cannot be,
- * so that streams never starve the small requests.
+ * are.  A request that only waits (an event stream) is detached from its thread, so that streams
+ * never starve the small requests.
  */
 #ifndef HTTP_H
 #define HTTP_H
@@ -21,6 +21,7 @@
 #include <sys/types.h>
 
 #include "err.h"
+#include "fastcgi.h"
 
 struct http;
 
@@ -89,9 +90,16 @@ bool http_begun(const struct http *h);
  * Drain the body first. */
 int http_peer(const struct http *h);
 
-/* This request will only wait from now on.  Fails with ERR_BUSY when as many wait already as may.
- */
-int http_park(struct http *h, struct err *e);
+/* Take the connection away from the request, whose body was drained: what was written is on its
+ * way, more is written with http_detached, and ${c}, which now owns it, must be told the end
+ * (fastcgi_end) and closed.  ${h} writes nothing any more.  -1 if the peer is gone; then, and as
+ * plain CGI, nothing was taken. */
+int http_detach(struct http *h, struct fastcgi *c);
+
+/* Let ${send} write more of the answer that began before ${c} was detached, to the request with
+ * ${id} in its path.  Returns what it does. */
+int http_detached(const struct fastcgi *c, const char *id, int (*send)(struct http *h, void *arg),
+		  void *arg);
 
 /* Write a line to stderr, with the program's name in front. */
 void http_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

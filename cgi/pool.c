@@ -5,19 +5,22 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
+#include "http.h"
+
 #define IDLE 8                     /* threads kept ready */
 #define STACK ((size_t)256 * 1024) /* a JSON text nests at most 64 deep here */
-#define RESERVED 32                /* threads that no waiting request may take */
+#define LEAST 64                   /* threads that there may be in any case */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;
-static unsigned limit, alive, idle, parked;
+static unsigned limit, alive, idle;
 static int broken; /* errno of an accept that cannot be tried again */
 static void (*answer)(FCGX_Request *r);
-static _Thread_local bool waiting;
 
 static void start_thread(void);
 
@@ -58,14 +61,33 @@ engage(void)
 		start_thread();
 }
 
+/* Tell the operator, but not more than once a minute. */
+static void
+complain(const char *what, int number)
+{
+	static int64_t told;
+	int64_t now = clock_steady();
+
+	(void)pthread_mutex_lock(&lock);
+	bool tell = told == 0 || now - told >= 60000;
+	if (tell)
+		told = now;
+	(void)pthread_mutex_unlock(&lock);
+	if (tell)
+		http_log("%s: %s", what, strerror(number));
+}
+
 static int
 accept_request(FCGX_Request *r)
 {
 	const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
 	int status;
 
-	while ((status = FCGX_Accept_r(r)) < 0 && passes(-status))
+	while ((status = FCGX_Accept_r(r)) < 0 && passes(-status)) {
+		if (status != -EINTR && status != -EAGAIN)
+			complain("cannot accept a request for now", -status);
 		(void)nanosleep(&pause, NULL);
+	}
 	return status;
 }
 
@@ -102,12 +124,6 @@ serve(void *unused)
 		}
 		answer(&r);
 		FCGX_Finish_r(&r);
-		if (waiting) {
-			(void)pthread_mutex_lock(&lock);
-			parked--;
-			(void)pthread_mutex_unlock(&lock);
-			waiting = false;
-		}
 	}
 	leave(0);
 	return NULL;
@@ -126,15 +142,18 @@ start_thread(void)
 	}
 	(void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	(void)pthread_attr_setstacksize(&attributes, STACK);
-	if (pthread_create(&thread, &attributes, serve, NULL) != 0)
+	int number = pthread_create(&thread, &attributes, serve, NULL);
+	if (number != 0) {
+		complain("cannot start a thread", number);
 		leave(0); /* the threads that there are go on; the next request tries again */
+	}
 	(void)pthread_attr_destroy(&attributes);
 }
 
 int
 pool_run(unsigned max, void (*call)(FCGX_Request *r), struct err *e)
 {
-	limit = max < 2 * RESERVED ? 2 * RESERVED : max;
+	limit = max < LEAST ? LEAST : max;
 	answer = call;
 	alive = IDLE;
 	for (int i = 0; i < IDLE; i++)
@@ -146,21 +165,4 @@ pool_run(unsigned max, void (*call)(FCGX_Request *r), struct err *e)
 	(void)pthread_mutex_unlock(&lock);
 	return err_set(e, ERR_IO, "cannot accept requests: %s",
 		       number != 0 ? strerror(number) : "no thread could be started");
-}
-
-int
-pool_park(struct err *e)
-{
-	if (waiting)
-		return 0;
-	(void)pthread_mutex_lock(&lock);
-	if (parked < limit - RESERVED) {
-		parked++;
-		waiting = true;
-	}
-	(void)pthread_mutex_unlock(&lock);
-	if (waiting)
-		return 0;
-	(void)err_set(e, ERR_BUSY, "too many event streams are open");
-	return err_hint(e, "try again later, or raise AWCP_THREADS");
 }

@@ -15,8 +15,4 @@
  * can be accepted: -1. */
 int pool_run(unsigned limit, void (*answer)(FCGX_Request *r), struct err *e);
 
-/* Count the calling request as one that only waits; ERR_BUSY when too many do.  It is counted off
- * when it has been answered. */
-int pool_park(struct err *e);
-
 #endif

@@ -9,10 +9,10 @@
 #include "base64.h"
 #include "buf.h"
 #include "caller.h"
+#include "event.h"
 #include "file.h"
 #include "fsm.h"
 #include "jsonx.h"
-#include "stream.h"
 
 #define RESULT_MAX (1024 * 1024) /* bytes of a result without its archive */
 
@@ -47,7 +47,7 @@ send_completed(struct http *h, json_t *o, const json_t *result, int fd, struct e
 	http_begin(h, 200, "application/json; charset=utf-8", length);
 	(void)http_write(h, b.data, b.len - 1);
 	(void)http_write(h, before, sizeof before - 1);
-	status = stream_archive(h, fd, e);
+	status = event_archive(h, fd, e);
 	if (status == 0)
 		(void)http_write(h, after, sizeof after - 1);
 out:

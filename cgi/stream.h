@@ -2,9 +2,7 @@
  * stream - what happens to an assignment or a delegation, as server-sent events made from its
  * journal.
  *
- * An archive that a line of the journal names is base64-coded from its file as it is sent, never
- * whole in memory.  A stream that waits keeps no buffer and no file open, only its connection and
- * its watch.
+ * Of what has ended, the events are sent at once; a stream that is to wait goes to the lot.
  */
 #ifndef STREAM_H
 #define STREAM_H
@@ -31,8 +29,5 @@ int stream_events(struct http *h, const struct stream_kind *k, const char *owner
 
 /* A stream that only says ${why}. */
 void stream_error(struct http *h, const struct err *why);
-
-/* Send the file ${fd} as base64.  -1 if it cannot be read; a peer that goes away is no failure. */
-int stream_archive(struct http *h, int fd, struct err *e);
 
 #endif

@@ -19,6 +19,7 @@
 #include "file.h"
 
 #define BUCKETS 4096
+#define CHANGES (IN_CLOSE_WRITE | IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_ONLYDIR)
 
 struct watch {
 	int wd; /* inotify's watch descriptor, or -1: only polling */
@@ -97,9 +98,7 @@ watch_open(const char *path, struct err *e)
 	if (started != getpid())
 		start();
 	if (inotifyfd >= 0)
-		w->wd = inotify_add_watch(inotifyfd, path,
-					  IN_CLOSE_WRITE | IN_MODIFY | IN_CREATE | IN_MOVED_TO |
-					      IN_ONLYDIR);
+		w->wd = inotify_add_watch(inotifyfd, path, CHANGES);
 	if (w->wd >= 0) {
 		w->next = buckets[(unsigned)w->wd % BUCKETS];
 		buckets[(unsigned)w->wd % BUCKETS] = w;
@@ -164,4 +163,102 @@ watch_close(struct watch *w)
 	(void)pthread_mutex_unlock(&lock);
 	file_close(w->eventfd);
 	free(w);
+}
+
+struct member {
+	int wd;
+	void *mark;
+	struct member *next; /* in the bucket of wd */
+};
+
+struct watch_set {
+	int fd; /* of inotify, or -1 */
+	struct member *buckets[BUCKETS];
+};
+
+struct watch_set *
+watch_set_open(struct err *e)
+{
+	struct watch_set *s = calloc(1, sizeof *s);
+
+	if (s == NULL)
+		(void)err_memory(e);
+	else
+		s->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	return s;
+}
+
+void
+watch_set_close(struct watch_set *s)
+{
+	if (s == NULL)
+		return;
+	file_close(s->fd);
+	free(s);
+}
+
+int
+watch_set_fd(const struct watch_set *s)
+{
+	return s->fd;
+}
+
+int
+watch_set_add(struct watch_set *s, const char *path, void *mark)
+{
+	struct member *m = s->fd >= 0 ? malloc(sizeof *m) : NULL;
+
+	if (m == NULL)
+		return -1;
+	m->wd = inotify_add_watch(s->fd, path, CHANGES);
+	if (m->wd < 0) {
+		free(m);
+		return -1;
+	}
+	m->mark = mark;
+	struct member **bucket = &s->buckets[(unsigned)m->wd % BUCKETS];
+	m->next = *bucket;
+	*bucket = m;
+	return m->wd;
+}
+
+void
+watch_set_remove(struct watch_set *s, int number, const void *mark)
+{
+	bool shared = false;
+
+	if (number < 0)
+		return;
+	struct member **p = &s->buckets[(unsigned)number % BUCKETS];
+	while (*p != NULL) {
+		struct member *m = *p;
+		if (m->wd == number && m->mark == mark) {
+			*p = m->next;
+			free(m);
+			continue;
+		}
+		shared |= m->wd == number;
+		p = &m->next;
+	}
+	if (!shared)
+		(void)inotify_rm_watch(s->fd, number); /* it may be gone by itself */
+}
+
+void
+watch_set_read(struct watch_set *s, void (*changed)(void *mark))
+{
+	_Alignas(struct inotify_event) char events[16384];
+	ssize_t n;
+
+	while (s->fd >= 0 && (n = read(s->fd, events, sizeof events)) > 0)
+		for (char *p = events; p < events + n;) {
+			const struct inotify_event *event = (const struct inotify_event *)(void *)p;
+			/* What overflowed the kernel's queue is not lost: who polls finds it. */
+			const struct member *m =
+			    event->wd >= 0 ? s->buckets[(unsigned)event->wd % BUCKETS] : NULL;
+			for (; m != NULL; m = m->next)
+				if (m->wd == event->wd)
+					changed(m->mark);
+			p += sizeof *event + event->len;
+		}
 }

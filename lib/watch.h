@@ -29,4 +29,27 @@ int watch_fd(const struct watch *w);
 
 void watch_close(struct watch *w);
 
+/*
+ * Many directories for one thread, with one descriptor for all of them.
+ */
+struct watch_set;
+
+struct watch_set *watch_set_open(struct err *e);
+
+/* Close a set from which all was removed. */
+void watch_set_close(struct watch_set *s);
+
+/* Readable when there is something for watch_set_read; -1 where there is only polling. */
+int watch_set_fd(const struct watch_set *s);
+
+/* Watch ${path} as watch_open does, and call it ${mark}; several may watch the same directory.
+ * Returns what watch_set_remove wants, -1 if ${path} can only be polled. */
+int watch_set_add(struct watch_set *s, const char *path, void *mark);
+
+void watch_set_remove(struct watch_set *s, int number, const void *mark);
+
+/* Call ${changed}, which adds and removes nothing, with every mark whose directory was reported
+ * since the last call, perhaps more than once. */
+void watch_set_read(struct watch_set *s, void (*changed)(void *mark));
+
 #endif
