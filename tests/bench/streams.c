@@ -1,10 +1,12 @@
 /*
- * streams count address port path [header] - opens many event streams at once and tells how fast an
+ * streams count address port list [header] - opens many event streams at once and tells how fast an
  * event reaches all of them.
  *
- * Prints "open <count> <ms>" when every stream has its head, then "event <count> <ms>" when every
- * stream has had an event since: the time from the first to the last.  Ends when all are closed, or
- * after a minute without news; exit 1 if not all saw an event.
+ * Each line of the file ${list} is a path to get and the journal behind it; the streams take them
+ * in turn.  Prints "open <count> <ms>" when every stream has its head.  Then, for each line on
+ * standard input, appends an event to every journal and prints "event <count> <ms>" when every
+ * stream has it: the time since before the first was written.  Ends with its input, or after a
+ * minute without news; exit 1 if not all saw an event.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,15 +28,15 @@
 
 struct stream {
 	bool open;    /* has its head */
-	bool event;   /* had one since all were open */
+	bool event;   /* had one since the last was written */
 	char tail[8]; /* the last bytes read, to find "data: " across reads */
 };
 
 static struct stream *streams;
 static int *fds;
-static int count, opened, seen, closed;
-static bool all_open;
-static double first, last;
+static char **paths, **journals;
+static int count, listed, opened, seen, closed;
+static bool all_open, written;
 
 static double
 now(void)
@@ -52,11 +54,49 @@ die(const char *what)
 	exit(1);
 }
 
-static int
-dial(const struct sockaddr_in *to, const char *request)
+static void
+read_list(const char *name)
 {
+	char path[2048], journal[2048];
+
+	FILE *f = fopen(name, "re");
+	if (f == NULL)
+		die(name);
+	while (fscanf(f, "%2047s %2047s", path, journal) == 2) {
+		paths = realloc(paths, (size_t)(listed + 1) * sizeof *paths);
+		journals = realloc(journals, (size_t)(listed + 1) * sizeof *journals);
+		if (paths == NULL || journals == NULL)
+			die("cannot begin");
+		paths[listed] = strdup(path);
+		journals[listed++] = strdup(journal);
+	}
+	(void)fclose(f);
+	if (listed == 0)
+		die("an empty list");
+}
+
+/* An event in every journal. */
+static void
+write_events(void)
+{
+	static const char line[] = "{\"type\":\"status\",\"status\":\"running\"}\n";
+
+	for (int i = 0; i < listed; i++) {
+		int fd = open(journals[i], O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+		if (fd < 0 || write(fd, line, sizeof line - 1) < 0)
+			die(journals[i]);
+		(void)close(fd);
+	}
+}
+
+static int
+dial(const struct sockaddr_in *to, const char *path, const char *header)
+{
+	char request[4096];
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+	(void)snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: bench\r\n%s%s\r\n", path,
+		       header, header[0] != '\0' ? "\r\n" : "");
 	if (fd < 0 || connect(fd, (const struct sockaddr *)to, sizeof *to) < 0)
 		die("cannot connect");
 	if (write(fd, request, strlen(request)) != (ssize_t)strlen(request))
@@ -95,11 +135,9 @@ take(int i)
 			s->open = true;
 			opened++;
 		}
-		if (contains_event(s, piece, (size_t)n) && all_open && !s->event) {
+		if (contains_event(s, piece, (size_t)n) && written && !s->event) {
 			s->event = true;
-			last = now();
-			if (seen++ == 0)
-				first = last;
+			seen++;
 		}
 	}
 	if (n == 0 || (n < 0 && errno != EAGAIN)) {
@@ -109,14 +147,39 @@ take(int i)
 	}
 }
 
+/* A line of input: begin to count anew.  False at its end. */
+static bool
+command(double *began)
+{
+	char line[256];
+
+	if (read(STDIN_FILENO, line, sizeof line) <= 0)
+		return false;
+	for (int i = 0; i < count; i++)
+		streams[i].event = false;
+	seen = 0;
+	written = true;
+	*began = now();
+	write_events();
+	return true;
+}
+
+static void
+attend(int ep, int fd, uint32_t number)
+{
+	struct epoll_event e = {.events = EPOLLIN, .data.u32 = number};
+
+	if (epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e) < 0)
+		die("cannot watch");
+}
+
 int
 main(int argc, char **argv)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET};
 	struct rlimit files;
 	struct epoll_event events[256];
-	char request[4096];
-	bool told = false;
+	bool more = true;
 
 	if (argc < 5 || (count = atoi(argv[1])) < 1)
 		return 64;
@@ -127,38 +190,39 @@ main(int argc, char **argv)
 	to.sin_port = htons((uint16_t)atoi(argv[3]));
 	if (inet_pton(AF_INET, argv[2], &to.sin_addr) != 1)
 		return 64;
-	(void)snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: bench\r\n%s%s\r\n",
-		       argv[4], argc > 5 ? argv[5] : "", argc > 5 ? "\r\n" : "");
+	read_list(argv[4]);
 	streams = calloc((size_t)count, sizeof *streams);
 	fds = calloc((size_t)count, sizeof *fds);
 	int ep = epoll_create1(EPOLL_CLOEXEC);
 	if (streams == NULL || fds == NULL || ep < 0)
 		die("cannot begin");
 	double began = now(), news = began;
-	for (int dialled = 0; closed < count && now() - news < PATIENCE_MS;) {
+	for (int dialled = 0; more && closed < count && now() - news < PATIENCE_MS;) {
 		for (; dialled < count && dialled - opened < AT_ONCE; dialled++) {
-			struct epoll_event e = {.events = EPOLLIN, .data.u32 = (uint32_t)dialled};
-			fds[dialled] = dial(&to, request);
-			if (epoll_ctl(ep, EPOLL_CTL_ADD, fds[dialled], &e) < 0)
-				die("cannot watch");
+			fds[dialled] = dial(&to, paths[dialled % listed], argc > 5 ? argv[5] : "");
+			attend(ep, fds[dialled], (uint32_t)dialled);
 		}
 		int n = epoll_wait(ep, events, 256, 1000);
 		for (int i = 0; i < n; i++)
-			take((int)events[i].data.u32);
+			if (events[i].data.u32 == (uint32_t)count)
+				more = command(&began);
+			else
+				take((int)events[i].data.u32);
 		if (n > 0)
 			news = now();
 		if (!all_open && opened == count) {
 			all_open = true;
 			(void)printf("open %d %.0f\n", opened, now() - began);
 			(void)fflush(stdout);
+			attend(ep, STDIN_FILENO, (uint32_t)count);
 		}
-		if (!told && seen == count) {
-			told = true;
-			(void)printf("event %d %.0f\n", seen, last - first);
+		if (written && seen == count) {
+			written = false;
+			(void)printf("event %d %.0f\n", seen, now() - began);
 			(void)fflush(stdout);
 		}
 	}
-	if (!told)
-		(void)printf("event %d %.0f\n", seen, last - first);
+	if (seen < count)
+		(void)printf("missing %d %d\n", count - opened, count - seen);
 	return seen == count ? 0 : 1;
 }
