@@ -39,19 +39,20 @@ typedef int client_sink(void *arg, const char *p, size_t n, struct err *e);
  * as it moves; one that does not move for ${timeout} fails.  Fails with ERR_TRANSPORT_ERROR when
  * the peer cannot be reached, breaks off, or redirects (the hint names where to). */
 int client_send(struct client *c, const char *method, const char *url,
-    const struct client_body *body, client_sink *sink, void *arg, int *status, struct err *e);
+		const struct client_body *body, client_sink *sink, void *arg, int *status,
+		struct err *e);
 
 /* As client_send, for small JSON both ways: ${json} (or NULL) is the text to send, the answer goes
  * to ${answer}, whose bound holds.  An answer that is not JSON is ERR_TRANSPORT_ERROR and says what
  * it was instead (ERR_AUTH_FAILED with 401 and 403). */
 int client_call(struct client *c, const char *method, const char *url, const char *json,
-    struct buf *answer, int *status, struct err *e);
+		struct buf *answer, int *status, struct err *e);
 
 /* Open the event stream at ${url}; its bytes go to ${sink} whenever the client runs.  ${last_id}
  * (or NULL) is sent as Last-Event-ID.  Returns when the answer's head is here (or the stream ended
  * already); any status but 200 fails, 401 and 403 with ERR_AUTH_FAILED. */
 int client_stream(struct client *c, const char *url, const char *last_id, client_sink *sink,
-    void *arg, struct err *e);
+		  void *arg, struct err *e);
 
 /* Run the stream until it ends, ${sink} stops it, nothing (no keepalive either) came for ${quiet}
  * seconds, or ${until} (clock_steady ms; 0: never) has passed.  Returns 1 at the stream's end, 0

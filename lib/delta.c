@@ -141,7 +141,7 @@ static int
 check_all(struct delta *d, struct cursor *base, struct cursor *got, struct manifest_reader *list,
 	  struct manifest_writer *out, struct incoming *in, struct err *e)
 {
-	struct entry *entry, *old, *came;
+	struct entry *entry, *old = NULL, *came = NULL;
 	uint64_t count = 0;
 	int n;
 

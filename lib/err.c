@@ -124,7 +124,7 @@ err_sys(struct err *e, const char *fmt, ...)
 int
 err_add(struct err *e, const char *fmt, ...)
 {
-	char old[sizeof e->message];
+	char old[ERR_MESSAGE];
 	va_list ap;
 
 	if (e == NULL)

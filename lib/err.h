@@ -51,9 +51,11 @@ enum err_code {
 	ERR_COUNT
 };
 
+#define ERR_MESSAGE 768 /* bytes of a message with its NUL */
+
 struct err {
 	enum err_code code;
-	char message[768];
+	char message[ERR_MESSAGE];
 	char hint[256];
 	unsigned retry; /* seconds after which it may go better; 0: not by waiting */
 };

@@ -39,7 +39,7 @@ bool filter_excludes(const struct filter *f, const char *path, bool is_dir);
 /* As filter_excludes, for a path whose parents were not entered: reads the .awcpignore files on the
  * way below ${rootfd}, and looks at every parent.  Used for paths that come from an archive. */
 int filter_check(struct filter *f, int rootfd, const char *path, bool is_dir, bool *excluded,
-    struct err *e);
+		 struct err *e);
 
 void filter_free(struct filter *f);
 

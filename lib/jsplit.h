@@ -24,7 +24,7 @@ typedef int jsplit_sink(void *arg, const char *p, size_t n, struct err *e);
  * 4 names; borrowed until jsplit_free).  The rest may be ${max} bytes.  ${sink} is given what is
  * inside the string; with NULL it is dropped. */
 struct jsplit *jsplit_new(const char *const *path, size_t max, jsplit_sink *sink, void *arg,
-    struct err *e);
+			  struct err *e);
 
 /* Read ${n} more bytes.  Fails with ERR_BAD_MESSAGE, ERR_TOO_LARGE or what the sink said; the same
  * string twice is an error. */

@@ -19,9 +19,9 @@ struct sse_reader {
 	/* A piece of a data line; ${last} with ${n} 0 at its end.  Returns 0, or -1 to stop. */
 	int (*data)(void *arg, const char *p, size_t n, int last, struct err *e);
 	void *arg;
-	char id[SSE_ID]; /* of the event being read, "" if none was given */
-	int state;       /* private; zero at the start */
-	size_t at;       /* private */
+	char id[SSE_ID];        /* of the event being read, "" if none was given */
+	int state;              /* private; zero at the start */
+	size_t at;              /* private */
 	char field[SSE_ID + 8]; /* private */
 };
 
