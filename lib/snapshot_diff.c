@@ -108,7 +108,7 @@ wait_for(pid_t pid, int most, const char *what, struct err *e)
 static int
 run(const struct git *g, const char *const *argv, const char *what, struct err *e)
 {
-	pid_t pid;
+	pid_t pid = -1;
 	return start(g, argv, -1, &pid, e) || wait_for(pid, 0, what, e) ? -1 : 0;
 }
 
@@ -118,7 +118,7 @@ ask(const struct git *g, const char *const *argv, const char *what, char *line, 
     struct err *e)
 {
 	int ends[2];
-	pid_t pid;
+	pid_t pid = -1;
 	if (pipe2(ends, O_CLOEXEC))
 		return err_sys(e, "cannot make a pipe");
 	int status = start(g, argv, ends[1], &pid, e);
