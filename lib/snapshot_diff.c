@@ -234,7 +234,7 @@ int
 snapshot_diff(const struct snapshot_trees *t, bool stat, struct err *e)
 {
 	struct git g = {.trees = t};
-	char a[80], b[80], store[sizeof t->path + 32];
+	char a[80] = "", b[80] = "", store[sizeof t->path + 32];
 	int status = -1;
 	snprintf(store, sizeof store, "--git-dir=%s/store", t->path);
 	const char *diff[] = {"git",
@@ -250,7 +250,7 @@ snapshot_diff(const struct snapshot_trees *t, bool stat, struct err *e)
 			      NULL};
 	if (set_up(&g, e) == 0 && make_store(&g, e) == 0 && make_tree(&g, "a", a, e) == 0 &&
 	    make_tree(&g, "b", b, e) == 0) {
-		pid_t pid;
+		pid_t pid = -1;
 		status = start(&g, diff, -1, &pid, e) || wait_for(pid, 1, "diff", e) ? -1 : 0;
 	}
 	if (status == 0)
