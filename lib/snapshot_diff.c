@@ -203,7 +203,7 @@ static int
 show_hidden(const struct git *g, bool stat, struct err *e)
 {
 	char path[sizeof g->trees->path + 8];
-	pid_t pid;
+	pid_t pid = -1;
 	snprintf(path, sizeof path, "%s/hidden", g->trees->path);
 	if (access(path, F_OK))
 		return 0;
