@@ -71,6 +71,7 @@ unpack_limits(struct unpack_limits *l, struct err *e)
 	    home_limit("AWCP_MAX_RATIO", 1000, &ratio, e) < 0)
 		return -1;
 	*l = (struct unpack_limits){.entries = (uint64_t)entries,
+				    .zip_entries = getenv("AWCP_MAX_ENTRIES") == NULL ? 20000 : 0,
 				    .bytes = (uint64_t)bytes,
 				    .ratio = (uint64_t)ratio,
 				    .depth = (TREE_PATH + 1) / 2};
@@ -457,7 +458,10 @@ prepare(struct unpacker *u, int dirfd, int manifestfd, struct err *e)
 	u->nothing = u->size == EMPTY_ZIP && begins_with(u, nothing, sizeof nothing);
 	if (u->nothing)
 		return 0;
-	if (u->is_zip && zip_directory_check(u->fd, u->size, u->l->entries, e) < 0)
+	uint64_t most = u->l->zip_entries != 0 && u->l->zip_entries < u->l->entries
+			    ? u->l->zip_entries
+			    : u->l->entries;
+	if (u->is_zip && zip_directory_check(u->fd, u->size, most, e) < 0)
 		return -1;
 	if (!u->is_zip && (u->tar = tar_source_open(u->fd, u->size, e)) == NULL)
 		return -1;

@@ -219,10 +219,12 @@ check_all(struct walk *w, uint64_t most, struct err *e)
 	for (count = 0; w->at < w->end.end; count++) {
 		if (next(w, &r, e) < 0)
 			return -1;
-		if (count == most)
-			return err_set(e, ERR_WORKSPACE_TOO_LARGE,
-				       "the archive has more than %llu entries",
-				       (unsigned long long)most);
+		if (count == most) {
+			(void)err_set(e, ERR_WORKSPACE_TOO_LARGE,
+				      "the archive has more than %llu entries",
+				      (unsigned long long)most);
+			return err_hint(e, "raise AWCP_MAX_ENTRIES if you want it");
+		}
 		if (check_entry(w, &r, e) < 0)
 			return -1;
 	}

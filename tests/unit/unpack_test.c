@@ -212,6 +212,11 @@ test_limits(void)
 	CHECK(take("many", &l, &totals, &e) < 0 && e.code == ERR_WORKSPACE_TOO_LARGE,
 	      "too many entries are refused");
 	l.entries = 3;
+	l.zip_entries = 2;
+	CHECK(take("many", &l, &totals, &e) < 0 && e.code == ERR_WORKSPACE_TOO_LARGE &&
+		  strstr(e.hint, "AWCP_MAX_ENTRIES") != NULL,
+	      "a ZIP may have a limit of its own");
+	l.zip_entries = 0;
 	l.bytes = 14;
 	CHECK(take("many", &l, &totals, &e) < 0 && e.code == ERR_WORKSPACE_TOO_LARGE,
 	      "too many bytes are refused");
