@@ -159,6 +159,9 @@ ended()
 	assert_output --partial 'more than 1000000 entries'
 	run bounded awcp-snapshot unpack out <"$CORPUS/large/millions.zip"
 	assert_failure 65
+	assert_output --partial 'more than 20000 entries'
+	AWCP_MAX_ENTRIES=1000000 run bounded awcp-snapshot unpack out <"$CORPUS/large/millions.zip"
+	assert_failure 65
 	assert_output --partial 'more than 1000000 entries'
 	[ $SECONDS -lt 60 ]
 	AWCP_MAX_ENTRIES=10 run bounded awcp-snapshot unpack out <"$CORPUS/large/millions.zip"

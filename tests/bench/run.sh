@@ -34,7 +34,7 @@ median() {
 }
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN {printf "%.2f", a / b}'; }
 free_port() {
-	local port=$((20000 + RANDOM % 20000))
+	local port=$((20000 + RANDOM % 12000)) # below those that clients are given
 	while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
 	echo "$port"
 }
