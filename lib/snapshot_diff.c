@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "process.h"
 #include "snapshot_diff.h"
 
 #define ATTRIBUTES "* -text -ident -filter !diff !eol !working-tree-encoding\n"
@@ -44,7 +45,7 @@ set_up(struct git *g, struct err *e)
 	size_t n = 0, kept = 0;
 	while (environ[n])
 		n++;
-	g->env = calloc(n + 4, sizeof *g->env);
+	g->env = calloc(n + 5, sizeof *g->env);
 	if (!g->env)
 		return err_memory(e);
 	for (size_t i = 0; i < n; i++) {
@@ -61,7 +62,13 @@ set_up(struct git *g, struct err *e)
 	snprintf(g->index, sizeof g->index, "GIT_INDEX_FILE=../store/index");
 	g->env[kept++] = g->ceiling;
 	g->env[kept++] = (char *)"GIT_ATTR_NOSYSTEM=1";
-	g->env[kept] = g->index;
+	g->env[kept++] = g->index;
+	/* What nobody chose is less, or nothing: Debian's "pager" may be one that waits for a key.
+	 * The person's core.pager comes before PAGER. */
+	char *less = process_find("less", NULL);
+	if (getenv("PAGER") == NULL && less == NULL)
+		g->env[kept] = (char *)"PAGER=cat";
+	free(less);
 	return 0;
 }
 

@@ -215,6 +215,7 @@ state() { awcp-list -a -j | jq -r .state; }
 
 @test "a START that is refused ends the delegation with the reason" {
 	happy
+	printf '@NEVER@' >"$P/events"
 	printf 'HTTP/1.1 413 Payload Too Large\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\nbig!' >"$P/start"
 	peer
 	run awcp-invite -q -r ws=. -e "$URL" x

@@ -86,6 +86,14 @@ load snapshots
 	run script -qec "stty rows 100 2>/dev/null; awcp-snapshot diff --stat $ID" /dev/null </dev/null
 	assert_success
 	assert_output --partial '1 file changed'
+	# Where there is no less, it is nothing, whatever else could page.
+	mkdir "$BATS_TEST_TMPDIR/bin"
+	for program in git awcp-snapshot sh cat; do
+		ln -s "$(command -v $program)" "$BATS_TEST_TMPDIR/bin/"
+	done
+	run timeout 10 script -qec "PATH=$BATS_TEST_TMPDIR/bin awcp-snapshot diff --stat $ID" /dev/null </dev/null
+	assert_success
+	assert_output --partial '1 file changed'
 }
 
 @test "apply takes additions, changes, deletions, modes and links" {
