@@ -117,11 +117,10 @@ static mode_t
 mode_of(const struct extraction *x, const struct side *s, const struct snapshot_change *change)
 {
 	const struct entry *before = change->before, *after = change->after;
-	if (!s->after)
-		return before->mode & 0777;
-	if (x->fidelity)
+	/* Who asks for the side before asks of a path that was there. */
+	if (s->after && x->fidelity)
 		return after->mode & 0777;
-	if (before && before->type == 'f')
+	if (before && (!s->after || before->type == 'f'))
 		return before->mode & 0777;
 	return is_script(s->fd, change->path) ? 0755 : 0644;
 }

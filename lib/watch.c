@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -32,6 +33,21 @@ static int inotifyfd = -1;
 static pid_t started; /* the process that has the thread: a child after fork begins anew */
 static struct watch *buckets[BUCKETS];
 
+static sem_t running; /* the thread has begun */
+
+/* A process may fork while the thread holds the lock: the child must not inherit it so. */
+static void
+hold(void)
+{
+	(void)pthread_mutex_lock(&lock);
+}
+
+static void
+let_go(void)
+{
+	(void)pthread_mutex_unlock(&lock);
+}
+
 static void *
 share_out(void *unused)
 {
@@ -40,6 +56,7 @@ share_out(void *unused)
 	ssize_t n;
 
 	(void)unused;
+	(void)sem_post(&running); /* from here on it takes no memory, and no lock but ours */
 	while ((n = read(inotifyfd, events, sizeof events)) > 0 || (n < 0 && errno == EINTR)) {
 		(void)pthread_mutex_lock(&lock);
 		for (char *p = events; n > 0 && p < events + n;) {
@@ -62,6 +79,8 @@ start(void)
 	pthread_attr_t attributes;
 	pthread_t thread;
 
+	if (started == 0)
+		(void)pthread_atfork(hold, let_go, let_go); /* out of memory: as without */
 	if (started != 0)
 		file_close(inotifyfd);
 	for (int i = 0; i < BUCKETS; i++)
@@ -72,9 +91,14 @@ start(void)
 		return;
 	(void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	(void)pthread_attr_setstacksize(&attributes, 65536);
-	if (pthread_create(&thread, &attributes, share_out, NULL) != 0) {
+	if (sem_init(&running, 0, 0) < 0 ||
+	    pthread_create(&thread, &attributes, share_out, NULL) != 0) {
 		file_close(inotifyfd);
 		inotifyfd = -1;
+	} else {
+		/* A fork in the middle of a thread's beginning is what allocators fear. */
+		while (sem_wait(&running) < 0 && errno == EINTR)
+			continue;
 	}
 	(void)pthread_attr_destroy(&attributes);
 }

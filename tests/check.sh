@@ -14,7 +14,7 @@ job() {
 	export BUILD=$PWD/$build
 	log=$(mktemp)
 	case $test in
-	*.bats) set -- bats --tap "$test" ;;
+	*.bats) set -- timeout -k 10 600 bats --tap "$test" ;; # one that hangs has failed
 	*) set -- "$test" ;;
 	esac
 	"$@" >"$log" 2>&1 </dev/null
