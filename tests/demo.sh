@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # demo.sh - delegate a real source tree on loopback and show the change that comes back.
 #
-# The tree is this repository's own, exported to a temporary directory.  The worker runs a program
-# over it: by default one that takes trailing white space away and writes a report; with AGENT='cmd …'
-# the caller's own, which finds the prompt on its stdin and the tree in its working directory.
+# The tree is this repository's own, without the fuzzing corpus, exported to a temporary directory.
+# The worker runs a program over it: by default one that takes trailing white space away and writes a
+# report; with AGENT='cmd …' the caller's own, which finds the prompt on its stdin and the tree in its
+# working directory.
 set -eu
 cd "$(dirname "$0")/.."
 top=$PWD
@@ -22,7 +23,7 @@ trap 'exit 130' INT TERM
 
 mkdir "$work/project"
 if git -C "$top" rev-parse -q --verify HEAD >/dev/null 2>&1; then
-	git -C "$top" archive HEAD | tar -x -C "$work/project"
+	git -C "$top" archive HEAD -- . ':!tests/fuzz/corpus' | tar -x -C "$work/project"
 else
 	tar -c --exclude=./build --exclude=./.git . | tar -x -C "$work/project"
 fi
