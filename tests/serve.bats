@@ -55,6 +55,21 @@ programs()
 	[ ! -e "$AWCP_HOME/serve-$PORT" ]
 }
 
+@test "told to stop at any moment and again, it still stops everything" {
+	for i in $(seq 12); do
+		start_server -A none -S none -- cat
+		below=$(pgrep -f "serve-$PORT/|awcp-run -q default -S none -- cat$")
+		kill "$SERVER_PID"
+		for _ in $(seq $((i * 10))); do :; done
+		kill "$SERVER_PID" || :
+		wait_until gone "$SERVER_PID"
+		for pid in $below; do
+			gone "$pid"
+		done
+		[ ! -e "$AWCP_HOME/serve-$PORT" ]
+	done
+}
+
 @test "it starts again after it was killed" {
 	start_server -A none
 	below=$(programs | cut -d' ' -f1)
