@@ -12,10 +12,13 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "assignment.h"
+#include "assignment_due.h"
 #include "caller.h"
 #include "card.h"
+#include "crew.h"
 #include "fsm.h"
 #include "home.h"
 #include "http.h"
@@ -274,6 +277,30 @@ static const struct http_route routes[] = {
     {NULL, NULL, NULL},
 };
 
+/* See to what falls due, whether anybody asks or not. */
+static void *
+keep_time(void *unused)
+{
+	const struct timespec second = {.tv_sec = 1};
+
+	(void)unused;
+	for (;;) {
+		(void)nanosleep(&second, NULL);
+		(void)assignment_sweep(&policy);
+	}
+	return NULL;
+}
+
+/* Begin with that; a request that is answered as plain CGI finds nothing that is overdue. */
+static int
+begin(struct err *e)
+{
+	if (!http_serves())
+		(void)assignment_sweep(&policy);
+	int number = crew_start(keep_time);
+	return number == 0 ? 0 : err_set(e, ERR_IO, "cannot start a thread: %s", strerror(number));
+}
+
 int
 main(void)
 {
@@ -282,6 +309,7 @@ main(void)
 
 	if (home_open(&e) < 0 || caller_policy(&e) < 0 || assignment_policy(&policy, &e) < 0 ||
 	    lot_policy(&e) < 0 || home_limit("AWCP_THREADS", 4096, &threads, &e) < 0 ||
+	    begin(&e) < 0 ||
 	    http_run("awcp-executor", routes, threads > 65536 ? 65536 : (unsigned)threads, &e) <
 		0) {
 		(void)fprintf(stderr, "awcp-executor: %s%s%s\n", e.message,

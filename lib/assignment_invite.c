@@ -1,4 +1,5 @@
 /* INVITE: who is taken on, and what is answered. */
+#include "assignment_due.h"
 #include "assignment_private.h"
 #include "assignment_room.h"
 
@@ -145,8 +146,10 @@ assignment_invite(const json_t *invite, const struct assignment_guest *g,
 		goto out;
 	}
 	if (open_or_create(id, g->owner, &r, e) == 0 && fill(&r, invite, g, p, e) == 0 &&
-	    record_save(&r, true, true, e) == 0)
+	    record_save(&r, true, true, e) == 0) {
+		assignment_due(id, clock_now() + p->start_within * 1000);
 		answer = accept(&r, p, e);
+	}
 	record_close(&r);
 out:
 	if (answer == NULL && room > 0 && !foreign)

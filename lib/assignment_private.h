@@ -1,7 +1,7 @@
 /*
  * What the parts of assignment share: assignment.c (open, end), assignment_invite.c (INVITE),
  * assignment_admit.c (on which terms), assignment_room.c (who has room), assignment_start.c
- * (START), assignment_run.c (the worker).
+ * (START), assignment_run.c (the worker), assignment_due.c (the time).
  */
 #ifndef ASSIGNMENT_PRIVATE_H
 #define ASSIGNMENT_PRIVATE_H

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "assignment_due.h"
 #include "assignment_private.h"
 #include "clock.h"
 #include "file.h"
@@ -187,55 +188,20 @@ take(int lockfd, int openfd, const char *id, const char *owner, const struct tok
 	if (fd < 0)
 		return err_sys(e, "cannot take a place for %s", id);
 	file_close(fd);
+	assignment_due(id, clock_now() + p->start_within * 1000);
 	return 1;
-}
-
-/* Give up a place whose INVITE was never followed by a START, or whose end left it behind. */
-struct sweep {
-	const struct assignment_policy *policy;
-	int given_up;
-};
-
-static int
-give_up(void *arg, int fd, const char *id)
-{
-	struct sweep *s = arg;
-	struct stat st;
-	struct record r;
-	struct err e, why;
-	int status = -1;
-
-	/* It was made when the INVITE came, so this tells without opening the record. */
-	if (fstatat(fd, id, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    (int64_t)st.st_mtim.tv_sec + s->policy->start_within > clock_now() / 1000)
-		return 0;
-	int found = record_open(ASSIGNMENTS, id, true, &r, &e);
-	if (found < 0 && e.code == ERR_NOT_FOUND) {
-		s->given_up += unlinkat(fd, id, 0) == 0; /* a crash came before its record */
-	} else if (found == 0 && fsm_ended(&fsm_assignment, jsonx_text(r.json, "state", ""))) {
-		s->given_up += unlinkat(fd, id, 0) == 0;
-	} else if (found == 0 && assignment_overdue(r.json, s->policy, &why) < 0) {
-		status = assignment_finish(&r, FSM_TASK_FAIL, &why, &e);
-		s->given_up += status == 0;
-	}
-	assignment_close(&r, status);
-	return 0;
 }
 
 /* Look for places to give up, not too often.  True if there were some. */
 static bool
 sweep(const struct assignment_policy *p)
 {
-	struct sweep s = {p, 0};
-	struct err ignored;
-
 	(void)pthread_mutex_lock(&lock);
 	bool due = seen.swept == 0 || clock_steady() - seen.swept >= SWEEP_PAUSE_MS;
 	if (due)
 		seen.swept = clock_steady();
 	(void)pthread_mutex_unlock(&lock);
-	int fd = due ? home_dir(ASSIGNMENTS "/.open", &ignored) : -1;
-	return fd >= 0 && each_id(fd, give_up, &s, &ignored) == 0 && s.given_up > 0;
+	return due && assignment_sweep(p) > 0;
 }
 
 int

@@ -1,4 +1,5 @@
 /* START: the archive is here; the lease begins and the task goes on the queue. */
+#include "assignment_due.h"
 #include "assignment_private.h"
 
 #include <fcntl.h>
@@ -45,9 +46,9 @@ access_mode(const struct record *r, const json_t *start)
 	return jsonx_text(start, "lease.accessMode", "rw");
 }
 
-/* The lease in force: not beyond what this executor gives, whatever START says. */
+/* The lease in force, up to *${until}: not beyond what this executor gives, whatever START says. */
 static int
-take_lease(struct record *r, const json_t *start, struct err *e)
+take_lease(struct record *r, const json_t *start, int64_t *until, struct err *e)
 {
 	int64_t expires, now = clock_now();
 	char text[CLOCK_TEXT];
@@ -60,9 +61,9 @@ take_lease(struct record *r, const json_t *start, struct err *e)
 		return err_hint(e, "invite again; compare the clocks of both machines");
 	}
 	int64_t longest = now + jsonx_number(r->json, "invite.lease.ttlSeconds", 0) * 1000;
-	json_t *lease = json_pack("{ss ss}", "expiresAt",
-				  clock_format(expires < longest ? expires : longest, text),
-				  "accessMode", access_mode(r, start));
+	*until = expires < longest ? expires : longest;
+	json_t *lease = json_pack("{ss ss}", "expiresAt", clock_format(*until, text), "accessMode",
+				  access_mode(r, start));
 	if (lease == NULL || json_object_set_new(r->json, "lease", lease) < 0)
 		return err_memory(e);
 	return jsonx_set(r->json, "startedAt", clock_format(now, text)) < 0 ? err_memory(e) : 0;
@@ -92,6 +93,7 @@ assignment_start(const char *id, const char *owner, const struct assignment_poli
 {
 	struct record r;
 	json_t *task = NULL, *kept = NULL;
+	int64_t until = 0;
 	int status = -1;
 
 	if (assignment_open(id, owner, true, &r, e) < 0 || assignment_startable(r.json, p, e) < 0 ||
@@ -110,7 +112,7 @@ assignment_start(const char *id, const char *owner, const struct assignment_poli
 		(void)err_hint(e, "send it again");
 		goto out;
 	}
-	if (take_lease(&r, start, e) < 0 || take_archive(&r, dirfd, name, e) < 0)
+	if (take_lease(&r, start, &until, e) < 0 || take_archive(&r, dirfd, name, e) < 0)
 		goto out;
 	task = json_pack("{ss sI}", "assignment", id, "run",
 			 (json_int_t)jsonx_number(r.json, "run", 0));
@@ -124,6 +126,7 @@ assignment_start(const char *id, const char *owner, const struct assignment_poli
 	if (queue_put(jsonx_text(r.json, "queue", ASSIGNMENT_QUEUE), id, task, e) < 0 ||
 	    record_save(&r, true, true, e) < 0)
 		goto out;
+	assignment_due(id, until);
 	status = 0;
 	kept = json_incref(r.json);
 out:

@@ -162,7 +162,12 @@ delegation_end(const char *id, enum fsm_event event, const struct err *why, stru
 	if (status < 0 || delegation_ended(r.json))
 		goto out;
 	status = -1;
-	/* Not every state can expire or be cancelled; every unfinished one can end in error. */
+	/* A lease that ends before the first event, as "done" without one, implies SETUP_COMPLETE.
+	 */
+	if (event == FSM_EXPIRE && strcmp(jsonx_text(r.json, "state", ""), "started") == 0 &&
+	    delegation_step(&r, FSM_SETUP_COMPLETE, e) < 0)
+		goto out;
+	/* Not every state can expire; every unfinished one can end in error. */
 	if (fsm_next(&fsm_delegation, jsonx_text(r.json, "state", ""), event, e) == NULL)
 		event = FSM_RECEIVE_ERROR;
 	json_t *error = json_object();

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "assignment.h"
+#include "assignment_due.h"
 #include "clock.h"
 #include "execution.h"
 #include "file.h"
@@ -97,8 +98,7 @@ stopped(struct task *t)
 		report(t, false, "cancelled");
 		return TASK_OVER;
 	case EXECUTION_EXPIRED:
-		(void)err_set(&why, ERR_EXPIRED, "the lease ended before the task did");
-		(void)err_hint(&why, "ask for a longer lease");
+		assignment_expired(&why);
 		return fail(t, &why, ERR_EXPIRED);
 	case EXECUTION_EXCEEDED:
 		(void)err_hint(&t->execution.exceeded, "the executor's operator set this limit");

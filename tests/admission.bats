@@ -117,6 +117,38 @@ edit_record()
 	assert_status 200
 }
 
+@test "without a START in time the stream says so, and without a worker in time; both make room" {
+	export AWCP_START_WITHIN=1 AWCP_MAX_ACTIVE=1
+	start_server -A none
+	accepted '' dlg_never
+	say '' GET /awcp/tasks/dlg_never/events
+	grep -q '"code":"START_EXPIRED"' "$BODY"
+	accepted '' dlg_waits '.lease.ttlSeconds = 1'
+	say '' POST /awcp "$(start dlg_waits)"
+	assert_status 200
+	declined '' dlg_next
+	say '' GET /awcp/tasks/dlg_waits/events
+	grep -q '"code":"EXPIRED"' "$BODY"
+	accepted '' dlg_next
+}
+
+# cgi method path [body]: one request of the program itself, without a server.
+cgi()
+{
+	printf %s "${3-}" | env AWCP_AUTH=none REQUEST_METHOD="$1" PATH_INFO="$2" \
+		CONTENT_LENGTH="$(printf %s "${3-}" | wc -c)" "$EXECUTOR"
+}
+
+@test "as plain CGI, too, a lease has ended when it has" {
+	cgi POST / "$(invite dlg_waits '.lease.ttlSeconds = 1')" | grep -q ACCEPT
+	cgi POST / "$(start dlg_waits)" | grep -q '"ok":true'
+	run cgi GET /tasks/dlg_waits/result
+	assert_output --partial '"status":"running"'
+	sleep 1 # the lease is the event
+	run cgi GET /tasks/dlg_waits/result
+	assert_output --partial '"code":"EXPIRED"'
+}
+
 @test "a lease never ends later than was accepted, whatever clock START was made by" {
 	start_server -A none
 	accepted '' dlg_far

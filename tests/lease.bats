@@ -88,13 +88,32 @@ ms()
 }
 
 @test "a command that ends on TERM need not wait for KILL when the lease ends" {
-	lend 'trap "echo saved; exit 0" TERM; sleep 60 & wait' -t 1
+	lend 'trap "sleep 2; echo saved; exit 0" TERM; sleep 60 & wait' -t 1
 	begun=$(ms)
 	work
-	[ $(($(ms) - begun)) -lt 5000 ]
+	assert_output --partial EXPIRED
+	[ $(($(ms) - begun)) -lt 7000 ]
 	assert_event '.code == "EXPIRED"'
 	run cat "$STATE/output.log"
 	assert_line saved
+}
+
+@test "a lease that ends while no worker takes the task: stream, record and result say so" {
+	lend 'echo never' -t 2
+	start_process "$BATS_TEST_TMPDIR/stream" curl -sSN -m 20 "$URL/tasks/$ID/events"
+	wait_until grep -q '"code":"EXPIRED"' "$BATS_TEST_TMPDIR/stream"
+	wait_until gone "$STARTED" # it was the last event
+	assert_equal "$(jq -r '.state + " " + .error.code' "$STATE/record.json")" 'error EXPIRED'
+	[ ! -e "$AWCP_HOME/assignments/.open/$ID" ]
+	request GET "/awcp/tasks/$ID/result"
+	assert_json '.status == "error" and .error.code == "EXPIRED"'
+	run awcp-watch -q "$ID"
+	assert_failure 1
+	assert_equal "$(awcp-list -aj -s expired | jq -r "select(.id == \"$ID\") | .state")" expired
+	work
+	assert_output --partial 'not wanted any more'
+	queue_is_empty
+	assert_ended_once
 }
 
 @test "a cancel shortens the grace of an ended lease" {
