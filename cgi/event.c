@@ -23,7 +23,7 @@ static const char before[] = ",\"snapshotBase64\":\"", after[] = "\"}\n\n";
 static void
 name_of(const struct event_source *s, char name[ID_MAX + 16])
 {
-	(void)snprintf(name, ID_MAX + 16, "%s/events.ndjson", s->id);
+	(void)snprintf(name, ID_MAX + 16, "%s/" EVENT_JOURNAL, s->id);
 }
 
 int

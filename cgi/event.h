@@ -17,6 +17,8 @@
 #include "journal.h"
 #include "stream.h"
 
+#define EVENT_JOURNAL "events.ndjson"
+
 /* The journal ${kind}->collection/${id}/events.ndjson. */
 struct event_source {
 	const struct stream_kind *kind;

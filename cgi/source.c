@@ -113,19 +113,28 @@ source_leave(struct source *s)
 }
 
 static void
-change(void *mark)
+change(struct source *s)
 {
-	struct source *s = mark;
-
 	if (!s->changed)
 		STAILQ_INSERT_TAIL(&changes, s, next_changed);
 	s->changed = true;
 }
 
+/* File ${name} of the source's directory has changed.  A task makes many there; where the last
+ * event is the end, only the journal tells anything. */
+static void
+note(void *mark, const char *name)
+{
+	struct source *s = mark;
+
+	if (!s->from.kind->last_is_end || strcmp(name, EVENT_JOURNAL) == 0)
+		change(s);
+}
+
 void
 source_note(void)
 {
-	watch_set_read(watches, change);
+	watch_set_read(watches, note);
 }
 
 struct source *

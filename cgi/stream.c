@@ -120,7 +120,7 @@ count_events(const struct event_source *from, uint64_t *count, struct err *e)
 	struct journal j;
 	int n;
 
-	(void)snprintf(name, sizeof name, "%s/events.ndjson", from->id);
+	(void)snprintf(name, sizeof name, "%s/" EVENT_JOURNAL, from->id);
 	journal_open(&j);
 	while ((n = journal_next(&j, from->dirfd, name, e)) > 0)
 		continue;

@@ -20,7 +20,7 @@
 #include "file.h"
 
 #define BUCKETS 4096
-#define CHANGES (IN_CLOSE_WRITE | IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_ONLYDIR)
+#define CHANGES (IN_MODIFY | IN_MOVED_TO | IN_ONLYDIR)
 
 struct watch {
 	int wd; /* inotify's watch descriptor, or -1: only polling */
@@ -34,6 +34,13 @@ static pid_t started; /* the process that has the thread: a child after fork beg
 static struct watch *buckets[BUCKETS];
 
 static sem_t running; /* the thread has begun */
+
+/* A name that begins with a dot is of a file that is renamed when it is whole: that is the news. */
+static bool
+is_news(const struct inotify_event *event)
+{
+	return event->wd >= 0 && (event->len == 0 || event->name[0] != '.');
+}
 
 /* A process may fork while the thread holds the lock: the child must not inherit it so. */
 static void
@@ -61,8 +68,9 @@ share_out(void *unused)
 		(void)pthread_mutex_lock(&lock);
 		for (char *p = events; n > 0 && p < events + n;) {
 			const struct inotify_event *event = (const struct inotify_event *)(void *)p;
-			for (struct watch *w = buckets[(unsigned)event->wd % BUCKETS]; w != NULL;
-			     w = w->next)
+			struct watch *w =
+			    is_news(event) ? buckets[(unsigned)event->wd % BUCKETS] : NULL;
+			for (; w != NULL; w = w->next)
 				if (w->wd == event->wd && write(w->eventfd, &one, sizeof one) < 0)
 					continue; /* the counter is full: it is awake already */
 			p += sizeof *event + event->len;
@@ -269,7 +277,7 @@ watch_set_remove(struct watch_set *s, int number, const void *mark)
 }
 
 void
-watch_set_read(struct watch_set *s, void (*changed)(void *mark))
+watch_set_read(struct watch_set *s, void (*changed)(void *mark, const char *name))
 {
 	_Alignas(struct inotify_event) char events[16384];
 	ssize_t n;
@@ -279,10 +287,10 @@ watch_set_read(struct watch_set *s, void (*changed)(void *mark))
 			const struct inotify_event *event = (const struct inotify_event *)(void *)p;
 			/* What overflowed the kernel's queue is not lost: who polls finds it. */
 			const struct member *m =
-			    event->wd >= 0 ? s->buckets[(unsigned)event->wd % BUCKETS] : NULL;
+			    is_news(event) ? s->buckets[(unsigned)event->wd % BUCKETS] : NULL;
 			for (; m != NULL; m = m->next)
 				if (m->wd == event->wd)
-					changed(m->mark);
+					changed(m->mark, event->len > 0 ? event->name : "");
 			p += sizeof *event + event->len;
 		}
 }

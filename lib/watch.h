@@ -14,8 +14,8 @@
 
 struct watch;
 
-/* Watch the directory ${path} for files made, renamed or written in it.  Never fails for want of
- * inotify, only of memory or descriptors. */
+/* Watch the directory ${path} for files written in it or renamed into it, but for those whose name
+ * begins with a dot.  Never fails for want of inotify, only of memory or descriptors. */
 struct watch *watch_open(const char *path, struct err *e);
 
 /* Wait at most ${ms} for a change since the last call, or for ${fd} (-1: none) to become readable
@@ -49,7 +49,7 @@ int watch_set_add(struct watch_set *s, const char *path, void *mark);
 void watch_set_remove(struct watch_set *s, int number, const void *mark);
 
 /* Call ${changed}, which adds and removes nothing, with every mark whose directory was reported
- * since the last call, perhaps more than once. */
-void watch_set_read(struct watch_set *s, void (*changed)(void *mark));
+ * since the last call, perhaps more than once, and the ${name} of the file in it. */
+void watch_set_read(struct watch_set *s, void (*changed)(void *mark, const char *name));
 
 #endif
