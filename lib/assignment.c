@@ -101,7 +101,8 @@ tell_snapshot(struct record *r, struct err *e)
 		json_decref(event);
 		return err_memory(e);
 	}
-	int status = journal_append(r->dirfd, ASSIGNMENT_JOURNAL, event, true, e);
+	/* The end, which is told next, makes it durable. */
+	int status = journal_append(r->dirfd, ASSIGNMENT_JOURNAL, event, false, e);
 	json_decref(event);
 	return status;
 }
