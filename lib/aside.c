@@ -37,16 +37,33 @@ be_child(int fd, pid_t parent, int (*work)(void *, struct buf *, struct err *), 
 	_exit(0);
 }
 
-int
-aside(int (*work)(void *arg, struct buf *result, struct err *e), void *arg, struct buf *result,
-      struct err *e)
+/* Read what the child sends on ${fd}, to its end. */
+static int
+hear(int fd, struct buf *result, struct err *e)
 {
 	char piece[4096];
 	struct head head;
+	ssize_t n = -1;
+
+	size_t before = result->len;
+	if (file_read(fd, &head, sizeof head, e) == (ssize_t)sizeof head)
+		while ((n = file_read(fd, piece, sizeof piece, e)) > 0)
+			if (buf_add(result, piece, (size_t)n, e) < 0)
+				return -1;
+	if (n != 0 || result->len - before != head.len)
+		return err_set(e, ERR_INTERNAL, "a process that worked on an archive died");
+	if (head.status < 0 && e != NULL)
+		*e = head.e;
+	return head.status;
+}
+
+int
+aside_while(bool (*wait)(void *wait_arg, int fd), void *wait_arg,
+	    int (*work)(void *arg, struct buf *result, struct err *e), void *arg,
+	    struct buf *result, struct err *e)
+{
 	pid_t parent = getpid(), ended;
-	int ends[2], how = 0;
-	bool whole = false;
-	ssize_t n;
+	int ends[2], how = 0, status;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return err_sys(e, "cannot make a pipe");
@@ -58,22 +75,22 @@ aside(int (*work)(void *arg, struct buf *result, struct err *e), void *arg, stru
 		file_close(ends[0]);
 		return err_sys(e, "cannot start a process");
 	}
-	int status = -1;
-	size_t before = result->len;
-	if (file_read(ends[0], &head, sizeof head, e) == (ssize_t)sizeof head) {
-		status = head.status;
-		if (status < 0 && e != NULL)
-			*e = head.e;
-		while ((n = file_read(ends[0], piece, sizeof piece, e)) > 0)
-			if (buf_add(result, piece, (size_t)n, e) < 0)
-				break;
-		whole = n == 0 && result->len - before == head.len;
+	if (wait == NULL || wait(wait_arg, ends[0])) {
+		status = hear(ends[0], result, e);
+	} else {
+		status = err_set(e, ERR_CANCELLED, "the work was stopped");
+		(void)kill(child, SIGKILL);
 	}
-	if (!whole)
-		status = err_set(e, ERR_INTERNAL, "a process that worked on an archive died");
 	file_close(ends[0]);
 	do
 		ended = waitpid(child, &how, 0);
 	while (ended < 0 && errno == EINTR);
 	return status;
+}
+
+int
+aside(int (*work)(void *arg, struct buf *result, struct err *e), void *arg, struct buf *result,
+      struct err *e)
+{
+	return aside_while(NULL, NULL, work, arg, result, e);
 }

@@ -110,6 +110,17 @@ execution_pause(struct execution *x, int64_t ms)
 	return x->stop;
 }
 
+bool
+execution_wait(struct execution *x, int fd)
+{
+	struct pollfd p[] = {{.fd = x->signalfd, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+
+	for (look(x); x->stop == EXECUTION_GOES_ON; look(x))
+		if (poll(p, 2, LOOK_MS) > 0 && p[1].revents != 0)
+			return true;
+	return false;
+}
+
 /* A file with the prompt, that has no name. */
 static int
 open_prompt(const json_t *record, struct err *e)

@@ -69,6 +69,16 @@ int execution_run(struct execution *x, const struct workspace *w, const struct s
  * bwrap nothing is left; without a sandbox it is found by the AWCP_WORKSPACE in its environment. */
 int execution_clear(const char *id, struct err *e);
 
+/* As workspace_unpack and workspace_collect, in a process of its own, which is killed when there is
+ * a reason to stop: then -1 and ${x}->stop says which.  *${metadata} is what goes with the
+ * snapshot: {fileCount, totalBytes, changedFiles}. */
+int execution_unpack(struct execution *x, struct workspace *w, struct err *e);
+int execution_collect(struct execution *x, const struct workspace *w, struct pack_totals *totals,
+		      json_t **metadata, struct err *e);
+
+/* Wait until ${fd} can be read: true; or until there is a reason to stop: false. */
+bool execution_wait(struct execution *x, int fd);
+
 /* Wait ${ms}, or until there is a reason to stop. */
 enum execution_stop execution_pause(struct execution *x, int64_t ms);
 

@@ -115,7 +115,8 @@ stopped(struct task *t)
 static int
 set_up(struct task *t, struct err *e)
 {
-	if (workspace_prepare(&t->workspace, &t->record, e) < 0)
+	if (workspace_plan(&t->workspace, &t->record, e) < 0 ||
+	    execution_unpack(&t->execution, &t->workspace, e) < 0)
 		return -1;
 	int logfd =
 	    file_open_beneath(t->record.dirfd, "output.log", O_WRONLY | O_CREAT | O_TRUNC, 0600, e);
@@ -174,18 +175,14 @@ static enum task_end
 hand_in(struct task *t, int64_t began)
 {
 	struct pack_totals totals;
-	json_t *result = NULL, *metadata = NULL;
+	json_t *result = NULL, *metadata;
 	enum task_end end = TASK_OVER;
 	char note[128];
 	struct err e;
 
-	json_t *changed = json_array();
-	if (workspace_collect(&t->workspace, &totals, changed, &e) < 0) {
-		json_decref(changed);
-		return fail(t, &e, ERR_TASK_FAILED);
-	}
-	metadata = json_pack("{sI sI so}", "fileCount", (json_int_t)totals.files, "totalBytes",
-			     (json_int_t)totals.bytes, "changedFiles", changed);
+	if (execution_collect(&t->execution, &t->workspace, &totals, &metadata, &e) < 0)
+		return t->execution.stop != EXECUTION_GOES_ON ? stopped(t)
+							      : fail(t, &e, ERR_TASK_FAILED);
 	if (execution_pause(&t->execution, 0) == EXECUTION_EXPIRED) {
 		json_decref(metadata);
 		return stopped(t);
@@ -199,7 +196,7 @@ hand_in(struct task *t, int64_t began)
 	}
 	result = make_result(t);
 	/* Out of the way first: once it is complete, the delegator may have all of it removed. */
-	if (result == NULL || metadata == NULL) {
+	if (result == NULL) {
 		(void)err_memory(&e);
 		end = later(t, &e);
 	} else if (workspace_retire(&t->workspace, t->retired, &e) < 0 ||
@@ -246,7 +243,8 @@ carry_out(struct task *t)
 	if (t->deaths > 0 && (o->recovery == TASK_GIVE_UP || t->deaths >= o->max_attempts))
 		return give_up(t);
 	if (set_up(t, &e) < 0)
-		return fail(t, &e, ERR_SETUP_FAILED);
+		return t->execution.stop != EXECUTION_GOES_ON ? stopped(t)
+							      : fail(t, &e, ERR_SETUP_FAILED);
 	if (execution_pause(&t->execution, 0) != EXECUTION_GOES_ON)
 		return stopped(t);
 	if (assignment_running(t->record.id, t->run, &e) < 0)

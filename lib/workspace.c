@@ -161,13 +161,18 @@ unpack_received(struct workspace *w, int workfd, struct err *e)
 }
 
 int
-workspace_prepare(struct workspace *w, const struct record *r, struct err *e)
+workspace_plan(struct workspace *w, const struct record *r, struct err *e)
 {
 	*w = (struct workspace){
 	    .dirfd = r->dirfd,
 	    .agreed = message_agreed(jsonx_at(r->json, "invite.requirements.fidelity"))};
-	if (find_paths(w, r->id, e) < 0 || find_resources(w, r->json, e) < 0 ||
-	    workspace_remove(w->dirfd, e) < 0)
+	return find_paths(w, r->id, e) < 0 || find_resources(w, r->json, e) < 0 ? -1 : 0;
+}
+
+int
+workspace_unpack(struct workspace *w, struct err *e)
+{
+	if (workspace_remove(w->dirfd, e) < 0)
 		return -1;
 	int reportfd = make_directory(w->dirfd, "report", e);
 	if (reportfd < 0)
@@ -369,6 +374,7 @@ workspace_result(const struct workspace *w)
 int
 workspace_remove(int dirfd, struct err *e)
 {
+	(void)unlinkat(dirfd, RESULT ".tmp", 0); /* mostly it is not there */
 	if (file_remove_tree(dirfd, "work", e) < 0)
 		return -1;
 	return file_remove_tree(dirfd, "report", e);

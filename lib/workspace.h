@@ -32,9 +32,12 @@ struct workspace {
 	unsigned agreed; /* what the delegator takes back: MESSAGE_MODES … of message.h */
 };
 
-/* Make work/ and report/ anew, as the INVITE and START in ${r} say.  ${r} stays open as long as
+/* Find out where everything goes, as the INVITE and START in ${r} say.  ${r} stays open as long as
  * ${w} is used.  Give back with workspace_free, also after a failure. */
-int workspace_prepare(struct workspace *w, const struct record *r, struct err *e);
+int workspace_plan(struct workspace *w, const struct record *r, struct err *e);
+
+/* Make work/ and report/ anew from what was received, and set ${w}->compressed. */
+int workspace_unpack(struct workspace *w, struct err *e);
 
 /* The directories that may not be written, NULL-terminated; free(3) it, not what is in it. */
 const char **workspace_readonly(const struct workspace *w, struct err *e);
@@ -49,7 +52,7 @@ int workspace_collect(const struct workspace *w, struct pack_totals *totals, jso
  * error if it is not there or not usable. */
 json_t *workspace_result(const struct workspace *w);
 
-/* Remove what only the task needed: work/, report/. */
+/* Remove what only the task needed: work/, report/, and a result that was not finished. */
 int workspace_remove(int dirfd, struct err *e);
 
 /* Move them into tmp/, as one directory whose name is written to ${name}, to be removed there: from

@@ -165,6 +165,46 @@ ms()
 	done
 }
 
+# cancel_at n prompt: cancel the task while the worker's n-th change to the file system waits.
+cancel_at()
+{
+	local there=$BATS_TEST_TMPDIR/there-$1 begun took
+	lend "$2"
+	FAULT=run:$1 FAULT_RUN="echo \$PPID \$\$ >'$there.new'; mv '$there.new' '$there'; exec sleep 60" \
+		LD_PRELOAD=$FAULT_LIBRARY start_worker -- env -u FAULT -u LD_PRELOAD sh
+	wait_until test -s "$there"
+	curl -sS -X POST "$URL/cancel/$ID" >/dev/null
+	begun=$(ms)
+	read -r at_work waits <"$there"
+	wait_until gone "$at_work"
+	took=$(($(ms) - begun))
+	kill "$waits"
+	[ $took -lt 1000 ] || fail "$took ms"
+	wait_until queue_is_empty
+	stop_process "$WORKER"
+	assert_event '.type == "error" and .code == "CANCELLED"'
+	assert_ended_once
+	run ls "$STATE" "$AWCP_HOME/tmp"
+	refute_output --regexp 'work|report|result|received'
+}
+
+@test "a task that is cancelled while it is unpacked is gone within a second, and nothing is left" {
+	case $BUILD in */sanitized) skip 'the sanitizers must be loaded first' ;; esac
+	SANDBOX=none
+	mkdir "$WS/many"
+	(cd "$WS/many" && seq 300 | xargs touch)
+	cancel_at 150 true
+	run grep -c '"status"' "$STATE/events.ndjson"
+	assert_output 0 # it was not yet said to run
+}
+
+@test "so is one whose result is packed" {
+	case $BUILD in */sanitized) skip 'the sanitizers must be loaded first' ;; esac
+	SANDBOX=none
+	cancel_at 200 'head -c 64000000 /dev/urandom >big'
+	assert_event '.status == "running"'
+}
+
 @test "of repeated cancels one is recorded" {
 	start_worker -- sh
 	lend 'echo begun; sleep 60'
