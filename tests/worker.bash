@@ -53,7 +53,7 @@ assert_event()
 
 summary()
 {
-	event '.type == "done"' | jq -r .summary
+	event '.type == "done"' | jq -er .summary
 }
 
 result_file()
