@@ -300,11 +300,10 @@ workspace_collect(const struct workspace *w, struct pack_totals *totals, json_t 
 		return -1;
 	if (pack_result(w, fd, totals, changed, e) < 0)
 		goto out;
-	if (fsync(fd) < 0 || renameat(w->dirfd, RESULT ".tmp", w->dirfd, RESULT) < 0) {
+	if (fsync(fd) < 0 || renameat(w->dirfd, RESULT ".tmp", w->dirfd, RESULT) < 0)
 		(void)err_sys(e, "cannot keep the result");
-		goto out;
-	}
-	status = file_sync_dir(w->dirfd, e);
+	else
+		status = 0; /* the record, which is saved beside it, makes its name durable */
 out:
 	file_close(fd);
 	if (status < 0)
@@ -385,17 +384,12 @@ workspace_retire(const struct workspace *w, char name[ID_MAX + 1], struct err *e
 {
 	int tmpfd = home_dir("tmp", e);
 
-	if (tmpfd < 0 || id_make("work-", 16, name, e) < 0)
+	if (tmpfd < 0 || id_make("work-", 16, name, e) < 0 ||
+	    file_remove_tree(w->dirfd, "report", e) < 0)
 		return -1;
-	int fd = make_directory(tmpfd, name, e);
-	if (fd < 0)
-		return -1;
-	int status = 0;
-	if (renameat(w->dirfd, "work", fd, "work") < 0 ||
-	    renameat(w->dirfd, "report", fd, "report") < 0)
-		status = err_sys(e, "cannot put the workspace aside");
-	file_close(fd);
-	return status;
+	if (renameat(w->dirfd, "work", tmpfd, name) < 0)
+		return err_sys(e, "cannot put the workspace aside");
+	return 0;
 }
 
 void

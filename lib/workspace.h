@@ -42,9 +42,9 @@ int workspace_unpack(struct workspace *w, struct err *e);
 /* The directories that may not be written, NULL-terminated; free(3) it, not what is in it. */
 const char **workspace_readonly(const struct workspace *w, struct err *e);
 
-/* Pack the writable resources into result.archive, durable when this returns.  What cannot be sent
- * (a link that leads out of its resource, a device) is left out.  Nothing may be running in it any
- * more. */
+/* Pack the writable resources into result.archive, durable when the record is next.  What cannot be
+ * sent (a link that leads out of its resource, a device) is left out.  Nothing may be running in it
+ * any more. */
 int workspace_collect(const struct workspace *w, struct pack_totals *totals, json_t *changed,
 		      struct err *e);
 
@@ -55,8 +55,8 @@ json_t *workspace_result(const struct workspace *w);
 /* Remove what only the task needed: work/, report/, and a result that was not finished. */
 int workspace_remove(int dirfd, struct err *e);
 
-/* Move them into tmp/, as one directory whose name is written to ${name}, to be removed there: from
- * then on nobody but the caller looks at them. */
+/* Remove report/, and move work/ to ${name} in tmp/, to be removed there: from then on nobody but
+ * the caller looks at it. */
 int workspace_retire(const struct workspace *w, char name[ID_MAX + 1], struct err *e);
 
 void workspace_free(struct workspace *w);
