@@ -71,7 +71,7 @@ $B/bin/awcp-%: $B/o/bin/awcp-%.o $(BIN_O) $B/libawcp.a
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(libs_awcp-$*)
 
 $B/bin/awcp-invite $B/bin/awcp-watch: $B/o/bin/display.o
-$B/bin/awcp-invite: $B/o/bin/preview.o
+$B/bin/awcp-invite: $B/o/bin/preview.o $B/o/bin/prompt.o
 $B/bin/awcp-snapshot: $B/o/bin/snapshot_show.o $B/o/bin/snapshot_take.o
 
 $B/libcgi.a: $(CGI_O)

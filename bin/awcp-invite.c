@@ -20,12 +20,14 @@
 #include "message.h"
 #include "peer.h"
 #include "preview.h"
+#include "prompt.h"
+#include "sandbox.h"
 
 static const struct command command = {
-    "awcp-invite", "bjnqvd:e:f:i:m:o:p:r:R:t:T:x:",
+    "awcp-invite", "bjnqvd:e:f:i:m:o:p:r:R:S:t:T:x:",
     "usage: awcp-invite [-bjnqv] [-d description] [-e url | -p peer] [-f file | prompt ...]\n"
     "                   [-m auto|staged|discard] [-o ro|rw] [-r [name=]path[:ro|:rw]]...\n"
-    "                   [-t ttl] [-T token-file] [-x pattern]... [-i pattern]...\n"
+    "                   [-S sandbox] [-t ttl] [-T token-file] [-x pattern]... [-i pattern]...\n"
     "       awcp-invite -R id\n"
     "  -b          return when the task has been handed over; awcp-watch follows it\n"
     "  -d text     a description for lists (the prompt's first line)\n"
@@ -41,6 +43,7 @@ static const struct command command = {
     "  -q          no word on stderr but errors\n"
     "  -r res      lend this directory, under a name, ro or rw (the current one, rw)\n"
     "  -R id       begin an interrupted delegation again, or follow it\n"
+    "  -S sandbox  only where it is kept to: bwrap, or bwrap,no-network\n"
     "  -t ttl      how long the executor may keep at it: 90s, 15m, 1h (1h)\n"
     "  -T file     the executor's token is the first line of this file\n"
     "  -v          list every path that is applied\n"
@@ -53,7 +56,7 @@ struct options {
 	int64_t ttl;
 	struct resource resources[MESSAGE_RESOURCES + 1];
 	size_t count;
-	json_t *exclude, *include;
+	json_t *exclude, *include, *sandbox;
 	struct display display;
 	char peer_url[2048];
 };
@@ -169,6 +172,11 @@ parse(struct options *o, int argc, char **argv)
 		case 'R':
 			o->resume = optarg;
 			break;
+		case 'S':
+			json_decref(o->sandbox);
+			if ((o->sandbox = sandbox_demand(optarg, &e)) == NULL)
+				exit(command_fail(&e));
+			break;
 		case 't':
 			if (clock_parse_span(optarg, &o->ttl, &e) < 0)
 				exit(command_fail(&e));
@@ -221,46 +229,6 @@ executor(struct options *o, struct err *e)
 	return url;
 }
 
-static int
-check_prompt(const struct buf *b, struct err *e)
-{
-	if (b->len == 0) {
-		(void)err_set(e, ERR_USAGE, "the prompt is empty");
-		return err_hint(e, "say what is to be done");
-	}
-	if (memchr(b->data, '\0', b->len) != NULL)
-		return err_set(e, ERR_BAD_DATA, "the prompt has a NUL byte in it");
-	return 0;
-}
-
-/* The prompt: the operands with spaces between, a file, or stdin. */
-static int
-read_prompt(const struct options *o, int argc, char **argv, struct buf *b, struct err *e)
-{
-	char piece[16384];
-	ssize_t n;
-
-	if (o->file == NULL && argc > 0) {
-		for (int i = 0; i < argc; i++)
-			if (buf_printf(b, e, i == 0 ? "%s" : " %s", argv[i]) < 0)
-				return err_add(e, "the prompt");
-		return check_prompt(b, e);
-	}
-	if (o->file != NULL && argc > 0)
-		command_usage("give the prompt with -f or as operands, not both");
-	if (o->file == NULL && isatty(STDIN_FILENO) == 1)
-		command_note("reading the prompt; end it with ctrl-d");
-	FILE *f = o->file == NULL || strcmp(o->file, "-") == 0 ? stdin : fopen(o->file, "re");
-	if (f == NULL)
-		return err_sys(e, "cannot read %s", o->file);
-	while ((n = file_read(fileno(f), piece, sizeof piece, e)) > 0)
-		if (buf_add(b, piece, (size_t)n, e) < 0)
-			break;
-	if (n != 0)
-		return err_add(e, "the prompt");
-	return check_prompt(b, e);
-}
-
 /* Check what would be sent, or with -n list it. */
 static int
 admit(struct options *o, struct err *e)
@@ -301,15 +269,7 @@ free_options(struct options *o)
 	free(o->token_file);
 	json_decref(o->exclude);
 	json_decref(o->include);
-}
-
-/* The first line of the prompt, as a description. */
-static char *
-first_line(const char *prompt)
-{
-	size_t n = strcspn(prompt, "\r\n");
-
-	return strndup(prompt, n < 200 ? n : 200);
+	json_decref(o->sandbox);
 }
 
 static int
@@ -319,9 +279,9 @@ create(struct options *o, int argc, char **argv, char id[ID_MAX + 1], struct err
 	const char *url = executor(o, e);
 
 	if (url == NULL || client_check_url(url, e) < 0 ||
-	    read_prompt(o, argc, argv, &prompt, e) < 0 || admit(o, e) < 0)
+	    prompt_read(o->file, argc, argv, &prompt, e) < 0 || admit(o, e) < 0)
 		return -1;
-	char *line = first_line(prompt.data);
+	char *line = prompt_first_line(prompt.data);
 	struct delegation_order order = {
 	    .url = url,
 	    .token_file = o->token_file,
@@ -334,6 +294,7 @@ create(struct options *o, int argc, char **argv, char id[ID_MAX + 1], struct err
 	    .count = o->count,
 	    .exclude = o->exclude,
 	    .include = o->include,
+	    .sandbox = o->sandbox,
 	};
 	int status = delegation_create(&order, id, e);
 	free(line);

@@ -101,6 +101,10 @@ delegation_create(const struct delegation_order *o, char id[ID_MAX + 1], struct 
 		(void)err_set(e, ERR_USAGE, "the address, a path or a pattern is not UTF-8 text");
 		goto out;
 	}
+	if (o->sandbox != NULL && json_object_set(r.json, "sandbox", o->sandbox) < 0) {
+		(void)err_memory(e);
+		goto out;
+	}
 	if (o->auth != NULL && credential_keep(&r, o->auth, e) < 0)
 		goto out;
 	status = delegation_save(&r, true, e);
@@ -205,10 +209,11 @@ delegation_invite(const json_t *delegation, struct err *e)
 				  json_pack("{ss ss ss}", "name", jsonx_text(one, "name", ""),
 					    "type", "fs", "mode", jsonx_text(one, "mode", "rw")));
 	json_t *more =
-	    json_pack("{sO sO sO s{so} s{ss so}}", "task", json_object_get(delegation, "task"),
+	    json_pack("{sO sO sO s{so} s{ss so sO*}}", "task", json_object_get(delegation, "task"),
 		      "lease", json_object_get(delegation, "leaseConfig"), "retentionMs",
 		      json_object_get(delegation, "retentionMs"), "environment", "resources", list,
-		      "requirements", "transport", "archive", "fidelity", message_fidelity());
+		      "requirements", "transport", "archive", "fidelity", message_fidelity(),
+		      "sandbox", json_object_get(delegation, "sandbox"));
 	if (auth != NULL && json_object_set(more, "auth", auth) < 0) {
 		json_decref(more);
 		more = NULL;

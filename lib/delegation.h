@@ -39,6 +39,7 @@ struct delegation_order {
 	/* What the record says of the resources, if each has patterns of its own; or NULL: what the
 	 * three above say. */
 	json_t *environment;
+	json_t *sandbox;    /* see sandbox_demand; or NULL */
 	const char *owner;  /* who asked for it over HTTP: a token's name, or ""; or NULL */
 	const json_t *auth; /* for the executor, see credential; or NULL */
 };

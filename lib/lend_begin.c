@@ -11,6 +11,7 @@
 #include "lend_private.h"
 #include "message.h"
 #include "pack.h"
+#include "sandbox.h"
 #include "upload.h"
 
 #define START_TRIES 3
@@ -56,6 +57,27 @@ accepted(struct lend *l, const json_t *answer, struct err *e)
 	return status;
 }
 
+/* Are the terms of the ACCEPT ${answer} such that the work may begin? */
+static int
+check_terms(struct lend *l, const json_t *delegation, const json_t *answer, struct err *e)
+{
+	const json_t *constraints = json_object_get(answer, "executorConstraints");
+	int64_t ttl = jsonx_number(delegation, "leaseConfig.ttlSeconds", 1);
+	int64_t most = jsonx_number(constraints, "maxTtlSeconds", ttl);
+
+	if (strcmp(jsonx_text(delegation, "leaseConfig.accessMode", "rw"), "rw") == 0 &&
+	    strcmp(jsonx_text(constraints, "acceptedAccessMode", "rw"), "rw") != 0) {
+		(void)err_set(e, ERR_DECLINED, "%s takes the workspace read-only", l->url);
+		return err_hint(e, "invite with -o ro, or another executor");
+	}
+	if (sandbox_promised(json_object_get(delegation, "sandbox"),
+			     json_object_get(constraints, "sandboxProfile"), e) < 0)
+		return err_add(e, "%s", l->url);
+	if (most < ttl)
+		lend_note(l, "the lease is shorter than was asked for: %lld s", (long long)most);
+	return 0;
+}
+
 static int
 send_invite(struct lend *l, json_t *delegation, struct err *e)
 {
@@ -76,14 +98,8 @@ send_invite(struct lend *l, json_t *delegation, struct err *e)
 		(void)err_add(e, "%s", l->url);
 		goto out;
 	}
-	const char *access = jsonx_text(reply, "executorConstraints.acceptedAccessMode", "rw");
-	if (strcmp(jsonx_text(delegation, "leaseConfig.accessMode", "rw"), "rw") == 0 &&
-	    strcmp(access, "rw") != 0) {
-		(void)err_set(e, ERR_DECLINED, "%s takes the workspace read-only", l->url);
-		(void)err_hint(e, "invite with -o ro, or another executor");
-		goto out;
-	}
-	status = accepted(l, reply, e);
+	if (accepted(l, reply, e) == 0)
+		status = check_terms(l, delegation, reply, e);
 out:
 	json_decref(invite);
 	json_decref(reply);

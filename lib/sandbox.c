@@ -160,6 +160,49 @@ sandbox_meets(const struct sandbox *s, const json_t *demand, struct err *e)
 	return 0;
 }
 
+json_t *
+sandbox_demand(const char *text, struct err *e)
+{
+	struct sandbox s, usual;
+	bool limited = false;
+
+	if (sandbox_parse(text, &s, e) < 0 || sandbox_parse("bwrap", &usual, e) < 0)
+		return NULL;
+	for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
+		limited |= memcmp((char *)&s + limits[i].offset, (char *)&usual + limits[i].offset,
+				  sizeof(uint64_t)) != 0;
+	if (s.kind == SANDBOX_NONE || limited) {
+		(void)err_set(e, ERR_USAGE, "no executor can promise that: %.200s", text);
+		(void)err_hint(e, "there are bwrap and bwrap,no-network");
+		return NULL;
+	}
+	json_t *demand = json_pack("{sb}", "cwdOnly", 1);
+	if (demand == NULL ||
+	    (s.no_network && json_object_set_new(demand, "allowNetwork", json_false()) < 0)) {
+		json_decref(demand);
+		demand = NULL;
+		(void)err_memory(e);
+	}
+	return demand;
+}
+
+int
+sandbox_promised(const json_t *demand, const json_t *profile, struct err *e)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)demand, name, value)
+	{
+		if (json_equal(json_object_get(profile, name), value) == 1)
+			continue;
+		(void)err_set(e, ERR_DECLINED, "it does not promise the sandbox: %s %s", name,
+			      json_is_true(value) ? "true" : "false");
+		return err_hint(e, "demand less with -S, or ask another executor");
+	}
+	return 0;
+}
+
 /* Run ${argv} with its messages in ${outfd}; 0 if it ended well. */
 static int
 try(char **argv, int outfd)

@@ -59,6 +59,15 @@ json_t *sandbox_announce(const struct sandbox *s, struct err *e);
  * ERR_BAD_MESSAGE that it makes no sense. */
 int sandbox_meets(const struct sandbox *s, const json_t *demand, struct err *e);
 
+/* The demand for the sandbox that ${text} tells, such as "bwrap,no-network": an INVITE's
+ * requirements.sandbox, a new reference.  ERR_USAGE for what no ACCEPT announces, such as limits.
+ */
+json_t *sandbox_demand(const char *text, struct err *e);
+
+/* Does ${profile}, what ACCEPT announces (NULL: nothing), have all of ${demand} (NULL: nothing)?
+ * ERR_DECLINED says what is missing. */
+int sandbox_promised(const json_t *demand, const json_t *profile, struct err *e);
+
 /* Try whether all of ${s} can be enforced here; ERR_CONFIG says what cannot. */
 int sandbox_available(const struct sandbox *s, struct err *e);
 

@@ -78,6 +78,32 @@ state() { awcp-list -a -j | jq -r .state; }
 	assert_equal "$(state)" error
 }
 
+@test "an executor that does not promise the sandbox that -S demands is sent nothing" {
+	happy
+	peer
+	run awcp-invite -q -r ws=. -S bwrap,no-network -e "$URL" x
+	assert_failure 69
+	assert_output --partial 'allowNetwork false'
+	assert_equal "$(cat "$P/log")" $'POST invite\nPOST cancel'
+	assert_equal "$(awcp-list -a -j | jq -r .error.code)" DECLINED
+	run awcp-invite -q -r ws=. -S bwrap -e "$URL" 'append'
+	assert_success
+}
+
+@test "a lease that is shorter than was asked for is told, and used" {
+	happy
+	sed -i 's/"maxTtlSeconds":[0-9]*/"maxTtlSeconds":7/' "$P/invite"
+	peer
+	run awcp-invite -r ws=. -t 60 -e "$URL" x
+	assert_success
+	assert_output --partial 'shorter than was asked for: 7 s'
+	run awcp-list -a -j
+	assert_success
+	run jq -e '(.activeLease.expiresAt | sub("\\.[0-9]+Z"; "Z") | fromdate) - now | . > 0 and . <= 7' \
+		"$AWCP_HOME"/delegations/dlg_*/record.json
+	assert_success
+}
+
 @test "a recorded staged delegation leaves the directory alone" {
 	body 09-invite-staged invite
 	body 11-start-staged start

@@ -239,3 +239,18 @@ assert_answer()
 		assert_answer '.code == "BAD_MESSAGE"'
 	done
 }
+
+@test "awcp-invite -S goes only where the sandbox is kept" {
+	start_server -A none -S none
+	run awcp-invite -bq -e "$URL" -r "ws=$WS" -S bwrap,no-network go
+	assert_failure 69
+	assert_output --partial 'not kept to their workspace'
+	[ -z "$(find "$AWCP_HOME/assignments" -name workspace.archive)" ]
+	stop_process "$SERVER_PID"
+	start_server -A none -S bwrap,no-network -- cat
+	awcp-invite -q -e "$URL" -r "ws=$WS" -S bwrap,no-network go
+	for demand in none bwrap,memory=1G bwrap,tmp=2G jail; do
+		run awcp-invite -bq -e "$URL" -r "ws=$WS" -S $demand go
+		assert_failure 64
+	done
+}

@@ -1,0 +1,17 @@
+/*
+ * prompt - what awcp-invite is to have done.
+ */
+#ifndef PROMPT_H
+#define PROMPT_H
+
+#include "buf.h"
+#include "err.h"
+
+/* Read the prompt into ${b}: the ${argc} operands with spaces between, or ${file} ("-": stdin), or
+ * without both stdin. */
+int prompt_read(const char *file, int argc, char **argv, struct buf *b, struct err *e);
+
+/* The first line of ${prompt}, as a description; to be freed. */
+char *prompt_first_line(const char *prompt);
+
+#endif
