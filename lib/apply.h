@@ -11,6 +11,10 @@
  * if the old is still what was compared.  A crash leaves the plan, from which the next call
  * finishes.  Applies to one tree take turns (flock on the directory).
  *
+ * Times follow content: a file that changes gets theirs, and if only its time was changed there it
+ * gets that if nobody touched it here; a conflict that is not.  A directory, whose time tells when
+ * something last came or went in it, gets theirs if nothing did here.
+ *
  * An undo is an apply, too: its plan is the one that was done, turned round, and what it puts in
  * place are the files that were kept.
  */
@@ -47,6 +51,8 @@ struct apply_job {
 	 * alone with its mode and its being a link, a changed file keeps its old mode, a new one is
 	 * 0644, or 0755 if it begins with "#!". */
 	bool fidelity;
+	/* And times.  If not, what is new here is as new as it is. */
+	bool times;
 	bool dry; /* only tell */
 	enum apply_settle settle;
 	bool markers;                 /* where changes overlap leave both, marked, in the file */

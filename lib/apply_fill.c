@@ -138,14 +138,8 @@ settle_file(struct stage *s, int fd, const struct plan_step *step, const struct 
 		file_close(old);
 	}
 	struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_NOW}};
-	if (job->fidelity) {
-		times[1].tv_sec = step->after.mtime / 1000000000;
-		times[1].tv_nsec = step->after.mtime % 1000000000;
-		if (times[1].tv_nsec < 0) {
-			times[1].tv_sec--;
-			times[1].tv_nsec += 1000000000;
-		}
-	}
+	if (job->times)
+		times[1] = tree_timespec(step->after.mtime);
 	if (fchmod(fd, mode) || futimens(fd, times) || (sync && fsync(fd)))
 		return err_sys(e, "%s", step->path);
 	return 0;
@@ -285,7 +279,8 @@ stages_sync(struct stage *s, size_t count, struct plan *plan, uint64_t steps, st
 	}
 	plan_rewind(plan);
 	while ((n = plan_next(plan, &step, e)) > 0)
-		if (sync_parent(stage_of(s, count, step->path), step, e))
+		if (step->kind != PLAN_TIMES &&
+		    sync_parent(stage_of(s, count, step->path), step, e))
 			return -1;
 	return n;
 }

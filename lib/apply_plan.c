@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "apply_plan.h"
@@ -59,6 +60,9 @@ apply_tell(const struct apply_job *job, const struct plan_step *step, struct app
 	while (i < sizeof table / sizeof table[0] - 1 && table[i].kind != step->kind)
 		i++;
 	uint64_t *counts[] = {&totals->added, &totals->changed, &totals->deleted};
+	/* Times are nobody's change. */
+	if (step->kind == PLAN_TIMES)
+		return;
 	char type = step->kind == PLAN_REMOVE || step->kind == PLAN_EMPTY ? step->before.type
 									  : step->after.type;
 	char text[TREE_PATH + 2];
@@ -76,10 +80,13 @@ apply_tell(const struct apply_job *job, const struct plan_step *step, struct app
 			    marked ? "has conflict markers" : NULL);
 }
 
-/* Are there names in our directory ${path} that the walk left out? */
+/* Look at our directory ${path}, which is to go: are there names in it that the walk left out?  Its
+ * ${mode} gets all bits, for who brings it back. */
 static int
-has_hidden(struct planner *p, const char *path, uint64_t seen, bool *hidden, struct err *e)
+has_hidden(struct planner *p, const char *path, uint64_t seen, bool *hidden, mode_t *mode,
+	   struct err *e)
 {
+	struct stat st;
 	size_t i = compare_resource(p->resources, p->count, path);
 	int fd = file_open_beneath(p->roots[i], compare_relative(&p->resources[i], path),
 				   O_RDONLY | O_DIRECTORY, 0, e);
@@ -91,12 +98,28 @@ has_hidden(struct planner *p, const char *path, uint64_t seen, bool *hidden, str
 		file_close(fd);
 		return -1;
 	}
+	if (fstat(fd, &st) == 0)
+		*mode = st.st_mode & 07777;
 	uint64_t names = 0;
 	while (readdir(d))
 		names++;
 	closedir(d);
 	*hidden = names > seen + 2;
 	return 0;
+}
+
+/* The time of a directory in which something came or went is told, for undo, and set. */
+static int
+plan_time(struct planner *p, const struct frame *f, struct err *e)
+{
+	bool here = f->here && (f->fate == STAYS || f->remains);
+	struct plan_step s = {.kind = PLAN_TIMES, .path = p->path};
+	if (here ? !f->dirty && !f->retimed : !f->made || f->file)
+		return 0;
+	s.after = (struct entry){.type = 'd', .mtime = f->mtime};
+	if (here)
+		s.before = f->before;
+	return rule_emit(p, &s, e);
 }
 
 /* The innermost directory is done: say what becomes of it. */
@@ -109,12 +132,14 @@ leave(struct planner *p, struct err *e)
 	f->step.path = p->path;
 	f->step.after.target = f->target;
 	if (f->fate != STAYS && !f->remains)
-		status = has_hidden(p, p->path, f->seen, &f->remains, e);
+		status = has_hidden(p, p->path, f->seen, &f->remains, &f->step.before.mode, e);
 	if (status == 0 && f->fate == PLAN_CHANGE && f->remains)
 		(void)rule_settle(p, p->path, "a file there, a directory with files of yours here",
 				  (const bool[APPLY_MERGE + 1]){[APPLY_OURS] = true});
 	else if (status == 0 && f->step.kind && !(f->fate == PLAN_EMPTY && f->remains))
 		status = rule_emit(p, &f->step, e);
+	if (status == 0)
+		status = plan_time(p, f, e);
 	bool stays = f->here && (f->fate == STAYS || f->remains);
 	free(f->target);
 	p->depth--;
@@ -160,7 +185,8 @@ go_to(struct planner *p, const char *path, struct err *e)
 	memcpy(p->path, path, n + 1);
 	for (const char *s = strchr(path + from, '/'); s; s = strchr(s + 1, '/')) {
 		struct frame f = {.length = (size_t)(s - path),
-				  .mode = rule_directory_mode(p, NULL)};
+				  .mode = rule_directory_mode(p, NULL),
+				  .mtime = p->now};
 		if (enter(p, &f, e))
 			return -1;
 	}
@@ -180,6 +206,7 @@ visit(struct planner *p, const struct sides *v, struct err *e)
 		p->frames[p->depth - 1].seen++;
 	struct frame f = {.length = strlen(v->path), .here = v->ours && v->ours->type == 'd'};
 	f.mode = rule_directory_mode(p, v->theirs && v->theirs->type == 'd' ? v->theirs : NULL);
+	rule_directory_time(p, v, &f);
 	if (rule_decide(p, v, &f, &gone, e)) {
 		free(f.target);
 		return -1;
@@ -188,7 +215,7 @@ visit(struct planner *p, const struct sides *v, struct err *e)
 	if (stays && p->depth > 0)
 		p->frames[p->depth - 1].remains = true;
 	f.remains = stays;
-	if (stays)
+	if (v->ours)
 		f.before = *v->ours;
 	return directory ? enter(p, &f, e) : 0;
 }
@@ -219,7 +246,7 @@ merge(struct planner *p, struct err *e)
 		if (order <= 0) {
 			v.base = two.base;
 			v.theirs = two.theirs;
-			v.delta = compare_delta(v.base, v.theirs, p->job->fidelity);
+			v.delta = compare_delta(v.base, v.theirs, p->job->fidelity, p->job->times);
 		}
 		if (visit(p, &v, e))
 			return -1;
@@ -260,12 +287,15 @@ apply_plan(const struct apply_job *job, const struct resource *resources, const 
 	   size_t count, int planfd, struct apply_totals *totals, struct err *e)
 {
 	struct planner p = {.job = job, .resources = resources, .roots = roots, .count = count};
+	struct timespec now;
 	int status = -1;
 	uint64_t steps;
 	p.totals = totals;
 	p.mask = umask(077);
 	umask(p.mask);
 	p.fresh = manifest_born(job->basefd);
+	clock_gettime(CLOCK_REALTIME, &now);
+	p.now = tree_time(now);
 	p.compare = compare_open(job->basefd, job->theirsfd, resources, count, e);
 	if (!p.compare)
 		return -1;

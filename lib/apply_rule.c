@@ -10,6 +10,11 @@
 int
 rule_emit(struct planner *p, struct plan_step *step, struct err *e)
 {
+	size_t n = strlen(step->path), i = p->depth;
+	while (i > 0 && p->frames[i - 1].length >= n)
+		i--;
+	if (i > 0 && step->kind != PLAN_MODE && step->kind != PLAN_TIMES)
+		p->frames[i - 1].dirty = true;
 	return plan_add(p->writer, step, e);
 }
 
@@ -43,6 +48,17 @@ mode_t
 rule_directory_mode(const struct planner *p, const struct entry *theirs)
 {
 	return p->job->fidelity && theirs ? theirs->mode & 0777 : 0755 & ~p->mask;
+}
+
+void
+rule_directory_time(const struct planner *p, const struct sides *v, struct frame *f)
+{
+	const struct entry *b = v->base, *t = v->theirs, *o = v->ours;
+	bool known = p->job->times && t && t->type == 'd';
+	bool untouched = b && o && b->type == 'd' && o->type == 'd' && o->mtime == b->mtime;
+	f->file = t && t->type != 'd';
+	f->retimed = known && untouched && t->mtime != b->mtime;
+	f->mtime = known && (untouched || !f->here) ? t->mtime : p->now;
 }
 
 /* Something new comes at ${path}: see that the directories above it are there.  If one of them is
@@ -163,6 +179,18 @@ plan_mode(struct planner *p, const struct sides *v, struct frame *f, struct err 
 	/* Last, so that a directory that becomes read-only can be filled before. */
 	f->step = s;
 	return 0;
+}
+
+/* Only the time was changed there: who touched ours, in whatever way, has the last word. */
+static int
+plan_times(struct planner *p, const struct sides *v, struct err *e)
+{
+	const struct entry *b = v->base, *o = v->ours;
+	struct plan_step s;
+	if (!o || o->type != b->type || o->mtime != b->mtime || o->size != b->size)
+		return 0;
+	step_begin(&s, PLAN_TIMES, v);
+	return rule_emit(p, &s, e);
 }
 
 /* Theirs was not chosen. */
@@ -368,6 +396,8 @@ rule_decide(struct planner *p, const struct sides *v, struct frame *f, bool *gon
 		return plan_added(p, v, f, gone, e);
 	if (v->delta & (COMPARE_CONTENT | COMPARE_TYPE))
 		return plan_changed(p, v, f, gone, e);
+	if (v->delta & COMPARE_TIMES && plan_times(p, v, e))
+		return -1;
 	if (!(v->delta & COMPARE_MODE))
 		return 0;
 	if (!v->ours || v->ours->type != v->theirs->type)

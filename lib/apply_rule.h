@@ -24,7 +24,11 @@ struct frame {
 	bool kept;             /* ours was chosen: nothing of theirs comes into it */
 	uint64_t seen;         /* names of ours in it that the walk told of */
 	mode_t mode;           /* for it to be made with, or to get */
-	struct entry before;   /* what ours is if it is no directory; without strings */
+	bool file;             /* theirs is no directory */
+	bool dirty;            /* something comes or goes in it */
+	bool retimed;          /* theirs has another time, and nobody touched ours */
+	int64_t mtime;         /* for it to get if one of these holds, or if it is made */
+	struct entry before;   /* what ours is; without strings */
 	struct plan_step step; /* at its end, if kind is set */
 	char *target;
 };
@@ -40,6 +44,7 @@ struct planner {
 	struct apply_totals *totals;
 	mode_t mask;   /* umask */
 	int64_t fresh; /* ns; a change time from here on may have been the manifest's own */
+	int64_t now;   /* ns; when the plan was begun */
 	struct frame *frames;
 	size_t depth, room;
 	char path[TREE_PATH + 1]; /* of the entry before, so of all frames */
@@ -65,6 +70,9 @@ int rule_emit(struct planner *p, struct plan_step *step, struct err *e);
  * ways are open. APPLY_ASK is none: more conflicts may follow.  A merge is not told, only tried. */
 enum apply_settle rule_settle(struct planner *p, const char *path, const char *why,
 			      const bool can[APPLY_MERGE + 1]);
+
+/* The time that the directory ${v}, of which ${f} tells, gets when something changed in it. */
+void rule_directory_time(const struct planner *p, const struct sides *v, struct frame *f);
 
 /* The bits of a directory that is made because of ${theirs}, or NULL. */
 mode_t rule_directory_mode(const struct planner *p, const struct entry *theirs);

@@ -36,7 +36,7 @@ spot_entry(const struct spot *p, struct entry *entry)
 		return;
 	*entry = (struct entry){
 	    .type = spot_type_of(st),
-	    .mode = st->st_mode & 0777,
+	    .mode = st->st_mode & 07777,
 	    .size = S_ISDIR(st->st_mode) ? 0 : (uint64_t)st->st_size,
 	    .mtime = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
 	    .ctime = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec,
@@ -176,5 +176,8 @@ spot_copy(const struct spot *from, const struct spot *to, struct err *e)
 	target[n] = '\0';
 	if (symlinkat(target, to->dirfd, to->name) && errno != EEXIST)
 		return err_sys(e, "cannot copy %s", from->name);
+	/* Not every file system keeps the time of a link. */
+	const struct timespec times[2] = {st.st_atim, st.st_mtim};
+	(void)utimensat(to->dirfd, to->name, times, AT_SYMLINK_NOFOLLOW);
 	return 0;
 }

@@ -189,6 +189,15 @@ check_owner(struct stage *s, const char *owner, const char *self, struct err *e)
 	return status;
 }
 
+/* The stage comes and goes in the person's directory, but is no part of it: neither shows in the
+ * directory's time, if we may set it. */
+static void
+keep_time(const struct stage *s, const struct stat *before)
+{
+	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, before->st_mtim};
+	(void)futimens(s->sourcefd, times);
+}
+
 static int
 make(struct stage *s, const char *self, struct err *e)
 {
@@ -198,8 +207,12 @@ make(struct stage *s, const char *self, struct err *e)
 	if (read_owner(s, owner, e) < 0 || check_owner(s, owner, self, e))
 		return -1;
 	s->owned = true;
+	struct stat st;
+	bool known = fstat(s->sourcefd, &st) == 0;
 	if (file_make_dirs(s->sourcefd, STAGE, e))
 		return -1;
+	if (known)
+		keep_time(s, &st);
 	int top = file_open_beneath(s->sourcefd, STAGE, O_RDONLY | O_DIRECTORY, 0, e);
 	if (top < 0)
 		return -1;
@@ -301,10 +314,14 @@ stages_remove(struct stage *s, size_t count, int statefd, struct err *e)
 		close(top);
 		if (status)
 			return -1;
+		struct stat st;
+		bool known = fstat(s[i].sourcefd, &st) == 0;
 		/* What else is in it is the person's. */
 		if (unlinkat(s[i].sourcefd, ".awcp", AT_REMOVEDIR) && errno != ENOTEMPTY &&
 		    errno != EEXIST)
 			return err_sys(e, "cannot remove %s/.awcp", s[i].resource->source);
+		if (known)
+			keep_time(&s[i], &st);
 	}
 	return 0;
 }

@@ -182,7 +182,10 @@ do_directory(struct scene *c, const char **why, struct err *e)
 {
 	if (c->path.there && spot_type_of(&c->path.st) != 'd')
 		return refuse(why, "appeared while it was compared");
-	return make_directory(c, c->step->after.mode, e);
+	/* The group of what is made here goes on downwards, as mkdir(2) has it. */
+	struct stat above;
+	mode_t group = fstat(c->path.dirfd, &above) == 0 ? above.st_mode & S_ISGID : 0;
+	return make_directory(c, c->step->after.mode | group, e);
 }
 
 static int
@@ -199,7 +202,7 @@ static int
 do_convert(struct scene *c, const char **why, struct err *e)
 {
 	const struct entry *before = &c->step->before;
-	mode_t mode = c->step->after.mode & 0777;
+	mode_t mode = c->step->after.mode & 07777;
 	if (c->old.there) {
 		if (c->path.there && spot_type_of(&c->path.st) != 'd')
 			return refuse(why, CHANGED);
@@ -296,7 +299,9 @@ set_mode(struct scene *c, mode_t from, mode_t to, const char **why, struct err *
 		return 0;
 	if (now != (from & 0777))
 		return refuse(why, CHANGED);
-	if (fchmodat(c->path.dirfd, c->path.name, to & 0777, AT_SYMLINK_NOFOLLOW))
+	/* What is no part of what is sent stays as it is: a directory's setgid, say. */
+	to = (to & 0777) | (c->path.st.st_mode & 07000);
+	if (fchmodat(c->path.dirfd, c->path.name, to, AT_SYMLINK_NOFOLLOW))
 		return fail(c, e);
 	return 0;
 }
@@ -315,6 +320,35 @@ undo_mode(struct scene *c, const char **why, struct err *e)
 	return 0;
 }
 
+/* Give what is still ${from} the time of ${to}; who touched it since has the last word. */
+static int
+set_time(struct scene *c, const struct entry *from, const struct entry *to, struct err *e)
+{
+	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, tree_timespec(to->mtime)};
+	struct entry now;
+	spot_entry(&c->path, &now);
+	if (now.type != from->type || now.mtime != from->mtime || now.size != from->size)
+		return 0;
+	/* Somebody else's: it is not worth stopping for. */
+	if (utimensat(c->path.dirfd, c->path.name, times, AT_SYMLINK_NOFOLLOW) && errno != EPERM)
+		return fail(c, e);
+	return 0;
+}
+
+static int
+do_times(struct scene *c, const char **why, struct err *e)
+{
+	(void)why;
+	return set_time(c, &c->step->before, &c->step->after, e);
+}
+
+static int
+undo_times(struct scene *c, const char **why, struct err *e)
+{
+	(void)why;
+	return set_time(c, &c->step->after, &c->step->before, e);
+}
+
 typedef int deed(struct scene *c, const char **why, struct err *e);
 
 static const struct {
@@ -329,7 +363,34 @@ static const struct {
     {PLAN_REMOVE, do_remove, undo_remove},
     {PLAN_EMPTY, do_empty, undo_empty},
     {PLAN_MODE, do_mode, undo_mode},
+    {PLAN_TIMES, do_times, undo_times},
 };
+
+bool
+step_is_last(const struct plan_step *step)
+{
+	return step->kind == PLAN_TIMES && step->after.type == 'd';
+}
+
+int
+step_end(struct stage *s, const struct plan_step *step, bool done, struct err *e)
+{
+	const struct entry *to = done ? &step->after : &step->before;
+	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, tree_timespec(to->mtime)};
+	const char *relative = compare_relative(s->resource, step->path);
+	struct spot p = {.dirfd = -1};
+	int status = 0;
+	if (to->type != 'd')
+		return 0;
+	p.dirfd = file_parent_beneath(s->sourcefd, *relative ? relative : ".", &p.name, e);
+	if (p.dirfd < 0)
+		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -1;
+	bool there = spot_look(&p) == 0 && p.there && spot_type_of(&p.st) == 'd';
+	if (there && utimensat(p.dirfd, p.name, times, AT_SYMLINK_NOFOLLOW) && errno != EPERM)
+		status = err_sys(e, "%s", step->path);
+	close(p.dirfd);
+	return status;
+}
 
 /* Open the places of ${step}: 1, 0 if the directory that the path is in is not there, -1. */
 static int
@@ -364,10 +425,13 @@ perform(struct stage *s, const struct plan_step *step, bool forward, const char 
 		i++;
 	if (i == sizeof deeds / sizeof deeds[0])
 		return err_set(e, ERR_BAD_DATA, "the plan of an apply is damaged");
+	if (step_is_last(step))
+		return 0;
 	int status = open_scene(s, step, &c, e);
 	if (status > 0)
 		status = forward ? deeds[i].forward(&c, why, e) : deeds[i].back(&c, why, e);
-	else if (status == 0 && forward && step->kind != PLAN_REMOVE && step->kind != PLAN_EMPTY)
+	else if (status == 0 && forward && step->kind != PLAN_REMOVE && step->kind != PLAN_EMPTY &&
+		 step->kind != PLAN_TIMES)
 		status = refuse(why, "its directory is gone");
 	else if (status == 0 && !forward && c.old.name &&
 		 faccessat(s->oldfd, c.number, F_OK, AT_SYMLINK_NOFOLLOW) == 0)

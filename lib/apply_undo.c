@@ -210,13 +210,25 @@ undo_mode(struct undoing *u, const struct deed *d, struct err *e)
 	return emit(u, d, PLAN_MODE, before, e);
 }
 
+static int
+undo_times(struct undoing *u, const struct deed *d, struct err *e)
+{
+	const struct entry *before = &d->step->before;
+	struct entry now;
+	spot_entry(&d->now, &now);
+	/* Who touched it since has the last word. */
+	if (now.type != before->type || now.mtime != d->step->after.mtime)
+		return 0;
+	return emit(u, d, PLAN_TIMES, before, e);
+}
+
 static const struct {
 	char kind;
 	int (*undo)(struct undoing *u, const struct deed *d, struct err *e);
 } table[] = {
     {PLAN_ADD, undo_add},         {PLAN_CHANGE, undo_change},       {PLAN_MARKED, undo_change},
     {PLAN_CONVERT, undo_convert}, {PLAN_DIRECTORY, undo_directory}, {PLAN_REMOVE, undo_remove},
-    {PLAN_EMPTY, undo_empty},     {PLAN_MODE, undo_mode},
+    {PLAN_EMPTY, undo_empty},     {PLAN_MODE, undo_mode},           {PLAN_TIMES, undo_times},
 };
 
 /* Open the directory that the path is in: 1, 0 if there is none (yet), -1. */
@@ -230,7 +242,8 @@ look(struct undoing *u, const struct plan_step *step, struct deed *d, struct err
 	snprintf(d->number, sizeof d->number, "%" PRIu64, step->number);
 	d->kept = (struct spot){.dirfd = u->keptfd, .name = d->number};
 	const char *relative = compare_relative(d->stage->resource, step->path);
-	d->now.dirfd = file_parent_beneath(d->stage->sourcefd, relative, &d->now.name, e);
+	d->now.dirfd =
+	    file_parent_beneath(d->stage->sourcefd, *relative ? relative : ".", &d->now.name, e);
 	if (d->now.dirfd < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
 		return -1;
 	if ((u->keptfd >= 0 && spot_look(&d->kept)) || (d->now.dirfd >= 0 && spot_look(&d->now)))
@@ -269,7 +282,14 @@ turn(struct undoing *u, const struct plan_step *step, struct err *e)
 	return status < 0 ? -1 : 0;
 }
 
-/* The directories that come back get their own mode. */
+/* Does it make something come or go? */
+static bool
+is_move(const struct plan_step *step)
+{
+	return step->kind != PLAN_MODE && step->kind != PLAN_TIMES;
+}
+
+/* The directories that come back get their own mode and time. */
 static int
 close_directories(struct undoing *u, struct plan *done, struct err *e)
 {
@@ -278,8 +298,8 @@ close_directories(struct undoing *u, struct plan *done, struct err *e)
 	int n;
 	plan_rewind(done);
 	while ((n = plan_next(done, &step, e)) > 0) {
-		mode_t mode = step->before.mode & 0777;
-		if (step->before.type != 'd' || step->kind == PLAN_MODE || (mode & 0700) == 0700)
+		mode_t mode = step->before.mode;
+		if (step->before.type != 'd' || !is_move(step))
 			continue;
 		int status = look(u, step, &d, e);
 		file_close(d.now.dirfd);
@@ -290,6 +310,11 @@ close_directories(struct undoing *u, struct plan *done, struct err *e)
 		struct plan_step s = {.kind = PLAN_MODE, .path = step->path};
 		s.before = (struct entry){.type = 'd', .mode = mode | 0700};
 		s.after = (struct entry){.type = 'd', .mode = mode};
+		if ((mode & 0700) != 0700 && plan_add(u->writer, &s, e))
+			return -1;
+		s.kind = PLAN_TIMES;
+		s.before.type = '-';
+		s.after.mtime = step->before.mtime;
 		if (plan_add(u->writer, &s, e))
 			return -1;
 	}
@@ -304,8 +329,9 @@ turn_all(struct undoing *u, struct plan *done, struct err *e)
 	int n;
 	plan_rewind(done);
 	while ((n = plan_next(done, &step, e)) > 0) {
-		bool goes = step->before.type == 'd' && step->kind != PLAN_MODE;
-		bool comes = step->kind != PLAN_REMOVE && step->kind != PLAN_EMPTY;
+		bool goes = step->before.type == 'd' && is_move(step);
+		bool comes = step->kind != PLAN_REMOVE && step->kind != PLAN_EMPTY &&
+			     step->kind != PLAN_TIMES;
 		if ((goes && pathset_add(&u->gone, step->path, e)) ||
 		    (comes && pathset_add(&u->made, step->path, e)))
 			return -1;

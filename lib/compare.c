@@ -197,9 +197,9 @@ compare_next(struct compare *c, const struct entry **base, const struct entry **
 		c->base.shown = order <= 0;
 		c->theirs.shown = order >= 0;
 		if (order < 0 && t && is_below(t->path, b->path)) {
-			c->implied = (struct entry){.path = b->path, .type = 'd', .mode = 0755};
-			if (b->type == 'd')
-				c->implied.mode = b->mode;
+			c->implied = (struct entry){.path = b->path, .type = 'd'};
+			c->implied.mode = b->type == 'd' ? b->mode : 0755;
+			c->implied.mtime = b->type == 'd' ? b->mtime : t->mtime;
 			*theirs = &c->implied;
 		}
 		bool excluded = false;
@@ -217,7 +217,7 @@ same_text(const char *a, const char *b)
 }
 
 unsigned
-compare_delta(const struct entry *base, const struct entry *theirs, bool fidelity)
+compare_delta(const struct entry *base, const struct entry *theirs, bool fidelity, bool times)
 {
 	if (!base)
 		return theirs ? COMPARE_ADDED : 0;
@@ -234,5 +234,8 @@ compare_delta(const struct entry *base, const struct entry *theirs, bool fidelit
 	if (fidelity && theirs->type != 'l' && base->type == theirs->type &&
 	    ((base->mode ^ theirs->mode) & 0777) != 0)
 		delta |= COMPARE_MODE;
+	if (times && theirs->type != 'd' && base->type == theirs->type &&
+	    base->mtime != theirs->mtime)
+		delta |= COMPARE_TIMES;
 	return delta;
 }

@@ -43,11 +43,14 @@ enum {
 	COMPARE_TYPE = 4,    /* a file became a directory, and so on */
 	COMPARE_CONTENT = 8, /* or the target of a link */
 	COMPARE_MODE = 16,   /* with fidelity only; may come with COMPARE_CONTENT */
+	COMPARE_TIMES =
+	    32, /* of a file or a link, if asked for; may come with any but the first 3 */
 };
 
 /* 0 if there is no difference.  Without ${fidelity} modes are not looked at, and a link that was
- * sent as a file is the same as the file that comes back. */
-unsigned compare_delta(const struct entry *base, const struct entry *theirs, bool fidelity);
+ * sent as a file is the same as the file that comes back; without ${times} no mtime is. */
+unsigned compare_delta(const struct entry *base, const struct entry *theirs, bool fidelity,
+		       bool times);
 
 /* The index of the resource that ${path} lies in, or ${count}. */
 size_t compare_resource(const struct resource *resources, size_t count, const char *path);

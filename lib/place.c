@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "clock.h"
 #include "file.h"
 
 /* How a directory waits: this, then its path. */
@@ -21,7 +20,7 @@ struct waiting {
 int
 place_open(struct place *p, int dirfd, struct err *e)
 {
-	*p = (struct place){.dirfd = dirfd, .parent = -1, .now = clock_now() * 1000000};
+	*p = (struct place){.dirfd = dirfd, .parent = -1};
 
 	int fd = file_unnamed(dirfd, e);
 	if (fd < 0)
@@ -101,20 +100,6 @@ go_to(struct place *p, const char *path, struct err *e)
 	return path + length;
 }
 
-static struct timespec
-time_of(const struct place *p, int64_t mtime)
-{
-	int64_t seconds = mtime / 1000000000, ns = mtime % 1000000000;
-
-	if (mtime > p->now)
-		return (struct timespec){.tv_nsec = UTIME_OMIT};
-	if (ns < 0) {
-		ns += 1000000000;
-		seconds--;
-	}
-	return (struct timespec){.tv_sec = (time_t)seconds, .tv_nsec = (long)ns};
-}
-
 int
 place_directory(struct place *p, const struct entry *entry, struct err *e)
 {
@@ -144,7 +129,7 @@ exists(const char *path, struct err *e)
 int
 place_link(struct place *p, const struct entry *entry, struct err *e)
 {
-	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, time_of(p, entry->mtime)};
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, tree_timespec(entry->mtime)};
 
 	const char *name = go_to(p, entry->path, e);
 	if (name == NULL)
@@ -169,9 +154,9 @@ place_file(struct place *p, const struct entry *entry, struct err *e)
 }
 
 int
-place_file_end(struct place *p, struct entry *entry, int fd, struct err *e)
+place_file_end(struct entry *entry, int fd, struct err *e)
 {
-	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, time_of(p, entry->mtime)};
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, tree_timespec(entry->mtime)};
 	struct stat st;
 	int status = 0;
 
@@ -190,7 +175,7 @@ place_file_end(struct place *p, struct entry *entry, int fd, struct err *e)
 static int
 settle(struct place *p, const struct waiting *w, const char *path, struct err *e)
 {
-	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, time_of(p, w->mtime)};
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, tree_timespec(w->mtime)};
 
 	const char *name = go_to(p, path, e);
 	if (name == NULL)

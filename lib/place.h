@@ -16,7 +16,6 @@
 
 struct place { /* private */
 	int dirfd;
-	int64_t now;   /* ns; later times are not taken */
 	int parent;    /* the directory that the last path was created in, or -1 */
 	char *path;    /* its path with a slash, "" for ${dirfd} itself */
 	FILE *waiting; /* modes and times of directories */
@@ -36,7 +35,7 @@ int place_file(struct place *p, const struct entry *entry, struct err *e);
 
 /* The file is written: give it its mode and time and close ${fd}.  ${entry} gets the mtime, ctime
  * and inode that it has then. */
-int place_file_end(struct place *p, struct entry *entry, int fd, struct err *e);
+int place_file_end(struct entry *entry, int fd, struct err *e);
 
 /* Everything is there: set the modes and times of directories. */
 int place_finish(struct place *p, struct err *e);

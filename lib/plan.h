@@ -26,6 +26,7 @@ enum plan_kind {
 	PLAN_REMOVE = 'R',    /* no file or link any more */
 	PLAN_EMPTY = 'E',     /* no directory any more, if nothing is left in it */
 	PLAN_MODE = 'M',      /* only other permission bits */
+	PLAN_TIMES = 'T',     /* only another mtime; a directory gets it when all is in place */
 	PLAN_MARKED = 'K',    /* as PLAN_CHANGE, and the new content has conflict markers */
 	PLAN_MERGE = 'G',     /* only in a draft: a change by merging is to be tried */
 };

@@ -97,6 +97,7 @@ run_apply(const struct record *r, int statefd, struct apply_job *job,
 	int status = -1;
 	job->statefd = statefd;
 	job->fidelity = json_is_true(json_object_get(r->json, "fidelity"));
+	job->times = json_is_true(json_object_get(r->json, "times"));
 	if (snapshot_resources(r->json, &resources, &job->count, e))
 		return -1;
 	job->resources = resources;

@@ -31,7 +31,7 @@ compare_all(struct compare *c, bool fidelity, snapshot_each *each, void *arg, st
 	const struct entry *b, *t;
 	int n;
 	while ((n = compare_next(c, &b, &t, e)) > 0) {
-		unsigned delta = compare_delta(b, t, fidelity);
+		unsigned delta = compare_delta(b, t, fidelity, false);
 		if (!delta)
 			continue;
 		struct snapshot_change change = {

@@ -70,6 +70,7 @@ run_undo(const struct record *r, int donefd, const struct snapshot_taking *how,
 	struct resource *resources;
 	int status = -1;
 	job.fidelity = json_is_true(json_object_get(r->json, "fidelity"));
+	job.times = json_is_true(json_object_get(r->json, "times"));
 	if (snapshot_resources(r->json, &resources, &job.count, e))
 		return -1;
 	job.resources = resources;

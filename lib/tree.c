@@ -126,6 +126,18 @@ tree_time(struct timespec t)
 	return seconds * 1000000000 + t.tv_nsec;
 }
 
+struct timespec
+tree_timespec(int64_t ns)
+{
+	int64_t seconds = ns / 1000000000, rest = ns % 1000000000;
+
+	if (rest < 0) {
+		rest += 1000000000;
+		seconds--;
+	}
+	return (struct timespec){.tv_sec = (time_t)seconds, .tv_nsec = (long)rest};
+}
+
 static void
 set_entry(struct tree *t, const struct stat *st)
 {

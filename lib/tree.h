@@ -50,6 +50,9 @@ struct entry {
 /* ${t} as an entry has it: ns, cut where those end. */
 int64_t tree_time(struct timespec t);
 
+/* The reverse. */
+struct timespec tree_timespec(int64_t ns);
+
 /* Compare two paths in the order of a walk: <0, 0, >0. */
 int tree_order(const char *a, const char *b);
 

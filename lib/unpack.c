@@ -326,7 +326,7 @@ take_file(struct unpacker *u, bool wanted, struct err *e)
 	}
 	if (u->hash != NULL)
 		sha256_hex(u->hash, u->in_hand.entry.sha256);
-	return wanted ? place_file_end(&u->place, &u->in_hand.entry, fd, e) : 0;
+	return wanted ? place_file_end(&u->in_hand.entry, fd, e) : 0;
 }
 
 /* Take the list of a delta: 1, 0 if this is another entry, -1. */

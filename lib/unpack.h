@@ -5,9 +5,8 @@
  * entry named: absolute and ".." paths, links that lead out of their resource, hard links, devices,
  * FIFOs, sockets, names that are too long, have a NUL in them or are twice there, encrypted
  * entries, ZIPs whose directory and headers do not say the same or overlap; and archives that end
- * early, go on behind their end, or want much memory.  setuid, setgid, sticky, owners, times in the
- * future of an entry are dropped, not taken.  ZIP, tar and tar.zst/.gz/.xz are told apart by their
- * content.
+ * early, go on behind their end, or want much memory.  setuid, setgid, sticky and owners are
+ * dropped, not taken.  ZIP, tar and tar.zst/.gz/.xz are told apart by their content.
  *
  * A name may have any other byte in it, a newline too: trees have such.  Names that differ only in
  * case are refused where the file system takes them for the same, and only there: the Linux kernel

@@ -103,6 +103,15 @@ invite()
 	ID=$(awcp-invite -q -e "$URL" -r "src=$SOURCE" -m "$1" "$2")
 }
 
+# assert_same_tree directory: this one is it, to the nanosecond.
+assert_same_tree()
+{
+	local listing='%y %#m %T@ %p %l\0'
+	run diff <(find . -printf "$listing" | sort -z) <(cd "$1" && find . -printf "$listing" | sort -z)
+	assert_success
+	diff -r --no-dereference . "$1"
+}
+
 @test "a worker that does nothing leaves no trace in any tree" {
 	nasty_tree
 	before=$(all_of .)
@@ -119,11 +128,7 @@ invite()
 	nasty_tree
 	# The copy that the worker makes is what it has got.
 	invite discard "cp -a . '$BATS_TEST_TMPDIR/copy'"
-	listing='%y %#m %T@ %p %l\0'
-	run diff <(find . -printf "$listing" | sort -z) \
-		<(cd "$BATS_TEST_TMPDIR/copy" && find . -printf "$listing" | sort -z)
-	assert_success
-	diff -r --no-dereference . "$BATS_TEST_TMPDIR/copy"
+	assert_same_tree "$BATS_TEST_TMPDIR/copy"
 	chmod -R u+w "$BATS_TEST_TMPDIR/copy"
 }
 
@@ -142,25 +147,56 @@ invite()
 		printf y >>"$(printf 'new\nline')"
 		mkdir -p new/empty && echo new >new/file && ln -s file new/link && ln -s nowhere new/none
 		truncate -s 20M holes && rm dangling && ln -s elsewhere dangling
-		: >zeros; rm -r deep/d/d/d
+		: >zeros; rm -r deep/d/d/d; touch -h -d '2012-12-12 12:12:12.12' dangling
+		touch -d '2013-01-01 01:01:01.000000013' noise ' ' .hidden 'dir 2/sub'
 	END
-	cp -a . "$BATS_TEST_TMPDIR/expected"
-	(cd "$BATS_TEST_TMPDIR/expected" && umask 022 && sh "$BATS_TEST_TMPDIR/work.sh")
-	invite auto "$(cat "$BATS_TEST_TMPDIR/work.sh")"
-	run diff <(tree_of .) <(tree_of "$BATS_TEST_TMPDIR/expected")
-	assert_success
-	# A new file has the time that it got there; holes come back as holes.
-	assert_equal "$(stat -c %y moved/c)" "$(stat -c %y "$BATS_TEST_TMPDIR/expected/moved/c")"
+	invite auto "$(cat "$BATS_TEST_TMPDIR/work.sh"); cp -a . '$BATS_TEST_TMPDIR/expected'"
+	assert_same_tree "$BATS_TEST_TMPDIR/expected"
+	[ "$(cat closed/new new/file)" = $'x\nnew' ]
+	# Holes come back as holes.
 	[ "$(stat -c %b holes)" -lt 2000 ]
 	chmod -R u+w "$BATS_TEST_TMPDIR/expected"
 }
 
-@test "a change and back again is none" {
+@test "one changed file leaves no other trace, not in the time of its directory either" {
 	nasty_tree
-	before=$(all_of .)
-	invite auto 'mv one x && mv x one; chmod 0 dir/run; chmod 751 dir/run; touch noise
+	touch -d '2015-05-05 05:05:05.5' . dir
+	invite auto "echo more >>dir/run; cp -a . '$BATS_TEST_TMPDIR/copy'"
+	assert_equal "$(tail -n 1 dir/run)" more
+	assert_same_tree "$BATS_TEST_TMPDIR/copy"
+	chmod -R u+w "$BATS_TEST_TMPDIR/copy"
+}
+
+@test "a touch is taken where nobody touched it here, and is no change and no conflict" {
+	mkdir dir other
+	echo one >dir/one
+	echo two >dir/two
+	invite staged 'touch -d 2001-01-01T01:01:01.123456789 dir/one dir/two dir other'
+	touch -d 2002-02-02 dir/two
+	echo new >other/new
+	run awcp-snapshot show "$ID"
+	assert_output --partial '0 added, 0 changed, 0 deleted'
+	run awcp-snapshot list "$ID"
+	assert_output --partial '+0 ~0 -0'
+	run awcp-snapshot diff "$ID"
+	assert_output ''
+	before=$(date +%s -r other)
+	run awcp-snapshot apply "$ID"
+	assert_success
+	assert_output --partial '0 added, 0 changed, 0 deleted'
+	assert_equal "$(stat -c %.9Y dir/one dir)" $'978310861.123456789\n978310861.123456789'
+	assert_equal "$(stat -c %Y dir/two other)" "$(date +%s -d 2002-02-02)"$'\n'"$before"
+}
+
+@test "a change and back again is none, but for the time" {
+	nasty_tree
+	before=$(tree_of . && find . -printf '%p %i\n' | sort)
+	invite staged 'mv one x && mv x one; chmod 0 dir/run; chmod 751 dir/run
 		rm -r empty; mkdir empty; cp holes h && rm holes && mv h holes; rm link; ln -s one link'
-	assert_equal "$(all_of .)" "$before"
+	run awcp-snapshot show "$ID"
+	assert_output --partial '0 added, 0 changed, 0 deleted'
+	awcp-snapshot apply "$ID"
+	assert_equal "$(tree_of . && find . -printf '%p %i\n' | sort)" "$before"
 }
 
 many_files()

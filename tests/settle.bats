@@ -8,7 +8,8 @@ load snapshots
 identity()
 {
 	listing
-	find "$SOURCE" -type f -printf '%P %i %T@\n' | sort
+	find "$SOURCE" -type f -printf '%P %i\n' | sort
+	find "$SOURCE" -printf '%P %T@\n' | sort
 }
 
 # What changed there and here: text in other places, changed in the same.
@@ -147,12 +148,15 @@ lend_both()
 	echo five >gone/file
 	echo six >becomes-file/file
 	echo seven >becomes-directory
-	touch -d '2001-02-03 04:05:06.789' changed gone/file
+	touch -d '2001-02-03 04:05:06.789' changed gone/file d/e
+	touch -h -d '2002-03-04 05:06:07.8' link gone .
 	chmod 4711 changed
+	chmod 2775 gone becomes-file
 	BEFORE=$(identity)
 	lend 'echo new >changed; rm -r deleted gone becomes-file becomes-directory; mkdir n
 		echo added >n/added; echo file >becomes-file; mkdir becomes-directory
-		echo deep >becomes-directory/deep; rm link; ln -s script link; chmod 700 script'
+		echo deep >becomes-directory/deep; rm link; ln -s script link; chmod 700 script
+		touch d/e d/e/deep'
 	awcp-snapshot apply "$ID"
 	after=$(listing)
 	run awcp-snapshot undo -n "$ID"

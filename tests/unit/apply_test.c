@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,8 +23,11 @@
 	"find . -mindepth 1 -printf '%y %m %P %l\\n' | sort; " \
 	"find . -type f -exec sha256sum {} + | sort -k 2"
 
+/* And when each was changed. */
+#define LIST_TIMES LIST "; find . -printf '%P %T@\\n' | sort"
+
 /* And which files they are. */
-#define LIST_ALL LIST "; find . -type f -printf '%P %i %T@ %u\\n' | sort"
+#define LIST_ALL LIST_TIMES "; find . -type f -printf '%P %i %u\\n' | sort"
 
 struct example {
 	const char *name;
@@ -96,6 +100,19 @@ static const struct example examples[] = {
     {"a directory that becomes read-only is filled first", true, TREE,
      "mkdir r; echo n >r/n; chmod 555 r", ":", "mkdir r; echo n >r/n; chmod 555 r",
      "A ws/r/\nA ws/r/n\nC ws/r/\n"},
+
+    {"a worker's touch is nobody's change, and is taken", true, TREE,
+     "touch -d 2001-01-01T01:01:01.123456789 f d/g d; touch -h -d 1969-01-01T01:01:01.5 d/e", ":",
+     ":", ""},
+    {"a link's time, a mode and a time", true, TREE "ln -s f l",
+     "touch -h -d 2001-01-01 l; chmod 700 f; touch -d 2002-02-02 f .", ":", "chmod 700 f",
+     "C ws/f\n"},
+    {"times are no conflict", true, TREE, "touch -d 2001-01-01 f; touch d/g; echo n >d/e/h",
+     "touch -d 2003-03-03 f; echo ours >d/g; echo ours >d/o",
+     "echo ours >d/g; echo ours >d/o; echo n >d/e/h", "C ws/d/e/h\n"},
+    {"in a setgid directory nothing changes who shares it", true, TREE "chmod 2775 d d/e",
+     "chmod 2755 d; mkdir d/n; rm -r d/e", ":", "chmod 2755 d; mkdir d/n; rm -r d/e",
+     "D ws/d/e/h\nD ws/d/e/\nA ws/d/n/\nC ws/d/\n"},
 
     {"a peer that loses modes changes none", false, TREE, "chmod 600 d/g f; chmod 700 d", ":", ":",
      ""},
@@ -309,7 +326,8 @@ send(const char *directory, bool fidelity, int archive, int manifest, struct err
 {
 	char source[128];
 	struct pack_totals totals;
-	struct pack_options options = {.format = PACK_ZIP, .fidelity = fidelity, .compress = true};
+	struct pack_options options = {
+	    .format = fidelity ? PACK_TAR : PACK_ZIP, .fidelity = fidelity, .compress = true};
 	snprintf(source, sizeof source, "%s/%s", where, directory);
 	struct resource r = {(char *)"ws", source, true, NULL};
 	return pack(&r, 1, &options, archive, manifest, &totals, e);
@@ -341,6 +359,7 @@ undo(const struct example *x, const struct apply_job *done, struct buf *told)
 				.donefd = done->statefd,
 				.statefd = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
 				.fidelity = done->fidelity,
+				.times = done->times,
 				.report = tell,
 				.report_arg = told};
 	int status = apply(&job, &totals, &e);
@@ -383,6 +402,7 @@ try(const struct example *x, enum apply_settle how, bool markers, const char *on
 				.markers = markers,
 				.settle_only = selection_of(&only, only ? 1 : 0, &r, 1),
 				.fidelity = x->fidelity,
+				.times = x->fidelity,
 				.report = tell,
 				.report_arg = &told};
 	int status = apply(&job, &totals, &e);
@@ -394,7 +414,12 @@ try(const struct example *x, enum apply_settle how, bool markers, const char *on
 		  shell("want", "{ " LIST "; } >../want.list") == 0 &&
 		  shell(".", "diff -u want.list ours.list") == 0,
 	      "%s: the tree is as it should be", x->name);
-	if (status == 0 && *x->told)
+	if (status == 0 && x->fidelity && strcmp(x->ours, ":") == 0)
+		CHECK(shell("ours", "{ " LIST_TIMES "; } >../ours.list") == 0 &&
+			  shell("theirs", "{ " LIST_TIMES "; } >../theirs.list") == 0 &&
+			  shell(".", "diff -u theirs.list ours.list") == 0,
+		      "%s: it is the worker's tree, with its times", x->name);
+	if (status == 0 && faccessat(job.statefd, "undo", F_OK, 0) == 0)
 		undo(x, &job, &told);
 	buf_free(&told);
 	int all[] = {sent, base, back, theirs, job.statefd};
