@@ -324,7 +324,7 @@ run(struct options *o, const char *id, bool begin, struct err *e)
 		(void)printf("%s\n", id);
 	(void)fflush(stdout); /* command_end looks for errors */
 	strcpy(running_id, id);
-	int status = begin ? lend_begin(l, e) : 0;
+	int status = begin ? lend_begin(l, e) : lend_resume(l, e);
 	if (status == 0 && !o->background)
 		status = lend_follow(l, 0, e);
 	display_clear(&o->display);

@@ -2,6 +2,7 @@
  * lend - the delegator's side of a delegation, from INVITE to the end.
  *
  *	lend_begin    INVITE, pack, open the events, START
+ *	lend_resume   INVITE and START again, if the executor has lost it
  *	lend_follow   read the events to the end, keep what comes back, apply it
  *
  * Both can be run again by anyone after a crash: every step is in the record, and what is not known
@@ -41,6 +42,10 @@ struct lend *lend_open(const char *id, long timeout, const struct lend_observer 
  * A refusal ends the delegation with that error.  When the executor cannot be reached it ends as
  * well: nothing was handed over. */
 int lend_begin(struct lend *l, struct err *e);
+
+/* If the executor of a delegation that was handed over says that it does not know it, and nothing
+ * of it was applied: hand the same over again, as base.archive has it, with a new lease. */
+int lend_resume(struct lend *l, struct err *e);
 
 /* Follow to the end, or until ${until} (clock_steady ms; 0: as long as the lease goes). Returns 0
  * when the delegation is completed (and applied, if its mode is auto); -1 with the delegation's

@@ -16,9 +16,8 @@
 
 #define START_TRIES 3
 
-/* Read the record's JSON as it is now; a new reference. */
-static json_t *
-current(const struct lend *l, struct err *e)
+json_t *
+lend_record(const struct lend *l, struct err *e)
 {
 	struct record r;
 
@@ -36,7 +35,8 @@ accepted(struct lend *l, const json_t *answer, struct err *e)
 	struct record r;
 
 	int status = record_open(DELEGATIONS, l->id, true, &r, e);
-	if (status == 0 && strcmp(jsonx_text(r.json, "state", ""), "accepted") != 0)
+	/* It is in another state if this is not the first INVITE. */
+	if (status == 0 && strcmp(jsonx_text(r.json, "state", ""), "invited") == 0)
 		status = delegation_step(&r, FSM_RECEIVE_ACCEPT, e);
 	if (status == 0 &&
 	    (json_object_set(r.json, "executorRetentionMs",
@@ -78,8 +78,8 @@ check_terms(struct lend *l, const json_t *delegation, const json_t *answer, stru
 	return 0;
 }
 
-static int
-send_invite(struct lend *l, json_t *delegation, struct err *e)
+int
+lend_invite(struct lend *l, json_t *delegation, struct err *e)
 {
 	struct buf text = BUF_INIT(MESSAGE_MAX), answer = BUF_INIT(MESSAGE_MAX);
 	json_t *invite = delegation_invite(delegation, e), *reply = NULL;
@@ -238,9 +238,8 @@ note_lease(struct lend *l, const json_t *start, struct err *e)
 	return status;
 }
 
-/* Send START until it is known that it arrived. */
-static int
-send_start(struct lend *l, const json_t *delegation, struct err *e)
+int
+lend_start(struct lend *l, const json_t *delegation, struct err *e)
 {
 	struct buf answer = BUF_INIT(MESSAGE_MAX);
 	struct upload *u = NULL;
@@ -309,7 +308,7 @@ give_up(struct lend *l, const struct err *why)
 	struct err ignored;
 	int http;
 
-	json_t *o = current(l, &ignored);
+	json_t *o = lend_record(l, &ignored);
 	(void)snprintf(url, sizeof url, "%s/cancel/%s", l->url, l->id);
 	/* Both are best effort: ${why} is what the caller reports. */
 	if (strcmp(jsonx_text(o, "state", ""), "accepted") == 0)
@@ -325,16 +324,16 @@ lend_begin(struct lend *l, struct err *e)
 	json_t *o = NULL;
 	int status = -1;
 
-	if (mark_invited(l, e) < 0 || (o = current(l, e)) == NULL || send_invite(l, o, e) < 0)
+	if (mark_invited(l, e) < 0 || (o = lend_record(l, e)) == NULL || lend_invite(l, o, e) < 0)
 		goto out;
 	json_decref(o);
-	if ((o = current(l, e)) == NULL || pack_base(l, o, e) < 0)
+	if ((o = lend_record(l, e)) == NULL || pack_base(l, o, e) < 0)
 		goto out;
 	json_decref(o);
-	if ((o = current(l, e)) == NULL || follow_connect(l, NULL, e) < 0)
+	if ((o = lend_record(l, e)) == NULL || follow_connect(l, NULL, e) < 0)
 		goto out;
 	/* An executor that has told an event has the START, whatever became of its answer. */
-	if (send_start(l, o, e) < 0 && l->last == NULL)
+	if (lend_start(l, o, e) < 0 && l->last == NULL)
 		goto out;
 	status = follow_started(l, false, e);
 out:

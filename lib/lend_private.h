@@ -1,6 +1,6 @@
 /*
- * What lend.c (the whole), lend_begin.c (INVITE to START), follow.c (the events) and follow_keep.c
- * (the archives) share.
+ * What lend.c (the whole), lend_begin.c (INVITE to START), lend_resume.c (the same again), follow.c
+ * (the events) and follow_keep.c (the archives) share.
  */
 #ifndef LEND_PRIVATE_H
 #define LEND_PRIVATE_H
@@ -51,6 +51,15 @@ const char *lend_task_url(const struct lend *l, const char *what, char out[4096]
 /* Turn an HTTP answer to ${what} that is not 200 into an error.  Returns -1. */
 int lend_refused(const struct lend *l, const char *what, int http, const struct buf *answer,
 		 struct err *e);
+
+/* The record's JSON as it is now, a new reference. */
+json_t *lend_record(const struct lend *l, struct err *e);
+
+/* Send the INVITE for ${delegation}, check the ACCEPT, and note what it says. */
+int lend_invite(struct lend *l, json_t *delegation, struct err *e);
+
+/* Send START with base.archive, until it is known that it arrived. */
+int lend_start(struct lend *l, const json_t *delegation, struct err *e);
 
 /* Open the event stream; ${last_id} or NULL. */
 int follow_connect(struct lend *l, const char *last_id, struct err *e);

@@ -295,3 +295,25 @@ state() { awcp-show -j "$1" | jq -r .state; }
 	run find "$AWCP_HOME/tmp" "$AWCP_HOME/queue" -type f
 	assert_output ''
 }
+
+@test "-R hands a delegation over again, as it was sent, when the executor has lost it" {
+	own_home
+	start_server -A none # and nobody who works
+	id=$(awcp-invite -bq -e "$URL" 'cat a.txt >seen; echo done')
+	rm -r "$AWCP_HOME/assignments/$id" "$AWCP_HOME/queue/default/pending/"*
+	echo later >a.txt
+	start_process "$BATS_TEST_TMPDIR/worker" awcp-run -S none -- sh -e
+	run --separate-stderr awcp-invite -R "$id"
+	assert_success
+	assert_output "$id"
+	[[ $stderr == *'handing it over again'* ]]
+	assert_equal "$(cat seen)" one
+	assert_equal "$(cat a.txt)" later
+	run jq -r '.state, (.restarts | length)' "$AWCP_HOME/delegations/$id/record.json"
+	assert_output $'completed\n1'
+	# What is known there is only followed.
+	id=$(awcp-invite -bq -e "$URL" 'echo again')
+	run --separate-stderr awcp-invite -R "$id"
+	assert_success
+	[[ $stderr != *'handing it over again'* ]]
+}
