@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 static int64_t
@@ -142,4 +143,17 @@ clock_parse_span(const char *text, int64_t *seconds, struct err *e)
 bad:
 	(void)err_set(e, ERR_USAGE, "not a span of time: %.40s", text);
 	return err_hint(e, "give seconds, or a number with s, m, h or d, such as 15m");
+}
+
+int64_t
+clock_backoff(int attempt)
+{
+	uint32_t chance = 0;
+
+	if (attempt < 1)
+		return 0;
+	int64_t most = INT64_C(500) << (attempt < 5 ? attempt : 5);
+	if (getrandom(&chance, sizeof chance, GRND_NONBLOCK) < 0)
+		chance = (uint32_t)clock_steady(); /* at boot; anything will do */
+	return most - (int64_t)(chance % (uint32_t)(most / 2 + 1));
 }

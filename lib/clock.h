@@ -28,4 +28,9 @@ int clock_parse(const char *text, int64_t *ms, struct err *e);
 /* Parse a span such as "90", "90s", "15m", "2h" or "7d" into seconds; 1 to 10 years. */
 int clock_parse_span(const char *text, int64_t *seconds, struct err *e);
 
+/* How long, ms, to wait before try ${attempt} (from 1) of something that failed: at random between
+ * half and all of 1 s, 2 s, 4 s and so on up to 16 s, so that those who lost the same peer at the
+ * same moment do not come back as one. */
+int64_t clock_backoff(int attempt);
+
 #endif

@@ -265,7 +265,7 @@ reconnect(struct lend *l, int64_t until, int attempt, struct err *e)
 	if (status < 0)
 		return -1;
 	if (attempt > 0) {
-		int64_t pause = INT64_C(500) << attempt;
+		int64_t pause = clock_backoff(attempt);
 		if (until != 0 && clock_steady() + pause > until)
 			pause = until - clock_steady();
 		if (pause > 0)

@@ -155,6 +155,23 @@ test_span(void)
 	}
 }
 
+static void
+test_backoff(void)
+{
+	CHECK_INT(clock_backoff(0), 0, "the first try need not wait");
+	for (int attempt = 1; attempt <= 7; attempt++) {
+		int64_t most = 500 << (attempt < 5 ? attempt : 5), low = most, high = 0;
+		for (int i = 0; i < 1000; i++) {
+			int64_t ms = clock_backoff(attempt);
+			low = ms < low ? ms : low;
+			high = ms > high ? ms : high;
+		}
+		CHECK(low >= most / 2 && high <= most, "try %d waits %lld to %lld ms", attempt,
+		      (long long)most / 2, (long long)most);
+		CHECK(high - low > most / 4, "and not always the same time");
+	}
+}
+
 int
 main(void)
 {
@@ -163,6 +180,7 @@ main(void)
 	test_parse();
 	test_bad();
 	test_span();
+	test_backoff();
 	int64_t a = clock_steady(), b = clock_steady();
 	CHECK(b >= a, "the steady clock does not go back");
 	CHECK(clock_now() > INT64_C(1577836800000), "the wall clock is later than 2020");
