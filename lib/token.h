@@ -38,6 +38,12 @@ int token_limit(struct token_limits *l, const char *text, struct err *e);
 /* True if ${queue} is one of ${l}, which names some. */
 bool token_allows(const struct token_limits *l, const char *queue);
 
+/* ${l} as a token's record has it: {active?, ttl?, bytes?, rate?, queues?: [name]}, a new
+ * reference; NULL if it sets none.  And what the record ${token} says; ERR_USAGE if that makes no
+ * sense. */
+json_t *token_limits_describe(const struct token_limits *l);
+int token_limits_read(const json_t *token, struct token_limits *l, struct err *e);
+
 /* Make a token for ${name} ([A-Za-z0-9._-], unique), with ${l} (or NULL), that expires at
  * ${expires} (ms since 1970; 0: never), and write it to ${out}, 70 bytes. */
 int token_add(const char *name, const struct token_limits *l, int64_t expires, char out[70],
