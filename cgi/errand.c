@@ -205,7 +205,9 @@ keep_one(void *arg, const struct record *r)
 	int fd = openat(r->dirfd, "follow.lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	bool followed = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0;
 	file_close(fd);
-	if (!followed && !delegation_ended(r->json) && errand_follow(r->id, &e) < 0)
+	/* One that has ended is left when it is still to be applied. */
+	bool over = delegation_ended(r->json) && !delegation_waits(r->json);
+	if (!followed && !over && errand_follow(r->id, &e) < 0)
 		http_log("follow %s: %s", r->id, e.message);
 	return 0;
 }

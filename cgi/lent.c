@@ -1,16 +1,11 @@
 #include "lent.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include "delegation.h"
-#include "file.h"
 #include "home.h"
 #include "jsonx.h"
 #include "listing.h"
-#include "snapshot.h"
 
 int
 lent_open(const char *id, const char *owner, struct record *r, struct err *e)
@@ -30,27 +25,11 @@ lent_open(const char *id, const char *owner, struct record *r, struct err *e)
 	return status;
 }
 
-/* Does a process follow it? */
-static bool
-is_followed(const struct record *r)
-{
-	int fd = openat(r->dirfd, "follow.lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	bool followed = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0;
-
-	file_close(fd);
-	return followed;
-}
-
+/* Completed, but for what its follower, or the next one, is yet to do. */
 static bool
 is_being_applied(const struct record *r)
 {
-	struct err none;
-
-	if (strcmp(jsonx_text(r->json, "state", ""), "completed") != 0 ||
-	    strcmp(jsonx_text(r->json, "snapshotPolicy.mode", ""), "auto") != 0)
-		return false;
-	const json_t *snapshot = snapshot_pick(r->json, NULL, &none);
-	return snapshot != NULL && snapshot_has_status(snapshot, "pending") && is_followed(r);
+	return delegation_waits(r->json) && json_object_get(r->json, "applyError") == NULL;
 }
 
 bool

@@ -132,6 +132,26 @@ delegation_ended(const json_t *delegation)
 	return fsm_ended(&fsm_delegation, jsonx_text(delegation, "state", ""));
 }
 
+bool
+delegation_waits(const json_t *delegation)
+{
+	const json_t *one;
+	bool pending = false;
+	size_t i;
+
+	if (strcmp(jsonx_text(delegation, "state", ""), "completed") != 0 ||
+	    strcmp(jsonx_text(delegation, "snapshotPolicy.mode", ""), "auto") != 0 ||
+	    jsonx_text(delegation, "appliedSnapshotId", NULL) != NULL)
+		return false;
+	json_array_foreach(json_object_get(delegation, "snapshots"), i, one)
+	{
+		if (json_object_get(one, "undoneAt") != NULL)
+			return false;
+		pending |= strcmp(jsonx_text(one, "status", ""), "pending") == 0;
+	}
+	return pending;
+}
+
 int
 delegation_step(struct record *r, enum fsm_event event, struct err *e)
 {
@@ -149,7 +169,9 @@ delegation_save(struct record *r, bool durable, struct err *e)
 
 	if (ended)
 		credential_forget(r);
-	int status = record_save(r, !ended, durable, e);
+	bool open = !ended || (delegation_waits(r->json) &&
+			       json_object_get(r->json, "applyError") == NULL);
+	int status = record_save(r, open, durable, e);
 	if (status == 0 && ended)
 		credential_remove(r);
 	return status;

@@ -52,7 +52,8 @@ int delegation_create(const struct delegation_order *o, char id[ID_MAX + 1], str
  * delegation_save. */
 int delegation_step(struct record *r, enum fsm_event event, struct err *e);
 
-/* Save ${r}; it stays in the index of unfinished ones as long as its state says so. */
+/* Save ${r}; it stays in the index of unfinished ones until it has ended and what came back was
+ * applied, or could not be. */
 int delegation_save(struct record *r, bool durable, struct err *e);
 
 /* Close ${r}, and then tell hook ${hook} (NULL: none) what is in it. */
@@ -68,8 +69,13 @@ json_t *delegation_invite(const json_t *delegation, struct err *e);
 /* The bearer token for ${delegation}'s executor; "" if there is none to show. */
 int delegation_token(const json_t *delegation, char token[TOKEN_MAX], struct err *e);
 
-/* True if ${state} is an end. */
+/* True if its state is an end. */
 bool delegation_ended(const json_t *delegation);
+
+/* True if it is completed and what came back is still to be applied without being asked: its mode
+ * is auto, and nothing was applied, or undone by a person, who knows better.  "applyError" in the
+ * record says that this was tried in vain. */
+bool delegation_waits(const json_t *delegation);
 
 /* 0 if ${delegation} completed; else -1 with its error, or "cancelled", "expired". */
 int delegation_outcome(const json_t *delegation, struct err *e);

@@ -360,7 +360,23 @@ apply_aside(void *arg, struct buf *result, struct err *e)
 	return status;
 }
 
-/* A snapshot that waits for "auto" to take it: not one that was undone. */
+/* Note that "auto" could not take the snapshot because of ${why}. */
+static void
+note_failure(const struct lend *l, const struct err *why)
+{
+	struct err ignored;
+	struct record r;
+
+	/* Without it, it is tried again. */
+	json_t *o = json_object();
+	if (record_open(DELEGATIONS, l->id, true, &r, &ignored) == 0 && o != NULL &&
+	    message_put_error(o, why, &ignored) == 0 &&
+	    json_object_set(r.json, "applyError", o) == 0)
+		(void)delegation_save(&r, true, &ignored);
+	json_decref(o);
+	record_close(&r);
+}
+
 static int
 apply_waiting(struct lend *l, const json_t *delegation, struct err *e)
 {
@@ -368,11 +384,9 @@ apply_waiting(struct lend *l, const json_t *delegation, struct err *e)
 	struct buf result = BUF_INIT(sizeof totals);
 	struct err none;
 
-	if (strcmp(jsonx_text(delegation, "snapshotPolicy.mode", ""), "auto") != 0)
-		return 0;
-	const json_t *snap = snapshot_pick(delegation, NULL, &none);
-	if (snap == NULL || strcmp(jsonx_text(snap, "status", ""), "pending") != 0 ||
-	    json_object_get(snap, "undoneAt") != NULL) /* a person knows better */
+	const json_t *snap =
+	    delegation_waits(delegation) ? snapshot_pick(delegation, NULL, &none) : NULL;
+	if (snap == NULL)
 		return 0;
 	struct applying a = {l, jsonx_text(snap, "id", "")};
 	int status = aside(apply_aside, &a, &result, e);
@@ -382,6 +396,7 @@ apply_waiting(struct lend *l, const json_t *delegation, struct err *e)
 	if (status < 0) {
 		if (e->code == ERR_CONFLICT)
 			(void)err_hint(e, "nothing was changed; see awcp-snapshot diff %s", l->id);
+		note_failure(l, e);
 		return err_add(e, "completed, but the snapshot stays pending");
 	}
 	lend_note(l, "applied: %llu added, %llu changed, %llu deleted",

@@ -59,6 +59,7 @@ set_status(struct record *r, json_t *snapshot, const char *status)
 	clock_format(clock_now(), now);
 	if (strcmp(jsonx_text(r->json, "appliedSnapshotId", ""), id) == 0)
 		(void)json_object_del(r->json, "appliedSnapshotId");
+	(void)json_object_del(r->json, "applyError"); /* of before, if there was one */
 	return jsonx_set(snapshot, "status", status) ||
 	       jsonx_set(snapshot, "appliedAt", applied ? now : NULL) ||
 	       jsonx_set(snapshot, "undoneAt", undone ? now : NULL) ||

@@ -233,6 +233,8 @@ refused()
 	assert_equal "$(cat "$WS/a.txt")" mine
 	run cat "$AWCP_HOME/delegations/$ID/follow.log"
 	assert_output --partial 'conflict: ws/a.txt: '
+	assert_equal "$(jq -r .applyError.code "$AWCP_HOME/delegations/$ID/record.json")" CONFLICT
+	[ ! -e "$AWCP_HOME/delegations/.open/$ID" ]
 }
 
 @test "the events are numbered, and end with the delegation" {
@@ -612,6 +614,23 @@ start_second()
 	start_second
 	finish completed
 	assert_json '.snapshots[0].status == "pending"'
+	stop_process "$SECOND"
+}
+
+@test "one whose follower died before it was applied is applied by the next web program, once" {
+	delegate edit '.snapshotMode = "staged"'
+	finish completed
+	assert_equal "$(cat "$WS/a.txt")" one
+	record=$AWCP_HOME/delegations/$ID/record.json
+	jq -c '.snapshotPolicy.mode = "auto"' "$record" >"$record.new" && mv "$record.new" "$record"
+	touch "$AWCP_HOME/delegations/.open/$ID"
+	ask GET "/delegation/$ID"
+	assert_json '.state == "running"'
+	start_second
+	finish completed
+	assert_json '.snapshots[0].status == "applied"'
+	assert_equal "$(cat "$WS/a.txt")" $'one\ntwo'
+	[ ! -e "$AWCP_HOME/delegations/.open/$ID" ]
 	stop_process "$SECOND"
 }
 
