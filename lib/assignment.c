@@ -107,37 +107,24 @@ tell_snapshot(struct record *r, struct err *e)
 	return status;
 }
 
-/* The type of the last event in the journal, "" if there is none; copied. */
-static int
-last_event(struct record *r, char type[32], struct err *e)
-{
-	struct journal j;
-	int n;
-
-	type[0] = '\0';
-	journal_open(&j);
-	while ((n = journal_next(&j, r->dirfd, ASSIGNMENT_JOURNAL, e)) > 0) {
-		json_t *event = jsonx_parse(j.line.data, j.line.len, NULL);
-		(void)snprintf(type, 32, "%s", jsonx_text(event, "type", ""));
-		json_decref(event);
-	}
-	journal_close(&j);
-	return n;
-}
-
 int
 assignment_settle(struct record *r, struct err *e)
 {
-	char type[32];
+	json_t *last;
 
 	if (unfinished(r))
 		return 0;
-	if (last_event(r, type, e) < 0)
+	if (journal_last(r->dirfd, ASSIGNMENT_JOURNAL, &last, e) < 0) {
+		json_decref(last);
 		return -1;
-	if (strcmp(type, "done") == 0 || strcmp(type, "error") == 0)
+	}
+	const char *type = jsonx_text(last, "type", "");
+	bool offered = strcmp(type, "snapshot") == 0;
+	bool told = strcmp(type, "done") == 0 || strcmp(type, "error") == 0;
+	json_decref(last);
+	if (told)
 		return 0;
-	if (json_object_get(r->json, "result") != NULL && strcmp(type, "snapshot") != 0 &&
-	    tell_snapshot(r, e) < 0)
+	if (json_object_get(r->json, "result") != NULL && !offered && tell_snapshot(r, e) < 0)
 		return -1;
 	return tell_end(r, e);
 }

@@ -7,7 +7,6 @@
 #include "clock.h"
 #include "credential.h"
 #include "hook.h"
-#include "journal.h"
 #include "jsonx.h"
 #include "message.h"
 #include "peer.h"
@@ -174,45 +173,6 @@ delegation_save(struct record *r, bool durable, struct err *e)
 	int status = record_save(r, open, durable, e);
 	if (status == 0 && ended)
 		credential_remove(r);
-	return status;
-}
-
-int
-delegation_end(const char *id, enum fsm_event event, const struct err *why, struct err *e)
-{
-	struct record r;
-	json_t *told = NULL;
-	bool ended = false;
-	int status = record_open(DELEGATIONS, id, true, &r, e);
-
-	if (status < 0 || delegation_ended(r.json))
-		goto out;
-	status = -1;
-	/* A lease that ends before the first event, as "done" without one, implies SETUP_COMPLETE.
-	 */
-	if (event == FSM_EXPIRE && strcmp(jsonx_text(r.json, "state", ""), "started") == 0 &&
-	    delegation_step(&r, FSM_SETUP_COMPLETE, e) < 0)
-		goto out;
-	/* Not every state can expire; every unfinished one can end in error. */
-	if (fsm_next(&fsm_delegation, jsonx_text(r.json, "state", ""), event, e) == NULL)
-		event = FSM_RECEIVE_ERROR;
-	json_t *error = json_object();
-	told = message_event("error", id, e);
-	if (delegation_step(&r, event, e) < 0)
-		goto out;
-	if (error == NULL || told == NULL || message_put_error(error, why, e) < 0 ||
-	    message_put_error(told, why, e) < 0 ||
-	    json_object_set_new(r.json, "error", error) < 0) {
-		(void)err_memory(e);
-		goto out;
-	}
-	status = delegation_save(&r, true, e);
-	ended = status == 0;
-	if (status == 0)
-		status = journal_append(r.dirfd, "events.ndjson", told, false, e);
-out:
-	json_decref(told);
-	delegation_close(&r, ended ? "error" : NULL);
 	return status;
 }
 

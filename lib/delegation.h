@@ -63,6 +63,10 @@ void delegation_close(struct record *r, const char *hook);
  * ${why}.  One that has ended already stays as it is, and that is no error. */
 int delegation_end(const char *id, enum fsm_event event, const struct err *why, struct err *e);
 
+/* If ${r}, which is open for change, has ended, make its journal end with that, too: in "done" or
+ * "error", once.  So after the record was saved, and after a crash that came between. */
+int delegation_settle(struct record *r, struct err *e);
+
 /* The INVITE for ${delegation} (record's JSON); a new reference. */
 json_t *delegation_invite(const json_t *delegation, struct err *e);
 

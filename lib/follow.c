@@ -76,6 +76,8 @@ complete(struct lend *l, const json_t *done, struct err *e)
 			status = snapshot_recommend(&r, best, e);
 		if (status == 0)
 			status = delegation_save(&r, true, e);
+		if (status == 0)
+			status = delegation_settle(&r, e);
 	}
 	delegation_close(&r, status == 0 && news ? "completed" : NULL);
 	/* An executor that does not hear the ack keeps the result until its retention ends. */
@@ -86,6 +88,14 @@ complete(struct lend *l, const json_t *done, struct err *e)
 	return status;
 }
 
+enum fsm_event
+follow_end_event(const struct err *why)
+{
+	return why->code == ERR_CANCELLED ? FSM_CANCEL
+	       : why->code == ERR_EXPIRED ? FSM_EXPIRE
+					  : FSM_RECEIVE_ERROR;
+}
+
 static int
 failed(struct lend *l, const json_t *event, struct err *e)
 {
@@ -94,26 +104,39 @@ failed(struct lend *l, const json_t *event, struct err *e)
 	(void)message_error(event, &why);
 	if (why.code == ERR_NOT_FOUND) /* the stream's word for what /result says by 404 */
 		why.code = ERR_SSE_FAILED;
-	enum fsm_event how = why.code == ERR_CANCELLED ? FSM_CANCEL
-			     : why.code == ERR_EXPIRED ? FSM_EXPIRE
-						       : FSM_RECEIVE_ERROR;
-	return delegation_end(l->id, how, &why, e);
+	return delegation_end(l->id, follow_end_event(&why), &why, e);
 }
 
-/* Journal ${event} as it came, but for the archive, and remember its id. */
+/* Somebody here has cancelled it, and its executor may not be there to tell. */
+static bool
+ended_here(const struct lend *l)
+{
+	struct record r;
+	struct err none;
+
+	bool ended =
+	    record_open(DELEGATIONS, l->id, false, &r, &none) == 0 && delegation_ended(r.json);
+	record_close(&r);
+	return ended;
+}
+
+/* Journal ${event} as it came, but for the archive, and remember its id.  The last one is
+ * journalled by delegation_settle when it has come true: until then it is to be sent again. Nothing
+ * follows an end that was made here. */
 static int
 note_event(struct lend *l, json_t *event, struct err *e)
 {
 	struct record r;
 	int status = record_open(DELEGATIONS, l->id, true, &r, e);
+	bool goes_on = status == 0 && l->last == NULL && !delegation_ended(r.json);
 
 	(void)json_object_del(event, "snapshotBase64"); /* most events have none */
 	(void)json_object_del(event, "snapshotFile");
-	if (status == 0)
+	if (goes_on)
 		status = journal_append(r.dirfd, "events.ndjson", event, false, e);
-	if (status == 0 && l->sse.id[0] != '\0') {
+	if (goes_on && status == 0 && l->sse.id[0] != '\0') {
 		status = jsonx_set(r.json, "lastEventId", l->sse.id);
-		if (status == 0 && !delegation_ended(r.json))
+		if (status == 0)
 			status = delegation_save(&r, false, e);
 	}
 	record_close(&r);
@@ -130,6 +153,8 @@ handle_event(struct lend *l, json_t *event, bool archive, struct err *e)
 
 	if (strcmp(jsonx_text(event, "delegationId", l->id), l->id) != 0)
 		return err_set(e, ERR_BAD_MESSAGE, "an event for another delegation");
+	if (ended_here(l))
+		return err_set(e, ERR_NONE, "it has ended here"); /* stops the stream */
 	l->progressed = true;
 	if (strcmp(type, "snapshot") == 0) {
 		status = follow_started(l, true, e);
@@ -272,19 +297,6 @@ reconnect(struct lend *l, int64_t until, int attempt, struct err *e)
 			(void)usleep((useconds_t)pause * 1000);
 	}
 	return follow_connect(l, last, e);
-}
-
-/* Somebody here has cancelled it, and its executor may not be there to tell. */
-static bool
-ended_here(const struct lend *l)
-{
-	struct record r;
-	struct err none;
-
-	bool ended =
-	    record_open(DELEGATIONS, l->id, false, &r, &none) == 0 && delegation_ended(r.json);
-	record_close(&r);
-	return ended;
 }
 
 /* Run streams until the end is told. */
@@ -441,7 +453,12 @@ lend_follow(struct lend *l, int64_t until, struct err *e)
 			goto out;
 	}
 	record_close(&r);
-	status = record_open(DELEGATIONS, l->id, false, &r, e);
+	/* Whoever ended it may have been killed before the journal said so. */
+	status = record_open(DELEGATIONS, l->id, true, &r, e);
+	if (status == 0)
+		status = delegation_settle(&r, e);
+	file_close(r.lockfd);
+	r.lockfd = -1;
 	if (status == 0)
 		status = delegation_outcome(r.json, e);
 	if (status == 0)

@@ -107,3 +107,19 @@ journal_close(struct journal *j)
 	j->fd = -1;
 	buf_free(&j->line);
 }
+
+int
+journal_last(int dirfd, const char *name, json_t **o, struct err *e)
+{
+	struct journal j;
+	int n;
+
+	*o = NULL;
+	journal_open(&j);
+	while ((n = journal_next(&j, dirfd, name, e)) > 0) {
+		json_decref(*o);
+		*o = jsonx_parse(j.line.data, j.line.len, NULL);
+	}
+	journal_close(&j);
+	return n;
+}

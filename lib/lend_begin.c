@@ -313,7 +313,7 @@ give_up(struct lend *l, const struct err *why)
 	/* Both are best effort: ${why} is what the caller reports. */
 	if (strcmp(jsonx_text(o, "state", ""), "accepted") == 0)
 		(void)client_call(l->client, "POST", url, NULL, &answer, &http, &ignored);
-	(void)delegation_end(l->id, FSM_RECEIVE_ERROR, why, &ignored);
+	(void)delegation_end(l->id, follow_end_event(why), why, &ignored);
 	json_decref(o);
 	buf_free(&answer);
 }

@@ -87,6 +87,9 @@ void follow_end(struct lend *l);
 /* Note that START was answered, or that an event shows that it arrived. */
 int follow_started(struct lend *l, bool running, struct err *e);
 
+/* By which event ${why} ends a delegation. */
+enum fsm_event follow_end_event(const struct err *why);
+
 /* The member by which an archive comes, for jsplit. */
 extern const char *const follow_archive[];
 
