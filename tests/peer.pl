@@ -6,6 +6,7 @@
 # cancel; a missing file is 404.  A file that begins with "HTTP/" is sent as it is; else it is the
 # body of a 200.  In the content @ID@ stands for the delegation's id, and at its end
 #	@NEVER@		leaves the connection open and silent
+#	@THEN@		waits for the file NAME.then, and goes on with that
 #	@ENDLESS@	goes on with letters for ever
 # Events wait until START has come.  DIR/log gets a line a request.
 use strict;
@@ -13,6 +14,7 @@ use warnings;
 use IO::Socket::INET;
 
 my $dir = shift or die "usage: peer.pl dir\n";
+my $self = $$;
 $SIG{CHLD} = 'IGNORE';
 $SIG{PIPE} = 'IGNORE';
 my $server = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 64, ReuseAddr => 1)
@@ -40,6 +42,25 @@ sub route {
 	return (lc($type // 'none'), $id);
 }
 
+# The text to send, and what comes at its end.
+sub content {
+	my ($name, $id) = @_;
+	my $text = slurp($name);
+	return (undef, '') if !defined $text;
+	my $end = $text =~ s/\@(NEVER|ENDLESS|THEN)\@\s*\z// ? $1 : '';
+	$text =~ s/\@ID\@/$id/g if defined $id;
+	return ($text, $end);
+}
+
+sub then_content {
+	my ($name, $id) = @_;
+	until (-e "$dir/$name.then") {
+		select(undef, undef, undef, 0.005);
+		exit if getppid != $self; # stopped
+	}
+	return content("$name.then", $id);
+}
+
 sub answer {
 	my ($c, $what, $id) = @_;
 	if ($what eq 'start') {
@@ -52,7 +73,7 @@ sub answer {
 		open(my $f, '>', "$dir/events.seen.$n");
 		$name = "events.$n" if -e "$dir/events.$n";
 	}
-	my $text = slurp($name);
+	my ($text, $end) = content($name, $id);
 	my $kind = $what eq 'events' ? 'text/event-stream' : 'application/json';
 	if (!defined $text) {
 		my $none = '{"status":"not_found","error":"not found"}';
@@ -60,8 +81,8 @@ sub answer {
 		    length $none, "\r\nConnection: close\r\n\r\n$none";
 		return;
 	}
-	my $end = $text =~ s/\@(NEVER|ENDLESS)\@\s*\z// ? $1 : '';
-	$text =~ s/\@ID\@/$id/g if defined $id;
+	# Nothing yet, not even a status.
+	($text, $end) = then_content($name, $id) if $text eq '' && $end eq 'THEN' && $what ne 'events';
 	if ($text !~ m{^HTTP/}) {
 		print $c "HTTP/1.1 200 OK\r\nContent-Type: $kind\r\nConnection: close\r\n";
 		print $c "Content-Length: ", length $text, "\r\n" if $what ne 'events' && $end eq '';
@@ -73,6 +94,11 @@ sub answer {
 	}
 	print $c $text;
 	$c->flush;
+	if ($end eq 'THEN') {
+		($text, $end) = then_content($name, $id);
+		print $c $text;
+		$c->flush;
+	}
 	while ($end eq 'ENDLESS') {
 		print $c 'A' x 65536 or last;
 	}
