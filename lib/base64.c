@@ -15,12 +15,16 @@ static const unsigned char digit[256] = {
 #undef X8
 };
 
-/* Two digits for every 12 bits: half the look-ups of one at a time. Made at the first use. */
+/* Made at the first use: two digits for every 12 bits, half the look-ups of one at a time; and the
+ * bits of a digit where they go in a group of four, or NO_DIGIT. */
 static char pairs[4096][2];
-static pthread_once_t pairs_made = PTHREAD_ONCE_INIT;
+static uint32_t places[4][256];
+static pthread_once_t tables_made = PTHREAD_ONCE_INIT;
+
+#define NO_DIGIT ((uint32_t)1 << 24)
 
 static void
-make_pairs(void)
+make_tables(void)
 {
 	static const char alphabet[] =
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -29,6 +33,10 @@ make_pairs(void)
 		pairs[i][0] = alphabet[i >> 6];
 		pairs[i][1] = alphabet[i & 63];
 	}
+	for (unsigned i = 0; i < 256; i++)
+		for (unsigned place = 0; place < 4; place++)
+			places[place][i] =
+			    digit[i] == 64 ? NO_DIGIT : (uint32_t)digit[i] << (18 - 6 * place);
 }
 
 size_t
@@ -36,7 +44,7 @@ base64_encode(const unsigned char *p, size_t n, char *out)
 {
 	char *o = out;
 
-	(void)pthread_once(&pairs_made, make_pairs); /* cannot fail with these arguments */
+	(void)pthread_once(&tables_made, make_tables); /* cannot fail with these arguments */
 	for (; n >= 3; p += 3, n -= 3, o += 4) {
 		uint32_t v = (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
 		memcpy(o, pairs[v >> 12], 2);
@@ -61,16 +69,16 @@ base64_decode(struct base64_decoder *d, const char *p, size_t n, unsigned char *
 	const unsigned char *s = (const unsigned char *)p, *end = s + n;
 	unsigned char *o = out;
 
+	(void)pthread_once(&tables_made, make_tables);
 	while (s < end) {
-		while (d->count == 0 && d->pads == 0 && end - s >= 4) {
-			unsigned a = digit[s[0]], b = digit[s[1]], c = digit[s[2]], f = digit[s[3]];
-			if ((a | b | c | f) & 64)
+		for (; d->count == 0 && d->pads == 0 && end - s >= 4; s += 4, o += 3) {
+			uint32_t v =
+			    places[0][s[0]] | places[1][s[1]] | places[2][s[2]] | places[3][s[3]];
+			if (v >= NO_DIGIT)
 				break;
-			uint32_t v = a << 18 | b << 12 | c << 6 | f;
-			*o++ = (unsigned char)(v >> 16);
-			*o++ = (unsigned char)(v >> 8);
-			*o++ = (unsigned char)v;
-			s += 4;
+			o[0] = (unsigned char)(v >> 16);
+			o[1] = (unsigned char)(v >> 8);
+			o[2] = (unsigned char)v;
 		}
 		if (s == end)
 			break;
