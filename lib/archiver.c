@@ -1,5 +1,5 @@
 /*
- * The archive leaves libarchive through a buffer of our own that hashes and writes it; libarchive's
+ * The archive leaves libarchive through a buffer of our own; libarchive's
  * blocking is off, so that what is stored passes without being copied once more.
  *
  * ZIP says in a flag that a name is UTF-8, and libarchive sets it when LC_CTYPE is UTF-8.  So every
@@ -17,7 +17,6 @@
 #include <string.h>
 
 #include "file.h"
-#include "sha256.h"
 #include "utf8.h"
 
 #define OUT (128 * 1024) /* bytes of the archive written at once */
@@ -27,7 +26,6 @@ struct archiver {
 	enum pack_format format;
 	struct archive *archive;
 	struct archive_entry *header;
-	struct sha256 *hash; /* or NULL */
 	char *out;
 	size_t out_used;
 	uint64_t bytes;
@@ -46,8 +44,6 @@ write_out(struct archiver *a)
 		a->failure = e;
 		return -1;
 	}
-	if (a->hash != NULL)
-		sha256_add(a->hash, a->out, a->out_used);
 	a->bytes += a->out_used;
 	a->out_used = 0;
 	file_write_behind(a->fd, &a->begun, a->bytes);
@@ -118,7 +114,7 @@ open_archive(struct archiver *a, struct err *e)
 }
 
 struct archiver *
-archiver_new(int fd, enum pack_format format, bool hash, struct err *e)
+archiver_new(int fd, enum pack_format format, struct err *e)
 {
 	struct archiver *a = calloc(1, sizeof *a);
 
@@ -134,7 +130,7 @@ archiver_new(int fd, enum pack_format format, bool hash, struct err *e)
 		(void)err_set(e, ERR_CONFIG, "the system has no locale C.UTF-8");
 		goto err;
 	}
-	if ((hash && (a->hash = sha256_new(e)) == NULL) || open_archive(a, e) < 0)
+	if (open_archive(a, e) < 0)
 		goto err;
 	return a;
 err:
@@ -151,7 +147,6 @@ archiver_free(struct archiver *a)
 	a->over = true; /* an archive that is given up must not write its end */
 	if (a->archive != NULL)
 		(void)archive_write_free(a->archive);
-	sha256_free(a->hash);
 	free(a->out);
 	if (a->utf8 != (locale_t)0)
 		freelocale(a->utf8);
@@ -254,7 +249,7 @@ archiver_zeros(struct archiver *a, const char *path, uint64_t n, struct err *e)
 }
 
 int
-archiver_finish(struct archiver *a, uint64_t *bytes, char *sha256, struct err *e)
+archiver_finish(struct archiver *a, uint64_t *bytes, struct err *e)
 {
 	locale_t before = uselocale(a->utf8);
 	int status = archive_write_close(a->archive);
@@ -263,8 +258,5 @@ archiver_finish(struct archiver *a, uint64_t *bytes, char *sha256, struct err *e
 	if (status != ARCHIVE_OK || write_out(a) < 0)
 		return failed(a, "the end", e);
 	*bytes = a->bytes;
-	*sha256 = '\0';
-	if (a->hash != NULL)
-		sha256_hex(a->hash, sha256);
 	return 0;
 }

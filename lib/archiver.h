@@ -20,8 +20,8 @@ struct extent {
 
 struct archiver;
 
-/* Write to ${fd}, which stays the caller's; ${hash}: its SHA-256 is wanted. */
-struct archiver *archiver_new(int fd, enum pack_format format, bool hash, struct err *e);
+/* Write to ${fd}, which stays the caller's. */
+struct archiver *archiver_new(int fd, enum pack_format format, struct err *e);
 
 /* In a ZIP, compress the content of what follows, or store it. */
 void archiver_compress(struct archiver *a, bool compress);
@@ -37,8 +37,8 @@ int archiver_data(struct archiver *a, const char *path, const void *p, size_t n,
 /* The next ${n} bytes are zeros. */
 int archiver_zeros(struct archiver *a, const char *path, uint64_t n, struct err *e);
 
-/* Write the end.  *${bytes} is the size of the archive, ${sha256} (65 bytes) its hash or "". */
-int archiver_finish(struct archiver *a, uint64_t *bytes, char *sha256, struct err *e);
+/* Write the end.  *${bytes} is the size of the archive. */
+int archiver_finish(struct archiver *a, uint64_t *bytes, struct err *e);
 
 /* Also gives up an archive that is not finished. */
 void archiver_free(struct archiver *a);

@@ -178,10 +178,9 @@ pack_base(struct lend *l, const json_t *delegation, struct err *e)
 	status = record_open(DELEGATIONS, l->id, true, &r, e);
 	if (status == 0 &&
 	    json_object_set_new(r.json, "base",
-				json_pack("{sI sI sI ss}", "files", (json_int_t)totals.files,
-					  "bytes", (json_int_t)totals.bytes, "archiveBytes",
-					  (json_int_t)totals.archive_bytes, "sha256",
-					  totals.sha256)) < 0)
+				json_pack("{sI sI sI}", "files", (json_int_t)totals.files, "bytes",
+					  (json_int_t)totals.bytes, "archiveBytes",
+					  (json_int_t)totals.archive_bytes)) < 0)
 		status = err_memory(e);
 	if (status == 0)
 		status = delegation_save(&r, false, e);
@@ -214,10 +213,10 @@ make_start(const struct lend *l, const json_t *delegation, struct err *e)
 	int64_t most = jsonx_number(delegation, "executorConstraints.maxTtlSeconds", ttl);
 
 	(void)clock_format(clock_now() + (ttl < most ? ttl : most) * 1000, expires);
-	json_t *more = json_pack("{s{ss sO} s{ss ss sO}}", "lease", "expiresAt", expires,
-				 "accessMode", jsonx_at(delegation, "leaseConfig.accessMode"),
-				 "transportHandle", "transport", "archive", "workspaceBase64", "",
-				 "checksum", jsonx_at(delegation, "base.sha256"));
+	json_t *more =
+	    json_pack("{s{ss sO} s{ss ss ss}}", "lease", "expiresAt", expires, "accessMode",
+		      jsonx_at(delegation, "leaseConfig.accessMode"), "transportHandle",
+		      "transport", "archive", "workspaceBase64", "", "checksum", UPLOAD_CHECKSUM);
 	return message_new("START", l->id, more, e);
 }
 

@@ -324,7 +324,7 @@ prepare(struct packer *p, const struct resource *r, size_t n, int fd, int manife
 		return -1;
 	if ((p->tree = tree_open(r, n, e)) == NULL)
 		return -1;
-	p->archive = archiver_new(fd, p->o->format, manifestfd >= 0 && p->listfd < 0, e);
+	p->archive = archiver_new(fd, p->o->format, e);
 	return p->archive == NULL ? -1 : 0;
 }
 
@@ -357,7 +357,7 @@ finish(struct packer *p, struct err *e)
 		return -1;
 	if (p->listfd >= 0 && put_list(p, e) < 0)
 		return -1;
-	return archiver_finish(p->archive, &p->totals->archive_bytes, p->totals->sha256, e);
+	return archiver_finish(p->archive, &p->totals->archive_bytes, e);
 }
 
 static int

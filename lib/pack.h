@@ -39,7 +39,6 @@ struct pack_totals {
 	uint64_t changed;       /* files and links that came, changed or went, if that was asked */
 	uint64_t left_out;      /* links not sent, with "lenient" */
 	uint64_t archive_bytes; /* size of the archive */
-	char sha256[65];        /* of the archive, if a manifest was asked for; else "" */
 };
 
 /* Write an archive of ${n} resources to ${fd}, entries in the order of the walk, each below its

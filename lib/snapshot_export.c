@@ -82,7 +82,6 @@ write_all(struct export *x, int base, int data, struct err *e)
 	struct unpack_visitor v = {begin_base, put_piece, end_file, x};
 	struct unpack_totals totals;
 	uint64_t bytes;
-	char none[65];
 	archiver_compress(x->repack.to, true);
 	if (advance(x, e) || unpack_visit(base, &unpack_unlimited, &v, -1, -1, &totals, e) ||
 	    write_up_to(x, NULL, e))
@@ -90,7 +89,7 @@ write_all(struct export *x, int base, int data, struct err *e)
 	v.begin = begin_data;
 	if (unpack_visit(data, &unpack_unlimited, &v, -1, -1, &totals, e))
 		return -1;
-	return archiver_finish(x->repack.to, &bytes, none, e);
+	return archiver_finish(x->repack.to, &bytes, e);
 }
 
 int
@@ -106,7 +105,7 @@ snapshot_export(const struct record *r, const char *snap, int fd, enum pack_form
 	base = data < 0 ? -1 : file_open_beneath(r->dirfd, "base.archive", O_RDONLY, 0, e);
 	if (base >= 0) {
 		x->manifest = manifest_reader_new(manifest, e);
-		x->repack.to = x->manifest ? archiver_new(fd, format, false, e) : NULL;
+		x->repack.to = x->manifest ? archiver_new(fd, format, e) : NULL;
 		status = x->repack.to ? write_all(x, base, data, e) : -1;
 	}
 	archiver_free(x->repack.to);

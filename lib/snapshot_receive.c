@@ -176,7 +176,7 @@ open_all(struct keeping *k, struct err *e)
 		return -1;
 	k->delta =
 	    (struct delta){&k->limits, k->basefd, k->gotfd, k->manifestfd, put_link, k, 0, 0};
-	k->repack.to = archiver_new(k->datafd, PACK_TAR_ZST, false, e);
+	k->repack.to = archiver_new(k->datafd, PACK_TAR_ZST, e);
 	return k->repack.to ? 0 : -1;
 }
 
@@ -187,7 +187,6 @@ settle(struct snapshot_incoming *in, const struct resource *resources, size_t co
 {
 	struct keeping *k = calloc(1, sizeof *k);
 	const char **tops = calloc(count + 1, sizeof *tops);
-	char none[65];
 	uint64_t bytes;
 	int status = -1;
 	if (!k || !tops) {
@@ -201,7 +200,7 @@ settle(struct snapshot_incoming *in, const struct resource *resources, size_t co
 		goto out;
 	k->limits.tops = tops;
 	if ((delta ? keep_delta(k, e) : keep_whole(k, e)) ||
-	    archiver_finish(k->repack.to, &bytes, none, e))
+	    archiver_finish(k->repack.to, &bytes, e))
 		goto out;
 	totals[0] = k->delta.files;
 	totals[1] = k->delta.bytes;

@@ -7,12 +7,15 @@
 #include "base64.h"
 #include "jsonx.h"
 #include "message.h"
+#include "sha256.h"
 
 #define PIECE (48 * 1024) /* bytes of the archive at a time; a multiple of 3 */
 
 struct upload {
 	struct buf text; /* the message with the empty string */
 	size_t split;    /* where the archive goes */
+	size_t checksum; /* and where its checksum does */
+	struct sha256 *hash;
 	int fd;
 	uint64_t size;
 	uint64_t sent;     /* of the archive */
@@ -28,6 +31,7 @@ upload_new(const json_t *start, int fd, uint64_t size,
 	   void (*progress)(void *arg, uint64_t done, uint64_t size), void *arg, struct err *e)
 {
 	static const char place[] = "\"workspaceBase64\":\"\"";
+	static const char sum[] = ",\"checksum\":\"" UPLOAD_CHECKSUM;
 	struct upload *u = calloc(1, sizeof *u);
 
 	if (u == NULL) {
@@ -39,18 +43,29 @@ upload_new(const json_t *start, int fd, uint64_t size,
 			     .size = size,
 			     .progress = progress,
 			     .arg = arg};
-	if (jsonx_dump(start, &u->text, e) < 0)
+	if ((u->hash = sha256_new(e)) == NULL || jsonx_dump(start, &u->text, e) < 0)
 		goto err;
 	const char *at = strstr(u->text.data, place);
-	if (at == NULL) {
+	if (at == NULL || strncmp(at + sizeof place - 1, sum, sizeof sum - 1) != 0) {
 		(void)err_set(e, ERR_INTERNAL, "a START has no place for the archive");
 		goto err;
 	}
 	u->split = (size_t)(at - u->text.data) + sizeof place - 2;
+	u->checksum = u->split + sizeof sum - (sizeof UPLOAD_CHECKSUM - 1);
 	return u;
 err:
 	upload_free(u);
 	return NULL;
+}
+
+/* All of the archive is hashed: say so behind it. */
+static void
+put_checksum(struct upload *u)
+{
+	char hex[SHA256_HEX];
+
+	sha256_hex(u->hash, hex);
+	memcpy(u->text.data + u->checksum, hex, sizeof hex - 1);
 }
 
 /* Encode the next piece of the archive. */
@@ -69,9 +84,12 @@ refill(struct upload *u, struct err *e)
 			return err_set(e, ERR_IO, "the packed workspace is shorter than it was");
 		have += (size_t)n;
 	}
+	sha256_add(u->hash, raw, have);
 	u->begin = 0;
 	u->end = base64_encode(raw, have, u->coded);
 	u->sent += have;
+	if (u->sent == u->size)
+		put_checksum(u);
 	if (u->progress != NULL)
 		u->progress(u->arg, u->sent, u->size);
 	return 0;
@@ -121,6 +139,9 @@ upload_body(struct upload *u)
 {
 	u->sent = 0;
 	u->head = u->tail = u->begin = u->end = 0;
+	sha256_reset(u->hash);
+	if (u->size == 0)
+		put_checksum(u);
 	return (struct client_body){read_body, u, u->text.len + BASE64_LENGTH(u->size)};
 }
 
@@ -130,5 +151,6 @@ upload_free(struct upload *u)
 	if (u == NULL)
 		return;
 	buf_free(&u->text);
+	sha256_free(u->hash);
 	free(u);
 }

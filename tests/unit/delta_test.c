@@ -60,15 +60,15 @@ put(struct archiver *a, const char *path, const char *text)
 static void
 write_archive(const struct sent *sent, const char *list)
 {
-	char text[8192], none[65];
+	char text[8192];
 	uint64_t bytes;
 
 	int fd = scratch_new("archive");
-	struct archiver *a = archiver_new(fd, PACK_TAR, false, NULL);
+	struct archiver *a = archiver_new(fd, PACK_TAR, NULL);
 	expand(list, text);
 	for (; sent->path != NULL; sent++)
 		put(a, sent->path, sent->text != NULL ? sent->text : text);
-	(void)archiver_finish(a, &bytes, none, NULL);
+	(void)archiver_finish(a, &bytes, NULL);
 	archiver_free(a);
 	(void)close(fd);
 }
