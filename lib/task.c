@@ -111,6 +111,20 @@ stopped(struct task *t)
 	}
 }
 
+/* What was received could not be unpacked, or what there is not packed. */
+static enum task_end
+archive_failed(struct task *t, const struct err *why, enum err_code otherwise)
+{
+	if (t->execution.stop != EXECUTION_GOES_ON)
+		return stopped(t);
+	if (why->code != ERR_INTERNAL)
+		return fail(t, why, otherwise);
+	/* It was killed, or has no memory: as if this process had been. */
+	report(t, true, "%s", why->message);
+	(void)execution_pause(&t->execution, PAUSE_MS);
+	return TASK_DIED;
+}
+
 /* Make the workspace and the log; 0, or -1 when the task cannot begin. */
 static int
 set_up(struct task *t, struct err *e)
@@ -181,8 +195,7 @@ hand_in(struct task *t, int64_t began)
 	struct err e;
 
 	if (execution_collect(&t->execution, &t->workspace, &totals, &metadata, &e) < 0)
-		return t->execution.stop != EXECUTION_GOES_ON ? stopped(t)
-							      : fail(t, &e, ERR_TASK_FAILED);
+		return archive_failed(t, &e, ERR_TASK_FAILED);
 	if (execution_pause(&t->execution, 0) == EXECUTION_EXPIRED) {
 		json_decref(metadata);
 		return stopped(t);
@@ -243,8 +256,7 @@ carry_out(struct task *t)
 	if (t->deaths > 0 && (o->recovery == TASK_GIVE_UP || t->deaths >= o->max_attempts))
 		return give_up(t);
 	if (set_up(t, &e) < 0)
-		return t->execution.stop != EXECUTION_GOES_ON ? stopped(t)
-							      : fail(t, &e, ERR_SETUP_FAILED);
+		return archive_failed(t, &e, ERR_SETUP_FAILED);
 	if (execution_pause(&t->execution, 0) != EXECUTION_GOES_ON)
 		return stopped(t);
 	if (assignment_running(t->record.id, t->run, &e) < 0)

@@ -34,7 +34,8 @@ enum task_end {
 	TASK_OVER,     /* it ended, or is not wanted any more: take it off the queue */
 	TASK_RETURN,   /* it is still to be done: hand it back */
 	TASK_ORPHANED, /* its worker died: neither over nor handed back */
-	TASK_LATER     /* the same; the command asked for it (exit 75), or something failed here */
+	TASK_DIED,     /* the same, of a process that worked for it */
+	TASK_LATER /* hand it back; the command asked for it (exit 75), or something failed here */
 };
 
 /* Read the limits of the environment (AWCP_MAX_OUTPUT, 16M; AWCP_MAX_ATTEMPTS, 3) into ${o}. */

@@ -101,13 +101,13 @@ carry_out(struct worker *w, const char *queue, struct queue_task *t, pid_t paren
 	int status = 0;
 	if (outcome == TASK_OVER)
 		status = queue_done(queue, t, &e);
-	else if (outcome != TASK_ORPHANED && getppid() == parent)
+	else if (outcome != TASK_ORPHANED && outcome != TASK_DIED && getppid() == parent)
 		status = queue_return(queue, t, &e);
 	else
-		queue_drop(t); /* what stopped it is that the worker died */
+		queue_drop(t); /* whoever takes it next sees that a worker died */
 	if (status < 0)
 		report(w, queue, e.message);
-	_exit(outcome == TASK_LATER ? TRY_AGAIN : 0);
+	_exit(outcome == TASK_LATER || outcome == TASK_DIED ? TRY_AGAIN : 0);
 }
 
 /* Take a task from ${queue} and begin it: 1, 0 if there is none. */
