@@ -20,7 +20,6 @@
 #include "lend_private.h"
 #include "message.h"
 
-#define QUIET_S 100    /* a living stream has a keepalive every 30 s */
 #define RECONNECTS 5   /* in a row without an event, before the caller is told to come back */
 #define GRACE_MS 30000 /* after the lease has ended, for the executor to say so itself */
 
@@ -308,7 +307,7 @@ run_streams(struct lend *l, int64_t until, struct err *e)
 	while (l->last == NULL) {
 		struct err lost;
 		int status = l->streaming || reconnect(l, until, attempt, &lost) == 0
-				 ? client_run(l->client, QUIET_S, until, &lost)
+				 ? client_run(l->client, l->quiet, until, &lost)
 				 : -1;
 		client_stream_close(l->client);
 		l->streaming = false;

@@ -19,6 +19,9 @@
 #include "upload.h"
 #include "watch.h"
 
+#define QUIET_S 100 /* a living stream has a keepalive every 30 s */
+#define MOST_QUIET_S 86400
+
 void
 lend_note(const struct lend *l, const char *fmt, ...)
 {
@@ -71,12 +74,15 @@ static int
 set_up(struct lend *l, const json_t *delegation, struct err *e)
 {
 	char token[TOKEN_MAX];
+	long long quiet;
 
 	l->discard = strcmp(jsonx_text(delegation, "snapshotPolicy.mode", "auto"), "discard") == 0;
 	if (home_limit("AWCP_MAX_SNAPSHOT", 64LL << 30, &l->most, e) < 0 ||
+	    home_limit("AWCP_QUIET", QUIET_S, &quiet, e) < 0 ||
 	    set_addresses(l, jsonx_text(delegation, "peerUrl", ""), e) < 0 ||
 	    delegation_token(delegation, token, e) < 0)
 		return -1;
+	l->quiet = quiet < 1 ? 1 : quiet > MOST_QUIET_S ? MOST_QUIET_S : (long)quiet;
 	l->client = client_new(token[0] != '\0' ? token : NULL, l->timeout, e);
 	explicit_bzero(token, sizeof token);
 	return l->client == NULL ? -1 : follow_begin(l, e);

@@ -20,7 +20,7 @@ struct lend {
 	char url[2048];  /* executor's address as given */
 	int dirfd;       /* the delegation's directory */
 	int lockfd;
-	long timeout;
+	long timeout, quiet; /* s, see AWCP_QUIET */
 	struct lend_observer observer;
 	struct client *client;
 	bool streaming; /* an event stream is open */
