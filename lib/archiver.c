@@ -18,8 +18,11 @@
 
 #include "file.h"
 #include "utf8.h"
+#include "zip_parts.h"
 
-#define OUT (128 * 1024) /* bytes of the archive written at once */
+#define OUT (128 * 1024)  /* bytes of the archive written at once */
+#define PART (256 * 1024) /* bytes of a ZIP's directory in memory, about */
+#define RECORD 128        /* of them for an entry, besides its name */
 
 struct archiver {
 	int fd;
@@ -32,6 +35,10 @@ struct archiver {
 	uint64_t begun;     /* of them, on their way to the disk */
 	struct err failure; /* of a write, if its code is set */
 	bool over;          /* nothing more is written */
+	bool deflate;       /* what follows in a ZIP */
+	size_t in_part;     /* bytes of its directory that libarchive has in memory */
+	bool closing;       /* what comes is that directory */
+	struct zip_parts parts;
 	locale_t utf8, raw;
 };
 
@@ -50,24 +57,35 @@ write_out(struct archiver *a)
 	return 0;
 }
 
-/* libarchive's sink. */
-static ssize_t
-take(struct archive *archive, void *arg, const void *data, size_t n)
+static int
+append(void *arg, const void *data, size_t n)
 {
 	struct archiver *a = arg;
 	size_t done = 0;
 
-	if (a->over)
-		return -1;
 	while (done < n) {
 		size_t fits = n - done < OUT - a->out_used ? n - done : OUT - a->out_used;
 		memcpy(a->out + a->out_used, (const char *)data + done, fits);
 		a->out_used += fits;
 		done += fits;
-		if (a->out_used == OUT && write_out(a) < 0) {
-			archive_set_error(archive, EIO, "%s", a->failure.message);
+		if (a->out_used == OUT && write_out(a) < 0)
 			return -1;
-		}
+	}
+	return 0;
+}
+
+/* libarchive's sink. */
+static ssize_t
+take(struct archive *archive, void *arg, const void *data, size_t n)
+{
+	struct archiver *a = arg;
+
+	if (a->over)
+		return -1;
+	if (a->closing ? buf_add(&a->parts.part, data, n, &a->failure) < 0
+		       : append(a, data, n) < 0) {
+		archive_set_error(archive, EIO, "%s", a->failure.message);
+		return -1;
 	}
 	return (ssize_t)n;
 }
@@ -89,7 +107,7 @@ open_archive(struct archiver *a, struct err *e)
 	struct archive *to = a->archive = archive_write_new();
 	int status = ARCHIVE_OK;
 
-	if (to == NULL || (a->header = archive_entry_new()) == NULL)
+	if (to == NULL)
 		return err_memory(e);
 	if (a->format == PACK_ZIP) {
 		status = archive_write_set_format_zip(to);
@@ -118,12 +136,14 @@ archiver_new(int fd, enum pack_format format, struct err *e)
 {
 	struct archiver *a = calloc(1, sizeof *a);
 
-	if (a == NULL || (a->out = malloc(OUT)) == NULL) {
+	if (a == NULL || (a->out = malloc(OUT)) == NULL ||
+	    (a->header = archive_entry_new()) == NULL) {
 		(void)err_memory(e);
 		goto err;
 	}
 	a->fd = fd;
 	a->format = format;
+	a->parts.part = (struct buf)BUF_INIT((size_t)4 * PART);
 	a->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
 	a->raw = newlocale(LC_CTYPE_MASK, "C", (locale_t)0);
 	if (a->utf8 == (locale_t)0 || a->raw == (locale_t)0) {
@@ -147,6 +167,7 @@ archiver_free(struct archiver *a)
 	a->over = true; /* an archive that is given up must not write its end */
 	if (a->archive != NULL)
 		(void)archive_write_free(a->archive);
+	zip_parts_free(&a->parts);
 	free(a->out);
 	if (a->utf8 != (locale_t)0)
 		freelocale(a->utf8);
@@ -158,6 +179,7 @@ archiver_free(struct archiver *a)
 void
 archiver_compress(struct archiver *a, bool compress)
 {
+	a->deflate = compress;
 	if (a->format != PACK_ZIP)
 		return;
 	if (compress)
@@ -193,6 +215,41 @@ set_extents(struct archiver *a, const struct entry *entry, const struct extent *
 		archive_entry_sparse_add_entry(a->header, (int64_t)entry->size, 0);
 }
 
+/* Send the entries that libarchive has, and take their directory. */
+static int
+end_part(struct archiver *a, struct err *e)
+{
+	/* What comes behind the last content is no directory yet. */
+	int status = archive_write_finish_entry(a->archive);
+
+	a->closing = true;
+	if (status == ARCHIVE_OK)
+		status = archive_write_close(a->archive);
+	a->closing = false;
+	if (status != ARCHIVE_OK)
+		return failed(a, "the directory", e);
+	return zip_parts_add(&a->parts, a->bytes + a->out_used, e);
+}
+
+/* Make room in memory for another entry of a ZIP. */
+static int
+make_room(struct archiver *a, const struct entry *entry, struct err *e)
+{
+	size_t wanted = RECORD + strlen(entry->path);
+
+	if (a->format == PACK_ZIP && a->in_part + wanted > PART) {
+		if (end_part(a, e) < 0)
+			return -1;
+		(void)archive_write_free(a->archive);
+		a->in_part = 0;
+		if (open_archive(a, e) < 0)
+			return -1;
+		archiver_compress(a, a->deflate);
+	}
+	a->in_part += wanted;
+	return 0;
+}
+
 int
 archiver_begin(struct archiver *a, const struct entry *entry, const struct extent *extents,
 	       size_t n, struct err *e)
@@ -209,6 +266,8 @@ archiver_begin(struct archiver *a, const struct entry *entry, const struct exten
 		ns += 1000000000;
 		seconds--;
 	}
+	if (make_room(a, entry, e) < 0)
+		return -1;
 	locale_t before = uselocale(utf8 ? a->utf8 : a->raw);
 	set_path(a, entry->path);
 	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
@@ -252,9 +311,11 @@ int
 archiver_finish(struct archiver *a, uint64_t *bytes, struct err *e)
 {
 	locale_t before = uselocale(a->utf8);
-	int status = archive_write_close(a->archive);
+	int status = a->parts.file != NULL ? end_part(a, e) : archive_write_close(a->archive);
 
 	(void)uselocale(before);
+	if (a->parts.file != NULL && (status < 0 || zip_parts_finish(&a->parts, append, a, e) < 0))
+		return a->failure.code != ERR_NONE ? failed(a, "the end", e) : -1;
 	if (status != ARCHIVE_OK || write_out(a) < 0)
 		return failed(a, "the end", e);
 	*bytes = a->bytes;

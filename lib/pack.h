@@ -1,7 +1,5 @@
 /*
  * pack - makes an archive of directories, in one pass, in memory that does not grow with them.
- *
- * Only a ZIP needs some: about 200 bytes an entry, for the directory at its end.
  */
 #ifndef PACK_H
 #define PACK_H

@@ -1,8 +1,8 @@
 /*
  * Names must come out byte for byte as they went in, but libarchive, in a UTF-8 locale, composes
- * those that an archive says are UTF-8.  For a ZIP they are read again from the file (zip_name.h).
- * A tar is read in the C locale, where libarchive cannot convert its names, warns, and hands them
- * over as they are; so there a warning is no error.
+ * those that an archive says are UTF-8.  A tar is read in the C locale, where libarchive cannot
+ * convert its names, warns, and hands them over as they are; so there a warning is no error.  What
+ * a ZIP tells of an entry is not asked of libarchive at all (zip_source.h).
  */
 #include "unpack.h"
 
@@ -21,22 +21,19 @@
 #include "place.h"
 #include "sha256.h"
 #include "tar_source.h"
-#include "zip_directory.h"
-#include "zip_name.h"
+#include "zip_source.h"
 
-#define IN (256 * 1024)      /* bytes of the archive read at once */
 #define LIST_MAX (1 << 30)   /* bytes of a delta's list */
 #define HOLE_MIN (32 * 1024) /* zeros in one piece that are not written */
 #define EMPTY_ZIP 22         /* bytes of a ZIP without entries and comment */
 
 struct unpacker {
 	int fd;
-	uint64_t at, size; /* of the archive */
-	bool nothing;      /* it is a ZIP of nothing but its end record: libarchive knows no such */
-	char *in;
-	int failed;             /* errno of a read that failed, or 0 */
-	struct tar_source *tar; /* what is read, if it is no ZIP */
-	struct err why;         /* what the tar's source has said, if it did */
+	uint64_t size; /* of the archive */
+	bool nothing;  /* it is a ZIP of nothing but its end record: libarchive knows no such */
+	struct zip_source *zip; /* what is read, one of these two */
+	struct tar_source *tar;
+	struct err why; /* what it has said, if it did */
 	const struct unpack_limits *l;
 	struct unpack_totals *totals;
 	uint64_t entries;
@@ -54,7 +51,6 @@ struct unpacker {
 	struct manifest_writer *manifest;     /* or NULL */
 	struct sha256 *hash;                  /* NULL without a manifest */
 	struct incoming in_hand;              /* the entry being unpacked */
-	bool is_zip;
 	locale_t locale, before;
 };
 
@@ -71,7 +67,6 @@ unpack_limits(struct unpack_limits *l, struct err *e)
 	    home_limit("AWCP_MAX_RATIO", 1000, &ratio, e) < 0)
 		return -1;
 	*l = (struct unpack_limits){.entries = (uint64_t)entries,
-				    .zip_entries = getenv("AWCP_MAX_ENTRIES") == NULL ? 20000 : 0,
 				    .bytes = (uint64_t)bytes,
 				    .ratio = (uint64_t)ratio,
 				    .depth = (TREE_PATH + 1) / 2};
@@ -82,39 +77,12 @@ static ssize_t
 give(struct archive *a, void *arg, const void **data)
 {
 	struct unpacker *u = arg;
-	ssize_t n;
 
-	if (u->tar != NULL) {
-		if ((n = tar_source_next(u->tar, data, &u->why)) < 0)
-			archive_set_error(a, EINVAL, "cannot read");
-		return n;
-	}
-	do
-		n = pread(u->fd, u->in, IN, (off_t)u->at);
-	while (n < 0 && errno == EINTR);
-	if (n < 0) {
-		u->failed = errno;
-		archive_set_error(a, errno, "cannot read");
-		return -1;
-	}
-	*data = u->in;
-	u->at += (uint64_t)n;
+	ssize_t n = u->zip != NULL ? zip_source_next(u->zip, data, &u->why)
+				   : tar_source_next(u->tar, data, &u->why);
+	if (n < 0)
+		archive_set_error(a, EINVAL, "cannot read");
 	return n;
-}
-
-static int64_t
-seek(struct archive *a, void *arg, int64_t offset, int whence)
-{
-	struct unpacker *u = arg;
-	int64_t from = whence == SEEK_SET   ? 0
-		       : whence == SEEK_CUR ? (int64_t)u->at
-					    : (int64_t)u->size;
-
-	(void)a;
-	if (offset < -from || offset > INT64_MAX - from)
-		return ARCHIVE_FATAL;
-	u->at = (uint64_t)(from + offset);
-	return from + offset;
 }
 
 static int64_t
@@ -123,12 +91,10 @@ skip(struct archive *a, void *arg, int64_t n)
 	struct unpacker *u = arg;
 
 	(void)a;
-	if (u->tar != NULL)
-		return n < 0 ? 0 : (int64_t)tar_source_skip(u->tar, (uint64_t)n);
-	if (n < 0 || (uint64_t)n > u->size - (u->at < u->size ? u->at : u->size))
+	if (n < 0)
 		return 0;
-	u->at += (uint64_t)n;
-	return n;
+	return (int64_t)(u->zip != NULL ? zip_source_skip(u->zip, (uint64_t)n)
+					: tar_source_skip(u->tar, (uint64_t)n));
 }
 
 /* True if the archive begins with the ${n} bytes at ${magic}. */
@@ -150,10 +116,6 @@ refuse(const struct unpacker *u, struct err *e)
 		*e = u->why;
 		return -1;
 	}
-	if (u->failed != 0) {
-		errno = u->failed;
-		return err_sys(e, "cannot read the archive");
-	}
 	if (u->entries == 0)
 		return err_set(e, ERR_WORKSPACE_INVALID, "this is no archive that we can read: %s",
 			       why != NULL ? why : "it is empty");
@@ -168,10 +130,9 @@ open_archive(struct unpacker *u, struct err *e)
 
 	if (a == NULL)
 		return err_memory(e);
-	int format = u->is_zip ? archive_read_support_format_zip_seekable(a)
-			       : archive_read_support_format_tar(a);
+	int format = u->zip != NULL ? archive_read_support_format_zip_streamable(a)
+				    : archive_read_support_format_tar(a);
 	if (format < ARCHIVE_WARN || archive_read_set_read_callback(a, give) != ARCHIVE_OK ||
-	    (u->is_zip && archive_read_set_seek_callback(a, seek) != ARCHIVE_OK) ||
 	    archive_read_set_skip_callback(a, skip) != ARCHIVE_OK ||
 	    archive_read_set_callback_data(a, u) != ARCHIVE_OK)
 		return err_set(e, ERR_INTERNAL, "libarchive: %s", archive_error_string(a));
@@ -346,29 +307,39 @@ take_list(struct unpacker *u, struct archive_entry *h, struct err *e)
 	return take_content(u, u->listfd, e) < 0 ? -1 : 1;
 }
 
-static bool
-is_ascii(const char *s)
+/* Put into ${h} what the ZIP says of the entry: to libarchive it is a file without a name. */
+static int
+take_told(struct unpacker *u, struct archive_entry *h, struct err *e)
 {
-	while (*s > 0)
-		s++;
-	return *s == '\0';
-}
+	static const struct {
+		char type;
+		unsigned format;
+	} types[] = {{'f', AE_IFREG}, {'d', AE_IFDIR}, {'l', AE_IFLNK}};
+	const struct zip_record *r = zip_source_entry(u->zip);
+	char path[TREE_PATH + 2], target[TREE_PATH + 1];
 
-/* Put the names that a ZIP really has in the place of those that libarchive has composed. */
-static void
-take_names(const struct unpacker *u, struct archive_entry *h)
-{
-	const char *path = archive_entry_pathname(h), *target = archive_entry_symlink(h);
-	struct zip_name raw;
-
-	if ((path == NULL || is_ascii(path)) && (target == NULL || is_ascii(target)))
-		return;
-	uint64_t at = (uint64_t)archive_filter_bytes(u->archive, 0);
-	if (!zip_name_read(u->fd, at, target != NULL, &raw))
-		return;
-	archive_entry_copy_pathname(h, raw.path);
-	if (target != NULL && raw.target[0] != '\0')
-		archive_entry_copy_symlink(h, raw.target);
+	memcpy(path, r->name, r->name_length);
+	path[r->name_length] = '\0';
+	/* DOS's own writers put '\' between names. */
+	if (r->system == 0 && strchr(path, '/') == NULL)
+		for (char *p = path; (p = strchr(p, '\\')) != NULL;)
+			*p = '/';
+	archive_entry_copy_pathname(h, path);
+	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+		if (types[i].type == r->type)
+			archive_entry_set_filetype(h, types[i].format);
+	archive_entry_set_perm(h, r->mode);
+	if (r->type != 'l')
+		return 0;
+	ssize_t n = archive_read_data(u->archive, target, sizeof target);
+	if (n < 0)
+		return refuse(u, e);
+	/* Without one it is refused. */
+	if ((size_t)n < sizeof target && memchr(target, '\0', (size_t)n) == NULL) {
+		target[n] = '\0';
+		archive_entry_copy_symlink(h, target);
+	}
+	return 0;
 }
 
 static int
@@ -379,17 +350,15 @@ take_entry(struct unpacker *u, struct archive_entry *h, struct err *e)
 			       (unsigned long long)u->l->entries);
 	if (u->hash != NULL)
 		sha256_reset(u->hash);
+	if (u->zip != NULL && take_told(u, h, e) < 0)
+		return -1;
 	int status = take_list(u, h, e);
 	if (status != 0)
 		return status < 0 ? -1 : 0;
-	if (u->is_zip)
-		take_names(u, h);
 	status = incoming_take(&u->in_hand, h, e);
 	if (status <= 0)
 		return status;
-	/* libarchive names the method of each entry of a ZIP. */
-	const char *format = archive_format_name(u->archive);
-	if (u->is_zip && u->in_hand.entry.type == 'f' && strstr(format, "uncompressed") == NULL)
+	if (u->zip != NULL && u->in_hand.entry.type == 'f' && zip_source_entry(u->zip)->method != 0)
 		u->totals->compressed = true;
 	bool wanted = u->creates && (u->want == NULL || u->want(u->arg, u->in_hand.path));
 	u->totals->files += u->in_hand.entry.type == 'f';
@@ -416,7 +385,7 @@ take_all(struct unpacker *u, struct err *e)
 
 	/* In a ZIP a warning is about a name that is not what it claims to be, or worse. */
 	while (!u->nothing && ((status = archive_read_next_header(u->archive, &h)) == ARCHIVE_OK ||
-			       (status == ARCHIVE_WARN && !u->is_zip)))
+			       (status == ARCHIVE_WARN && u->tar != NULL)))
 		if (take_entry(u, h, e) < 0)
 			return -1;
 	if (status != ARCHIVE_EOF)
@@ -443,13 +412,10 @@ prepare(struct unpacker *u, int dirfd, int manifestfd, struct err *e)
 	if (fstat(u->fd, &st) < 0)
 		return err_sys(e, "cannot read the archive");
 	u->size = (uint64_t)st.st_size;
-	u->is_zip = begins_with(u, "PK", 2);
-	u->locale = newlocale(LC_CTYPE_MASK, u->is_zip ? "C.UTF-8" : "C", (locale_t)0);
+	u->locale = newlocale(LC_CTYPE_MASK, "C", (locale_t)0);
 	if (u->locale == (locale_t)0)
-		return err_set(e, ERR_CONFIG, "the system has no locale C.UTF-8");
-	u->before = uselocale(u->locale);
-	if ((u->in = malloc(IN)) == NULL)
 		return err_memory(e);
+	u->before = uselocale(u->locale);
 	if (u->creates && place_open(&u->place, dirfd, e) < 0)
 		return -1;
 	if (manifestfd >= 0 && ((u->manifest = manifest_writer_new(manifestfd, e)) == NULL ||
@@ -458,12 +424,9 @@ prepare(struct unpacker *u, int dirfd, int manifestfd, struct err *e)
 	u->nothing = u->size == EMPTY_ZIP && begins_with(u, nothing, sizeof nothing);
 	if (u->nothing)
 		return 0;
-	uint64_t most = u->l->zip_entries != 0 && u->l->zip_entries < u->l->entries
-			    ? u->l->zip_entries
-			    : u->l->entries;
-	if (u->is_zip && zip_directory_check(u->fd, u->size, most, e) < 0)
-		return -1;
-	if (!u->is_zip && (u->tar = tar_source_open(u->fd, u->size, e)) == NULL)
+	if (begins_with(u, "PK", 2)
+		? (u->zip = zip_source_open(u->fd, u->size, u->l->entries, e)) == NULL
+		: (u->tar = tar_source_open(u->fd, u->size, e)) == NULL)
 		return -1;
 	return open_archive(u, e);
 }
@@ -474,11 +437,11 @@ clean_up(struct unpacker *u)
 	if (u->archive != NULL)
 		(void)archive_read_free(u->archive);
 	tar_source_close(u->tar);
+	zip_source_close(u->zip);
 	if (u->creates)
 		place_close(&u->place);
 	manifest_writer_free(u->manifest);
 	sha256_free(u->hash);
-	free(u->in);
 	if (u->before != (locale_t)0)
 		(void)uselocale(u->before);
 	if (u->locale != (locale_t)0)

@@ -24,9 +24,6 @@
 
 struct unpack_limits {
 	uint64_t entries;
-	/* In a ZIP, whose list of entries is all in memory while it is read; 0: no less than that.
-	 */
-	uint64_t zip_entries;
 	uint64_t bytes; /* unpacked, in all */
 	/* Unpacked bytes, holes not counted, for each byte of an archive that unpacks to more than
 	 * UNPACK_ANY_RATIO; 0: any. */
@@ -38,8 +35,8 @@ struct unpack_limits {
 
 #define UNPACK_ANY_RATIO (256 << 20)
 
-/* 1,000,000 entries, in a ZIP 20,000 (AWCP_MAX_ENTRIES sets both), 64 GiB (AWCP_MAX_UNPACKED), 1000
- * : 1 (AWCP_MAX_RATIO), any depth that a path has room for, any top. */
+/* 1,000,000 entries (AWCP_MAX_ENTRIES), 64 GiB (AWCP_MAX_UNPACKED), 1000 : 1 (AWCP_MAX_RATIO), any
+ * depth that a path has room for, any top. */
 int unpack_limits(struct unpack_limits *l, struct err *e);
 
 /* For archives that we have made. */

@@ -14,27 +14,22 @@
 #define NAME_LENGTH (TREE_PATH + 1) /* a directory's ends with a slash */
 #define WINDOW (256 * 1024)         /* more than any record can have */
 
+#define DOS 0
 #define UNIX 3
+#define STORED 0 /* methods (4.4.5) that need little memory */
+#define DEFLATED 8
 #define DARWIN 19
 #define ENCRYPTED 0x2041 /* bits: encrypted, strongly, with a hidden directory */
 #define SIZES_BEHIND 0x0008
 #define UTF8 0x0800
 
-/* What both records say. */
-struct record {
-	unsigned system, type; /* of the central record: who wrote it, what it is */
-	unsigned flags, method;
-	uint64_t crc, packed, unpacked, offset;
-	const unsigned char *name, *extra;
-	size_t name_length, extra_length;
-};
+static const struct zip_record no_record = {.name = (const unsigned char *)"",
+					    .extra = (const unsigned char *)""};
 
-static const struct record no_record = {.name = (const unsigned char *)"",
-					.extra = (const unsigned char *)""};
-
-struct walk {
+struct zip_directory {
 	int fd;
 	struct zip_end end;
+	uint64_t count, most;
 	uint64_t at;            /* the next record of the directory */
 	uint64_t from;          /* where the window begins */
 	size_t have;            /* bytes in it */
@@ -45,7 +40,7 @@ struct walk {
 };
 
 static int
-refuse(const struct record *r, const char *why, struct err *e)
+refuse(const struct zip_record *r, const char *why, struct err *e)
 {
 	size_t n = r->name_length < 256 ? r->name_length : 256;
 
@@ -55,7 +50,7 @@ refuse(const struct record *r, const char *why, struct err *e)
 
 /* Replace what did not fit into 32 bits by what the ZIP64 field has (APPNOTE.TXT 4.5.3). */
 static bool
-take_large(struct record *r)
+take_large(struct zip_record *r)
 {
 	uint64_t *const values[] = {&r->unpacked, &r->packed, &r->offset};
 	const unsigned char *p = r->extra, *end = p + r->extra_length;
@@ -84,121 +79,143 @@ take_large(struct record *r)
 	return !missing;
 }
 
-/* Move the window so that ${n} bytes at ${w}->at are in it, or what is left of the directory. */
+/* Move the window so that ${n} bytes at ${d}->at are in it, or what is left of the directory. */
 static int
-fill(struct walk *w, size_t n, struct err *e)
+fill(struct zip_directory *d, size_t n, struct err *e)
 {
-	uint64_t left = w->end.end - w->at;
+	uint64_t left = d->end.end - d->at;
 
-	if (w->at >= w->from && w->at - w->from <= w->have && w->have - (w->at - w->from) >= n)
+	if (d->at >= d->from && d->at - d->from <= d->have && d->have - (d->at - d->from) >= n)
 		return 0;
-	w->from = w->at;
-	w->have = left < WINDOW ? (size_t)left : WINDOW;
-	return zip_get(w->fd, w->at, w->central, w->have, e);
+	d->from = d->at;
+	d->have = left < WINDOW ? (size_t)left : WINDOW;
+	return zip_get(d->fd, d->at, d->central, d->have, e);
+}
+
+/* What the entry is, by its attributes (APPNOTE.TXT 4.4.15) and the slash behind a directory's
+ * name;
+ * '?' for what a ZIP from Unix should not have. */
+static void
+take_type(struct zip_record *r, uint64_t attributes)
+{
+	bool unix_made = r->system == UNIX || r->system == DARWIN;
+	unsigned format = unix_made ? (unsigned)(attributes >> 16) & S_IFMT : 0;
+	bool slash = r->name_length > 0 && r->name[r->name_length - 1] == '/';
+
+	if (unix_made)
+		r->mode = (mode_t)(attributes >> 16) & 07777;
+	if (slash || format == S_IFDIR || (r->system == DOS && (attributes & 0x10) != 0))
+		r->type = 'd';
+	else if (format == S_IFLNK)
+		r->type = 'l';
+	else
+		r->type = format == 0 || format == S_IFREG ? 'f' : '?';
 }
 
 /* The next record of the directory. */
 static int
-next(struct walk *w, struct record *r, struct err *e)
+next(struct zip_directory *d, struct zip_record *r, struct err *e)
 {
-	if (w->end.end - w->at < CENTRAL)
+	if (d->end.end - d->at < CENTRAL)
 		return zip_damaged(e);
-	if (fill(w, CENTRAL, e) < 0)
+	if (fill(d, CENTRAL, e) < 0)
 		return -1;
-	const unsigned char *p = w->central + (w->at - w->from);
+	const unsigned char *p = d->central + (d->at - d->from);
 	if (memcmp(p, "PK\1\2", 4) != 0)
 		return zip_damaged(e);
 	size_t name = (size_t)zip_number(p + 28, 2), extra = (size_t)zip_number(p + 30, 2);
 	size_t length = CENTRAL + name + extra + (size_t)zip_number(p + 32, 2);
-	if (length > w->end.end - w->at)
+	if (length > d->end.end - d->at)
 		return zip_damaged(e);
-	if (fill(w, length, e) < 0)
+	if (fill(d, length, e) < 0)
 		return -1;
-	p = w->central + (w->at - w->from);
-	*r = (struct record){.system = p[5],
-			     .type = p[41] >> 4,
-			     .flags = (unsigned)zip_number(p + 8, 2),
-			     .method = (unsigned)zip_number(p + 10, 2),
-			     .crc = zip_number(p + 16, 4),
-			     .packed = zip_number(p + 20, 4),
-			     .unpacked = zip_number(p + 24, 4),
-			     .offset = zip_number(p + 42, 4),
-			     .name = p + CENTRAL,
-			     .name_length = name,
-			     .extra = p + CENTRAL + name,
-			     .extra_length = extra};
-	w->at += length;
+	p = d->central + (d->at - d->from);
+	*r = (struct zip_record){.system = p[5],
+				 .flags = (unsigned)zip_number(p + 8, 2),
+				 .method = (unsigned)zip_number(p + 10, 2),
+				 .time = (uint32_t)zip_number(p + 12, 4),
+				 .crc = zip_number(p + 16, 4),
+				 .packed = zip_number(p + 20, 4),
+				 .unpacked = zip_number(p + 24, 4),
+				 .offset = zip_number(p + 42, 4),
+				 .name = p + CENTRAL,
+				 .name_length = name,
+				 .extra = p + CENTRAL + name,
+				 .extra_length = extra};
+	d->at += length;
+	take_type(r, zip_number(p + 38, 4));
 	return 0;
 }
 
 /* May something lie between the entry before and ${at}?  Its sizes, if it has them behind it. */
 static bool
-is_gap(const struct walk *w, uint64_t at)
+is_gap(const struct zip_directory *d, uint64_t at)
 {
-	uint64_t gap = at - w->behind;
+	uint64_t gap = at - d->behind;
 
-	return gap == 0 || (w->sizes_behind && gap >= 12 && gap <= 24 && gap % 4 == 0);
-}
-
-/* Files, directories and links are what a ZIP from Unix may hold; libarchive takes others for
- * files. */
-static bool
-is_known(unsigned system, unsigned type)
-{
-	return (system != UNIX && system != DARWIN) || type == 0 || type == S_IFREG >> 12 ||
-	       type == S_IFDIR >> 12 || type == S_IFLNK >> 12;
+	return gap == 0 || (d->sizes_behind && gap >= 12 && gap <= 24 && gap % 4 == 0);
 }
 
 /* Read the header that ${r} leads to: all of it, ${l}. */
 static int
-read_local(struct walk *w, const struct record *r, struct record *l, struct err *e)
+read_local(struct zip_directory *d, struct zip_record *r, struct zip_record *l, struct err *e)
 {
-	unsigned char *p = w->local;
+	unsigned char *p = d->local;
 
-	if (r->offset < w->behind)
+	if (r->offset < d->behind)
 		return refuse(r, "overlaps another, or is out of order", e);
-	if (!is_gap(w, r->offset))
+	if (!is_gap(d, r->offset))
 		return refuse(r, "comes behind bytes that belong to no entry", e);
-	if (r->offset > w->end.directory || w->end.directory - r->offset < LOCAL)
+	if (r->offset > d->end.directory || d->end.directory - r->offset < LOCAL)
 		return refuse(r, "lies outside of the archive", e);
-	if (zip_get(w->fd, r->offset, p, LOCAL, e) < 0)
+	uint64_t room = d->end.directory - r->offset - LOCAL;
+	/* Most have no more behind the name than this. */
+	size_t likely = r->name_length + 64 < room ? r->name_length + 64 : (size_t)room;
+	if (zip_get(d->fd, r->offset, p, LOCAL + likely, e) < 0)
 		return -1;
 	size_t name = (size_t)zip_number(p + 26, 2), extra = (size_t)zip_number(p + 28, 2);
-	uint64_t room = w->end.directory - r->offset - LOCAL;
 	if (memcmp(p, "PK\3\4", 4) != 0 || name + extra > room || r->packed > room - name - extra)
 		return refuse(r, "lies outside of the archive", e);
-	if (zip_get(w->fd, r->offset + LOCAL, p + LOCAL, name + extra, e) < 0)
+	if (name + extra > likely &&
+	    zip_get(d->fd, r->offset + LOCAL, p + LOCAL, name + extra, e) < 0)
 		return -1;
-	*l = (struct record){.flags = (unsigned)zip_number(p + 6, 2),
-			     .method = (unsigned)zip_number(p + 8, 2),
-			     .crc = zip_number(p + 14, 4),
-			     .packed = zip_number(p + 18, 4),
-			     .unpacked = zip_number(p + 22, 4),
-			     .name = p + LOCAL,
-			     .name_length = name,
-			     .extra = p + LOCAL + name,
-			     .extra_length = extra};
-	w->behind = r->offset + LOCAL + name + extra + r->packed;
-	w->sizes_behind = (l->flags & SIZES_BEHIND) != 0;
+	*l = (struct zip_record){.flags = (unsigned)zip_number(p + 6, 2),
+				 .method = (unsigned)zip_number(p + 8, 2),
+				 .crc = zip_number(p + 14, 4),
+				 .packed = zip_number(p + 18, 4),
+				 .unpacked = zip_number(p + 22, 4),
+				 .name = p + LOCAL,
+				 .name_length = name,
+				 .extra = p + LOCAL + name,
+				 .extra_length = extra};
+	r->content = r->offset + LOCAL + name + extra;
+	r->extra = l->extra;
+	r->extra_length = extra;
+	d->behind = r->content + r->packed;
+	d->sizes_behind = (l->flags & SIZES_BEHIND) != 0;
 	return 0;
 }
 
 static int
-check_entry(struct walk *w, struct record *r, struct err *e)
+check_entry(struct zip_directory *d, struct zip_record *r, struct err *e)
 {
-	struct record l = no_record;
+	struct zip_record l = no_record;
 
 	if (r->name_length > NAME_LENGTH)
 		return refuse(r, "has a path that is too long", e);
 	if (memchr(r->name, '\0', r->name_length) != NULL)
 		return refuse(r, "has a NUL in its name", e);
-	if (!is_known(r->system, r->type))
+	if (r->type == '?')
 		return refuse(r, "is neither a file nor a directory nor a link", e);
+	if ((r->flags & ENCRYPTED) != 0)
+		return refuse(r, "is encrypted", e);
+	if (r->method != STORED && r->method != DEFLATED)
+		return refuse(r, "is neither stored nor deflated", e);
 	if (!take_large(r))
 		return refuse(r, "has no size", e);
-	if (read_local(w, r, &l, e) < 0)
+	if (read_local(d, r, &l, e) < 0)
 		return -1;
-	if (((r->flags | l.flags) & ENCRYPTED) != 0)
+	if ((l.flags & ENCRYPTED) != 0)
 		return refuse(r, "is encrypted", e);
 	bool sized = (l.flags & SIZES_BEHIND) == 0;
 	if (sized && !take_large(&l))
@@ -210,44 +227,53 @@ check_entry(struct walk *w, struct record *r, struct err *e)
 	return 0;
 }
 
-static int
-check_all(struct walk *w, uint64_t most, struct err *e)
+int
+zip_directory_next(struct zip_directory *d, struct zip_record *r, struct err *e)
 {
-	struct record r = no_record;
-	uint64_t count;
-
-	for (count = 0; w->at < w->end.end; count++) {
-		if (next(w, &r, e) < 0)
-			return -1;
-		if (count == most) {
-			(void)err_set(e, ERR_WORKSPACE_TOO_LARGE,
-				      "the archive has more than %llu entries",
-				      (unsigned long long)most);
-			return err_hint(e, "raise AWCP_MAX_ENTRIES if you want it");
-		}
-		if (check_entry(w, &r, e) < 0)
-			return -1;
+	if (d->at == d->end.end) {
+		uint64_t modulus = d->end.modulus;
+		if ((modulus != 0 ? d->count % modulus : d->count) != d->end.count)
+			return err_set(e, ERR_WORKSPACE_INVALID,
+				       "the ZIP archive has more or fewer entries than it says");
+		return d->count > 0 && is_gap(d, d->end.directory) ? 0 : zip_damaged(e);
 	}
-	if (w->end.modulus != 0 ? count % w->end.modulus != w->end.count : count != w->end.count)
-		return err_set(e, ERR_WORKSPACE_INVALID,
-			       "the ZIP archive has more or fewer entries than it says");
-	/* libarchive would look for a directory elsewhere; nobody who means well needs that. */
-	return count > 0 && is_gap(w, w->end.directory) ? 0 : zip_damaged(e);
+	if (next(d, r, e) < 0)
+		return -1;
+	if (d->count++ == d->most) {
+		(void)err_set(e, ERR_WORKSPACE_TOO_LARGE, "the archive has more than %llu entries",
+			      (unsigned long long)d->most);
+		return err_hint(e, "raise AWCP_MAX_ENTRIES if you want it");
+	}
+	return check_entry(d, r, e) < 0 ? -1 : 1;
 }
 
-int
-zip_directory_check(int fd, uint64_t size, uint64_t most, struct err *e)
+struct zip_directory *
+zip_directory_open(int fd, uint64_t size, uint64_t most, struct err *e)
 {
-	struct walk w = {.fd = fd, .central = malloc(WINDOW), .local = malloc(WINDOW)};
-	int status = -1;
+	struct zip_directory *d = calloc(1, sizeof *d);
 
-	if (w.central == NULL || w.local == NULL) {
+	if (d == NULL || (d->central = malloc(WINDOW)) == NULL ||
+	    (d->local = malloc(WINDOW)) == NULL) {
 		(void)err_memory(e);
-	} else if (zip_end_find(fd, size, &w.end, e) == 0) {
-		w.at = w.end.directory;
-		status = check_all(&w, most, e);
+		goto err;
 	}
-	free(w.central);
-	free(w.local);
-	return status;
+	d->fd = fd;
+	d->most = most;
+	if (zip_end_find(fd, size, &d->end, e) < 0)
+		goto err;
+	d->at = d->end.directory;
+	return d;
+err:
+	zip_directory_close(d);
+	return NULL;
+}
+
+void
+zip_directory_close(struct zip_directory *d)
+{
+	if (d == NULL)
+		return;
+	free(d->central);
+	free(d->local);
+	free(d);
 }

@@ -212,11 +212,6 @@ test_limits(void)
 	CHECK(take("many", &l, &totals, &e) < 0 && e.code == ERR_WORKSPACE_TOO_LARGE,
 	      "too many entries are refused");
 	l.entries = 3;
-	l.zip_entries = 2;
-	CHECK(take("many", &l, &totals, &e) < 0 && e.code == ERR_WORKSPACE_TOO_LARGE &&
-		  strstr(e.hint, "AWCP_MAX_ENTRIES") != NULL,
-	      "a ZIP may have a limit of its own");
-	l.zip_entries = 0;
 	l.bytes = 14;
 	CHECK(take("many", &l, &totals, &e) < 0 && e.code == ERR_WORKSPACE_TOO_LARGE,
 	      "too many bytes are refused");
@@ -353,6 +348,33 @@ test_forms(void)
 	CHECK(refused("form", ""), "an empty file is not");
 }
 
+/* A ZIP is read by its directory: nothing in the content is taken for an end of it. */
+static void
+test_zips(void)
+{
+	static const char *const commands[] = {
+	    "bsdtar -c --format zip --options zip:compression=store -f form -C tree .",
+	    "bsdtar -c --format zip -f form -C tree .",
+	    "rm -f form.zip; cd tree && zip -qry ../form.zip . && mv ../form.zip ../form",
+	    "rm -f form.zip; cd tree && zip -qry - . >../form",
+	};
+	struct unpack_totals totals;
+	struct err e;
+
+	(void)scratch_run(
+	    "rm -rf tree; mkdir tree; printf 'PK\\7\\10%0100d' 0 | tr 0 '\\0' >tree/a;"
+	    "echo 1 >1; bsdtar -c --format zip -f tree/zip 1; cp tree/zip tree/again;"
+	    "ln -s \"$(printf 'x/%0500d' 0)\" tree/link; : >tree/empty");
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+		CHECK(scratch_run(commands[i]) == 0 && take("form", &limits, &totals, &e) == 0 &&
+			  scratch_run("diff -r --no-dereference tree out") == 0,
+		      "%s", commands[i]);
+	(void)scratch_run("rm -f form; cd tree && seq 1000 >n && zip -q -Z bzip2 ../form.zip n && "
+			  "mv ../form.zip ../form");
+	CHECK(refused("form", "neither stored nor deflated"),
+	      "another compression, which may need any memory, is refused");
+}
+
 static bool
 want_b(void *arg, const char *path)
 {
@@ -406,6 +428,7 @@ main(void)
 	test_tops();
 	test_truncated();
 	test_forms();
+	test_zips();
 	test_choice();
 	return check_end();
 }
