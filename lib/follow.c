@@ -20,8 +20,7 @@
 #include "lend_private.h"
 #include "message.h"
 
-#define RECONNECTS 5   /* in a row without an event, before the caller is told to come back */
-#define GRACE_MS 30000 /* after the lease has ended, for the executor to say so itself */
+#define RECONNECTS 5 /* in a row without an event, before the caller is told to come back */
 
 int
 follow_started(struct lend *l, bool running, struct err *e)
@@ -298,9 +297,9 @@ reconnect(struct lend *l, int64_t until, int attempt, struct err *e)
 	return follow_connect(l, last, e);
 }
 
-/* Run streams until the end is told. */
+/* Run streams until the end is told, or until ${until}; ${lease}: that is the end of the lease. */
 static int
-run_streams(struct lend *l, int64_t until, struct err *e)
+run_streams(struct lend *l, int64_t until, bool lease, struct err *e)
 {
 	int attempt = 0;
 
@@ -315,7 +314,13 @@ run_streams(struct lend *l, int64_t until, struct err *e)
 			break;
 		if (ended_here(l))
 			return 0;
-		if (until != 0 && clock_steady() >= until)
+		bool late = until != 0 && clock_steady() >= until;
+		/* The lease may have ended while nobody here looked, and the task before it. */
+		if (late && lease && ask_result(l, e) < 0)
+			return -1;
+		if (l->last != NULL)
+			break;
+		if (late)
 			return err_set(e, ERR_BUSY, "%s has not ended", l->id);
 		if (status < 0 && lost.code != ERR_SSE_FAILED && lost.code != ERR_TRANSPORT_ERROR) {
 			/* Not the connection: what came over it cannot be used, or not be kept. */
@@ -339,16 +344,17 @@ run_streams(struct lend *l, int64_t until, struct err *e)
 	return conclude(l, e);
 }
 
-/* The end of ${l}'s lease as clock_steady, plus the grace; 0 if none is known. */
+/* The end of the lease as clock_steady, with time for the executor to say so itself; 0 if none is
+ * known. */
 static int64_t
-lease_end(const json_t *delegation)
+lease_end(const struct lend *l, const json_t *delegation)
 {
 	const char *text = jsonx_text(delegation, "activeLease.expiresAt", NULL);
 	int64_t when;
 
 	if (text == NULL || clock_parse(text, &when, NULL) < 0)
 		return 0;
-	return clock_steady() + (when - clock_now()) + GRACE_MS;
+	return clock_steady() + (when - clock_now()) + l->timeout * 1000;
 }
 
 struct applying {
@@ -434,9 +440,9 @@ lend_follow(struct lend *l, int64_t until, struct err *e)
 			status = err_hint(e, "begin it again: awcp-invite -R %s", l->id);
 			goto out;
 		}
-		int64_t lease = lease_end(r.json);
+		int64_t lease = lease_end(l, r.json);
 		bool bounded = until != 0 && (lease == 0 || until < lease);
-		status = run_streams(l, bounded ? until : lease, e);
+		status = run_streams(l, bounded ? until : lease, !bounded, e);
 		if (status < 0 && e->code == ERR_BUSY && !bounded && lease != 0 &&
 		    clock_steady() >= lease) {
 			(void)err_set(&why, ERR_EXPIRED, "the lease has ended");

@@ -214,9 +214,15 @@ cgi()
 	assert_json '.error // .message | test("disk")'
 	invite_declined
 	stop_process "$SERVER_PID"
-	# Whatever the load is, it is not above this.
-	AWCP_MAX_LOAD=1000000 start_server -A none
+	echo 'int getloadavg(double *l, int n) { *l = 9; return n > 0; }' |
+		gcc -shared -fPIC -x c -o "$BATS_TEST_TMPDIR/load.so" -
+	case $BUILD in */sanitized) skip 'the sanitizers must be loaded first' ;; esac
+	AWCP_MAX_LOAD=9 LD_PRELOAD=$BATS_TEST_TMPDIR/load.so start_server -A none
 	accepted '' dlg_one
+	stop_process "$SERVER_PID"
+	AWCP_MAX_LOAD=8 LD_PRELOAD=$BATS_TEST_TMPDIR/load.so start_server -A none
+	declined '' dlg_two
+	assert_json '(.message | test("busy")) and .retryAfterSeconds > 0'
 }
 
 @test "settings that make no sense stop the program" {

@@ -189,6 +189,18 @@ wrong_clock()
 	done
 }
 
+@test "what was done in time is taken when the lease has long ended" {
+	wrong_clock
+	start_server -A none -S none -- sh
+	id=$(awcp-invite -bq -e "$URL" -r "ws=$WS" 'echo two >a.txt')
+	STATE=$AWCP_HOME/assignments/$id
+	wait_until event '.type == "done"'
+	in_time "$FAULT_CLOCK" 86400
+	LD_PRELOAD=$LIBRARY run awcp-watch -q "$id"
+	assert_success
+	assert_equal "$(cat "$WS/a.txt")" two
+}
+
 # serve: all of an executor, at the port that it had before.
 serve()
 {

@@ -261,6 +261,43 @@ state() { awcp-list -a -j | jq -r .state; }
 	assert_output ''
 }
 
+@test "a delegation expires here when its lease has ended and the executor says nothing" {
+	happy
+	printf 'data: {"delegationId":"@ID@","type":"status","status":"running","timestamp":"2026-01-01T00:00:00.000Z"}\n\n@NEVER@' >"$P/events"
+	printf '{"status":"running"}' >"$P/result"
+	peer
+	SECONDS=0
+	run awcp-invite -q -r ws=. -t 1 -e "$URL" x
+	assert_failure 1
+	[ $SECONDS -lt 8 ]
+	assert_equal "$(state)" expired
+	assert_equal "$(awcp-list -a -j | jq -r .error.code)" EXPIRED
+}
+
+@test "of several snapshots the recommended one is applied, and the others wait" {
+	happy
+	# The recorded one, and then another that is less good.
+	sed -n 's/^data: //p' "$P/events" >"$P/recorded"
+	for edit in 'select(.status == "running")' \
+		'select(.type == "snapshot") | .snapshotId = "snap_1" | .recommended = true' \
+		'select(.type == "snapshot") | .snapshotId = "snap_2" | .recommended = false' \
+		'select(.type == "done") | .snapshotIds = ["snap_1", "snap_2"] | .recommendedSnapshotId = "snap_1"'; do
+		jq -r "$edit | \"data: \" + tojson + \"\\n\"" "$P/recorded"
+	done >"$P/several"
+	mv "$P/several" "$P/events"
+	peer
+	run awcp-invite -q -r ws=. -e "$URL" x
+	assert_success
+	assert_equal "$(tail -n 1 a.txt)" two
+	id=$(awcp-list -aj | jq -r .id)
+	run awcp-watch -q "$id"
+	assert_success
+	run awcp-snapshot list -j "$id"
+	assert_line --partial '"id":"snap_2"'
+	run jq -c '[.snapshots[] | [.id, .status]], .appliedSnapshotId' "$AWCP_HOME/delegations/$id/record.json"
+	assert_output $'[["snap_1","applied"],["snap_2","pending"]]\n"snap_1"'
+}
+
 @test "a follower goes on after the executor was away" {
 	happy
 	printf 'data: {"delegationId":"@ID@","type":"status","status":"running","timestamp":"2026-01-01T00:00:00.000Z"}\n\n' >"$P/events.1"
