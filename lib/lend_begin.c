@@ -131,6 +131,7 @@ pack_aside(void *arg, struct buf *result, struct err *e)
 	/* To this very machine, bytes are cheaper than the time to squeeze them. */
 	bool squeeze = !client_is_loopback(p->l->url);
 	bool times = json_is_true(json_object_get(p->delegation, "times"));
+	struct tree_limits limits = {0};
 	struct pack_options o = {
 	    .format = !times    ? PACK_ZIP
 		      : squeeze ? PACK_TAR_ZST
@@ -141,7 +142,12 @@ pack_aside(void *arg, struct buf *result, struct err *e)
 	    .progress_arg = p->l,
 	};
 
-	int status = snapshot_resources(p->delegation, &resources, &count, e);
+	/* Links were not counted when the limits were checked, before the peer was known. */
+	if (!o.fidelity)
+		o.limits = &limits;
+	int status = tree_limits(&limits, e);
+	if (status == 0)
+		status = snapshot_resources(p->delegation, &resources, &count, e);
 	if (status == 0)
 		status = pack(resources, count, &o, p->archive, p->manifest, &totals, e);
 	if (status == 0)
@@ -317,13 +323,35 @@ give_up(struct lend *l, const struct err *why)
 	buf_free(&answer);
 }
 
+/* START may have been sent, and its answer lost with who sent it.  Where it arrived, another INVITE
+ * would have the work done twice; another START is refused. */
+static int
+start_again(struct lend *l, const json_t *delegation)
+{
+	struct err e;
+
+	if (jsonx_at(delegation, "activeLease") == NULL || follow_connect(l, "0", &e) < 0)
+		return -1;
+	if (lend_start(l, delegation, &e) == 0 || l->last != NULL || e.code == ERR_BAD_STATE)
+		return 0;
+	client_stream_close(l->client);
+	l->streaming = false;
+	return -1;
+}
+
 int
 lend_begin(struct lend *l, struct err *e)
 {
 	json_t *o = NULL;
 	int status = -1;
 
-	if (mark_invited(l, e) < 0 || (o = lend_record(l, e)) == NULL || lend_invite(l, o, e) < 0)
+	if (mark_invited(l, e) < 0 || (o = lend_record(l, e)) == NULL)
+		goto out;
+	if (start_again(l, o) == 0) {
+		status = follow_started(l, false, e);
+		goto out;
+	}
+	if (lend_invite(l, o, e) < 0)
 		goto out;
 	json_decref(o);
 	if ((o = lend_record(l, e)) == NULL || pack_base(l, o, e) < 0)

@@ -176,6 +176,10 @@ put_file(struct packer *p, const struct entry *entry, int fd, char *sha256, stru
 		return err_sys(e, "cannot read %s", entry->path);
 	if ((uint64_t)before.st_size != entry->size)
 		return changed(entry, e);
+	struct tree_totals sent = {.files = p->totals->files, .bytes = p->totals->bytes};
+	if (p->o->limits != NULL &&
+	    tree_count(p->o->limits, entry->path, entry->size, &sent, e) < 0)
+		return -1;
 	size_t n = find_extents(p, fd, &before);
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		return err_sys(e, "cannot read %s", entry->path);

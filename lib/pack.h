@@ -23,6 +23,9 @@ struct pack_options {
 	/* A link that cannot be sent is left out and counted, instead of an error: for what a task
 	 * left behind, where nobody is there to remove it. */
 	bool lenient;
+	/* What is sent must stay within these, also the files that links lead to, which a walk that
+	 * looked at the limits took for links. NULL: anything. */
+	const struct tree_limits *limits;
 	bool compress; /* in a ZIP: deflate what is worth it (by a sample of it), else store */
 	void (*progress)(void *arg, uint64_t bytes, uint64_t files); /* or NULL */
 	void *progress_arg;

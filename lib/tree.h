@@ -110,6 +110,11 @@ struct tree_totals {
  * AWCP_SENSITIVE=allow. */
 int tree_limits(struct tree_limits *l, struct err *e);
 
+/* Count a file of ${size} bytes in ${totals}: 0, or -1 with ERR_WORKSPACE_TOO_LARGE if that is more
+ * than ${l} allows. */
+int tree_count(const struct tree_limits *l, const char *path, uint64_t size,
+	       struct tree_totals *totals, struct err *e);
+
 /* Check that what would be sent stays within ${l}, before anything is sent.  Fails with
  * ERR_WORKSPACE_TOO_LARGE (hint: which variable), ERR_SENSITIVE_FILES (the first name, how many
  * more) or what the walk said. ${each}, if given, is called for every entry. */

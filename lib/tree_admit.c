@@ -85,28 +85,35 @@ too_large(struct err *e, const char *variable)
 	return err_hint(e, "raise %s, or leave something out with a pattern", variable);
 }
 
-static int
-admit_file(struct tree *t, const struct entry *entry, struct admission *a, struct err *e)
+int
+tree_count(const struct tree_limits *l, const char *path, uint64_t size, struct tree_totals *totals,
+	   struct err *e)
 {
-	const struct tree_limits *l = a->limits;
-
-	if (entry->size > l->file_bytes) {
+	if (size > l->file_bytes) {
 		(void)err_set(e, ERR_WORKSPACE_TOO_LARGE,
-			      "%s has %" PRIu64 " bytes; a file may have %" PRIu64, entry->path,
-			      entry->size, l->file_bytes);
+			      "%s has %" PRIu64 " bytes; a file may have %" PRIu64, path, size,
+			      l->file_bytes);
 		return too_large(e, "AWCP_MAX_FILE_BYTES");
 	}
-	if (++a->totals->files > l->files) {
+	if (++totals->files > l->files) {
 		(void)err_set(e, ERR_WORKSPACE_TOO_LARGE, "there are more than %" PRIu64 " files",
 			      l->files);
 		return too_large(e, "AWCP_MAX_FILES");
 	}
-	a->totals->bytes += entry->size;
-	if (a->totals->bytes > l->bytes) {
+	totals->bytes += size;
+	if (totals->bytes > l->bytes) {
 		(void)err_set(e, ERR_WORKSPACE_TOO_LARGE,
 			      "the files have more than %" PRIu64 " bytes", l->bytes);
 		return too_large(e, "AWCP_MAX_BYTES");
 	}
+	return 0;
+}
+
+static int
+admit_file(struct tree *t, const struct entry *entry, struct admission *a, struct err *e)
+{
+	if (tree_count(a->limits, entry->path, entry->size, a->totals, e) < 0)
+		return -1;
 	/* A file that cannot be read must be found out now, not when half of all is sent. */
 	int fd = tree_open_file(t, e);
 	if (fd < 0)

@@ -330,6 +330,20 @@ modest_tree()
 	assert_output ''
 }
 
+@test "what links lead to counts as what is sent to such a peer" {
+	modest_tree
+	peer_without_fidelity .
+	# Four files and two links.
+	AWCP_MAX_FILES=4 run awcp-invite -q -e "$PEER" -r "src=$SOURCE" -m staged x
+	assert_failure
+	assert_output --partial 'there are more than 4 files'
+	assert_output --partial AWCP_MAX_FILES
+	run awcp-list -aj
+	assert_equal "$(jq -r .state <<<"$output")" error
+	# Our own executor gets them as links.
+	AWCP_MAX_FILES=4 awcp-invite -q -e "$URL" -r "src=$SOURCE" true
+}
+
 @test "what such a peer changes keeps its mode, what is new gets a fitting one" {
 	modest_tree
 	cp -a . "$BATS_TEST_TMPDIR/theirs"
