@@ -128,16 +128,21 @@ file_remove_tree(int dirfd, const char *name, struct err *e)
 		while (status == 0 && (d = readdir(dir)) != NULL) {
 			if (is_dots(d->d_name) || unlinkat(r.topfd, d->d_name, 0) == 0)
 				continue;
-			if (unlinkat(r.topfd, d->d_name, AT_REMOVEDIR) == 0)
+			if (unlinkat(r.topfd, d->d_name, AT_REMOVEDIR) == 0 || errno == ENOENT)
 				continue;
 			status = empty_one(&r, d->d_name, e);
 			if (status == 0 && unlinkat(r.topfd, d->d_name, AT_REMOVEDIR) < 0)
 				r.moved = true; /* something came in meanwhile: once more */
 		}
+		if (status < 0 || r.moved)
+			continue;
+		if (unlinkat(dirfd, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+			break;
+		r.moved = errno == ENOTEMPTY; /* here, too: a lock that somebody wanted */
+		if (!r.moved)
+			status = err_sys(e, "cannot remove %s", name);
 	} while (status == 0 && r.moved);
 	(void)closedir(dir);
 	file_close(r.topfd);
-	if (status == 0 && unlinkat(dirfd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-		status = err_sys(e, "cannot remove %s", name);
 	return status;
 }

@@ -185,6 +185,32 @@ test_remove(void)
 	CHECK_INT(fstatat(fd, "outside", &st, 0), 0, "what a link pointed to is still there");
 }
 
+/* A worker may want a lock in a directory that is on its way out. */
+static void
+test_remove_busy(void)
+{
+	char name[16];
+	struct err e;
+	int top = home_dir("removal", &e);
+
+	CHECK_INT(mkdirat(top, "busy", 0700), 0, "a directory is made");
+	pid_t child = fork();
+	if (child == 0) {
+		int fd = openat(top, "busy", O_RDONLY | O_DIRECTORY | O_CLOEXEC), made = 0;
+		for (int i = 0; i < 20000 && made >= 0; i++) {
+			(void)snprintf(name, sizeof name, "%d", i);
+			made = openat(fd, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+			(void)close(made);
+		}
+		_exit(0);
+	}
+	while (faccessat(top, "busy/0", F_OK, 0) < 0)
+		continue;
+	CHECK_INT(file_remove_tree(top, "busy", &e), 0, "it is removed while files come in");
+	CHECK(faccessat(top, "busy", F_OK, 0) < 0, "it is gone");
+	(void)waitpid(child, NULL, 0);
+}
+
 static void
 test_foreign_home(void)
 {
@@ -215,6 +241,7 @@ main(void)
 	test_queue();
 	test_many_takers();
 	test_remove();
+	test_remove_busy();
 	(void)file_remove_tree(AT_FDCWD, path, &e);
 	return check_end();
 }
