@@ -81,8 +81,10 @@ take_start(struct http *h, struct received *r, struct caller *c, struct err *e)
 		*e = r->unusable;
 	} else {
 		int dirfd = received_name(r, e);
+		bool in_time = r->in_time && strcmp(r->id, id) == 0;
 		if (dirfd >= 0 && assignment_start(id, c->owner, &policy, r->message, dirfd,
-						   r->name, r->size, r->sha256, e) == 0) {
+						   r->name, r->size, r->sha256, in_time, e) == 0) {
+			received_arrived(r);
 			ok(h);
 			return 0;
 		}
@@ -138,7 +140,7 @@ take_message(struct http *h, struct received *r, struct caller *c, struct err *e
 static void
 post_message(struct http *h)
 {
-	struct received r = {.fd = -1};
+	struct received r = {.fd = -1, .arriving = -1};
 	struct caller c;
 	struct err e;
 

@@ -69,6 +69,10 @@ may_start(struct spool *s, const char *id, struct err *e)
 	int status = assignment_open(id, s->owner, false, &record, e);
 	if (status == 0)
 		status = assignment_startable(record.json, s->policy, e);
+	if (status == 0) {
+		s->r->in_time = true;
+		s->r->arriving = assignment_arriving(&record);
+	}
 	int64_t most =
 	    status == 0 ? jsonx_number(record.json, "maxArchiveBytes", INT64_MAX) : INT64_MAX;
 	if (most >= 0 && (uint64_t)most < s->max)
@@ -208,7 +212,7 @@ receive(struct http *h, const char *owner, const struct assignment_policy *p, ui
 	struct spool s = {.r = r, .owner = owner, .policy = p, .max = max};
 	int status = -1;
 
-	*r = (struct received){.fd = -1};
+	*r = (struct received){.fd = -1, .arriving = -1};
 	s.head = (struct buf)BUF_INIT(MESSAGE_MAX + 2 * PIECE);
 	s.bytes = malloc(PIECE);
 	s.hash = sha256_new(e);
@@ -248,6 +252,13 @@ received_name(struct received *r, struct err *e)
 }
 
 void
+received_arrived(struct received *r)
+{
+	file_close(r->arriving);
+	r->arriving = -1;
+}
+
+void
 received_free(struct received *r)
 {
 	struct err ignored;
@@ -257,7 +268,8 @@ received_free(struct received *r)
 		if (tmpfd >= 0)
 			(void)unlinkat(tmpfd, r->name, 0); /* taken over: it is not there */
 	}
+	file_close(r->arriving);
 	file_close(r->fd);
 	json_decref(r->message);
-	*r = (struct received){.fd = -1};
+	*r = (struct received){.fd = -1, .arriving = -1};
 }

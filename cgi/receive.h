@@ -26,6 +26,8 @@ struct received {
 	uint64_t size;       /* of the archive */
 	char sha256[SHA256_HEX];
 	struct err unusable;   /* what is wrong with the archive; ERR_NONE if nothing is */
+	int arriving;          /* see assignment_arriving; or -1 */
+	bool in_time;          /* the START was when it began to arrive */
 	int fd;                /* private: the file, or -1 */
 	char name[ID_MAX + 1]; /* of the file in tmp/, once received_name gave it one, or "" */
 };
@@ -41,6 +43,9 @@ int receive(struct http *h, const char *owner, const struct assignment_policy *p
 /* Give the archive a name of its own in tmp/, ${r}->name.  Returns a descriptor of tmp/, not to be
  * closed, or -1. */
 int received_name(struct received *r, struct err *e);
+
+/* The START has arrived, and its worker may begin. */
+void received_arrived(struct received *r);
 
 /* Throw away what was not taken over. */
 void received_free(struct received *r);

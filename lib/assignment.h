@@ -62,13 +62,18 @@ json_t *assignment_invite(const json_t *invite, const struct assignment_guest *g
 int assignment_open(const char *id, const char *owner, bool change, struct record *r,
 		    struct err *e);
 
-/* START (checked by message_check_start; without its archive).  The archive, ${size} bytes with
- * SHA-256 ${sha256}, lies in file ${name} of directory ${dirfd}; on success it is renamed away and
- * the task is on the queue, on failure it is left.  A checksum that does not fit is
- * ERR_CHECKSUM_MISMATCH and changes nothing: tell it with assignment_refuse. */
+/* A START for ${r} begins to arrive.  Returns a descriptor that keeps its INVITE from being too
+ * long ago, until it is closed; -1 if somebody else is doing that, or if it cannot be helped. */
+int assignment_arriving(const struct record *r);
+
+/* START (checked by message_check_start; without its archive), which was ${in_time} when it began
+ * to arrive: else that is asked now.  The archive, ${size} bytes with SHA-256 ${sha256}, lies in
+ * file ${name} of directory ${dirfd}; on success it is renamed away and the task is on the queue,
+ * on failure it is left.  A checksum that does not fit is ERR_CHECKSUM_MISMATCH and changes
+ * nothing: tell it with assignment_refuse. */
 int assignment_start(const char *id, const char *owner, const struct assignment_policy *p,
 		     const json_t *start, int dirfd, const char *name, uint64_t size,
-		     const char *sha256, struct err *e);
+		     const char *sha256, bool in_time, struct err *e);
 
 /* Would ${record} take a START now?  ERR_BAD_STATE, or ERR_START_EXPIRED when its INVITE is too
  * long ago. */

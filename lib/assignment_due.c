@@ -37,11 +37,11 @@ assignment_expired(struct err *why)
 	(void)err_hint(why, "ask for a longer lease");
 }
 
-/* Is a worker at work on ${r}? */
+/* Is a worker at work on ${r}, or its START on its way? */
 static bool
-has_worker(const struct record *r)
+is_busy(const struct record *r)
 {
-	int fd = file_lock(r->dirfd, "run.lock", false, NULL);
+	int fd = file_lock(r->dirfd, ASSIGNMENT_BUSY, false, NULL);
 
 	file_close(fd);
 	return fd < 0;
@@ -55,7 +55,7 @@ is_over(const struct record *r, const struct assignment_policy *p, struct err *w
 
 	if (strcmp(jsonx_text(r->json, "state", ""), "pending") == 0) {
 		if (assignment_overdue(r->json, p, why) < 0)
-			return true;
+			return !is_busy(r);
 		if (clock_parse(jsonx_text(r->json, "invitedAt", ""), &when, NULL) == 0)
 			assignment_due(r->id, when + p->start_within * 1000);
 		return false;
@@ -66,7 +66,7 @@ is_over(const struct record *r, const struct assignment_policy *p, struct err *w
 		assignment_due(r->id, when);
 	assignment_expired(why);
 	/* Its worker gives it time to end, and tells what became of it. */
-	return now >= when && (now >= when + LATE_MS || !has_worker(r));
+	return now >= when && (now >= when + LATE_MS || !is_busy(r));
 }
 
 /* Look at ${id}, due since ${when}.  True if its place is free now. */

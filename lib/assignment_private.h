@@ -12,6 +12,7 @@
 
 #define ASSIGNMENTS "assignments"
 #define ASSIGNMENT_JOURNAL "events.ndjson"
+#define ASSIGNMENT_BUSY "run.lock" /* held by its worker, and while its START arrives */
 
 /* Change the state by ${event}; the record's lock is held, and the caller saves it. */
 int assignment_step(struct record *r, enum fsm_event event, struct err *e);

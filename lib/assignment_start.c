@@ -37,6 +37,12 @@ assignment_startable(const json_t *record, const struct assignment_policy *p, st
 	return assignment_overdue(record, p, e);
 }
 
+int
+assignment_arriving(const struct record *r)
+{
+	return file_lock(r->dirfd, ASSIGNMENT_BUSY, false, NULL);
+}
+
 /* What INVITE and START agree on: to change nothing, if either says so. */
 static const char *
 access_mode(const struct record *r, const json_t *start)
@@ -89,14 +95,15 @@ take_archive(struct record *r, int dirfd, const char *name, struct err *e)
 int
 assignment_start(const char *id, const char *owner, const struct assignment_policy *p,
 		 const json_t *start, int dirfd, const char *name, uint64_t size,
-		 const char *sha256, struct err *e)
+		 const char *sha256, bool in_time, struct err *e)
 {
 	struct record r;
 	json_t *task = NULL, *kept = NULL;
 	int64_t until = 0;
 	int status = -1;
 
-	if (assignment_open(id, owner, true, &r, e) < 0 || assignment_startable(r.json, p, e) < 0 ||
+	if (assignment_open(id, owner, true, &r, e) < 0 ||
+	    (!in_time && assignment_startable(r.json, p, e) < 0) ||
 	    assignment_step(&r, FSM_RECEIVE_START, e) < 0)
 		goto out;
 	int64_t most = jsonx_number(r.json, "maxArchiveBytes", INT64_MAX);

@@ -132,6 +132,35 @@ edit_record()
 	accepted '' dlg_next
 }
 
+@test "a START that came in time may take longer than that to arrive" {
+	export AWCP_START_WITHIN=1
+	start_server -A none
+	accepted '' dlg_slow
+	# Zeros, which in base64 are as many A.
+	text=$(start dlg_slow ".transportHandle.workspaceBase64 = \"A\" * 400000 |
+		.transportHandle.checksum = \"$(head -c 300000 /dev/zero | sha256sum | cut -d' ' -f1)\"")
+	exec 5<>"/dev/tcp/127.0.0.1/$PORT"
+	printf 'POST /awcp HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n' >&5
+	printf 'Content-Length: %s\r\n\r\n%s' "${#text}" "${text:0:200000}" >&5
+	sleep 3 # the time is the event
+	say '' GET /awcp/tasks/dlg_slow/result
+	assert_json '.status == "running"'
+	printf %s "${text:200000}" >&5
+	run cat <&5
+	exec 5>&-
+	assert_output --partial '"ok":true'
+}
+
+@test "a transport that is not offered is refused by name" {
+	start_server -A none
+	for transport in git storage sshfs carrier-pigeon; do
+		say '' POST /awcp "$(invite dlg_odd ".requirements.transport = \"$transport\"")"
+		assert_status 200
+		assert_json '.type == "ERROR" and .code == "DEP_MISSING" and (.hint | test("archive"))'
+	done
+	accepted '' dlg_odd '.requirements.transport = "archive"'
+}
+
 # cgi method path [body]: one request of the program itself, without a server.
 cgi()
 {

@@ -148,6 +148,21 @@ ms()
 	done
 }
 
+@test "so is one whose delegator sends ERROR" {
+	sleep=$(unique_sleep)
+	start_worker -- sh
+	lend "$(crowd "$sleep")"
+	wait_until event '.message == "begun"'
+	post "{\"version\":\"1\",\"type\":\"ERROR\",\"delegationId\":\"$ID\",\"code\":\"TRANSPORT_ERROR\",\"message\":\"lost\"}"
+	begun=$(ms)
+	assert_status 200
+	wait_until no_such_process "$sleep"
+	took=$(($(ms) - begun))
+	[ $took -lt 1000 ] || fail "$took ms"
+	assert_event '.type == "error" and .code == "TRANSPORT_ERROR" and .message == "lost"'
+	assert_ended_once
+}
+
 @test "processes that go from fork to fork are caught" {
 	name=chain$RANDOM$RANDOM
 	printf 'sh ./%s & exit\n' $name >"$WS/$name"
