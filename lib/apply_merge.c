@@ -176,7 +176,7 @@ merge(struct merging *m, struct plan_step *step, struct err *e)
 		return refuse(m, step, "both changed, and it is not text");
 	if (spot_hash(&ours, was))
 		return err_sys(e, "cannot read %s", step->path);
-	if (git_run(m->mergefd, git, &code, e))
+	if (git_run(&(struct git_call){.dirfd = m->mergefd, .argv = git}, &code, e))
 		return -1;
 	/* It exits with the number of overlaps, at most 127. */
 	if (code > 127)
