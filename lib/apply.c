@@ -102,21 +102,6 @@ conflicts(const struct transaction *t, struct err *e)
 	return err_hint(e, "nothing was changed");
 }
 
-/* Give directories their times, as nothing moves in them any more: ${done} or undone. */
-static int
-end_all(struct transaction *t, bool done, struct err *e)
-{
-	struct plan_step *step;
-	int n;
-	plan_rewind(t->plan);
-	while ((n = plan_next(t->plan, &step, e)) > 0) {
-		struct stage *s = stage_of(t->stages, t->count, step->path);
-		if (s && step_is_last(step) && step_end(s, step, done, e))
-			return -1;
-	}
-	return n;
-}
-
 /* Undo the steps before this place of the plan, now named "rollback". */
 static int
 roll_back(struct transaction *t, struct err *e)
@@ -135,7 +120,8 @@ roll_back(struct transaction *t, struct err *e)
 	/* The plan goes before the stage: without the stage it could not be followed again. */
 	if (n < 0 || stages_keep(t->stages, t->count, t->job->statefd, e) ||
 	    remove_plan(t, "rollback", e) ||
-	    stages_remove(t->stages, t->count, t->job->statefd, e) || end_all(t, false, e))
+	    stages_remove(t->stages, t->count, t->job->statefd, e) ||
+	    stages_end(t->stages, t->count, t->plan, false, e))
 		return -1;
 	close_plan(t);
 	return 0;
@@ -155,7 +141,8 @@ give_up(struct transaction *t, struct err *e)
 static int
 settle(struct transaction *t, struct err *e)
 {
-	if (stages_remove(t->stages, t->count, t->job->statefd, e) || end_all(t, true, e))
+	if (stages_remove(t->stages, t->count, t->job->statefd, e) ||
+	    stages_end(t->stages, t->count, t->plan, true, e))
 		return -1;
 	close_plan(t);
 	return 0;

@@ -1,5 +1,6 @@
 /*
- * apply_fill - puts the new files on the stage, and makes things durable.  See apply_stage.h.
+ * apply_fill - puts the new files on the stage, makes things durable, and sets what comes last. See
+ * apply_stage.h.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -282,5 +283,40 @@ stages_sync(struct stage *s, size_t count, struct plan *plan, uint64_t steps, st
 		if (step->kind != PLAN_TIMES &&
 		    sync_parent(stage_of(s, count, step->path), step, e))
 			return -1;
+	return n;
+}
+
+/* Set the time of a directory. */
+static int
+end_step(struct stage *s, const struct plan_step *step, bool done, struct err *e)
+{
+	const struct entry *to = done ? &step->after : &step->before;
+	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, tree_timespec(to->mtime)};
+	const char *relative = compare_relative(s->resource, step->path);
+	struct spot p = {.dirfd = -1};
+	int status = 0;
+	if (to->type != 'd')
+		return 0;
+	p.dirfd = file_parent_beneath(s->sourcefd, *relative ? relative : ".", &p.name, e);
+	if (p.dirfd < 0)
+		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -1;
+	bool there = spot_look(&p) == 0 && p.there && spot_type_of(&p.st) == 'd';
+	if (there && utimensat(p.dirfd, p.name, times, AT_SYMLINK_NOFOLLOW) && errno != EPERM)
+		status = err_sys(e, "%s", step->path);
+	close(p.dirfd);
+	return status;
+}
+
+int
+stages_end(struct stage *s, size_t count, struct plan *plan, bool done, struct err *e)
+{
+	struct plan_step *step;
+	int n;
+	plan_rewind(plan);
+	while ((n = plan_next(plan, &step, e)) > 0) {
+		struct stage *of = plan_is_last(step) ? stage_of(s, count, step->path) : NULL;
+		if (of && end_step(of, step, done, e))
+			return -1;
+	}
 	return n;
 }

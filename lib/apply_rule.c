@@ -57,8 +57,9 @@ rule_directory_time(const struct planner *p, const struct sides *v, struct frame
 	bool known = p->job->times && t && t->type == 'd';
 	bool untouched = b && o && b->type == 'd' && o->type == 'd' && o->mtime == b->mtime;
 	f->file = t && t->type != 'd';
-	f->retimed = known && untouched && t->mtime != b->mtime;
-	f->mtime = known && (untouched || !f->here) ? t->mtime : p->now;
+	bool kept = known && untouched && compare_same_time(b->mtime, t->mtime);
+	f->retimed = known && untouched && !kept;
+	f->mtime = kept ? b->mtime : known && (untouched || !f->here) ? t->mtime : p->now;
 }
 
 /* Something new comes at ${path}: see that the directories above it are there.  If one of them is

@@ -58,6 +58,10 @@ int stages_fill(struct stage *s, size_t count, const struct apply_job *job, stru
 /* Make the renames of ${plan} durable. */
 int stages_sync(struct stage *s, size_t count, struct plan *plan, uint64_t steps, struct err *e);
 
+/* Give directories the times that they have when all of ${plan} is ${done}, or undone: nothing
+ * moves in them any more. */
+int stages_end(struct stage *s, size_t count, struct plan *plan, bool done, struct err *e);
+
 /* Move the old files into kept/ of ${statefd}. */
 int stages_keep(struct stage *s, size_t count, int statefd, struct err *e);
 

@@ -366,32 +366,6 @@ static const struct {
     {PLAN_TIMES, do_times, undo_times},
 };
 
-bool
-step_is_last(const struct plan_step *step)
-{
-	return step->kind == PLAN_TIMES && step->after.type == 'd';
-}
-
-int
-step_end(struct stage *s, const struct plan_step *step, bool done, struct err *e)
-{
-	const struct entry *to = done ? &step->after : &step->before;
-	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, tree_timespec(to->mtime)};
-	const char *relative = compare_relative(s->resource, step->path);
-	struct spot p = {.dirfd = -1};
-	int status = 0;
-	if (to->type != 'd')
-		return 0;
-	p.dirfd = file_parent_beneath(s->sourcefd, *relative ? relative : ".", &p.name, e);
-	if (p.dirfd < 0)
-		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -1;
-	bool there = spot_look(&p) == 0 && p.there && spot_type_of(&p.st) == 'd';
-	if (there && utimensat(p.dirfd, p.name, times, AT_SYMLINK_NOFOLLOW) && errno != EPERM)
-		status = err_sys(e, "%s", step->path);
-	close(p.dirfd);
-	return status;
-}
-
 /* Open the places of ${step}: 1, 0 if the directory that the path is in is not there, -1. */
 static int
 open_scene(struct stage *s, const struct plan_step *step, struct scene *c, struct err *e)
@@ -425,7 +399,7 @@ perform(struct stage *s, const struct plan_step *step, bool forward, const char 
 		i++;
 	if (i == sizeof deeds / sizeof deeds[0])
 		return err_set(e, ERR_BAD_DATA, "the plan of an apply is damaged");
-	if (step_is_last(step))
+	if (plan_is_last(step))
 		return 0;
 	int status = open_scene(s, step, &c, e);
 	if (status > 0)

@@ -24,10 +24,4 @@ int step_do(struct stage *s, const struct plan_step *step, const char **why, str
  * (it is left), -1. */
 int step_undo(struct stage *s, const struct plan_step *step, const char **why, struct err *e);
 
-/* Is it the time of a directory, which has to wait until nothing moves in it any more? */
-bool step_is_last(const struct plan_step *step);
-
-/* Set it, to what it is to be when all is ${done}, or undone. */
-int step_end(struct stage *s, const struct plan_step *step, bool done, struct err *e);
-
 #endif

@@ -216,6 +216,13 @@ same_text(const char *a, const char *b)
 	return strcmp(a ? a : "", b ? b : "") == 0;
 }
 
+bool
+compare_same_time(int64_t base, int64_t theirs)
+{
+	return base == theirs ||
+	       (theirs % 1000000000 == 0 && base > theirs && base - theirs < 1000000000);
+}
+
 unsigned
 compare_delta(const struct entry *base, const struct entry *theirs, bool fidelity, bool times)
 {
@@ -235,7 +242,7 @@ compare_delta(const struct entry *base, const struct entry *theirs, bool fidelit
 	    ((base->mode ^ theirs->mode) & 0777) != 0)
 		delta |= COMPARE_MODE;
 	if (times && theirs->type != 'd' && base->type == theirs->type &&
-	    base->mtime != theirs->mtime)
+	    !compare_same_time(base->mtime, theirs->mtime))
 		delta |= COMPARE_TIMES;
 	return delta;
 }

@@ -52,6 +52,11 @@ enum {
 unsigned compare_delta(const struct entry *base, const struct entry *theirs, bool fidelity,
 		       bool times);
 
+/* Did the peer leave the time ${base}, as far as its file system can tell?  Some keep whole
+ * seconds.
+ */
+bool compare_same_time(int64_t base, int64_t theirs);
+
 /* The index of the resource that ${path} lies in, or ${count}. */
 size_t compare_resource(const struct resource *resources, size_t count, const char *path);
 

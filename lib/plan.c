@@ -42,6 +42,12 @@ plan_is_staged(const struct plan_step *step)
 	return step->kind == PLAN_ADD || step->kind == PLAN_CHANGE || step->kind == PLAN_MARKED;
 }
 
+bool
+plan_is_last(const struct plan_step *step)
+{
+	return step->kind == PLAN_TIMES && step->after.type == 'd';
+}
+
 struct plan_writer *
 plan_writer_new(int fd, struct err *e)
 {

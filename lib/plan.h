@@ -43,6 +43,9 @@ struct plan_step {
 /* Does ${step} put a file or link in place that was staged? */
 bool plan_is_staged(const struct plan_step *step);
 
+/* Is it the time of a directory, which has to wait until nothing moves in it any more? */
+bool plan_is_last(const struct plan_step *step);
+
 struct plan_writer;
 
 /* Begin a plan in ${fd}, which stays the caller's. */
