@@ -168,8 +168,8 @@ delegation_save(struct record *r, bool durable, struct err *e)
 
 	if (ended)
 		credential_forget(r);
-	bool open = !ended || (delegation_waits(r->json) &&
-			       json_object_get(r->json, "applyError") == NULL);
+	bool open =
+	    !ended || (delegation_waits(r->json) && json_object_get(r->json, "applyError") == NULL);
 	int status = record_save(r, open, durable, e);
 	if (status == 0 && ended)
 		credential_remove(r);

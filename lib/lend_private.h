@@ -1,6 +1,6 @@
 /*
  * What lend.c (the whole), lend_begin.c (INVITE to START), lend_resume.c (the same again), follow.c
- * (the events) and follow_keep.c (the archives) share.
+ * (the events), follow_keep.c (the archives) and follow_apply.c share.
  */
 #ifndef LEND_PRIVATE_H
 #define LEND_PRIVATE_H
@@ -79,6 +79,9 @@ json_t *follow_result(struct lend *l, bool archive, int *http, struct err *e);
 
 /* Fetch the snapshot that "done" names, or that the executor has, if we do not have it. */
 int follow_fetch(struct lend *l, const json_t *done, struct err *e);
+
+/* Apply the snapshot that waits for it (delegation_waits), if there is one. */
+int follow_apply(struct lend *l, const json_t *delegation, struct err *e);
 
 /* Prepare the reader of events; freed by follow_end. */
 int follow_begin(struct lend *l, struct err *e);

@@ -282,6 +282,7 @@ cancel_at()
 	wait_until event '.message == "begun"'
 	task=$(pgrep -P "$WORKER")
 	kill -9 "$WORKER" "$task" "$(pgrep -P "$task")"
+	wait_until nobody_holds_a_task
 	work -- sh -c "pgrep -fcx '$sleep'; echo again"
 	assert_equal "$(summary)" $'0\nagain'
 	no_such_process "$sleep"
@@ -305,6 +306,7 @@ cancel_at()
 		else
 			sleep 3 # the lease is the event
 		fi
+		wait_until nobody_holds_a_task
 		work -- echo never
 		no_such_process "$sleep"
 		assert_ended_once
