@@ -100,7 +100,9 @@ take_type(struct zip_record *r, uint64_t attributes)
 {
 	bool unix_made = r->system == UNIX || r->system == DARWIN;
 	unsigned format = unix_made ? (unsigned)(attributes >> 16) & S_IFMT : 0;
-	bool slash = r->name_length > 0 && r->name[r->name_length - 1] == '/';
+	unsigned char last = r->name_length > 0 ? r->name[r->name_length - 1] : '\0';
+	bool backslashes = r->system == DOS && memchr(r->name, '/', r->name_length) == NULL;
+	bool slash = last == '/' || (last == '\\' && backslashes);
 
 	if (unix_made)
 		r->mode = (mode_t)(attributes >> 16) & 07777;

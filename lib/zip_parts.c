@@ -117,17 +117,16 @@ make_end(const struct zip_parts *p, unsigned char out[END64 + LOCATOR + END])
 
 	memset(out, 0, END64 + LOCATOR + END);
 	if (large) {
-		memcpy(at, "PK\6\6", 4);
-		(void)set(set(set(at + 4, END64 - 12, 8), 45, 2), 45, 2);
+		(void)set(set(set(set(at, 0x06064b50, 4), END64 - 12, 8), 45, 2), 45, 2);
 		(void)set(set(at + 24, p->entries, 8), p->entries, 8);
 		(void)set(set(at + 40, p->bytes, 8), p->begin, 8);
 		at += END64;
-		memcpy(at, "PK\6\7", 4);
+		(void)set(at, 0x07064b50, 4);
 		(void)set(at + 8, p->begin + p->bytes, 8);
 		(void)set(at + 16, 1, 4);
 		at += LOCATOR;
 	}
-	memcpy(at, "PK\5\6", 4);
+	(void)set(at, 0x06054b50, 4);
 	(void)set(set(at + 8, large ? 0xffff : p->entries, 2), large ? 0xffff : p->entries, 2);
 	(void)set(set(at + 12, large ? LARGE : p->bytes, 4), large ? LARGE : p->begin, 4);
 	return (size_t)(at + END - out);
