@@ -383,8 +383,9 @@ lend_follow(struct lend *l, int64_t until, struct err *e)
 			status = delegation_end(l->id, FSM_EXPIRE, &why, e);
 		}
 		if (status < 0 && e->code != ERR_BUSY && e->code != ERR_NO_SPACE &&
-		    e->code != ERR_IO) {
-			/* What the executor sends is no use: end it, rather than try for ever. */
+		    e->code != ERR_IO && e->code != ERR_INTERNAL) {
+			/* What the executor sends is no use: end it, rather than try for
+			 * ever.  What failed here may be tried again. */
 			why = *e;
 			(void)delegation_end(l->id, FSM_RECEIVE_ERROR, &why, &(struct err){0});
 		}

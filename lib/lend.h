@@ -39,6 +39,8 @@ struct lend;
 struct lend *lend_open(const char *id, long timeout, const struct lend_observer *o, struct err *e);
 
 /* From "created", "invited" or "accepted" to "started": INVITE, pack, open the event stream, START.
+ * Where START may have arrived before a crash, that is sent again, and another INVITE only if the
+ * executor does not have it: the work is not to be done twice.
  * A refusal ends the delegation with that error.  When the executor cannot be reached it ends as
  * well: nothing was handed over. */
 int lend_begin(struct lend *l, struct err *e);

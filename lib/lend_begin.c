@@ -15,6 +15,7 @@
 #include "upload.h"
 
 #define START_TRIES 3
+#define START_PAUSE 250000U /* us, doubled each time */
 
 json_t *
 lend_record(const struct lend *l, struct err *e)
@@ -266,8 +267,13 @@ lend_start(struct lend *l, const json_t *delegation, struct err *e)
 		buf_clear(&answer);
 		status =
 		    client_send(l->client, "POST", l->url, &body, keep_answer, &answer, &http, e);
-		if (status < 0 && attempt < START_TRIES)
+		/* A web server whose program has just died answers for it. */
+		if (status == 0 && (http == 502 || http == 504))
+			status = lend_refused(l, "START", http, &answer, e);
+		if (status < 0 && attempt < START_TRIES) {
 			lend_note(l, "START did not get through (%s); trying again", e->message);
+			(void)usleep(START_PAUSE << attempt);
+		}
 		/* A START that was taken, but whose answer was lost, is not taken twice. */
 		if (status == 0 && attempt > 1 && (http == 409 || http == 500))
 			http = 200;
