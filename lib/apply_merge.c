@@ -142,7 +142,7 @@ emit(struct merging *m, struct plan_step *step, const char *was, struct err *e)
 	}
 	clock_gettime(CLOCK_REALTIME, &now);
 	step->after.size = (uint64_t)merged.st.st_size;
-	step->after.mtime = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	step->after.mtime = tree_time(now);
 	if (plan_add(m->writer, step, e))
 		return -1;
 	snprintf(number, sizeof number, "%" PRIu64, step->number);

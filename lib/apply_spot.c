@@ -38,8 +38,8 @@ spot_entry(const struct spot *p, struct entry *entry)
 	    .type = spot_type_of(st),
 	    .mode = st->st_mode & 07777,
 	    .size = S_ISDIR(st->st_mode) ? 0 : (uint64_t)st->st_size,
-	    .mtime = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
-	    .ctime = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec,
+	    .mtime = tree_time(st->st_mtim),
+	    .ctime = tree_time(st->st_ctim),
 	    .inode = st->st_ino,
 	};
 }
@@ -52,11 +52,9 @@ spot_is_before(const struct spot *p, const struct entry *b, bool exact)
 		return false;
 	if (b->type == 'd')
 		return true;
-	if ((uint64_t)st->st_size != b->size ||
-	    (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec != b->mtime)
+	if ((uint64_t)st->st_size != b->size || tree_time(st->st_mtim) != b->mtime)
 		return false;
-	return !exact || st->st_nlink > 1 ||
-	       (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec == b->ctime;
+	return !exact || st->st_nlink > 1 || tree_time(st->st_ctim) == b->ctime;
 }
 
 bool

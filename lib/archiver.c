@@ -260,12 +260,8 @@ archiver_begin(struct archiver *a, const struct entry *entry, const struct exten
 	} types[] = {{'f', AE_IFREG}, {'d', AE_IFDIR}, {'l', AE_IFLNK}};
 	struct archive_entry *h = archive_entry_clear(a->header);
 	bool utf8 = utf8_valid(entry->path) && (entry->target == NULL || utf8_valid(entry->target));
-	int64_t seconds = entry->mtime / 1000000000, ns = entry->mtime % 1000000000;
+	struct timespec mtime = tree_timespec(entry->mtime);
 
-	if (ns < 0) {
-		ns += 1000000000;
-		seconds--;
-	}
 	if (make_room(a, entry, e) < 0)
 		return -1;
 	locale_t before = uselocale(utf8 ? a->utf8 : a->raw);
@@ -274,7 +270,7 @@ archiver_begin(struct archiver *a, const struct entry *entry, const struct exten
 		if (types[i].type == entry->type)
 			archive_entry_set_filetype(h, types[i].format);
 	archive_entry_set_perm(h, entry->mode);
-	archive_entry_set_mtime(h, seconds, (long)ns);
+	archive_entry_set_mtime(h, mtime.tv_sec, mtime.tv_nsec);
 	archive_entry_set_size(h, entry->type == 'f' ? (int64_t)entry->size : 0);
 	if (entry->type == 'l')
 		archive_entry_copy_symlink(h, entry->target);
