@@ -304,7 +304,7 @@ create(struct options *o, int argc, char **argv, char id[ID_MAX + 1], struct err
 
 /* From wherever the delegation is to its end. */
 static int
-run(struct options *o, const char *id, bool begin, struct err *e)
+run(struct options *o, const char *id, struct err *e)
 {
 	struct lend_observer observer = display_observer(&o->display);
 	long long timeout;
@@ -324,25 +324,11 @@ run(struct options *o, const char *id, bool begin, struct err *e)
 		(void)printf("%s\n", id);
 	(void)fflush(stdout); /* command_end looks for errors */
 	strcpy(running_id, id);
-	int status = begin ? lend_begin(l, e) : lend_resume(l, e);
+	int status = lend_resume(l, e); /* of a new one, that is to begin */
 	if (status == 0 && !o->background)
 		status = lend_follow(l, 0, e);
 	display_clear(&o->display);
 	lend_close(l);
-	return status;
-}
-
-/* Does -R have to begin ${id} again, or only to follow it? */
-static int
-must_begin(const char *id, bool *begin, struct err *e)
-{
-	struct record r;
-	int status = record_open(DELEGATIONS, id, false, &r, e);
-	const char *state = jsonx_text(r.json, "state", "");
-
-	*begin = strcmp(state, "created") == 0 || strcmp(state, "invited") == 0 ||
-		 strcmp(state, "accepted") == 0;
-	record_close(&r);
 	return status;
 }
 
@@ -352,7 +338,6 @@ carry_out(struct options *o, int argc, char **argv)
 {
 	char id[ID_MAX + 1];
 	struct err e;
-	bool begin = true;
 
 	if (o->dry)
 		return admit(o, &e) < 0 ? command_fail(&e) : 0;
@@ -360,10 +345,8 @@ carry_out(struct options *o, int argc, char **argv)
 		command_usage("-R takes no prompt: the delegation has one");
 	int status = o->resume != NULL ? record_find(DELEGATIONS, o->resume, id, &e)
 				       : create(o, argc, argv, id, &e);
-	if (status == 0 && o->resume != NULL)
-		status = must_begin(id, &begin, &e);
 	if (status == 0)
-		status = run(o, id, begin, &e);
+		status = run(o, id, &e);
 	return status < 0 ? command_fail(&e) : 0;
 }
 

@@ -72,22 +72,6 @@ become_follower(const struct errand *d, struct err *e)
 	return l;
 }
 
-/* From wherever it is as far as it goes: 0 when it has ended and all is done. */
-static int
-go_on(const struct errand *d, struct lend *l, struct err *e)
-{
-	struct record r;
-
-	int status = record_open(DELEGATIONS, d->id, false, &r, e);
-	const char *state = jsonx_text(r.json, "state", "");
-	bool begin = strcmp(state, "created") == 0 || strcmp(state, "invited") == 0 ||
-		     strcmp(state, "accepted") == 0;
-	record_close(&r);
-	if (status == 0 && begin)
-		status = lend_begin(l, e);
-	return status == 0 ? lend_follow(l, 0, e) : -1;
-}
-
 static bool
 has_ended(const struct errand *d)
 {
@@ -107,7 +91,7 @@ follow(struct errand *d, struct err *e)
 		struct lend *l = become_follower(d, e);
 		if (l == NULL)
 			return -1; /* or somebody follows it: then that is as good */
-		int status = go_on(d, l, e);
+		int status = lend_go_on(l, 0, e);
 		lend_close(l);
 		if (status < 0)
 			note(NULL, e->message);

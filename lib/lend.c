@@ -207,7 +207,7 @@ lend_watch(const char *id, long timeout, int64_t until, const struct lend_observ
 	for (;;) {
 		struct lend *l = lend_open(id, timeout, o, e);
 		if (l != NULL) {
-			int status = lend_follow(l, until, e);
+			int status = lend_go_on(l, until, e);
 			lend_close(l);
 			return status;
 		}

@@ -45,9 +45,13 @@ struct lend *lend_open(const char *id, long timeout, const struct lend_observer 
  * well: nothing was handed over. */
 int lend_begin(struct lend *l, struct err *e);
 
-/* If the executor of a delegation that was handed over says that it does not know it, and nothing
- * of it was applied: hand the same over again, as base.archive has it, with a new lease. */
+/* Whatever kept it from being handed over: lend_begin, if it was not; and if it was, but its
+ * executor says that it does not know it and nothing of it was applied, hand the same over again,
+ * as base.archive has it, with a new lease. */
 int lend_resume(struct lend *l, struct err *e);
+
+/* From wherever it is to the end: lend_begin, if it was not handed over, and lend_follow. */
+int lend_go_on(struct lend *l, int64_t until, struct err *e);
 
 /* Follow to the end, or until ${until} (clock_steady ms; 0: as long as the lease goes). Returns 0
  * when the delegation is completed (and applied, if its mode is auto); -1 with the delegation's
@@ -57,7 +61,7 @@ int lend_follow(struct lend *l, int64_t until, struct err *e);
 
 void lend_close(struct lend *l);
 
-/* Follow ${id} whoever works on it: as lend_open and lend_follow if nobody does, else by reading
+/* Follow ${id} whoever works on it: as lend_open and lend_go_on if nobody does, else by reading
  * the journal that the follower writes. */
 int lend_watch(const char *id, long timeout, int64_t until, const struct lend_observer *o,
 	       struct err *e);

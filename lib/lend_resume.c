@@ -1,14 +1,24 @@
 /*
- * Once more from INVITE to START, for an executor that has lost what it was given.
+ * What was not handed over is begun; what its executor has lost is handed over once more.
  *
- * The delegation stays started or running, as it is; "restarts" in its record says when it was
- * handed over again.  If this fails, nothing has changed, and it can be tried again.
+ * In the second case the delegation stays started or running, as it is; "restarts" in its record
+ * says when.  If this fails, nothing has changed, and it can be tried again.
  */
 #include <string.h>
 
 #include "clock.h"
 #include "jsonx.h"
 #include "lend_private.h"
+
+/* Was ${delegation} not handed over yet? */
+static bool
+is_here(const json_t *delegation)
+{
+	const char *state = jsonx_text(delegation, "state", "");
+
+	return strcmp(state, "created") == 0 || strcmp(state, "invited") == 0 ||
+	       strcmp(state, "accepted") == 0;
+}
 
 /* Is ${delegation} at work, as far as we know, and nothing of it here? */
 static bool
@@ -66,16 +76,13 @@ check_archive(const json_t *before, const json_t *now, struct err *e)
 	return 0;
 }
 
-int
-lend_resume(struct lend *l, struct err *e)
+/* INVITE and START once more for ${before}, which is out. */
+static int
+begin_again(struct lend *l, json_t *before, struct err *e)
 {
-	json_t *before = lend_record(l, e), *now = NULL;
+	json_t *now = NULL;
 	int status = -1;
 
-	if (before == NULL || !is_out(before) || !is_lost(l)) {
-		status = before == NULL ? -1 : 0;
-		goto out;
-	}
 	lend_note(l, "the executor has lost it; handing it over again");
 	if (note_restart(l, e) < 0 || lend_invite(l, before, e) < 0 ||
 	    (now = lend_record(l, e)) == NULL || check_archive(before, now, e) < 0 ||
@@ -85,7 +92,32 @@ lend_resume(struct lend *l, struct err *e)
 	if (lend_start(l, now, e) == 0 || l->last != NULL)
 		status = 0;
 out:
-	json_decref(before);
 	json_decref(now);
 	return status;
+}
+
+int
+lend_resume(struct lend *l, struct err *e)
+{
+	json_t *o = lend_record(l, e);
+	int status = o == NULL ? -1 : 0;
+
+	if (o != NULL && is_here(o))
+		status = lend_begin(l, e);
+	else if (o != NULL && is_out(o) && is_lost(l))
+		status = begin_again(l, o, e);
+	json_decref(o);
+	return status;
+}
+
+int
+lend_go_on(struct lend *l, int64_t until, struct err *e)
+{
+	json_t *o = lend_record(l, e);
+	int status = o == NULL ? -1 : 0;
+
+	if (o != NULL && is_here(o))
+		status = lend_begin(l, e);
+	json_decref(o);
+	return status == 0 ? lend_follow(l, until, e) : -1;
 }

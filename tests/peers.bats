@@ -298,6 +298,19 @@ state() { awcp-list -a -j | jq -r .state; }
 	assert_output $'[["snap_1","applied"],["snap_2","pending"]]\n"snap_1"'
 }
 
+@test "what a killed awcp-invite did not hand over is begun again by awcp-watch" {
+	happy
+	printf '@NEVER@' >"$P/invite"
+	peer
+	start_process "$P/first" awcp-invite -q -r ws=. -e "$URL" x
+	wait_until grep -q 'POST invite' "$P/log"
+	stop_process "$STARTED" KILL
+	body 01-invite-accept invite
+	run awcp-watch -q "$(awcp-list -j | jq -r .id)"
+	assert_success
+	assert_equal "$(tail -n 1 a.txt)" two
+}
+
 @test "a follower goes on after the executor was away" {
 	happy
 	printf 'data: {"delegationId":"@ID@","type":"status","status":"running","timestamp":"2026-01-01T00:00:00.000Z"}\n\n' >"$P/events.1"
