@@ -10,6 +10,16 @@
  *
  * A change is a call of one of the functions below, by one of our programs: what they run in turn
  * (git, a shell) is left alone.
+ *
+ * Of these an entry is what a crash leaves done or not done: a rename, or a line appended to a
+ *journal.
+ *
+ *	FAULT=before:3		the process is killed instead of making its 3rd entry
+ *	FAULT=after:3		the process is killed when it has made its 3rd entry
+ *	FAULT_ENTRIES=file	of 8 bytes: the entries of all who name it are counted there, as one
+ *	FAULT_PROGRAM=awcp-run	only the entries of that program count
+ *	FAULT_ALL=namespace	all processes of the pid namespace are killed, if it is not this one
+ *				(readlink /proc/self/ns/pid)
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -19,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -38,7 +49,7 @@ fails(void)
 	for (char *rest, *one = strtok_r(fault, ",", &rest); one;
 	     one = strtok_r(NULL, ",", &rest)) {
 		const char *colon = strchr(one, ':');
-		if (!colon || atol(colon + 1) != count)
+		if (!colon || atol(colon + 1) != count || *one == 'b' || *one == 'a')
 			continue;
 		if (strncmp(one, "kill:", 5) == 0) {
 			kill(getpid(), SIGKILL);
@@ -53,6 +64,71 @@ fails(void)
 		return 1;
 	}
 	return 0;
+}
+
+static int
+is_victim(void)
+{
+	const char *program = getenv("FAULT_PROGRAM");
+	if (program)
+		return strcmp(program_invocation_short_name, program) == 0;
+	return strncmp(program_invocation_short_name, "awcp", 4) == 0;
+}
+
+/* The number of this entry. */
+static long
+count_entry(void)
+{
+	static long own, *all = &own;
+	const char *name = getenv("FAULT_ENTRIES");
+	if (all == &own && name) {
+		int fd = open(name, O_RDWR | O_CLOEXEC);
+		void *shared = mmap(NULL, sizeof *all, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		if (shared == MAP_FAILED)
+			abort();
+		close(fd);
+		all = shared;
+	}
+	return __atomic_add_fetch(all, 1, __ATOMIC_SEQ_CST);
+}
+
+static void
+die(void)
+{
+	char namespace[64] = "";
+	const char *outside = getenv("FAULT_ALL");
+	if (outside) {
+		if (readlink("/proc/self/ns/pid", namespace, sizeof namespace - 1) < 0 ||
+		    strcmp(namespace, outside) == 0)
+			abort(); /* that would be everybody */
+		kill(-1, SIGKILL);
+	}
+	kill(getpid(), SIGKILL);
+	pause();
+}
+
+/* Entry ${n} is ${when} "before" or "after" it is made. */
+static void
+at_entry(const char *when, long n)
+{
+	const char *fault = getenv("FAULT");
+	size_t length = strlen(when);
+	if (fault && strncmp(fault, when, length) == 0 && fault[length] == ':' &&
+	    atol(fault + length + 1) == n)
+		die();
+}
+
+/* Is ${d} a journal, or a log, of which no state depends? */
+static int
+is_journal(int d)
+{
+	char link[64], path[4096] = "";
+	int flags = fcntl(d, F_GETFL);
+	if (d <= 2 || flags < 0 || !(flags & O_APPEND))
+		return 0;
+	snprintf(link, sizeof link, "/proc/self/fd/%d", d);
+	ssize_t n = readlink(link, path, sizeof path - 1);
+	return n < 4 || strcmp(path + n - 4, ".log") != 0;
 }
 
 __attribute__((destructor)) static void
@@ -77,8 +153,24 @@ tell(void)
 		return fails() ? -1 : real arguments_;                         \
 	}
 
-WRAP(int, rename, (const char *a, const char *b), (a, b))
-WRAP(int, renameat, (int d, const char *a, int f, const char *b), (d, a, f, b))
+/* The same for one that is an entry, too. */
+#define WRAP_ENTRY(type_, name_, parameters_, arguments_)                      \
+	type_ name_ parameters_                                                \
+	{                                                                      \
+		static type_(*real) parameters_;                               \
+		if (!real)                                                     \
+			real = (type_(*) parameters_)dlsym(RTLD_NEXT, #name_); \
+		if (fails())                                                   \
+			return -1;                                             \
+		long n = is_victim() ? count_entry() : 0;                      \
+		at_entry("before", n);                                         \
+		type_ status = real arguments_;                                \
+		at_entry("after", n);                                          \
+		return status;                                                 \
+	}
+
+WRAP_ENTRY(int, rename, (const char *a, const char *b), (a, b))
+WRAP_ENTRY(int, renameat, (int d, const char *a, int f, const char *b), (d, a, f, b))
 WRAP(int, linkat, (int d, const char *a, int f, const char *b, int g), (d, a, f, b, g))
 WRAP(int, unlink, (const char *a), (a))
 WRAP(int, unlinkat, (int d, const char *a, int f), (d, a, f))
@@ -104,7 +196,13 @@ write(int d, const void *p, size_t n)
 	if (!real)
 		real = (ssize_t(*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write");
 	/* What is said on the standard streams changes no file system. */
-	return d > 2 && fails() ? -1 : real(d, p, n);
+	if (d > 2 && fails())
+		return -1;
+	long entry = is_victim() && is_journal(d) ? count_entry() : 0;
+	at_entry("before", entry);
+	ssize_t status = real(d, p, n);
+	at_entry("after", entry);
+	return status;
 }
 
 int
@@ -120,7 +218,11 @@ renameat2(int d, const char *a, int f, const char *b, unsigned flags)
 		errno = EINVAL;
 		return -1;
 	}
-	return real(d, a, f, b, flags);
+	long n = is_victim() ? count_entry() : 0;
+	at_entry("before", n);
+	int status = real(d, a, f, b, flags);
+	at_entry("after", n);
+	return status;
 }
 
 int
