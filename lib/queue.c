@@ -195,7 +195,7 @@ load(const struct dirs *d, struct queue_task *t, struct err *e)
 	    json_object_set_new(t->json, "deaths",
 				json_integer(jsonx_number(t->json, "deaths", 0) + died)) < 0)
 		return err_memory(e);
-	return set_claimed(t->json, true, e) < 0 ? -1 : rewrite(d, t, true, e);
+	return set_claimed(t->json, true, e);
 }
 
 int
@@ -229,6 +229,14 @@ queue_take(const char *queue, struct queue_task *t, struct err *e)
 	json_decref(t->json);
 	*t = (struct queue_task){.fd = -1};
 	return -1;
+}
+
+int
+queue_begin(const char *queue, struct queue_task *t, struct err *e)
+{
+	struct dirs d = {-1, -1};
+
+	return open_dirs(queue, &d, e) < 0 ? -1 : rewrite(&d, t, true, e);
 }
 
 static void

@@ -21,8 +21,8 @@
 struct queue_task {
 	char name[QUEUE_TASK];
 	int fd; /* holds the claim */
-	/* The object that was put; "attempt" counts claims from 1, "deaths" those that ended
-	 * without queue_done or queue_return. */
+	/* The object that was put; "attempt" counts claims from 1, "deaths" those that were
+	 * begun and ended without queue_done or queue_return. */
 	json_t *json;
 };
 
@@ -31,6 +31,11 @@ int queue_put(const char *queue, const char *id, const json_t *task, struct err 
 
 /* Claim the oldest task.  Returns 1, 0 if there is none, -1. */
 int queue_take(const char *queue, struct queue_task *t, struct err *e);
+
+/* Make durable that ${t} was claimed, before anything is done for it.  It may be another process
+ * than the one that took it, forked from it: so those of several tasks wait for the disk at the
+ * same time. */
+int queue_begin(const char *queue, struct queue_task *t, struct err *e);
 
 /* The task is over: remove it and let go.  */
 int queue_done(const char *queue, struct queue_task *t, struct err *e);

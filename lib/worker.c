@@ -20,6 +20,7 @@
 #include "watch.h"
 
 #define TRY_AGAIN 75
+#define NOT_BEGUN 74  /* exit status of a task's process that could not begin */
 #define PAUSE_MS 1000 /* before the next task, when something failed that is not the task's */
 
 struct worker {
@@ -94,7 +95,9 @@ carry_out(struct worker *w, const char *queue, struct queue_task *t, pid_t paren
 
 	file_close(w->signalfd);
 	/* When the worker is killed, this process hears of it as if it had been told to stop. */
-	if (process_adopt(EXECUTION_ORPHAN, parent, &e) == 0)
+	bool begun =
+	    process_adopt(EXECUTION_ORPHAN, parent, &e) == 0 && queue_begin(queue, t, &e) == 0;
+	if (begun)
 		outcome = task_run(&w->options->task, t->json);
 	else
 		report(w, t->name, e.message);
@@ -107,7 +110,7 @@ carry_out(struct worker *w, const char *queue, struct queue_task *t, pid_t paren
 		queue_drop(t); /* whoever takes it next sees that a worker died */
 	if (status < 0)
 		report(w, queue, e.message);
-	_exit(outcome == TASK_LATER || outcome == TASK_DIED ? TRY_AGAIN : 0);
+	_exit(!begun ? NOT_BEGUN : outcome == TASK_LATER || outcome == TASK_DIED ? TRY_AGAIN : 0);
 }
 
 /* Take a task from ${queue} and begin it: 1, 0 if there is none. */
@@ -167,7 +170,9 @@ reap(struct worker *w)
 		if (i == w->running)
 			continue; /* an orphan that was left to us */
 		w->job[i] = w->job[--w->running];
-		w->try_again = WIFEXITED(status) && WEXITSTATUS(status) == TRY_AGAIN;
+		w->try_again = WIFEXITED(status) && WEXITSTATUS(status) != 0;
+		if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_BEGUN)
+			w->not_before = clock_steady() + PAUSE_MS;
 		if (WIFEXITED(status))
 			continue;
 		/* What it had running is ours now.  The task is taken again. */

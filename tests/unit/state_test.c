@@ -106,13 +106,15 @@ test_queue(void)
 	CHECK_INT(queue_return("q", &t, &e), 0, "it is handed back");
 	pid_t child = fork();
 	if (child == 0) {
-		(void)queue_take("q", &t, &e);
+		if (queue_take("q", &t, &e) == 1)
+			(void)queue_begin("q", &t, &e);
 		(void)raise(SIGKILL);
 	}
 	(void)waitpid(child, &status, 0);
 	CHECK(WIFSIGNALED(status), "a worker dies with the task");
 	CHECK_INT(queue_take("q", &t, &e), 1, "the next one gets it");
 	CHECK_INT(jsonx_number(t.json, "attempt", 0), 3, "for the third time");
+	CHECK_INT(jsonx_number(t.json, "deaths", 0), 1, "after one death");
 	CHECK_INT(queue_done("q", &t, &e), 0, "it is done");
 	CHECK_INT(queue_take("q", &t, &e), 0, "nothing is left");
 	CHECK_INT(queue_put("../q", "x", o, &e), -1, "a queue's name cannot lead elsewhere");
