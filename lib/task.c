@@ -347,11 +347,11 @@ enum task_end
 task_run(const struct task_options *o, const json_t *task)
 {
 	struct task t = {.options = o, .lockfd = -1, .logfd = -1, .execution = {.signalfd = -1}};
-	const char *id = jsonx_text(task, "assignment", "");
+	const char *id = jsonx_text(task, "payload.assignment", "");
 	enum task_end end = TASK_OVER;
 	struct err e;
 
-	t.run = jsonx_number(task, "run", 0);
+	t.run = jsonx_number(task, "payload.run", 0);
 	t.attempt = jsonx_number(task, "attempt", 1);
 	t.deaths = jsonx_number(task, "deaths", 0);
 	if (assignment_task(id, t.run, &t.record, &e) == 0) {
