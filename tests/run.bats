@@ -27,7 +27,7 @@ setup()
 teardown()
 {
 	[ -z "${WORKER-}" ] || stop_process "$WORKER"
-	rm -f "$AWCP_HOME"/queue/default/*/*
+	rm -rf "$AWCP_HOME/queue/default"
 }
 
 # Send the INVITE in file invite once more, and a START with what is in ${WS} now.
@@ -194,7 +194,7 @@ resume()
 	refute_line work
 	refute_line report
 	refute_line workspace.archive
-	run find "$AWCP_HOME/tmp" "$AWCP_HOME/queue" -mindepth 1 -name '*-*'
+	run find "$AWCP_HOME/tmp" "$AWCP_HOME/queue/default/running" -mindepth 1
 	assert_output ''
 }
 
@@ -333,7 +333,7 @@ resume()
 		wait_until eval '[ "$(grep -c "begun" "$STATE/events.ndjson")" -ge 2 ]'
 		assert_equal "$(pgrep -fcx "$sleep")" 1
 		stop_process "$WORKER"
-		rm -f "$AWCP_HOME"/queue/default/*/*
+		rm -rf "$AWCP_HOME/queue/default"
 	done
 }
 
