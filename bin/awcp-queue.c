@@ -7,48 +7,50 @@
 #include "clock.h"
 #include "queue_command.h"
 
-#define USAGE                                                                                    \
-	"usage: awcp-queue put [-ju] [-q queue] [-f file] [-k key] [-L label]... [-l lane]\n"    \
-	"                  [-p priority] [-r capability]... [-s session] [-w task]...\n"         \
-	"                  [--after span] [--always] [--backoff span] [--retries n]\n"           \
-	"                  [--timeout span] [prompt... | -]\n"                                   \
-	"       awcp-queue take [-jW] [-q queue] [-r capability]... [--lease span]\n"            \
-	"       awcp-queue beat [--lease span] claim... | done [-f result] claim...\n"           \
-	"       awcp-queue fail [-m why] [--exit n] [--last] claim... | return [-m why] "        \
-	"claim...\n"                                                                             \
-	"       awcp-queue limit [-m why] [--after span] claim...\n"                             \
-	"       awcp-queue cancel [-m why] task... | retry task... | pause task... | resume "    \
-	"task...\n"                                                                              \
-	"       awcp-queue list [-j] [-q queue] [-k key] [-L label]... [-l lane] [-s session]\n" \
-	"                  [--limit n] [--since version [-W]] [--state state]... [task]\n"       \
-	"       awcp-queue show [-j] task... | stats [-jW] [-q queue] | wait [-j] task...\n"     \
-	"       awcp-queue check [-q queue] [--repair]\n"                                        \
-	"  -f file        the prompt is in it, or the result of done (JSON)\n"                   \
-	"  -j             JSON; with put - the tasks are, one a line\n"                          \
-	"  -k key         put once only: the same key gives the same task\n"                     \
-	"  -L label       of the task\n"                                                         \
-	"  -l lane        tasks of a lane run one after the other\n"                             \
-	"  -m why         for the record\n"                                                      \
-	"  -p priority    0 (the default) to 9, the most urgent\n"                               \
-	"  -q queue       default\n"                                                             \
-	"  -r capability  that the worker must have, or has\n"                                   \
-	"  -s session     that the task belongs to\n"                                            \
-	"  -u             nothing is put while the task with this key has not ended\n"           \
-	"  -W             wait for a task, for changes, or refresh\n"                            \
-	"  -w task        after which this one runs\n"                                           \
-	"  --after span   not before that time has passed (90, 15m, 2h, 7d)\n"                   \
-	"  --always       run even if a task of -w did not complete\n"                           \
-	"  --backoff span before the first retry, doubled for each (10)\n"                       \
-	"  --exit n       status of the command that failed\n"                                   \
-	"  --last         no retry, whatever is left\n"                                          \
-	"  --lease span   how long the claim holds without a beat (60)\n"                        \
-	"  --limit n      tasks or changes to list, at most (50; 0: all)\n"                      \
-	"  --repair       make the index anew\n"                                                 \
-	"  --retries n    after a failure (0)\n"                                                 \
-	"  --since version  the changes after it\n"                                              \
-	"  --state state  only those; without it all that have not ended\n"                      \
-	"  --timeout span the task may run so long\n"                                            \
-	"A task is called like review.17, a claim on it like review.17.1; - reads them from "    \
+#define USAGE                                                                                     \
+	"usage: awcp-queue put [-ju] [-q queue] [-f file] [-k key] [-L label]... [-l lane]\n"     \
+	"                  [-p priority] [-r capability]... [-w task]... [--after span]\n"        \
+	"                  [--always] [--backoff span] [--retries n] [--session name]\n"          \
+	"                  [--timeout span] [prompt... | -]\n"                                    \
+	"       awcp-queue take [-jW] [-q queue] [-r capability]... [--lease span]\n"             \
+	"       awcp-queue beat [--lease span] claim...\n"                                        \
+	"       awcp-queue done [-f result] claim...\n"                                           \
+	"       awcp-queue fail [-m why] [--exit n] [--last] claim...\n"                          \
+	"       awcp-queue return [-m why] claim...\n"                                            \
+	"       awcp-queue limit [-m why] [--after span] claim...\n"                              \
+	"       awcp-queue cancel [-m why] task...\n"                                             \
+	"       awcp-queue retry|pause|resume task...\n"                                          \
+	"       awcp-queue list [-j] [-q queue] [-k key] [-L label]... [-l lane] [-s state]...\n" \
+	"                  [--limit n] [--session name] [--since version [-W]] [task]\n"          \
+	"       awcp-queue show|wait [-j] task...\n"                                              \
+	"       awcp-queue stats [-jW] [-q queue]\n"                                              \
+	"       awcp-queue check [-q queue] [--repair]\n"                                         \
+	"  -f file        the prompt is in it, or the result of done (JSON)\n"                    \
+	"  -j             JSON; with put - the tasks are, one a line\n"                           \
+	"  -k key         put once only: the same key gives the same task\n"                      \
+	"  -L label       of the task\n"                                                          \
+	"  -l lane        tasks of a lane run one after the other\n"                              \
+	"  -m why         for the record\n"                                                       \
+	"  -p priority    0 (the default) to 9, the most urgent\n"                                \
+	"  -q queue       default\n"                                                              \
+	"  -r capability  that the worker must have, or has\n"                                    \
+	"  -s state       only those, or all; without it all that have not ended\n"               \
+	"  -u             nothing is put while the task with this key has not ended\n"            \
+	"  -W             wait for a task, for changes, or refresh\n"                             \
+	"  -w task        after which this one runs\n"                                            \
+	"  --after span   not before that time has passed (90, 15m, 2h, 7d)\n"                    \
+	"  --always       run even if a task of -w did not complete\n"                            \
+	"  --backoff span before the first retry, doubled for each (10)\n"                        \
+	"  --exit n       status of the command that failed\n"                                    \
+	"  --last         no retry, whatever is left\n"                                           \
+	"  --lease span   how long the claim holds without a beat (60)\n"                         \
+	"  --limit n      tasks or changes to list, at most (50; 0: all)\n"                       \
+	"  --repair       make the index anew\n"                                                  \
+	"  --retries n    after a failure (0)\n"                                                  \
+	"  --session name that the task belongs to\n"                                             \
+	"  --since version  the changes after it\n"                                               \
+	"  --timeout span the task may run so long\n"                                             \
+	"A task is called like review.17, a claim on it like review.17.1; - reads them from "     \
 	"stdin.\n"
 
 static const struct command self = {"awcp-queue", "f:jk:L:l:m:p:q:r:s:uvWw:", USAGE};
@@ -64,7 +66,7 @@ enum word {
 	REPAIR,
 	RETRIES,
 	SINCE,
-	STATE,
+	SESSION,
 	TIMEOUT
 };
 
@@ -78,19 +80,19 @@ static const struct option words[] = {{"after", required_argument, NULL, AFTER},
 				      {"repair", no_argument, NULL, REPAIR},
 				      {"retries", required_argument, NULL, RETRIES},
 				      {"since", required_argument, NULL, SINCE},
-				      {"state", required_argument, NULL, STATE},
+				      {"session", required_argument, NULL, SESSION},
 				      {"timeout", required_argument, NULL, TIMEOUT},
 				      {0}};
 
 /* The subcommands, and the options that each knows; long ones by a letter of their own:
  * A after, N always, B backoff, E exit, T last, D lease, M limit, R repair, C retries, S since,
- * Z state, O timeout. */
+ * Z session, O timeout. */
 static const struct job {
 	const char *name, *options;
 	int (*run)(const struct queue_options *o);
 	bool operands; /* it takes some */
 } jobs[] = {
-    {"put", "fjkLlpqrsuwANBCO", queue_do_put, true},
+    {"put", "fjkLlpqruwANBCZO", queue_do_put, true},
     {"take", "jWqrD", queue_do_take, false},
     {"beat", "D", queue_do_beat, true},
     {"done", "f", queue_do_done, true},
@@ -184,7 +186,7 @@ set_letter(struct queue_options *o, int option)
 		add(o->requires, &o->require_count, optarg);
 		break;
 	case 's':
-		o->session = optarg;
+		o->states |= parse_state(optarg);
 		break;
 	case 'u':
 		o->unique = true;
@@ -234,8 +236,8 @@ set_word(struct queue_options *o, int option)
 	case SINCE:
 		o->since = number("--since", optarg, 0, INT64_MAX);
 		break;
-	case STATE:
-		o->states |= parse_state(optarg);
+	case SESSION:
+		o->session = optarg;
 		break;
 	case TIMEOUT:
 		o->timeout = span("--timeout", optarg);

@@ -138,7 +138,7 @@ int queue_tend(struct queue *q, struct err *e);
  * To look.  None of these waits for a lock.
  */
 
-/* Split "<queue>.<number>[.<attempt>]" or "<name>-<number>" into its parts; *${attempt} is 0
+/* Split "<queue>.<number>[.<attempt>]" into its parts; *${attempt} is 0
  * if it has none.  ERR_USAGE for anything else. */
 int queue_parse_id(const char *id, char queue[QUEUE_NAME + 1], uint64_t *number, uint32_t *attempt,
 		   struct err *e);
