@@ -14,14 +14,14 @@
 #include "clock.h"
 #include "execution.h"
 #include "file.h"
+#include "job.h"
 #include "jsonx.h"
 #include "process.h"
 #include "queue.h"
 #include "watch.h"
 
 #define TRY_AGAIN 75
-#define LEASE_MS 60000 /* of a claim; it ends at once when its process dies */
-#define PAUSE_MS 1000  /* before the next task, when something failed that is not the task's */
+#define PAUSE_MS 1000 /* before the next task, when something failed that is not the task's */
 
 struct job {
 	pid_t pid;
@@ -113,6 +113,23 @@ let_go(struct queue *q, const struct queue_claim *c, enum task_end end, struct e
 	return queue_finish(q, c->number, c->attempt, &o, e);
 }
 
+/* Carry out ${c}, and say what became of it. */
+static enum task_end
+carry_out_task(struct worker *w, struct queue *q, const struct queue_claim *c, pid_t parent)
+{
+	struct err e;
+
+	if (jsonx_at(c->task, "payload.assignment") == NULL)
+		return job_run(&w->options->task, q, c);
+	enum task_end end = task_run(&w->options->task, c->task);
+	bool died = end == TASK_ORPHANED || end == TASK_DIED;
+	/* Of a death nothing is said: whoever takes next sees it. */
+	if (!died && (end == TASK_OVER || getppid() == parent) && let_go(q, c, end, &e) < 0 &&
+	    e.code != ERR_BAD_STATE)
+		report(w, queue_name(q), e.message);
+	return end;
+}
+
 /* The life of a task's process. */
 _Noreturn static void
 carry_out(struct worker *w, struct queue *q, struct queue_claim *c, pid_t parent)
@@ -123,13 +140,8 @@ carry_out(struct worker *w, struct queue *q, struct queue_claim *c, pid_t parent
 	file_close(w->signalfd);
 	/* When the worker is killed, this process hears of it as if it had been told to stop. */
 	if (process_adopt(EXECUTION_ORPHAN, parent, &e) == 0)
-		outcome = task_run(&w->options->task, c->task);
+		outcome = carry_out_task(w, q, c, parent);
 	else
-		report(w, queue_name(q), e.message);
-	bool died = outcome == TASK_ORPHANED || outcome == TASK_DIED;
-	/* Of a death nothing is said: whoever takes next sees it. */
-	if (!died && (outcome == TASK_OVER || getppid() == parent) &&
-	    let_go(q, c, outcome, &e) < 0 && e.code != ERR_BAD_STATE)
 		report(w, queue_name(q), e.message);
 	_exit(outcome == TASK_LATER || outcome == TASK_DIED ? TRY_AGAIN : 0);
 }
@@ -138,7 +150,7 @@ carry_out(struct worker *w, struct queue *q, struct queue_claim *c, pid_t parent
 static int
 take(struct worker *w, struct queue *q, struct err *e)
 {
-	const struct queue_worker self = {.name = w->name, .lease = LEASE_MS, .held = true};
+	const struct queue_worker self = {.name = w->name, .lease = QUEUE_LEASE_MS, .held = true};
 	struct queue_claim c;
 	pid_t parent = getpid();
 
@@ -169,10 +181,10 @@ beat(struct worker *w)
 
 	if (clock_steady() < w->beat_at)
 		return;
-	w->beat_at = clock_steady() + LEASE_MS / 3;
+	w->beat_at = clock_steady() + QUEUE_LEASE_MS / 3;
 	for (size_t i = 0; i < w->running; i++) {
 		const struct job *j = &w->job[i];
-		if (queue_beat(j->queue, j->number, j->attempt, LEASE_MS, NULL, &e) < 0 &&
+		if (queue_beat(j->queue, j->number, j->attempt, QUEUE_LEASE_MS, NULL, &e) < 0 &&
 		    e.code == ERR_BAD_STATE)
 			(void)kill(j->pid, SIGTERM); /* not yet waited for: it is ours */
 	}
