@@ -23,14 +23,24 @@ set_number(json_t *task, const char *name, int64_t value)
 }
 
 static int
+set_text(json_t *task, const char *name, const char *text)
+{
+	if (text == NULL)
+		return 0;
+	if (json_object_set_new(task, name, json_string(text)) < 0)
+		command_usage("not UTF-8: %s", text);
+	return 0;
+}
+
+static int
 set_list(json_t *task, const char *name, const char *const *list)
 {
 	if (*list == NULL)
 		return 0;
 	json_t *array = json_array();
 	for (; *list != NULL; list++)
-		if (jsonx_append(array, *list) < 0)
-			return -1;
+		if (json_array_append_new(array, json_string(*list)) < 0)
+			command_usage("not UTF-8: %s", *list);
 	return json_object_set_new(task, name, array);
 }
 
@@ -41,8 +51,8 @@ from_options(const struct queue_options *o)
 	char text[CLOCK_TEXT];
 	json_t *task = json_object();
 
-	if (jsonx_set(task, "lane", o->lane) < 0 || jsonx_set(task, "key", o->key) < 0 ||
-	    jsonx_set(task, "session", o->session) < 0 || set_list(task, "labels", o->labels) < 0 ||
+	if (set_text(task, "lane", o->lane) < 0 || set_text(task, "key", o->key) < 0 ||
+	    set_text(task, "session", o->session) < 0 || set_list(task, "labels", o->labels) < 0 ||
 	    set_list(task, "requires", o->requires) < 0 ||
 	    set_number(task, "priority", o->priority) < 0 ||
 	    set_number(task, "timeout", o->timeout) < 0 ||
@@ -120,8 +130,11 @@ put_one(const struct queue_options *o, struct queue *q)
 		status = command_fail(&e);
 	else if (b.len == 0)
 		status = command_fail((err_set(&e, ERR_USAGE, "there is no prompt"), &e));
-	else if (jsonx_set(task, "payload", b.data) < 0 ||
-		 queue_put(q, &task, 1, &receipt, &done, &e) < 0)
+	else if (strlen(b.data) != b.len ||
+		 json_object_set_new(task, "payload", json_string(b.data)) < 0)
+		status = command_fail(
+		    (err_set(&e, ERR_BAD_DATA, "the prompt is not text in UTF-8"), &e));
+	else if (queue_put(q, &task, 1, &receipt, &done, &e) < 0)
 		status = command_fail(&e);
 	else
 		status = show_receipts(o, q, &receipt, 1);

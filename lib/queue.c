@@ -16,7 +16,7 @@
 #include "id.h"
 #include "jsonx.h"
 
-#define LINES_MAX (QUEUE_SEGMENT / 4)
+#define LINES_MAX (4 * QUEUE_LINE)
 #define CONFIG_MAX 65536
 
 static int
@@ -52,6 +52,33 @@ read_recovery(struct queue_config *c, const char *text, struct err *e)
 	return err_set(e, ERR_CONFIG, "recovery is retry, fail or unknown, not %.40s", text);
 }
 
+/* The number ${name}, if it is there; 0 is any number. */
+static int
+read_number(const json_t *o, const char *name, int64_t *value, struct err *e)
+{
+	if (json_object_get(o, name) == NULL || jsonx_integer(o, name, 0, INT32_MAX, value, e) == 0)
+		return 0;
+	e->code = ERR_CONFIG;
+	return -1;
+}
+
+static int
+check_lanes(json_t *lanes, struct err *e)
+{
+	const char *name;
+	json_t *value;
+
+	if (lanes != NULL && !json_is_object(lanes))
+		return err_set(e, ERR_CONFIG, "lanes must be an object of widths");
+	json_object_foreach(lanes, name,
+			    value) if (!json_is_integer(value) ||
+				       json_integer_value(value) <
+					   0) return err_set(e, ERR_CONFIG,
+							     "lane %.40s must have a width from 0",
+							     name);
+	return 0;
+}
+
 /* How this queue is to be; nothing needs to be said. */
 static int
 read_config(struct queue *q, struct err *e)
@@ -67,10 +94,10 @@ read_config(struct queue *q, struct err *e)
 	if (file_slurp(q->dirfd, "config.json", &b, e) < 0 ||
 	    (o = jsonx_parse(b.data, b.len, e)) == NULL)
 		goto out;
-	c->width = jsonx_number(o, "width", c->width);
-	c->lane = jsonx_number(o, "lane", c->lane);
-	c->max_deaths = jsonx_number(o, "maxDeaths", c->max_deaths);
 	c->lanes = json_incref(json_object_get(o, "lanes"));
+	if (read_number(o, "width", &c->width, e) < 0 || read_number(o, "lane", &c->lane, e) < 0 ||
+	    read_number(o, "maxDeaths", &c->max_deaths, e) < 0 || check_lanes(c->lanes, e) < 0)
+		goto out;
 	status = read_recovery(c, jsonx_text(o, "recovery", "retry"), e);
 out:
 	json_decref(o);
@@ -128,7 +155,7 @@ queue_open(const char *name, bool create, struct err *e)
 	}
 	strcpy(q->name, name);
 	q->dirfd = q->journaldirfd = q->runningfd = q->keysfd = q->dependantsfd = q->bellfd = -1;
-	q->journal.fd = -1;
+	queue_journal_open(&q->journal, -1);
 	q->index.headfd = q->index.cellsfd = q->index.blocksfd = q->index.versionsfd = -1;
 	q->lines = (struct buf)BUF_INIT(LINES_MAX);
 	if (open_files(q, create, e) == 0)
@@ -165,7 +192,7 @@ queue_name(const struct queue *q)
 int
 queue_sync(struct queue *q, struct err *e)
 {
-	return queue_journal_sync(&q->journal, e);
+	return queue_journal_sync(&q->journal, q->index.head.end, e);
 }
 
 static int
@@ -221,7 +248,8 @@ queue_change(struct queue *q, json_t *task, bool put, struct err *e)
 {
 	char now[CLOCK_TEXT];
 
-	if (q->changes == QUEUE_BATCH && queue_write(q, put, e) < 0)
+	if ((q->changes == QUEUE_BATCH || q->lines.len > LINES_MAX - QUEUE_LINE) &&
+	    queue_write(q, put, e) < 0)
 		return -1;
 	json_int_t version = (json_int_t)(q->index.head.version + q->changes + 1);
 	if (json_object_set_new(task, "version", json_integer(version)) < 0 ||
@@ -238,8 +266,10 @@ queue_change(struct queue *q, json_t *task, bool put, struct err *e)
 		status = err_memory(e);
 	if (status == 0 && q->lines.len - offset > QUEUE_LINE)
 		status = err_set(e, ERR_TOO_LARGE, "the task is longer than %d bytes", QUEUE_LINE);
-	if (status < 0)
+	if (status < 0) {
+		q->lines.len = offset;
 		return -1;
+	}
 	q->change[q->changes].task = json_incref(task);
 	q->change[q->changes].put = put;
 	q->change[q->changes++].offset = offset;
@@ -276,6 +306,17 @@ count_end(struct queue_head *h)
 	h->ended[minute % QUEUE_MINUTES]++;
 }
 
+static uint64_t
+all_bits(const json_t *texts)
+{
+	const json_t *text;
+	uint64_t bits = 0;
+	size_t i;
+
+	json_array_foreach(texts, i, text) bits |= queue_bits(json_string_value(text));
+	return bits;
+}
+
 /* What the cell of ${task} says, but for where its lines are. */
 static void
 fill_cell(struct queue_cell *c, const json_t *task, bool put)
@@ -285,15 +326,12 @@ fill_cell(struct queue_cell *c, const json_t *task, bool put)
 	c->state = (uint8_t)queue_state_named(jsonx_text(task, "state", ""));
 	c->when = queue_time(task);
 	c->attempt = (uint32_t)jsonx_number(task, "attempt", 0);
-	c->priority = (uint8_t)(jsonx_number(task, "priority", 0) % QUEUE_PRIORITIES);
+	c->priority = (uint8_t)((uint64_t)jsonx_number(task, "priority", 0) % QUEUE_PRIORITIES);
 	c->flags = (uint8_t)((c->flags & ~QUEUE_DEPENDS) | (waits ? QUEUE_DEPENDS : 0));
 	if (!put)
 		return;
-	const json_t *label;
-	size_t i;
-	c->labels = 0;
-	json_array_foreach(json_object_get(task, "labels"), i, label) c->labels |=
-	    queue_label_bits(json_string_value(label));
+	c->labels = all_bits(json_object_get(task, "labels"));
+	c->needs = all_bits(json_object_get(task, "requires"));
 	c->key = queue_hash(jsonx_text(task, "key", NULL));
 	c->lane = (uint32_t)queue_hash(jsonx_text(task, "lane", NULL));
 	c->session = (uint32_t)queue_hash(jsonx_text(task, "session", NULL));
@@ -308,22 +346,16 @@ index_line(struct queue *q, const json_t *task, uint64_t at, bool put, bool agai
 {
 	uint64_t number = (uint64_t)jsonx_number(task, "number", 0);
 	struct queue_head *h = &q->index.head;
-	const char *key = jsonx_text(task, "key", NULL);
-	const json_t *needed = json_object_get(task, "dependsOn");
 
-	if (put && key != NULL &&
-	    queue_key_set(q, jsonx_text(task, "tenant", NULL), key, number, e) < 0)
-		return -1;
-	if (put && needed != NULL && queue_note_dependants(q, number, needed, e) < 0)
+	if (put && again && queue_note_put(q, task, e) < 0)
 		return -1;
 	struct queue_cell *c = queue_index_cell(&q->index, number, e);
 	if (c == NULL)
 		return -1;
 	bool had_ended = queue_state_ended((enum queue_state)c->state);
-	if (put)
+	/* Its first line may have been damaged: the task is known, if not what it was to do. */
+	if (put || c->put == 0)
 		c->put = at;
-	if (c->put == 0)
-		return 0; /* of a task that was retired */
 	c->last = at;
 	fill_cell(c, task, put);
 	bool ended = queue_state_ended((enum queue_state)c->state);
@@ -340,14 +372,13 @@ index_line(struct queue *q, const json_t *task, uint64_t at, bool put, bool agai
 	return ended && asked && (!had_ended || again) ? note_end(q, number, e) : 0;
 }
 
-int
-queue_write(struct queue *q, bool grow, struct err *e)
+/* Append the lines so far and index them. */
+static int
+write_lines(struct queue *q, bool grow, struct err *e)
 {
 	uint64_t at[QUEUE_BATCH], begin;
 	struct queue_head *h = &q->index.head;
 
-	if (q->changes == 0)
-		return 0;
 	if (grow &&
 	    queue_index_reserve(&q->index, h->count + q->changes, h->version + q->changes, e) < 0)
 		return -1;
@@ -360,10 +391,18 @@ queue_write(struct queue *q, bool grow, struct err *e)
 			return -1;
 	}
 	if (queue_index_versions(&q->index, h->version + 1, at, q->changes, e) < 0)
-		return -1;
+		queue_index_distrust(&q->index);
 	h->version += q->changes;
-	drop_changes(q);
 	return 0;
+}
+
+int
+queue_write(struct queue *q, bool grow, struct err *e)
+{
+	int status = q->changes == 0 ? 0 : write_lines(q, grow, e);
+
+	drop_changes(q); /* never to be written twice */
+	return status;
 }
 
 int
@@ -377,51 +416,91 @@ queue_end(struct queue *q, bool durable, struct err *e)
 	}
 	rings = q->ring;
 	q->ring = false;
-	if (queue_index_commit(&q->index, e) < 0)
-		return -1;
+	/* It has happened as soon as it is in the journal: the next one indexes what we could not.
+	 */
+	(void)queue_index_commit(&q->index, e);
 	if (rings)
 		ring(q);
 	return durable ? queue_sync(q, e) : 0;
 }
 
-/* Index what is behind the head: nothing, unless a writer was killed. */
+/* True if ${task} is a line that follows on version ${before}, and ${damaged} bytes of others. */
+static bool
+is_next(const json_t *task, uint64_t before, uint64_t damaged)
+{
+	int64_t version = jsonx_number(task, "version", 0);
+	int64_t number = jsonx_number(task, "number", 0);
+
+	return number > 0 && number <= version && (uint64_t)version > before &&
+	       (before == 0 || (uint64_t)version <= before + 1 + damaged) &&
+	       queue_state_named(jsonx_text(task, "state", "")) != QUEUE_NONE;
+}
+
+/* Index ${line}, which is at the end of what is indexed.  One that is no task any more is passed
+ * over, and its version stays free. */
+static int
+index_next(struct queue *q, const struct buf *line, uint64_t size, uint64_t *damaged, struct err *e)
+{
+	struct queue_head *h = &q->index.head;
+	const uint64_t nowhere = 0;
+	json_t *task = jsonx_parse(line->data, line->len, NULL);
+	int status = 0;
+
+	if (is_next(task, h->version, *damaged)) {
+		h->version = (uint64_t)jsonx_number(task, "version", 0);
+		*damaged = 0;
+		if (index_line(q, task, h->end, json_object_get(task, "payload") != NULL, true, e) <
+			0 ||
+		    queue_index_versions(&q->index, h->version, &h->end, 1, e) < 0)
+			status = -1;
+	} else {
+		*damaged += size;
+		status = queue_index_versions(&q->index, ++h->version, &nowhere, 1, e);
+	}
+	json_decref(task);
+	return status;
+}
+
+/* Read the line at the end of what is indexed, or the first one of the next segment. */
+static int
+read_next(struct queue *q, struct buf *line, uint64_t *next, struct err *e)
+{
+	struct queue_head *h = &q->index.head;
+
+	int found = queue_journal_read(&q->journal, h->end, line, next, e);
+	if (found != 0 || h->end % QUEUE_SEGMENT == 0)
+		return found;
+	uint64_t segment = (h->end / QUEUE_SEGMENT + 1) * QUEUE_SEGMENT;
+	found = queue_journal_read(&q->journal, segment, line, next, e);
+	if (found == 1)
+		h->end = segment;
+	return found;
+}
+
+/* Index what is behind the head: nothing, unless a writer was killed.  Returns 1 if the journal is
+ * shorter than the head says. */
 static int
 catch_up(struct queue *q, struct err *e)
 {
 	struct buf line = BUF_INIT(QUEUE_LINE);
 	struct queue_head *h = &q->index.head;
-	uint64_t next;
+	uint64_t next, damaged = 0, before = h->end;
 	int found;
 
-	while ((found = queue_journal_read(&q->journal, h->end, &line, &next, e)) >= 0) {
-		if (found == 0 && h->end % QUEUE_SEGMENT != 0) {
-			/* The end, or that of a segment. */
-			uint64_t segment = (h->end / QUEUE_SEGMENT + 1) * QUEUE_SEGMENT;
-			found = queue_journal_read(&q->journal, segment, &line, &next, e);
-			if (found == 1)
-				h->end = segment;
-		}
-		if (found <= 0)
+	while ((found = read_next(q, &line, &next, e)) == 1) {
+		if (index_next(q, &line, next - h->end, &damaged, e) < 0)
 			break;
-		json_t *task = jsonx_parse(line.data, line.len, NULL);
-		/* A line that is no task any more is passed over; its version stays free. */
-		int64_t version =
-		    task == NULL ? (int64_t)h->version + 1 : jsonx_number(task, "version", 0);
-		if (task != NULL &&
-		    (index_line(q, task, h->end, json_object_get(task, "payload") != NULL, true,
-				e) < 0 ||
-		     queue_index_versions(&q->index, (uint64_t)version, &h->end, 1, e) < 0))
-			found = -1;
-		json_decref(task);
-		if (found < 0)
-			break;
-		h->version = (uint64_t)version;
 		h->end = next;
 	}
 	buf_free(&line);
-	if (found < 0 || queue_journal_cut(&q->journal, h->end, e) < 0)
+	if (found != 0)
 		return -1;
-	return queue_settle(q, e);
+	int status = queue_journal_cut(&q->journal, h->end, e);
+	if (status != 0)
+		return status;
+	if (queue_settle(q, e) < 0)
+		return -1;
+	return h->end != before ? queue_index_save(&q->index, e) : 0;
 }
 
 /* The number of the oldest segment, 1 if there is none. */
@@ -456,7 +535,7 @@ queue_rebuild(struct queue *q, struct err *e)
 	if (oldest_segment(q, &oldest, e) < 0 || queue_index_reset(&q->index, e) < 0)
 		return -1;
 	q->index.head.end = oldest * QUEUE_SEGMENT;
-	return catch_up(q, e);
+	return catch_up(q, e) < 0 || queue_restore_claims(q, e) < 0 ? -1 : 0;
 }
 
 int
@@ -466,10 +545,25 @@ queue_begin(struct queue *q, struct err *e)
 
 	if (queue_index_lock(&q->index, &sound, e) < 0)
 		return -1;
-	if ((sound ? catch_up(q, e) : queue_rebuild(q, e)) == 0)
+	int status = sound ? catch_up(q, e) : 1;
+	if (status == 1)
+		status = queue_rebuild(q, e);
+	if (status == 0)
 		return 0;
 	queue_abort(q);
 	return -1;
+}
+
+int
+queue_look(struct queue *q, struct err *e)
+{
+	bool sound;
+
+	if (queue_index_peek(&q->index, &sound, e) < 0)
+		return -1;
+	if (sound)
+		return 0;
+	return queue_begin(q, e) < 0 || queue_end(q, false, e) < 0 ? -1 : 0;
 }
 
 int
@@ -499,7 +593,10 @@ read_line(struct queue *q, uint64_t at, struct err *e)
 	else if (found == 0)
 		(void)err_set(e, ERR_BAD_DATA, "the journal of queue %s has a gap", q->name);
 	if (o == NULL && found == 1)
-		(void)err_add(e, "the journal of queue %s", q->name);
+		(void)err_set(e, ERR_BAD_DATA, "a line in the journal of queue %s is damaged",
+			      q->name);
+	if (o == NULL && found >= 0)
+		queue_index_distrust(&q->index); /* it leads to nothing, or what it led to broke */
 	buf_free(&line);
 	return o;
 }
@@ -512,15 +609,14 @@ queue_read(struct queue *q, const struct queue_cell *cell, bool payload, struct 
 	if (task == NULL || !payload || cell->last == cell->put)
 		return task;
 	json_t *first = read_line(q, cell->put, e);
-	if (first != NULL &&
-	    json_object_set(task, "payload", json_object_get(first, "payload")) < 0) {
+	json_t *content = json_object_get(first, "payload");
+	if (first != NULL && content != NULL && json_object_set(task, "payload", content) < 0) {
 		(void)err_memory(e);
-		json_decref(first);
-		first = NULL;
-	}
-	if (first == NULL) {
 		json_decref(task);
-		return NULL;
+		task = NULL;
+	} else if (first == NULL) {
+		json_decref(task);
+		task = NULL;
 	}
 	json_decref(first);
 	return task;

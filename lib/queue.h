@@ -7,7 +7,7 @@
  *	queue/<name>/keys/<key>      a link to the number of the task that was put with this key
  *	queue/<name>/dependants/<n>  the numbers of tasks that may wait for task n
  *	queue/<name>/bell/           touched when a task may be taken
- *	queue/<name>/config.json     {"width", "lane", "lanes", "lease", "deaths", "recovery"}
+ *	queue/<name>/config.json     {"width", "lane", "lanes", "maxDeaths", "recovery"}
  *
  * A task is called <queue>.<number>, and a claim on it <queue>.<number>.<attempt>.  The protocol:
  *
@@ -33,7 +33,10 @@
 
 #define QUEUE_NAME 64         /* longest queue name, bytes */
 #define QUEUE_ID 96           /* bytes of a task's or a claim's id with its NUL */
+#define QUEUE_LEASE_MS 60000  /* of a claim, where nothing else is said */
 #define QUEUE_PAYLOAD 1000000 /* longest payload as JSON text, bytes */
+#define QUEUE_RESULT 500000   /* longest result as JSON text, bytes */
+#define QUEUE_REASON 1000     /* of a reason so much is kept, bytes */
 
 struct queue;
 
@@ -81,7 +84,7 @@ int queue_put(struct queue *q, json_t *const *asked, size_t n, struct queue_rece
  */
 struct queue_worker {
 	const char *name;                /* who, for the record */
-	int64_t lease;                   /* ms, as long as the claim holds without a beat */
+	int64_t lease;                   /* ms, as long as the claim holds without a beat, from 1 */
 	bool held;                       /* the claim ends with the process that holds .fd, too */
 	const char *const *capabilities; /* NULL-terminated, of what tasks may require; or NULL */
 };

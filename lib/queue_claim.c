@@ -17,6 +17,16 @@
 
 #define ATTEMPTS_KEPT 20 /* in the record; the journal has all */
 
+#define LEASE_MAX ((int64_t)366 * 86400 * 1000)
+
+int
+queue_check_lease(int64_t lease, struct err *e)
+{
+	if (lease >= 1 && lease <= LEASE_MAX)
+		return 0;
+	return err_set(e, ERR_USAGE, "a lease lasts a millisecond to a year");
+}
+
 static void
 name_of(uint64_t number, char name[32])
 {
@@ -32,7 +42,8 @@ set_lease(int fd, int64_t ms, struct err *e)
 	return futimens(fd, (struct timespec[]){t, t}) < 0 ? err_sys(e, "cannot set a lease") : 0;
 }
 
-/* Make the file of the claim: executable if it ends with whoever holds its lock. */
+/* Make the file of the claim: executable if it ends with whoever holds its lock.  What is in it is
+ * for people; on a full disk they do without. */
 static int
 make_file(struct queue *q, const struct queue_worker *w, struct queue_claim *c, struct err *e)
 {
@@ -45,7 +56,8 @@ make_file(struct queue *q, const struct queue_worker *w, struct queue_claim *c, 
 	if (fd < 0)
 		return err_sys(e, "cannot claim task %s.%s", q->name, name);
 	int n = snprintf(text, sizeof text, "%u %.120s\n", c->attempt, w->name);
-	if ((w->held && flock(fd, LOCK_EX | LOCK_NB) < 0) || write(fd, text, (size_t)n) != n) {
+	if ((w->held && flock(fd, LOCK_EX | LOCK_NB) < 0) ||
+	    (write(fd, text, (size_t)n) != n && errno != ENOSPC && errno != EDQUOT)) {
 		(void)err_sys(e, "cannot claim task %s.%s", q->name, name);
 		goto err1;
 	}
@@ -87,6 +99,7 @@ begin_attempt(json_t *task, const struct queue_worker *w, uint32_t attempt, stru
 		if (json_object_set_new(task, "attempts", attempts) < 0)
 			return err_memory(e);
 	}
+	(void)queue_attempt_end(task, "lost", NULL, e); /* its end was, with a damaged line */
 	while (json_array_size(attempts) >= ATTEMPTS_KEPT)
 		(void)json_array_remove(attempts, 0);
 	json_t *one = json_pack("{sI ss}", "attempt", (json_int_t)attempt, "startedAt",
@@ -98,11 +111,26 @@ begin_attempt(json_t *task, const struct queue_worker *w, uint32_t attempt, stru
 	return 0;
 }
 
+/* What there was to do is not known any more. */
+static int
+quarantine(struct queue *q, json_t *task, struct err *e)
+{
+	static const char why[] = "its payload in the journal is damaged";
+
+	return queue_attempt_end(task, "failed", why, e) < 0 ||
+		       queue_set_error(task, "QUARANTINED", why, e) < 0 ||
+		       queue_step(task, QUEUE_FAIL, e) < 0 || queue_change(q, task, false, e) < 0 ||
+		       queue_write(q, false, e) < 0
+		   ? -1
+		   : 0;
+}
+
 int
 queue_claim_make(struct queue *q, uint64_t number, const struct queue_worker *w,
 		 struct queue_claim *c, struct err *e)
 {
 	struct queue_cell cell;
+	int status = -1;
 
 	if (queue_find(q, number, &cell, e) < 0)
 		return -1;
@@ -112,12 +140,17 @@ queue_claim_make(struct queue *q, uint64_t number, const struct queue_worker *w,
 		(void)json_object_del(c->task, "error");
 		(void)json_object_del(c->task, "progress");
 	}
-	if (c->task != NULL && queue_step(c->task, QUEUE_TAKE, e) == 0 &&
-	    begin_attempt(c->task, w, c->attempt, e) == 0 && queue_set_time(c->task, 0, e) == 0 &&
-	    make_file(q, w, c, e) == 0 && queue_change(q, c->task, false, e) == 0)
-		return 0;
-	queue_claim_free(c);
-	return -1;
+	if (c->task == NULL || queue_step(c->task, QUEUE_TAKE, e) < 0 ||
+	    begin_attempt(c->task, w, c->attempt, e) < 0 || queue_set_time(c->task, 0, e) < 0)
+		goto out;
+	if (json_object_get(c->task, "payload") == NULL)
+		status = quarantine(q, c->task, e);
+	else if (make_file(q, w, c, e) == 0 && queue_change(q, c->task, false, e) == 0)
+		status = 1;
+out:
+	if (status != 1)
+		queue_claim_free(c);
+	return status;
 }
 
 /* Find the task that is claimed as ${number}.${attempt}. */
@@ -172,6 +205,11 @@ static const char *const outcomes[QUEUE_EVENTS] = {
 static int
 note_outcome(json_t *task, const struct queue_outcome *o, struct err *e)
 {
+	if (o->result != NULL &&
+	    json_dumpb(o->result, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY) > QUEUE_RESULT) {
+		(void)err_set(e, ERR_TOO_LARGE, "the result has more than %d bytes", QUEUE_RESULT);
+		return err_hint(e, "put it into a file, and name that");
+	}
 	json_t *attempts = json_object_get(task, "attempts");
 	json_t *last = json_array_get(attempts, json_array_size(attempts) - 1);
 
@@ -205,9 +243,9 @@ queue_claim_end(struct queue *q, json_t *task, const struct queue_outcome *o, st
 	return queue_step(task, event, e) < 0 ? -1 : queue_change(q, task, false, e);
 }
 
-int
-queue_finish(struct queue *q, uint64_t number, uint32_t attempt, const struct queue_outcome *o,
-	     struct err *e)
+static int
+finish(struct queue *q, uint64_t number, uint32_t attempt, const struct queue_outcome *o,
+       struct err *e)
 {
 	if (queue_begin(q, e) < 0)
 		return -1;
@@ -224,13 +262,22 @@ queue_finish(struct queue *q, uint64_t number, uint32_t attempt, const struct qu
 }
 
 int
+queue_finish(struct queue *q, uint64_t number, uint32_t attempt, const struct queue_outcome *o,
+	     struct err *e)
+{
+	int status = finish(q, number, attempt, o, e);
+
+	return status < 0 && q->index.distrusted ? finish(q, number, attempt, o, e) : status;
+}
+
+int
 queue_beat(struct queue *q, uint64_t number, uint32_t attempt, int64_t lease, const char *progress,
 	   struct err *e)
 {
 	char name[32];
 	int status = -1;
 
-	if (queue_begin(q, e) < 0)
+	if (queue_check_lease(lease, e) < 0 || queue_begin(q, e) < 0)
 		return -1;
 	name_of(number, name);
 	json_t *task = claimed(q, number, attempt, e);
@@ -239,8 +286,8 @@ queue_beat(struct queue *q, uint64_t number, uint32_t attempt, int64_t lease, co
 		(void)err_sys(e, "cannot extend the lease of %s.%s", q->name, name);
 	if (fd < 0 || set_lease(fd, clock_now() + lease, e) < 0)
 		goto out;
-	if (progress != NULL &&
-	    (jsonx_set(task, "progress", progress) < 0 || queue_change(q, task, false, e) < 0))
+	if (progress != NULL && (queue_set_reason(task, "progress", progress) < 0 ||
+				 queue_change(q, task, false, e) < 0))
 		goto out;
 	status = 0;
 out:
@@ -321,6 +368,54 @@ tend_claim(struct queue *q, const char *name, struct err *e)
 	if (status == 0)
 		queue_forget_claim(q, number);
 	return status;
+}
+
+/* Have a file for task ${number}, which a worker had. */
+static int
+restore_claim(struct queue *q, uint64_t number, struct err *e)
+{
+	char name[32];
+
+	name_of(number, name);
+	int fd = openat(q->runningfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return errno == EEXIST ? 0 : err_sys(e, "cannot restore a claim");
+	int status = set_lease(fd, 0, e);
+	file_close(fd);
+	return status;
+}
+
+struct restoring {
+	struct queue *queue;
+	struct err *e;
+};
+
+static int
+restore_block(void *arg, uint64_t number, const struct queue_block *b)
+{
+	const struct restoring *r = arg;
+	unsigned held = b->states[QUEUE_RUNNING] + b->states[QUEUE_WAITING_ANSWER];
+
+	for (uint64_t n = number * QUEUE_BLOCK + 1; held > 0 && n <= (number + 1) * QUEUE_BLOCK;
+	     n++) {
+		const struct queue_cell *c = queue_index_cell(&r->queue->index, n, r->e);
+		if (c == NULL)
+			return -1;
+		if (!queue_state_held((enum queue_state)c->state))
+			continue;
+		held--;
+		if (restore_claim(r->queue, n, r->e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int
+queue_restore_claims(struct queue *q, struct err *e)
+{
+	struct restoring r = {q, e};
+
+	return queue_index_blocks(&q->index, restore_block, &r, e);
 }
 
 int

@@ -30,6 +30,7 @@ int
 queue_count_dependencies(struct queue *q, const json_t *task, int64_t *left, const char **bad,
 			 struct err *e)
 {
+	bool put = queue_state_named(jsonx_text(task, "state", "")) == QUEUE_NONE;
 	bool any_end = json_is_true(json_object_get(task, "afterFailure"));
 	struct queue_cell cell;
 	uint64_t number;
@@ -40,9 +41,13 @@ queue_count_dependencies(struct queue *q, const json_t *task, int64_t *left, con
 	*bad = NULL;
 	json_array_foreach(json_object_get(task, "dependsOn"), i, id)
 	{
-		if (number_of(q, json_string_value(id), &number, e) < 0 ||
-		    queue_find(q, number, &cell, e) < 0)
+		if (number_of(q, json_string_value(id), &number, e) < 0)
 			return -1;
+		if (queue_find(q, number, &cell, e) < 0) {
+			if (put || e->code != ERR_NOT_FOUND)
+				return -1;
+			cell.state = QUEUE_UNKNOWN; /* its lines were damaged, every one */
+		}
 		if (!queue_state_ended((enum queue_state)cell.state))
 			++*left;
 		else if (cell.state != QUEUE_COMPLETED && !any_end)
@@ -51,8 +56,9 @@ queue_count_dependencies(struct queue *q, const json_t *task, int64_t *left, con
 	return 0;
 }
 
-int
-queue_note_dependants(struct queue *q, uint64_t number, const json_t *ids, struct err *e)
+/* Note that task ${number} waits for those of ${ids}. */
+static int
+note_dependants(struct queue *q, uint64_t number, const json_t *ids, struct err *e)
 {
 	char name[32], text[32];
 	const json_t *id;
@@ -80,6 +86,17 @@ queue_note_dependants(struct queue *q, uint64_t number, const json_t *ids, struc
 		queue_index_mark(&q->index, needed);
 	}
 	return 0;
+}
+
+int
+queue_note_put(struct queue *q, const json_t *task, struct err *e)
+{
+	uint64_t number = (uint64_t)jsonx_number(task, "number", 0);
+	const char *key = jsonx_text(task, "key", NULL);
+
+	if (key != NULL && queue_key_set(q, jsonx_text(task, "tenant", NULL), key, number, e) < 0)
+		return -1;
+	return note_dependants(q, number, json_object_get(task, "dependsOn"), e);
 }
 
 /* One of the tasks that task ${number} waits for has ended.  Returns 1 if it still waits. */

@@ -4,12 +4,13 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "file.h"
 
 #define MAGIC "awcpq1\n"
-#define CELL ((off_t)sizeof(struct queue_cell))
+#define CELL sizeof(struct queue_cell)
 #define NOTHING UINT64_MAX
 #define BLOCKS_AT_ONCE 256
 
@@ -23,6 +24,17 @@ open_file(const struct queue_index *x, const char *name, int *fd, struct err *e)
 	return *fd < 0 ? err_sys(e, "cannot open the queue's %s", name) : 0;
 }
 
+static int
+open_parts(struct queue_index *x, struct err *e)
+{
+	x->cellsfd = x->blocksfd = x->versionsfd = -1;
+	return open_file(x, "cells", &x->cellsfd, e) < 0 ||
+		       open_file(x, "blocks", &x->blocksfd, e) < 0 ||
+		       open_file(x, "versions", &x->versionsfd, e) < 0
+		   ? -1
+		   : 0;
+}
+
 int
 queue_index_open(struct queue_index *x, int dirfd, struct err *e)
 {
@@ -32,11 +44,7 @@ queue_index_open(struct queue_index *x, int dirfd, struct err *e)
 				  .blocksfd = -1,
 				  .versionsfd = -1,
 				  .loaded = NOTHING};
-	return open_file(x, "cells", &x->cellsfd, e) < 0 ||
-		       open_file(x, "blocks", &x->blocksfd, e) < 0 ||
-		       open_file(x, "versions", &x->versionsfd, e) < 0
-		   ? -1
-		   : 0;
+	return open_parts(x, e);
 }
 
 void
@@ -47,6 +55,13 @@ queue_index_close(struct queue_index *x)
 	file_close(x->blocksfd);
 	file_close(x->versionsfd);
 	x->headfd = x->cellsfd = x->blocksfd = x->versionsfd = -1;
+}
+
+/* How many blocks have ${count} tasks. */
+static uint64_t
+blocks_of(uint64_t count)
+{
+	return (count + QUEUE_BLOCK - 1) / QUEUE_BLOCK;
 }
 
 /* What the kernel calls this boot; all zero where it does not say. */
@@ -72,11 +87,37 @@ boot_id(uint8_t id[16])
 	}
 }
 
+/* True if ${fd} is a file of at least ${size} bytes that nobody removed. */
+static bool
+is_whole(int fd, uint64_t size)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_nlink > 0 && (uint64_t)st.st_size >= size;
+}
+
+/* Read the head: true if what it says may be believed. */
+static bool
+read_head(struct queue_index *x)
+{
+	struct queue_head *h = &x->head;
+	uint8_t boot[16];
+
+	x->loaded = NOTHING;
+	boot_id(boot);
+	if (pread(x->headfd, h, sizeof *h, 0) == (ssize_t)sizeof *h &&
+	    memcmp(h->magic, MAGIC, 8) == 0 && memcmp(h->boot, boot, sizeof boot) == 0 &&
+	    is_whole(x->cellsfd, h->count * CELL) &&
+	    is_whole(x->blocksfd, blocks_of(h->count) * sizeof(struct queue_block)) &&
+	    is_whole(x->versionsfd, h->version == 0 ? 0 : (h->version + 1) * sizeof h->version))
+		return true;
+	memset(h, 0, sizeof *h);
+	return false;
+}
+
 int
 queue_index_lock(struct queue_index *x, bool *sound, struct err *e)
 {
-	uint8_t boot[16];
-
 	/* A descriptor of its own each time: a lock must not be shared with a child. */
 	if (open_file(x, "head", &x->headfd, e) < 0)
 		return -1;
@@ -87,11 +128,8 @@ queue_index_lock(struct queue_index *x, bool *sound, struct err *e)
 			return -1;
 		}
 	x->locked = true;
-	x->loaded = NOTHING;
-	ssize_t n = pread(x->headfd, &x->head, sizeof x->head, 0);
-	boot_id(boot);
-	*sound = n == (ssize_t)sizeof x->head && memcmp(x->head.magic, MAGIC, 8) == 0 &&
-		 memcmp(x->head.boot, boot, sizeof boot) == 0;
+	x->distrusted = false;
+	*sound = read_head(x);
 	return 0;
 }
 
@@ -104,24 +142,43 @@ queue_index_unlock(struct queue_index *x)
 	x->loaded = NOTHING;
 }
 
+void
+queue_index_distrust(struct queue_index *x)
+{
+	x->distrusted = true;
+	if (x->locked && ftruncate(x->headfd, 0) < 0)
+		errno = 0; /* it is found again */
+}
+
 int
-queue_index_peek(struct queue_index *x, struct err *e)
+queue_index_peek(struct queue_index *x, bool *sound, struct err *e)
 {
 	if (open_file(x, "head", &x->headfd, e) < 0)
 		return -1;
-	ssize_t n = pread(x->headfd, &x->head, sizeof x->head, 0);
+	*sound = read_head(x);
 	queue_index_unlock(x);
-	if (n != (ssize_t)sizeof x->head)
-		memset(&x->head, 0, sizeof x->head);
 	return 0;
+}
+
+/* Have the files of the index as they are called now: somebody may have removed one. */
+static int
+open_again(struct queue_index *x, struct err *e)
+{
+	file_close(x->cellsfd);
+	file_close(x->blocksfd);
+	file_close(x->versionsfd);
+	return open_parts(x, e);
 }
 
 int
 queue_index_reset(struct queue_index *x, struct err *e)
 {
+	if (open_again(x, e) < 0)
+		return -1;
 	memset(&x->head, 0, sizeof x->head);
 	memcpy(x->head.magic, MAGIC, sizeof MAGIC - 1);
 	boot_id(x->head.boot);
+	x->distrusted = false;
 	x->loaded = NOTHING;
 	/* The head first: until it is written whole at the end, nobody believes the rest. */
 	if (ftruncate(x->headfd, 0) < 0 || ftruncate(x->cellsfd, 0) < 0 ||
@@ -169,7 +226,7 @@ flush(struct queue_index *x, struct err *e)
 	if (x->loaded == NOTHING || x->low >= x->high)
 		return 0;
 	summarize(x->cell, &b);
-	off_t at = (off_t)(x->loaded * QUEUE_BLOCK + x->low) * CELL;
+	off_t at = (off_t)((x->loaded * QUEUE_BLOCK + x->low) * CELL);
 	if (write_at(x->cellsfd, &x->cell[x->low], (x->high - x->low) * sizeof x->cell[0], at, e) <
 		0 ||
 	    write_at(x->blocksfd, &b, sizeof b, (off_t)(x->loaded * sizeof b), e) < 0)
@@ -186,13 +243,20 @@ load(struct queue_index *x, uint64_t block, struct err *e)
 		return 0;
 	if (flush(x, e) < 0)
 		return -1;
-	ssize_t n = pread(x->cellsfd, x->cell, sizeof x->cell, (off_t)(block * QUEUE_BLOCK) * CELL);
+	ssize_t n = pread(x->cellsfd, x->cell, sizeof x->cell, (off_t)(block * QUEUE_BLOCK * CELL));
 	if (n < 0)
 		return err_sys(e, "cannot read the queue's index");
 	memset((char *)x->cell + n, 0, sizeof x->cell - (size_t)n);
 	x->loaded = block;
 	x->low = QUEUE_BLOCK;
 	x->high = 0;
+	for (size_t i = 0; i < QUEUE_BLOCK; i++) {
+		struct queue_cell *c = &x->cell[i];
+		if (c->state < QUEUE_STATES && c->priority < QUEUE_PRIORITIES)
+			continue;
+		memset(c, 0, sizeof *c);
+		queue_index_distrust(x);
+	}
 	return 0;
 }
 
@@ -218,22 +282,32 @@ queue_index_mark(struct queue_index *x, uint64_t number)
 }
 
 int
+queue_index_save(struct queue_index *x, struct err *e)
+{
+	if (flush(x, e) < 0)
+		return -1;
+	return x->distrusted ? 0 : write_at(x->headfd, &x->head, sizeof x->head, 0, e);
+}
+
+int
 queue_index_commit(struct queue_index *x, struct err *e)
 {
-	int status = flush(x, e);
+	int status = queue_index_save(x, e);
 
-	if (status == 0)
-		status = write_at(x->headfd, &x->head, sizeof x->head, 0, e);
 	queue_index_unlock(x);
 	return status;
 }
 
 static int
-reserve(int fd, off_t end, struct err *e)
+reserve(int fd, uint64_t end, struct err *e)
 {
-	off_t ahead = 1 << 16;
+	const off_t ahead = 1 << 16;
+	struct stat st;
 
-	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, end / ahead * ahead, 2 * ahead) == 0 ||
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "cannot look at the queue's index");
+	if ((uint64_t)st.st_blocks * 512 >= end + (uint64_t)ahead ||
+	    fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)end / ahead * ahead, 3 * ahead) == 0 ||
 	    errno == EOPNOTSUPP)
 		return 0;
 	(void)err_sys(e, "no room for new tasks");
@@ -243,10 +317,18 @@ reserve(int fd, off_t end, struct err *e)
 int
 queue_index_reserve(struct queue_index *x, uint64_t count, uint64_t version, struct err *e)
 {
-	return reserve(x->cellsfd, (off_t)count * CELL, e) < 0 ||
-		       reserve(x->versionsfd, (off_t)(version * sizeof version), e) < 0
-		   ? -1
-		   : 0;
+	const struct {
+		int fd;
+		uint64_t end;
+	} files[] = {{x->headfd, sizeof x->head},
+		     {x->cellsfd, count * CELL},
+		     {x->blocksfd, blocks_of(count) * sizeof(struct queue_block)},
+		     {x->versionsfd, (version + 1) * sizeof version}};
+
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+		if (reserve(files[i].fd, files[i].end, e) < 0)
+			return -1;
+	return 0;
 }
 
 int
@@ -272,7 +354,7 @@ queue_index_blocks(struct queue_index *x,
 {
 	struct queue_block b[BLOCKS_AT_ONCE];
 	uint64_t number = x->head.first;
-	uint64_t end = (x->head.count + QUEUE_BLOCK - 1) / QUEUE_BLOCK;
+	uint64_t end = blocks_of(x->head.count);
 	int status = x->locked ? flush(x, e) : 0;
 
 	while (status == 0 && number < end) {

@@ -42,7 +42,7 @@ struct queue_cell {
 	uint8_t flags;
 	uint8_t reserved;
 	uint32_t attempt; /* the last one's number; 0: none yet */
-	uint64_t unused;
+	uint64_t needs;   /* two bits for each capability that it requires */
 };
 
 #define QUEUE_DEPENDS 1    /* it waits for other tasks that have not ended */
@@ -71,7 +71,7 @@ struct queue_head {
 
 struct queue_index {
 	int dirfd, headfd, cellsfd, blocksfd, versionsfd;
-	bool locked;
+	bool locked, distrusted;
 	struct queue_head head;
 	uint64_t loaded;    /* block in cell[], or UINT64_MAX */
 	uint32_t low, high; /* cells that are to be written */
@@ -82,17 +82,24 @@ struct queue_index {
 int queue_index_open(struct queue_index *x, int dirfd, struct err *e);
 void queue_index_close(struct queue_index *x);
 
-/* Take the lock (waits) and read the head.  *${sound} is false when all must be made anew. */
+/* Take the lock (waits) and read the head.  *${sound} is false when all must be made anew: it is of
+ * another boot, or a file was cut, removed or found damaged. */
 int queue_index_lock(struct queue_index *x, bool *sound, struct err *e);
 
-/* Write what changed, and the head, and let go of the lock. */
+/* Write what changed, and the head. */
+int queue_index_save(struct queue_index *x, struct err *e);
+
+/* The same, and let go of the lock. */
 int queue_index_commit(struct queue_index *x, struct err *e);
+
+/* What the index says cannot be true: whoever locks next makes it anew. */
+void queue_index_distrust(struct queue_index *x);
 
 /* Let go of the lock; what changed since the last commit is indexed by the next one who locks. */
 void queue_index_unlock(struct queue_index *x);
 
-/* Read the head without the lock: for who only looks. */
-int queue_index_peek(struct queue_index *x, struct err *e);
+/* Read the head without the lock: for who only looks.  *${sound} as above. */
+int queue_index_peek(struct queue_index *x, bool *sound, struct err *e);
 
 /* Forget everything. */
 int queue_index_reset(struct queue_index *x, struct err *e);

@@ -15,49 +15,55 @@
 void
 queue_journal_open(struct queue_journal *j, int dirfd)
 {
-	*j = (struct queue_journal){.dirfd = dirfd, .fd = -1};
+	*j = (struct queue_journal){.dirfd = dirfd, .last.fd = -1, .other.fd = -1};
 }
 
 void
 queue_journal_close(struct queue_journal *j)
 {
-	file_close(j->fd);
-	j->fd = -1;
+	file_close(j->last.fd);
+	file_close(j->other.fd);
+	j->last.fd = j->other.fd = -1;
 }
 
-/* Have the segment of ${at} open: 1, 0 if there is none. */
+/* Have the segment of ${at} open, to be written with ${create}: 1 and *${fd}, 0 if there is none.
+ */
 static int
-use(struct queue_journal *j, uint64_t at, bool create, struct err *e)
+use(struct queue_journal *j, uint64_t at, bool create, int *fd, struct err *e)
 {
-	uint64_t segment = at / QUEUE_SEGMENT;
+	struct queue_segment *s = create ? &j->last : &j->other;
+	uint64_t number = at / QUEUE_SEGMENT;
 	char name[40];
 
-	if (j->fd >= 0 && j->segment == segment)
+	if (j->last.fd >= 0 && j->last.number == number)
+		s = &j->last;
+	if (s->fd >= 0 && s->number == number) {
+		*fd = s->fd;
 		return 1;
-	(void)snprintf(name, sizeof name, "%08llu.ndjson", (unsigned long long)segment);
-	int fd =
+	}
+	(void)snprintf(name, sizeof name, "%08llu.ndjson", (unsigned long long)number);
+	*fd =
 	    openat(j->dirfd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | (create ? O_CREAT : 0), 0600);
-	if (fd < 0 && errno == ENOENT)
+	if (*fd < 0 && errno == ENOENT)
 		return 0;
-	if (fd < 0)
+	if (*fd < 0)
 		return err_sys(e, "cannot open the journal %s", name);
-	file_close(j->fd);
-	j->fd = fd;
-	j->segment = segment;
+	file_close(s->fd);
+	*s = (struct queue_segment){*fd, number};
 	return 1;
 }
 
 /* Have room for ${n} bytes at ${offset} and for the reserve behind them. */
 static int
-reserve(const struct queue_journal *j, off_t offset, size_t n, struct err *e)
+reserve(int fd, off_t offset, size_t n, struct err *e)
 {
 	struct stat st;
 
-	if (fstat(j->fd, &st) < 0)
+	if (fstat(fd, &st) < 0)
 		return err_sys(e, "cannot look at the journal");
 	off_t wanted = offset + (off_t)n + RESERVE;
 	if ((off_t)st.st_blocks * 512 >= wanted ||
-	    fallocate(j->fd, FALLOC_FL_KEEP_SIZE, offset, (off_t)n + AHEAD) == 0 ||
+	    fallocate(fd, FALLOC_FL_KEEP_SIZE, offset, (off_t)n + AHEAD) == 0 ||
 	    errno == EOPNOTSUPP)
 		return 0;
 	(void)err_sys(e, "no room for new tasks");
@@ -68,11 +74,11 @@ reserve(const struct queue_journal *j, off_t offset, size_t n, struct err *e)
 static int
 leave(struct queue_journal *j, uint64_t end, struct err *e)
 {
-	int status = use(j, end - 1, false, e);
+	int fd, status = use(j, end - 1, false, &fd, e);
 
 	if (status <= 0)
 		return status;
-	if (ftruncate(j->fd, (off_t)((end - 1) % QUEUE_SEGMENT) + 1) < 0 || fdatasync(j->fd) < 0)
+	if (ftruncate(fd, (off_t)((end - 1) % QUEUE_SEGMENT) + 1) < 0 || fdatasync(fd) < 0)
 		return err_sys(e, "cannot end a journal");
 	return 0;
 }
@@ -91,17 +97,18 @@ queue_journal_append(struct queue_journal *j, const char *p, size_t n, bool grow
 		fresh = true;
 	}
 	off_t offset = (off_t)(address % QUEUE_SEGMENT);
-	if (use(j, address, true, e) < 0 || (grow && reserve(j, offset, n, e) < 0))
+	int fd;
+	if (use(j, address, true, &fd, e) < 0 || (grow && reserve(fd, offset, n, e) < 0))
 		return -1;
 	if (fresh && file_sync_dir(j->dirfd, e) < 0)
 		return -1;
 	for (size_t done = 0; done < n;) {
-		ssize_t k = pwrite(j->fd, p + done, n - done, offset + (off_t)done);
+		ssize_t k = pwrite(fd, p + done, n - done, offset + (off_t)done);
 		if (k <= 0) {
 			if (k == 0)
 				errno = ENOSPC;
 			(void)err_sys(e, "cannot write the journal");
-			if (ftruncate(j->fd, offset) < 0)
+			if (ftruncate(fd, offset) < 0)
 				errno = 0; /* the next writer cuts it */
 			return -1;
 		}
@@ -113,11 +120,14 @@ queue_journal_append(struct queue_journal *j, const char *p, size_t n, bool grow
 }
 
 int
-queue_journal_sync(struct queue_journal *j, struct err *e)
+queue_journal_sync(struct queue_journal *j, uint64_t end, struct err *e)
 {
-	if (j->fd >= 0 && fdatasync(j->fd) < 0)
+	int fd, status = use(j, end - 1, false, &fd, e);
+
+	/* What is in the segments before it was made durable when they were left. */
+	if (status == 1 && fdatasync(fd) < 0)
 		return err_sys(e, "cannot make the journal durable");
-	return 0;
+	return status < 0 ? -1 : 0;
 }
 
 int
@@ -125,22 +135,27 @@ queue_journal_read(struct queue_journal *j, uint64_t at, struct buf *line, uint6
 		   struct err *e)
 {
 	char piece[4096];
+	uint64_t length = 0;
+	int fd;
 
 	buf_clear(line);
-	int status = use(j, at, false, e);
+	int status = use(j, at, false, &fd, e);
 	for (off_t offset = (off_t)(at % QUEUE_SEGMENT); status == 1;) {
-		ssize_t n = pread(j->fd, piece, sizeof piece, offset);
+		ssize_t n = pread(fd, piece, sizeof piece, offset);
 		if (n < 0)
 			return err_sys(e, "cannot read the journal");
 		if (n == 0)
 			return 0;
 		char *newline = memchr(piece, '\n', (size_t)n);
 		size_t take = newline != NULL ? (size_t)(newline - piece) : (size_t)n;
-		if (buf_add(line, piece, take, e) < 0)
-			return err_add(e, "the journal");
+		length += take;
+		if (length <= line->max && buf_add(line, piece, take, e) < 0)
+			return -1;
 		if (newline != NULL) {
+			if (length > line->max)
+				buf_clear(line);
 			if (next != NULL)
-				*next = at + line->len + 1;
+				*next = at + length + 1;
 			return 1;
 		}
 		offset += n;
@@ -153,11 +168,11 @@ queue_journal_cut(struct queue_journal *j, uint64_t end, struct err *e)
 {
 	struct stat st;
 	off_t offset = (off_t)(end % QUEUE_SEGMENT);
+	int fd, status = use(j, end, false, &fd, e);
 
-	int status = use(j, end, false, e);
 	if (status <= 0)
-		return status;
-	if (fstat(j->fd, &st) < 0 || (st.st_size > offset && ftruncate(j->fd, offset) < 0))
+		return status == 0 && offset > 0 ? 1 : status;
+	if (fstat(fd, &st) < 0 || (st.st_size > offset && ftruncate(fd, offset) < 0))
 		return err_sys(e, "cannot mend the journal");
-	return 0;
+	return st.st_size < offset;
 }

@@ -19,10 +19,15 @@
 #define QUEUE_SEGMENT ((uint64_t)64 << 20) /* addresses of a segment */
 #define QUEUE_LINE (1 << 20)               /* longest line, bytes with its newline */
 
+/* A segment that is open. */
+struct queue_segment {
+	int fd; /* or -1 */
+	uint64_t number;
+};
+
 struct queue_journal {
 	int dirfd;
-	int fd;           /* the segment last used, or -1 */
-	uint64_t segment; /* its number */
+	struct queue_segment last, other; /* that was written to, and read */
 };
 
 /* The address of the first line of all; 0 is none. */
@@ -39,15 +44,17 @@ void queue_journal_close(struct queue_journal *j);
 int queue_journal_append(struct queue_journal *j, const char *p, size_t n, bool grow, uint64_t *at,
 			 uint64_t *end, struct err *e);
 
-/* Make everything that was appended through ${j} durable. */
-int queue_journal_sync(struct queue_journal *j, struct err *e);
+/* Make everything before ${end} durable. */
+int queue_journal_sync(struct queue_journal *j, uint64_t end, struct err *e);
 
 /* Read the line at ${at} into ${line}, without its newline; *${next} (may be NULL) is the address
- * behind it.  Returns 1, 0 if no whole line is there, -1. */
+ * behind it.  One that ${line} has no room for is damaged, and empty.  Returns 1, 0 if no whole
+ * line is there, -1. */
 int queue_journal_read(struct queue_journal *j, uint64_t at, struct buf *line, uint64_t *next,
 		       struct err *e);
 
-/* Cut off what is behind ${end}: the line that a killed writer did not end. */
+/* Cut off what is behind ${end}: the line that a killed writer did not end.  Returns 1 if the
+ * journal ends before that, 0, -1. */
 int queue_journal_cut(struct queue_journal *j, uint64_t end, struct err *e);
 
 #endif

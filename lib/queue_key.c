@@ -65,8 +65,13 @@ queue_key_set(struct queue *q, const char *tenant, const char *key, uint64_t num
 	(void)snprintf(target, sizeof target, "%llu", (unsigned long long)number);
 	if (symlinkat(target, q->keysfd, name) == 0)
 		return 0;
+	int why = errno;
+	uint64_t noted;
+	if (why == EEXIST && queue_key_find(q, tenant, key, &noted, NULL) == 0 && noted == number)
+		return 0;
 	/* A later task with the same key: only who holds the lock reads this. */
-	if (errno != EEXIST || unlinkat(q->keysfd, name, 0) < 0 ||
+	errno = why;
+	if (why != EEXIST || unlinkat(q->keysfd, name, 0) < 0 ||
 	    symlinkat(target, q->keysfd, name) < 0)
 		return err_sys(e, "cannot note the key %.40s", key);
 	return 0;

@@ -14,7 +14,7 @@ queue_show(struct queue *q, uint64_t number, struct err *e)
 {
 	struct queue_cell cell;
 
-	if (queue_index_peek(&q->index, e) < 0 || queue_find(q, number, &cell, e) < 0)
+	if (queue_look(q, e) < 0 || queue_find(q, number, &cell, e) < 0)
 		return NULL;
 	return queue_read(q, &cell, true, e);
 }
@@ -22,7 +22,7 @@ queue_show(struct queue *q, uint64_t number, struct err *e)
 int
 queue_version(struct queue *q, uint64_t *version, struct err *e)
 {
-	if (queue_index_peek(&q->index, e) < 0)
+	if (queue_look(q, e) < 0)
 		return -1;
 	*version = q->index.head.version;
 	return 0;
@@ -117,8 +117,8 @@ queue_list(struct queue *q, const struct queue_filter *f,
 
 	l.states = f->states == 0 ? STILL_TO_DO : f->states;
 	for (const char *const *label = f->labels; label != NULL && *label != NULL; label++)
-		l.labels |= queue_label_bits(*label);
-	if (queue_index_peek(&q->index, e) < 0)
+		l.labels |= queue_bits(*label);
+	if (queue_look(q, e) < 0)
 		return -1;
 	uint64_t from = f->after / QUEUE_BLOCK;
 	if ((l.states & ~STILL_TO_DO) != 0 || from > q->index.head.first)
@@ -133,7 +133,7 @@ queue_changes(struct queue *q, uint64_t since, int (*each)(void *arg, const json
 	struct buf line = BUF_INIT(QUEUE_LINE);
 	int status = 0;
 
-	if (queue_index_peek(&q->index, e) < 0)
+	if (queue_look(q, e) < 0)
 		return -1;
 	uint64_t last = q->index.head.version;
 	for (uint64_t version = since + 1; status == 0 && version <= last; version++) {
@@ -141,7 +141,9 @@ queue_changes(struct queue *q, uint64_t since, int (*each)(void *arg, const json
 		int found = at == 0 ? 0 : queue_journal_read(&q->journal, at, &line, NULL, e);
 		if (found < 0)
 			status = -1;
-		if (found == 0 && version == since + 1) {
+		/* One that is missing behind one that is known was damaged. */
+		if (found == 0 && version == since + 1 && since > 0 &&
+		    queue_index_version(&q->index, since) == 0) {
 			(void)err_set(e, ERR_EXPIRED, "the changes after version %llu are not kept",
 				      (unsigned long long)since);
 			status = err_hint(e, "list the tasks, and go on from the version of that");
@@ -268,7 +270,7 @@ queue_stats(struct queue *q, struct err *e)
 	json_int_t hour = 0, last = 0;
 	json_t *o = NULL;
 
-	if (queue_index_peek(&q->index, e) < 0)
+	if (queue_look(q, e) < 0)
 		return NULL;
 	q->index.head.first = 0; /* of our copy */
 	if (queue_index_blocks(&q->index, count_block, &s, e) < 0)

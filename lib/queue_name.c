@@ -38,9 +38,9 @@ queue_hash(const char *text)
 }
 
 uint64_t
-queue_label_bits(const char *label)
+queue_bits(const char *text)
 {
-	uint64_t h = queue_hash(label);
+	uint64_t h = queue_hash(text);
 
 	return UINT64_C(1) << (h & 63) | UINT64_C(1) << (h >> 6 & 63);
 }

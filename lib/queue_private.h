@@ -17,7 +17,7 @@
 
 struct queue_config {
 	int64_t width;             /* tasks that run at once; 0: any number */
-	int64_t lane;              /* of one lane */
+	int64_t lane;              /* of one lane; 0: any number */
 	json_t *lanes;             /* widths of single lanes, or NULL */
 	int64_t max_deaths;        /* workers that a task may take with it; 0: any number */
 	enum queue_event recovery; /* QUEUE_RETURN, QUEUE_FAIL or QUEUE_LOSE */
@@ -43,10 +43,14 @@ struct queue {
 
 int queue_begin(struct queue *q, struct err *e);
 
+/* Read the head, to look only; an index that may not be believed is made anew first. */
+int queue_look(struct queue *q, struct err *e);
+
 /* Add ${task} as it is now: a line with the next version.  The payload is written with ${put}
  * only. */
 int queue_change(struct queue *q, json_t *task, bool put, struct err *e);
 
+/* The changes so far are written then, or forgotten. */
 int queue_write(struct queue *q, bool grow, struct err *e);
 int queue_end(struct queue *q, bool durable, struct err *e);
 void queue_abort(struct queue *q);
@@ -72,6 +76,9 @@ int queue_set_time(json_t *task, int64_t ms, struct err *e);
 /* When ${task} may be taken, ms since 1970; 0: at once. */
 int64_t queue_time(const json_t *task);
 
+/* Set ${member} of ${o} to as much of ${text} as is kept: a task's line must stay short enough. */
+int queue_set_reason(json_t *o, const char *member, const char *text);
+
 /* ${task} has an error. */
 int queue_set_error(json_t *task, const char *code, const char *message, struct err *e);
 
@@ -82,8 +89,9 @@ int queue_attempt_end(json_t *task, const char *outcome, const char *why, struct
 /* Look after tasks ${n} of q->ended: those that depend on them. */
 int queue_settle(struct queue *q, struct err *e);
 
-/* Note in dependants/ that task ${number} waits for those of ${ids}. */
-int queue_note_dependants(struct queue *q, uint64_t number, const json_t *ids, struct err *e);
+/* Note the key of a task that is put, and what it depends on.  A note about a task that is not put
+ * after all does no harm: who reads one looks at the task. */
+int queue_note_put(struct queue *q, const json_t *task, struct err *e);
 
 /* How many of the tasks that ${task} depends on have not ended; *${bad} is the id of one that ended
  * badly, or NULL. */
@@ -96,7 +104,11 @@ int queue_key_find(struct queue *q, const char *tenant, const char *key, uint64_
 int queue_key_set(struct queue *q, const char *tenant, const char *key, uint64_t number,
 		  struct err *e);
 
-/* Claim task ${number} for ${w}; the lock is held. */
+/* A lease of ${lease} ms is possible. */
+int queue_check_lease(int64_t lease, struct err *e);
+
+/* Claim task ${number} for ${w}; the lock is held.  Returns 1, 0 if that was one whose payload is
+ * lost, which has failed now, -1. */
 int queue_claim_make(struct queue *q, uint64_t number, const struct queue_worker *w,
 		     struct queue_claim *c, struct err *e);
 
@@ -106,14 +118,17 @@ int queue_claim_end(struct queue *q, json_t *task, const struct queue_outcome *o
 /* Return the tasks whose claim lapsed; the lock is held. */
 int queue_tend_claims(struct queue *q, struct err *e);
 
+/* Have a file for each claim: one that was lost with the power has lapsed. */
+int queue_restore_claims(struct queue *q, struct err *e);
+
 /* The claim's file is not needed any more. */
 void queue_forget_claim(struct queue *q, uint64_t number);
 
 /* A hash of ${text}, never 0; 0 for NULL. */
 uint64_t queue_hash(const char *text);
 
-/* The bits of ${label} in a cell. */
-uint64_t queue_label_bits(const char *label);
+/* Two bits that stand for ${text} in a cell, beside those of others. */
+uint64_t queue_bits(const char *text);
 
 /* Write "brave-otter-17". */
 void queue_human_name(uint64_t number, char out[64]);

@@ -141,6 +141,14 @@ check(json_t *asked, struct err *e)
 	return 0;
 }
 
+static bool
+is_same(const json_t *a, const json_t *b, const char *member)
+{
+	const json_t *x = json_object_get(a, member), *y = json_object_get(b, member);
+
+	return x == y || json_equal(x, y) == 1;
+}
+
 /* Whether a task with this key is there already: 1, 0, or -1. */
 static int
 known(struct queue *q, const json_t *asked, struct queue_receipt *r, struct err *e)
@@ -153,17 +161,20 @@ known(struct queue *q, const json_t *asked, struct queue_receipt *r, struct err 
 		return 0;
 	if (queue_key_find(q, jsonx_text(asked, "tenant", NULL), key, &number, e) < 0)
 		return -1;
-	if (number == 0 || queue_find(q, number, &cell, NULL) < 0)
+	if (number == 0 || queue_find(q, number, &cell, NULL) < 0 || cell.key != queue_hash(key))
+		return 0;
+	json_t *old = queue_read(q, &cell, true, e);
+	if (old == NULL)
+		return -1;
+	/* The note may be of a task that was not put after all. */
+	bool noted = is_same(old, asked, "key") && is_same(old, asked, "tenant");
+	bool same = is_same(old, asked, "payload");
+	json_decref(old);
+	if (!noted)
 		return 0;
 	*r = (struct queue_receipt){number, QUEUE_WAS_THERE};
 	if (json_is_true(json_object_get(asked, "unique")))
 		return !queue_state_ended((enum queue_state)cell.state);
-	json_t *old = queue_read(q, &cell, true, e);
-	if (old == NULL)
-		return -1;
-	bool same =
-	    json_equal(json_object_get(old, "payload"), json_object_get(asked, "payload")) == 1;
-	json_decref(old);
 	if (same)
 		return 1;
 	(void)err_set(e, ERR_KEY_REUSED, "the key %.80s was used for another payload, %s.%llu", key,
@@ -228,8 +239,10 @@ put_one(struct queue *q, json_t *asked, struct queue_receipt *r, struct err *e)
 		return there < 0 ? -1 : 0;
 	uint64_t number = q->index.head.count + q->changes + 1;
 	json_t *task = complete(q, asked, number, e);
-	int status =
-	    task == NULL || begin(q, task, e) < 0 || queue_change(q, task, true, e) < 0 ? -1 : 0;
+	int status = task == NULL || begin(q, task, e) < 0 || queue_note_put(q, task, e) < 0 ||
+			     queue_change(q, task, true, e) < 0
+			 ? -1
+			 : 0;
 	json_decref(task);
 	*r = (struct queue_receipt){number, QUEUE_WAS_PUT};
 	return status;
@@ -240,25 +253,25 @@ queue_put(struct queue *q, json_t *const *asked, size_t n, struct queue_receipt 
 	  size_t *done, struct err *e)
 {
 	struct err late;
+	size_t i = 0;
 	int status = 0;
 
 	*done = 0;
 	if (queue_begin(q, e) < 0)
 		return -1;
-	size_t i = 0;
-	for (; status == 0 && i < n; i++) {
+	while (status == 0 && i < n) {
 		status =
 		    check(asked[i], e) < 0 || put_one(q, asked[i], &receipts[i], e) < 0 ? -1 : 0;
-		if (q->changes == 0)
-			*done = i; /* those before it are written */
+		if (status == 0)
+			*done = ++i - q->changes; /* the last ones are not written yet */
 	}
-	if (status == 0 && queue_write(q, true, e) == 0)
-		*done = n;
-	else if (status == 0)
+	/* Those before one that cannot be put are. */
+	bool pending = q->changes > 0;
+	if (queue_write(q, true, status == 0 ? e : &late) < 0)
 		status = -1;
-	else if (queue_write(q, true, &late) == 0)
-		*done = i - 1;
-	if (queue_end(q, true, status < 0 ? &late : e) == 0)
+	else if (pending)
+		*done = i;
+	if (queue_end(q, true, status == 0 ? e : &late) == 0)
 		return status;
 	if (status == 0)
 		*done = 0;

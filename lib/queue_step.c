@@ -1,6 +1,8 @@
 /* queue_step - what a change does to a task's object. */
 #include "queue_private.h"
 
+#include <string.h>
+
 #include "clock.h"
 #include "jsonx.h"
 
@@ -44,12 +46,28 @@ queue_set_time(json_t *task, int64_t ms, struct err *e)
 }
 
 int
+queue_set_reason(json_t *o, const char *member, const char *text)
+{
+	char kept[QUEUE_REASON + 1];
+
+	if (text != NULL && strlen(text) > QUEUE_REASON) {
+		size_t n = QUEUE_REASON;
+		while (n > QUEUE_REASON - 4 && ((unsigned char)text[n] & 0xc0) == 0x80)
+			n--; /* not amid a character */
+		memcpy(kept, text, n);
+		kept[n] = '\0';
+		text = kept;
+	}
+	return jsonx_set(o, member, text);
+}
+
+int
 queue_set_error(json_t *task, const char *code, const char *message, struct err *e)
 {
 	json_t *error = json_object();
 
 	if (error == NULL || jsonx_set(error, "code", code) < 0 ||
-	    jsonx_set(error, "message", message) < 0) {
+	    queue_set_reason(error, "message", message) < 0) {
 		json_decref(error);
 		return err_memory(e);
 	}
@@ -65,7 +83,8 @@ queue_attempt_end(json_t *task, const char *outcome, const char *why, struct err
 
 	if (last == NULL || json_object_get(last, "endedAt") != NULL)
 		return 0;
-	return jsonx_set(last, "outcome", outcome) < 0 || jsonx_set(last, "reason", why) < 0 ||
+	return jsonx_set(last, "outcome", outcome) < 0 ||
+		       queue_set_reason(last, "reason", why) < 0 ||
 		       jsonx_set(last, "endedAt", clock_format(clock_now(), now)) < 0
 		   ? err_memory(e)
 		   : 0;

@@ -145,20 +145,21 @@ lane_is_full(const struct survey *s, const struct queue_config *config, uint32_t
 
 	for (size_t i = 0; i < s->lane_count; i++)
 		running += s->lanes[i] == lane;
-	if (running == 0)
-		return false;
 	json_object_foreach(config->lanes, name, value) if ((uint32_t)queue_hash(name) == lane)
 	    width = json_integer_value(value);
-	return running >= width;
+	return width > 0 && running >= width;
 }
 
 /* True if ${w} can do all that the task requires. */
 static bool
-is_capable(struct queue *q, const struct queue_cell *cell, const struct queue_worker *w)
+is_capable(struct queue *q, const struct queue_cell *cell, const struct queue_worker *w,
+	   uint64_t can)
 {
 	const json_t *needed;
 	size_t i;
 
+	if ((cell->needs & ~can) != 0)
+		return false;
 	json_t *task = queue_read(q, cell, false, NULL);
 	if (task == NULL)
 		return false;
@@ -179,8 +180,9 @@ is_capable(struct queue *q, const struct queue_cell *cell, const struct queue_wo
 struct choice {
 	struct survey *survey;
 	const struct queue_worker *worker;
+	uint64_t can; /* bits of what it is capable of */
 	unsigned priority;
-	uint64_t number; /* 0: none yet */
+	uint64_t number;
 };
 
 /* The first task of ${priority} in block ${number} that may run: 1, 0 if there is none. */
@@ -202,7 +204,7 @@ choose(void *arg, uint64_t number, const struct queue_block *b)
 		if (c->lane != 0 && lane_is_full(x->survey, &q->config, c->lane))
 			continue;
 		struct queue_cell cell = *c;
-		if ((cell.flags & QUEUE_REQUIRES) != 0 && !is_capable(q, &cell, x->worker))
+		if ((cell.flags & QUEUE_REQUIRES) != 0 && !is_capable(q, &cell, x->worker, x->can))
 			continue;
 		x->number = n;
 		return 1;
@@ -223,23 +225,27 @@ take(struct queue *q, const struct queue_worker *w, struct queue_claim *c, int64
 	if (next != NULL)
 		*next = s.soonest;
 	struct choice x = {.survey = &s, .worker = w};
+	for (const char *const *can = w->capabilities; can != NULL && *can != NULL; can++)
+		x.can |= queue_bits(*can);
 	status = 0;
 	if (s.pending == 0 || (q->config.width > 0 && s.held >= (uint64_t)q->config.width))
 		goto out;
-	for (int p = QUEUE_PRIORITIES - 1; status == 0 && p >= 0; p--) {
-		x.priority = (unsigned)p;
+	for (unsigned p = QUEUE_PRIORITIES; status == 0 && p > 0;) {
+		x.priority = p - 1;
 		status = queue_index_blocks(&q->index, choose, &x, e);
+		if (status == 1)
+			status = queue_claim_make(q, x.number, w, c, e);
+		else
+			p--;
 	}
-	if (status == 1 && queue_claim_make(q, x.number, w, c, e) < 0)
-		status = -1;
 out:
 	free(s.lanes);
 	return status;
 }
 
-int
-queue_take(struct queue *q, const struct queue_worker *w, struct queue_claim *c, int64_t *next,
-	   struct err *e)
+static int
+take_locked(struct queue *q, const struct queue_worker *w, struct queue_claim *c, int64_t *next,
+	    struct err *e)
 {
 	*c = (struct queue_claim){.fd = -1};
 	if (next != NULL)
@@ -256,10 +262,27 @@ queue_take(struct queue *q, const struct queue_worker *w, struct queue_claim *c,
 	return status;
 }
 
+int
+queue_take(struct queue *q, const struct queue_worker *w, struct queue_claim *c, int64_t *next,
+	   struct err *e)
+{
+	if (queue_check_lease(w->lease, e) < 0)
+		return -1;
+	int status = take_locked(q, w, c, next, e);
+	/* An index that led astray is made anew, once. */
+	return status < 0 && q->index.distrusted ? take_locked(q, w, c, next, e) : status;
+}
+
 /* What ${event} means for one that waits for nothing. */
 static int
 order(struct queue *q, json_t *task, enum queue_event event, const char *reason, struct err *e)
 {
+	enum queue_state state = queue_state_named(jsonx_text(task, "state", ""));
+
+	/* What a worker still has is its to try again. */
+	if (event == QUEUE_RETRY && queue_state_held(state))
+		return err_set(e, ERR_BAD_STATE, "the task is %s: no retry",
+			       queue_state_name(state));
 	if (queue_step(task, event, e) < 0)
 		return -1;
 	if (event == QUEUE_RETRY) { /* from the beginning */
