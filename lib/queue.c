@@ -365,8 +365,8 @@ index_line(struct queue *q, const json_t *task, uint64_t at, bool put, bool agai
 	queue_index_mark(&q->index, number);
 	if (number > h->count)
 		h->count = number;
-	if (!ended && (number - 1) / QUEUE_BLOCK < h->first)
-		h->first = (number - 1) / QUEUE_BLOCK;
+	if (!ended && (number - 1) / QUEUE_CELLS < h->first)
+		h->first = (number - 1) / QUEUE_CELLS;
 	if (ended && !had_ended && !again)
 		count_end(h);
 	return ended && asked && (!had_ended || again) ? note_end(q, number, e) : 0;

@@ -55,7 +55,7 @@ check_block(void *arg, uint64_t number, const struct queue_block *b)
 	unsigned states[QUEUE_STATES] = {0};
 	struct err e;
 
-	for (uint64_t n = number * QUEUE_BLOCK + 1; n <= (number + 1) * QUEUE_BLOCK; n++) {
+	for (uint64_t n = number * QUEUE_CELLS + 1; n <= (number + 1) * QUEUE_CELLS; n++) {
 		const struct queue_cell *c = queue_index_cell(&f->queue->index, n, &e);
 		if (c == NULL)
 			return -1;

@@ -396,7 +396,7 @@ restore_block(void *arg, uint64_t number, const struct queue_block *b)
 	const struct restoring *r = arg;
 	unsigned held = b->states[QUEUE_RUNNING] + b->states[QUEUE_WAITING_ANSWER];
 
-	for (uint64_t n = number * QUEUE_BLOCK + 1; held > 0 && n <= (number + 1) * QUEUE_BLOCK;
+	for (uint64_t n = number * QUEUE_CELLS + 1; held > 0 && n <= (number + 1) * QUEUE_CELLS;
 	     n++) {
 		const struct queue_cell *c = queue_index_cell(&r->queue->index, n, r->e);
 		if (c == NULL)

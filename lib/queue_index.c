@@ -61,7 +61,7 @@ queue_index_close(struct queue_index *x)
 static uint64_t
 blocks_of(uint64_t count)
 {
-	return (count + QUEUE_BLOCK - 1) / QUEUE_BLOCK;
+	return (count + QUEUE_CELLS - 1) / QUEUE_CELLS;
 }
 
 /* What the kernel calls this boot; all zero where it does not say. */
@@ -203,7 +203,7 @@ static void
 summarize(const struct queue_cell *cells, struct queue_block *b)
 {
 	memset(b, 0, sizeof *b);
-	for (size_t i = 0; i < QUEUE_BLOCK; i++) {
+	for (size_t i = 0; i < QUEUE_CELLS; i++) {
 		const struct queue_cell *c = &cells[i];
 		if (c->put == 0)
 			continue;
@@ -226,12 +226,12 @@ flush(struct queue_index *x, struct err *e)
 	if (x->loaded == NOTHING || x->low >= x->high)
 		return 0;
 	summarize(x->cell, &b);
-	off_t at = (off_t)((x->loaded * QUEUE_BLOCK + x->low) * CELL);
+	off_t at = (off_t)((x->loaded * QUEUE_CELLS + x->low) * CELL);
 	if (write_at(x->cellsfd, &x->cell[x->low], (x->high - x->low) * sizeof x->cell[0], at, e) <
 		0 ||
 	    write_at(x->blocksfd, &b, sizeof b, (off_t)(x->loaded * sizeof b), e) < 0)
 		return -1;
-	x->low = QUEUE_BLOCK;
+	x->low = QUEUE_CELLS;
 	x->high = 0;
 	return 0;
 }
@@ -243,14 +243,14 @@ load(struct queue_index *x, uint64_t block, struct err *e)
 		return 0;
 	if (flush(x, e) < 0)
 		return -1;
-	ssize_t n = pread(x->cellsfd, x->cell, sizeof x->cell, (off_t)(block * QUEUE_BLOCK * CELL));
+	ssize_t n = pread(x->cellsfd, x->cell, sizeof x->cell, (off_t)(block * QUEUE_CELLS * CELL));
 	if (n < 0)
 		return err_sys(e, "cannot read the queue's index");
 	memset((char *)x->cell + n, 0, sizeof x->cell - (size_t)n);
 	x->loaded = block;
-	x->low = QUEUE_BLOCK;
+	x->low = QUEUE_CELLS;
 	x->high = 0;
-	for (size_t i = 0; i < QUEUE_BLOCK; i++) {
+	for (size_t i = 0; i < QUEUE_CELLS; i++) {
 		struct queue_cell *c = &x->cell[i];
 		if (c->state < QUEUE_STATES && c->priority < QUEUE_PRIORITIES)
 			continue;
@@ -265,15 +265,15 @@ queue_index_cell(struct queue_index *x, uint64_t number, struct err *e)
 {
 	if (number == 0)
 		(void)err_set(e, ERR_NOT_FOUND, "tasks are counted from 1");
-	if (number == 0 || load(x, (number - 1) / QUEUE_BLOCK, e) < 0)
+	if (number == 0 || load(x, (number - 1) / QUEUE_CELLS, e) < 0)
 		return NULL;
-	return &x->cell[(number - 1) % QUEUE_BLOCK];
+	return &x->cell[(number - 1) % QUEUE_CELLS];
 }
 
 void
 queue_index_mark(struct queue_index *x, uint64_t number)
 {
-	uint32_t i = (uint32_t)((number - 1) % QUEUE_BLOCK);
+	uint32_t i = (uint32_t)((number - 1) % QUEUE_CELLS);
 
 	if (i < x->low)
 		x->low = i;

@@ -23,7 +23,7 @@
 #include "err.h"
 #include "queue_state.h"
 
-#define QUEUE_BLOCK 1024    /* cells of a block */
+#define QUEUE_CELLS 1024    /* cells of a block */
 #define QUEUE_PRIORITIES 10 /* 0 to 9, which is the most urgent */
 
 #define QUEUE_MINUTES 60 /* of which it is known how many tasks ended */
@@ -75,7 +75,7 @@ struct queue_index {
 	struct queue_head head;
 	uint64_t loaded;    /* block in cell[], or UINT64_MAX */
 	uint32_t low, high; /* cells that are to be written */
-	struct queue_cell cell[QUEUE_BLOCK];
+	struct queue_cell cell[QUEUE_CELLS];
 };
 
 /* Open the files in ${dirfd}, which stays the caller's; they are made if they are missing. */

@@ -93,7 +93,7 @@ list_block(void *arg, uint64_t number, const struct queue_block *b)
 	for (int state = QUEUE_NONE + 1; state < QUEUE_STATES; state++)
 		if ((l->states >> state & 1) != 0)
 			wanted += b->states[state];
-	uint64_t n = number * QUEUE_BLOCK + 1, end = n + QUEUE_BLOCK;
+	uint64_t n = number * QUEUE_CELLS + 1, end = n + QUEUE_CELLS;
 	for (; wanted > 0 && status == 0 && n < end; n++) {
 		const struct queue_cell *c = queue_index_cell(&l->queue->index, n, l->e);
 		if (c == NULL)
@@ -120,7 +120,7 @@ queue_list(struct queue *q, const struct queue_filter *f,
 		l.labels |= queue_bits(*label);
 	if (queue_look(q, e) < 0)
 		return -1;
-	uint64_t from = f->after / QUEUE_BLOCK;
+	uint64_t from = f->after / QUEUE_CELLS;
 	if ((l.states & ~STILL_TO_DO) != 0 || from > q->index.head.first)
 		q->index.head.first = from; /* of our copy */
 	return queue_index_blocks(&q->index, list_block, &l, e);
@@ -203,7 +203,7 @@ count_block(void *arg, uint64_t number, const struct queue_block *b)
 		s->states[state] += b->states[state];
 	for (int state = QUEUE_NONE + 1; state < QUEUE_COMPLETED; state++)
 		left += b->states[state];
-	uint64_t n = number * QUEUE_BLOCK + 1, end = n + QUEUE_BLOCK;
+	uint64_t n = number * QUEUE_CELLS + 1, end = n + QUEUE_CELLS;
 	for (; left > 0 && n < end; n++) {
 		const struct queue_cell *c = queue_index_cell(&s->queue->index, n, s->e);
 		if (c == NULL)

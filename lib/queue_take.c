@@ -49,14 +49,14 @@ look(void *arg, uint64_t number, const struct queue_block *b)
 	struct queue_head *h = &s->queue->index.head;
 	unsigned held = b->states[QUEUE_RUNNING] + b->states[QUEUE_WAITING_ANSWER];
 
-	s->leading = s->leading && !unfinished(b) && (number + 1) * QUEUE_BLOCK <= h->count;
+	s->leading = s->leading && !unfinished(b) && (number + 1) * QUEUE_CELLS <= h->count;
 	if (s->leading)
 		h->first = number + 1;
 	s->pending += b->states[QUEUE_PENDING];
 	s->held += held;
 	if (b->soonest != 0 && (s->soonest == 0 || b->soonest < s->soonest))
 		s->soonest = b->soonest;
-	uint64_t n = number * QUEUE_BLOCK + 1, end = n + QUEUE_BLOCK;
+	uint64_t n = number * QUEUE_CELLS + 1, end = n + QUEUE_CELLS;
 	for (; held > 0 && n < end; n++) {
 		const struct queue_cell *c = queue_index_cell(&s->queue->index, n, s->e);
 		if (c == NULL)
@@ -88,7 +88,7 @@ release_block(void *arg, uint64_t number, const struct queue_block *b)
 
 	if (b->soonest == 0 || b->soonest > now)
 		return 0;
-	for (uint64_t n = number * QUEUE_BLOCK + 1; status == 0 && n <= (number + 1) * QUEUE_BLOCK;
+	for (uint64_t n = number * QUEUE_CELLS + 1; status == 0 && n <= (number + 1) * QUEUE_CELLS;
 	     n++) {
 		const struct queue_cell *c = queue_index_cell(&q->index, n, s->e);
 		if (c == NULL)
@@ -193,7 +193,7 @@ choose(void *arg, uint64_t number, const struct queue_block *b)
 	struct queue *q = x->survey->queue;
 	unsigned left = b->pending[x->priority];
 
-	uint64_t n = number * QUEUE_BLOCK + 1, end = n + QUEUE_BLOCK;
+	uint64_t n = number * QUEUE_CELLS + 1, end = n + QUEUE_CELLS;
 	for (; left > 0 && n < end; n++) {
 		const struct queue_cell *c = queue_index_cell(&q->index, n, x->survey->e);
 		if (c == NULL)
