@@ -436,6 +436,24 @@ is_next(const json_t *task, uint64_t before, uint64_t damaged)
 	       queue_state_named(jsonx_text(task, "state", "")) != QUEUE_NONE;
 }
 
+/* The number that a damaged line still tells is not given to another task. */
+static int
+keep_number(struct queue *q, const struct buf *line, struct err *e)
+{
+	static const char member[] = "\"number\":";
+
+	const char *p =
+	    line->len == 0 ? NULL : memmem(line->data, line->len, member, sizeof member - 1);
+	uint64_t number = p == NULL ? 0 : strtoull(p + sizeof member - 1, NULL, 10);
+	if (number <= q->index.head.count || number > q->index.head.version)
+		return 0;
+	if (queue_index_cell(&q->index, number, e) == NULL)
+		return -1;
+	queue_index_mark(&q->index, number);
+	q->index.head.count = number;
+	return 0;
+}
+
 /* Index ${line}, which is at the end of what is indexed.  One that is no task any more is passed
  * over, and its version stays free. */
 static int
@@ -456,6 +474,8 @@ index_next(struct queue *q, const struct buf *line, uint64_t size, uint64_t *dam
 	} else {
 		*damaged += size;
 		status = queue_index_versions(&q->index, ++h->version, &nowhere, 1, e);
+		if (status == 0)
+			status = keep_number(q, line, e);
 	}
 	json_decref(task);
 	return status;

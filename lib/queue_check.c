@@ -88,7 +88,10 @@ check_versions(struct findings *f, struct err *e)
 	for (uint64_t v = 1; found >= 0 && v <= q->index.head.version; v++) {
 		uint64_t at = queue_index_version(&q->index, v);
 		if (at == 0)
-			continue; /* not kept any more */
+			wrong(f, "version %llu is lost: its line was damaged",
+			      (unsigned long long)v);
+		if (at == 0)
+			continue;
 		found = queue_journal_read(&q->journal, at, &line, NULL, e);
 		json_t *task = found == 1 ? jsonx_parse(line.data, line.len, NULL) : NULL;
 		if (found >= 0 && (uint64_t)jsonx_number(task, "version", 0) != v)

@@ -247,7 +247,6 @@ static int
 take_locked(struct queue *q, const struct queue_worker *w, struct queue_claim *c, int64_t *next,
 	    struct err *e)
 {
-	*c = (struct queue_claim){.fd = -1};
 	if (next != NULL)
 		*next = 0;
 	if (queue_begin(q, e) < 0)
@@ -266,6 +265,7 @@ int
 queue_take(struct queue *q, const struct queue_worker *w, struct queue_claim *c, int64_t *next,
 	   struct err *e)
 {
+	*c = (struct queue_claim){.fd = -1};
 	if (queue_check_lease(w->lease, e) < 0)
 		return -1;
 	int status = take_locked(q, w, c, next, e);
