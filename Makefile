@@ -36,6 +36,7 @@ libs_awcp-list = $(json)
 libs_awcp-show = $(json)
 libs_awcp-snapshot = $(pack)
 libs_awcp-run = $(pack)
+libs_awcp-queue = $(json)
 libs_awcp-token = $(hash)
 libs_awcp-executor = $(fcgi)
 libs_awcp-delegator = $(fcgi) -larchive -lcurl
@@ -73,6 +74,8 @@ $B/bin/awcp-%: $B/o/bin/awcp-%.o $(BIN_O) $B/libawcp.a
 $B/bin/awcp-invite $B/bin/awcp-watch: $B/o/bin/display.o
 $B/bin/awcp-invite: $B/o/bin/preview.o $B/o/bin/prompt.o
 $B/bin/awcp-snapshot: $B/o/bin/snapshot_show.o $B/o/bin/snapshot_take.o
+
+$B/bin/awcp-queue: $B/o/bin/queue_put.o $B/o/bin/queue_work.o $B/o/bin/queue_look.o
 
 $B/libcgi.a: $(CGI_O)
 	@rm -f $@

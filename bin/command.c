@@ -22,6 +22,19 @@ begin(const struct command *c)
 	(void)setlocale(LC_CTYPE, "C.UTF-8"); /* without it names are shown byte by byte */
 }
 
+/* True if the long option that was just read is ${name} and not a shorter form of it.  Its argument
+ * may be in the same word, or be the next one. */
+static bool
+is_whole(char **argv, const char *name)
+{
+	const char *given = argv[optind - 1];
+	size_t n = strlen(name);
+
+	if (optarg == given)
+		given = argv[optind - 2];
+	return strncmp(given + 2, name, n) == 0 && (given[2 + n] == '\0' || given[2 + n] == '=');
+}
+
 int
 command_option(const struct command *c, int argc, char **argv)
 {
@@ -43,7 +56,7 @@ command_option_word(const struct command *c, const struct option *words, int arg
 	opterr = 0;
 	int option = getopt_long(argc, argv, options, words, &word);
 	/* Scripts that shorten a word would break with the next one that begins like it. */
-	if (word >= 0 && strcmp(argv[optind - 1] + 2, words[word].name) != 0)
+	if (word >= 0 && !is_whole(argv, words[word].name))
 		command_usage("there is no option %s", argv[optind - 1]);
 	switch (option) {
 	case 'h':

@@ -92,6 +92,18 @@ take_archive(struct record *r, int dirfd, const char *name, struct err *e)
 	return status;
 }
 
+static int
+enqueue(const char *queue, json_t *task, struct err *e)
+{
+	struct queue_receipt receipt;
+	size_t done;
+
+	struct queue *q = queue_open(queue, true, e);
+	int status = q == NULL ? -1 : queue_put(q, &task, 1, &receipt, &done, e);
+	queue_close(q);
+	return status;
+}
+
 int
 assignment_start(const char *id, const char *owner, const struct assignment_policy *p,
 		 const json_t *start, int dirfd, const char *name, uint64_t size,
@@ -121,8 +133,9 @@ assignment_start(const char *id, const char *owner, const struct assignment_poli
 	}
 	if (take_lease(&r, start, &until, e) < 0 || take_archive(&r, dirfd, name, e) < 0)
 		goto out;
-	task = json_pack("{ss sI}", "assignment", id, "run",
-			 (json_int_t)jsonx_number(r.json, "run", 0));
+	/* How often its worker may die is the worker's to say, as the delegator is told. */
+	task = json_pack("{s{ss sI} si}", "payload", "assignment", id, "run",
+			 (json_int_t)jsonx_number(r.json, "run", 0), "maxDeaths", 0);
 	json_t *workspace = json_pack("{sI ss}", "bytes", (json_int_t)size, "sha256", sha256);
 	if (task == NULL || json_object_set_new(r.json, "workspace", workspace) < 0) {
 		(void)err_memory(e);
@@ -130,7 +143,7 @@ assignment_start(const char *id, const char *owner, const struct assignment_poli
 	}
 	/* The task first: one without an active record is dropped by the worker, an active record
 	 * without a task would wait for ever.  The worker waits for our lock. */
-	if (queue_put(jsonx_text(r.json, "queue", ASSIGNMENT_QUEUE), id, task, e) < 0 ||
+	if (enqueue(jsonx_text(r.json, "queue", ASSIGNMENT_QUEUE), task, e) < 0 ||
 	    record_save(&r, true, true, e) < 0)
 		goto out;
 	assignment_due(id, until);

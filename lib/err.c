@@ -31,6 +31,7 @@ static const struct {
     [ERR_BAD_MESSAGE] = {"BAD_MESSAGE", 76, 400},
     [ERR_BAD_DATA] = {"BAD_DATA", 65, 400},
     [ERR_TOO_LARGE] = {"TOO_LARGE", 65, 413},
+    [ERR_KEY_REUSED] = {"KEY_REUSED", 65, 409},
     [ERR_CONFLICT] = {"CONFLICT", 1, 409},
     [ERR_BAD_STATE] = {"BAD_STATE", 1, 409},
     [ERR_BUSY] = {"BUSY", 75, 503},

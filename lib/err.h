@@ -37,6 +37,7 @@ enum err_code {
 	ERR_BAD_MESSAGE,  /* not JSON, a member missing or of the wrong type */
 	ERR_BAD_DATA,     /* a file or an argument's content cannot be understood */
 	ERR_TOO_LARGE,    /* over a bound that is not the workspace's */
+	ERR_KEY_REUSED,   /* an idempotency key, with another payload */
 	ERR_CONFLICT,     /* the directory or the record changed in the meantime */
 	ERR_BAD_STATE,    /* the state machine does not allow it */
 	ERR_BUSY,         /* try again later */

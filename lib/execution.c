@@ -12,7 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "assignment.h"
 #include "clock.h"
 #include "file.h"
 #include "home.h"
@@ -26,14 +25,12 @@
 extern char **environ;
 
 int
-execution_begin(struct execution *x, const struct record *record, int64_t run, struct err *e)
+execution_begin(struct execution *x, const struct execution_purpose *p, struct err *e)
 {
 	sigset_t signals;
 
-	*x = (struct execution){.record = record, .run = run, .signalfd = -1};
-	if (clock_parse(jsonx_text(record->json, "lease.expiresAt", ""), &x->expires, e) < 0)
-		return err_add(e, "lease");
-	x->until = clock_steady() + (x->expires - clock_now());
+	*x = (struct execution){.purpose = *p, .signalfd = -1};
+	x->until = clock_steady() + (p->expires - clock_now());
 	(void)sigemptyset(&signals);
 	for (size_t i = 0; i < 5; i++)
 		(void)sigaddset(
@@ -51,29 +48,6 @@ execution_end(struct execution *x)
 	x->signalfd = -1;
 }
 
-/* True if the record says that the task should go on.  It is only read when it was replaced. */
-static bool
-still_wanted(struct execution *x)
-{
-	struct record r;
-	struct stat st;
-	struct err e;
-
-	if (fstatat(x->record->dirfd, "record.json", &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno != ENOENT;
-	if (st.st_ino == x->seen.inode && st.st_mtim.tv_sec == x->seen.written.tv_sec &&
-	    st.st_mtim.tv_nsec == x->seen.written.tv_nsec)
-		return true;
-	bool wanted =
-	    assignment_task(x->record->id, x->run, &r, &e) == 0 || e.code != ERR_BAD_STATE;
-	record_close(&r);
-	if (wanted) {
-		x->seen.inode = st.st_ino;
-		x->seen.written = st.st_mtim;
-	}
-	return wanted;
-}
-
 /* Look whether there is a reason to stop.  The first one stays, except that what nobody wants any
  * more is not given the time that the other reasons leave. */
 static void
@@ -86,13 +60,13 @@ look(struct execution *x)
 		if (signal.ssi_signo != SIGCHLD && x->stop == EXECUTION_GOES_ON)
 			x->stop = EXECUTION_STOPPED;
 	}
-	if (x->stop == EXECUTION_GOES_ON &&
-	    (clock_now() >= x->expires || clock_steady() >= x->until))
+	if (x->stop == EXECUTION_GOES_ON && x->purpose.expires != 0 &&
+	    (clock_now() >= x->purpose.expires || clock_steady() >= x->until))
 		x->stop = EXECUTION_EXPIRED;
 	if (x->stop == EXECUTION_OVERTAKEN || clock_steady() < x->look_at)
 		return;
 	x->look_at = clock_steady() + LOOK_MS;
-	if (!still_wanted(x))
+	if (!x->purpose.wanted(x->purpose.arg))
 		x->stop = EXECUTION_OVERTAKEN;
 }
 
@@ -123,10 +97,8 @@ execution_wait(struct execution *x, int fd)
 
 /* A file with the prompt, that has no name. */
 static int
-open_prompt(const json_t *record, struct err *e)
+open_prompt(const char *prompt, struct err *e)
 {
-	const char *prompt = jsonx_text(record, "invite.task.prompt", "");
-
 	int fd = memfd_create("prompt", MFD_CLOEXEC);
 	if (fd < 0)
 		return err_sys(e, "cannot hold the prompt");
@@ -167,7 +139,6 @@ static int
 start(const struct execution *x, const struct workspace *w, const struct sandbox *sandbox,
       char *const *argv, int infofd, struct process *p, struct err *e)
 {
-	const json_t *record = x->record->json;
 	const char *const writable[] = {w->path, w->report, NULL};
 	struct sandbox_place place = {.cwd = w->cwd, .writable = writable, .infofd = infofd};
 	char *own[5] = {NULL}, **environment = NULL, **command = NULL;
@@ -177,17 +148,16 @@ start(const struct execution *x, const struct workspace *w, const struct sandbox
 	if (readonly == NULL)
 		return -1;
 	place.readonly = readonly;
-	if (asprintf(&own[0], "AWCP_ID=%s", x->record->id) < 0 ||
+	if (asprintf(&own[0], "AWCP_ID=%s", x->purpose.id) < 0 ||
 	    asprintf(&own[1], "AWCP_WORKSPACE=%s", w->path) < 0 ||
-	    asprintf(&own[2], "AWCP_DESCRIPTION=%s",
-		     jsonx_text(record, "invite.task.description", "")) < 0 ||
+	    asprintf(&own[2], "AWCP_DESCRIPTION=%s", x->purpose.description) < 0 ||
 	    asprintf(&own[3], "AWCP_RESULT=%s", w->result) < 0) {
 		(void)err_memory(e);
 		goto out;
 	}
 	if ((environment = make_environment(own, sandbox, e)) == NULL ||
 	    (command = sandbox_command(sandbox, &place, argv, e)) == NULL ||
-	    (stdinfd = open_prompt(record, e)) < 0)
+	    (stdinfd = open_prompt(x->purpose.prompt, e)) < 0)
 		goto out;
 	const struct process_spec spec = {.argv = command,
 					  .envp = environment,
@@ -261,7 +231,7 @@ send_progress(const struct execution *x, struct output *out, int64_t now)
 	const char *text = output_progress(out, now, &wait);
 	if (text != NULL)
 		/* Not being able to tell is no reason to fail; being overtaken shows in look(). */
-		(void)assignment_progress(x->record->id, x->run, text, NULL);
+		x->purpose.progress(x->purpose.arg, text);
 	return wait;
 }
 
@@ -338,7 +308,7 @@ execution_run(struct execution *x, const struct workspace *w, const struct sandb
 }
 
 int
-execution_clear(const char *id, struct err *e)
+execution_clear(const char *directory, struct err *e)
 {
 	int killed = -1;
 	char *mark;
@@ -346,7 +316,7 @@ execution_clear(const char *id, struct err *e)
 	char *home = realpath(home_path(), NULL);
 	if (home == NULL)
 		return err_sys(e, "cannot resolve %s", home_path());
-	if (asprintf(&mark, "AWCP_WORKSPACE=%s/assignments/%s/work", home, id) < 0) {
+	if (asprintf(&mark, "AWCP_WORKSPACE=%s/%s/work", home, directory) < 0) {
 		(void)err_memory(e);
 	} else {
 		killed = process_hunt(mark, e);

@@ -18,7 +18,6 @@
 
 #include "err.h"
 #include "output.h"
-#include "record.h"
 #include "sandbox.h"
 #include "workspace.h"
 
@@ -39,25 +38,29 @@ enum execution_stop {
  * with threads is told while getppid(2) still names it. */
 #define EXECUTION_ORPHAN SIGUSR1
 
+/* What the command is run for; all of it stays the caller's. */
+struct execution_purpose {
+	const char *id, *prompt, *description;
+	int64_t expires; /* end of the lease, ms since 1970; 0: none */
+	/* Is it still wanted?  Asked every tenth of a second. */
+	bool (*wanted)(void *arg);
+	/* A line of progress, of which there are not too many. */
+	void (*progress)(void *arg, const char *text);
+	void *arg;
+};
+
 struct execution {
-	const struct record *record; /* of the assignment, as it was taken */
-	int64_t run;
-	int64_t expires; /* end of the lease, ms since 1970 */
-	int64_t until;   /* the same by clock_steady, should the wall clock be put back */
+	struct execution_purpose purpose;
+	int64_t until; /* end of the lease by clock_steady, should the wall clock be put back */
 	int signalfd;
 	enum execution_stop stop; /* why it does not go on */
 	bool orphaned;            /* the worker died */
 	struct err exceeded;      /* with EXECUTION_EXCEEDED: what */
-	int64_t look_at;          /* clock_steady of the next look at the record */
-	struct {
-		ino_t inode;
-		struct timespec written;
-	} seen; /* the record's file at the last look */
+	int64_t look_at;          /* clock_steady of the next question whether it is wanted */
 };
 
-/* Begin to watch over run ${run} of ${record}: the signals are blocked in this process from here.
- */
-int execution_begin(struct execution *x, const struct record *record, int64_t run, struct err *e);
+/* Begin to watch over what is done for ${p}: the signals are blocked in this process from here. */
+int execution_begin(struct execution *x, const struct execution_purpose *p, struct err *e);
 void execution_end(struct execution *x);
 
 /* Run ${argv} in ${w} and collect what it writes in ${out}, and send its progress.  Returns 0 with
@@ -65,9 +68,10 @@ void execution_end(struct execution *x);
 int execution_run(struct execution *x, const struct workspace *w, const struct sandbox *sandbox,
 		  char *const *argv, struct output *out, int *status, struct err *e);
 
-/* Kill what a worker that was killed may have left of an earlier run of ${id}; run.lock is held. In
- * bwrap nothing is left; without a sandbox it is found by the AWCP_WORKSPACE in its environment. */
-int execution_clear(const char *id, struct err *e);
+/* Kill what a worker that was killed may have left of an earlier run in ${directory} of the state.
+ * In bwrap nothing is left; without a sandbox it is found by the AWCP_WORKSPACE in its environment.
+ */
+int execution_clear(const char *directory, struct err *e);
 
 /* As workspace_unpack and workspace_collect, in a process of its own, which is killed when there is
  * a reason to stop: then -1 and ${x}->stop says which.  *${metadata} is what goes with the

@@ -1,295 +1,643 @@
-#include "queue.h"
+#include "queue_private.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "buf.h"
 #include "clock.h"
 #include "file.h"
 #include "home.h"
 #include "id.h"
 #include "jsonx.h"
 
-#define TASK_MAX (4 * 1024 * 1024)
-
-struct dirs {
-	int pending, running;
-};
+#define LINES_MAX (4 * QUEUE_LINE)
+#define CONFIG_MAX 65536
 
 static int
-open_dirs(const char *queue, struct dirs *d, struct err *e)
+bad_name(const char *name, struct err *e)
 {
-	char name[128];
+	(void)err_set(e, ERR_USAGE, "not a queue name: %.64s", name);
+	return err_hint(e, "a name has 1 to %d letters, digits, _ and -", QUEUE_NAME);
+}
 
-	if (!id_valid(queue) || strlen(queue) > QUEUE_NAME) {
-		(void)err_set(e, ERR_USAGE, "not a queue name: %.64s", queue);
-		return err_hint(e, "a name has 1 to %d letters, digits, _ and -", QUEUE_NAME);
+/* Open the directory ${name} of the queue. */
+static int
+open_dir(const struct queue *q, const char *name, bool create, int *fd, struct err *e)
+{
+	if (create && mkdirat(q->dirfd, name, 0700) < 0 && errno != EEXIST)
+		return err_sys(e, "cannot create queue/%s/%s", q->name, name);
+	*fd = openat(q->dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	return *fd < 0 ? err_sys(e, "cannot open queue/%s/%s", q->name, name) : 0;
+}
+
+static int
+read_recovery(struct queue_config *c, const char *text, struct err *e)
+{
+	static const struct {
+		const char *name;
+		enum queue_event event;
+	} known[] = {{"retry", QUEUE_RETURN}, {"fail", QUEUE_FAIL}, {"unknown", QUEUE_LOSE}};
+
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+		if (strcmp(text, known[i].name) == 0) {
+			c->recovery = known[i].event;
+			return 0;
+		}
+	return err_set(e, ERR_CONFIG, "recovery is retry, fail or unknown, not %.40s", text);
+}
+
+/* The number ${name}, if it is there; 0 is any number. */
+static int
+read_number(const json_t *o, const char *name, int64_t *value, struct err *e)
+{
+	if (json_object_get(o, name) == NULL || jsonx_integer(o, name, 0, INT32_MAX, value, e) == 0)
+		return 0;
+	e->code = ERR_CONFIG;
+	return -1;
+}
+
+static int
+check_lanes(json_t *lanes, struct err *e)
+{
+	const char *name;
+	json_t *value;
+
+	if (lanes != NULL && !json_is_object(lanes))
+		return err_set(e, ERR_CONFIG, "lanes must be an object of widths");
+	json_object_foreach(lanes, name,
+			    value) if (!json_is_integer(value) ||
+				       json_integer_value(value) <
+					   0) return err_set(e, ERR_CONFIG,
+							     "lane %.40s must have a width from 0",
+							     name);
+	return 0;
+}
+
+/* How this queue is to be; nothing needs to be said. */
+static int
+read_config(struct queue *q, struct err *e)
+{
+	struct queue_config *c = &q->config;
+	struct buf b = BUF_INIT(CONFIG_MAX);
+	int status = -1;
+
+	*c = (struct queue_config){.lane = 1, .max_deaths = 3, .recovery = QUEUE_RETURN};
+	if (faccessat(q->dirfd, "config.json", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	json_t *o = NULL;
+	if (file_slurp(q->dirfd, "config.json", &b, e) < 0 ||
+	    (o = jsonx_parse(b.data, b.len, e)) == NULL)
+		goto out;
+	c->lanes = json_incref(json_object_get(o, "lanes"));
+	if (read_number(o, "width", &c->width, e) < 0 || read_number(o, "lane", &c->lane, e) < 0 ||
+	    read_number(o, "maxDeaths", &c->max_deaths, e) < 0 || check_lanes(c->lanes, e) < 0)
+		goto out;
+	status = read_recovery(c, jsonx_text(o, "recovery", "retry"), e);
+out:
+	json_decref(o);
+	buf_free(&b);
+	return status < 0 ? err_add(e, "queue/%s/config.json", q->name) : 0;
+}
+
+static int
+open_files(struct queue *q, bool create, struct err *e)
+{
+	char path[QUEUE_NAME + 16];
+	int homefd = home_open(e);
+
+	if (homefd < 0)
+		return -1;
+	(void)snprintf(path, sizeof path, "queue/%s", q->name);
+	q->dirfd = openat(homefd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	bool fresh = q->dirfd < 0 && errno == ENOENT;
+	if (fresh && !create) {
+		(void)err_set(e, ERR_NOT_FOUND, "there is no queue %s", q->name);
+		return err_hint(e, "the first put makes it");
 	}
-	(void)snprintf(name, sizeof name, "queue/%s/pending", queue);
-	d->pending = home_dir(name, e);
-	(void)snprintf(name, sizeof name, "queue/%s/running", queue);
-	d->running = home_dir(name, e);
-	return d->pending < 0 || d->running < 0 ? -1 : 0;
+	if (fresh && (file_make_dirs(homefd, path, e) < 0 || file_sync_dir(homefd, e) < 0))
+		return -1;
+	if (fresh)
+		q->dirfd = openat(homefd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (q->dirfd < 0)
+		return err_sys(e, "cannot open queue %s", q->name);
+	/* What an earlier version or a kill did not make is made now. */
+	if (!fresh)
+		fresh = faccessat(q->dirfd, "bell", F_OK, 0) < 0;
+	if (open_dir(q, "journal", fresh, &q->journaldirfd, e) < 0 ||
+	    open_dir(q, "running", fresh, &q->runningfd, e) < 0 ||
+	    open_dir(q, "keys", fresh, &q->keysfd, e) < 0 ||
+	    open_dir(q, "dependants", fresh, &q->dependantsfd, e) < 0 ||
+	    open_dir(q, "bell", fresh, &q->bellfd, e) < 0)
+		return -1;
+	if (fresh && file_sync_dir(q->dirfd, e) < 0)
+		return -1;
+	queue_journal_open(&q->journal, q->journaldirfd);
+	return queue_index_open(&q->index, q->dirfd, e) < 0 ? -1 : read_config(q, e);
+}
+
+struct queue *
+queue_open(const char *name, bool create, struct err *e)
+{
+	if (!id_valid(name) || strlen(name) > QUEUE_NAME) {
+		(void)bad_name(name, e);
+		return NULL;
+	}
+	struct queue *q = calloc(1, sizeof *q);
+	if (q == NULL) {
+		(void)err_memory(e);
+		return NULL;
+	}
+	strcpy(q->name, name);
+	q->dirfd = q->journaldirfd = q->runningfd = q->keysfd = q->dependantsfd = q->bellfd = -1;
+	queue_journal_open(&q->journal, -1);
+	q->index.headfd = q->index.cellsfd = q->index.blocksfd = q->index.versionsfd = -1;
+	q->lines = (struct buf)BUF_INIT(LINES_MAX);
+	if (open_files(q, create, e) == 0)
+		return q;
+	queue_close(q);
+	return NULL;
+}
+
+void
+queue_close(struct queue *q)
+{
+	if (q == NULL)
+		return;
+	queue_journal_close(&q->journal);
+	queue_index_close(&q->index);
+	file_close(q->dirfd);
+	file_close(q->journaldirfd);
+	file_close(q->runningfd);
+	file_close(q->keysfd);
+	file_close(q->dependantsfd);
+	file_close(q->bellfd);
+	json_decref(q->config.lanes);
+	buf_free(&q->lines);
+	free(q->ended);
+	free(q);
+}
+
+const char *
+queue_name(const struct queue *q)
+{
+	return q->name;
 }
 
 int
-queue_put(const char *queue, const char *id, const json_t *task, struct err *e)
+queue_sync(struct queue *q, struct err *e)
 {
-	struct buf b = BUF_INIT(TASK_MAX);
-	char name[QUEUE_TASK];
-	struct dirs d = {-1, -1};
-	int status = -1;
+	return queue_journal_sync(&q->journal, q->index.head.end, e);
+}
 
-	if (open_dirs(queue, &d, e) < 0)
+static int
+path_of(const struct queue *q, const char *part, char *path, size_t size, struct err *e)
+{
+	int n = snprintf(path, size, "%s/queue/%s/%s", home_path(), q->name, part);
+
+	if (n < 0 || (size_t)n >= size)
+		return err_set(e, ERR_CONFIG, "the path of queue %s is too long", q->name);
+	return 0;
+}
+
+int
+queue_bell(const struct queue *q, char *path, size_t size, struct err *e)
+{
+	return path_of(q, "bell", path, size, e);
+}
+
+int
+queue_journal_path(const struct queue *q, char *path, size_t size, struct err *e)
+{
+	return path_of(q, "journal", path, size, e);
+}
+
+/* Wake whoever waits for a task: a file that is written is an event for all who watch. */
+static void
+ring(const struct queue *q)
+{
+	int fd = openat(q->bellfd, "rung", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	file_close(fd); /* who is not woken looks by itself within a second */
+}
+
+static void
+drop_changes(struct queue *q)
+{
+	for (size_t i = 0; i < q->changes; i++)
+		json_decref(q->change[i].task);
+	q->changes = 0;
+	buf_clear(&q->lines);
+}
+
+void
+queue_abort(struct queue *q)
+{
+	drop_changes(q);
+	q->ended_count = 0;
+	queue_index_unlock(&q->index);
+}
+
+int
+queue_change(struct queue *q, json_t *task, bool put, struct err *e)
+{
+	char now[CLOCK_TEXT];
+
+	if ((q->changes == QUEUE_BATCH || q->lines.len > LINES_MAX - QUEUE_LINE) &&
+	    queue_write(q, put, e) < 0)
 		return -1;
-	(void)snprintf(name, sizeof name, "%013lld-%s", (long long)clock_now(), id);
-	if (jsonx_dump(task, &b, e) == 0)
-		status = file_replace(d.pending, name, b.data, b.len, true, e);
-	buf_free(&b);
-	return status < 0 ? err_add(e, "queue %s", queue) : 0;
+	json_int_t version = (json_int_t)(q->index.head.version + q->changes + 1);
+	if (json_object_set_new(task, "version", json_integer(version)) < 0 ||
+	    jsonx_set(task, "updatedAt", clock_format(clock_now(), now)) < 0)
+		return err_memory(e);
+	json_t *payload = put ? NULL : json_incref(json_object_get(task, "payload"));
+	if (payload != NULL)
+		(void)json_object_del(task, "payload");
+	size_t offset = q->lines.len;
+	int status = jsonx_dump(task, &q->lines, e);
+	if (status == 0)
+		status = buf_add(&q->lines, "\n", 1, e);
+	if (payload != NULL && json_object_set_new(task, "payload", payload) < 0)
+		status = err_memory(e);
+	if (status == 0 && q->lines.len - offset > QUEUE_LINE)
+		status = err_set(e, ERR_TOO_LARGE, "the task is longer than %d bytes", QUEUE_LINE);
+	if (status < 0) {
+		q->lines.len = offset;
+		return -1;
+	}
+	q->change[q->changes].task = json_incref(task);
+	q->change[q->changes].put = put;
+	q->change[q->changes++].offset = offset;
+	return 0;
 }
 
 static int
-is_task(const struct dirent *entry)
+note_end(struct queue *q, uint64_t number, struct err *e)
 {
-	return entry->d_name[0] != '.' && strlen(entry->d_name) < QUEUE_TASK;
+	if (q->ended_count == q->ended_room) {
+		size_t room = q->ended_room * 2 + 64;
+		uint64_t *more = realloc(q->ended, room * sizeof *more);
+		if (more == NULL)
+			return err_memory(e);
+		q->ended = more;
+		q->ended_room = room;
+	}
+	q->ended[q->ended_count++] = number;
+	return 0;
 }
 
-/* The task that was put first, of those in ${fd}: 1, 0 if there is none. */
+/* Count a task that ended now. */
+static void
+count_end(struct queue_head *h)
+{
+	int64_t minute = clock_now() / 60000;
+
+	if (minute - h->minute >= QUEUE_MINUTES || minute < h->minute)
+		memset(h->ended, 0, sizeof h->ended);
+	else
+		for (int64_t m = h->minute + 1; m <= minute; m++)
+			h->ended[m % QUEUE_MINUTES] = 0;
+	h->minute = minute;
+	h->ended[minute % QUEUE_MINUTES]++;
+}
+
+static uint64_t
+all_bits(const json_t *texts)
+{
+	const json_t *text;
+	uint64_t bits = 0;
+	size_t i;
+
+	json_array_foreach(texts, i, text) bits |= queue_bits(json_string_value(text));
+	return bits;
+}
+
+/* What the cell of ${task} says, but for where its lines are. */
+static void
+fill_cell(struct queue_cell *c, const json_t *task, bool put)
+{
+	bool waits = jsonx_number(task, "waitsFor", 0) > 0;
+
+	c->state = (uint8_t)queue_state_named(jsonx_text(task, "state", ""));
+	c->when = queue_time(task);
+	c->attempt = (uint32_t)jsonx_number(task, "attempt", 0);
+	c->priority = (uint8_t)((uint64_t)jsonx_number(task, "priority", 0) % QUEUE_PRIORITIES);
+	c->flags = (uint8_t)((c->flags & ~QUEUE_DEPENDS) | (waits ? QUEUE_DEPENDS : 0));
+	if (!put)
+		return;
+	c->labels = all_bits(json_object_get(task, "labels"));
+	c->needs = all_bits(json_object_get(task, "requires"));
+	c->key = queue_hash(jsonx_text(task, "key", NULL));
+	c->lane = (uint32_t)queue_hash(jsonx_text(task, "lane", NULL));
+	c->session = (uint32_t)queue_hash(jsonx_text(task, "session", NULL));
+	if (json_object_get(task, "requires") != NULL)
+		c->flags |= QUEUE_REQUIRES;
+}
+
+/* Index the line ${task} at ${at}, the first of it with ${put}; doing it ${again} changes nothing.
+ */
 static int
-oldest(int fd, char name[QUEUE_TASK], struct err *e)
+index_line(struct queue *q, const json_t *task, uint64_t at, bool put, bool again, struct err *e)
+{
+	uint64_t number = (uint64_t)jsonx_number(task, "number", 0);
+	struct queue_head *h = &q->index.head;
+
+	if (put && again && queue_note_put(q, task, e) < 0)
+		return -1;
+	struct queue_cell *c = queue_index_cell(&q->index, number, e);
+	if (c == NULL)
+		return -1;
+	bool had_ended = queue_state_ended((enum queue_state)c->state);
+	/* Its first line may have been damaged: the task is known, if not what it was to do. */
+	if (put || c->put == 0)
+		c->put = at;
+	c->last = at;
+	fill_cell(c, task, put);
+	bool ended = queue_state_ended((enum queue_state)c->state);
+	if (c->state == QUEUE_PENDING || ended)
+		q->ring = true; /* an end may make room in a lane */
+	bool asked = (c->flags & QUEUE_DEPENDANTS) != 0;
+	queue_index_mark(&q->index, number);
+	if (number > h->count)
+		h->count = number;
+	if (!ended && (number - 1) / QUEUE_CELLS < h->first)
+		h->first = (number - 1) / QUEUE_CELLS;
+	if (ended && !had_ended && !again)
+		count_end(h);
+	return ended && asked && (!had_ended || again) ? note_end(q, number, e) : 0;
+}
+
+/* Append the lines so far and index them. */
+static int
+write_lines(struct queue *q, bool grow, struct err *e)
+{
+	uint64_t at[QUEUE_BATCH], begin;
+	struct queue_head *h = &q->index.head;
+
+	if (grow &&
+	    queue_index_reserve(&q->index, h->count + q->changes, h->version + q->changes, e) < 0)
+		return -1;
+	if (queue_journal_append(&q->journal, q->lines.data, q->lines.len, grow, &begin, &h->end,
+				 e) < 0)
+		return -1;
+	for (size_t i = 0; i < q->changes; i++) {
+		at[i] = begin + q->change[i].offset;
+		if (index_line(q, q->change[i].task, at[i], q->change[i].put, false, e) < 0)
+			return -1;
+	}
+	if (queue_index_versions(&q->index, h->version + 1, at, q->changes, e) < 0)
+		queue_index_distrust(&q->index);
+	h->version += q->changes;
+	return 0;
+}
+
+int
+queue_write(struct queue *q, bool grow, struct err *e)
+{
+	int status = q->changes == 0 ? 0 : write_lines(q, grow, e);
+
+	drop_changes(q); /* never to be written twice */
+	return status;
+}
+
+int
+queue_end(struct queue *q, bool durable, struct err *e)
+{
+	bool rings;
+
+	if (queue_write(q, false, e) < 0 || queue_settle(q, e) < 0) {
+		queue_abort(q);
+		return -1;
+	}
+	rings = q->ring;
+	q->ring = false;
+	/* It has happened as soon as it is in the journal: the next one indexes what we could not.
+	 */
+	(void)queue_index_commit(&q->index, e);
+	if (rings)
+		ring(q);
+	return durable ? queue_sync(q, e) : 0;
+}
+
+/* True if ${task} is a line that follows on version ${before}, and ${damaged} bytes of others. */
+static bool
+is_next(const json_t *task, uint64_t before, uint64_t damaged)
+{
+	int64_t version = jsonx_number(task, "version", 0);
+	int64_t number = jsonx_number(task, "number", 0);
+
+	return number > 0 && number <= version && (uint64_t)version > before &&
+	       (before == 0 || (uint64_t)version <= before + 1 + damaged) &&
+	       queue_state_named(jsonx_text(task, "state", "")) != QUEUE_NONE;
+}
+
+/* The number that a damaged line still tells is not given to another task. */
+static int
+keep_number(struct queue *q, const struct buf *line, struct err *e)
+{
+	static const char member[] = "\"number\":";
+
+	const char *p =
+	    line->len == 0 ? NULL : memmem(line->data, line->len, member, sizeof member - 1);
+	uint64_t number = p == NULL ? 0 : strtoull(p + sizeof member - 1, NULL, 10);
+	if (number <= q->index.head.count || number > q->index.head.version)
+		return 0;
+	if (queue_index_cell(&q->index, number, e) == NULL)
+		return -1;
+	queue_index_mark(&q->index, number);
+	q->index.head.count = number;
+	return 0;
+}
+
+/* Index ${line}, which is at the end of what is indexed.  One that is no task any more is passed
+ * over, and its version stays free. */
+static int
+index_next(struct queue *q, const struct buf *line, uint64_t size, uint64_t *damaged, struct err *e)
+{
+	struct queue_head *h = &q->index.head;
+	const uint64_t nowhere = 0;
+	json_t *task = jsonx_parse(line->data, line->len, NULL);
+	int status = 0;
+
+	if (is_next(task, h->version, *damaged)) {
+		h->version = (uint64_t)jsonx_number(task, "version", 0);
+		*damaged = 0;
+		if (index_line(q, task, h->end, json_object_get(task, "payload") != NULL, true, e) <
+			0 ||
+		    queue_index_versions(&q->index, h->version, &h->end, 1, e) < 0)
+			status = -1;
+	} else {
+		*damaged += size;
+		status = queue_index_versions(&q->index, ++h->version, &nowhere, 1, e);
+		if (status == 0)
+			status = keep_number(q, line, e);
+	}
+	json_decref(task);
+	return status;
+}
+
+/* Read the line at the end of what is indexed, or the first one of the next segment. */
+static int
+read_next(struct queue *q, struct buf *line, uint64_t *next, struct err *e)
+{
+	struct queue_head *h = &q->index.head;
+
+	int found = queue_journal_read(&q->journal, h->end, line, next, e);
+	if (found != 0 || h->end % QUEUE_SEGMENT == 0)
+		return found;
+	uint64_t segment = (h->end / QUEUE_SEGMENT + 1) * QUEUE_SEGMENT;
+	found = queue_journal_read(&q->journal, segment, line, next, e);
+	if (found == 1)
+		h->end = segment;
+	return found;
+}
+
+/* Index what is behind the head: nothing, unless a writer was killed.  Returns 1 if the journal is
+ * shorter than the head says. */
+static int
+catch_up(struct queue *q, struct err *e)
+{
+	struct buf line = BUF_INIT(QUEUE_LINE);
+	struct queue_head *h = &q->index.head;
+	uint64_t next, damaged = 0, before = h->end;
+	int found;
+
+	while ((found = read_next(q, &line, &next, e)) == 1) {
+		if (index_next(q, &line, next - h->end, &damaged, e) < 0)
+			break;
+		h->end = next;
+	}
+	buf_free(&line);
+	if (found != 0)
+		return -1;
+	int status = queue_journal_cut(&q->journal, h->end, e);
+	if (status != 0)
+		return status;
+	if (queue_settle(q, e) < 0)
+		return -1;
+	return h->end != before ? queue_index_save(&q->index, e) : 0;
+}
+
+/* The number of the oldest segment, 1 if there is none. */
+static int
+oldest_segment(const struct queue *q, uint64_t *oldest, struct err *e)
 {
 	const struct dirent *entry;
 
-	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int copy = openat(q->journaldirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
 	if (dir == NULL) {
 		file_close(copy);
-		return err_sys(e, "cannot read a queue");
+		return err_sys(e, "cannot read the journal of queue %s", q->name);
 	}
-	name[0] = '\0';
-	while ((entry = readdir(dir)) != NULL)
-		if (is_task(entry) && (name[0] == '\0' || strcmp(entry->d_name, name) < 0))
-			strcpy(name, entry->d_name);
+	*oldest = 0;
+	while ((entry = readdir(dir)) != NULL) {
+		uint64_t n = strtoull(entry->d_name, NULL, 10);
+		if (n > 0 && (*oldest == 0 || n < *oldest))
+			*oldest = n;
+	}
 	(void)closedir(dir);
-	return name[0] != '\0';
-}
-
-/* A lock counts only if the file still has its name here: else it was moved while we waited.  Only
- * the holder of a task's lock moves it, so what is true now stays true. */
-static bool
-still_named(int fd, int dirfd, const char *name)
-{
-	struct stat held, named;
-
-	return fstat(fd, &held) == 0 && fstatat(dirfd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       held.st_ino == named.st_ino && held.st_dev == named.st_dev;
-}
-
-/* Open the task ${name} in ${dirfd} and hold its lock: 1, 0 if another has it or it is gone. */
-static int
-hold(int dirfd, const char *name, bool wait, int *fd, struct err *e)
-{
-	*fd = openat(dirfd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (*fd < 0)
-		return errno == ENOENT ? 0 : err_sys(e, "cannot open task %s", name);
-	if (flock(*fd, wait ? LOCK_EX : LOCK_EX | LOCK_NB) == 0 && still_named(*fd, dirfd, name))
-		return 1;
-	file_close(*fd);
-	*fd = -1;
+	if (*oldest == 0)
+		*oldest = QUEUE_FIRST_ADDRESS / QUEUE_SEGMENT;
 	return 0;
-}
-
-/* Bring back what a dead worker left in running/. */
-static int
-recover(const struct dirs *d, struct err *e)
-{
-	struct dirent **names;
-	int status = 0, fd;
-
-	int n = scandirat(d->running, ".", &names, is_task, alphasort);
-	if (n < 0)
-		return err_sys(e, "cannot read a queue");
-	for (int i = 0; i < n; i++) {
-		if (status == 0 &&
-		    (status = hold(d->running, names[i]->d_name, false, &fd, e)) == 1) {
-			status = 0;
-			if (renameat(d->running, names[i]->d_name, d->pending, names[i]->d_name) <
-			    0)
-				status = err_sys(e, "cannot bring back %s", names[i]->d_name);
-			file_close(fd);
-		}
-		free(names[i]);
-	}
-	free(names);
-	return status;
-}
-
-/* Write ${t} anew.  A torn file would lose the task, so it is written whole beside and renamed, and
- * the lock is on the new file before the old name is gone. */
-static int
-rewrite(const struct dirs *d, struct queue_task *t, bool durable, struct err *e)
-{
-	struct buf b = BUF_INIT(TASK_MAX);
-	char fresh[QUEUE_TASK + 8];
-	int status = -1;
-
-	(void)snprintf(fresh, sizeof fresh, ".%s", t->name);
-	int fd = openat(d->running, fresh, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		(void)err_sys(e, "cannot write task %s", t->name);
-		goto out;
-	}
-	if (jsonx_dump(t->json, &b, e) < 0 || file_write(fd, b.data, b.len, e) < 0)
-		goto out;
-	if ((durable && fdatasync(fd) < 0) ||
-	    renameat(d->running, fresh, d->running, t->name) < 0) {
-		(void)err_sys(e, "cannot write task %s", t->name);
-		goto out;
-	}
-	file_close(t->fd);
-	t->fd = fd;
-	fd = -1;
-	status = 0;
-out:
-	file_close(fd);
-	buf_free(&b);
-	return status;
-}
-
-/* Note that the task has a worker, or has none any more. */
-static int
-set_claimed(json_t *task, bool claimed, struct err *e)
-{
-	if (json_object_set_new(task, "claimed", json_boolean(claimed)) < 0)
-		return err_memory(e);
-	return 0;
-}
-
-/* Read the task that is held, and count the attempt; and a death, if the one before did not hand it
- * back. */
-static int
-load(const struct dirs *d, struct queue_task *t, struct err *e)
-{
-	struct buf b = BUF_INIT(TASK_MAX);
-	int status = file_slurp(d->running, t->name, &b, e);
-
-	if (status == 0 && (t->json = jsonx_parse(b.data, b.len, e)) == NULL) {
-		(void)home_quarantine(d->running, t->name, "task", NULL);
-		status = err_add(e, "task %s is damaged and was moved to corrupt/", t->name);
-	}
-	buf_free(&b);
-	if (status < 0)
-		return -1;
-	json_int_t died = json_is_true(json_object_get(t->json, "claimed")) ? 1 : 0;
-	if (json_object_set_new(t->json, "attempt",
-				json_integer(jsonx_number(t->json, "attempt", 0) + 1)) < 0 ||
-	    json_object_set_new(t->json, "deaths",
-				json_integer(jsonx_number(t->json, "deaths", 0) + died)) < 0)
-		return err_memory(e);
-	return set_claimed(t->json, true, e);
 }
 
 int
-queue_take(const char *queue, struct queue_task *t, struct err *e)
+queue_rebuild(struct queue *q, struct err *e)
 {
-	struct dirs d = {-1, -1};
-	int found;
+	uint64_t oldest = 0;
 
-	if (open_dirs(queue, &d, e) < 0 || recover(&d, e) < 0)
+	if (oldest_segment(q, &oldest, e) < 0 || queue_index_reset(&q->index, e) < 0)
 		return -1;
-	*t = (struct queue_task){.fd = -1};
-	while ((found = oldest(d.pending, t->name, e)) == 1) {
-		/* Lock first, then claim by rename: a task is never in running/ without a holder
-		 * that lives, so that recover cannot take it for a dead worker's. */
-		int held = hold(d.pending, t->name, true, &t->fd, e);
-		if (held < 0)
-			return -1;
-		if (held == 0)
-			continue;
-		if (renameat(d.pending, t->name, d.running, t->name) == 0)
-			break;
-		(void)err_sys(e, "cannot claim task %s", t->name);
-		file_close(t->fd);
+	q->index.head.end = oldest * QUEUE_SEGMENT;
+	return catch_up(q, e) < 0 || queue_restore_claims(q, e) < 0 ? -1 : 0;
+}
+
+int
+queue_begin(struct queue *q, struct err *e)
+{
+	bool sound;
+
+	if (queue_index_lock(&q->index, &sound, e) < 0)
 		return -1;
-	}
-	if (found != 1)
-		return found;
-	if (load(&d, t, e) == 0)
-		return 1;
-	file_close(t->fd);
-	json_decref(t->json);
-	*t = (struct queue_task){.fd = -1};
+	int status = sound ? catch_up(q, e) : 1;
+	if (status == 1)
+		status = queue_rebuild(q, e);
+	if (status == 0)
+		return 0;
+	queue_abort(q);
 	return -1;
 }
 
 int
-queue_begin(const char *queue, struct queue_task *t, struct err *e)
+queue_look(struct queue *q, struct err *e)
 {
-	struct dirs d = {-1, -1};
+	bool sound;
 
-	return open_dirs(queue, &d, e) < 0 ? -1 : rewrite(&d, t, true, e);
-}
-
-static void
-let_go(struct queue_task *t)
-{
-	file_close(t->fd);
-	t->fd = -1;
-	json_decref(t->json);
-	t->json = NULL;
-}
-
-int
-queue_done(const char *queue, struct queue_task *t, struct err *e)
-{
-	struct dirs d = {-1, -1};
-	int status = open_dirs(queue, &d, e);
-
-	if (status == 0 && unlinkat(d.running, t->name, 0) < 0 && errno != ENOENT)
-		status = err_sys(e, "cannot remove task %s", t->name);
-	let_go(t);
-	return status;
-}
-
-int
-queue_return(const char *queue, struct queue_task *t, struct err *e)
-{
-	struct dirs d = {-1, -1};
-	int status = open_dirs(queue, &d, e);
-
-	/* If this cannot be written, it counts as a death, which is better than to keep it. */
-	if (status == 0 && set_claimed(t->json, false, NULL) == 0)
-		(void)rewrite(&d, t, false, NULL);
-	if (status == 0 && renameat(d.running, t->name, d.pending, t->name) < 0)
-		status = err_sys(e, "cannot hand back task %s", t->name);
-	let_go(t);
-	return status;
-}
-
-void
-queue_drop(struct queue_task *t)
-{
-	let_go(t);
-}
-
-int
-queue_path(const char *queue, char *path, size_t size, struct err *e)
-{
-	struct dirs d = {-1, -1};
-
-	if (open_dirs(queue, &d, e) < 0)
+	if (queue_index_peek(&q->index, &sound, e) < 0)
 		return -1;
-	int n = snprintf(path, size, "%s/queue/%s/pending", home_path(), queue);
-	if (n < 0 || (size_t)n >= size)
-		return err_set(e, ERR_CONFIG, "the path of queue %s is too long", queue);
-	return 0;
+	if (sound)
+		return 0;
+	return queue_begin(q, e) < 0 || queue_end(q, false, e) < 0 ? -1 : 0;
+}
+
+int
+queue_find(struct queue *q, uint64_t number, struct queue_cell *cell, struct err *e)
+{
+	const struct queue_cell *c = queue_index_cell(&q->index, number, e);
+
+	if (c != NULL && c->put != 0) {
+		*cell = *c;
+		return 0;
+	}
+	if (c != NULL)
+		(void)err_set(e, ERR_NOT_FOUND, "there is no task %s.%llu", q->name,
+			      (unsigned long long)number);
+	return -1;
+}
+
+static json_t *
+read_line(struct queue *q, uint64_t at, struct err *e)
+{
+	struct buf line = BUF_INIT(QUEUE_LINE);
+	json_t *o = NULL;
+
+	int found = queue_journal_read(&q->journal, at, &line, NULL, e);
+	if (found == 1)
+		o = jsonx_parse(line.data, line.len, e);
+	else if (found == 0)
+		(void)err_set(e, ERR_BAD_DATA, "the journal of queue %s has a gap", q->name);
+	if (o == NULL && found == 1)
+		(void)err_set(e, ERR_BAD_DATA, "a line in the journal of queue %s is damaged",
+			      q->name);
+	if (o == NULL && found >= 0)
+		queue_index_distrust(&q->index); /* it leads to nothing, or what it led to broke */
+	buf_free(&line);
+	return o;
+}
+
+json_t *
+queue_read(struct queue *q, const struct queue_cell *cell, bool payload, struct err *e)
+{
+	json_t *task = read_line(q, cell->last, e);
+
+	if (task == NULL || !payload || cell->last == cell->put)
+		return task;
+	json_t *first = read_line(q, cell->put, e);
+	json_t *content = json_object_get(first, "payload");
+	if (first != NULL && content != NULL && json_object_set(task, "payload", content) < 0) {
+		(void)err_memory(e);
+		json_decref(task);
+		task = NULL;
+	} else if (first == NULL) {
+		json_decref(task);
+		task = NULL;
+	}
+	json_decref(first);
+	return task;
 }

@@ -1,11 +1,13 @@
 #include "task.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,6 +33,10 @@ struct task {
 	int64_t deaths;  /* workers that it had when they died */
 	int lockfd;      /* held while work/ is ours */
 	int logfd;
+	struct {
+		ino_t inode;
+		struct timespec written;
+	} seen; /* the record's file when it was last looked at */
 	struct execution execution;
 	struct workspace workspace;
 	struct output *output;
@@ -300,7 +306,10 @@ tidy(const char *id, int64_t run)
 static int
 clear(const struct task *t, struct err *e)
 {
-	return t->attempt > 1 || t->run > 1 ? execution_clear(t->record.id, e) : 0;
+	char directory[ID_MAX + 16];
+
+	(void)snprintf(directory, sizeof directory, "assignments/%s", t->record.id);
+	return t->attempt > 1 || t->run > 1 ? execution_clear(directory, e) : 0;
 }
 
 /* The same for a task that is not wanted any more; if the lock is held, a later run has done it. */
@@ -316,6 +325,55 @@ clear_unwanted(struct task *t, const char *id)
 	file_close(lockfd);
 }
 
+/* True if the record says that the task should go on.  It is only read when it was replaced. */
+static bool
+still_wanted(void *arg)
+{
+	struct task *t = arg;
+	struct record r;
+	struct stat st;
+	struct err e;
+
+	if (fstatat(t->record.dirfd, "record.json", &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno != ENOENT;
+	if (st.st_ino == t->seen.inode && st.st_mtim.tv_sec == t->seen.written.tv_sec &&
+	    st.st_mtim.tv_nsec == t->seen.written.tv_nsec)
+		return true;
+	bool wanted = assignment_task(t->record.id, t->run, &r, &e) == 0 || e.code != ERR_BAD_STATE;
+	record_close(&r);
+	if (wanted) {
+		t->seen.inode = st.st_ino;
+		t->seen.written = st.st_mtim;
+	}
+	return wanted;
+}
+
+static void
+tell_progress(void *arg, const char *text)
+{
+	const struct task *t = arg;
+
+	(void)assignment_progress(t->record.id, t->run, text, NULL);
+}
+
+static int
+begin(struct task *t, struct err *e)
+{
+	const json_t *record = t->record.json;
+	struct execution_purpose p = {
+	    .id = t->record.id,
+	    .prompt = jsonx_text(record, "invite.task.prompt", ""),
+	    .description = jsonx_text(record, "invite.task.description", ""),
+	    .wanted = still_wanted,
+	    .progress = tell_progress,
+	    .arg = t,
+	};
+
+	if (clock_parse(jsonx_text(record, "lease.expiresAt", ""), &p.expires, e) < 0)
+		return err_add(e, "lease");
+	return execution_begin(&t->execution, &p, e);
+}
+
 /* Take work/ for ourselves; an overtaken run of the same id may still be on its way out. */
 static enum task_end
 run_locked(struct task *t)
@@ -324,8 +382,7 @@ run_locked(struct task *t)
 	struct err e;
 
 	t->lockfd = file_lock(t->record.dirfd, "run.lock", true, &e);
-	if (t->lockfd < 0 || execution_begin(&t->execution, &t->record, t->run, &e) < 0 ||
-	    clear(t, &e) < 0) {
+	if (t->lockfd < 0 || begin(t, &e) < 0 || clear(t, &e) < 0) {
 		end = later(t, &e);
 	} else {
 		report(t, false, "begun");
@@ -347,11 +404,11 @@ enum task_end
 task_run(const struct task_options *o, const json_t *task)
 {
 	struct task t = {.options = o, .lockfd = -1, .logfd = -1, .execution = {.signalfd = -1}};
-	const char *id = jsonx_text(task, "assignment", "");
+	const char *id = jsonx_text(task, "payload.assignment", "");
 	enum task_end end = TASK_OVER;
 	struct err e;
 
-	t.run = jsonx_number(task, "run", 0);
+	t.run = jsonx_number(task, "payload.run", 0);
 	t.attempt = jsonx_number(task, "attempt", 1);
 	t.deaths = jsonx_number(task, "deaths", 0);
 	if (assignment_task(id, t.run, &t.record, &e) == 0) {

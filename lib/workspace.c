@@ -30,19 +30,18 @@ join(char out[PATH_MAX], const char *directory, const char *name, struct err *e)
 	return 0;
 }
 
-/* Fill in the paths.  The state directory's links are resolved, so that a path means the same
- * inside and outside of a sandbox. */
+/* Fill in the paths, below ${directory} of the state.  Its links are resolved, so that a path means
+ * the same inside and outside of a sandbox. */
 static int
-find_paths(struct workspace *w, const char *id, struct err *e)
+find_paths(struct workspace *w, const char *directory, struct err *e)
 {
-	char own[PATH_MAX], sub[160];
+	char own[PATH_MAX];
 	int status = -1;
 
 	char *home = realpath(home_path(), NULL);
 	if (home == NULL)
 		return err_sys(e, "cannot resolve %s", home_path());
-	(void)snprintf(sub, sizeof sub, "assignments/%s", id);
-	if (join(own, home, sub, e) == 0 && join(w->path, own, "work", e) == 0 &&
+	if (join(own, home, directory, e) == 0 && join(w->path, own, "work", e) == 0 &&
 	    join(w->report, own, "report", e) == 0 &&
 	    join(w->result, w->report, "result.json", e) == 0)
 		status = 0;
@@ -162,11 +161,15 @@ workspace_plan(struct workspace *w, const struct record *r, struct err *e)
 	*w = (struct workspace){
 	    .dirfd = r->dirfd,
 	    .agreed = message_agreed(jsonx_at(r->json, "invite.requirements.fidelity"))};
-	return find_paths(w, r->id, e) < 0 || find_resources(w, r->json, e) < 0 ? -1 : 0;
+	char directory[ID_MAX + 16];
+
+	(void)snprintf(directory, sizeof directory, "assignments/%s", r->id);
+	return find_paths(w, directory, e) < 0 || find_resources(w, r->json, e) < 0 ? -1 : 0;
 }
 
-int
-workspace_unpack(struct workspace *w, struct err *e)
+/* Make work/ and report/ anew; a descriptor of work/. */
+static int
+make_directories(const struct workspace *w, struct err *e)
 {
 	if (workspace_remove(w->dirfd, e) < 0)
 		return -1;
@@ -174,12 +177,30 @@ workspace_unpack(struct workspace *w, struct err *e)
 	if (reportfd < 0)
 		return -1;
 	file_close(reportfd);
-	int workfd = make_directory(w->dirfd, "work", e);
+	return make_directory(w->dirfd, "work", e);
+}
+
+int
+workspace_unpack(struct workspace *w, struct err *e)
+{
+	int workfd = make_directories(w, e);
+
 	if (workfd < 0)
 		return -1;
 	int status = unpack_received(w, workfd, e);
 	file_close(workfd);
 	return status;
+}
+
+int
+workspace_empty(struct workspace *w, int dirfd, const char *directory, struct err *e)
+{
+	*w = (struct workspace){.dirfd = dirfd, .cwd = w->path};
+	if (find_paths(w, directory, e) < 0)
+		return -1;
+	int workfd = make_directories(w, e);
+	file_close(workfd);
+	return workfd < 0 ? -1 : 0;
 }
 
 const char **

@@ -39,6 +39,10 @@ int workspace_plan(struct workspace *w, const struct record *r, struct err *e);
 /* Make work/ and report/ anew from what was received, and set ${w}->compressed. */
 int workspace_unpack(struct workspace *w, struct err *e);
 
+/* A workspace for a task that brings none: an empty work/, and report/, in ${dirfd}, which is
+ * ${directory} of the state. */
+int workspace_empty(struct workspace *w, int dirfd, const char *directory, struct err *e);
+
 /* The directories that may not be written, NULL-terminated; free(3) it, not what is in it. */
 const char **workspace_readonly(const struct workspace *w, struct err *e);
 

@@ -292,7 +292,7 @@ state() { awcp-show -j "$1" | jq -r .state; }
 @test "nothing is left in tmp, and acknowledged work is gone from the executor" {
 	id=$(awcp-invite -q -e "$URL" 'echo x >a.txt')
 	wait_until test ! -e "$AWCP_HOME/assignments/$id"
-	run find "$AWCP_HOME/tmp" "$AWCP_HOME/queue" -type f
+	run find "$AWCP_HOME/tmp" "$AWCP_HOME/queue/default/running" -type f
 	assert_output ''
 }
 

@@ -150,5 +150,6 @@ messages() {
 		assert_equal "$id $(awcp-show -j "$id" | jq -r .state)" "$id completed"
 		assert_equal "$(grep -c '"type":"done"' "$AWCP_HOME/assignments/$id/events.ndjson")" 1
 	done
-	assert_equal "$(find "$AWCP_HOME"/queue/*/* -type f ! -name '.*')" ''
+	assert_equal "$(awcp-queue list)" ''
+	assert_equal "$(awcp-queue check 2>&1)" ''
 }

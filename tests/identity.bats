@@ -180,9 +180,8 @@ log_has()
 		say "$token" POST /awcp "$(start $id)"
 		assert_status 200
 	done
-	run ls "$AWCP_HOME/queue/night/pending" "$AWCP_HOME/queue/day/pending"
-	assert_line --regexp 'dlg_one$'
-	assert_line --regexp 'dlg_two$'
+	run jq -r .payload.assignment <<<"$(awcp-queue list -j -q night && awcp-queue list -j -q day)"
+	assert_output $'dlg_one\ndlg_two'
 }
 
 @test "with AWCP_STRICT an id alone opens nothing, also one that was invited before" {

@@ -31,7 +31,7 @@ setup()
 teardown()
 {
 	[ -z "${WORKER-}" ] || stop_process "$WORKER"
-	rm -f "$AWCP_HOME"/queue/default/*/*
+	rm -rf "$AWCP_HOME/queue/default"
 }
 
 # A shell script that starts processes of every kind and says begun when all are there: in a session
@@ -63,7 +63,7 @@ assert_ended_once()
 
 queue_is_empty()
 {
-	[ -z "$(find "$AWCP_HOME/queue" -type f ! -name '.*')" ]
+	! awcp-queue list 2>/dev/null | grep -q .
 }
 
 ms()

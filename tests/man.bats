@@ -149,6 +149,11 @@ run_examples()
 	run_examples awcp-list.1
 }
 
+@test "the examples of awcp-queue(1) run" {
+	run_examples awcp-queue.1
+	assert_output --partial '3 bulk.3 pending'
+}
+
 @test "the examples of awcp-run(1) run" {
 	run_examples awcp-run.1
 }

@@ -28,7 +28,7 @@ setup()
 teardown()
 {
 	[ -z "${WORKER-}" ] || stop_process "$WORKER"
-	rm -f "$AWCP_HOME"/queue/default/*/*
+	rm -rf "$AWCP_HOME/queue/default"
 }
 
 # confine words: as work, in bwrap with these words.

@@ -53,7 +53,8 @@ assert_event()
 
 summary()
 {
-	event '.type == "done"' | jq -er .summary
+	local done
+	done=$(event '.type == "done"') && jq -r .summary <<<"$done"
 }
 
 result_file()

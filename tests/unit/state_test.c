@@ -85,83 +85,6 @@ test_journal(void)
 }
 
 static void
-test_queue(void)
-{
-	struct queue_task t, other;
-	struct err e;
-	json_t *o = json_pack("{ss}", "what", "work");
-	int status;
-
-	CHECK_INT(queue_take("q", &t, &e), 0, "an empty queue gives nothing");
-	CHECK_INT(queue_put("q", "one", o, &e), 0, "a task is put");
-	(void)usleep(2000); /* names are in order of the millisecond they were put in */
-	CHECK_INT(queue_put("q", "two", o, &e), 0, "and another");
-	CHECK_INT(queue_take("q", &t, &e), 1, "one is taken");
-	CHECK(strstr(t.name, "-one") != NULL, "the older one");
-	CHECK_INT(jsonx_number(t.json, "attempt", 0), 1, "for the first time");
-	CHECK_INT(queue_take("q", &other, &e), 1, "the other is taken");
-	CHECK(strstr(other.name, "-two") != NULL, "and not the same one");
-	CHECK_INT(queue_done("q", &other, &e), 0, "it is done");
-	CHECK_INT(queue_take("q", &other, &e), 0, "a task that is held is not taken again");
-	CHECK_INT(queue_return("q", &t, &e), 0, "it is handed back");
-	pid_t child = fork();
-	if (child == 0) {
-		if (queue_take("q", &t, &e) == 1)
-			(void)queue_begin("q", &t, &e);
-		(void)raise(SIGKILL);
-	}
-	(void)waitpid(child, &status, 0);
-	CHECK(WIFSIGNALED(status), "a worker dies with the task");
-	CHECK_INT(queue_take("q", &t, &e), 1, "the next one gets it");
-	CHECK_INT(jsonx_number(t.json, "attempt", 0), 3, "for the third time");
-	CHECK_INT(jsonx_number(t.json, "deaths", 0), 1, "after one death");
-	CHECK_INT(queue_done("q", &t, &e), 0, "it is done");
-	CHECK_INT(queue_take("q", &t, &e), 0, "nothing is left");
-	CHECK_INT(queue_put("../q", "x", o, &e), -1, "a queue's name cannot lead elsewhere");
-	json_decref(o);
-}
-
-/* Processes that all take from one queue: every task is done once. */
-static void
-test_many_takers(void)
-{
-	enum { TASKS = 200, TAKERS = 4 };
-	char id[32], mark[300];
-	struct queue_task t;
-	struct err e;
-	int status, sum = 0;
-	json_t *o = json_object();
-	int fd = home_dir("marks", &e);
-
-	for (int i = 0; i < TASKS; i++) {
-		(void)snprintf(id, sizeof id, "t%d", i);
-		(void)queue_put("many", id, o, &e);
-	}
-	for (int i = 0; i < TAKERS; i++) {
-		if (fork() != 0)
-			continue;
-		int done = 0;
-		while (queue_take("many", &t, &e) == 1) {
-			(void)snprintf(mark, sizeof mark, "%s", t.name);
-			int markfd = openat(fd, mark, O_WRONLY | O_CREAT | O_EXCL, 0600);
-			if (markfd < 0 || queue_done("many", &t, &e) < 0)
-				_exit(255);
-			(void)close(markfd);
-			done++;
-		}
-		_exit(done > 0);
-	}
-	for (int i = 0; i < TAKERS; i++) {
-		(void)wait(&status);
-		CHECK(WIFEXITED(status) && WEXITSTATUS(status) <= 1, "no task was taken by two");
-		sum += WEXITSTATUS(status);
-	}
-	CHECK(sum > 1, "more than one process took part");
-	CHECK_INT(queue_take("many", &t, &e), 0, "all tasks are done");
-	json_decref(o);
-}
-
-static void
 test_remove(void)
 {
 	struct stat st;
@@ -240,8 +163,6 @@ main(void)
 	test_foreign_home(); /* first: the directory is looked at once in a process */
 	test_record();
 	test_journal();
-	test_queue();
-	test_many_takers();
 	test_remove();
 	test_remove_busy();
 	(void)file_remove_tree(AT_FDCWD, path, &e);

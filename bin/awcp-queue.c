@@ -1,0 +1,297 @@
+/*
+ * awcp-queue - the durable queue: to put, to take, to look at.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "queue_command.h"
+
+#define USAGE                                                                                     \
+	"usage: awcp-queue put [-ju] [-q queue] [-f file] [-k key] [-L label]... [-l lane]\n"     \
+	"                  [-p priority] [-r capability]... [-w task]... [--after span]\n"        \
+	"                  [--always] [--backoff span] [--retries n] [--session name]\n"          \
+	"                  [--timeout span] [prompt... | -]\n"                                    \
+	"       awcp-queue take [-jW] [-q queue] [-r capability]... [--lease span]\n"             \
+	"       awcp-queue beat [--lease span] claim...\n"                                        \
+	"       awcp-queue done [-f result] claim...\n"                                           \
+	"       awcp-queue fail [-m why] [--exit n] [--last] claim...\n"                          \
+	"       awcp-queue return [-m why] claim...\n"                                            \
+	"       awcp-queue limit [-m why] [--after span] claim...\n"                              \
+	"       awcp-queue cancel [-m why] task...\n"                                             \
+	"       awcp-queue retry|pause|resume task...\n"                                          \
+	"       awcp-queue list [-j] [-q queue] [-k key] [-L label]... [-l lane] [-s state]...\n" \
+	"                  [--limit n] [--session name] [--since version [-W]] [task]\n"          \
+	"       awcp-queue show|wait [-j] task...\n"                                              \
+	"       awcp-queue stats [-jW] [-q queue]\n"                                              \
+	"       awcp-queue check [-q queue] [--repair]\n"                                         \
+	"  -f file        the prompt is in it, or the result of done (JSON)\n"                    \
+	"  -j             JSON; with put - the tasks are, one a line\n"                           \
+	"  -k key         put once only: the same key gives the same task\n"                      \
+	"  -L label       of the task\n"                                                          \
+	"  -l lane        tasks of a lane run one after the other\n"                              \
+	"  -m why         for the record\n"                                                       \
+	"  -p priority    0 (the default) to 9, the most urgent\n"                                \
+	"  -q queue       default\n"                                                              \
+	"  -r capability  that the worker must have, or has\n"                                    \
+	"  -s state       only those, or all; without it all that have not ended\n"               \
+	"  -u             nothing is put while the task with this key has not ended\n"            \
+	"  -W             wait for a task, for changes, or refresh\n"                             \
+	"  -w task        after which this one runs\n"                                            \
+	"  --after span   not before that time has passed (90, 15m, 2h, 7d)\n"                    \
+	"  --always       run even if a task of -w did not complete\n"                            \
+	"  --backoff span before the first retry, doubled for each (10)\n"                        \
+	"  --exit n       status of the command that failed\n"                                    \
+	"  --last         no retry, whatever is left\n"                                           \
+	"  --lease span   how long the claim holds without a beat (60)\n"                         \
+	"  --limit n      tasks or changes to list, at most (50; 0: all)\n"                       \
+	"  --repair       make the index anew\n"                                                  \
+	"  --retries n    after a failure (0)\n"                                                  \
+	"  --session name that the task belongs to\n"                                             \
+	"  --since version  the changes after it\n"                                               \
+	"  --timeout span the task may run so long\n"                                             \
+	"A task is called like review.17, a claim on it like review.17.1; - reads them from "     \
+	"stdin.\n"
+
+static const struct command self = {"awcp-queue", "f:jk:L:l:m:p:q:r:s:uvWw:", USAGE};
+
+enum word {
+	AFTER = 256,
+	ALWAYS,
+	BACKOFF,
+	EXIT,
+	LAST,
+	LEASE,
+	LIMIT,
+	REPAIR,
+	RETRIES,
+	SINCE,
+	SESSION,
+	TIMEOUT
+};
+
+static const struct option words[] = {{"after", required_argument, NULL, AFTER},
+				      {"always", no_argument, NULL, ALWAYS},
+				      {"backoff", required_argument, NULL, BACKOFF},
+				      {"exit", required_argument, NULL, EXIT},
+				      {"last", no_argument, NULL, LAST},
+				      {"lease", required_argument, NULL, LEASE},
+				      {"limit", required_argument, NULL, LIMIT},
+				      {"repair", no_argument, NULL, REPAIR},
+				      {"retries", required_argument, NULL, RETRIES},
+				      {"since", required_argument, NULL, SINCE},
+				      {"session", required_argument, NULL, SESSION},
+				      {"timeout", required_argument, NULL, TIMEOUT},
+				      {0}};
+
+/* The subcommands, and the options that each knows; long ones by a letter of their own:
+ * A after, N always, B backoff, E exit, T last, D lease, M limit, R repair, C retries, S since,
+ * Z session, O timeout. */
+static const struct job {
+	const char *name, *options;
+	int (*run)(const struct queue_options *o);
+	bool operands; /* it takes some */
+} jobs[] = {
+    {"put", "fjkLlpqruwANBCZO", queue_do_put, true},
+    {"take", "jWqrD", queue_do_take, false},
+    {"beat", "D", queue_do_beat, true},
+    {"done", "f", queue_do_done, true},
+    {"fail", "mET", queue_do_fail, true},
+    {"return", "m", queue_do_return, true},
+    {"limit", "mA", queue_do_limit, true},
+    {"retry", "", queue_do_retry, true},
+    {"cancel", "m", queue_do_cancel, true},
+    {"pause", "", queue_do_pause, true},
+    {"resume", "", queue_do_resume, true},
+    {"list", "jqkLlsMSZW", queue_do_list, true},
+    {"show", "j", queue_do_show, true},
+    {"stats", "jqW", queue_do_stats, false},
+    {"wait", "j", queue_do_wait, true},
+    {"check", "qR", queue_do_check, false},
+};
+
+static const char word_letters[] = "ANBETDMRCSZO"; /* of enum word, in its order */
+
+static int64_t
+number(const char *option, const char *text, int64_t least, int64_t most)
+{
+	char *end;
+	long long n = strtoll(text, &end, 10);
+
+	if ((text[0] < '0' || text[0] > '9') || *end != '\0' || n < least || n > most)
+		command_usage("%s takes a number from %lld to %lld, not %s", option,
+			      (long long)least, (long long)most, text);
+	return n;
+}
+
+static int64_t
+span(const char *option, const char *text)
+{
+	int64_t seconds;
+
+	if (clock_parse_span(text, &seconds, NULL) < 0)
+		command_usage("%s takes a span such as 90, 15m, 2h or 7d, not %s", option, text);
+	return seconds;
+}
+
+static void
+add(const char *list[QUEUE_LABELS + 1], size_t *count, const char *text)
+{
+	if (*count == QUEUE_LABELS)
+		command_usage("at most %d of one kind", QUEUE_LABELS);
+	list[(*count)++] = text;
+}
+
+static uint32_t
+parse_state(const char *text)
+{
+	enum queue_state state = queue_state_named(text);
+
+	if (strcmp(text, "all") == 0)
+		return ~(uint32_t)1;
+	if (state == QUEUE_NONE)
+		command_usage("there is no state %s", text);
+	return (uint32_t)1 << state;
+}
+
+static void
+set_letter(struct queue_options *o, int option)
+{
+	switch (option) {
+	case 'f':
+		o->file = optarg;
+		break;
+	case 'j':
+		o->json = true;
+		break;
+	case 'k':
+		o->key = optarg;
+		break;
+	case 'L':
+		add(o->labels, &o->label_count, optarg);
+		break;
+	case 'l':
+		o->lane = optarg;
+		break;
+	case 'm':
+		o->reason = optarg;
+		break;
+	case 'p':
+		o->priority = number("-p", optarg, 0, 9);
+		break;
+	case 'q':
+		o->queue = optarg;
+		break;
+	case 'r':
+		add(o->requires, &o->require_count, optarg);
+		break;
+	case 's':
+		o->states |= parse_state(optarg);
+		break;
+	case 'u':
+		o->unique = true;
+		break;
+	case 'W':
+		o->wait = true;
+		break;
+	case 'w':
+		if (o->needs == NULL)
+			o->needs = json_array();
+		(void)json_array_append_new(o->needs, json_string(optarg));
+		break;
+	}
+}
+
+static void
+set_word(struct queue_options *o, int option)
+{
+	switch (option) {
+	case AFTER:
+		o->after = span("--after", optarg);
+		break;
+	case ALWAYS:
+		o->always = true;
+		break;
+	case BACKOFF:
+		o->backoff = span("--backoff", optarg);
+		break;
+	case EXIT:
+		o->exit = number("--exit", optarg, 0, 255);
+		break;
+	case LAST:
+		o->last = true;
+		break;
+	case LEASE:
+		o->lease = span("--lease", optarg) * 1000;
+		break;
+	case LIMIT:
+		o->limit = number("--limit", optarg, 0, INT32_MAX);
+		break;
+	case REPAIR:
+		o->repair = true;
+		break;
+	case RETRIES:
+		o->retries = number("--retries", optarg, 0, 1000);
+		break;
+	case SINCE:
+		o->since = number("--since", optarg, 0, INT64_MAX);
+		break;
+	case SESSION:
+		o->session = optarg;
+		break;
+	case TIMEOUT:
+		o->timeout = span("--timeout", optarg);
+		break;
+	}
+}
+
+static const struct job *
+find_job(const char *name)
+{
+	for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++)
+		if (strcmp(jobs[i].name, name) == 0)
+			return &jobs[i];
+	command_usage("there is no %s", name);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct queue_options o = {.queue = "default",
+				  .priority = -1,
+				  .after = -1,
+				  .timeout = -1,
+				  .retries = -1,
+				  .backoff = -1,
+				  .lease = 60000,
+				  .limit = 50,
+				  .since = -1,
+				  .exit = -1};
+	const struct job *job = NULL;
+	int option;
+
+	if (argc > 1 && argv[1][0] != '-') {
+		job = find_job(argv[1]);
+		argv++;
+		argc--;
+	}
+	while ((option = command_option_word(&self, words, argc, argv)) != -1) {
+		int letter = option < AFTER ? option : word_letters[option - AFTER];
+		if (job != NULL && strchr(job->options, letter) == NULL)
+			command_usage("%s does not take %s", job->name, argv[optind - 1]);
+		if (option < AFTER)
+			set_letter(&o, option);
+		else
+			set_word(&o, option);
+	}
+	if (job == NULL)
+		command_usage("say what to do: put, take, list, ...");
+	o.operands = argv + optind;
+	o.count = argc - optind;
+	if (o.count > 0 && !job->operands)
+		command_usage("%s takes no operand", job->name);
+	int status = job->run(&o);
+	queue_of_close();
+	json_decref(o.needs);
+	return command_end(status);
+}

@@ -1,0 +1,283 @@
+/* queue_look - awcp-queue list, show, stats, wait and check */
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "jsonx.h"
+#include "queue_command.h"
+#include "watch.h"
+
+/* A list of things in one line, for eyes. */
+static void
+print_line(const json_t *task)
+{
+	const json_t *payload = json_object_get(task, "payload");
+	char text[61] = "";
+
+	if (json_is_string(payload))
+		(void)snprintf(text, sizeof text, "%s", json_string_value(payload));
+	else if (payload != NULL)
+		(void)json_dumpb(payload, text, sizeof text - 1, JSON_COMPACT | JSON_ENCODE_ANY);
+	text[strcspn(text, "\n")] = '\0';
+	(void)printf("%-16s %-14s %lld  %-12s %.19s  ", jsonx_text(task, "id", "?"),
+		     jsonx_text(task, "state", "?"), (long long)jsonx_number(task, "priority", 0),
+		     jsonx_text(task, "lane", "-"), jsonx_text(task, "createdAt", ""));
+	command_text(text, false);
+	(void)putchar('\n');
+}
+
+struct listing {
+	const struct queue_options *options;
+	int64_t left; /* -1: no end */
+	uint64_t last_version;
+};
+
+static int
+list_one(void *arg, const json_t *task)
+{
+	struct listing *l = arg;
+
+	if (l->options->json)
+		command_json(task);
+	else
+		print_line(task);
+	l->last_version = (uint64_t)jsonx_number(task, "version", 0);
+	return l->left > 0 && --l->left == 0;
+}
+
+/* The changes, as they come if asked for. */
+static int
+list_changes(struct queue *q, struct listing *l, struct err *e)
+{
+	const struct queue_options *o = l->options;
+	char path[PATH_MAX];
+	struct watch *w = NULL;
+	int status;
+
+	(void)snprintf(path, sizeof path, "%s", "");
+	if (o->wait &&
+	    (queue_journal_path(q, path, sizeof path, e) < 0 || (w = watch_open(path, e)) == NULL))
+		return -1;
+	l->last_version = (uint64_t)o->since;
+	while ((status = queue_changes(q, l->last_version, list_one, l, e)) == 0 && o->wait) {
+		(void)fflush(stdout);
+		if (ferror(stdout))
+			break;
+		(void)watch_wait(w, -1, WATCH_POLL_MS);
+	}
+	if (w != NULL)
+		watch_close(w);
+	return status;
+}
+
+int
+queue_do_list(const struct queue_options *o)
+{
+	struct queue_filter f = {.states = o->states,
+				 .lane = o->lane,
+				 .key = o->key,
+				 .session = o->session,
+				 .labels = o->labels,
+				 .payload = true};
+	struct listing l = {.options = o, .left = o->limit == 0 ? -1 : o->limit};
+	char name[QUEUE_NAME + 1];
+	uint32_t attempt;
+	struct err e;
+
+	(void)snprintf(name, sizeof name, "%s", o->queue);
+	if (o->count > 1)
+		command_usage("list takes one task, behind which it goes on");
+	if (o->count == 1 && queue_parse_id(o->operands[0], name, &f.after, &attempt, &e) < 0)
+		return command_fail(&e);
+	struct queue *q = queue_open(name, false, &e);
+	if (q == NULL)
+		return command_fail(&e);
+	int status = o->since >= 0 ? list_changes(q, &l, &e) : queue_list(q, &f, list_one, &l, &e);
+	queue_close(q);
+	return status < 0 ? command_fail(&e) : 0;
+}
+
+/* One member a line. */
+static void
+print_members(const json_t *task)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)task, name, value)
+	{
+		if (strcmp(name, "payload") == 0)
+			continue;
+		(void)printf("%-12s ", name);
+		if (json_is_string(value))
+			command_text(json_string_value(value), false);
+		else
+			(void)json_dumpf(value, stdout, JSON_COMPACT | JSON_ENCODE_ANY);
+		(void)putchar('\n');
+	}
+	value = json_object_get(task, "payload");
+	(void)putchar('\n');
+	if (json_is_string(value))
+		(void)fputs(json_string_value(value), stdout);
+	else
+		(void)json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+	(void)putchar('\n');
+}
+
+static int
+show_one(void *arg, const char *id)
+{
+	const struct queue_options *o = arg;
+	uint64_t number;
+	uint32_t attempt;
+	json_t *task = NULL;
+	struct err e;
+
+	struct queue *q = queue_of(id, &number, &attempt, &e);
+	if (q == NULL || (task = queue_show(q, number, &e)) == NULL)
+		return command_fail(&e);
+	if (o->json)
+		command_json(task);
+	else
+		print_members(task);
+	json_decref(task);
+	return 0;
+}
+
+int
+queue_do_show(const struct queue_options *o)
+{
+	if (o->count == 0)
+		command_usage("which task?");
+	return command_each(o->count, o->operands, show_one, (void *)(uintptr_t)o);
+}
+
+static void
+print_states(const char *label, const json_t *states)
+{
+	const char *name;
+	json_t *count;
+
+	command_text(label, false);
+	json_object_foreach((json_t *)(uintptr_t)states, name,
+			    count) if (json_integer_value(count) > 0)(void)
+	    printf("  %s %lld", name, (long long)json_integer_value(count));
+	(void)putchar('\n');
+}
+
+static void
+print_stats(const json_t *stats)
+{
+	const json_t *lane;
+	size_t i;
+
+	print_states(jsonx_text(stats, "queue", ""), json_object_get(stats, "states"));
+	(void)printf("oldest %.19s  ended in the last minute %lld, hour %lld  version %lld\n",
+		     jsonx_text(stats, "oldest", "-"),
+		     (long long)jsonx_number(stats, "lastMinute", 0),
+		     (long long)jsonx_number(stats, "lastHour", 0),
+		     (long long)jsonx_number(stats, "version", 0));
+	json_array_foreach(json_object_get(stats, "lanes"), i, lane)
+	    print_states(jsonx_text(lane, "lane", "?"), json_object_get(lane, "states"));
+}
+
+int
+queue_do_stats(const struct queue_options *o)
+{
+	struct err e;
+	int status = 0;
+
+	struct queue *q = queue_open(o->queue, false, &e);
+	if (q == NULL)
+		return command_fail(&e);
+	for (;;) {
+		json_t *stats = queue_stats(q, &e);
+		if (stats == NULL) {
+			status = command_fail(&e);
+			break;
+		}
+		if (o->wait && isatty(STDOUT_FILENO))
+			(void)fputs("\033[H\033[2J", stdout);
+		if (o->json)
+			command_json(stats);
+		else
+			print_stats(stats);
+		json_decref(stats);
+		if (!o->wait || fflush(stdout) != 0)
+			break;
+		(void)sleep(1);
+	}
+	queue_close(q);
+	return status;
+}
+
+/* Until the task has ended: 0 if it completed, 1 if not. */
+static int
+wait_one(void *arg, const char *id)
+{
+	const struct queue_options *o = arg;
+	char path[PATH_MAX];
+	uint64_t number;
+	uint32_t attempt;
+	struct err e;
+	struct watch *w = NULL;
+	json_t *task = NULL;
+	enum queue_state state = QUEUE_NONE;
+
+	struct queue *q = queue_of(id, &number, &attempt, &e);
+	if (q == NULL || queue_journal_path(q, path, sizeof path, &e) < 0 ||
+	    (w = watch_open(path, &e)) == NULL)
+		return command_fail(&e);
+	for (;;) {
+		json_decref(task);
+		task = queue_show(q, number, &e);
+		if (task == NULL)
+			break;
+		state = queue_state_named(jsonx_text(task, "state", ""));
+		if (queue_state_ended(state))
+			break;
+		(void)watch_wait(w, -1, WATCH_POLL_MS);
+	}
+	watch_close(w);
+	if (task == NULL)
+		return command_fail(&e);
+	if (o->json)
+		command_json(task);
+	else
+		(void)printf("%s %s\n", jsonx_text(task, "id", ""), queue_state_name(state));
+	json_decref(task);
+	return state == QUEUE_COMPLETED ? 0 : 1;
+}
+
+int
+queue_do_wait(const struct queue_options *o)
+{
+	if (o->count == 0)
+		command_usage("which task?");
+	return command_each(o->count, o->operands, wait_one, (void *)(uintptr_t)o);
+}
+
+static void
+report(void *arg, const char *text)
+{
+	(void)arg;
+	command_note("%s", text);
+}
+
+int
+queue_do_check(const struct queue_options *o)
+{
+	struct err e;
+
+	struct queue *q = queue_open(o->queue, false, &e);
+	if (q == NULL)
+		return command_fail(&e);
+	int wrong = queue_check(q, o->repair, report, NULL, &e);
+	queue_close(q);
+	if (wrong < 0)
+		return command_fail(&e);
+	return wrong > 0 && !o->repair ? EX_DATAERR : 0;
+}

@@ -1,0 +1,178 @@
+#include "queue_journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "file.h"
+
+#define AHEAD (1 << 20)   /* bytes that are reserved on the disk at a time */
+#define RESERVE (1 << 18) /* of which new work leaves so many to the ends of what there is */
+
+void
+queue_journal_open(struct queue_journal *j, int dirfd)
+{
+	*j = (struct queue_journal){.dirfd = dirfd, .last.fd = -1, .other.fd = -1};
+}
+
+void
+queue_journal_close(struct queue_journal *j)
+{
+	file_close(j->last.fd);
+	file_close(j->other.fd);
+	j->last.fd = j->other.fd = -1;
+}
+
+/* Have the segment of ${at} open, to be written with ${create}: 1 and *${fd}, 0 if there is none.
+ */
+static int
+use(struct queue_journal *j, uint64_t at, bool create, int *fd, struct err *e)
+{
+	struct queue_segment *s = create ? &j->last : &j->other;
+	uint64_t number = at / QUEUE_SEGMENT;
+	char name[40];
+
+	if (j->last.fd >= 0 && j->last.number == number)
+		s = &j->last;
+	if (s->fd >= 0 && s->number == number) {
+		*fd = s->fd;
+		return 1;
+	}
+	(void)snprintf(name, sizeof name, "%08llu.ndjson", (unsigned long long)number);
+	*fd =
+	    openat(j->dirfd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | (create ? O_CREAT : 0), 0600);
+	if (*fd < 0 && errno == ENOENT)
+		return 0;
+	if (*fd < 0)
+		return err_sys(e, "cannot open the journal %s", name);
+	file_close(s->fd);
+	*s = (struct queue_segment){*fd, number};
+	return 1;
+}
+
+/* Have room for ${n} bytes at ${offset} and for the reserve behind them. */
+static int
+reserve(int fd, off_t offset, size_t n, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "cannot look at the journal");
+	off_t wanted = offset + (off_t)n + RESERVE;
+	if ((off_t)st.st_blocks * 512 >= wanted ||
+	    fallocate(fd, FALLOC_FL_KEEP_SIZE, offset, (off_t)n + AHEAD) == 0 ||
+	    errno == EOPNOTSUPP)
+		return 0;
+	(void)err_sys(e, "no room for new tasks");
+	return err_hint(e, "what is queued can still end; free some space, then put it again");
+}
+
+/* The segment that is left keeps no room for more, and is durable before the next one is. */
+static int
+leave(struct queue_journal *j, uint64_t end, struct err *e)
+{
+	int fd, status = use(j, end - 1, false, &fd, e);
+
+	if (status <= 0)
+		return status;
+	if (ftruncate(fd, (off_t)((end - 1) % QUEUE_SEGMENT) + 1) < 0 || fdatasync(fd) < 0)
+		return err_sys(e, "cannot end a journal");
+	return 0;
+}
+
+int
+queue_journal_append(struct queue_journal *j, const char *p, size_t n, bool grow, uint64_t *at,
+		     uint64_t *end, struct err *e)
+{
+	uint64_t address = *end;
+	bool fresh = address % QUEUE_SEGMENT == 0;
+
+	if (address % QUEUE_SEGMENT + n > QUEUE_SEGMENT) {
+		if (leave(j, address, e) < 0)
+			return -1;
+		address = (address / QUEUE_SEGMENT + 1) * QUEUE_SEGMENT;
+		fresh = true;
+	}
+	off_t offset = (off_t)(address % QUEUE_SEGMENT);
+	int fd;
+	if (use(j, address, true, &fd, e) < 0 || (grow && reserve(fd, offset, n, e) < 0))
+		return -1;
+	if (fresh && file_sync_dir(j->dirfd, e) < 0)
+		return -1;
+	for (size_t done = 0; done < n;) {
+		ssize_t k = pwrite(fd, p + done, n - done, offset + (off_t)done);
+		if (k <= 0) {
+			if (k == 0)
+				errno = ENOSPC;
+			(void)err_sys(e, "cannot write the journal");
+			if (ftruncate(fd, offset) < 0)
+				errno = 0; /* the next writer cuts it */
+			return -1;
+		}
+		done += (size_t)k;
+	}
+	*at = address;
+	*end = address + n;
+	return 0;
+}
+
+int
+queue_journal_sync(struct queue_journal *j, uint64_t end, struct err *e)
+{
+	int fd, status = use(j, end - 1, false, &fd, e);
+
+	/* What is in the segments before it was made durable when they were left. */
+	if (status == 1 && fdatasync(fd) < 0)
+		return err_sys(e, "cannot make the journal durable");
+	return status < 0 ? -1 : 0;
+}
+
+int
+queue_journal_read(struct queue_journal *j, uint64_t at, struct buf *line, uint64_t *next,
+		   struct err *e)
+{
+	char piece[4096];
+	uint64_t length = 0;
+	int fd;
+
+	buf_clear(line);
+	int status = use(j, at, false, &fd, e);
+	for (off_t offset = (off_t)(at % QUEUE_SEGMENT); status == 1;) {
+		ssize_t n = pread(fd, piece, sizeof piece, offset);
+		if (n < 0)
+			return err_sys(e, "cannot read the journal");
+		if (n == 0)
+			return 0;
+		char *newline = memchr(piece, '\n', (size_t)n);
+		size_t take = newline != NULL ? (size_t)(newline - piece) : (size_t)n;
+		length += take;
+		if (length <= line->max && buf_add(line, piece, take, e) < 0)
+			return -1;
+		if (newline != NULL) {
+			if (length > line->max)
+				buf_clear(line);
+			if (next != NULL)
+				*next = at + length + 1;
+			return 1;
+		}
+		offset += n;
+	}
+	return status;
+}
+
+int
+queue_journal_cut(struct queue_journal *j, uint64_t end, struct err *e)
+{
+	struct stat st;
+	off_t offset = (off_t)(end % QUEUE_SEGMENT);
+	int fd, status = use(j, end, false, &fd, e);
+
+	if (status <= 0)
+		return status == 0 && offset > 0 ? 1 : status;
+	if (fstat(fd, &st) < 0 || (st.st_size > offset && ftruncate(fd, offset) < 0))
+		return err_sys(e, "cannot mend the journal");
+	return st.st_size < offset;
+}

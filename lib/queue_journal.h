@@ -1,0 +1,60 @@
+/*
+ * queue_journal - the changes of a queue, in the order in which they happened: its truth.
+ *
+ *	queue/<name>/journal/<segment>.ndjson	one JSON object a line
+ *
+ * A line is found by its address: 64 MiB of addresses belong to a segment, and a line that would
+ * not fit begins the next one.  Written under the queue's lock, made durable after it was let go,
+ * so that who waits for the disk at the same time waits for it together.
+ */
+#ifndef QUEUE_JOURNAL_H
+#define QUEUE_JOURNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "err.h"
+
+#define QUEUE_SEGMENT ((uint64_t)64 << 20) /* addresses of a segment */
+#define QUEUE_LINE (1 << 20)               /* longest line, bytes with its newline */
+
+/* A segment that is open. */
+struct queue_segment {
+	int fd; /* or -1 */
+	uint64_t number;
+};
+
+struct queue_journal {
+	int dirfd;
+	struct queue_segment last, other; /* that was written to, and read */
+};
+
+/* The address of the first line of all; 0 is none. */
+#define QUEUE_FIRST_ADDRESS QUEUE_SEGMENT
+
+/* Begin with ${dirfd}, which stays the caller's. */
+void queue_journal_open(struct queue_journal *j, int dirfd);
+void queue_journal_close(struct queue_journal *j);
+
+/* Write the ${n} bytes of whole lines at ${p}, at most a quarter of a segment, to *${end}, the
+ * journal's end, and advance it: *${at} is where they begin, *${end} where they end.  Nothing is
+ * written in part.  ${grow}: new work, which is refused with ERR_NO_SPACE when the disk has only
+ * room for the ends of what there is. */
+int queue_journal_append(struct queue_journal *j, const char *p, size_t n, bool grow, uint64_t *at,
+			 uint64_t *end, struct err *e);
+
+/* Make everything before ${end} durable. */
+int queue_journal_sync(struct queue_journal *j, uint64_t end, struct err *e);
+
+/* Read the line at ${at} into ${line}, without its newline; *${next} (may be NULL) is the address
+ * behind it.  One that ${line} has no room for is damaged, and empty.  Returns 1, 0 if no whole
+ * line is there, -1. */
+int queue_journal_read(struct queue_journal *j, uint64_t at, struct buf *line, uint64_t *next,
+		       struct err *e);
+
+/* Cut off what is behind ${end}: the line that a killed writer did not end.  Returns 1 if the
+ * journal ends before that, 0, -1. */
+int queue_journal_cut(struct queue_journal *j, uint64_t end, struct err *e);
+
+#endif
