@@ -179,7 +179,7 @@ record()
 
 no_task()
 {
-	[ -z "$(find "$AWCP_HOME"/queue/*/*/ -mindepth 1 -maxdepth 1 ! -name '.*' 2>/dev/null)" ]
+	! awcp-queue list 2>/dev/null | grep -q .
 }
 
 # Followed to its end by whoever is to; and the worker sees that its task is over.
@@ -216,10 +216,12 @@ $(find "$AWCP_HOME" "$HERE/ws" | sort)"
 left()
 {
 	{
-		find "$AWCP_HOME"/queue/*/*/ "$AWCP_HOME/tmp/" -mindepth 1 -maxdepth 1
+		find "$AWCP_HOME"/queue/*/running/ "$AWCP_HOME/tmp/" -mindepth 1 -maxdepth 1
+		awcp-queue list
+		awcp-queue check 2>&1
 		find "$AWCP_HOME" -name '*.part' -o -name 'apply*' -o -name undone
 		find "$HERE/ws" -name '.awcp*'
-	} 2>/dev/null | grep -vE '/(\.new-|receive-|work-|removed-)[^/]*$'
+	} 2>/dev/null | grep -v 'there is no queue' | grep -vE '/(\.new-|receive-|work-|removed-)[^/]*$'
 }
 
 check()
