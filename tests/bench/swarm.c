@@ -22,6 +22,8 @@
 static struct sockaddr_in to = {.sin_family = AF_INET};
 static const char *checksum, *header = "";
 static char *archive, lease[32];
+static pthread_t *threads;
+static unsigned *numbers;
 
 static double
 now(void)
@@ -157,8 +159,8 @@ main(int argc, char **argv)
 		header = argv[6];
 	const time_t end = time(NULL) + 600;
 	(void)strftime(lease, sizeof lease, "%Y-%m-%dT%H:%M:%S.000Z", gmtime(&end));
-	pthread_t *threads = calloc((size_t)count, sizeof *threads);
-	unsigned *numbers = calloc((size_t)count, sizeof *numbers);
+	threads = calloc((size_t)count, sizeof *threads);
+	numbers = calloc((size_t)count, sizeof *numbers);
 	if (threads == NULL || numbers == NULL)
 		return 71;
 	double began = now();

@@ -11,8 +11,7 @@
  * A change is a call of one of the functions below, by one of our programs: what they run in turn
  * (git, a shell) is left alone.
  *
- * Of these an entry is what a crash leaves done or not done: a rename, or a line appended to a
- *journal.
+ * An entry is what a crash leaves done or not done: a rename, or a line appended to a journal.
  *
  *	FAULT=before:3		the process is killed instead of making its 3rd entry
  *	FAULT=after:3		the process is killed when it has made its 3rd entry
