@@ -181,7 +181,9 @@ print_stats(const json_t *stats)
 		     (long long)jsonx_number(stats, "lastHour", 0),
 		     (long long)jsonx_number(stats, "version", 0));
 	json_array_foreach(json_object_get(stats, "lanes"), i, lane)
-	    print_states(jsonx_text(lane, "lane", "?"), json_object_get(lane, "states"));
+	{
+		print_states(jsonx_text(lane, "lane", "?"), json_object_get(lane, "states"));
+	}
 }
 
 int

@@ -38,8 +38,8 @@ int journal_next(struct journal *j, int dirfd, const char *name, struct err *e);
 
 void journal_close(struct journal *j);
 
-/* The last line of ${name} in ${dirfd} as *${o}, a new reference; NULL if there is none, or it is no
- * JSON.  -1 if it cannot be read. */
+/* The last line of ${name} in ${dirfd} as *${o}, a new reference; NULL if there is none, or it is
+ * no JSON.  -1 if it cannot be read. */
 int journal_last(int dirfd, const char *name, json_t **o, struct err *e);
 
 #endif

@@ -251,7 +251,7 @@ queue_change(struct queue *q, json_t *task, bool put, struct err *e)
 	if ((q->changes == QUEUE_BATCH || q->lines.len > LINES_MAX - QUEUE_LINE) &&
 	    queue_write(q, put, e) < 0)
 		return -1;
-	json_int_t version = (json_int_t)(q->index.head.version + q->changes + 1);
+	json_int_t version = (json_int_t)q->index.head.version + (json_int_t)q->changes + 1;
 	if (json_object_set_new(task, "version", json_integer(version)) < 0 ||
 	    jsonx_set(task, "updatedAt", clock_format(clock_now(), now)) < 0)
 		return err_memory(e);

@@ -76,7 +76,7 @@ boot_id(uint8_t id[16])
 	file_close(fd);
 	unsigned digits = 0;
 	for (ssize_t i = 0; i < n && digits < 32; i++) {
-		int c = text[i];
+		int c = (unsigned char)text[i];
 		int value = c >= '0' && c <= '9'   ? c - '0'
 			    : c >= 'a' && c <= 'f' ? c - 'a' + 10
 						   : -1;

@@ -73,6 +73,7 @@ reads(const char *stream, size_t n, size_t a, size_t b, const char *want, struct
 		bad |= sse_read(&r, stream + a, b - a, &e);
 		bad |= sse_read(&r, stream + b, n - b, &e);
 	}
+	seen->r = NULL;
 	const char *saw = seen->text.data != NULL ? seen->text.data : "";
 	if (bad == 0 && strcmp(saw, want) == 0)
 		return true;
