@@ -95,7 +95,7 @@ dawdle()
 	wait $pids
 	assert_equal "$(cat "$BATS_TEST_TMPDIR"/out.* | grep -o '"ok":true' | wc -l)" 1
 	assert_equal "$(cat "$BATS_TEST_TMPDIR"/out.* | grep -o '"code":"BAD_STATE"' | wc -l)" 7
-	assert_equal "$(find "$AWCP_HOME/queue/default/pending" -type f | wc -l)" 1
+	assert_equal "$(awcp-queue list | wc -l)" 1
 	run ls -A "$AWCP_HOME/tmp"
 	assert_output ''
 }

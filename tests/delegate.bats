@@ -300,7 +300,7 @@ state() { awcp-show -j "$1" | jq -r .state; }
 	own_home
 	start_server -A none # and nobody who works
 	id=$(awcp-invite -bq -e "$URL" 'cat a.txt >seen; echo done')
-	rm -r "$AWCP_HOME/assignments/$id" "$AWCP_HOME/queue/default/pending/"*
+	rm -r "$AWCP_HOME/assignments/$id" "$AWCP_HOME/queue/default"
 	echo later >a.txt
 	start_process "$BATS_TEST_TMPDIR/worker" awcp-run -S none -- sh -e
 	run --separate-stderr awcp-invite -R "$id"
