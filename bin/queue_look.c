@@ -194,7 +194,7 @@ queue_do_stats(const struct queue_options *o)
 	if (q == NULL)
 		return command_fail(&e);
 	for (;;) {
-		json_t *stats = queue_stats(q, &e);
+		json_t *stats = queue_stats(q, NULL, &e);
 		if (stats == NULL) {
 			status = command_fail(&e);
 			break;

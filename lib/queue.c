@@ -332,7 +332,8 @@ fill_cell(struct queue_cell *c, const json_t *task, bool put)
 		return;
 	c->labels = all_bits(json_object_get(task, "labels"));
 	c->needs = all_bits(json_object_get(task, "requires"));
-	c->key = queue_hash(jsonx_text(task, "key", NULL));
+	c->key = (uint32_t)queue_hash(jsonx_text(task, "key", NULL));
+	c->tenant = (uint32_t)queue_hash(jsonx_text(task, "tenant", NULL));
 	c->lane = (uint32_t)queue_hash(jsonx_text(task, "lane", NULL));
 	c->session = (uint32_t)queue_hash(jsonx_text(task, "session", NULL));
 	if (json_object_get(task, "requires") != NULL)

@@ -150,31 +150,31 @@ lane_is_full(const struct survey *s, const struct queue_config *config, uint32_t
 	return width > 0 && running >= width;
 }
 
-/* True if ${w} can do all that the task requires. */
+/* True if the task is for ${w}, and that can do all that it requires. */
 static bool
-is_capable(struct queue *q, const struct queue_cell *cell, const struct queue_worker *w,
-	   uint64_t can)
+is_fit(struct queue *q, const struct queue_cell *cell, const struct queue_worker *w, uint64_t can)
 {
 	const json_t *needed;
 	size_t i;
 
-	if ((cell->needs & ~can) != 0)
+	/* The cell tells of most; hashes may be the same by chance. */
+	if ((cell->needs & ~can) != 0 ||
+	    (w->tenant != NULL && cell->tenant != (uint32_t)queue_hash(w->tenant)))
 		return false;
+	if (w->tenant == NULL && (cell->flags & QUEUE_REQUIRES) == 0)
+		return true;
 	json_t *task = queue_read(q, cell, false, NULL);
-	if (task == NULL)
-		return false;
+	bool fits = task != NULL &&
+		    (w->tenant == NULL || strcmp(jsonx_text(task, "tenant", ""), w->tenant) == 0);
 	json_array_foreach(json_object_get(task, "requires"), i, needed)
 	{
 		const char *const *has = w->capabilities;
 		while (has != NULL && *has != NULL && strcmp(*has, json_string_value(needed)) != 0)
 			has++;
-		if (has == NULL || *has == NULL) {
-			json_decref(task);
-			return false;
-		}
+		fits = fits && has != NULL && *has != NULL;
 	}
 	json_decref(task);
-	return true;
+	return fits;
 }
 
 struct choice {
@@ -204,7 +204,7 @@ choose(void *arg, uint64_t number, const struct queue_block *b)
 		if (c->lane != 0 && lane_is_full(x->survey, &q->config, c->lane))
 			continue;
 		struct queue_cell cell = *c;
-		if ((cell.flags & QUEUE_REQUIRES) != 0 && !is_capable(q, &cell, x->worker, x->can))
+		if (!is_fit(q, &cell, x->worker, x->can))
 			continue;
 		x->number = n;
 		return 1;
