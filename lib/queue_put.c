@@ -161,7 +161,8 @@ known(struct queue *q, const json_t *asked, struct queue_receipt *r, struct err 
 		return 0;
 	if (queue_key_find(q, jsonx_text(asked, "tenant", NULL), key, &number, e) < 0)
 		return -1;
-	if (number == 0 || queue_find(q, number, &cell, NULL) < 0 || cell.key != queue_hash(key))
+	if (number == 0 || queue_find(q, number, &cell, NULL) < 0 ||
+	    cell.key != (uint32_t)queue_hash(key))
 		return 0;
 	json_t *old = queue_read(q, &cell, true, e);
 	if (old == NULL)
