@@ -136,7 +136,7 @@ check: deps
 	@tests/check.sh
 
 bench: deps
-	@tests/deps.sh wrk
+	@tests/deps.sh wrk nq task-spooler beanstalkd
 	@$(MAKE) --no-print-directory -j "$$(nproc)" all
 	@tests/bench/run.sh
 
