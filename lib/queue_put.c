@@ -233,7 +233,7 @@ put_one(struct queue *q, json_t *asked, struct queue_receipt *r, struct err *e)
 		     json_array_size(json_object_get(asked, "dependsOn")) > 0;
 
 	/* Those before it in the batch may have the same key, or be what it depends on. */
-	if (looks && queue_write(q, true, e) < 0)
+	if (looks && queue_write(q, QUEUE_KEEP_NEW, e) < 0)
 		return -1;
 	int there = known(q, asked, r, e);
 	if (there != 0)
@@ -268,7 +268,7 @@ queue_put(struct queue *q, json_t *const *asked, size_t n, struct queue_receipt 
 	}
 	/* Those before one that cannot be put are. */
 	bool pending = q->changes > 0;
-	if (queue_write(q, true, status == 0 ? e : &late) < 0)
+	if (queue_write(q, QUEUE_KEEP_NEW, status == 0 ? e : &late) < 0)
 		status = -1;
 	else if (pending)
 		*done = i;

@@ -103,7 +103,7 @@ release_block(void *arg, uint64_t number, const struct queue_block *b)
 			     : queue_change(q, task, false, s->e);
 		json_decref(task);
 	}
-	return status < 0 ? -1 : queue_write(q, false, s->e);
+	return status < 0 ? -1 : queue_write(q, 0, s->e);
 }
 
 /* Return what lapsed, make pending what is due, and see how things are then. */
@@ -238,6 +238,8 @@ take(struct queue *q, const struct queue_worker *w, struct queue_claim *c, int64
 		else
 			p--;
 	}
+	if (status == 1 && queue_write(q, QUEUE_KEEP_CLAIM, e) < 0)
+		status = -1;
 out:
 	free(s.lanes);
 	return status;
@@ -311,7 +313,7 @@ queue_order(struct queue *q, uint64_t number, enum queue_event event, const char
 		return -1;
 	if (queue_find(q, number, &cell, e) < 0 ||
 	    (task = queue_read(q, &cell, false, e)) == NULL ||
-	    order(q, task, event, reason, e) < 0 || queue_write(q, false, e) < 0) {
+	    order(q, task, event, reason, e) < 0 || queue_write(q, 0, e) < 0) {
 		json_decref(task);
 		queue_abort(q);
 		return -1;
