@@ -40,6 +40,7 @@ libs_awcp-queue = $(json)
 libs_awcp-token = $(hash)
 libs_awcp-executor = $(fcgi)
 libs_awcp-delegator = $(fcgi) -larchive -lcurl
+libs_awcp-queued = $(fcgi)
 
 LIB_O = $(patsubst lib/%.c,$B/o/lib/%.o,$(wildcard lib/*.c))
 COMMANDS = $(filter awcp-%,$(notdir $(basename $(wildcard bin/awcp-*.c))))
