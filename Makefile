@@ -40,6 +40,7 @@ libs_awcp-queue = $(json)
 libs_awcp-token = $(hash)
 libs_awcp-executor = $(fcgi)
 libs_awcp-delegator = $(fcgi) -larchive -lcurl
+libs_awcp-queued = $(fcgi)
 
 LIB_O = $(patsubst lib/%.c,$B/o/lib/%.o,$(wildcard lib/*.c))
 COMMANDS = $(filter awcp-%,$(notdir $(basename $(wildcard bin/awcp-*.c))))
@@ -136,7 +137,7 @@ check: deps
 	@tests/check.sh
 
 bench: deps
-	@tests/deps.sh wrk
+	@tests/deps.sh wrk nq task-spooler beanstalkd
 	@$(MAKE) --no-print-directory -j "$$(nproc)" all
 	@tests/bench/run.sh
 

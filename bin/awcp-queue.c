@@ -44,7 +44,7 @@
 	"  --exit n       status of the command that failed\n"                                    \
 	"  --last         no retry, whatever is left\n"                                           \
 	"  --lease span   how long the claim holds without a beat (60)\n"                         \
-	"  --limit n      tasks or changes to list, at most (50; 0: all)\n"                       \
+	"  --limit n      tasks or changes to list, at most (50, with -W all; 0: all)\n"          \
 	"  --repair       make the index anew\n"                                                  \
 	"  --retries n    after a failure (0)\n"                                                  \
 	"  --session name that the task belongs to\n"                                             \
@@ -263,19 +263,22 @@ main(int argc, char **argv)
 				  .timeout = -1,
 				  .retries = -1,
 				  .backoff = -1,
-				  .lease = 60000,
-				  .limit = 50,
+				  .lease = QUEUE_LEASE_MS,
+				  .limit = -1,
 				  .since = -1,
 				  .exit = -1};
 	const struct job *job = NULL;
+	const char *name = NULL;
 	int option;
 
 	if (argc > 1 && argv[1][0] != '-') {
-		job = find_job(argv[1]);
+		name = argv[1];
 		argv++;
 		argc--;
 	}
 	while ((option = command_option_word(&self, words, argc, argv)) != -1) {
+		if (job == NULL && name != NULL)
+			job = find_job(name);
 		int letter = option < AFTER ? option : word_letters[option - AFTER];
 		if (job != NULL && strchr(job->options, letter) == NULL)
 			command_usage("%s does not take %s", job->name, argv[optind - 1]);
@@ -284,8 +287,9 @@ main(int argc, char **argv)
 		else
 			set_word(&o, option);
 	}
-	if (job == NULL)
+	if (name == NULL)
 		command_usage("say what to do: put, take, list, ...");
+	job = find_job(name);
 	o.operands = argv + optind;
 	o.count = argc - optind;
 	if (o.count > 0 && !job->operands)

@@ -10,6 +10,8 @@
 #include "queue_command.h"
 #include "watch.h"
 
+#define PAGE 50 /* tasks or changes that are listed, unless something else is said */
+
 /* A list of things in one line, for eyes. */
 static void
 print_line(const json_t *task)
@@ -82,11 +84,15 @@ queue_do_list(const struct queue_options *o)
 				 .session = o->session,
 				 .labels = o->labels,
 				 .payload = true};
-	struct listing l = {.options = o, .left = o->limit == 0 ? -1 : o->limit};
+	struct listing l = {.options = o, .left = o->limit};
 	char name[QUEUE_NAME + 1];
 	uint32_t attempt;
 	struct err e;
 
+	if (l.left < 0)
+		l.left = o->wait ? 0 : PAGE;
+	if (l.left == 0)
+		l.left = -1;
 	(void)snprintf(name, sizeof name, "%s", o->queue);
 	if (o->count > 1)
 		command_usage("list takes one task, behind which it goes on");
@@ -196,7 +202,7 @@ queue_do_stats(const struct queue_options *o)
 	if (q == NULL)
 		return command_fail(&e);
 	for (;;) {
-		json_t *stats = queue_stats(q, &e);
+		json_t *stats = queue_stats(q, NULL, &e);
 		if (stats == NULL) {
 			status = command_fail(&e);
 			break;

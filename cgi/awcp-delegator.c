@@ -11,8 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "body.h"
 #include "caller.h"
 #include "delegation.h"
 #include "errand.h"
@@ -30,36 +30,13 @@
 
 static long long most; /* delegations of callers that are unfinished at a time */
 
-/* May the token ${name} be used here?  AWCP_CALLERS names those that may, with spaces between;
- * without it all may. */
-static bool
-is_caller(const char *name)
-{
-	const char *list = getenv("AWCP_CALLERS");
-	size_t n = strlen(name);
-
-	if (list == NULL || list[0] == '\0' || n == 0)
-		return true;
-	for (const char *p = list; *p != '\0'; p += strcspn(p, " ")) {
-		p += strspn(p, " ");
-		if (strcspn(p, " ") == n && strncmp(p, name, n) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Who asks?  Where nobody is asked for a token, a browser may be made to ask by any page that it
- * shows; but then it says which page that is. */
+/* Who asks?  AWCP_CALLERS names the tokens that may; without it all may. */
 static int
 identify(const struct http *h, struct caller *c, struct err *e)
 {
-	if (caller_identify(h, c, e) < 0 || caller_required(c, e) < 0)
+	if (caller_admit(h, c, e) < 0)
 		return -1;
-	if (c->owner[0] == '\0' && http_variable(h, "HTTP_ORIGIN") != NULL) {
-		(void)err_set(e, ERR_AUTH_FAILED, "no web page may call without a token");
-		return err_hint(e, "run it with AWCP_AUTH=token");
-	}
-	if (!is_caller(c->owner)) {
+	if (c->owner[0] != '\0' && !caller_listed("AWCP_CALLERS", c->owner, true)) {
 		(void)err_set(e, ERR_AUTH_FAILED, "this token may not delegate here");
 		return err_hint(e, "the operator of this server says with AWCP_CALLERS which may");
 	}
@@ -70,33 +47,6 @@ static void
 ok(struct http *h)
 {
 	http_json(h, 200, json_pack("{sb}", "ok", 1));
-}
-
-/* The body as one JSON object.  Another type than JSON is what a form of a web page sends. */
-static json_t *
-read_body(struct http *h, struct err *e)
-{
-	static const char json[] = "application/json";
-	const char *type = http_variable(h, "CONTENT_TYPE");
-	struct buf b = BUF_INIT(MESSAGE_MAX);
-	char piece[16384];
-	json_t *o = NULL;
-	ssize_t n;
-
-	if (type == NULL || strncasecmp(type, json, sizeof json - 1) != 0) {
-		(void)err_set(e, ERR_BAD_MESSAGE, "the request is not JSON");
-		(void)err_hint(e, "send it with Content-Type: application/json");
-		return NULL;
-	}
-	while ((n = http_read(h, piece, sizeof piece, e)) > 0)
-		if (buf_add(&b, piece, (size_t)n, e) < 0)
-			break;
-	if (n == 0)
-		o = jsonx_parse(b.data != NULL ? b.data : "", b.len, e);
-	if (n == 0 && o == NULL)
-		e->code = ERR_BAD_MESSAGE;
-	buf_free(&b);
-	return o;
 }
 
 static int
@@ -131,7 +81,8 @@ post_delegate(struct http *h)
 	http_refuse_with(h, 400); /* as the reference does */
 	int status = identify(h, &c, &e);
 	if (status == 0)
-		status = (body = read_body(h, &e)) == NULL ? -1 : check_room(&e);
+		status =
+		    (body = body_json(h, MESSAGE_MAX, false, &e)) == NULL ? -1 : check_room(&e);
 	if (status == 0)
 		status = order_take(body, c.owner, id, &e);
 	if (status == 0 && (status = errand_follow(id, &e)) < 0)
@@ -235,7 +186,7 @@ get_snapshots(struct http *h)
 static void
 get_events(struct http *h)
 {
-	static const struct stream_kind kind = {DELEGATIONS, lent_look, false};
+	static const struct stream_kind kind = {.collection = DELEGATIONS, .look = lent_look};
 	struct caller c;
 	struct err e;
 

@@ -19,6 +19,7 @@
 #include "caller.h"
 #include "card.h"
 #include "crew.h"
+#include "event.h"
 #include "fsm.h"
 #include "home.h"
 #include "http.h"
@@ -176,7 +177,10 @@ look(const char *id, const char *owner, bool *over, struct err *e)
 static void
 get_events(struct http *h)
 {
-	static const struct stream_kind kind = {"assignments", look, true};
+	static const struct stream_kind kind = {.collection = "assignments",
+						.look = look,
+						.written = EVENT_JOURNAL,
+						.last_is_end = true};
 	struct caller c;
 	struct err e;
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "body.h"
 #include "jsonx.h"
 #include "throttle.h"
 
@@ -87,6 +88,25 @@ int
 caller_required(const struct caller *c, struct err *e)
 {
 	return c->owner != NULL ? 0 : nobody(e);
+}
+
+int
+caller_admit(const struct http *h, struct caller *c, struct err *e)
+{
+	if (caller_identify(h, c, e) < 0 || caller_required(c, e) < 0)
+		return -1;
+	if (c->owner[0] != '\0' || http_variable(h, "HTTP_ORIGIN") == NULL)
+		return 0;
+	(void)err_set(e, ERR_AUTH_FAILED, "no web page may call without a token");
+	return err_hint(e, "run it with AWCP_AUTH=token");
+}
+
+bool
+caller_listed(const char *variable, const char *name, bool otherwise)
+{
+	const char *list = getenv(variable);
+
+	return list == NULL || list[0] == '\0' ? otherwise : body_named(list, name);
 }
 
 void

@@ -39,6 +39,15 @@ int caller_from_invite(const json_t *invite, struct caller *c, struct err *e);
 /* ERR_AUTH_FAILED if no credential was shown. */
 int caller_required(const struct caller *c, struct err *e);
 
+/* Who sends ${h}?  As caller_identify, but it must be known.  Where nobody is asked for a token, a
+ * browser may be made to ask by any page that it shows; but then it says which page that is, and
+ * that is ERR_AUTH_FAILED, too. */
+int caller_admit(const struct http *h, struct caller *c, struct err *e);
+
+/* Is token ${name} one of those that ${variable} of the environment names, with spaces between?
+ * ${otherwise} if that is not set. */
+bool caller_listed(const char *variable, const char *name, bool otherwise);
+
 /* To whoever showed no credential, an id that is not theirs and one that is not there are both just
  * ERR_AUTH_FAILED. */
 void caller_hide(const char *owner, struct err *e);

@@ -10,6 +10,7 @@
 
 #include "base64.h"
 #include "file.h"
+#include "home.h"
 #include "id.h"
 #include "jsonx.h"
 #include "message.h"
@@ -19,6 +20,12 @@
 #define HEAD 64               /* bytes of what goes before a line of the journal */
 
 static const char before[] = ",\"snapshotBase64\":\"", after[] = "\"}\n\n";
+
+void
+event_directory(const struct event_source *s, char *path, size_t size)
+{
+	(void)snprintf(path, size, "%s/%s/%s", home_path(), s->kind->collection, s->id);
+}
 
 static void
 name_of(const struct event_source *s, char name[ID_MAX + 16])
@@ -32,6 +39,8 @@ event_look(const struct event_source *s, struct event_file *f)
 	char name[ID_MAX + 16];
 	struct statx st;
 
+	if (s->kind->file != NULL)
+		return s->kind->file(s, f);
 	name_of(s, name);
 	if (statx(s->dirfd, name, AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_BTIME | STATX_SIZE, &st) <
 	    0)
@@ -97,6 +106,8 @@ event_next(const struct event_source *s, struct journal *j, struct event *v, str
 {
 	char name[ID_MAX + 16];
 
+	if (s->kind->next != NULL)
+		return s->kind->next(s, j, v, e);
 	name_of(s, name);
 	*v = (struct event){.archive = -1, .text = BUF_INIT(JOURNAL_LINE + HEAD)};
 	int n = journal_next(j, s->dirfd, name, e);
@@ -119,7 +130,7 @@ event_next(const struct event_source *s, struct journal *j, struct event *v, str
 bool
 event_wanted(const struct event *v, const struct event_position *p)
 {
-	return v->seq > p->skip || v->last;
+	return (v->seq > p->skip || v->last) && v->text.len > 0;
 }
 
 bool

@@ -19,11 +19,12 @@
 
 #define EVENT_JOURNAL "events.ndjson"
 
-/* The journal ${kind}->collection/${id}/events.ndjson. */
+/* The journal ${kind}->collection/${id}/events.ndjson, as ${owner} may see it. */
 struct event_source {
 	const struct stream_kind *kind;
 	const char *id;
-	int dirfd; /* of the collection */
+	const char *owner; /* as the kind takes it */
+	int dirfd;         /* of the collection */
 };
 
 /* Which file the journal is: a resume begins a new one. */
@@ -52,6 +53,9 @@ struct event {
 	{                                 \
 		0, false, -1, BUF_INIT(0) \
 	}
+
+/* The directory in which something is written with every event. */
+void event_directory(const struct event_source *s, char *path, size_t size);
 
 /* Which file is the journal now?  -1 if there is none. */
 int event_look(const struct event_source *s, struct event_file *f);

@@ -4,6 +4,7 @@
 #include <fcgiapp.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 /* From here on bytes are written as records of our own.  libfcgi's are of 8 KiB at most, and the
  * web server wakes for each: an archive takes twice as long with them. */
 #define BULK ((size_t)16384)
+#define LARGE (128 * 1024) /* bytes of memory that go back at once */
 #define RETRY_S 5U         /* when nobody knows better */
 #define UNKNOWN UINT64_MAX /* of a body that was sent in chunks */
 
@@ -46,6 +48,8 @@ static const struct {
 	const char *reason;
 } reasons[] = {
     {200, "OK"},
+    {201, "Created"},
+    {204, "No Content"},
     {400, "Bad Request"},
     {401, "Unauthorized"},
     {403, "Forbidden"},
@@ -237,8 +241,8 @@ http_begin(struct http *h, int status, const char *type, const char *more)
 		h->gone = true; /* ${more} is ours and short */
 }
 
-static void
-put_json(struct http *h, int status, json_t *o, const char *more)
+void
+http_json_with(struct http *h, int status, json_t *o, const char *more)
 {
 	char headers[256];
 
@@ -262,12 +266,11 @@ put_json(struct http *h, int status, json_t *o, const char *more)
 void
 http_json(struct http *h, int status, json_t *o)
 {
-	put_json(h, status, o, "");
+	http_json_with(h, status, o, "");
 }
 
-/* The status for ${code}. */
-static int
-status_of(const struct http *h, enum err_code code)
+int
+http_status(const struct http *h, enum err_code code)
 {
 	int status = err_http(code);
 	bool told = status == 401 || status == 429 || status >= 500 || code == ERR_TOO_LARGE;
@@ -275,8 +278,8 @@ status_of(const struct http *h, enum err_code code)
 	return h->refusal != 0 && !told ? h->refusal : status;
 }
 
-static void
-fail(struct http *h, const struct err *e, json_t *o, const char *more)
+json_t *
+http_refusal(const struct http *h, const struct err *e, json_t *o)
 {
 	const char *told = e->message, *hint = e->hint;
 
@@ -294,7 +297,13 @@ fail(struct http *h, const struct err *e, json_t *o, const char *more)
 		json_decref(o);
 		o = NULL;
 	}
-	put_json(h, status_of(h, e->code), o, more);
+	return o;
+}
+
+static void
+fail(struct http *h, const struct err *e, json_t *o, const char *more)
+{
+	http_json_with(h, http_status(h, e->code), http_refusal(h, e, o), more);
 }
 
 /* Count and log a request without a right credential; the answer is ${e}, or once there were too
@@ -386,7 +395,7 @@ int
 http_detached(const struct fastcgi *c, const char *id, int (*send)(struct http *h, void *arg),
 	      void *arg)
 {
-	struct http h = {.detached = c, .begun = true};
+	struct http h = {.detached = c, .method = "", .begun = true};
 
 	(void)snprintf(h.ids[0], sizeof h.ids[0], "%s", id);
 	return send(&h, arg);
@@ -440,6 +449,8 @@ http_run(const char *name, const struct http_route *table, unsigned threads, str
 	(void)signal(SIGUSR1, SIG_DFL);
 	(void)signal(SIGPIPE, SIG_IGN);
 	json_object_seed(0);
+	/* Else each thread would keep for good what the largest of its requests took. */
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE);
 	if (!http_serves()) {
 		struct http h = {.fcgi = NULL};
 		answer(&h);

@@ -72,6 +72,9 @@ int http_flush(struct http *h);
 /* The whole answer: ${o}, whose reference is taken (NULL: out of memory). */
 void http_json(struct http *h, int status, json_t *o);
 
+/* As http_json, with ${more} header lines as for http_begin, 200 bytes of them at most. */
+void http_json_with(struct http *h, int status, json_t *o, const char *more);
+
 /* The whole answer: {error, code, hint} of ${e}, with its HTTP status.  What is nobody's business
  * outside (paths in an I/O error) goes to stderr instead. */
 void http_fail(struct http *h, const struct err *e);
@@ -82,6 +85,12 @@ void http_fail_with(struct http *h, const struct err *e, json_t *o);
 /* From now on ${status} is the answer to all that is wrong with what was asked for; what is about
  * the caller (401, 429), the size of the request (413), or the server (5xx) keeps its own. */
 void http_refuse_with(struct http *h, int status);
+
+/* The status of a refusal with ${code}. */
+int http_status(const struct http *h, enum err_code code);
+
+/* Add to ${o}, whose reference is taken, what http_fail tells of ${e}; NULL out of memory. */
+json_t *http_refusal(const struct http *h, const struct err *e, json_t *o);
 
 /* True once an answer was begun. */
 bool http_begun(const struct http *h);

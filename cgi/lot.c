@@ -26,8 +26,7 @@ struct arrival {
 	struct crew_job job;
 	struct stream *stream;
 	struct event_source from;
-	char *owner;
-	char id[ID_MAX + 1];
+	char *owner, id[ID_MAX + 1]; /* of ${from} */
 };
 
 /* A look whether a source is over. */
@@ -121,7 +120,7 @@ do_look(struct crew_job *j)
 	struct look *l = (struct look *)(void *)j;
 	const struct source *s = l->source;
 
-	l->status = s->from.kind->look(s->from.id, s->owner, &l->over, &l->why);
+	l->status = s->from.kind->look(s->from.id, s->from.owner, &l->over, &l->why);
 	post(j, looked);
 }
 
@@ -129,6 +128,8 @@ do_look(struct crew_job *j)
 static void
 look(struct source *source)
 {
+	if (source->from.kind->look == NULL)
+		return;
 	source->again |= source->looking;
 	if (source->looking || LIST_EMPTY(&source->streams))
 		return;
@@ -165,7 +166,7 @@ arrive(struct crew_job *j)
 	struct stream *s = a->stream;
 	struct err e;
 
-	struct source *source = source_find(a->from.kind, a->id, a->owner, &e);
+	struct source *source = source_find(&a->from, &e);
 	if (source == NULL || parked_add(s, source) < 0) {
 		http_log("cannot park a stream: %s", source == NULL ? e.message : strerror(errno));
 		file_close(s->connection.fd);
@@ -322,13 +323,14 @@ lot_leave(void)
 }
 
 int
-lot_park(const struct fastcgi *c, const struct event_source *from, const char *owner,
-	 const struct event_position *p, struct err *e)
+lot_park(const struct fastcgi *c, const struct event_source *from, const struct event_position *p,
+	 struct err *e)
 {
 	struct arrival *a = calloc(1, sizeof *a);
 	struct stream *s = calloc(1, sizeof *s);
 
-	if (a == NULL || s == NULL || (owner != NULL && (a->owner = strdup(owner)) == NULL)) {
+	if (a == NULL || s == NULL ||
+	    (from->owner != NULL && (a->owner = strdup(from->owner)) == NULL)) {
 		free(a);
 		free(s);
 		file_close(c->fd);
@@ -340,6 +342,8 @@ lot_park(const struct fastcgi *c, const struct event_source *from, const char *o
 	a->stream = s;
 	a->from = *from;
 	(void)snprintf(a->id, sizeof a->id, "%s", from->id);
+	a->from.id = a->id;
+	a->from.owner = a->owner;
 	post(&a->job, arrive);
 	return 0;
 }

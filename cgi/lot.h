@@ -28,7 +28,7 @@ void lot_leave(void);
 
 /* Have ${c}, whose place was taken with lot_enter, follow the events of ${s} after ${p}, up to the
  * end.  It is closed then, and its place given back; also when this fails. */
-int lot_park(const struct fastcgi *c, const struct event_source *s, const char *owner,
-	     const struct event_position *p, struct err *e);
+int lot_park(const struct fastcgi *c, const struct event_source *s, const struct event_position *p,
+	     struct err *e);
 
 #endif

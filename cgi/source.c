@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "clock.h"
-#include "home.h"
 #include "watch.h"
 
 #define BUCKETS 4096
@@ -23,6 +22,7 @@ static struct {
 	off_t end; /* there is no whole line here yet; -1: not known */
 	struct {
 		off_t from, to; /* of its line; from is -1 if there is none */
+		uint64_t after; /* the number of the event before it */
 		struct event event;
 	} kept[KEPT];
 	unsigned next; /* in kept */
@@ -55,20 +55,18 @@ same_text(const char *a, const char *b)
 }
 
 static struct source *
-make(const struct stream_kind *kind, const char *id, const char *owner, struct err *e)
+make(const struct event_source *from, struct err *e)
 {
 	char path[8192];
 	struct source *s = calloc(1, sizeof *s);
-	char *copy = strdup(id);
+	char *id = strdup(from->id), *owner = from->owner != NULL ? strdup(from->owner) : NULL;
 
-	if (s == NULL || copy == NULL || (owner != NULL && (s->owner = strdup(owner)) == NULL)) {
+	if (s == NULL || id == NULL || (from->owner != NULL && owner == NULL)) {
 		(void)err_memory(e);
 		goto fail;
 	}
-	s->from = (struct event_source){kind, copy, home_dir(kind->collection, e)};
-	if (s->from.dirfd < 0)
-		goto fail;
-	(void)snprintf(path, sizeof path, "%s/%s/%s", home_path(), kind->collection, id);
+	s->from = (struct event_source){from->kind, id, owner, from->dirfd};
+	event_directory(from, path, sizeof path);
 	LIST_INIT(&s->streams);
 	s->looked = clock_steady();
 	s->poll = s->looked + WATCH_POLL_MS;
@@ -76,23 +74,25 @@ make(const struct stream_kind *kind, const char *id, const char *owner, struct e
 	TAILQ_INSERT_TAIL(&polls, s, later);
 	return s;
 fail:
-	free(copy);
+	free(id);
+	free(owner);
 	free(s);
 	return NULL;
 }
 
 struct source *
-source_find(const struct stream_kind *kind, const char *id, const char *owner, struct err *e)
+source_find(const struct event_source *from, struct err *e)
 {
 	uint32_t hash = 2166136261U; /* FNV-1a */
 	struct source *s;
 
-	for (const char *p = id; *p != '\0'; p++)
+	for (const char *p = from->id; *p != '\0'; p++)
 		hash = (hash ^ (unsigned char)*p) * 16777619U;
 	LIST_FOREACH(s, &buckets[hash % BUCKETS], same_hash)
-	if (s->from.kind == kind && strcmp(s->from.id, id) == 0 && same_text(s->owner, owner))
+	if (s->from.kind == from->kind && strcmp(s->from.id, from->id) == 0 &&
+	    same_text(s->from.owner, from->owner))
 		return s;
-	s = make(kind, id, owner, e);
+	s = make(from, e);
 	if (s != NULL)
 		LIST_INSERT_HEAD(&buckets[hash % BUCKETS], s, same_hash);
 	return s;
@@ -108,7 +108,7 @@ source_leave(struct source *s)
 	TAILQ_REMOVE(&polls, s, later);
 	watch_set_remove(watches, s->watch, s);
 	free((char *)(uintptr_t)s->from.id);
-	free(s->owner);
+	free((char *)(uintptr_t)s->from.owner);
 	free(s);
 }
 
@@ -120,14 +120,14 @@ change(struct source *s)
 	s->changed = true;
 }
 
-/* File ${name} of the source's directory has changed.  A task makes many there; where the last
- * event is the end, only the journal tells anything. */
+/* File ${name} of the source's directory has changed.  Many may, of which one tells something. */
 static void
 note(void *mark, const char *name)
 {
 	struct source *s = mark;
+	const char *written = s->from.kind->written;
 
-	if (!s->from.kind->last_is_end || strcmp(name, EVENT_JOURNAL) == 0)
+	if (written == NULL || strcmp(name, written) == 0)
 		change(s);
 }
 
@@ -199,7 +199,7 @@ source_next(struct source *s, struct event_position *p, const struct event **v, 
 	if (p->offset == reading.end)
 		return 0;
 	for (i = 0; i < KEPT; i++)
-		if (reading.kept[i].from == p->offset && reading.kept[i].event.seq == p->seq + 1)
+		if (reading.kept[i].from == p->offset && reading.kept[i].after == p->seq)
 			goto found;
 	reading.journal.offset = p->offset;
 	reading.journal.seq = p->seq;
@@ -216,11 +216,12 @@ source_next(struct source *s, struct event_position *p, const struct event **v, 
 	if (reading.kept[i].from >= 0)
 		event_free(&reading.kept[i].event);
 	reading.kept[i].from = p->offset;
+	reading.kept[i].after = p->seq;
 	reading.kept[i].to = reading.journal.offset;
 	reading.kept[i].event = new;
 found:
 	*v = &reading.kept[i].event;
 	p->offset = reading.kept[i].to;
-	p->seq++;
+	p->seq = (*v)->seq;
 	return 1;
 }

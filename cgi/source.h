@@ -17,7 +17,6 @@
 
 struct source {
 	struct event_source from;
-	char *owner;                        /* as stream_kind's look takes it */
 	LIST_HEAD(streams, stream) streams; /* of the lot */
 	bool looking, again;                /* somebody looks whether it is over; look again then */
 	bool changed;
@@ -36,9 +35,8 @@ int source_open(struct err *e);
 int source_watch(void);
 void source_close(void); /* before there are any */
 
-/* The source of ${kind}, ${id} and ${owner}, which are copied; NULL when it cannot be had. */
-struct source *source_find(const struct stream_kind *kind, const char *id, const char *owner,
-			   struct err *e);
+/* The source that is ${from}, of which all is copied; NULL when it cannot be had. */
+struct source *source_find(const struct event_source *from, struct err *e);
 
 /* Forget ${s} if no stream follows it and nobody looks. */
 void source_leave(struct source *s);

@@ -15,7 +15,6 @@
 
 struct follower {
 	struct http *h;
-	const char *owner;
 	struct event_source from;
 	struct event_position position;
 	bool ended; /* the last event was sent, or the peer is gone */
@@ -80,17 +79,16 @@ follow(struct follower *f, struct err *e)
 {
 	static const char text[] = ": keepalive\n\n";
 	char path[8192];
-	bool looked = false, over = false;
+	bool ends = f->from.kind->look != NULL, looked = !ends, over = false;
 	int64_t next = clock_steady() + lot_keepalive();
 	int status = -1;
 
-	(void)snprintf(path, sizeof path, "%s/%s/%s", home_path(), f->from.kind->collection,
-		       f->from.id);
+	event_directory(&f->from, path, sizeof path);
 	struct watch *w = watch_open(path, e);
 	while (w != NULL && (status = send_news(f, e)) == 0 && !f->ended && !over) {
 		if (!looked) {
 			/* It reads the record: as rarely as the kind allows. */
-			status = f->from.kind->look(f->from.id, f->owner, &over, e);
+			status = f->from.kind->look(f->from.id, f->from.owner, &over, e);
 			if (status < 0)
 				break;
 			looked = true;
@@ -101,11 +99,11 @@ follow(struct follower *f, struct err *e)
 			left = WATCH_POLL_MS;
 		if (watch_wait(w, http_peer(f->h), left > 0 ? (int)left : 0) == 2)
 			break;
-		looked = f->from.kind->last_is_end;
+		looked = f->from.kind->last_is_end || !ends;
 		if (clock_steady() >= next) {
 			(void)http_write(f->h, text, sizeof text - 1);
 			next = clock_steady() + lot_keepalive();
-			looked = false;
+			looked = !ends;
 		}
 	}
 	watch_close(w);
@@ -158,7 +156,7 @@ stay(struct follower *f, bool over)
 	if ((over ? send_news(f, &e) : follow(f, &e)) == 0)
 		return;
 	http_log("events: %s", e.message);
-	if (e.code != ERR_NOT_FOUND)
+	if (e.code != ERR_NOT_FOUND && e.code != ERR_EXPIRED)
 		(void)err_set(&e, e.code, "the server cannot read what happened");
 	send_error(f->h, &e);
 }
@@ -174,7 +172,7 @@ park(struct follower *f, struct err *e)
 	begin_stream(f->h);
 	if (http_detach(f->h, &connection) < 0)
 		lot_leave();
-	else if (lot_park(&connection, &f->from, f->owner, &f->position, e) < 0)
+	else if (lot_park(&connection, &f->from, &f->position, e) < 0)
 		http_log("events: %s", e->message);
 	return 0;
 }
@@ -189,7 +187,7 @@ stream_error(struct http *h, const struct err *why)
 int
 stream_events(struct http *h, const struct stream_kind *k, const char *owner, struct err *e)
 {
-	struct follower f = {.h = h, .owner = owner, .from = {k, http_id(h), -1}};
+	struct follower f = {.h = h, .from = {k, http_id(h), owner, -1}};
 	bool over;
 
 	if (http_drain(h, 4096, e) < 0 || k->look(http_id(h), owner, &over, e) < 0)
@@ -197,6 +195,15 @@ stream_events(struct http *h, const struct stream_kind *k, const char *owner, st
 	f.from.dirfd = home_dir(k->collection, e);
 	if (f.from.dirfd < 0 || find_start(&f, over, e) < 0)
 		return -1;
+	return stream_follow(h, &f.from, &f.position, over, e);
+}
+
+int
+stream_follow(struct http *h, const struct event_source *from, const struct event_position *p,
+	      bool over, struct err *e)
+{
+	struct follower f = {.h = h, .from = *from, .position = *p};
+
 	if (!over && http_serves())
 		return park(&f, e);
 	stay(&f, over);

@@ -16,6 +16,7 @@
 #include "id.h"
 #include "jsonx.h"
 
+#define LINES_KEPT 65536 /* who has many queues open has the memory of each */
 #define LINES_MAX (4 * QUEUE_LINE)
 #define CONFIG_MAX 65536
 
@@ -232,6 +233,8 @@ drop_changes(struct queue *q)
 	for (size_t i = 0; i < q->changes; i++)
 		json_decref(q->change[i].task);
 	q->changes = 0;
+	if (q->lines.cap > LINES_KEPT)
+		buf_free(&q->lines);
 	buf_clear(&q->lines);
 }
 
@@ -249,7 +252,7 @@ queue_change(struct queue *q, json_t *task, bool put, struct err *e)
 	char now[CLOCK_TEXT];
 
 	if ((q->changes == QUEUE_BATCH || q->lines.len > LINES_MAX - QUEUE_LINE) &&
-	    queue_write(q, put, e) < 0)
+	    queue_write(q, put ? QUEUE_KEEP_NEW : 0, e) < 0)
 		return -1;
 	json_int_t version = (json_int_t)q->index.head.version + (json_int_t)q->changes + 1;
 	if (json_object_set_new(task, "version", json_integer(version)) < 0 ||
@@ -332,7 +335,8 @@ fill_cell(struct queue_cell *c, const json_t *task, bool put)
 		return;
 	c->labels = all_bits(json_object_get(task, "labels"));
 	c->needs = all_bits(json_object_get(task, "requires"));
-	c->key = queue_hash(jsonx_text(task, "key", NULL));
+	c->key = (uint32_t)queue_hash(jsonx_text(task, "key", NULL));
+	c->tenant = (uint32_t)queue_hash(jsonx_text(task, "tenant", NULL));
 	c->lane = (uint32_t)queue_hash(jsonx_text(task, "lane", NULL));
 	c->session = (uint32_t)queue_hash(jsonx_text(task, "session", NULL));
 	if (json_object_get(task, "requires") != NULL)
@@ -374,15 +378,15 @@ index_line(struct queue *q, const json_t *task, uint64_t at, bool put, bool agai
 
 /* Append the lines so far and index them. */
 static int
-write_lines(struct queue *q, bool grow, struct err *e)
+write_lines(struct queue *q, size_t keep, struct err *e)
 {
 	uint64_t at[QUEUE_BATCH], begin;
 	struct queue_head *h = &q->index.head;
 
-	if (grow &&
+	if (keep > 0 &&
 	    queue_index_reserve(&q->index, h->count + q->changes, h->version + q->changes, e) < 0)
 		return -1;
-	if (queue_journal_append(&q->journal, q->lines.data, q->lines.len, grow, &begin, &h->end,
+	if (queue_journal_append(&q->journal, q->lines.data, q->lines.len, keep, &begin, &h->end,
 				 e) < 0)
 		return -1;
 	for (size_t i = 0; i < q->changes; i++) {
@@ -397,9 +401,9 @@ write_lines(struct queue *q, bool grow, struct err *e)
 }
 
 int
-queue_write(struct queue *q, bool grow, struct err *e)
+queue_write(struct queue *q, size_t keep, struct err *e)
 {
-	int status = q->changes == 0 ? 0 : write_lines(q, grow, e);
+	int status = q->changes == 0 ? 0 : write_lines(q, keep, e);
 
 	drop_changes(q); /* never to be written twice */
 	return status;
@@ -410,7 +414,7 @@ queue_end(struct queue *q, bool durable, struct err *e)
 {
 	bool rings;
 
-	if (queue_write(q, false, e) < 0 || queue_settle(q, e) < 0) {
+	if (queue_write(q, 0, e) < 0 || queue_settle(q, e) < 0) {
 		queue_abort(q);
 		return -1;
 	}

@@ -87,6 +87,7 @@ struct queue_worker {
 	int64_t lease;                   /* ms, as long as the claim holds without a beat, from 1 */
 	bool held;                       /* the claim ends with the process that holds .fd, too */
 	const char *const *capabilities; /* NULL-terminated, of what tasks may require; or NULL */
+	const char *tenant;              /* whose tasks it takes; NULL: everybody's */
 };
 
 struct queue_claim {
@@ -171,8 +172,8 @@ int queue_changes(struct queue *q, uint64_t since, int (*each)(void *arg, const 
 		  void *arg, struct err *e);
 
 /* {"queue", "version", "states": {…}, "oldest": time, "lastMinute", "lastHour", "lanes": [{"lane",
- * "states"}]}; a new reference. */
-json_t *queue_stats(struct queue *q, struct err *e);
+ * "states"}]}; a new reference.  Of ${tenant} (NULL: of all) only what has not ended is counted. */
+json_t *queue_stats(struct queue *q, const char *tenant, struct err *e);
 
 /* Compare the index with the journal; call ${report} with each line about what is wrong. ${repair}:
  * make it anew.  Returns how many were wrong, or -1. */

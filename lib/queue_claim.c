@@ -120,7 +120,7 @@ quarantine(struct queue *q, json_t *task, struct err *e)
 	return queue_attempt_end(task, "failed", why, e) < 0 ||
 		       queue_set_error(task, "QUARANTINED", why, e) < 0 ||
 		       queue_step(task, QUEUE_FAIL, e) < 0 || queue_change(q, task, false, e) < 0 ||
-		       queue_write(q, false, e) < 0
+		       queue_write(q, 0, e) < 0
 		   ? -1
 		   : 0;
 }
@@ -252,7 +252,7 @@ finish(struct queue *q, uint64_t number, uint32_t attempt, const struct queue_ou
 	json_t *task = claimed(q, number, attempt, e);
 	int status = task == NULL ? -1 : queue_claim_end(q, task, o, e);
 	json_decref(task);
-	if (status < 0 || queue_write(q, false, e) < 0) {
+	if (status < 0 || queue_write(q, 0, e) < 0) {
 		queue_abort(q);
 		return -1;
 	}
@@ -362,8 +362,7 @@ tend_claim(struct queue *q, const char *name, struct err *e)
 		return 0;
 	}
 	json_t *task = queue_read(q, &cell, false, e);
-	int status =
-	    task == NULL || lose(q, task, why, died, e) < 0 ? -1 : queue_write(q, false, e);
+	int status = task == NULL || lose(q, task, why, died, e) < 0 ? -1 : queue_write(q, 0, e);
 	json_decref(task);
 	if (status == 0)
 		queue_forget_claim(q, number);

@@ -131,7 +131,7 @@ settle_one(struct queue *q, uint64_t number, struct err *e)
 	} else {
 		queue_release(task);
 	}
-	if (queue_change(q, task, false, e) == 0 && queue_write(q, false, e) == 0)
+	if (queue_change(q, task, false, e) == 0 && queue_write(q, 0, e) == 0)
 		status = bad == NULL && left > 0;
 out:
 	json_decref(task);

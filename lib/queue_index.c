@@ -310,8 +310,8 @@ reserve(int fd, uint64_t end, struct err *e)
 	    fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)end / ahead * ahead, 3 * ahead) == 0 ||
 	    errno == EOPNOTSUPP)
 		return 0;
-	(void)err_sys(e, "no room for new tasks");
-	return err_hint(e, "what is queued can still end; free some space, then put it again");
+	(void)err_sys(e, "no room for more work");
+	return err_hint(e, "what runs can still end; free some space, then try again");
 }
 
 int

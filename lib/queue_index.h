@@ -34,7 +34,8 @@ struct queue_cell {
 	uint64_t last;    /* address of its newest line */
 	int64_t when;     /* not before, ms since 1970; 0: at once */
 	uint64_t labels;  /* two bits for each, to look no further at most others */
-	uint64_t key;     /* hash; 0: none */
+	uint32_t key;     /* hash; 0: none */
+	uint32_t tenant;  /* hash; 0: none */
 	uint32_t lane;    /* hash; 0: none */
 	uint32_t session; /* hash; 0: none */
 	uint8_t state;    /* enum queue_state */

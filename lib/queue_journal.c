@@ -9,8 +9,7 @@
 
 #include "file.h"
 
-#define AHEAD (1 << 20)   /* bytes that are reserved on the disk at a time */
-#define RESERVE (1 << 18) /* of which new work leaves so many to the ends of what there is */
+#define AHEAD 4 /* times what is to be kept is reserved on the disk at once */
 
 void
 queue_journal_open(struct queue_journal *j, int dirfd)
@@ -53,21 +52,36 @@ use(struct queue_journal *j, uint64_t at, bool create, int *fd, struct err *e)
 	return 1;
 }
 
-/* Have room for ${n} bytes at ${offset} and for the reserve behind them. */
+/* Have room for ${n} bytes at ${offset} and for ${keep} behind them. */
 static int
-reserve(int fd, off_t offset, size_t n, struct err *e)
+reserve(int fd, off_t offset, size_t n, size_t keep, struct err *e)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
 		return err_sys(e, "cannot look at the journal");
-	off_t wanted = offset + (off_t)n + RESERVE;
-	if ((off_t)st.st_blocks * 512 >= wanted ||
-	    fallocate(fd, FALLOC_FL_KEEP_SIZE, offset, (off_t)n + AHEAD) == 0 ||
+	if ((off_t)st.st_blocks * 512 >= offset + (off_t)(n + keep) ||
+	    fallocate(fd, FALLOC_FL_KEEP_SIZE, offset, (off_t)(n + AHEAD * keep)) == 0 ||
 	    errno == EOPNOTSUPP)
 		return 0;
-	(void)err_sys(e, "no room for new tasks");
-	return err_hint(e, "what is queued can still end; free some space, then put it again");
+	(void)err_sys(e, "no room for more work");
+	return err_hint(e, "what runs can still end; free some space, then try again");
+}
+
+/* What is kept may be needed in the next segment. */
+static int
+reserve_next(const struct queue_journal *j, uint64_t end, size_t keep, struct err *e)
+{
+	struct queue_journal next = {.dirfd = j->dirfd, .last.fd = -1, .other.fd = -1};
+	int fd;
+
+	if (end % QUEUE_SEGMENT + keep <= QUEUE_SEGMENT)
+		return 0;
+	int status = use(&next, (end / QUEUE_SEGMENT + 1) * QUEUE_SEGMENT, true, &fd, e);
+	if (status == 1)
+		status = reserve(fd, 0, 0, keep, e);
+	queue_journal_close(&next);
+	return status < 0 ? -1 : 0;
 }
 
 /* The segment that is left keeps no room for more, and is durable before the next one is. */
@@ -84,7 +98,7 @@ leave(struct queue_journal *j, uint64_t end, struct err *e)
 }
 
 int
-queue_journal_append(struct queue_journal *j, const char *p, size_t n, bool grow, uint64_t *at,
+queue_journal_append(struct queue_journal *j, const char *p, size_t n, size_t keep, uint64_t *at,
 		     uint64_t *end, struct err *e)
 {
 	uint64_t address = *end;
@@ -98,7 +112,9 @@ queue_journal_append(struct queue_journal *j, const char *p, size_t n, bool grow
 	}
 	off_t offset = (off_t)(address % QUEUE_SEGMENT);
 	int fd;
-	if (use(j, address, true, &fd, e) < 0 || (grow && reserve(fd, offset, n, e) < 0))
+	if (use(j, address, true, &fd, e) < 0 ||
+	    (keep > 0 &&
+	     (reserve(fd, offset, n, keep, e) < 0 || reserve_next(j, address + n, keep, e) < 0)))
 		return -1;
 	if (fresh && file_sync_dir(j->dirfd, e) < 0)
 		return -1;

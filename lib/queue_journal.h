@@ -25,6 +25,11 @@ struct queue_segment {
 	uint64_t number;
 };
 
+/* What is left on the disk: by new tasks to the claims on those that there are, by claims to their
+ * ends, of a hundred or more. */
+#define QUEUE_KEEP_NEW ((size_t)1 << 18)
+#define QUEUE_KEEP_CLAIM ((size_t)1 << 16)
+
 struct queue_journal {
 	int dirfd;
 	struct queue_segment last, other; /* that was written to, and read */
@@ -39,10 +44,10 @@ void queue_journal_close(struct queue_journal *j);
 
 /* Write the ${n} bytes of whole lines at ${p}, at most a quarter of a segment, to *${end}, the
  * journal's end, and advance it: *${at} is where they begin, *${end} where they end.  Nothing is
- * written in part.  ${grow}: new work, which is refused with ERR_NO_SPACE when the disk has only
- * room for the ends of what there is. */
-int queue_journal_append(struct queue_journal *j, const char *p, size_t n, bool grow, uint64_t *at,
-			 uint64_t *end, struct err *e);
+ * written in part.  ${keep}: so many bytes must be
+ * left on the disk behind them, or they are refused with ERR_NO_SPACE; 0: whatever is left. */
+int queue_journal_append(struct queue_journal *j, const char *p, size_t n, size_t keep,
+			 uint64_t *at, uint64_t *end, struct err *e);
 
 /* Make everything before ${end} durable. */
 int queue_journal_sync(struct queue_journal *j, uint64_t end, struct err *e);

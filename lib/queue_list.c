@@ -78,8 +78,9 @@ may_be_wanted(const struct listing *l, const struct queue_cell *c)
 	return c->put != 0 && (l->states >> c->state & 1) != 0 &&
 	       (c->labels & l->labels) == l->labels &&
 	       (f->lane == NULL || c->lane == (uint32_t)queue_hash(f->lane)) &&
-	       (f->key == NULL || c->key == queue_hash(f->key)) &&
-	       (f->session == NULL || c->session == (uint32_t)queue_hash(f->session));
+	       (f->key == NULL || c->key == (uint32_t)queue_hash(f->key)) &&
+	       (f->session == NULL || c->session == (uint32_t)queue_hash(f->session)) &&
+	       (f->tenant == NULL || c->tenant == (uint32_t)queue_hash(f->tenant));
 }
 
 static int
@@ -168,6 +169,7 @@ struct lane_count {
 
 struct numbers {
 	struct queue *queue;
+	uint32_t tenant; /* hash; 0: all */
 	uint64_t states[QUEUE_STATES];
 	uint64_t oldest; /* the first that waits or is pending */
 	struct lane_count *lanes;
@@ -199,7 +201,7 @@ count_block(void *arg, uint64_t number, const struct queue_block *b)
 	struct numbers *s = arg;
 	unsigned left = 0;
 
-	for (int state = QUEUE_NONE + 1; state < QUEUE_STATES; state++)
+	for (int state = QUEUE_NONE + 1; s->tenant == 0 && state < QUEUE_STATES; state++)
 		s->states[state] += b->states[state];
 	for (int state = QUEUE_NONE + 1; state < QUEUE_COMPLETED; state++)
 		left += b->states[state];
@@ -211,6 +213,9 @@ count_block(void *arg, uint64_t number, const struct queue_block *b)
 		if (c->put == 0 || queue_state_ended((enum queue_state)c->state))
 			continue;
 		left--;
+		if (s->tenant != 0 && c->tenant != s->tenant)
+			continue;
+		s->states[c->state] += s->tenant != 0;
 		if (s->oldest == 0 && (c->state == QUEUE_PENDING || c->state == QUEUE_WAITING))
 			s->oldest = n;
 		if (c->lane == 0)
@@ -263,9 +268,9 @@ lanes(struct queue *q, const struct numbers *s)
 }
 
 json_t *
-queue_stats(struct queue *q, struct err *e)
+queue_stats(struct queue *q, const char *tenant, struct err *e)
 {
-	struct numbers s = {.queue = q, .e = e};
+	struct numbers s = {.queue = q, .tenant = (uint32_t)queue_hash(tenant), .e = e};
 	const struct queue_head *h = &q->index.head;
 	json_int_t hour = 0, last = 0;
 	json_t *o = NULL;
@@ -282,11 +287,12 @@ queue_stats(struct queue *q, struct err *e)
 		if (m >= minute - 1)
 			last += h->ended[m % QUEUE_MINUTES];
 	}
-	o = json_pack("{ss sI so so sI sI so}", "queue", q->name, "version", (json_int_t)h->version,
-		      "states", counts(s.states, QUEUE_STATES), "oldest",
-		      ask(q, s.oldest, "createdAt"), "lastMinute", last, "lastHour", hour, "lanes",
-		      lanes(q, &s));
-	if (o == NULL)
+	o = json_pack("{ss sI so so so}", "queue", q->name, "version", (json_int_t)h->version,
+		      "states", counts(s.states, tenant == NULL ? QUEUE_STATES : QUEUE_COMPLETED),
+		      "oldest", ask(q, s.oldest, "createdAt"), "lanes", lanes(q, &s));
+	if (o == NULL ||
+	    (tenant == NULL && (json_object_set_new(o, "lastMinute", json_integer(last)) < 0 ||
+				json_object_set_new(o, "lastHour", json_integer(hour)) < 0)))
 		(void)err_memory(e);
 out:
 	free(s.lanes);

@@ -50,8 +50,9 @@ int queue_look(struct queue *q, struct err *e);
  * only. */
 int queue_change(struct queue *q, json_t *task, bool put, struct err *e);
 
-/* The changes so far are written then, or forgotten. */
-int queue_write(struct queue *q, bool grow, struct err *e);
+/* The changes so far are written then, or forgotten.  ${keep}: bytes on the disk that they must
+ * leave to the ends of what there is. */
+int queue_write(struct queue *q, size_t keep, struct err *e);
 int queue_end(struct queue *q, bool durable, struct err *e);
 void queue_abort(struct queue *q);
 

@@ -161,7 +161,8 @@ known(struct queue *q, const json_t *asked, struct queue_receipt *r, struct err 
 		return 0;
 	if (queue_key_find(q, jsonx_text(asked, "tenant", NULL), key, &number, e) < 0)
 		return -1;
-	if (number == 0 || queue_find(q, number, &cell, NULL) < 0 || cell.key != queue_hash(key))
+	if (number == 0 || queue_find(q, number, &cell, NULL) < 0 ||
+	    cell.key != (uint32_t)queue_hash(key))
 		return 0;
 	json_t *old = queue_read(q, &cell, true, e);
 	if (old == NULL)
@@ -232,7 +233,7 @@ put_one(struct queue *q, json_t *asked, struct queue_receipt *r, struct err *e)
 		     json_array_size(json_object_get(asked, "dependsOn")) > 0;
 
 	/* Those before it in the batch may have the same key, or be what it depends on. */
-	if (looks && queue_write(q, true, e) < 0)
+	if (looks && queue_write(q, QUEUE_KEEP_NEW, e) < 0)
 		return -1;
 	int there = known(q, asked, r, e);
 	if (there != 0)
@@ -267,7 +268,7 @@ queue_put(struct queue *q, json_t *const *asked, size_t n, struct queue_receipt 
 	}
 	/* Those before one that cannot be put are. */
 	bool pending = q->changes > 0;
-	if (queue_write(q, true, status == 0 ? e : &late) < 0)
+	if (queue_write(q, QUEUE_KEEP_NEW, status == 0 ? e : &late) < 0)
 		status = -1;
 	else if (pending)
 		*done = i;

@@ -103,7 +103,7 @@ release_block(void *arg, uint64_t number, const struct queue_block *b)
 			     : queue_change(q, task, false, s->e);
 		json_decref(task);
 	}
-	return status < 0 ? -1 : queue_write(q, false, s->e);
+	return status < 0 ? -1 : queue_write(q, 0, s->e);
 }
 
 /* Return what lapsed, make pending what is due, and see how things are then. */
@@ -150,31 +150,31 @@ lane_is_full(const struct survey *s, const struct queue_config *config, uint32_t
 	return width > 0 && running >= width;
 }
 
-/* True if ${w} can do all that the task requires. */
+/* True if the task is for ${w}, and that can do all that it requires. */
 static bool
-is_capable(struct queue *q, const struct queue_cell *cell, const struct queue_worker *w,
-	   uint64_t can)
+is_fit(struct queue *q, const struct queue_cell *cell, const struct queue_worker *w, uint64_t can)
 {
 	const json_t *needed;
 	size_t i;
 
-	if ((cell->needs & ~can) != 0)
+	/* The cell tells of most; hashes may be the same by chance. */
+	if ((cell->needs & ~can) != 0 ||
+	    (w->tenant != NULL && cell->tenant != (uint32_t)queue_hash(w->tenant)))
 		return false;
+	if (w->tenant == NULL && (cell->flags & QUEUE_REQUIRES) == 0)
+		return true;
 	json_t *task = queue_read(q, cell, false, NULL);
-	if (task == NULL)
-		return false;
+	bool fits = task != NULL &&
+		    (w->tenant == NULL || strcmp(jsonx_text(task, "tenant", ""), w->tenant) == 0);
 	json_array_foreach(json_object_get(task, "requires"), i, needed)
 	{
 		const char *const *has = w->capabilities;
 		while (has != NULL && *has != NULL && strcmp(*has, json_string_value(needed)) != 0)
 			has++;
-		if (has == NULL || *has == NULL) {
-			json_decref(task);
-			return false;
-		}
+		fits = fits && has != NULL && *has != NULL;
 	}
 	json_decref(task);
-	return true;
+	return fits;
 }
 
 struct choice {
@@ -204,7 +204,7 @@ choose(void *arg, uint64_t number, const struct queue_block *b)
 		if (c->lane != 0 && lane_is_full(x->survey, &q->config, c->lane))
 			continue;
 		struct queue_cell cell = *c;
-		if ((cell.flags & QUEUE_REQUIRES) != 0 && !is_capable(q, &cell, x->worker, x->can))
+		if (!is_fit(q, &cell, x->worker, x->can))
 			continue;
 		x->number = n;
 		return 1;
@@ -238,6 +238,8 @@ take(struct queue *q, const struct queue_worker *w, struct queue_claim *c, int64
 		else
 			p--;
 	}
+	if (status == 1 && queue_write(q, QUEUE_KEEP_CLAIM, e) < 0)
+		status = -1;
 out:
 	free(s.lanes);
 	return status;
@@ -311,7 +313,7 @@ queue_order(struct queue *q, uint64_t number, enum queue_event event, const char
 		return -1;
 	if (queue_find(q, number, &cell, e) < 0 ||
 	    (task = queue_read(q, &cell, false, e)) == NULL ||
-	    order(q, task, event, reason, e) < 0 || queue_write(q, false, e) < 0) {
+	    order(q, task, event, reason, e) < 0 || queue_write(q, 0, e) < 0) {
 		json_decref(task);
 		queue_abort(q);
 		return -1;

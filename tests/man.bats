@@ -154,6 +154,13 @@ run_examples()
 	assert_output --partial '3 bulk.3 pending'
 }
 
+@test "the examples of awcp-queued(8) run" {
+	run_examples awcp-queued.8
+	assert_output --partial '["review.1","fine"]'
+	assert_output --partial '"number":1001'
+	assert_output --partial '"version":1003'
+}
+
 @test "the examples of awcp-run(1) run" {
 	run_examples awcp-run.1
 }

@@ -290,3 +290,6 @@ reach_ms=$(for n in 2 3 4; do
 done | sort -n | sed -n 2p)
 row "an event to each of them, of $(wc -l <"$work/list") assignments" "$(ratio "$reach_ms" 1000)" "a second ($reach_ms ms)"
 exec 6>&-
+
+# The queue.
+"$top/tests/bench/queue.sh"

@@ -235,7 +235,7 @@ test_lists(void)
 	f = (struct queue_filter){.states = 1 << QUEUE_COMPLETED};
 	CHECK_INT(count(q, &f), 1, "unless asked for");
 
-	json_t *stats = queue_stats(q, &why);
+	json_t *stats = queue_stats(q, NULL, &why);
 	CHECK_INT(jsonx_number(stats, "states.pending", 0), 3000, "the numbers: pending");
 	CHECK_INT(jsonx_number(stats, "states.waiting", 0), 1, "waiting");
 	CHECK_INT(jsonx_number(stats, "states.completed", 0), 1, "completed");

@@ -1,0 +1,265 @@
+#!/usr/bin/env bats
+# The queue with a kill, a full disk or a broken one at every change to the file system: what was
+# acknowledged is there, nothing is lost, nobody has what another has, and the index is right.
+
+load helper
+
+setup_file() {
+	FAULT_LIBRARY=$BATS_FILE_TMPDIR/fault.so
+	gcc -shared -fPIC -D_GNU_SOURCE -std=c11 -o "$FAULT_LIBRARY" "$REPO/tests/fault/fault.c" -ldl
+	export FAULT_LIBRARY
+}
+
+setup() {
+	own_home
+	cd "$BATS_TEST_TMPDIR"
+}
+
+# The library cannot be loaded before the sanitizers.
+plain_only() {
+	case $BUILD in */sanitized) skip 'the sanitizers must be loaded first' ;; esac
+}
+
+# q.2 to q.4 wait for one another, q.1 is first; q.5 and q.6 may run.
+base() {
+	awcp-queue put -q q -p 9 --retries 2 first
+	for i in 1 2 3; do awcp-queue put -q q -w "q.$i" "after $i"; done
+	awcp-queue put -q q -k key fifth
+	awcp-queue put -q q sixth
+	[ "${1-}" != taken ] || awcp-queue take -q q
+}
+
+tasks() { awcp-queue list -q q -j -s all --limit 0; }
+# state task: as one word
+state() { awcp-queue show -j "$1" | jq -r .state; }
+
+# with_fault fault command...: the exit status goes to $died.
+with_fault() {
+	died=0
+	FAULT=$1 FAULT_CALLS=$BATS_TEST_TMPDIR/calls LD_PRELOAD=$FAULT_LIBRARY "${@:2}" \
+		>"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" <"$BATS_TEST_TMPDIR/in" || died=$?
+} 2>/dev/null # the shell tells who was killed
+
+# at_every_change check command...: with each fault at each change; check is called after it, with
+# the first numbers of what is there in $had.
+at_every_change() {
+	local check=$1 fault calls i
+	shift
+	rm -rf saved
+	cp -a "$AWCP_HOME" saved
+	had=$(tasks | wc -l)
+	with_fault 28:0 "$@"
+	assert_equal "$died" 0
+	calls=$(cat calls)
+	[ "$calls" -gt 3 ]
+	for fault in kill 5 28; do
+		for ((i = 1; i <= calls; i++)); do
+			rm -rf "$AWCP_HOME"
+			cp -a saved "$AWCP_HOME"
+			with_fault "$fault:$i" "$@"
+			where="$fault at change $i of $calls: exit $died, $(cat out err | tr '\n' ' ')"
+			case $fault in
+			kill) [ "$died" -eq 137 ] || fail "not killed: $where" ;;
+			*) [ "$died" -lt 126 ] || fail "died of a signal: $where" ;;
+			esac
+			[ $fault = kill ] || [ "$died" -eq 0 ] || [ -s err ] || fail "no word: $where"
+			$check
+			awcp-queue check -q q >checked 2>&1 || fail "$(cat checked): $where"
+			[ ! -s checked ] || fail "$(cat checked): $where"
+		done
+	done
+}
+
+# Each id that was printed is there; of what was to be put the first ones are, if not all.
+put_or_not() {
+	for id in $(cat out); do
+		awcp-queue show "$id" >/dev/null || fail "$id is lost: $where"
+	done
+	awcp-queue put -q q -k later later >later || fail "nothing can be put: $where"
+	[ "$(awcp-queue put -q q -k later later)" = "$(cat later)" ] || fail "put twice: $where"
+	now=$(tasks | wc -l)
+	((now > had && now <= had + $(wc -l <in) + 1)) || fail "$now of $had: $where"
+	((died != 0 || now == had + $(wc -l <in) + 1)) || fail "it was said to be put: $where"
+	[ "$(tasks | jq -r .number | uniq | wc -l)" = "$now" ] || fail "a number twice: $where"
+	[ "$(awcp-queue put -q q -k key fifth)" = q.5 ] || fail "the key is lost: $where"
+}
+
+@test "put killed, full or broken at any change: what was printed is there, and nothing twice" {
+	plain_only
+	base >/dev/null
+	echo one >in
+	at_every_change put_or_not awcp-queue put -q q
+}
+
+@test "put with a key, and again" {
+	plain_only
+	base >/dev/null
+	echo one >in
+	once() {
+		put_or_not
+		first=$(awcp-queue put -q q -k mine <in) || fail "not put again: $where"
+		[ ! -s out ] || [ "$first" = "$(cat out)" ] || fail "put twice: $where"
+		[ "$(tasks | jq -r 'select(.key == "mine") | .id')" = "$first" ] || fail "twice: $where"
+	}
+	at_every_change once awcp-queue put -q q -k mine
+}
+
+@test "put of a batch, with keys and dependencies" {
+	plain_only
+	base >/dev/null
+	cat >in <<-'J'
+		{"payload": "a"}
+		{"payload": "b", "key": "b", "dependsOn": ["q.7", "q.1"]}
+		{"payload": "c", "lane": "l", "dependsOn": ["q.8"]}
+	J
+	whole() {
+		put_or_not
+		# Whatever is there of it is as it was asked for.
+		tasks | jq -es 'all(.[]; .payload == {"q.7": "a", "q.8": "b", "q.9": "c"}[.id] or
+			.number < 7 or .key == "later")' >/dev/null || fail "not as asked for: $where"
+	}
+	at_every_change whole awcp-queue put -q q -j -
+}
+
+@test "the first put of all: the queue is there and whole, or can be made again" {
+	plain_only
+	echo one >in
+	base >/dev/null
+	fresh() {
+		for id in $(cat out); do awcp-queue show "$id" >/dev/null || fail "lost: $where"; done
+		awcp-queue put -q new again >again || fail "nothing can be put: $where"
+		awcp-queue check -q new || fail "wrong: $where"
+		! awcp-queue list -q new | grep -c . | grep -v '^[12]$' || fail "too many: $where"
+	}
+	at_every_change fresh awcp-queue put -q new
+}
+
+@test "take: never two claims, and none is lost" {
+	plain_only
+	base >/dev/null
+	: >in
+	once() {
+		# A claim that nobody heard of lapses like any other.
+		[ -s out ] || [ "$died" -ne 0 ] || fail "nothing was taken: $where"
+		find "$AWCP_HOME/queue/q/running" -type f -exec touch -d @1 {} + # every lease is over
+		for _ in 1 2 3 4; do awcp-queue take -q q || break; done >taken
+		[ "$(cut -d . -f 1,2 taken | sort | tr '\n' ' ')" = 'q.1 q.5 q.6 ' ] ||
+			fail "taken: $(tr '\n' ' ' <taken): $where"
+		! cat out taken | sort | uniq -d | grep . || fail "a claim twice: $where"
+	}
+	at_every_change once awcp-queue take -q q
+	held() {
+		for _ in 1 2 3 4; do awcp-queue take -q q || break; done >taken
+		! cat out taken | cut -d . -f 1,2 | sort | uniq -d | grep . || fail "taken twice: $where"
+	}
+	rm -rf "$AWCP_HOME"
+	cp -a saved "$AWCP_HOME"
+	at_every_change held awcp-queue take -q q
+}
+
+# What q.1's end leads to has happened, too.
+settled() {
+	case $1 in
+	completed) assert_equal "$where: $(state q.2) $(state q.3) $(state q.4)" "$where: pending waiting waiting" ;;
+	cancelled) assert_equal "$where: $(state q.2) $(state q.3) $(state q.4)" "$where: blocked blocked blocked" ;;
+	*) assert_equal "$where: $(state q.2) $(state q.3) $(state q.4)" "$where: waiting waiting waiting" ;;
+	esac
+}
+
+# ended state before after: the task is as before or after; after if that was said.
+ended() {
+	awcp-queue put -q q next >/dev/null || fail "nothing can be put: $where"
+	now=$(state q.1)
+	case $now in
+	"$2") ;;
+	"$1") [ "$died" -ne 0 ] || fail "it was said to be $2, and is $1: $where" ;;
+	*) fail "it is $now: $where" ;;
+	esac
+	settled "$now"
+	assert_equal "$(tasks | wc -l)" "$((had + 1))"
+}
+
+@test "done, on which others wait" {
+	plain_only
+	base taken >/dev/null
+	: >in
+	completed() {
+		ended running completed
+		[ "$now" = completed ] || awcp-queue done q.1.1 || fail "it cannot end: $where"
+		[ "$(state q.2)" = pending ] || fail "and leads to nothing: $where"
+	}
+	at_every_change completed awcp-queue done q.1.1
+}
+
+@test "fail with a retry left" {
+	plain_only
+	base taken >/dev/null
+	: >in
+	failed() {
+		ended running waiting
+		[ "$now" = waiting ] || awcp-queue fail q.1.1 || fail "it cannot end: $where"
+		[ "$(awcp-queue show -j q.1 | jq .failures)" = 1 ] || fail "not counted once: $where"
+	}
+	at_every_change failed awcp-queue fail q.1.1
+}
+
+@test "cancel of a task that others depend on" {
+	plain_only
+	base taken >/dev/null
+	: >in
+	cancelled() {
+		ended running cancelled
+		[ "$now" = cancelled ] || awcp-queue cancel q.1 || fail "it cannot be cancelled: $where"
+		settled cancelled
+		! awcp-queue done q.1.1 2>err || fail "its worker finished it: $where"
+	}
+	at_every_change cancelled awcp-queue cancel q.1
+}
+
+@test "the index made anew, killed or on a broken disk at any change" {
+	plain_only
+	base taken >/dev/null
+	rm "$AWCP_HOME/queue/q/head"
+	: >in
+	again() {
+		[ "$(tasks | jq -r .state | tr '\n' ' ')" = 'running waiting waiting waiting pending pending ' ] ||
+			fail "not as it was: $where"
+	}
+	at_every_change again awcp-queue list -q q
+}
+
+# A state directory on a disk of its own; "${1}" is a shell's command.
+on_small_disk() {
+	mkdir -p "$BATS_TEST_TMPDIR/disk"
+	unshare -m true 2>/dev/null && set -- -m "$@" || set -- -rm "$@"
+	unshare "$1" true 2>/dev/null || skip 'no mount namespace may be made'
+	timeout 60 unshare "$1" bash -c 'mount -t tmpfs -o size=8m tmpfs "$0" || exit 99
+		export AWCP_HOME=$0/state
+		'"$2" "$BATS_TEST_TMPDIR/disk" || { [ $? -eq 99 ] && skip 'no tmpfs may be mounted'; false; }
+}
+
+@test "a full disk: new tasks are refused, workers take and finish" {
+	on_small_disk '
+		head -c 3m /dev/zero >"$0/other"
+		awcp-queue put first >/dev/null || exit
+		for _ in $(seq 60); do awcp-queue put -k "k$_" "task $_" >/dev/null || exit; done
+		head -c 100000 /dev/zero | tr "\0" x >big
+		for _ in $(seq 200); do awcp-queue put <big >/dev/null 2>err || break; done
+		for _ in $(seq 2000); do awcp-queue put small >/dev/null 2>err || break; done
+		awcp-queue put small 2>err && { echo "it was not refused"; exit 1; }
+		[ $? -eq 73 ] || { echo "exit $?"; exit 1; }
+		grep "No space left" err || exit
+		head -c 8m /dev/zero >"$0/rest" 2>/dev/null # not a byte is left
+		awcp-queue put small 2>>err && { echo "it was put"; exit 1; }
+		[ $? -eq 73 ] || { echo "exit $?"; exit 1; }
+		before=$(awcp-queue stats -j | jq .version)
+		for _ in $(seq 40); do
+			claim=$(awcp-queue take) || { echo "no task: $?"; exit 1; }
+			awcp-queue beat "$claim" && awcp-queue done "$claim" || exit
+		done
+		[ "$(awcp-queue stats -j | jq ".version - $before, .states.completed" | xargs)" = "80 40" ] ||
+			{ awcp-queue stats; exit 1; }
+		[ -z "$(awcp-queue check 2>&1)" ] || { awcp-queue check; exit 1; }
+		rm "$0/other" && awcp-queue put small || exit
+		awcp-queue check'
+}
