@@ -213,9 +213,9 @@ queue_bell(const struct queue *q, char *path, size_t size, struct err *e)
 }
 
 int
-queue_journal_path(const struct queue *q, char *path, size_t size, struct err *e)
+queue_changes_path(const struct queue *q, char *path, size_t size, struct err *e)
 {
-	return path_of(q, "journal", path, size, e);
+	return path_of(q, "", path, size, e);
 }
 
 /* Wake whoever waits for a task: a file that is written is an event for all who watch. */
