@@ -61,7 +61,7 @@ list_changes(struct queue *q, struct listing *l, struct err *e)
 
 	(void)snprintf(path, sizeof path, "%s", "");
 	if (o->wait &&
-	    (queue_journal_path(q, path, sizeof path, e) < 0 || (w = watch_open(path, e)) == NULL))
+	    (queue_changes_path(q, path, sizeof path, e) < 0 || (w = watch_open(path, e)) == NULL))
 		return -1;
 	l->last_version = (uint64_t)o->since;
 	while ((status = queue_changes(q, l->last_version, list_one, l, e)) == 0 && o->wait) {
@@ -236,7 +236,7 @@ wait_one(void *arg, const char *id)
 	enum queue_state state = QUEUE_NONE;
 
 	struct queue *q = queue_of(id, &number, &attempt, &e);
-	if (q == NULL || queue_journal_path(q, path, sizeof path, &e) < 0 ||
+	if (q == NULL || queue_changes_path(q, path, sizeof path, &e) < 0 ||
 	    (w = watch_open(path, &e)) == NULL)
 		return command_fail(&e);
 	for (;;) {

@@ -14,7 +14,7 @@
 #include "queue_command.h"
 
 #define BATCH 4096
-#define BATCH_BYTES (8 << 20)
+#define BATCH_BYTES (2 << 20)
 
 static int
 set_number(json_t *task, const char *name, int64_t value)

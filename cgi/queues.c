@@ -21,6 +21,7 @@ struct place {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t back = PTHREAD_COND_INITIALIZER;
+/* Of one that is out, only the borrower may know more than .queue. */
 static struct slot {
 	struct queue *queue; /* NULL: none, but it may be out all the same */
 	struct place place;
@@ -61,14 +62,21 @@ choose(const char *name)
 	return best;
 }
 
+/* From now on the slot, which is out, has ${q}. */
+static void
+fill(struct slot *s, struct queue *q)
+{
+	(void)pthread_mutex_lock(&lock);
+	s->queue = q;
+	(void)pthread_mutex_unlock(&lock);
+}
+
 static void
 give_back(struct slot *s)
 {
-	(void)pthread_mutex_lock(&lock);
 	s->out = false;
 	s->used = clock_steady();
 	(void)pthread_cond_signal(&back);
-	(void)pthread_mutex_unlock(&lock);
 }
 
 struct queue *
@@ -80,29 +88,35 @@ queues_borrow(const char *name, bool create, struct err *e)
 	while ((s = choose(name)) == NULL)
 		(void)pthread_cond_wait(&back, &lock);
 	s->out = true;
+	struct queue *q = s->queue;
 	(void)pthread_mutex_unlock(&lock);
 
 	struct place place = find_place(name);
-	if (s->queue != NULL && strcmp(queue_name(s->queue), name) == 0 &&
-	    place.inode == s->place.inode && place.born == s->place.born &&
-	    clock_steady() - s->opened < KEPT_MS)
-		return s->queue;
-	queue_close(s->queue);
-	s->queue = queue_open(name, create, e);
+	if (q != NULL && strcmp(queue_name(q), name) == 0 && place.inode == s->place.inode &&
+	    place.born == s->place.born && clock_steady() - s->opened < KEPT_MS)
+		return q;
+	fill(s, NULL); /* another may soon have the same address */
+	queue_close(q);
+	q = queue_open(name, create, e);
 	s->place = find_place(name);
 	s->opened = clock_steady();
-	struct queue *q = s->queue;
-	if (q == NULL)
+	fill(s, q);
+	if (q == NULL) {
+		(void)pthread_mutex_lock(&lock);
 		give_back(s);
+		(void)pthread_mutex_unlock(&lock);
+	}
 	return q;
 }
 
 void
 queues_return(struct queue *q)
 {
-	for (struct slot *s = slots; q != NULL && s < slots + MOST; s++)
-		if (s->queue == q) {
+	if (q == NULL)
+		return;
+	(void)pthread_mutex_lock(&lock);
+	for (struct slot *s = slots; s < slots + MOST; s++)
+		if (s->queue == q)
 			give_back(s);
-			return;
-		}
+	(void)pthread_mutex_unlock(&lock);
 }

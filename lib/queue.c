@@ -213,9 +213,9 @@ queue_bell(const struct queue *q, char *path, size_t size, struct err *e)
 }
 
 int
-queue_journal_path(const struct queue *q, char *path, size_t size, struct err *e)
+queue_changes_path(const struct queue *q, char *path, size_t size, struct err *e)
 {
-	return path_of(q, "journal", path, size, e);
+	return path_of(q, "", path, size, e);
 }
 
 /* Wake whoever waits for a task: a file that is written is an event for all who watch. */
@@ -383,7 +383,8 @@ write_lines(struct queue *q, size_t keep, struct err *e)
 	uint64_t at[QUEUE_BATCH], begin;
 	struct queue_head *h = &q->index.head;
 
-	if (keep > 0 &&
+	/* New tasks leave room for more changes here than they do in the journal. */
+	if (keep == QUEUE_KEEP_NEW &&
 	    queue_index_reserve(&q->index, h->count + q->changes, h->version + q->changes, e) < 0)
 		return -1;
 	if (queue_journal_append(&q->journal, q->lines.data, q->lines.len, keep, &begin, &h->end,

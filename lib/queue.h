@@ -53,8 +53,8 @@ int queue_sync(struct queue *q, struct err *e);
 /* The directory in which something is written when a task may be taken; to be watched. */
 int queue_bell(const struct queue *q, char *path, size_t size, struct err *e);
 
-/* The directory in which something is written with every change. */
-int queue_journal_path(const struct queue *q, char *path, size_t size, struct err *e);
+/* The directory in which the head is written after every change, when it can be seen. */
+int queue_changes_path(const struct queue *q, char *path, size_t size, struct err *e);
 
 /*
  * To put a task.

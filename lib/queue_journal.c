@@ -9,7 +9,7 @@
 
 #include "file.h"
 
-#define AHEAD 4 /* times what is to be kept is reserved on the disk at once */
+#define AHEAD 2 /* times what is to be kept is reserved on the disk at once */
 
 void
 queue_journal_open(struct queue_journal *j, int dirfd)

@@ -25,10 +25,11 @@ struct queue_segment {
 	uint64_t number;
 };
 
-/* What is left on the disk: by new tasks to the claims on those that there are, by claims to their
- * ends, of a hundred or more. */
+/* What is left on the disk: by new tasks for claims on those that there are, by a claim for the end
+ * of each, though of not more than so many. */
 #define QUEUE_KEEP_NEW ((size_t)1 << 18)
-#define QUEUE_KEEP_CLAIM ((size_t)1 << 16)
+#define QUEUE_KEEP_CLAIM ((size_t)1 << 10)
+#define QUEUE_CLAIMS_MAX 4096
 
 struct queue_journal {
 	int dirfd;

@@ -238,7 +238,8 @@ take(struct queue *q, const struct queue_worker *w, struct queue_claim *c, int64
 		else
 			p--;
 	}
-	if (status == 1 && queue_write(q, QUEUE_KEEP_CLAIM, e) < 0)
+	size_t claims = s.held < QUEUE_CLAIMS_MAX ? (size_t)s.held + 1 : QUEUE_CLAIMS_MAX;
+	if (status == 1 && queue_write(q, claims * QUEUE_KEEP_CLAIM, e) < 0)
 		status = -1;
 out:
 	free(s.lanes);

@@ -234,7 +234,7 @@ on_small_disk() {
 	unshare -m true 2>/dev/null && set -- -m "$@" || set -- -rm "$@"
 	unshare "$1" true 2>/dev/null || skip 'no mount namespace may be made'
 	timeout 60 unshare "$1" bash -c 'mount -t tmpfs -o size=8m tmpfs "$0" || exit 99
-		export AWCP_HOME=$0/state
+		export AWCP_HOME=$0/state claims=$0.claims
 		'"$2" "$BATS_TEST_TMPDIR/disk" || { [ $? -eq 99 ] && skip 'no tmpfs may be mounted'; false; }
 }
 
@@ -243,8 +243,12 @@ on_small_disk() {
 		head -c 3m /dev/zero >"$0/other"
 		awcp-queue put first >/dev/null || exit
 		for _ in $(seq 60); do awcp-queue put -k "k$_" "task $_" >/dev/null || exit; done
+		yes "{\"payload\": 1}" | head -n 2000 | awcp-queue put -j - >/dev/null || exit
 		head -c 100000 /dev/zero | tr "\0" x >big
 		for _ in $(seq 200); do awcp-queue put <big >/dev/null 2>err || break; done
+		for _ in $(seq 50); do
+			yes "{\"payload\": 2}" | head -n 200 | awcp-queue put -j - >/dev/null 2>err || break
+		done
 		for _ in $(seq 2000); do awcp-queue put small >/dev/null 2>err || break; done
 		awcp-queue put small 2>err && { echo "it was not refused"; exit 1; }
 		[ $? -eq 73 ] || { echo "exit $?"; exit 1; }
@@ -260,6 +264,12 @@ on_small_disk() {
 		[ "$(awcp-queue stats -j | jq ".version - $before, .states.completed" | xargs)" = "80 40" ] ||
 			{ awcp-queue stats; exit 1; }
 		[ -z "$(awcp-queue check 2>&1)" ] || { awcp-queue check; exit 1; }
+		# Who claims without end is stopped in time to finish all that was claimed.
+		while claim=$(awcp-queue take 2>err); do echo "$claim"; done >/dev/shm/claims.$$
+		[ -s err ] && grep "No space left" err || { echo "nothing stopped it"; exit 1; }
+		[ "$(wc -l </dev/shm/claims.$$)" -gt 50 ] || { echo "too early"; exit 1; }
+		awcp-queue done - </dev/shm/claims.$$ || exit
+		rm -f /dev/shm/claims.$$
 		rm "$0/other" && awcp-queue put small || exit
 		awcp-queue check'
 }

@@ -639,6 +639,29 @@ has_version()
 	assert_status 201
 }
 
+@test "many workers at once finish every task once, and streams tell each change once" {
+	put '{"payload": 0}'
+	follow "/$Q/events?since=0" "$BATS_TEST_TMPDIR/events"
+	for i in 1 2 3 4 5 6; do
+		# shellcheck disable=SC2016
+		start_process "$BATS_TEST_TMPDIR/worker$i" bash -c '
+			post() { curl -fsS --max-time 20 -H "Authorization: Bearer $1" \
+				-H "Content-Type: application/json" -d "$3" "$2"; }
+			while task=$(post "$1" "$2/claim?wait=2" "{}") && [ -n "$task" ]; do
+				number=${task##*\"claim\":\"} number=${number#*.} number=${number%%.*}
+				post "$1" "$2/tasks/$number/finish" "{\"attempt\": 1}" >/dev/null && echo "$number"
+			done' worker "$ALICE" "${URL%/awcp}/queue/$Q"
+		pids[i]=$STARTED
+	done
+	batch "$ALICE" < <(payloads 60)
+	for i in 1 2 3 4 5 6; do
+		wait "${pids[i]}"
+	done
+	assert_equal "$(sort -n "$BATS_TEST_TMPDIR"/worker? | paste -sd' ')" "$(seq 61 | paste -sd' ')"
+	wait_until has_version "$BATS_TEST_TMPDIR/events" 183
+	assert_equal "$(versions "$BATS_TEST_TMPDIR/events")" "$(seq 183 | paste -sd' ')"
+}
+
 @test "the events are the changes in order, and go on as they come" {
 	put '{"payload": 1}'
 	put '{"payload": 2}'

@@ -145,7 +145,9 @@ million=${BENCH_QUEUE:-1000000}
 "$queue" put waiting "$million"
 looks waiting "$million waiting" 0
 # The same number was finished before them.
-"$queue" put finished "$million"
-four "$queue" work finished "$((million / 4))"
+for _ in $(seq 20); do
+	"$queue" put finished "$((million / 20))"
+	four "$queue" work finished "$((million / 80))"
+done
 "$queue" put finished "$million"
 looks finished "$million waiting behind as many finished" 1
