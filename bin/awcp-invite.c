@@ -243,12 +243,14 @@ admit(struct options *o, struct err *e)
 		struct resource *r = &o->resources[i];
 		if ((r->filter = filter_new(e)) == NULL)
 			return -1;
-		json_array_foreach(o->exclude, j,
-				   one) if ((pattern = json_string_value(one)) == NULL ||
-					    filter_exclude(r->filter, pattern, e) < 0) return -1;
-		json_array_foreach(o->include, j,
-				   one) if ((pattern = json_string_value(one)) == NULL ||
-					    filter_include(r->filter, pattern, e) < 0) return -1;
+		json_array_foreach (o->exclude, j, one)
+			if ((pattern = json_string_value(one)) == NULL ||
+			    filter_exclude(r->filter, pattern, e) < 0)
+				return -1;
+		json_array_foreach (o->include, j, one)
+			if ((pattern = json_string_value(one)) == NULL ||
+			    filter_include(r->filter, pattern, e) < 0)
+				return -1;
 	}
 	if (tree_limits(&limits, e) < 0)
 		return -1;

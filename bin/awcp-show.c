@@ -53,14 +53,12 @@ show_lists(const json_t *o)
 	const json_t *resources = jsonx_at(o, "environment.resources");
 	if (resources == NULL)
 		resources = jsonx_at(o, "invite.environment.resources");
-	json_array_foreach(resources, i, one)
-	{
+	json_array_foreach (resources, i, one) {
 		(void)snprintf(text, sizeof text, "%s %s %s", jsonx_text(one, "mode", ""),
 			       jsonx_text(one, "name", ""), jsonx_text(one, "source", ""));
 		line(i == 0 ? "resources" : "", text);
 	}
-	json_array_foreach(json_object_get(o, "snapshots"), i, one)
-	{
+	json_array_foreach (json_object_get(o, "snapshots"), i, one) {
 		(void)snprintf(text, sizeof text, "%s %s", jsonx_text(one, "id", ""),
 			       jsonx_text(one, "status", ""));
 		line(i == 0 ? "snapshots" : "", text);

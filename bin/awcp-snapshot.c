@@ -97,8 +97,7 @@ list(void *arg, const char *prefix)
 	if (open_record(prefix, &r, &e))
 		status = command_fail(&e);
 	else
-		json_array_foreach(json_object_get(r.json, "snapshots"), i, snapshot)
-		{
+		json_array_foreach (json_object_get(r.json, "snapshots"), i, snapshot) {
 			if (o->json)
 				command_json(snapshot);
 			else

@@ -94,14 +94,13 @@ show_limits(const json_t *limits)
 	json_t *value, *one;
 	size_t i;
 
-	json_object_foreach((json_t *)(uintptr_t)limits, key, value)
-	{
+	json_object_foreach ((json_t *)(uintptr_t)limits, key, value) {
 		if (json_is_integer(value)) {
 			(void)printf(" %s=%lld", key, (long long)json_integer_value(value));
 			continue;
 		}
-		json_array_foreach(value, i, one)(void)
-		    printf("%s%s", i == 0 ? " queue=" : ",", json_string_value(one));
+		json_array_foreach (value, i, one)
+			(void)printf("%s%s", i == 0 ? " queue=" : ",", json_string_value(one));
 	}
 }
 

@@ -113,8 +113,7 @@ print_members(const json_t *task)
 	const char *name;
 	json_t *value;
 
-	json_object_foreach((json_t *)(uintptr_t)task, name, value)
-	{
+	json_object_foreach ((json_t *)(uintptr_t)task, name, value) {
 		if (strcmp(name, "payload") == 0)
 			continue;
 		(void)printf("%-12s ", name);
@@ -168,9 +167,9 @@ print_states(const char *label, const json_t *states)
 	json_t *count;
 
 	command_text(label, false);
-	json_object_foreach((json_t *)(uintptr_t)states, name,
-			    count) if (json_integer_value(count) > 0)(void)
-	    printf("  %s %lld", name, (long long)json_integer_value(count));
+	json_object_foreach ((json_t *)(uintptr_t)states, name, count)
+		if (json_integer_value(count) > 0)
+			(void)printf("  %s %lld", name, (long long)json_integer_value(count));
 	(void)putchar('\n');
 }
 
@@ -186,8 +185,7 @@ print_stats(const json_t *stats)
 		     (long long)jsonx_number(stats, "lastMinute", 0),
 		     (long long)jsonx_number(stats, "lastHour", 0),
 		     (long long)jsonx_number(stats, "version", 0));
-	json_array_foreach(json_object_get(stats, "lanes"), i, lane)
-	{
+	json_array_foreach (json_object_get(stats, "lanes"), i, lane) {
 		print_states(jsonx_text(lane, "lane", "?"), json_object_get(lane, "states"));
 	}
 }

@@ -87,7 +87,8 @@ check_capabilities(const json_t *list, struct err *e)
 	size_t i;
 	bool fine = list == NULL || (json_is_array(list) && json_array_size(list) <= 64);
 
-	json_array_foreach(list, i, one) fine = fine && json_is_string(one);
+	json_array_foreach (list, i, one)
+		fine = fine && json_is_string(one);
 	return fine ? 0
 		    : err_set(e, ERR_BAD_DATA,
 			      "capabilities must be an array of at most 64 strings");

@@ -66,8 +66,7 @@ body_only(const json_t *o, const char *known, struct err *e)
 	const char *name;
 	json_t *value;
 
-	json_object_foreach((json_t *)(uintptr_t)o, name, value)
-	{
+	json_object_foreach ((json_t *)(uintptr_t)o, name, value) {
 		if (body_named(known, name))
 			continue;
 		(void)err_set(e, ERR_BAD_DATA, "there is no member %.40s here", name);

@@ -69,8 +69,9 @@ take(const struct claim_wish *w, struct queue_claim *c, int64_t *pause, struct e
 	size_t i;
 	int64_t next;
 
-	json_array_foreach(w->capabilities, i, one) if (i < CAPABILITIES) has[i] =
-	    json_string_value(one);
+	json_array_foreach (w->capabilities, i, one)
+		if (i < CAPABILITIES)
+			has[i] = json_string_value(one);
 	struct queue *q = queues_borrow(w->queue, w->wait > 0, e);
 	int status = q == NULL ? -1 : queue_take(q, &worker, c, &next, e);
 	queues_return(q);

@@ -42,7 +42,8 @@ check_patterns(const json_t *o, const char *name, struct err *e)
 	bool fine = list == NULL || json_is_array(list);
 	size_t i;
 
-	json_array_foreach(list, i, one) fine = fine && json_is_string(one);
+	json_array_foreach (list, i, one)
+		fine = fine && json_is_string(one);
 	return fine ? 0 : err_set(e, ERR_BAD_MESSAGE, "%s must be an array of patterns", name);
 }
 
@@ -99,8 +100,7 @@ take_environment(const json_t *body, const char *access, struct err *e)
 			      MESSAGE_RESOURCES);
 		goto err;
 	}
-	json_array_foreach(given, i, one)
-	{
+	json_array_foreach (given, i, one) {
 		json_t *r = take_resource(one, access, e);
 		if (r == NULL) {
 			(void)err_add(e, "environment.resources[%zu]", i);

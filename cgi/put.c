@@ -43,8 +43,7 @@ check_needs(const struct visit *v, struct queue *q, const json_t *asked, struct 
 
 	if (v->tenant == NULL)
 		return 0;
-	json_array_foreach(json_object_get(asked, "dependsOn"), i, id)
-	{
+	json_array_foreach (json_object_get(asked, "dependsOn"), i, id) {
 		const char *text = json_string_value(id);
 		if (text == NULL || queue_parse_id(text, queue, &number, &attempt, NULL) < 0 ||
 		    strcmp(queue, v->queue) != 0)

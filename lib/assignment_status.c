@@ -117,8 +117,7 @@ assignment_status(const char *owner, struct err *e)
 	(void)pthread_mutex_lock(&lock);
 	if (list == NULL || refresh(e) < 0)
 		goto out;
-	json_array_foreach(kept.active, i, one)
-	{
+	json_array_foreach (kept.active, i, one) {
 		if (strcmp(jsonx_text(one, "owner", ""), owner) != 0)
 			continue;
 		json_t *mine = json_copy(one);

@@ -142,8 +142,7 @@ delegation_waits(const json_t *delegation)
 	    strcmp(jsonx_text(delegation, "snapshotPolicy.mode", ""), "auto") != 0 ||
 	    jsonx_text(delegation, "appliedSnapshotId", NULL) != NULL)
 		return false;
-	json_array_foreach(json_object_get(delegation, "snapshots"), i, one)
-	{
+	json_array_foreach (json_object_get(delegation, "snapshots"), i, one) {
 		if (json_object_get(one, "undoneAt") != NULL)
 			return false;
 		pending |= strcmp(jsonx_text(one, "status", ""), "pending") == 0;
@@ -186,10 +185,10 @@ delegation_invite(const json_t *delegation, struct err *e)
 		json_decref(list);
 		return NULL;
 	}
-	json_array_foreach(jsonx_at(delegation, "environment.resources"), i, one)(void)
-	    json_array_append_new(list,
-				  json_pack("{ss ss ss}", "name", jsonx_text(one, "name", ""),
-					    "type", "fs", "mode", jsonx_text(one, "mode", "rw")));
+	json_array_foreach (jsonx_at(delegation, "environment.resources"), i, one)
+		(void)json_array_append_new(
+		    list, json_pack("{ss ss ss}", "name", jsonx_text(one, "name", ""), "type", "fs",
+				    "mode", jsonx_text(one, "mode", "rw")));
 	json_t *more =
 	    json_pack("{sO sO sO s{so} s{ss so sO*}}", "task", json_object_get(delegation, "task"),
 		      "lease", json_object_get(delegation, "leaseConfig"), "retentionMs",

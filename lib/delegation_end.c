@@ -16,8 +16,7 @@ name_snapshots(const json_t *delegation, json_t *event)
 	json_t *ids = json_array(), *item;
 	size_t i;
 
-	json_array_foreach(json_object_get(delegation, "snapshots"), i, item)
-	{
+	json_array_foreach (json_object_get(delegation, "snapshots"), i, item) {
 		const char *id = jsonx_text(item, "id", "");
 		if (json_array_append_new(ids, json_string(id)) < 0 ||
 		    (json_is_true(json_object_get(item, "recommended")) &&

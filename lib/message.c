@@ -212,8 +212,7 @@ is_in(const json_t *list, const char *word)
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach(list, i, item)
-	{
+	json_array_foreach (list, i, item) {
 		if (json_is_string(item) && strcmp(json_string_value(item), word) == 0)
 			return true;
 	}

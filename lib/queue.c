@@ -71,12 +71,9 @@ check_lanes(json_t *lanes, struct err *e)
 
 	if (lanes != NULL && !json_is_object(lanes))
 		return err_set(e, ERR_CONFIG, "lanes must be an object of widths");
-	json_object_foreach(lanes, name,
-			    value) if (!json_is_integer(value) ||
-				       json_integer_value(value) <
-					   0) return err_set(e, ERR_CONFIG,
-							     "lane %.40s must have a width from 0",
-							     name);
+	json_object_foreach (lanes, name, value)
+		if (!json_is_integer(value) || json_integer_value(value) < 0)
+			return err_set(e, ERR_CONFIG, "lane %.40s must have a width from 0", name);
 	return 0;
 }
 
@@ -316,7 +313,8 @@ all_bits(const json_t *texts)
 	uint64_t bits = 0;
 	size_t i;
 
-	json_array_foreach(texts, i, text) bits |= queue_bits(json_string_value(text));
+	json_array_foreach (texts, i, text)
+		bits |= queue_bits(json_string_value(text));
 	return bits;
 }
 

@@ -39,8 +39,7 @@ queue_count_dependencies(struct queue *q, const json_t *task, int64_t *left, con
 
 	*left = 0;
 	*bad = NULL;
-	json_array_foreach(json_object_get(task, "dependsOn"), i, id)
-	{
+	json_array_foreach (json_object_get(task, "dependsOn"), i, id) {
 		if (number_of(q, json_string_value(id), &number, e) < 0)
 			return -1;
 		if (queue_find(q, number, &cell, e) < 0) {
@@ -66,8 +65,7 @@ note_dependants(struct queue *q, uint64_t number, const json_t *ids, struct err 
 	size_t i;
 
 	int n = snprintf(text, sizeof text, "%llu\n", (unsigned long long)number);
-	json_array_foreach(ids, i, id)
-	{
+	json_array_foreach (ids, i, id) {
 		struct err why;
 		if (number_of(q, json_string_value(id), &needed, &why) < 0)
 			continue; /* it was checked when it was put */

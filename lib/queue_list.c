@@ -46,8 +46,8 @@ has_labels(const json_t *task, const char *const *wanted)
 
 	for (; wanted != NULL && *wanted != NULL; wanted++) {
 		bool found = false;
-		json_array_foreach(labels, i, label) found |=
-		    strcmp(json_string_value(label), *wanted) == 0;
+		json_array_foreach (labels, i, label)
+			found |= strcmp(json_string_value(label), *wanted) == 0;
 		if (!found)
 			return false;
 	}

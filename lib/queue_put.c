@@ -62,9 +62,11 @@ check_list(const struct member *m, const json_t *value, struct err *e)
 	    json_array_size(value) < (size_t)m->least)
 		return err_set(e, ERR_BAD_DATA, "%s must be an array of at most %lld strings",
 			       m->name, (long long)m->most);
-	json_array_foreach(value, i, item) if (!is_text(item)) return err_set(
-	    e, ERR_BAD_DATA, "%s[%zu] must be a text of 1 to %d bytes on one line", m->name, i,
-	    TEXT_MAX);
+	json_array_foreach (value, i, item)
+		if (!is_text(item))
+			return err_set(e, ERR_BAD_DATA,
+				       "%s[%zu] must be a text of 1 to %d bytes on one line",
+				       m->name, i, TEXT_MAX);
 	return 0;
 }
 
@@ -117,8 +119,7 @@ check(json_t *asked, struct err *e)
 		(void)err_set(e, ERR_BAD_DATA, "payload is missing");
 		return err_hint(e, "it is what the worker gets: any JSON, or a prompt as a string");
 	}
-	json_object_foreach(asked, name, value)
-	{
+	json_object_foreach (asked, name, value) {
 		size_t i = 0;
 		while (i < MEMBERS && strcmp(members[i].name, name) != 0)
 			i++;

@@ -145,8 +145,9 @@ lane_is_full(const struct survey *s, const struct queue_config *config, uint32_t
 
 	for (size_t i = 0; i < s->lane_count; i++)
 		running += s->lanes[i] == lane;
-	json_object_foreach(config->lanes, name, value) if ((uint32_t)queue_hash(name) == lane)
-	    width = json_integer_value(value);
+	json_object_foreach (config->lanes, name, value)
+		if ((uint32_t)queue_hash(name) == lane)
+			width = json_integer_value(value);
 	return width > 0 && running >= width;
 }
 
@@ -166,8 +167,7 @@ is_fit(struct queue *q, const struct queue_cell *cell, const struct queue_worker
 	json_t *task = queue_read(q, cell, false, NULL);
 	bool fits = task != NULL &&
 		    (w->tenant == NULL || strcmp(jsonx_text(task, "tenant", ""), w->tenant) == 0);
-	json_array_foreach(json_object_get(task, "requires"), i, needed)
-	{
+	json_array_foreach (json_object_get(task, "requires"), i, needed) {
 		const char *const *has = w->capabilities;
 		while (has != NULL && *has != NULL && strcmp(*has, json_string_value(needed)) != 0)
 			has++;

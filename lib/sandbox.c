@@ -192,8 +192,7 @@ sandbox_promised(const json_t *demand, const json_t *profile, struct err *e)
 	const char *name;
 	json_t *value;
 
-	json_object_foreach((json_t *)(uintptr_t)demand, name, value)
-	{
+	json_object_foreach ((json_t *)(uintptr_t)demand, name, value) {
 		if (json_equal(json_object_get(profile, name), value) == 1)
 			continue;
 		(void)err_set(e, ERR_DECLINED, "it does not promise the sandbox: %s %s", name,

@@ -26,8 +26,7 @@ add_patterns(struct filter *f, const json_t *list,
 {
 	size_t i;
 	json_t *item;
-	json_array_foreach(list, i, item)
-	{
+	json_array_foreach (list, i, item) {
 		const char *pattern = json_string_value(item);
 		if (pattern && add(f, pattern, e))
 			return -1;
@@ -69,13 +68,13 @@ snapshot_resources(const json_t *delegation, struct resource **resources, size_t
 	*resources = calloc(*count + 1, sizeof **resources);
 	if (!*resources)
 		return err_memory(e);
-	json_array_foreach(list, i, item) if (read_resource(item, &(*resources)[i], e))
-	{
-		snapshot_resources_free(*resources, *count);
-		*resources = NULL;
-		*count = 0;
-		return err_add(e, "environment.resources");
-	}
+	json_array_foreach (list, i, item)
+		if (read_resource(item, &(*resources)[i], e)) {
+			snapshot_resources_free(*resources, *count);
+			*resources = NULL;
+			*count = 0;
+			return err_add(e, "environment.resources");
+		}
 	qsort(*resources, *count, sizeof **resources, by_name);
 	return 0;
 }
@@ -103,8 +102,7 @@ pick_default(const json_t *list)
 {
 	json_t *item, *recommended = NULL, *pending = NULL, *applied = NULL;
 	size_t i;
-	json_array_foreach(list, i, item)
-	{
+	json_array_foreach (list, i, item) {
 		if (snapshot_has_status(item, "applied"))
 			applied = item;
 		if (!snapshot_has_status(item, "pending"))
@@ -132,8 +130,7 @@ snapshot_pick(const json_t *delegation, const char *prefix, struct err *e)
 		}
 		return found;
 	}
-	json_array_foreach(list, i, item)
-	{
+	json_array_foreach (list, i, item) {
 		const char *id = jsonx_text(item, "id", "");
 		if (strcmp(id, prefix) == 0)
 			return item;
@@ -166,8 +163,7 @@ make_room(struct record *r, json_t *list, struct err *e)
 	json_t *item, *oldest = NULL;
 	int64_t pending = 0;
 	size_t i;
-	json_array_foreach(list, i, item)
-	{
+	json_array_foreach (list, i, item) {
 		if (!snapshot_has_status(item, "pending"))
 			continue;
 		pending++;
@@ -230,12 +226,11 @@ snapshot_recommend(struct record *r, const char *id, struct err *e)
 	json_t *item;
 	size_t i;
 	bool there = false;
-	json_array_foreach(json_object_get(r->json, "snapshots"), i, item) there =
-	    there || strcmp(jsonx_text(item, "id", ""), id) == 0;
+	json_array_foreach (json_object_get(r->json, "snapshots"), i, item)
+		there = there || strcmp(jsonx_text(item, "id", ""), id) == 0;
 	if (!there)
 		return 0;
-	json_array_foreach(json_object_get(r->json, "snapshots"), i, item)
-	{
+	json_array_foreach (json_object_get(r->json, "snapshots"), i, item) {
 		if (strcmp(jsonx_text(item, "id", ""), id) != 0)
 			json_object_del(item, "recommended");
 		else if (json_object_set_new(item, "recommended", json_true()))

@@ -36,8 +36,7 @@ pick_applied(const json_t *delegation, struct err *e)
 {
 	const json_t *item, *found = NULL;
 	size_t i;
-	json_array_foreach(json_object_get(delegation, "snapshots"), i, item)
-	{
+	json_array_foreach (json_object_get(delegation, "snapshots"), i, item) {
 		if (snapshot_has_status(item, "applied") &&
 		    (!found || strcmp(jsonx_text(item, "appliedAt", ""),
 				      jsonx_text(found, "appliedAt", "")) >= 0))

@@ -122,8 +122,8 @@ token_limits_read(const json_t *token, struct token_limits *l, struct err *e)
 	*l = (struct token_limits){.active = 0};
 	for (i = 0; i < NUMBERS; i++)
 		*number_of(l, i) = jsonx_number(o, numbers[i].name, 0);
-	json_array_foreach(json_object_get(o, "queues"), i,
-			   one) if (!json_is_string(one) ||
-				    add_queues(l, json_string_value(one), e) < 0) return -1;
+	json_array_foreach (json_object_get(o, "queues"), i, one)
+		if (!json_is_string(one) || add_queues(l, json_string_value(one), e) < 0)
+			return -1;
 	return 0;
 }

@@ -66,8 +66,7 @@ find_resources(struct workspace *w, const json_t *record, struct err *e)
 	w->resources = calloc(json_array_size(list) + 1, sizeof *w->resources);
 	if (w->resources == NULL)
 		return err_memory(e);
-	json_array_foreach(list, i, r)
-	{
+	json_array_foreach (list, i, r) {
 		struct resource *to = &w->resources[i];
 		const char *name = jsonx_text(r, "name", "");
 		if (!resource_name_valid(name))

@@ -39,8 +39,7 @@ pick_highlights(const json_t *list)
 	json_t *picked = json_array(), *item;
 	size_t i;
 
-	json_array_foreach(list, i, item)
-	{
+	json_array_foreach (list, i, item) {
 		if (json_is_string(item) && json_string_length(item) <= HIGHLIGHT_MAX &&
 		    json_array_size(picked) < HIGHLIGHTS)
 			(void)json_array_append(picked, item); /* one that is missing is no harm */
