@@ -248,6 +248,8 @@ set_word(struct queue_options *o, int option)
 static const struct job *
 find_job(const char *name)
 {
+	if (name == NULL)
+		command_usage("say what to do: put, take, list, ...");
 	for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++)
 		if (strcmp(jobs[i].name, name) == 0)
 			return &jobs[i];
@@ -267,7 +269,7 @@ main(int argc, char **argv)
 				  .limit = -1,
 				  .since = -1,
 				  .exit = -1};
-	const struct job *job = NULL;
+	const struct job *job;
 	const char *name = NULL;
 	int option;
 
@@ -277,18 +279,15 @@ main(int argc, char **argv)
 		argc--;
 	}
 	while ((option = command_option_word(&self, words, argc, argv)) != -1) {
-		if (job == NULL && name != NULL)
-			job = find_job(name);
+		job = find_job(name);
 		int letter = option < AFTER ? option : word_letters[option - AFTER];
-		if (job != NULL && strchr(job->options, letter) == NULL)
+		if (strchr(job->options, letter) == NULL)
 			command_usage("%s does not take %s", job->name, argv[optind - 1]);
 		if (option < AFTER)
 			set_letter(&o, option);
 		else
 			set_word(&o, option);
 	}
-	if (name == NULL)
-		command_usage("say what to do: put, take, list, ...");
 	job = find_job(name);
 	o.operands = argv + optind;
 	o.count = argc - optind;

@@ -49,11 +49,11 @@ struct line {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static TAILQ_HEAD(, waiter) arrived = TAILQ_HEAD_INITIALIZER(arrived); /* under the lock */
-static bool running;                                                   /* likewise */
+static TAILQ_HEAD(arrivals, waiter) arrived = TAILQ_HEAD_INITIALIZER(arrived); /* under the lock */
+static bool running;                                                           /* likewise */
 
 /* Of the thread, once it runs. */
-static LIST_HEAD(, line) lines = LIST_HEAD_INITIALIZER(lines);
+static LIST_HEAD(line_list, line) lines = LIST_HEAD_INITIALIZER(lines);
 static struct watch_set *watches;
 static int epollfd = -1, wakefd = -1;
 static int64_t soonest = INT64_MAX; /* the first .until, or before it */
