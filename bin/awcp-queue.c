@@ -248,12 +248,12 @@ set_word(struct queue_options *o, int option)
 static const struct job *
 find_job(const char *name)
 {
-	if (name == NULL)
-		command_usage("say what to do: put, take, list, ...");
-	for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++)
+	for (size_t i = 0; name != NULL && i < sizeof jobs / sizeof jobs[0]; i++)
 		if (strcmp(jobs[i].name, name) == 0)
 			return &jobs[i];
-	command_usage("there is no %s", name);
+	if (name != NULL)
+		command_usage("there is no %s", name);
+	command_usage("say what to do: put, take, list, ...");
 }
 
 int

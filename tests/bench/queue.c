@@ -189,7 +189,7 @@ tube(const char *port, size_t n)
 			die("beanstalkd");
 		for (size_t i = 0; i < some; i++)
 			if (fgets(answer, sizeof answer, f) == NULL ||
-			    strncmp(answer, "INSERTED", 8))
+			    strncmp(answer, "INSERTED", 8) != 0)
 				die(answer);
 	}
 	fclose(f);

@@ -141,15 +141,18 @@ test_foreign_home(void)
 {
 	struct err e;
 	int status;
+	const char *home = getenv("AWCP_HOME");
 
+	if (home == NULL)
+		abort();
 	pid_t child = fork();
 	if (child == 0) {
-		(void)chmod(getenv("AWCP_HOME"), 0777);
+		(void)chmod(home, 0777);
 		_exit(home_open(&e) < 0 && e.code == ERR_PERMISSION ? 0 : 1);
 	}
 	(void)waitpid(child, &status, 0);
 	CHECK_INT(WEXITSTATUS(status), 0, "a state directory that others may write to is refused");
-	(void)chmod(getenv("AWCP_HOME"), 0700);
+	(void)chmod(home, 0700);
 }
 
 int
