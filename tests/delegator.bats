@@ -289,6 +289,22 @@ refused()
 	grep '^data: ' "$BODY" | tail -n 1 | grep -q '"type":"error"'
 }
 
+@test "what an executor without modes adds has those that this account gives" {
+	local peer=$BATS_TEST_TMPDIR/peer part
+	mkdir "$peer"
+	for part in 01-invite-accept:invite 03-start:start 02-events-happy:events 04-ack:ack; do
+		jq -r .response.body "$FIXTURES/awcp-v1/${part%:*}.json" |
+			sed -E 's/dlg_[0-9a-f]{32}/@ID@/g' >"$peer/${part#*:}"
+	done
+	start_process "$peer/out" "$REPO/tests/peer.pl" "$peer"
+	wait_until test -s "$peer/port"
+	EXECUTOR_URL=http://127.0.0.1:$(cat "$peer/port")/awcp
+	delegate append
+	finish completed
+	assert_equal "$(stat -c %a "$WS/new" "$WS/new/n.txt")" \
+		"$(printf '%o\n' $((0755 & ~$(umask))) $((0644 & ~$(umask))))"
+}
+
 @test "DELETE cancels a running task, here and there" {
 	delegate wait
 	wait_until in_state running
