@@ -227,13 +227,16 @@ make_start(const struct lend *l, const json_t *delegation, struct err *e)
 	return message_new("START", l->id, more, e);
 }
 
-/* Note the lease before START is sent, so that whoever follows knows when it ends. */
+/* Note the lease before START is sent, so that whoever follows knows when it ends.  What was
+ * cancelled since the INVITE is not started. */
 static int
 note_lease(struct lend *l, const json_t *start, struct err *e)
 {
 	struct record r;
 	int status = record_open(DELEGATIONS, l->id, true, &r, e);
 
+	if (status == 0 && strcmp(jsonx_text(r.json, "state", ""), "cancelled") == 0)
+		status = delegation_outcome(r.json, e);
 	if (status == 0 &&
 	    (json_object_set(r.json, "activeLease", json_object_get(start, "lease")) < 0 ||
 	     jsonx_set(r.json, "lastEventId", NULL) < 0))
@@ -310,7 +313,8 @@ mark_invited(struct lend *l, struct err *e)
 	return status;
 }
 
-/* It cannot begin because of ${why}: say so here, and to the executor if it accepted. */
+/* It cannot begin because of ${why}: say so here, and to the executor if it accepted.  A
+ * cancellation may have reached it before the INVITE did. */
 static void
 give_up(struct lend *l, const struct err *why)
 {
@@ -322,7 +326,8 @@ give_up(struct lend *l, const struct err *why)
 	json_t *o = lend_record(l, &ignored);
 	(void)snprintf(url, sizeof url, "%s/cancel/%s", l->url, l->id);
 	/* Both are best effort: ${why} is what the caller reports. */
-	if (strcmp(jsonx_text(o, "state", ""), "accepted") == 0)
+	const char *state = jsonx_text(o, "state", "");
+	if (strcmp(state, "accepted") == 0 || strcmp(state, "cancelled") == 0)
 		(void)client_call(l->client, "POST", url, NULL, &answer, &http, &ignored);
 	(void)delegation_end(l->id, follow_end_event(why), why, &ignored);
 	json_decref(o);

@@ -29,11 +29,17 @@ static int
 compare_all(struct compare *c, bool fidelity, snapshot_each *each, void *arg, struct err *e)
 {
 	const struct entry *b, *t;
+	struct entry kept;
 	int n;
 	while ((n = compare_next(c, &b, &t, e)) > 0) {
 		unsigned delta = compare_delta(b, t, fidelity, false);
 		if (!delta)
 			continue;
+		if (!fidelity && b && t && b->type == t->type) {
+			kept = *t;
+			kept.mode = b->mode;
+			t = &kept;
+		}
 		struct snapshot_change change = {
 		    .kind = delta & COMPARE_ADDED     ? 'A'
 			    : delta & COMPARE_DELETED ? 'D'

@@ -55,6 +55,25 @@ state() { awcp-list -a -j | jq -r .state; }
 	assert_equal "$(stat -c %a run.sh)" 751
 	assert_equal "$(state)" completed
 	assert_equal "$(cat "$P/log")" $'POST invite\nGET events\nPOST start\nPOST ack'
+	run awcp-snapshot show "$(awcp-list -aj | jq -r .id)"
+	assert_line --regexp '^M .*ws/run\.sh$' # without a mode that the executor does not know
+}
+
+@test "a delegation that was cancelled before its INVITE arrived is not started" {
+	happy
+	mv "$P/invite" "$P/late"
+	printf '@THEN@' >"$P/invite"
+	peer
+	start_process "$P/follower" awcp-invite -q -r ws=. -e "$URL" x
+	wait_until grep -q 'POST invite' "$P/log"
+	awcp-cancel "$(awcp-list -j | jq -r .id)" # the executor knows of none
+	mv "$P/late" "$P/invite.then"
+	wait_until gone "$STARTED"
+	assert_equal "$(state)" cancelled
+	run cat "$P/log"
+	refute_line 'POST start'
+	assert_equal "${lines[1]} ${lines[-1]}" 'POST cancel POST cancel'
+	grep -q 'awcp-invite: .*cancelled' "$P/follower"
 }
 
 @test "a recorded failure is an error with its code" {
