@@ -8,7 +8,7 @@
  *	snapshots/<snap>/data.tar.zst  files and links of it that are not as they were sent
  *	snapshots/<snap>/undo kept/    apply's, for an undo (see apply.c)
  *	snapshots/<snap>/undone/       an undo's own plan and kept files, until it is done
- *	snapshots/<snap>.<x>.part/     being received
+ *	snapshots/incoming/            being received
  *
  * and in its record, in the array "snapshots", {id, delegationId, summary, highlights?, status:
  * "pending" | "applied" | "discarded", localPath, metadata?, recommended?, createdAt, appliedAt?,
@@ -34,9 +34,9 @@
 struct snapshot_incoming {
 	int fd; /* write the archive here */
 	char id[ID_MAX + 1];
-	int parentfd;           /* private: snapshots/ */
-	int dirfd;              /* private: snapshots/<id>.<x>.part/ */
-	char part[ID_MAX + 24]; /* private: its name */
+	int parentfd; /* private: snapshots/ */
+	int dirfd;    /* private: snapshots/incoming/ */
+	bool part;    /* private: that is there */
 };
 
 /* True if snapshot ${id} has arrived whole in the delegation's directory ${dirfd}. */

@@ -18,6 +18,8 @@
 #include "repack.h"
 #include "snapshot.h"
 
+#define PART "incoming"
+
 bool
 snapshot_held(int dirfd, const char *id)
 {
@@ -40,29 +42,29 @@ let_go(struct snapshot_incoming *in)
 int
 snapshot_receive(int dirfd, const char *id, struct snapshot_incoming *in, struct err *e)
 {
-	char x[ID_MAX + 1];
 	*in = (struct snapshot_incoming){.fd = -1, .parentfd = -1, .dirfd = -1};
 	if (!id_valid(id))
 		return err_set(e, ERR_BAD_MESSAGE, "not a snapshot id: %.64s", id);
 	snprintf(in->id, sizeof in->id, "%s", id);
-	if (id_make("", 8, x, e) || file_make_dirs(dirfd, "snapshots", e))
+	if (file_make_dirs(dirfd, "snapshots", e))
 		return -1;
-	snprintf(in->part, sizeof in->part, "%s.%.8s.part", id, x);
 	in->parentfd = file_open_dir(dirfd, "snapshots", e);
-	if (in->parentfd < 0)
-		return -1;
-	if (mkdirat(in->parentfd, in->part, 0700)) {
-		err_sys(e, "cannot create %s", in->part);
+	/* Only who holds follow.lock receives: what is there was left by one that was killed. */
+	if (in->parentfd < 0 || file_remove_tree(in->parentfd, PART, e))
+		goto err0;
+	if (mkdirat(in->parentfd, PART, 0700)) {
+		err_sys(e, "cannot create %s", PART);
 		goto err0;
 	}
-	in->dirfd = file_open_dir(in->parentfd, in->part, e);
+	in->part = true;
+	in->dirfd = file_open_dir(in->parentfd, PART, e);
 	if (in->dirfd < 0)
 		goto err1;
 	in->fd = file_unnamed(in->dirfd, e);
 	if (in->fd >= 0)
 		return 0;
 err1:
-	(void)file_remove_tree(in->parentfd, in->part, NULL);
+	(void)file_remove_tree(in->parentfd, PART, NULL);
 err0:
 	let_go(in);
 	return -1;
@@ -72,8 +74,8 @@ void
 snapshot_drop(struct snapshot_incoming *in)
 {
 	/* What cannot be removed now goes with the delegation. */
-	if (in->parentfd >= 0 && in->part[0])
-		(void)file_remove_tree(in->parentfd, in->part, NULL);
+	if (in->parentfd >= 0 && in->part)
+		(void)file_remove_tree(in->parentfd, PART, NULL);
 	let_go(in);
 }
 
@@ -153,7 +155,7 @@ static int
 open_new(const struct snapshot_incoming *in, const char *name, struct err *e)
 {
 	int fd = openat(in->dirfd, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	return fd < 0 ? err_sys(e, "cannot create %s/%s", in->part, name) : fd;
+	return fd < 0 ? err_sys(e, "cannot create %s/%s", PART, name) : fd;
 }
 
 static int
@@ -205,7 +207,7 @@ settle(struct snapshot_incoming *in, const struct resource *resources, size_t co
 	totals[0] = k->delta.files;
 	totals[1] = k->delta.bytes;
 	status = fsync(k->manifestfd) || fsync(k->datafd) || fsync(in->dirfd)
-		     ? err_sys(e, "cannot write %s", in->part)
+		     ? err_sys(e, "cannot write %s", PART)
 		     : 0;
 out:
 	if (k) {
@@ -292,8 +294,8 @@ snapshot_keep(struct snapshot_incoming *in, const json_t *delegation, json_t **m
 		goto out;
 	}
 	/* Whoever has received it before had the same. */
-	if (renameat(in->parentfd, in->part, in->parentfd, in->id) == 0)
-		in->part[0] = '\0';
+	if (renameat(in->parentfd, PART, in->parentfd, in->id) == 0)
+		in->part = false;
 	else if (errno != ENOTEMPTY && errno != EEXIST) {
 		err_sys(e, "cannot keep snapshot %s", in->id);
 		goto out;

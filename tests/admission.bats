@@ -118,12 +118,12 @@ edit_record()
 }
 
 @test "without a START in time the stream says so, and without a worker in time; both make room" {
-	export AWCP_START_WITHIN=1 AWCP_MAX_ACTIVE=1
+	export AWCP_START_WITHIN=3 AWCP_MAX_ACTIVE=1
 	start_server -A none
 	accepted '' dlg_never
 	say '' GET /awcp/tasks/dlg_never/events
 	grep -q '"code":"START_EXPIRED"' "$BODY"
-	accepted '' dlg_waits '.lease.ttlSeconds = 1'
+	accepted '' dlg_waits '.lease.ttlSeconds = 3'
 	say '' POST /awcp "$(start dlg_waits)"
 	assert_status 200
 	declined '' dlg_next
@@ -169,11 +169,11 @@ cgi()
 }
 
 @test "as plain CGI, too, a lease has ended when it has" {
-	cgi POST / "$(invite dlg_waits '.lease.ttlSeconds = 1')" | grep -q ACCEPT
+	cgi POST / "$(invite dlg_waits '.lease.ttlSeconds = 3')" | grep -q ACCEPT
 	cgi POST / "$(start dlg_waits)" | grep -q '"ok":true'
 	run cgi GET /tasks/dlg_waits/result
 	assert_output --partial '"status":"running"'
-	sleep 1 # the lease is the event
+	sleep 3 # the lease is the event
 	run cgi GET /tasks/dlg_waits/result
 	assert_output --partial '"code":"EXPIRED"'
 }

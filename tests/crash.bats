@@ -219,7 +219,7 @@ left()
 		find "$AWCP_HOME"/queue/*/running/ "$AWCP_HOME/tmp/" -mindepth 1 -maxdepth 1
 		awcp-queue list
 		awcp-queue check 2>&1
-		find "$AWCP_HOME" -name '*.part' -o -name 'apply*' -o -name undone
+		find "$AWCP_HOME" -name incoming -o -name 'apply*' -o -name undone
 		find "$HERE/ws" -name '.awcp*'
 	} 2>/dev/null | grep -v 'there is no queue' | grep -vE '/(\.new-|receive-|work-|removed-)[^/]*$'
 }
