@@ -10,7 +10,7 @@ export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktra
 
 # Count the TAP lines of one test program, and show what is not ok.
 job() {
-	local build=$1 test=$2 log status ok bad
+	local build=$1 test=$2 log status ok bad began=$SECONDS
 	export BUILD=$PWD/$build
 	log=$(mktemp)
 	case $test in
@@ -23,7 +23,8 @@ job() {
 	bad=$(grep -c '^not ok ' "$log")
 	[ "$status" -eq 0 ] || [ "$bad" -ne 0 ] || bad=1
 	{
-		printf '%-40s %5d ok %3d failed\n' "${build#build}${build:+ }$(basename "$test")" "$ok" "$bad"
+		printf '%-40s %5d ok %3d failed %4d s\n' "${build#build}${build:+ }$(basename "$test")" \
+			"$ok" "$bad" $((SECONDS - began))
 		[ "$bad" -eq 0 ] || grep -v '^ok ' "$log" | head -n 200
 	} | sed 's,^/,,;s,^ ,,'
 	echo "$ok $bad" >>"$AWCP_CHECK_COUNTS"
@@ -47,7 +48,7 @@ jobs_of() {
 	done
 }
 run_all() {
-	xargs -0 -n 2 -P "$(nproc)" "$0" job
+	xargs -0 -n 2 -P $(($(nproc) + 1)) "$0" job # many wait for a clock
 }
 
 jobs_of build | run_all

@@ -3,8 +3,8 @@
 # journal: see fault/fault.c), alone, and all of them at once at each entry of the whole.  Then what was
 # killed is started again, and the delegation is followed to its end.
 #
-# Of all those points (224 when this was written), every AWCP_CRASH_STRIDE-th (5th) is tried; for all:
-#	AWCP_CRASH_STRIDE=1 bats tests/crash.bats
+# Of all those points (224 when this was written), every AWCP_FAULT_STRIDE-th (4th) is tried; for all:
+#	AWCP_FAULT_STRIDE=1 bats tests/crash.bats
 # shellcheck disable=SC2030,SC2031 # a test's variables are its own
 # shellcheck disable=SC2015,SC2016,SC2164 # wrong does not return; inner shells; bats stops at a failed cd
 
@@ -16,8 +16,7 @@ setup_file()
 	export BATS_NO_PARALLELIZE_WITHIN_FILE=true
 	LIBRARY=$BATS_FILE_TMPDIR/fault.so
 	gcc -shared -fPIC -D_GNU_SOURCE -std=c11 -o "$LIBRARY" "$REPO/tests/fault/fault.c" -ldl
-	STRIDE=${AWCP_CRASH_STRIDE:-5}
-	export LIBRARY STRIDE
+	export LIBRARY
 }
 
 setup()
@@ -97,7 +96,7 @@ stack()
 	rm -rf "$run"
 	mkdir "$run"
 	with_fault "$@"
-	sed -e 's|^@DELEGATOR@||' -e "s|@USER@|$user|" -e "s|@LISTEN@|127.0.0.1:$PORT|" \
+	sed -e 's|^@DELEGATOR@||' -e '/^@QUEUE@/d' -e "s|@USER@|$user|" -e "s|@LISTEN@|127.0.0.1:$PORT|" \
 		-e 's|@SOCKET@|executor.sock|' -e 's|@FILES@|1024|' -e 's|@CONNECTIONS@|512|' \
 		"$BUILD/share/awcp/nginx.conf.in" >"$run/nginx.conf"
 	export AWCP_AUTH=none AWCP_ROOTS=$HERE/ws
@@ -261,7 +260,7 @@ check()
 due()
 {
 	POINTS=$((POINTS + 1))
-	[ $((POINTS % STRIDE)) -eq 0 ]
+	[ $((POINTS % FAULT_STRIDE)) -eq 0 ]
 }
 
 @test "all killed at once, at each entry" {

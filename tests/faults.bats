@@ -49,7 +49,7 @@ changes() {
 @test "awcp-invite killed at any change: the directory is old or new, and the delegation is finished" {
 	n=$(changes awcp-invite -q -e "$URL" "$PROMPT")
 	is_new
-	for ((i = 1; i <= n + 2; i++)); do
+	for ((i = 1; i <= n + 2; i += FAULT_STRIDE)); do
 		fresh
 		with_fault "kill:$i" awcp-invite -q -e "$URL" "$PROMPT"
 		is_old || is_new || { [ "$died" -ne 0 ] && awcp-list >/dev/null; } || fail "torn at $i"
@@ -72,7 +72,7 @@ changes() {
 
 @test "awcp-invite on a disk that is full at any change: an error, no torn directory, nothing lost" {
 	n=$(changes awcp-invite -q -e "$URL" "$PROMPT")
-	for ((i = 1; i <= n + 2; i++)); do
+	for ((i = 1; i <= n + 2; i += FAULT_STRIDE)); do
 		fresh
 		with_fault "28:$i" awcp-invite -q -e "$URL" "$PROMPT"
 		[ "$died" -lt 126 ] || fail "died of signal at change $i: $died $(cat "$BATS_TEST_TMPDIR/err")"

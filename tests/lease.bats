@@ -372,7 +372,7 @@ nobody_holds_a_task() {
 
 @test "a worker killed at any change to the state: the next ends the task exactly once" {
 	case $BUILD in */sanitized) skip 'the sanitizers must be loaded first' ;; esac
-	for ((n = 1; ; n++)); do
+	for ((n = 1; ; n += FAULT_STRIDE)); do
 		lend 'echo two >a.txt'
 		FAULT=kill:$n LD_PRELOAD=$FAULT_LIBRARY run awcp-run -1 -S none -- \
 			env -u FAULT -u LD_PRELOAD sh

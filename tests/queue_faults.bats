@@ -53,7 +53,7 @@ at_every_change() {
 	calls=$(cat calls)
 	[ "$calls" -gt 3 ]
 	for fault in kill 5 28; do
-		for ((i = 1; i <= calls; i++)); do
+		for ((i = 1; i <= calls; i += FAULT_STRIDE)); do
 			rm -rf "$AWCP_HOME"
 			cp -a saved "$AWCP_HOME"
 			with_fault "$fault:$i" "$@"

@@ -100,8 +100,8 @@ count_changes()
 # Every change, or with a sanitizer, which is slow, every seventh.
 each_change()
 {
-	local step=1
-	! ldd "$BUILD/bin/awcp-snapshot" | grep -q libasan || step=7
+	local step=$FAULT_STRIDE
+	! ldd "$BUILD/bin/awcp-snapshot" | grep -q libasan || step=13
 	seq 1 $step "$CHANGES"
 }
 
