@@ -140,12 +140,12 @@ wrong_clock()
 	for seconds in -86400 86400; do
 		in_time "$FAULT_CLOCK" 0
 		LD_PRELOAD=$LIBRARY start_worker -- env -u LD_PRELOAD sh
-		ttl=2
+		ttl=6
 		[ $seconds -lt 0 ] || ttl=60
 		lend 'echo begun; exec sleep 50' -t $ttl
 		wait_until event '.message == "begun"'
 		in_time "$FAULT_CLOCK" $seconds
-		wait_until event '.type == "error" and .code == "EXPIRED"'
+		WAIT=20 wait_until event '.type == "error" and .code == "EXPIRED"'
 		ended_once
 		stop_process "$WORKER"
 	done

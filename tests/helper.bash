@@ -23,7 +23,7 @@ unset AWCP_AUTH AWCP_SANDBOX XDG_STATE_HOME
 
 # The tests that kill a program, or break the disk under it, at any change try every fourth change;
 # all of them with AWCP_FAULT_STRIDE=1.
-FAULT_STRIDE=${AWCP_FAULT_STRIDE:-4}
+export FAULT_STRIDE=${AWCP_FAULT_STRIDE:-4}
 
 # A state directory and an account's directory that nobody else uses: the test's own, or in
 # setup_file the file's.
