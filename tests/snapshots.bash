@@ -101,8 +101,8 @@ count_changes()
 each_change()
 {
 	local step=$FAULT_STRIDE
-	! ldd "$BUILD/bin/awcp-snapshot" | grep -q libasan || step=13
-	seq 1 $step "$CHANGES"
+	! ldd "$BUILD/bin/awcp-snapshot" | grep -q libasan || step=7
+	seq 1 "$step" "$CHANGES"
 }
 
 # survive kind argument...: whatever change awcp-snapshot is killed at ("kill") or fails with the
