@@ -1,0 +1,140 @@
+/* Guards: who waits, who is stopped for dying too often, and what ends that. */
+#include "check.h"
+
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "guard.h"
+#include "scratch.h"
+
+static struct guard
+look(enum guard_kind kind, const char *name)
+{
+	struct guard g;
+	struct err e = {.message = ""};
+
+	if (guard_look(kind, name, &g, &e) < 0)
+		CHECK(false, "%s can be looked at: %s", name, e.message);
+	return g;
+}
+
+static void
+test_cooling(void)
+{
+	int64_t now = clock_now();
+	struct guard g = look(GUARD_PROFILE, "codex");
+
+	CHECK(g.until == 0 && g.deaths == 0, "what nobody spoke of is free");
+	CHECK_INT(guard_cool(GUARD_PROFILE, "codex", now + 60000, "quota", NULL), 0, "it cools");
+	g = look(GUARD_PROFILE, "codex");
+	CHECK_INT(g.until, now + 60000, "until that time");
+	CHECK_STR(g.why, "quota", "for that reason");
+	CHECK(!g.stopped, "which is no stop");
+	CHECK_INT(look(GUARD_QUEUE, "codex").until, 0, "a queue of that name does not");
+	(void)guard_cool(GUARD_PROFILE, "codex", now + 1000, "less", NULL);
+	CHECK_INT(look(GUARD_PROFILE, "codex").until, now + 60000, "the later end stays");
+	CHECK_INT(guard_clear(GUARD_PROFILE, "codex", NULL), 0, "a person clears it");
+	CHECK_INT(look(GUARD_PROFILE, "codex").until, 0, "and it is free");
+	struct err e;
+	CHECK_INT(guard_clear(GUARD_PROFILE, "codex", &e), -1, "there is nothing left to clear");
+	CHECK_INT(e.code, ERR_NOT_FOUND, "which is said");
+	CHECK_INT(guard_cool(GUARD_PROFILE, "../x", now, "", &e), -1, "a path is no name");
+	CHECK_INT(e.code, ERR_USAGE, "but a wrong use");
+}
+
+static unsigned
+die(const struct guard_rule *rule, bool *stopped)
+{
+	(void)guard_died(GUARD_QUEUE, "review", rule, "signal 9", stopped, NULL);
+	return look(GUARD_QUEUE, "review").deaths;
+}
+
+static void
+test_deaths(void)
+{
+	const struct guard_rule rule = {3, 60000}, none = {0, 60000};
+	bool stopped;
+
+	CHECK_INT(die(&none, &stopped), 0, "without a rule deaths are not counted");
+	CHECK_INT(die(&rule, &stopped), 1, "with one they are");
+	CHECK_INT(die(&rule, &stopped), 2, "each of them");
+	CHECK_INT(guard_well(GUARD_QUEUE, "review", NULL), 0, "a success");
+	CHECK_INT(look(GUARD_QUEUE, "review").deaths, 0, "makes them be forgotten");
+	(void)die(&rule, &stopped);
+	(void)die(&rule, &stopped);
+	CHECK(!stopped && look(GUARD_QUEUE, "review").until == 0, "two do not stop it");
+	(void)die(&rule, &stopped);
+	struct guard g = look(GUARD_QUEUE, "review");
+	CHECK(stopped && g.stopped && g.until > clock_now(), "the third does");
+	CHECK_STR(g.why, "signal 9", "for what it died of");
+	(void)die(&rule, &stopped);
+	CHECK(!stopped, "a further one is no news");
+	(void)guard_well(GUARD_QUEUE, "review", NULL);
+	CHECK(look(GUARD_QUEUE, "review").stopped, "a success of before does not end the stop");
+	CHECK_INT(scratch_run("grep -c 'event=guard-stopped kind=queue name=review deaths=3 ' "
+			      "log/lifecycle.log | grep -qx 1"),
+		  0, "the log has it once");
+	(void)guard_clear(GUARD_QUEUE, "review", NULL);
+}
+
+static void
+test_end(void)
+{
+	const struct guard_rule rule = {1, 50};
+	bool stopped;
+
+	(void)die(&rule, &stopped);
+	CHECK(stopped, "it is stopped for a twentieth of a second");
+	(void)guard_cool(GUARD_PROFILE, "slow", clock_now() + 50, "quota", NULL);
+	CHECK_INT(guard_tidy(true, NULL), 0, "what is in force is not tidied away");
+	for (int64_t until = clock_steady() + 5000;
+	     clock_steady() < until && guard_tidy(true, NULL) < 2;)
+		(void)nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+	struct guard g = look(GUARD_QUEUE, "review");
+	CHECK(g.until == 0 && !g.stopped && g.deaths == 0, "then that is over by itself");
+	CHECK_INT(guard_tidy(false, NULL), 2, "and what is over is removed");
+	CHECK(access("guards/queue.review", F_OK) < 0, "with its file");
+}
+
+static int
+note(void *arg, const struct guard *g)
+{
+	char *text = arg;
+	size_t n = strlen(text);
+
+	(void)snprintf(text + n, 256 - n, "%s.%s ", guard_kind_name(g->kind), g->name);
+	return 0;
+}
+
+static void
+test_list(void)
+{
+	char text[256] = "";
+	int64_t later = clock_now() + 60000;
+
+	(void)guard_cool(GUARD_QUEUE, "b", later, "", NULL);
+	(void)guard_cool(GUARD_PROFILE, "z", later, "", NULL);
+	(void)guard_cool(GUARD_EXECUTOR, "host-1", later, "", NULL);
+	scratch_text("guards/stray", "x");
+	scratch_text("guards/profile.torn", "{\"until\": ");
+	CHECK_INT(guard_list(note, text, NULL), 0, "all can be listed");
+	CHECK_STR(text, "executor.host-1 profile.z queue.b ", "in order, without what is none");
+	CHECK(access("guards/profile.torn", F_OK) < 0, "a damaged one is moved away");
+	CHECK_INT(guard_kind_named("executor"), GUARD_EXECUTOR, "a kind has a name");
+	CHECK_INT(guard_kind_named("x"), GUARD_KINDS, "and other words are none");
+}
+
+int
+main(void)
+{
+	scratch_open();
+	if (setenv("AWCP_HOME", scratch, 1) < 0)
+		return 1;
+	test_cooling();
+	test_deaths();
+	test_end();
+	test_list();
+	return check_end();
+}
