@@ -38,6 +38,7 @@ libs_awcp-snapshot = $(pack)
 libs_awcp-run = $(pack)
 libs_awcp-queue = $(json)
 libs_awcp-token = $(hash)
+libs_awcp-config = $(json)
 libs_awcp-executor = $(fcgi)
 libs_awcp-delegator = $(fcgi) -larchive -lcurl
 libs_awcp-queued = $(fcgi)

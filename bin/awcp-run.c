@@ -62,7 +62,7 @@ main(int argc, char **argv)
 {
 	bool verbose = false;
 	struct worker_options o = {.jobs = 1, .task = {.report = tell, .report_arg = &verbose}};
-	const char *sandbox = getenv("AWCP_SANDBOX");
+	const char *sandbox = NULL;
 	struct err e;
 	int option;
 
@@ -89,6 +89,8 @@ main(int argc, char **argv)
 			sandbox = optarg;
 			break;
 		}
+	if (sandbox == NULL)
+		sandbox = getenv("AWCP_SANDBOX");
 	if (optind == argc)
 		command_usage("no command to run; give it behind --");
 	if (o.queue_count == 0)

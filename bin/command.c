@@ -10,7 +10,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "config.h"
+
 static const struct command *self;
+static bool spared;             /* the configuration files are not read here */
+static struct err unconfigured; /* what is wrong in them */
 
 static void
 begin(const struct command *c)
@@ -20,6 +24,14 @@ begin(const struct command *c)
 	self = c;
 	(void)sigaction(SIGPIPE, &ignore, NULL);
 	(void)setlocale(LC_CTYPE, "C.UTF-8"); /* without it names are shown byte by byte */
+	if (!spared)
+		(void)config_load(&unconfigured);
+}
+
+void
+command_spare_configuration(void)
+{
+	spared = true;
 }
 
 /* True if the long option that was just read is ${name} and not a shorter form of it.  Its argument
@@ -59,6 +71,11 @@ command_option_word(const struct command *c, const struct option *words, int arg
 	if (word >= 0 && !is_whole(argv, words[word].name))
 		command_usage("there is no option %s", argv[optind - 1]);
 	switch (option) {
+	case -1:
+		/* Only here: -h and -V answer whatever the files say. */
+		if (unconfigured.code != ERR_NONE)
+			exit(command_fail(&unconfigured));
+		return -1;
 	case 'h':
 		(void)fputs(c->usage, stdout);
 		exit(command_end(0));

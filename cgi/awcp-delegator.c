@@ -17,6 +17,7 @@
 #include "delegation.h"
 #include "errand.h"
 #include "errand_do.h"
+#include "config.h"
 #include "home.h"
 #include "http.h"
 #include "jsonx.h"
@@ -276,10 +277,10 @@ main(int argc, char **argv)
 	/* Not in a request: a web server may pass what follows a "?" as operands (RFC 3875, 4.4).
 	 */
 	if (argc > 1 && getenv("REQUEST_METHOD") == NULL)
-		return errand_do(argc, argv);
-	if (home_open(&e) < 0 || caller_policy(&e) < 0 || roots_read(&e) < 0 ||
-	    home_limit("AWCP_MAX_DELEGATIONS", 256, &most, &e) < 0 || lot_policy(&e) < 0 ||
-	    home_limit("AWCP_THREADS", 4096, &threads, &e) < 0 ||
+		return errand_do(argc, argv); /* the environment has come from us */
+	if (config_load(&e) < 0 || home_open(&e) < 0 || caller_policy(&e) < 0 ||
+	    roots_read(&e) < 0 || home_limit("AWCP_MAX_DELEGATIONS", 256, &most, &e) < 0 ||
+	    lot_policy(&e) < 0 || home_limit("AWCP_THREADS", 4096, &threads, &e) < 0 ||
 	    (http_serves() && errand_keep(&e) < 0) ||
 	    http_run("awcp-delegator", routes, threads > 65536 ? 65536 : (unsigned)threads, &e) <
 		0) {

@@ -21,6 +21,7 @@
 #include "crew.h"
 #include "event.h"
 #include "fsm.h"
+#include "config.h"
 #include "home.h"
 #include "http.h"
 #include "jsonx.h"
@@ -313,9 +314,9 @@ main(void)
 	struct err e;
 	long long threads;
 
-	if (home_open(&e) < 0 || caller_policy(&e) < 0 || assignment_policy(&policy, &e) < 0 ||
-	    lot_policy(&e) < 0 || home_limit("AWCP_THREADS", 4096, &threads, &e) < 0 ||
-	    begin(&e) < 0 ||
+	if (config_load(&e) < 0 || home_open(&e) < 0 || caller_policy(&e) < 0 ||
+	    assignment_policy(&policy, &e) < 0 || lot_policy(&e) < 0 ||
+	    home_limit("AWCP_THREADS", 4096, &threads, &e) < 0 || begin(&e) < 0 ||
 	    http_run("awcp-executor", routes, threads > 65536 ? 65536 : (unsigned)threads, &e) <
 		0) {
 		(void)fprintf(stderr, "awcp-executor: %s%s%s\n", e.message,

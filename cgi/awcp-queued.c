@@ -11,6 +11,7 @@
 #include "body.h"
 #include "changes.h"
 #include "claim.h"
+#include "config.h"
 #include "home.h"
 #include "http.h"
 #include "jsonx.h"
@@ -366,8 +367,8 @@ main(void)
 	struct err e;
 	long long threads;
 
-	if (home_open(&e) < 0 || caller_policy(&e) < 0 || lot_policy(&e) < 0 ||
-	    home_limit("AWCP_THREADS", 4096, &threads, &e) < 0 ||
+	if (config_load(&e) < 0 || home_open(&e) < 0 || caller_policy(&e) < 0 ||
+	    lot_policy(&e) < 0 || home_limit("AWCP_THREADS", 4096, &threads, &e) < 0 ||
 	    http_run("awcp-queued", routes, threads > 65536 ? 65536 : (unsigned)threads, &e) < 0) {
 		(void)fprintf(stderr, "awcp-queued: %s%s%s\n", e.message,
 			      e.hint[0] != '\0' ? "; " : "", e.hint);

@@ -52,6 +52,15 @@ find_path(struct err *e)
 	return 0;
 }
 
+const char *
+home_find(struct err *e)
+{
+	(void)pthread_mutex_lock(&lock);
+	int status = homefd >= 0 ? 0 : find_path(e);
+	(void)pthread_mutex_unlock(&lock);
+	return status < 0 ? NULL : path;
+}
+
 static int
 open_home(struct err *e)
 {

@@ -20,6 +20,10 @@
  * that stays open for the life of the process and must not be closed, or -1. */
 int home_open(struct err *e);
 
+/* Where the state directory is or would be; nothing is looked at or made.  NULL if it cannot be
+ * told. */
+const char *home_find(struct err *e);
+
 /* The absolute path of the state directory; valid after home_open. */
 const char *home_path(void);
 

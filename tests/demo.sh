@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 top=$PWD
 PATH=$top/build/bin:$PATH
 work=$(mktemp -d "${TMPDIR:-/tmp}/awcp-demo.XXXXXX")
-export AWCP_HOME=$work/state
+export AWCP_HOME=$work/state AWCP_CONFIG=none
 server=
 # shellcheck disable=SC2317 # called by the trap
 stop() {

@@ -19,7 +19,8 @@ PATH=$BUILD/bin:$PATH
 EXECUTOR=$BUILD/libexec/awcp/awcp-executor
 FIXTURES=$REPO/tests/fixtures
 export PATH EXECUTOR FIXTURES
-unset AWCP_AUTH AWCP_SANDBOX XDG_STATE_HOME
+unset AWCP_AUTH AWCP_SANDBOX XDG_STATE_HOME XDG_CONFIG_HOME
+export AWCP_CONFIG=none # what is set on this machine does not count here
 
 # The tests that kill a program, or break the disk under it, at any change try every fourth change;
 # all of them with AWCP_FAULT_STRIDE=1.

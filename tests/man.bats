@@ -131,6 +131,20 @@ run_examples()
 	run_examples awcp-cancel.1
 }
 
+@test "the examples of awcp-config(1) run" {
+	unset AWCP_CONFIG
+	run_examples awcp-config.1
+	assert_line --partial "# $HOME/.config/awcp/config:1"
+	assert_line 7200
+	assert_line 50K
+}
+
+@test "the examples of awcp.conf(5) run" {
+	unset AWCP_CONFIG AWCP_SANDBOX
+	run_examples awcp.conf.5
+	assert_output --partial 'sandbox = bwrap,no-network'
+}
+
 @test "the examples of awcp-delegator(8) run" {
 	run_examples awcp-delegator.8
 	assert_output --partial 'did: fix the failing test'
