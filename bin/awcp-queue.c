@@ -25,12 +25,14 @@
 	"       awcp-queue show|wait [-j] task...\n"                                              \
 	"       awcp-queue stats [-jW] [-q queue]\n"                                              \
 	"       awcp-queue check [-q queue] [--repair]\n"                                         \
+	"       awcp-queue retire [-n] [-q queue] [--older span]\n"                               \
 	"  -f file        the prompt is in it, or the result of done (JSON)\n"                    \
 	"  -j             JSON; with put - the tasks are, one a line\n"                           \
 	"  -k key         put once only: the same key gives the same task\n"                      \
 	"  -L label       of the task\n"                                                          \
 	"  -l lane        tasks of a lane run one after the other\n"                              \
 	"  -m why         for the record\n"                                                       \
+	"  -n             only say what would be done\n"                                          \
 	"  -p priority    0 (the default) to 9, the most urgent\n"                                \
 	"  -q queue       default\n"                                                              \
 	"  -r capability  that the worker must have, or has\n"                                    \
@@ -45,6 +47,7 @@
 	"  --last         no retry, whatever is left\n"                                           \
 	"  --lease span   how long the claim holds without a beat (60)\n"                         \
 	"  --limit n      tasks or changes to list, at most (50, with -W all; 0: all)\n"          \
+	"  --older span   what ended so long ago (as the queue says, 7d)\n"                       \
 	"  --repair       make the index anew\n"                                                  \
 	"  --retries n    after a failure (0)\n"                                                  \
 	"  --session name that the task belongs to\n"                                             \
@@ -53,7 +56,7 @@
 	"A task is called like review.17, a claim on it like review.17.1; - reads them from "     \
 	"stdin.\n"
 
-static const struct command self = {"awcp-queue", "f:jk:L:l:m:p:q:r:s:uvWw:", USAGE};
+static const struct command self = {"awcp-queue", "f:jk:L:l:m:np:q:r:s:uvWw:", USAGE};
 
 enum word {
 	AFTER = 256,
@@ -63,6 +66,7 @@ enum word {
 	LAST,
 	LEASE,
 	LIMIT,
+	OLDER,
 	REPAIR,
 	RETRIES,
 	SINCE,
@@ -77,6 +81,7 @@ static const struct option words[] = {{"after", required_argument, NULL, AFTER},
 				      {"last", no_argument, NULL, LAST},
 				      {"lease", required_argument, NULL, LEASE},
 				      {"limit", required_argument, NULL, LIMIT},
+				      {"older", required_argument, NULL, OLDER},
 				      {"repair", no_argument, NULL, REPAIR},
 				      {"retries", required_argument, NULL, RETRIES},
 				      {"since", required_argument, NULL, SINCE},
@@ -85,8 +90,8 @@ static const struct option words[] = {{"after", required_argument, NULL, AFTER},
 				      {0}};
 
 /* The subcommands, and the options that each knows; long ones by a letter of their own:
- * A after, N always, B backoff, E exit, T last, D lease, M limit, R repair, C retries, S since,
- * Z session, O timeout. */
+ * A after, N always, B backoff, E exit, T last, D lease, M limit, Y older, R repair, C retries,
+ * S since, Z session, O timeout. */
 static const struct job {
 	const char *name, *options;
 	int (*run)(const struct queue_options *o);
@@ -108,9 +113,10 @@ static const struct job {
     {"stats", "jqW", queue_do_stats, false},
     {"wait", "j", queue_do_wait, true},
     {"check", "qR", queue_do_check, false},
+    {"retire", "nqY", queue_do_retire, false},
 };
 
-static const char word_letters[] = "ANBETDMRCSZO"; /* of enum word, in its order */
+static const char word_letters[] = "ANBETDMYRCSZO"; /* of enum word, in its order */
 
 static int64_t
 number(const char *option, const char *text, int64_t least, int64_t most)
@@ -176,6 +182,9 @@ set_letter(struct queue_options *o, int option)
 	case 'm':
 		o->reason = optarg;
 		break;
+	case 'n':
+		o->dry = true;
+		break;
 	case 'p':
 		o->priority = number("-p", optarg, 0, 9);
 		break;
@@ -227,6 +236,9 @@ set_word(struct queue_options *o, int option)
 	case LIMIT:
 		o->limit = number("--limit", optarg, 0, INT32_MAX);
 		break;
+	case OLDER:
+		o->older = strcmp(optarg, "0") == 0 ? 0 : span("--older", optarg) * 1000;
+		break;
 	case REPAIR:
 		o->repair = true;
 		break;
@@ -268,6 +280,7 @@ main(int argc, char **argv)
 				  .lease = QUEUE_LEASE_MS,
 				  .limit = -1,
 				  .since = -1,
+				  .older = -1,
 				  .exit = -1};
 	const struct job *job;
 	const char *name = NULL;

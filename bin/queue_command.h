@@ -18,8 +18,8 @@ struct queue_options {
 	json_t *needs; /* ids of -w */
 	uint32_t states;
 	int64_t priority, after, timeout, retries, backoff; /* -1: not given */
-	int64_t lease, limit, since, exit;
-	bool json, unique, always, wait, follow, last, repair, result, verbose;
+	int64_t lease, limit, since, exit, older;
+	bool json, unique, always, wait, last, repair, dry;
 	char **operands;
 	int count;
 };
@@ -40,6 +40,7 @@ int queue_do_list(const struct queue_options *o);
 int queue_do_show(const struct queue_options *o);
 int queue_do_stats(const struct queue_options *o);
 int queue_do_wait(const struct queue_options *o);
+int queue_do_retire(const struct queue_options *o);
 int queue_do_check(const struct queue_options *o);
 
 /* Open the queue of the task or claim ${id}, keeping the one that was open last. NULL on failure.

@@ -287,3 +287,19 @@ queue_do_check(const struct queue_options *o)
 		return command_fail(&e);
 	return wrong > 0 && !o->repair ? EX_DATAERR : 0;
 }
+
+int
+queue_do_retire(const struct queue_options *o)
+{
+	struct queue_retired done = {0};
+	struct err e;
+
+	struct queue *q = queue_open(o->queue, false, &e);
+	if (q == NULL)
+		return command_fail(&e);
+	int status = queue_retire(q, o->older, SIZE_MAX, o->dry, &done, &e);
+	queue_close(q);
+	(void)printf("tasks %llu  rewritten %llu  segments %llu\n", (unsigned long long)done.tasks,
+		     (unsigned long long)done.rewritten, (unsigned long long)done.segments);
+	return status < 0 ? command_fail(&e) : 0;
+}

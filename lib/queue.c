@@ -1,6 +1,5 @@
 #include "queue_private.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -18,6 +17,7 @@
 
 #define LINES_MAX (4 * QUEUE_LINE)
 #define CONFIG_MAX 65536
+#define RETENTION 604800 /* seconds */
 
 static int
 bad_name(const char *name, struct err *e)
@@ -76,6 +76,23 @@ check_lanes(json_t *lanes, struct err *e)
 	return 0;
 }
 
+/* How long ended tasks are kept where the queue's own file does not say. */
+static int
+read_retention(const json_t *o, struct queue_config *c, struct err *e)
+{
+	const char *text = getenv("AWCP_TASK_RETENTION");
+	int64_t seconds = RETENTION;
+
+	if (text != NULL && clock_parse_span(text, &seconds, e) < 0) {
+		(void)err_set(e, ERR_CONFIG, "AWCP_TASK_RETENTION is not a time: %.40s", text);
+		return err_hint(e, "such as 12h or 7d");
+	}
+	if (read_number(o, "retention", &seconds, e) < 0)
+		return -1;
+	c->retention = seconds * 1000;
+	return 0;
+}
+
 /* How this queue is to be; nothing needs to be said. */
 static int
 read_config(struct queue *q, struct err *e)
@@ -86,14 +103,15 @@ read_config(struct queue *q, struct err *e)
 
 	*c = (struct queue_config){.lane = 1, .max_deaths = 3, .recovery = QUEUE_RETURN};
 	if (faccessat(q->dirfd, "config.json", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
-		return 0;
+		return read_retention(NULL, c, e);
 	json_t *o = NULL;
 	if (file_slurp(q->dirfd, "config.json", &b, e) < 0 ||
 	    (o = jsonx_parse(b.data, b.len, e)) == NULL)
 		goto out;
 	c->lanes = json_incref(json_object_get(o, "lanes"));
 	if (read_number(o, "width", &c->width, e) < 0 || read_number(o, "lane", &c->lane, e) < 0 ||
-	    read_number(o, "maxDeaths", &c->max_deaths, e) < 0 || check_lanes(c->lanes, e) < 0)
+	    read_number(o, "maxDeaths", &c->max_deaths, e) < 0 || read_retention(o, c, e) < 0 ||
+	    check_lanes(c->lanes, e) < 0)
 		goto out;
 	status = read_recovery(c, jsonx_text(o, "recovery", "retry"), e);
 out:
@@ -235,10 +253,14 @@ queue_find(struct queue *q, uint64_t number, struct queue_cell *cell, struct err
 		*cell = *c;
 		return 0;
 	}
-	if (c != NULL)
-		(void)err_set(e, ERR_NOT_FOUND, "there is no task %s.%llu", q->name,
-			      (unsigned long long)number);
-	return -1;
+	if (c == NULL)
+		return -1;
+	if (number > q->index.head.count)
+		return err_set(e, ERR_NOT_FOUND, "there is no task %s.%llu", q->name,
+			       (unsigned long long)number);
+	(void)err_set(e, ERR_EXPIRED, "task %s.%llu is not kept any more", q->name,
+		      (unsigned long long)number);
+	return err_hint(e, "what has ended is kept for a while, see awcp-queue(1)");
 }
 
 static json_t *

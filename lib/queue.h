@@ -7,7 +7,9 @@
  *	queue/<name>/keys/<key>      a link to the number of the task that was put with this key
  *	queue/<name>/dependants/<n>  the numbers of tasks that may wait for task n
  *	queue/<name>/bell/           touched when a task may be taken
- *	queue/<name>/config.json     {"width", "lane", "lanes", "maxDeaths", "recovery"}
+ *	queue/<name>/retired         from where the journal is kept
+ *	queue/<name>/config.json     {"width", "lane", "lanes", "maxDeaths", "recovery",
+ *"retention"}
  *
  * A task is called <queue>.<number>, and a claim on it <queue>.<number>.<attempt>.  The protocol:
  *
@@ -135,8 +137,29 @@ int queue_beat(struct queue *q, uint64_t number, uint32_t attempt, int64_t lease
 int queue_order(struct queue *q, uint64_t number, enum queue_event event, const char *reason,
 		struct err *e);
 
+/*
+ * For who tidies up, now and then.
+ */
+
 /* Return what lapsed, and let what is due be taken; 0.  queue_take does this by itself. */
 int queue_tend(struct queue *q, struct err *e);
+
+/* What queue_retire did, or would do. */
+struct queue_retired {
+	uint64_t tasks;     /* that were forgotten */
+	uint64_t rewritten; /* that go on, and lay among those */
+	uint64_t segments;  /* of the journal that were removed */
+};
+
+/* Forget tasks that ended more than ${age} ms ago: their lines, keys, outputs and directories.
+ * ${age} -1: the queue's retention, which is "retention" in its config.json (seconds), else
+ * AWCP_TASK_RETENTION (a span such as 7d), else a week.  A task that another one waits for, or may
+ * wait for, is kept as long; and all are forgotten a segment of the journal at a time, up to an
+ * eighth of ${age} later.  No more than ${max} changes are looked at, from 1, and the lock is held
+ * for a few of them at a time; whoever is killed amid this has lost nothing.  ${dry}: only count.
+ * Adds to *${done}.  Returns 1 if there is more to do now, 0 if that was all, -1. */
+int queue_retire(struct queue *q, int64_t age, size_t max, bool dry, struct queue_retired *done,
+		 struct err *e);
 
 /*
  * To look.  None of these waits for a lock.
@@ -147,7 +170,8 @@ int queue_tend(struct queue *q, struct err *e);
 int queue_parse_id(const char *id, char queue[QUEUE_NAME + 1], uint64_t *number, uint32_t *attempt,
 		   struct err *e);
 
-/* Task ${number} as it is now; a new reference, or NULL and ERR_NOT_FOUND. */
+/* Task ${number} as it is now; a new reference, or NULL and ERR_NOT_FOUND, or ERR_EXPIRED if it is
+ * not kept any more. */
 json_t *queue_show(struct queue *q, uint64_t number, struct err *e);
 
 /* The version of the last change. */
@@ -166,8 +190,8 @@ struct queue_filter {
 int queue_list(struct queue *q, const struct queue_filter *f,
 	       int (*each)(void *arg, const json_t *task), void *arg, struct err *e);
 
-/* Call ${each} with the changes after version ${since}, in order, as queue_list does.  ERR_EXPIRED
- * if they are not kept any more. */
+/* Call ${each} with the changes after version ${since}, in order, as queue_list does; 0: all that
+ * are kept.  ERR_EXPIRED if they are not kept any more. */
 int queue_changes(struct queue *q, uint64_t since, int (*each)(void *arg, const json_t *task),
 		  void *arg, struct err *e);
 

@@ -3,7 +3,6 @@
  */
 #include "queue_private.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -46,16 +45,13 @@ queue_abort(struct queue *q)
 }
 
 int
-queue_change(struct queue *q, json_t *task, bool put, struct err *e)
+queue_change_again(struct queue *q, json_t *task, bool put, struct err *e)
 {
-	char now[CLOCK_TEXT];
-
 	if ((q->changes == QUEUE_BATCH || q->lines.len > q->lines.max - QUEUE_LINE) &&
 	    queue_write(q, put ? QUEUE_KEEP_NEW : 0, e) < 0)
 		return -1;
 	json_int_t version = (json_int_t)q->index.head.version + (json_int_t)q->changes + 1;
-	if (json_object_set_new(task, "version", json_integer(version)) < 0 ||
-	    jsonx_set(task, "updatedAt", clock_format(clock_now(), now)) < 0)
+	if (json_object_set_new(task, "version", json_integer(version)) < 0)
 		return err_memory(e);
 	json_t *payload = put ? NULL : json_incref(json_object_get(task, "payload"));
 	if (payload != NULL)
@@ -76,6 +72,16 @@ queue_change(struct queue *q, json_t *task, bool put, struct err *e)
 	q->change[q->changes].put = put;
 	q->change[q->changes++].offset = offset;
 	return 0;
+}
+
+int
+queue_change(struct queue *q, json_t *task, bool put, struct err *e)
+{
+	char now[CLOCK_TEXT];
+
+	return jsonx_set(task, "updatedAt", clock_format(clock_now(), now)) < 0
+		   ? err_memory(e)
+		   : queue_change_again(q, task, put, e);
 }
 
 static int
@@ -270,6 +276,8 @@ index_next(struct queue *q, const struct buf *line, uint64_t size, uint64_t *dam
 	int status = 0;
 
 	if (is_next(task, h->version, *damaged)) {
+		if (h->version == 0) /* those before were removed by hand */
+			h->gone = (uint64_t)jsonx_number(task, "version", 0) - 1;
 		h->version = (uint64_t)jsonx_number(task, "version", 0);
 		*damaged = 0;
 		if (index_line(q, task, h->end, json_object_get(task, "payload") != NULL, true, e) <
@@ -328,38 +336,19 @@ catch_up(struct queue *q, struct err *e)
 	return h->end != before ? queue_index_save(&q->index, e) : 0;
 }
 
-/* The number of the oldest segment, 1 if there is none. */
-static int
-oldest_segment(const struct queue *q, uint64_t *oldest, struct err *e)
-{
-	const struct dirent *entry;
-
-	int copy = openat(q->journaldirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-	if (dir == NULL) {
-		file_close(copy);
-		return err_sys(e, "cannot read the journal of queue %s", q->name);
-	}
-	*oldest = 0;
-	while ((entry = readdir(dir)) != NULL) {
-		uint64_t n = strtoull(entry->d_name, NULL, 10);
-		if (n > 0 && (*oldest == 0 || n < *oldest))
-			*oldest = n;
-	}
-	(void)closedir(dir);
-	if (*oldest == 0)
-		*oldest = QUEUE_FIRST_ADDRESS / QUEUE_SEGMENT;
-	return 0;
-}
-
 int
 queue_rebuild(struct queue *q, struct err *e)
 {
+	struct queue_floor f;
 	uint64_t oldest = 0;
 
-	if (oldest_segment(q, &oldest, e) < 0 || queue_index_reset(&q->index, e) < 0)
+	if (queue_floor_read(q, &f, e) < 0 || queue_journal_oldest(&q->journal, &oldest, e) < 0 ||
+	    queue_index_reset(&q->index, f.count, f.version, e) < 0)
 		return -1;
-	q->index.head.end = oldest * QUEUE_SEGMENT;
+	struct queue_head *h = &q->index.head;
+	h->end = (oldest > f.segment ? oldest : f.segment) * QUEUE_SEGMENT;
+	h->looked = h->end;
+	h->looked_version = h->gone = f.version;
 	return catch_up(q, e) < 0 || queue_restore_claims(q, e) < 0 ? -1 : 0;
 }
 

@@ -85,7 +85,7 @@ check_versions(struct findings *f, struct err *e)
 	struct buf line = BUF_INIT(QUEUE_LINE);
 	int found = 0;
 
-	for (uint64_t v = 1; found >= 0 && v <= q->index.head.version; v++) {
+	for (uint64_t v = q->index.head.gone + 1; found >= 0 && v <= q->index.head.version; v++) {
 		uint64_t at = queue_index_version(&q->index, v);
 		if (at == 0)
 			wrong(f, "version %llu is lost: its line was damaged",
@@ -110,7 +110,7 @@ queue_check(struct queue *q, bool repair, void (*report)(void *arg, const char *
 
 	if (queue_begin(q, e) < 0)
 		return -1;
-	q->index.head.first = 0;
+	q->index.head.first = q->index.head.kept;
 	if (queue_index_blocks(&q->index, check_block, &f, e) < 0 || check_versions(&f, e) < 0 ||
 	    (repair && queue_rebuild(q, e) < 0)) {
 		queue_abort(q);

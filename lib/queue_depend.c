@@ -11,6 +11,8 @@
 #include "file.h"
 #include "jsonx.h"
 
+#define DEPENDANTS_MAX (64 << 20) /* bytes of their numbers */
+
 /* The task that ${id} names, which must be of this queue. */
 static int
 number_of(const struct queue *q, const char *id, uint64_t *number, struct err *e)
@@ -43,7 +45,7 @@ queue_count_dependencies(struct queue *q, const json_t *task, int64_t *left, con
 		if (number_of(q, json_string_value(id), &number, e) < 0)
 			return -1;
 		if (queue_find(q, number, &cell, e) < 0) {
-			if (put || e->code != ERR_NOT_FOUND)
+			if (put || (e->code != ERR_NOT_FOUND && e->code != ERR_EXPIRED))
 				return -1;
 			cell.state = QUEUE_UNKNOWN; /* its lines were damaged, every one */
 		}
@@ -139,7 +141,7 @@ out:
 int
 queue_settle(struct queue *q, struct err *e)
 {
-	struct buf numbers = BUF_INIT(64 << 20);
+	struct buf numbers = BUF_INIT(DEPENDANTS_MAX);
 	char name[32], *p, *end;
 	int status = 0;
 
@@ -165,4 +167,45 @@ queue_settle(struct queue *q, struct err *e)
 	buf_free(&numbers);
 	q->ended_count = 0;
 	return status < 0 ? -1 : 0;
+}
+
+/* True if task ${number} waits for others. */
+static bool
+still_waits(struct queue *q, uint64_t number)
+{
+	struct queue_cell cell;
+
+	return queue_find(q, number, &cell, NULL) == 0 && (cell.flags & QUEUE_DEPENDS) != 0 &&
+	       !queue_state_ended((enum queue_state)cell.state);
+}
+
+int
+queue_awaited(struct queue *q, uint64_t number, struct err *e)
+{
+	struct buf numbers = BUF_INIT(DEPENDANTS_MAX);
+	char name[32], *end;
+	int status = 0;
+
+	(void)snprintf(name, sizeof name, "%llu", (unsigned long long)number);
+	if (file_slurp(q->dependantsfd, name, &numbers, e) < 0)
+		status = errno == ENOENT ? 0 : -1;
+	for (const char *p = numbers.data; status == 0 && p != NULL && *p != '\0'; p = end) {
+		uint64_t dependant = strtoull(p, &end, 10);
+		if (end == p)
+			break;
+		status = still_waits(q, dependant);
+	}
+	buf_free(&numbers);
+	return status;
+}
+
+int
+queue_forget_dependants(struct queue *q, uint64_t number, struct err *e)
+{
+	char name[32];
+
+	(void)snprintf(name, sizeof name, "%llu", (unsigned long long)number);
+	return unlinkat(q->dependantsfd, name, 0) < 0 && errno != ENOENT
+		   ? err_sys(e, "cannot forget a dependency")
+		   : 0;
 }

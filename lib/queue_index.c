@@ -13,6 +13,7 @@
 #define CELL sizeof(struct queue_cell)
 #define NOTHING UINT64_MAX
 #define BLOCKS_AT_ONCE 256
+#define PAGE 4096 /* what is punched out of a file in part stays */
 
 _Static_assert(sizeof(struct queue_cell) == 64 && sizeof(struct queue_block) == 64,
 	       "what lies in the files has a fixed size");
@@ -171,8 +172,15 @@ open_again(struct queue_index *x, struct err *e)
 }
 
 int
-queue_index_reset(struct queue_index *x, struct err *e)
+queue_index_reset(struct queue_index *x, uint64_t count, uint64_t version, struct err *e)
 {
+	const struct {
+		int *fd;
+		uint64_t size;
+	} files[] = {{&x->cellsfd, count * CELL},
+		     {&x->blocksfd, blocks_of(count) * sizeof(struct queue_block)},
+		     {&x->versionsfd, version == 0 ? 0 : (version + 1) * sizeof version}};
+
 	if (open_again(x, e) < 0)
 		return -1;
 	memset(&x->head, 0, sizeof x->head);
@@ -181,10 +189,15 @@ queue_index_reset(struct queue_index *x, struct err *e)
 	x->distrusted = false;
 	x->loaded = NOTHING;
 	/* The head first: until it is written whole at the end, nobody believes the rest. */
-	if (ftruncate(x->headfd, 0) < 0 || ftruncate(x->cellsfd, 0) < 0 ||
-	    ftruncate(x->blocksfd, 0) < 0 || ftruncate(x->versionsfd, 0) < 0)
-		return err_sys(e, "cannot make the queue's index anew");
-	return 0;
+	int status = ftruncate(x->headfd, 0);
+	for (size_t i = 0; i < sizeof files / sizeof files[0] && status == 0; i++)
+		status = ftruncate(*files[i].fd, 0) < 0 ||
+				 ftruncate(*files[i].fd, (off_t)files[i].size) < 0
+			     ? -1
+			     : 0;
+	x->head.count = count;
+	x->head.version = version;
+	return status < 0 ? err_sys(e, "cannot make the queue's index anew") : 0;
 }
 
 static int
@@ -217,6 +230,25 @@ summarize(const struct queue_cell *cells, struct queue_block *b)
 	}
 }
 
+/* Give the ${n} bytes at ${offset} back to the disk; they are 0 then, as they may be already. */
+static void
+punch(int fd, uint64_t offset, uint64_t n)
+{
+	if (n > 0 &&
+	    fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)n) < 0)
+		errno = 0; /* it is only room */
+}
+
+/* True if the block of summary ${b} is full, and no task in it is kept. */
+static bool
+is_forgotten(const struct queue_index *x, uint64_t block, const struct queue_block *b)
+{
+	for (int state = QUEUE_NONE + 1; state < QUEUE_STATES; state++)
+		if (b->states[state] > 0)
+			return false;
+	return (block + 1) * QUEUE_CELLS <= x->head.count;
+}
+
 /* Write the changed cells of the block that is loaded, and its summary. */
 static int
 flush(struct queue_index *x, struct err *e)
@@ -231,6 +263,8 @@ flush(struct queue_index *x, struct err *e)
 		0 ||
 	    write_at(x->blocksfd, &b, sizeof b, (off_t)(x->loaded * sizeof b), e) < 0)
 		return -1;
+	if (is_forgotten(x, x->loaded, &b))
+		punch(x->cellsfd, x->loaded * sizeof x->cell, sizeof x->cell);
 	x->low = QUEUE_CELLS;
 	x->high = 0;
 	return 0;
@@ -299,14 +333,14 @@ queue_index_commit(struct queue_index *x, struct err *e)
 }
 
 static int
-reserve(int fd, uint64_t end, struct err *e)
+reserve(int fd, uint64_t hole, uint64_t end, struct err *e)
 {
 	const off_t ahead = 1 << 16;
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
 		return err_sys(e, "cannot look at the queue's index");
-	if ((uint64_t)st.st_blocks * 512 >= end + (uint64_t)ahead ||
+	if ((uint64_t)st.st_blocks * 512 + hole / PAGE * PAGE >= end + (uint64_t)ahead ||
 	    fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)end / ahead * ahead, 3 * ahead) == 0 ||
 	    errno == EOPNOTSUPP)
 		return 0;
@@ -319,14 +353,15 @@ queue_index_reserve(struct queue_index *x, uint64_t count, uint64_t version, str
 {
 	const struct {
 		int fd;
-		uint64_t end;
-	} files[] = {{x->headfd, sizeof x->head},
-		     {x->cellsfd, count * CELL},
-		     {x->blocksfd, blocks_of(count) * sizeof(struct queue_block)},
-		     {x->versionsfd, (version + 1) * sizeof version}};
+		uint64_t hole, end; /* bytes that are not there, and all */
+	} files[] = {
+	    {x->headfd, 0, sizeof x->head},
+	    {x->cellsfd, x->head.kept * sizeof x->cell, count * CELL},
+	    {x->blocksfd, 0, blocks_of(count) * sizeof(struct queue_block)},
+	    {x->versionsfd, x->head.gone * sizeof version, (version + 1) * sizeof version}};
 
 	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
-		if (reserve(files[i].fd, files[i].end, e) < 0)
+		if (reserve(files[i].fd, files[i].hole, files[i].end, e) < 0)
 			return -1;
 	return 0;
 }
@@ -345,6 +380,20 @@ queue_index_version(const struct queue_index *x, uint64_t version)
 
 	return pread(x->versionsfd, &at, sizeof at, (off_t)(version * sizeof at)) == sizeof at ? at
 											       : 0;
+}
+
+int
+queue_index_forget(struct queue_index *x, struct err *e)
+{
+	struct queue_block b;
+
+	if (flush(x, e) < 0)
+		return -1;
+	punch(x->versionsfd, 0, (x->head.gone + 1) * sizeof x->head.gone);
+	while (pread(x->blocksfd, &b, sizeof b, (off_t)(x->head.kept * sizeof b)) == sizeof b &&
+	       is_forgotten(x, x->head.kept, &b))
+		x->head.kept++;
+	return 0;
 }
 
 int

@@ -67,7 +67,11 @@ struct queue_head {
 	uint64_t first;   /* block before which all tasks have ended */
 	int64_t minute;   /* since 1970, of ended[minute % QUEUE_MINUTES] */
 	uint32_t ended[QUEUE_MINUTES];
-	uint64_t unused[4];
+	/* What queue_retire did. */
+	uint64_t looked;         /* address up to which it has looked; 0: nowhere yet */
+	uint64_t looked_version; /* of the line before that */
+	uint64_t gone;           /* changes up to this version are not kept */
+	uint64_t kept;           /* block before which no task is kept */
 };
 
 struct queue_index {
@@ -102,8 +106,12 @@ void queue_index_unlock(struct queue_index *x);
 /* Read the head without the lock: for who only looks.  *${sound} as above. */
 int queue_index_peek(struct queue_index *x, bool *sound, struct err *e);
 
-/* Forget everything. */
-int queue_index_reset(struct queue_index *x, struct err *e);
+/* Forget everything, but that ${count} tasks and ${version} changes were there. */
+int queue_index_reset(struct queue_index *x, uint64_t count, uint64_t version, struct err *e);
+
+/* The changes up to version head.gone are not kept: give what they need on the disk back;
+ * and see which blocks are at the beginning. */
+int queue_index_forget(struct queue_index *x, struct err *e);
 
 /* Have room on the disk for tasks up to number ${count} and changes up to ${version}. */
 int queue_index_reserve(struct queue_index *x, uint64_t count, uint64_t version, struct err *e);

@@ -1,8 +1,10 @@
 #include "queue_journal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,6 +27,12 @@ queue_journal_close(struct queue_journal *j)
 	j->last.fd = j->other.fd = -1;
 }
 
+static void
+name_of(uint64_t segment, char name[40])
+{
+	(void)snprintf(name, 40, "%08llu.ndjson", (unsigned long long)segment);
+}
+
 /* Have the segment of ${at} open, to be written with ${create}: 1 and *${fd}, 0 if there is none.
  */
 static int
@@ -40,7 +48,7 @@ use(struct queue_journal *j, uint64_t at, bool create, int *fd, struct err *e)
 		*fd = s->fd;
 		return 1;
 	}
-	(void)snprintf(name, sizeof name, "%08llu.ndjson", (unsigned long long)number);
+	name_of(number, name);
 	*fd =
 	    openat(j->dirfd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | (create ? O_CREAT : 0), 0600);
 	if (*fd < 0 && errno == ENOENT)
@@ -85,15 +93,18 @@ reserve_next(const struct queue_journal *j, uint64_t end, size_t keep, struct er
 }
 
 /* The segment that is left keeps no room for more, and is durable before the next one is. */
-static int
-leave(struct queue_journal *j, uint64_t end, struct err *e)
+int
+queue_journal_leave(struct queue_journal *j, uint64_t *end, struct err *e)
 {
-	int fd, status = use(j, end - 1, false, &fd, e);
+	uint64_t last = *end - 1;
+	int fd, status = use(j, last, false, &fd, e);
 
-	if (status <= 0)
-		return status;
-	if (ftruncate(fd, (off_t)((end - 1) % QUEUE_SEGMENT) + 1) < 0 || fdatasync(fd) < 0)
+	if (status < 0)
+		return -1;
+	if (status == 1 &&
+	    (ftruncate(fd, (off_t)(last % QUEUE_SEGMENT) + 1) < 0 || fdatasync(fd) < 0))
 		return err_sys(e, "cannot end a journal");
+	*end = (last / QUEUE_SEGMENT + 1) * QUEUE_SEGMENT;
 	return 0;
 }
 
@@ -105,9 +116,8 @@ queue_journal_append(struct queue_journal *j, const char *p, size_t n, size_t ke
 	bool fresh = address % QUEUE_SEGMENT == 0;
 
 	if (address % QUEUE_SEGMENT + n > QUEUE_SEGMENT) {
-		if (leave(j, address, e) < 0)
+		if (queue_journal_leave(j, &address, e) < 0)
 			return -1;
-		address = (address / QUEUE_SEGMENT + 1) * QUEUE_SEGMENT;
 		fresh = true;
 	}
 	off_t offset = (off_t)(address % QUEUE_SEGMENT);
@@ -191,4 +201,58 @@ queue_journal_cut(struct queue_journal *j, uint64_t end, struct err *e)
 	if (fstat(fd, &st) < 0 || (st.st_size > offset && ftruncate(fd, offset) < 0))
 		return err_sys(e, "cannot mend the journal");
 	return st.st_size < offset;
+}
+
+int
+queue_journal_time(struct queue_journal *j, uint64_t at, int64_t *ms, struct err *e)
+{
+	struct stat st;
+	int fd, status = use(j, at, false, &fd, e);
+
+	*ms = 0;
+	if (status <= 0)
+		return status;
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "cannot look at the journal");
+	*ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+	return 0;
+}
+
+int
+queue_journal_remove(struct queue_journal *j, uint64_t at, struct err *e)
+{
+	uint64_t number = at / QUEUE_SEGMENT;
+	char name[40];
+
+	if (j->other.fd >= 0 && j->other.number == number) {
+		file_close(j->other.fd);
+		j->other.fd = -1;
+	}
+	name_of(number, name);
+	return unlinkat(j->dirfd, name, 0) < 0 && errno != ENOENT
+		   ? err_sys(e, "cannot remove the journal %s", name)
+		   : 0;
+}
+
+int
+queue_journal_oldest(const struct queue_journal *j, uint64_t *oldest, struct err *e)
+{
+	const struct dirent *entry;
+
+	int copy = openat(j->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	if (dir == NULL) {
+		file_close(copy);
+		return err_sys(e, "cannot read the journal");
+	}
+	*oldest = 0;
+	while ((entry = readdir(dir)) != NULL) {
+		uint64_t n = strtoull(entry->d_name, NULL, 10);
+		if (n > 0 && (*oldest == 0 || n < *oldest))
+			*oldest = n;
+	}
+	(void)closedir(dir);
+	if (*oldest == 0)
+		*oldest = QUEUE_FIRST_ADDRESS / QUEUE_SEGMENT;
+	return 0;
 }

@@ -63,4 +63,16 @@ int queue_journal_read(struct queue_journal *j, uint64_t at, struct buf *line, u
  * journal ends before that, 0, -1. */
 int queue_journal_cut(struct queue_journal *j, uint64_t end, struct err *e);
 
+/* End the segment that *${end} is in: the next line begins another one, and *${end} says so. */
+int queue_journal_leave(struct queue_journal *j, uint64_t *end, struct err *e);
+
+/* When the segment of ${at} was last written to, ms since 1970; 0 if there is none. */
+int queue_journal_time(struct queue_journal *j, uint64_t at, int64_t *ms, struct err *e);
+
+/* Remove the segment of ${at}; one that is not there is fine. */
+int queue_journal_remove(struct queue_journal *j, uint64_t at, struct err *e);
+
+/* The number of the oldest segment, that of the first if there is none. */
+int queue_journal_oldest(const struct queue_journal *j, uint64_t *oldest, struct err *e);
+
 #endif

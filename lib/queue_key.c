@@ -56,6 +56,20 @@ queue_key_find(struct queue *q, const char *tenant, const char *key, uint64_t *n
 }
 
 int
+queue_key_forget(struct queue *q, const char *tenant, const char *key, uint64_t number,
+		 struct err *e)
+{
+	char name[NAME_SIZE];
+	uint64_t noted;
+
+	if (queue_key_find(q, tenant, key, &noted, e) < 0 || name_of(tenant, key, name, e) < 0)
+		return -1;
+	return noted == number && unlinkat(q->keysfd, name, 0) < 0 && errno != ENOENT
+		   ? err_sys(e, "cannot forget the key %.40s", key)
+		   : 0;
+}
+
+int
 queue_key_set(struct queue *q, const char *tenant, const char *key, uint64_t number, struct err *e)
 {
 	char name[NAME_SIZE], target[32];

@@ -9,14 +9,25 @@
 
 #define STILL_TO_DO (((uint32_t)1 << QUEUE_COMPLETED) - 2) /* the states before the ends */
 
+/* Its lines may be written again elsewhere, and removed, while we look for them. */
+static json_t *
+read_now(struct queue *q, uint64_t number, bool payload, struct err *e)
+{
+	struct queue_cell cell;
+	json_t *task = NULL;
+
+	for (int tries = 0; tries < 3 && task == NULL; tries++) {
+		if (queue_look(q, e) < 0 || queue_find(q, number, &cell, e) < 0)
+			return NULL;
+		task = queue_read(q, &cell, payload, e);
+	}
+	return task;
+}
+
 json_t *
 queue_show(struct queue *q, uint64_t number, struct err *e)
 {
-	struct queue_cell cell;
-
-	if (queue_look(q, e) < 0 || queue_find(q, number, &cell, e) < 0)
-		return NULL;
-	return queue_read(q, &cell, true, e);
+	return read_now(q, number, true, e);
 }
 
 int
@@ -103,6 +114,8 @@ list_block(void *arg, uint64_t number, const struct queue_block *b)
 			continue;
 		struct queue_cell cell = *c;
 		json_t *task = queue_read(l->queue, &cell, f->payload, NULL);
+		if (task == NULL)
+			task = read_now(l->queue, n, f->payload, NULL);
 		if (task != NULL && is_wanted(task, f))
 			status = l->each(l->arg, task);
 		json_decref(task);
@@ -122,9 +135,19 @@ queue_list(struct queue *q, const struct queue_filter *f,
 	if (queue_look(q, e) < 0)
 		return -1;
 	uint64_t from = f->after / QUEUE_CELLS;
+	if (from < q->index.head.kept)
+		from = q->index.head.kept;
 	if ((l.states & ~STILL_TO_DO) != 0 || from > q->index.head.first)
 		q->index.head.first = from; /* of our copy */
 	return queue_index_blocks(&q->index, list_block, &l, e);
+}
+
+static int
+expired(uint64_t version, struct err *e)
+{
+	(void)err_set(e, ERR_EXPIRED, "the changes after version %llu are not kept",
+		      (unsigned long long)version);
+	return err_hint(e, "list the tasks, and go on from the version of that");
 }
 
 int
@@ -136,21 +159,19 @@ queue_changes(struct queue *q, uint64_t since, int (*each)(void *arg, const json
 
 	if (queue_look(q, e) < 0)
 		return -1;
-	uint64_t last = q->index.head.version;
-	for (uint64_t version = since + 1; status == 0 && version <= last; version++) {
+	uint64_t last = q->index.head.version, gone = q->index.head.gone;
+	if (since > 0 && since < gone)
+		return expired(since, e);
+	for (uint64_t version = (since < gone ? gone : since) + 1; status == 0 && version <= last;
+	     version++) {
 		uint64_t at = queue_index_version(&q->index, version);
 		int found = at == 0 ? 0 : queue_journal_read(&q->journal, at, &line, NULL, e);
 		if (found < 0)
 			status = -1;
-		/* One that is missing behind one that is known was damaged. */
-		if (found == 0 && version == since + 1 && since > 0 &&
-		    queue_index_version(&q->index, since) == 0) {
-			(void)err_set(e, ERR_EXPIRED, "the changes after version %llu are not kept",
-				      (unsigned long long)since);
-			status = err_hint(e, "list the tasks, and go on from the version of that");
-		}
+		if (found == 0 && queue_look(q, e) == 0 && version <= q->index.head.gone)
+			status = expired(version, e);
 		if (found != 1)
-			continue;
+			continue; /* its line was damaged */
 		json_t *task = jsonx_parse(line.data, line.len, NULL);
 		if (task != NULL)
 			status = each(arg, task);
@@ -277,7 +298,7 @@ queue_stats(struct queue *q, const char *tenant, struct err *e)
 
 	if (queue_look(q, e) < 0)
 		return NULL;
-	q->index.head.first = 0; /* of our copy */
+	q->index.head.first = q->index.head.kept; /* of our copy */
 	if (queue_index_blocks(&q->index, count_block, &s, e) < 0)
 		goto out;
 	int64_t minute = clock_now() / 60000;

@@ -21,6 +21,7 @@ struct queue_config {
 	json_t *lanes;             /* widths of single lanes, or NULL */
 	int64_t max_deaths;        /* workers that a task may take with it; 0: any number */
 	enum queue_event recovery; /* QUEUE_RETURN, QUEUE_FAIL or QUEUE_LOSE */
+	int64_t retention;         /* ms that a task is kept after its end */
 };
 
 struct queue {
@@ -49,6 +50,9 @@ int queue_look(struct queue *q, struct err *e);
 /* Add ${task} as it is now: a line with the next version.  The payload is written with ${put}
  * only. */
 int queue_change(struct queue *q, json_t *task, bool put, struct err *e);
+
+/* The same, but the task is not changed: it is only written again. */
+int queue_change_again(struct queue *q, json_t *task, bool put, struct err *e);
 
 /* The changes so far are written then, or forgotten.  ${keep}: bytes on the disk that they must
  * leave to the ends of what there is. */
@@ -104,6 +108,25 @@ int queue_key_find(struct queue *q, const char *tenant, const char *key, uint64_
 		   struct err *e);
 int queue_key_set(struct queue *q, const char *tenant, const char *key, uint64_t number,
 		  struct err *e);
+
+/* ${key} is not used for task ${number} any more. */
+int queue_key_forget(struct queue *q, const char *tenant, const char *key, uint64_t number,
+		     struct err *e);
+
+/* What was there before the oldest segment that is kept, as queue/<name>/retired says. */
+struct queue_floor {
+	uint64_t segment; /* the oldest that is kept */
+	uint64_t version; /* of the last line before it */
+	uint64_t count;   /* tasks by then */
+};
+
+int queue_floor_read(struct queue *q, struct queue_floor *f, struct err *e);
+
+/* Whether a task that depends on ${number} still waits, for that or for another: 1, 0 or -1. */
+int queue_awaited(struct queue *q, uint64_t number, struct err *e);
+
+/* Nobody waits for task ${number} any more. */
+int queue_forget_dependants(struct queue *q, uint64_t number, struct err *e);
 
 /* A lease of ${lease} ms is possible. */
 int queue_check_lease(int64_t lease, struct err *e);

@@ -216,6 +216,36 @@ ended() {
 	at_every_change cancelled awcp-queue cancel q.1
 }
 
+@test "retire: what goes on is there, what is gone is gone, and it ends the same" {
+	plain_only
+	base taken >/dev/null
+	awcp-queue done q.1.1
+	awcp-queue cancel q.5 # whose key is free when it is forgotten
+	mkdir -p "$AWCP_HOME/queue/q/jobs/1/work" "$AWCP_HOME/queue/q/jobs/2"
+	: >in
+	as_it_was() {
+		tasks | jq -es 'map(select(.state != "completed" and .state != "cancelled") |
+			[.id, .state, .payload, .dependsOn]) == [
+				["q.2", "pending", "after 1", ["q.1"]],
+				["q.3", "waiting", "after 2", ["q.2"]],
+				["q.4", "waiting", "after 3", ["q.3"]],
+				["q.6", "pending", "sixth", null]]' >/dev/null || fail "$(tasks): $where"
+		[ "$(tasks | jq -r .number | sort | uniq -d)" = '' ] || fail "twice: $where"
+	}
+	retired() {
+		as_it_was
+		rm -f "$AWCP_HOME/queue/q/head" # so that all must be in the journal
+		as_it_was
+		awcp-queue retire -q q --older 0 >again || fail "not again: $where"
+		as_it_was
+		[ "$(tasks | wc -l)" = 4 ] || fail "not all are gone: $(tasks): $where"
+		[ "$(ls "$AWCP_HOME/queue/q/jobs")" = 2 ] || fail "a job is left: $where"
+		[ "$(ls "$AWCP_HOME/queue/q/journal" | wc -l)" = 1 ] || fail "a segment is left: $where"
+		[ "$(awcp-queue put -q q -k key other)" = q.7 ] || fail "not the next number: $where"
+	}
+	at_every_change retired awcp-queue retire -q q --older 0
+}
+
 @test "the index made anew, killed or on a broken disk at any change" {
 	plain_only
 	base taken >/dev/null
