@@ -23,6 +23,7 @@ struct options {
 	const char *states[STATES];
 	size_t count;
 	int worst;
+	bool any; /* something was listed */
 };
 
 static bool
@@ -50,14 +51,15 @@ show(void *arg, const char *id)
 	}
 	const char *state = jsonx_text(r.json, "state", "?");
 	if (wanted(o, state)) {
+		o->any = true;
 		if (o->json) {
 			command_json(r.json);
 		} else {
 			(void)printf("%-37s %-9s %.19s  ", id, state,
 				     jsonx_text(r.json, "createdAt", ""));
-			command_text(jsonx_text(r.json, "task.description",
-						jsonx_text(r.json, "invite.task.description", "")),
-				     false);
+			command_prose(jsonx_text(r.json, "task.description",
+						 jsonx_text(r.json, "invite.task.description", "")),
+				      0);
 			(void)putchar('\n');
 		}
 	}
@@ -101,5 +103,7 @@ main(int argc, char **argv)
 		command_usage("list delegations or assignments");
 	if (record_list(o.collection, all, show, &o, &e) < 0)
 		return command_end(command_fail(&e));
+	if (!all && !o.any && isatty(STDOUT_FILENO) == 1)
+		command_note("nothing is under way; -a lists what has ended, too");
 	return command_end(o.worst);
 }

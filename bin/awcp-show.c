@@ -19,7 +19,7 @@ line(const char *label, const char *text)
 	if (text == NULL || text[0] == '\0')
 		return;
 	(void)printf("%-12s ", label);
-	command_text(text, false);
+	command_prose(text, 13);
 	(void)putchar('\n');
 }
 

@@ -81,7 +81,7 @@ list_one(const json_t *s)
 	       (long long)jsonx_number(s, "metadata.added", 0),
 	       (long long)jsonx_number(s, "metadata.changed", 0),
 	       (long long)jsonx_number(s, "metadata.deleted", 0));
-	command_text(jsonx_text(s, "summary", ""), false);
+	command_prose(jsonx_text(s, "summary", ""), 0);
 	printf("%s\n", json_is_true(json_object_get(s, "recommended")) ? " (recommended)" : "");
 }
 

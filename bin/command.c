@@ -178,8 +178,29 @@ command_text(const char *s, bool error_stream)
 {
 	FILE *f = error_stream ? stderr : stdout;
 
-	for (; *s != '\0'; s++)
-		(void)putc((unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s, f);
+	for (; *s != '\0'; s++) {
+		bool c1 = *s == '\xc2' && (s[1] & 0xe0) == 0x80; /* U+0080 to U+009F */
+		bool control = (unsigned char)*s < 0x20 || *s == 0x7f || c1;
+		(void)putc(control ? '?' : *s, f);
+		s += c1;
+	}
+}
+
+void
+command_prose(const char *s, int column)
+{
+	while (s != NULL) {
+		char line[4096];
+		const char *end = strchr(s, '\n');
+		size_t n = end != NULL ? (size_t)(end - s) : strlen(s);
+		(void)snprintf(line, sizeof line, "%.*s", (int)n, s);
+		command_text(line, false);
+		s = end != NULL ? end + 1 : NULL;
+		if (s != NULL && column > 0)
+			(void)printf("\n%*s", column, "");
+		else if (s != NULL)
+			(void)putchar(' ');
+	}
 }
 
 const char *

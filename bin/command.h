@@ -53,6 +53,10 @@ void command_json(const json_t *o);
  * drive the terminal. */
 void command_text(const char *s, bool error_stream);
 
+/* Print the text ${s} of several lines to stdout as command_text does: the lines below the first
+ * begin in column ${column}, or with 0 follow it on the same line. */
+void command_prose(const char *s, int column);
+
 /* "1.2 MB" into ${out}. */
 const char *command_bytes(uint64_t bytes, char out[16]);
 

@@ -34,7 +34,7 @@ show_event(void *arg, const json_t *event)
 		command_text(strcmp(type, "status") == 0 ? jsonx_text(event, "status", type) : type,
 			     false);
 		(void)putchar(' ');
-		command_text(text, false);
+		command_prose(text, 0);
 		(void)putchar('\n');
 	} else if (!d->quiet && d->terminal && strcmp(type, "status") == 0) {
 		(void)fputs("  ", stderr);

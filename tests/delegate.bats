@@ -50,6 +50,17 @@ state() { awcp-show -j "$1" | jq -r .state; }
 	assert_equal "$(readlink link)" run.sh
 }
 
+@test "a summary of several lines is one line in a list, and lines under each other in awcp-show" {
+	id=$(awcp-invite -b -e "$URL" 'echo one; echo two')
+	run awcp-watch "$id"
+	assert_line --partial 'done one two'
+	run awcp-show "$id"
+	assert_line 'summary      one'
+	assert_line '             two'
+	run awcp-snapshot list "$id"
+	assert_line --regexp ' one two$'
+}
+
 @test "a task that fails gives exit status 1, its reason, and leaves the directory alone" {
 	before=$(find . -type f -exec sha256sum {} + | sort)
 	run --separate-stderr awcp-invite -e "$URL" 'echo x >a.txt; echo it broke >&2; exit 3'
