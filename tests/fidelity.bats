@@ -49,11 +49,12 @@ tree_of()
 	)
 }
 
+# deep_tree n: of 55 n levels.
 deep_tree()
 {
-	local at=deep
+	local at=deep i
 	mkdir deep
-	for _ in {1..20}; do
+	for ((i = 0; i < $1; i++)); do
 		at=$at/$(printf 'd/%.0s' {1..55})
 	done
 	mkdir -p "$at"
@@ -89,7 +90,7 @@ nasty_tree()
 	truncate -s 10M holes
 	printf data | dd of=holes bs=1 seek=5000000 conv=notrunc status=none
 	truncate -s 3M only-hole
-	deep_tree
+	deep_tree "${LEVELS:-2}"
 	touch -d '1999-12-31 23:59:59.123456789' one
 	touch -d '1969-12-31 23:59:58.5' nothing
 	touch -h -d '2001-02-03 04:05:06.7' link
@@ -113,7 +114,7 @@ assert_same_tree()
 }
 
 @test "a worker that does nothing leaves no trace in any tree" {
-	nasty_tree
+	LEVELS=20 nasty_tree
 	before=$(all_of .)
 	invite auto true
 	assert_equal "$(all_of .)" "$before"
@@ -247,6 +248,7 @@ size_of()
 	chmod -R u+w "$BATS_TEST_TMPDIR/expected"
 }
 
+# bats test_tags=scale
 @test "ten gigabytes of holes go there and back in no space" {
 	truncate -s 10G huge
 	printf end | dd of=huge bs=1 seek=10737418000 conv=notrunc status=none

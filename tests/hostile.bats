@@ -140,6 +140,7 @@ ended()
 	jq -e '.status == "error"' "$BODY" >/dev/null
 }
 
+# bats test_tags=scale
 @test "a workspace that means harm ends the assignment, and nothing runs" {
 	while IFS=$'\t' read -r file word what; do
 		lend "$CORPUS/lent/$file"
@@ -152,6 +153,7 @@ ended()
 	done <"$CORPUS/lent/index"
 }
 
+# bats test_tags=scale
 @test "ten million entries are refused by their number, in bounded memory and time" {
 	SECONDS=0
 	run bounded awcp-snapshot unpack out <"$CORPUS/large/millions.tar.zst"
@@ -167,6 +169,7 @@ ended()
 	[ ! -e out ]
 }
 
+# bats test_tags=scale
 @test "a ZIP of many files takes no more memory than one of few, to make and to read" {
 	mkdir -p many/{1..30}
 	eval "touch many/{1..30}/{1..1000}"
