@@ -18,6 +18,7 @@
 #include "jsonx.h"
 #include "lend_private.h"
 #include "message.h"
+#include "redact.h"
 
 #define RECONNECTS 5 /* in a row without an event, before the caller is told to come back */
 
@@ -183,6 +184,7 @@ take_data(void *arg, const char *p, size_t n, int last, struct err *e)
 		follow_drop(l);
 		return err_add(e, "an event");
 	}
+	redact_json(event);
 	int status = handle_event(l, event, archive, e);
 	follow_drop(l);
 	json_decref(event);

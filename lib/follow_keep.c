@@ -7,6 +7,7 @@
 #include "jsonx.h"
 #include "lend_private.h"
 #include "message.h"
+#include "redact.h"
 
 const char *const follow_archive[] = {"snapshotBase64", NULL};
 
@@ -139,6 +140,7 @@ follow_result(struct lend *l, bool archive, int *http, struct err *e)
 		o = jsplit_finish(r.split, &found, e);
 	if (o == NULL)
 		follow_drop(l);
+	redact_json(o);
 	jsplit_free(r.split);
 	return o;
 }

@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "id.h"
 #include "jsonx.h"
+#include "redact.h"
 #include "tree.h"
 
 #define RETRY_MAX 86400 /* seconds that a peer may ask us to wait */
@@ -244,9 +245,13 @@ message_event(const char *type, const char *id, struct err *e)
 int
 message_put_error(json_t *o, const struct err *why, struct err *e)
 {
+	struct err clean = *why;
+
+	redact_text(clean.message);
+	redact_text(clean.hint);
 	if (jsonx_set(o, "code", err_name(why->code)) < 0 ||
-	    jsonx_set(o, "message", why->message) < 0 ||
-	    (why->hint[0] != '\0' && jsonx_set(o, "hint", why->hint) < 0) ||
+	    jsonx_set(o, "message", clean.message) < 0 ||
+	    (clean.hint[0] != '\0' && jsonx_set(o, "hint", clean.hint) < 0) ||
 	    (why->retry > 0 &&
 	     json_object_set_new(o, "retryAfterSeconds", json_integer(why->retry)) < 0))
 		return err_memory(e);

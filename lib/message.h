@@ -56,7 +56,7 @@ int message_error(const json_t *o, struct err *e);
 /* A new event of ${type} for ${id}, stamped now. */
 json_t *message_event(const char *type, const char *id, struct err *e);
 
-/* {code, message, hint?, retryAfterSeconds?} of ${why}, added to ${o}. */
+/* {code, message, hint?, retryAfterSeconds?} of ${why}, added to ${o}, without secrets (redact). */
 int message_put_error(json_t *o, const struct err *why, struct err *e);
 
 #endif

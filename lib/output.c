@@ -6,11 +6,13 @@
 #include <string.h>
 
 #include "file.h"
+#include "redact.h"
 
 #define ESCAPE 0x1b
 #define BELL 0x07
 
 struct line {
+	struct redact redact;
 	size_t length;
 	char text[OUTPUT_LINE + 1]; /* with room for the newline */
 };
@@ -41,6 +43,7 @@ output_new(int logfd, uint64_t max, struct err *e)
 	o->max = o->left = max;
 	o->full = logfd < 0;
 	o->line[0].length = o->line[1].length = 0;
+	o->line[0].redact = o->line[1].redact = (struct redact){0};
 	o->due = false;
 	o->sent = 0;
 	o->progress[0] = o->complaint[0] = '\0';
@@ -181,15 +184,15 @@ add_to_tail(struct output *o, const char *line)
 	o->tail[o->tail_length] = '\0';
 }
 
+/* Take the ${n} bytes of a line, or of a piece of one. */
 static void
-end_line(struct output *o, enum output_stream from)
+take_line(struct output *o, enum output_stream from, size_t n)
 {
 	struct line *l = &o->line[from];
-	char clean[OUTPUT_SUMMARY];
+	char clean[OUTPUT_SUMMARY], next = l->text[n];
 
-	log_line(o, l->text, l->length);
-	size_t n = l->length;
-	l->length = 0;
+	log_line(o, l->text, n);
+	l->text[n] = next;
 	while (n > 0 && l->text[n - 1] == '\r')
 		n--;
 	const char *start = l->text, *overwritten = memrchr(l->text, '\r', n);
@@ -210,6 +213,20 @@ end_line(struct output *o, enum output_stream from)
 	}
 }
 
+/* The line of ${from} has ended, or (${ends} false) is as long as it may be, and is broken where no
+ * secret is cut in two. */
+static void
+end_line(struct output *o, enum output_stream from, bool ends)
+{
+	struct line *l = &o->line[from];
+
+	size_t n = redact_line(&l->redact, l->text, l->length, ends);
+	size_t wait = ends ? 0 : redact_wait(&l->redact, l->text, n);
+	take_line(o, from, n - wait);
+	memmove(l->text, l->text + n - wait, wait);
+	l->length = wait;
+}
+
 void
 output_add(struct output *o, enum output_stream from, const char *p, size_t n)
 {
@@ -228,7 +245,7 @@ output_add(struct output *o, enum output_stream from, const char *p, size_t n)
 		p += piece + ends;
 		n -= piece + ends;
 		if (ends || (l->length == OUTPUT_LINE && n > 0 && *p != '\n'))
-			end_line(o, from);
+			end_line(o, from, ends);
 	}
 }
 
@@ -237,7 +254,7 @@ output_end(struct output *o)
 {
 	for (int from = OUTPUT_STDOUT; from <= OUTPUT_STDERR; from++)
 		if (o->line[from].length > 0)
-			end_line(o, (enum output_stream)from);
+			end_line(o, (enum output_stream)from, true);
 }
 
 const char *

@@ -7,6 +7,7 @@
  * of stdout make a summary, the last line of stderr a reason for failing.  All but the log is text
  * for people, from a program that may mean harm: escape sequences and control characters are
  * dropped, and of a line that was overwritten with carriage returns only the last state is kept.
+ * Secrets are taken out of all of it before it is written (redact).
  */
 #ifndef OUTPUT_H
 #define OUTPUT_H

@@ -1,10 +1,12 @@
 /* queue_step - what a change does to a task's object. */
 #include "queue_private.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
 #include "jsonx.h"
+#include "redact.h"
 
 int
 queue_step(json_t *task, enum queue_event event, struct err *e)
@@ -48,17 +50,21 @@ queue_set_time(json_t *task, int64_t ms, struct err *e)
 int
 queue_set_reason(json_t *o, const char *member, const char *text)
 {
-	char kept[QUEUE_REASON + 1];
+	char *kept = text == NULL ? NULL : strdup(text);
 
-	if (text != NULL && strlen(text) > QUEUE_REASON) {
+	if (text != NULL && kept == NULL)
+		return -1;
+	if (kept != NULL)
+		redact_text(kept); /* what a command wrote */
+	if (kept != NULL && strlen(kept) > QUEUE_REASON) {
 		size_t n = QUEUE_REASON;
-		while (n > QUEUE_REASON - 4 && ((unsigned char)text[n] & 0xc0) == 0x80)
+		while (n > QUEUE_REASON - 4 && ((unsigned char)kept[n] & 0xc0) == 0x80)
 			n--; /* not amid a character */
-		memcpy(kept, text, n);
 		kept[n] = '\0';
-		text = kept;
 	}
-	return jsonx_set(o, member, text);
+	int status = jsonx_set(o, member, kept);
+	free(kept);
+	return status;
 }
 
 int

@@ -7,6 +7,7 @@
 #include "buf.h"
 #include "file.h"
 #include "jsonx.h"
+#include "redact.h"
 
 #define RESULT_MAX 65536 /* bytes of the file AWCP_RESULT */
 #define HIGHLIGHTS 100
@@ -67,5 +68,6 @@ workspace_result(const struct workspace *w)
 		(void)json_object_set(result, "highlights", highlights); /* the summary will do */
 	json_decref(highlights);
 	json_decref(written);
+	redact_json(result);
 	return result;
 }
