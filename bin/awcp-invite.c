@@ -43,7 +43,7 @@ static const struct command command = {
     "  -q          no word on stderr but errors\n"
     "  -r res      lend this directory, under a name, ro or rw (the current one, rw)\n"
     "  -R id       begin an interrupted delegation again, or follow it\n"
-    "  -S sandbox  only where it is kept to: bwrap, or bwrap,no-network\n"
+    "  -S sandbox  only where it is kept to: bwrap[,no-network][,no-exec]\n"
     "  -t ttl      how long the executor may keep at it: 90s, 15m, 1h (1h)\n"
     "  -T file     the executor's token is the first line of this file\n"
     "  -v          list every path that is applied\n"

@@ -2,12 +2,14 @@
  * awcp-run - the worker: takes tasks from the queue and runs the operator's command for each.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "command.h"
 #include "home.h"
+#include "last_exec.h"
 #include "process.h"
 #include "sandbox.h"
 #include "worker.h"
@@ -66,6 +68,11 @@ main(int argc, char **argv)
 	struct err e;
 	int option;
 
+	if (argc > 2 && strcmp(argv[1], LAST_EXEC_OPTION) == 0) { /* in the sandbox */
+		(void)last_exec(argv + 2, &e);
+		(void)fprintf(stderr, "awcp-run: %s\n", e.message);
+		return err_exit(e.code);
+	}
 	while ((option = command_option(&self, argc, argv)) != -1)
 		switch (option) {
 		case '1':

@@ -70,6 +70,10 @@ parse_word(const char *word, struct sandbox *s, struct err *e)
 		s->no_network = true;
 		return 0;
 	}
+	if (strcmp(word, "no-exec") == 0) {
+		s->no_exec = true;
+		return 0;
+	}
 	for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
 		if (strlen(limits[i].name) != n || strncmp(limits[i].name, word, n) != 0)
 			continue;
@@ -80,7 +84,8 @@ parse_word(const char *word, struct sandbox *s, struct err *e)
 		return err_hint(e, "limits read like memory=2G, processes=256 and cpu=1h");
 	}
 	(void)err_set(e, ERR_USAGE, "a sandbox knows no word %s", word);
-	return err_hint(e, "there are no-network, memory=, processes=, cpu=, file=, disk=, tmp=");
+	return err_hint(
+	    e, "there are no-network, no-exec, memory=, processes=, cpu=, file=, disk=, tmp=");
 }
 
 int
@@ -119,7 +124,7 @@ json_t *
 sandbox_announce(const struct sandbox *s, struct err *e)
 {
 	json_t *o = json_pack("{sb sb sb}", "cwdOnly", s->kind != SANDBOX_NONE, "allowNetwork",
-			      !s->no_network, "allowExec", 1);
+			      !s->no_network, "allowExec", !s->no_exec);
 
 	if (o == NULL)
 		(void)err_memory(e);
@@ -137,7 +142,7 @@ sandbox_meets(const struct sandbox *s, const json_t *demand, struct err *e)
 	    {"cwdOnly", "tasks are not kept to their workspace here", true,
 	     s->kind != SANDBOX_NONE},
 	    {"allowNetwork", "tasks are not kept off the network here", false, s->no_network},
-	    {"allowExec", "tasks cannot be kept from executing programs", false, false},
+	    {"allowExec", "tasks are not kept from executing programs here", false, s->no_exec},
 	};
 
 	if (demand == NULL || json_is_null(demand))
@@ -173,12 +178,13 @@ sandbox_demand(const char *text, struct err *e)
 				  sizeof(uint64_t)) != 0;
 	if (s.kind == SANDBOX_NONE || limited) {
 		(void)err_set(e, ERR_USAGE, "no executor can promise that: %.200s", text);
-		(void)err_hint(e, "there are bwrap and bwrap,no-network");
+		(void)err_hint(e, "there are bwrap, and no-network and no-exec behind commas");
 		return NULL;
 	}
 	json_t *demand = json_pack("{sb}", "cwdOnly", 1);
 	if (demand == NULL ||
-	    (s.no_network && json_object_set_new(demand, "allowNetwork", json_false()) < 0)) {
+	    (s.no_network && json_object_set_new(demand, "allowNetwork", json_false()) < 0) ||
+	    (s.no_exec && json_object_set_new(demand, "allowExec", json_false()) < 0)) {
 		json_decref(demand);
 		demand = NULL;
 		(void)err_memory(e);
@@ -277,6 +283,22 @@ try_processes(const struct sandbox *s, struct err *e)
 			       : "leave processes= out");
 }
 
+/* Where the filter is not taken, nothing runs; where it lets another program through, it is none.
+ */
+static int
+try_exec(const struct sandbox *s, struct err *e)
+{
+	char said[256];
+
+	if (!s->no_exec)
+		return 0;
+	int status = try_script(s, "! /bin/sh -c : 2>/dev/null", said, e);
+	if (status != 0)
+		return status < 0 ? -1 : 0;
+	(void)err_set(e, ERR_CONFIG, "the sandbox cannot keep a task from executing programs here");
+	return err_hint(e, "leave no-exec out");
+}
+
 int
 sandbox_available(const struct sandbox *s, struct err *e)
 {
@@ -290,5 +312,5 @@ sandbox_available(const struct sandbox *s, struct err *e)
 		return err_hint(e, "install bubblewrap or allow user namespaces, ask for less with "
 				   "-S, or run with -S none");
 	}
-	return status < 0 ? -1 : try_processes(s, e);
+	return status < 0 || try_processes(s, e) < 0 ? -1 : try_exec(s, e);
 }

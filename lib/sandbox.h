@@ -11,6 +11,7 @@
  * with the command.  "none" is no sandbox at all.
  *
  *	no-network	only a loopback of its own; /run, where services have sockets, is hidden
+ *	no-exec		the command can execute no other program, by last_exec
  *	memory=2G	of each process, by RLIMIT_DATA, and of all together, by meter
  *	processes=256	and threads, by RLIMIT_NPROC in a user namespace of its own
  *	cpu=1h		CPU time of each process, by RLIMIT_CPU, and of all together, by meter
@@ -40,7 +41,7 @@ enum sandbox_kind { SANDBOX_BWRAP, SANDBOX_NONE };
 /* A limit of 0 is none; tmp always has one. */
 struct sandbox {
 	enum sandbox_kind kind;
-	bool no_network;
+	bool no_network, no_exec;
 	uint64_t memory; /* bytes */
 	uint64_t processes;
 	uint64_t cpu;             /* seconds */
@@ -50,8 +51,7 @@ struct sandbox {
 /* Read ${text} (NULL or "": "bwrap"); ERR_USAGE says which word is wrong. */
 int sandbox_parse(const char *text, struct sandbox *s, struct err *e);
 
-/* {cwdOnly, allowNetwork, allowExec}, as ACCEPT tells it: what is enforced, and no more.  That the
- * command may execute programs cannot be helped: it is one. */
+/* {cwdOnly, allowNetwork, allowExec}, as ACCEPT tells it: what is enforced, and no more. */
 json_t *sandbox_announce(const struct sandbox *s, struct err *e);
 
 /* Is ${s} as narrow as ${demand}, an INVITE's requirements.sandbox (NULL: it demands nothing)?  Our
@@ -80,7 +80,8 @@ struct sandbox_place {
 };
 
 /* Build the command line that runs ${argv} at ${p} in ${s}: NULL-terminated, to be given to
- * sandbox_free.  Needs home_open.  NULL on failure. */
+ * sandbox_free.  Needs home_open, and for no-exec a program that takes LAST_EXEC_OPTION.  NULL on
+ * failure. */
 char **sandbox_command(const struct sandbox *s, const struct sandbox_place *p, char *const *argv,
 		       struct err *e);
 void sandbox_free(char **argv);

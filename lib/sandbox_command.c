@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "home.h"
+#include "last_exec.h"
 #include "sandbox.h"
 
 static const char *const base[] = {
@@ -198,7 +199,7 @@ add_tmpfs(struct words *l, const char *path, uint64_t size)
 
 static void
 add_place(struct words *l, const struct sandbox *s, const struct sandbox_place *p,
-	  char *const *argv)
+	  char *const *argv, const char *self)
 {
 	struct hidden h = {.count = 0};
 
@@ -209,6 +210,8 @@ add_place(struct words *l, const struct sandbox *s, const struct sandbox_place *
 	hide_secrets(l, &h, s->no_network);
 	for (size_t i = 0; argv[i] != NULL; i++)
 		reveal(l, &h, argv[i]);
+	if (self != NULL)
+		reveal(l, &h, self);
 	for (size_t i = 0; p->writable != NULL && p->writable[i] != NULL; i++)
 		add3(l, "--bind", p->writable[i], p->writable[i]);
 	for (size_t i = 0; p->readonly != NULL && p->readonly[i] != NULL; i++)
@@ -259,16 +262,26 @@ sandbox_command(const struct sandbox *s, const struct sandbox_place *p, char *co
 		struct err *e)
 {
 	struct words l = {.word = NULL};
+	char *self = NULL;
 
 	if (s->kind == SANDBOX_BWRAP) {
+		if (s->no_exec && (self = realpath("/proc/self/exe", NULL)) == NULL) {
+			(void)err_sys(e, "cannot find this program");
+			return NULL;
+		}
 		for (size_t i = 0; i < sizeof base / sizeof base[0]; i++)
 			add(&l, base[i]);
 		if (s->no_network)
 			add(&l, "--unshare-net");
 		if (s->processes != 0)
 			add(&l, "--unshare-user");
-		add_place(&l, s, p, argv);
+		add_place(&l, s, p, argv, self);
 		add_limits(&l, s);
+	}
+	if (self != NULL) {
+		add(&l, self);
+		add(&l, LAST_EXEC_OPTION);
+		free(self);
 	}
 	for (size_t i = 0; argv[i] != NULL; i++)
 		add(&l, argv[i]);

@@ -60,6 +60,41 @@ assert_failed()
 	assert_equal "$(summary)" 'cut off'
 }
 
+@test "with no-exec the command is the only program, whatever it tries" {
+	cat >"$BATS_TEST_TMPDIR/agent" <<-'A'
+		#!/usr/bin/perl
+		# The prompt is the number of execveat(2) on this machine.
+		use POSIX;
+		chomp(my $execveat = <STDIN>);
+		my @tries = (
+			[execve => sub { exec '/bin/true' }],
+			[loader => sub { exec glob('/lib*/ld-linux-*.so.*'), '/bin/true' }],
+			[itself => sub { exec '/proc/self/exe', '-e', '1' }],
+			[execveat => sub {
+				open my $file, '<', '/bin/true';
+				syscall $execveat, fileno $file, my $empty = '', 0, 0, 0x1000;
+			}],
+		);
+		for my $try (@tries) {
+			my $pid = fork;
+			$pid or $try->[1]->(), POSIX::_exit($! == EPERM ? 7 : 8);
+			waitpid $pid, 0;
+			print $try->[0], ' ', $? >> 8, "\n";
+		}
+		open my $file, '>', 'a.txt';
+		print $file "changed\n";
+	A
+	chmod 755 "$BATS_TEST_TMPDIR/agent"
+	case $(uname -m) in
+	x86_64) lend 322 ;;
+	*) lend 281 ;;
+	esac
+	SANDBOX=bwrap,no-exec work -- "$BATS_TEST_TMPDIR/agent"
+	assert_equal "$(summary)" $'execve 7\nloader 7\nitself 7\nexecveat 7'
+	awcp-watch -q "$ID"
+	assert_equal "$(cat "$WS/a.txt")" changed
+}
+
 @test "memory= limits a process" {
 	lend 'dd if=/dev/zero bs=300M count=1 2>/dev/null | wc -c; echo over' # all in one piece
 	confine memory=64M
@@ -221,6 +256,8 @@ assert_answer()
 	assert_answer '.executorConstraints.sandboxProfile == {cwdOnly: true, allowNetwork: true, allowExec: true}'
 	invite_as_cgi bwrap,memory=1G,no-network null
 	assert_answer '.executorConstraints.sandboxProfile == {cwdOnly: true, allowNetwork: false, allowExec: true}'
+	invite_as_cgi bwrap,no-exec null
+	assert_answer '.executorConstraints.sandboxProfile == {cwdOnly: true, allowNetwork: true, allowExec: false}'
 }
 
 @test "an INVITE that demands a narrower sandbox is declined, one that fits is taken" {
@@ -230,7 +267,7 @@ assert_answer()
 		assert_answer '.type == "ERROR" and .code == "DECLINED" and (.hint | length > 0)'
 	done
 	for case in 'none {"cwdOnly":false}' 'bwrap {"allowNetwork":true,"allowExec":true,"cwdOnly":true}' \
-		'bwrap,no-network {"allowNetwork":false,"cwdOnly":true,"other":1}'; do
+		'bwrap,no-network {"allowNetwork":false,"cwdOnly":true,"other":1}' 'bwrap,no-exec {"allowExec":false}'; do
 		invite_as_cgi "${case%% *}" "${case#* }"
 		assert_answer '.type == "ACCEPT"'
 	done
@@ -249,6 +286,9 @@ assert_answer()
 	stop_process "$SERVER_PID"
 	start_server -A none -S bwrap,no-network -- cat
 	awcp-invite -q -e "$URL" -r "ws=$WS" -S bwrap,no-network go
+	run awcp-invite -bq -e "$URL" -r "ws=$WS" -S bwrap,no-exec go
+	assert_failure 69
+	assert_output --partial 'not kept from executing'
 	for demand in none bwrap,memory=1G bwrap,tmp=2G jail; do
 		run awcp-invite -bq -e "$URL" -r "ws=$WS" -S $demand go
 		assert_failure 64
