@@ -10,6 +10,9 @@
 
 PREFIX = /usr/local
 DESTDIR =
+WEB_GROUP = www-data
+BASH_SITE = share/bash-completion/completions
+ZSH_SITE = share/zsh/site-functions
 CC = gcc
 OPT = -O2 -g
 B = build
@@ -48,8 +51,9 @@ COMMANDS = $(filter awcp-%,$(notdir $(basename $(wildcard bin/awcp-*.c))))
 BIN_O = $B/o/bin/command.o
 CGIS = $(notdir $(basename $(wildcard cgi/awcp-*.c)))
 CGI_O = $(patsubst cgi/%.c,$B/o/cgi/%.o,$(filter-out cgi/awcp-%,$(wildcard cgi/*.c)))
-SCRIPTS = $(filter-out bin/%.c bin/%.h,$(wildcard bin/*))
+SCRIPTS = $(filter-out %.c,$(wildcard bin/awcp*))
 SHARE = $(wildcard cgi/nginx.conf.in)
+UNITS = $(patsubst bin/system/%,%,$(wildcard bin/system/systemd/*.* bin/system/systemd/user/*.*))
 MAN = $(wildcard man/*.[1-8])
 FUZZ = $(filter-out replay,$(notdir $(basename $(wildcard tests/fuzz/*.c))))
 UNIT = $(notdir $(basename $(wildcard tests/unit/*_test.c))) $(FUZZ:%=fuzz_%_test)
@@ -57,7 +61,17 @@ UNIT = $(notdir $(basename $(wildcard tests/unit/*_test.c))) $(FUZZ:%=fuzz_%_tes
 BUILT = $(addprefix $B/bin/,$(COMMANDS) $(notdir $(SCRIPTS))) \
 	$(addprefix $B/libexec/awcp/,$(CGIS)) \
 	$(addprefix $B/share/awcp/,$(notdir $(SHARE))) \
-	$(foreach m,$(notdir $(MAN)),$B/share/man/man$(subst .,,$(suffix $m))/$m)
+	$(foreach m,$(notdir $(MAN)),$B/share/man/man$(subst .,,$(suffix $m))/$m) \
+	$(SYSTEM)
+
+# What ties it to a system.  The units, and they alone, must know where everything will be: their
+# @PREFIX@ is filled in by install.
+SYSTEM = $(patsubst systemd/%,$B/lib/systemd/system/%,$(filter-out systemd/user/%,$(UNITS))) \
+	$(patsubst systemd/%,$B/lib/systemd/%,$(filter systemd/user/%,$(UNITS))) \
+	$(patsubst bin/system/systemd/%,$B/lib/systemd/user/%,$(wildcard bin/system/systemd/*.timer)) \
+	$B/lib/sysusers.d/awcp.conf $B/lib/tmpfiles.d/awcp.conf \
+	$(addprefix $B/share/doc/awcp/examples/,crontab awcp.conf nginx-site.conf) \
+	$B/$(BASH_SITE)/awcp $B/$(ZSH_SITE)/_awcp
 
 all: $(BUILT)
 
@@ -101,6 +115,48 @@ $B/share/man/man$(subst .,,$(suffix $1))/$1: man/$1
 	install -m 644 $$< $$@
 endef
 $(foreach m,$(notdir $(MAN)),$(eval $(call man_rule,$m)))
+
+$B/lib/systemd/system/%: bin/system/systemd/%
+	@mkdir -p $(@D)
+	install -m 644 $< $@
+
+$B/lib/systemd/user/%: bin/system/systemd/user/%
+	@mkdir -p $(@D)
+	install -m 644 $< $@
+
+$B/lib/systemd/user/%.timer: bin/system/systemd/%.timer
+	@mkdir -p $(@D)
+	install -m 644 $< $@
+
+$B/lib/%.d/awcp.conf: bin/system/%.conf
+	@mkdir -p $(@D)
+	install -m 644 $< $@
+
+$B/share/doc/awcp/examples/crontab: bin/system/crontab
+	@mkdir -p $(@D)
+	install -m 644 $< $@
+
+$B/share/doc/awcp/examples/nginx-site.conf: cgi/nginx.conf.in bin/system/site.sed
+	@mkdir -p $(@D)
+	sed -f bin/system/site.sed $< >$@
+
+# Every setting with its default, as comments.
+$B/share/doc/awcp/examples/awcp.conf: man/awcp.conf.5 bin/system/settings.awk
+	@mkdir -p $(@D)
+	awk -f bin/system/settings.awk $< >$@
+
+# Completion says what -h says.
+WITH_HELP = $(addprefix $B/bin/,$(sort $(COMMANDS) $(filter-out awcp,$(notdir $(SCRIPTS)))))
+completion = for p in $(WITH_HELP); do echo "@ $${p\#\#*/}"; $$p -h || exit; done | \
+	awk -v shell=$1 -v system_dir=bin/system -f bin/system/completion.awk
+
+$B/$(BASH_SITE)/awcp: $(WITH_HELP) $(wildcard bin/system/completion.*)
+	@mkdir -p $(@D)
+	$(call completion,bash) >$@.new && mv $@.new $@
+
+$B/$(ZSH_SITE)/_awcp: $(WITH_HELP) $(wildcard bin/system/completion.*)
+	@mkdir -p $(@D)
+	$(call completion,zsh) >$@.new && mv $@.new $@
 
 # Unit tests of lib/: one program a module.
 $B/unit/%: $B/o/tests/unit/%.o $B/libawcp.a
@@ -153,15 +209,24 @@ fuzz:
 		SAN='-fsanitize=fuzzer-no-link,address,undefined' $(FUZZ:%=build/fuzzed/fuzz/%)
 	@tests/fuzz/run.sh build/fuzzed/fuzz $(FUZZ)
 
+# All that is installed, as paths below $B and below PREFIX.
+installed = cd $B && find bin lib libexec share -type f
+
 install: all
-	cd $B && find bin libexec share -type f | while read -r f; do \
+	@$(installed) | while read -r f; do \
 		mode=644; [ -x "$$f" ] && mode=755; \
-		install -D -m $$mode "$$f" "$(DESTDIR)$(PREFIX)/$$f" || exit 1; done
+		install -D -m $$mode "$$f" "$(DESTDIR)$(PREFIX)/$$f" || exit 1; \
+		case $$f in lib/* | share/doc/*) \
+			sed -i 's|@PREFIX@|$(PREFIX)|g; s|@WEB_GROUP@|$(WEB_GROUP)|g' \
+				"$(DESTDIR)$(PREFIX)/$$f" || exit 1 ;; \
+		esac; done
+	@for c in $(notdir $(WITH_HELP)); do \
+		ln -sf awcp "$(DESTDIR)$(PREFIX)/$(BASH_SITE)/$$c" || exit 1; done
 
 uninstall:
-	cd $B && find bin libexec share -type f | while read -r f; do \
-		rm -f "$(DESTDIR)$(PREFIX)/$$f"; done
-	-rmdir "$(DESTDIR)$(PREFIX)/libexec/awcp" "$(DESTDIR)$(PREFIX)/share/awcp"
+	@$(installed) | while read -r f; do rm -f "$(DESTDIR)$(PREFIX)/$$f"; done
+	@for c in $(notdir $(WITH_HELP)); do rm -f "$(DESTDIR)$(PREFIX)/$(BASH_SITE)/$$c"; done
+	@cd "$(DESTDIR)$(PREFIX)" && rmdir libexec/awcp share/awcp share/doc/awcp/examples share/doc/awcp
 
 clean:
 	rm -rf build
