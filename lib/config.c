@@ -155,16 +155,13 @@ int
 config_check(const struct config_setting *s, const char *text, struct err *e)
 {
 	char *copy = strdup(text);
-	long long number;
+	int status = 0;
 
 	if (copy == NULL)
 		return err_memory(e);
-	/* What reads a span from the environment reads a number; a path may be relative there. */
-	int status = text[0] == '\0' || s->kind == CONFIG_PATH || s->kind == CONFIG_PATHS ? 0
-		     : s->kind != CONFIG_SPAN ? convert(s, &copy, e)
-		     : home_number(text, &number) == 0
-			 ? 0
-			 : err_set(e, ERR_CONFIG, "not a number of seconds: %.40s", text);
+	/* A path may be relative there. */
+	if (text[0] != '\0' && s->kind != CONFIG_PATH && s->kind != CONFIG_PATHS)
+		status = convert(s, &copy, e);
 	free(copy);
 	return status < 0 ? err_add(e, "%s", s->variable) : 0;
 }
@@ -331,6 +328,24 @@ forget(void)
 	}
 }
 
+/* Set the variable of ${s} to what a file says, if nothing does; and a span to seconds, as which
+ * most code reads it, wherever it comes from. */
+static int
+put(const struct config_setting *s, struct place *p)
+{
+	const char *text = getenv(s->variable);
+	char seconds[32];
+	int64_t span;
+
+	if (text == NULL)
+		return p->text == NULL ? 0 : setenv(s->variable, p->text, 1);
+	p->file = -1;
+	if (s->kind != CONFIG_SPAN || clock_parse_span(text, &span, NULL) < 0)
+		return 0;
+	(void)snprintf(seconds, sizeof seconds, "%lld", (long long)span);
+	return setenv(s->variable, seconds, 1);
+}
+
 int
 config_load(struct err *e)
 {
@@ -342,13 +357,9 @@ config_load(struct err *e)
 			forget();
 			return -1;
 		}
-	for (const struct config_setting *s = config_settings; s->variable != NULL; s++) {
-		struct place *p = &places[s - config_settings];
-		if (p->file >= 0 && getenv(s->variable) != NULL)
-			p->file = -1;
-		else if (p->text != NULL && setenv(s->variable, p->text, 1) < 0)
+	for (const struct config_setting *s = config_settings; s->variable != NULL; s++)
+		if (put(s, &places[s - config_settings]) < 0)
 			return err_memory(e);
-	}
 	return 0;
 }
 

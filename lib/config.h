@@ -25,7 +25,7 @@ enum config_kind {
 	CONFIG_TEXT,
 	CONFIG_NUMBER, /* digits, with K, M, G or T behind them: home_number */
 	CONFIG_BYTES,  /* the same, of bytes */
-	CONFIG_SPAN,   /* 0 or what clock_parse_span takes; in the environment always seconds */
+	CONFIG_SPAN,   /* 0 or what clock_parse_span takes; config_load makes seconds of it */
 	CONFIG_PATH,   /* absolute, or below ~ */
 	CONFIG_PATHS,  /* such ones with colons between */
 	CONFIG_CHOICE, /* one of a few words */

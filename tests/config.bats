@@ -94,6 +94,14 @@ with_etc()
 	assert_output --partial 'a lease of 120 s is longer than is given here'
 }
 
+@test "a span in the environment may have a unit, too" {
+	assert_equal "$(AWCP_MAX_TTL=2h awcp-config max-ttl)" 7200
+	AWCP_TIMEOUT=1m run awcp-invite -e http://127.0.0.1:9/nobody "hello"
+	assert_equal "$status" 69
+	AWCP_TIMEOUT=soon run awcp-invite -e http://127.0.0.1:9/nobody "hello"
+	assert_equal "$status" 78
+}
+
 @test "XDG_CONFIG_HOME says where the account's file is, AWCP_CONFIG which one counts" {
 	write 'max-ttl = 1m'
 	mkdir -p "$HOME/xdg/awcp"
