@@ -129,16 +129,13 @@ pack_aside(void *arg, struct buf *result, struct err *e)
 	struct resource *resources = NULL;
 	struct pack_totals totals;
 	size_t count = 0;
-	/* To this very machine, bytes are cheaper than the time to squeeze them. */
-	bool squeeze = !client_is_loopback(p->l->url);
 	bool times = json_is_true(json_object_get(p->delegation, "times"));
 	struct tree_limits limits = {0};
 	struct pack_options o = {
-	    .format = !times    ? PACK_ZIP
-		      : squeeze ? PACK_TAR_ZST
-				: PACK_TAR,
+	    .format = times ? PACK_TAR_ZST : PACK_ZIP,
 	    .fidelity = json_is_true(json_object_get(p->delegation, "fidelity")),
-	    .compress = squeeze,
+	    /* To this very machine, bytes are cheaper than the time to deflate them. */
+	    .compress = !client_is_loopback(p->l->url),
 	    .progress = packing,
 	    .progress_arg = p->l,
 	};

@@ -10,7 +10,9 @@
 #include "manifest.h"
 #include "sha256.h"
 #include "since.h"
+#include "unpack.h"
 
+#define DENSE 500            /* bytes for each of the archive's that a reader may refuse */
 #define PIECE (128 * 1024)   /* bytes of a file read at once */
 #define SAMPLE 4096          /* bytes that decide whether a file is worth compressing */
 #define EXTENTS 1024         /* parts of a file with holes that are told apart */
@@ -24,7 +26,9 @@ struct packer {
 	struct manifest_writer *manifest; /* or NULL */
 	struct sha256 *file;              /* NULL if nobody wants the hash of a file */
 	struct since *since;              /* or NULL */
+	int sincefd;                      /* what it reads, or -1 */
 	int listfd;                       /* of a delta, or -1 */
+	uint64_t content;                 /* bytes of files, without holes */
 	char *piece;
 	struct extent extents[EXTENTS];
 };
@@ -123,6 +127,7 @@ put_bytes(struct packer *p, const struct entry *entry, int fd, uint64_t n, struc
 			sha256_add(p->file, p->piece, (size_t)got);
 		if (archiver_data(p->archive, entry->path, p->piece, (size_t)got, e) < 0)
 			return -1;
+		p->content += (uint64_t)got;
 		count_bytes(p, (uint64_t)got);
 		n -= (uint64_t)got;
 	}
@@ -323,6 +328,11 @@ prepare(struct packer *p, const struct resource *r, size_t n, int fd, int manife
 {
 	if ((p->piece = malloc(PIECE)) == NULL)
 		return err_memory(e);
+	if (p->sincefd >= 0) {
+		if ((p->since = since_open(p->sincefd, r, n, p->o->fidelity, e)) == NULL)
+			return -1;
+		since_tell(p->since, p->o->changed, p->o->changed_arg);
+	}
 	if ((manifestfd >= 0 && (p->manifest = manifest_writer_new(manifestfd, e)) == NULL) ||
 	    ((manifestfd >= 0 || p->since != NULL) && (p->file = sha256_new(e)) == NULL))
 		return -1;
@@ -378,6 +388,7 @@ run(struct packer *p, const struct resource *r, size_t n, int fd, int manifestfd
 			status = finish(p, e);
 	}
 	archiver_free(p->archive);
+	since_close(p->since);
 	tree_close(p->tree);
 	manifest_writer_free(p->manifest);
 	sha256_free(p->file);
@@ -385,27 +396,55 @@ run(struct packer *p, const struct resource *r, size_t n, int fd, int manifestfd
 	return status;
 }
 
+/* Start ${fd}, if it is a file, again from nothing: 1, 0 if it is none, -1. */
+static int
+start_over(int fd, struct err *e)
+{
+	if (fd < 0)
+		return 1;
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return 0;
+	return ftruncate(fd, 0) < 0 ? err_sys(e, "cannot write the archive") : 1;
+}
+
+/* Pack; and what was squeezed so well that its reader would take it for a bomb, as it is. */
+static int
+pack_either(struct packer *p, const struct resource *r, size_t n, int fd, int manifestfd,
+	    struct err *e)
+{
+	struct pack_options plain = *p->o;
+	struct packer again = *p;
+	int status = run(p, r, n, fd, manifestfd, e);
+
+	if (status < 0 || plain.format != PACK_TAR_ZST || p->content <= UNPACK_ANY_RATIO ||
+	    p->content / DENSE <= p->totals->archive_bytes)
+		return status;
+	status = start_over(fd, e);
+	if (status <= 0 || (status = start_over(manifestfd, e)) <= 0)
+		return status;
+	plain.format = PACK_TAR;
+	plain.changed = NULL; /* all was told */
+	*p->totals = (struct pack_totals){0};
+	again.o = &plain;
+	return run(&again, r, n, fd, manifestfd, e);
+}
+
 int
 pack(const struct resource *r, size_t n, const struct pack_options *o, int fd, int manifestfd,
      struct pack_totals *totals, struct err *e)
 {
-	struct packer p = {.o = o, .totals = totals, .listfd = -1};
+	struct packer p = {.o = o, .totals = totals, .sincefd = -1, .listfd = -1};
 
 	*totals = (struct pack_totals){0};
-	return run(&p, r, n, fd, manifestfd, e);
+	return pack_either(&p, r, n, fd, manifestfd, e);
 }
 
 int
 pack_back(const struct resource *r, size_t n, const struct pack_options *o, int fd, int sincefd,
 	  int listfd, struct pack_totals *totals, struct err *e)
 {
-	struct packer p = {.o = o, .totals = totals, .listfd = listfd};
+	struct packer p = {.o = o, .totals = totals, .sincefd = sincefd, .listfd = listfd};
 
 	*totals = (struct pack_totals){0};
-	if ((p.since = since_open(sincefd, r, n, o->fidelity, e)) == NULL)
-		return -1;
-	since_tell(p.since, o->changed, o->changed_arg);
-	int status = run(&p, r, n, fd, listfd, e);
-	since_close(p.since);
-	return status;
+	return pack_either(&p, r, n, fd, listfd, e);
 }

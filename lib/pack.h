@@ -45,7 +45,8 @@ struct pack_totals {
 /* Write an archive of ${n} resources to ${fd}, entries in the order of the walk, each below its
  * resource's name.  ${manifestfd} (or -1) gets the manifest of what was sent with the hash of every
  * file.  A file that changes while it is read is ERR_BUSY with its name.  A tar keeps the holes of
- * a file. */
+ * a file.  A tar.zst that came out so small that unpack's default limits would refuse it is not
+ * compressed after all, if ${fd} is a file. */
 int pack(const struct resource *r, size_t n, const struct pack_options *o, int fd, int manifestfd,
 	 struct pack_totals *totals, struct err *e);
 

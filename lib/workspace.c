@@ -260,15 +260,13 @@ list_writable(const struct workspace *w, size_t *count, struct err *e)
 static struct pack_options
 choose_options(const struct workspace *w)
 {
-	struct pack_options o = {.format = PACK_ZIP,
-				 .fidelity = (w->agreed & MESSAGE_LINKS) != 0,
-				 .lenient = true,
-				 .compress = w->compressed};
-
-	/* What came without compression came from near by. */
-	if ((w->agreed & MESSAGE_TIMES) != 0)
-		o.format = w->compressed ? PACK_TAR_ZST : PACK_TAR;
-	return o;
+	return (struct pack_options){
+	    .format = (w->agreed & MESSAGE_TIMES) != 0 ? PACK_TAR_ZST : PACK_ZIP,
+	    .fidelity = (w->agreed & MESSAGE_LINKS) != 0,
+	    .lenient = true,
+	    /* What came without compression came from near by. */
+	    .compress = w->compressed,
+	};
 }
 
 static void

@@ -301,6 +301,36 @@ test_full_disk(void)
 	(void)close(fd);
 }
 
+/* A reader's limit against bombs is not for what we send. */
+static void
+test_dense(void)
+{
+	struct resource r = {.name = "ws", .source = "dense"};
+	struct pack_options o = {.format = PACK_TAR_ZST, .fidelity = true};
+	const size_t piece = 1 << 20, pieces = 257;
+	struct unpack_totals out;
+	struct pack_totals totals;
+	struct err e = {0};
+
+	scratch_text("dense/file", "");
+	char *same = malloc(piece);
+	int fd = open("dense/file", O_WRONLY | O_CLOEXEC);
+	memset(same, 'x', piece);
+	for (size_t i = 0; i < pieces; i++)
+		if (write(fd, same, piece) != (ssize_t)piece)
+			scratch_fail("dense/file");
+	(void)close(fd);
+	free(same);
+	CHECK_INT(pack_to("dense.tar", &o, &r, &totals, &e), 0,
+		  "what compresses very well is packed");
+	CHECK_INT(totals.bytes, piece * pieces, "its bytes are counted once");
+	CHECK_INT(totals.files, 1, "and its files");
+	limits.ratio = 1000;
+	CHECK_INT(unpack_to("dense.tar", "out", &out, &e), 0, "and is unpacked within the limits");
+	limits.ratio = 0;
+	CHECK(same_manifests(true), "it is what was sent, by the one manifest there is");
+}
+
 int
 main(void)
 {
@@ -313,6 +343,7 @@ main(void)
 	test_size();
 	test_links_without_fidelity();
 	test_busy();
+	test_dense();
 	test_full_disk();
 	return check_end();
 }
