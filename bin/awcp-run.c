@@ -7,110 +7,221 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "command.h"
 #include "home.h"
 #include "last_exec.h"
-#include "process.h"
+#include "queue.h"
+#include "run_profiles.h"
 #include "sandbox.h"
 #include "worker.h"
 
+#define MOST_DEATHS 1000
+
 static const struct command self = {
     .name = "awcp-run",
-    .options = "+1vc:q:R:S:",
-    .usage = "usage: awcp-run [-1v] [-c jobs] [-q queue]... [-R retry|fail] [-S sandbox]\n"
-	     "                -- command [arg...]\n"
-	     "	-1		carry out one task and end; 75 if none is waiting\n"
-	     "	-c jobs		tasks that run at the same time (1)\n"
-	     "	-q queue	take tasks from there (default); several are looked at in turn\n"
-	     "	-R retry|fail	when a worker died at a task: run it again (the default), or not\n"
-	     "	-S sandbox	bwrap (the default), bwrap,no-network,memory=2G..., or none\n"
-	     "	-v		tell what is taken and how it ended\n"
-	     "The command gets the prompt on stdin and works in the directory it is started in.\n"
-	     "Exit 0: done; 75: try again later; anything else: the task failed.\n",
+    .options = "+1jvc:P:q:R:S:",
+    .usage =
+	"usage: awcp-run [-1v] [-c jobs] [-q queue]... [-P profile]... [-R policy] [-S sandbox]\n"
+	"                [--limited pattern] [--cooldown span] [--deaths n] [--window span]\n"
+	"                [--grace span] -- command [arg...]\n"
+	"       awcp-run --profiles [-j]\n"
+	"       awcp-run --clear name...\n"
+	"	-1		carry out one task and end; 75 if none is waiting\n"
+	"	-c jobs		tasks that run at the same time (1)\n"
+	"	-P name[:capability,...][=command]  a command to run tasks with; several are\n"
+	"			preferred in this order; without =command, that behind --\n"
+	"	-q queue	take tasks from there (default); several are looked at in turn\n"
+	"	-R retry|fail|unknown  when a worker died at a task: run it again, or not\n"
+	"	-S sandbox	bwrap (the default), bwrap,no-network,memory=2G..., or none\n"
+	"	-j		profiles as NDJSON\n"
+	"	-v		tell what is taken and how it ended\n"
+	"	--limited pattern  a command that failed with this in its last lines has had\n"
+	"			enough for now (extended regular expression)\n"
+	"	--cooldown span	how long it gets no work then (60s)\n"
+	"	--deaths n	so many deaths stop a profile or a queue (5); 0: none does\n"
+	"	--window span	within this, and for so long (10m)\n"
+	"	--grace span	what runs may go on for so long when told to stop (60s)\n"
+	"	--profiles	list the profiles that were ever used, and what they wait for\n"
+	"	--clear		let the profiles or queues that are named go on at once\n"
+	"The command gets the prompt on stdin and works in the directory it is started in.\n"
+	"Exit 0: done; 75: it has had enough for now; anything else: the task failed.\n",
+};
+
+enum word { LIMITED = 256, COOLDOWN, DEATHS, WINDOW, GRACE, LIST, CLEAR };
+
+static const struct option words[] = {
+    {"limited", required_argument, NULL, LIMITED}, {"cooldown", required_argument, NULL, COOLDOWN},
+    {"deaths", required_argument, NULL, DEATHS},   {"window", required_argument, NULL, WINDOW},
+    {"grace", required_argument, NULL, GRACE},     {"profiles", no_argument, NULL, LIST},
+    {"clear", no_argument, NULL, CLEAR},           {NULL, 0, NULL, 0},
+};
+
+struct options {
+	struct worker_options worker;
+	struct profiles profiles;
+	const char *sandbox;
+	bool verbose, json;
+	int instead; /* LIST or CLEAR, or 0 */
 };
 
 static size_t
-parse_jobs(const char *text)
+parse_number(const char *option, const char *text, size_t least, size_t most)
 {
 	char *end;
 
 	errno = 0;
 	unsigned long n = strtoul(text, &end, 10);
-	if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || n < 1 ||
-	    n > WORKER_JOBS)
-		command_usage("-c takes a number from 1 to %d, not %s", WORKER_JOBS, text);
+	if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || n < least || n > most)
+		command_usage("%s takes a number from %zu to %zu, not %s", option, least, most,
+			      text);
 	return n;
 }
 
-static enum task_recovery
-parse_recovery(const char *text)
+/* A span in ms. */
+static int64_t
+parse_span(const char *option, const char *text)
 {
-	if (strcmp(text, "retry") != 0 && strcmp(text, "fail") != 0)
-		command_usage("-R takes retry or fail, not %s", text);
-	return strcmp(text, "fail") == 0 ? TASK_GIVE_UP : TASK_RETRY;
+	int64_t seconds;
+	struct err e;
+
+	if (clock_parse_span(text, &seconds, &e) < 0)
+		command_usage("%s: %s", option, e.message);
+	return seconds * 1000;
+}
+
+/* What was given wrongly is told as such, and other trouble as what it is. */
+static void
+must(int status, const struct err *e)
+{
+	if (status < 0 && e->code == ERR_USAGE)
+		command_usage("%s%s%s", e->message, e->hint[0] != '\0' ? "; " : "", e->hint);
+	if (status < 0)
+		exit(command_end(command_fail(e)));
+}
+
+static void
+parse_word(struct options *o, int option)
+{
+	struct err e;
+
+	switch (option) {
+	case LIMITED:
+		must(profiles_match(&o->profiles, optarg, &e), &e);
+		break;
+	case COOLDOWN:
+		o->profiles.cooldown = parse_span("--cooldown", optarg);
+		break;
+	case DEATHS:
+		o->profiles.rule.deaths =
+		    (unsigned)parse_number("--deaths", optarg, 0, MOST_DEATHS);
+		break;
+	case WINDOW:
+		o->profiles.rule.window = parse_span("--window", optarg);
+		break;
+	case GRACE:
+		o->worker.grace = strcmp(optarg, "0") == 0 ? 0 : parse_span("--grace", optarg);
+		break;
+	default:
+		o->instead = option;
+	}
+}
+
+static void
+parse_option(struct options *o, int option)
+{
+	struct worker_options *w = &o->worker;
+	struct err e;
+
+	switch (option) {
+	case '1':
+		w->once = true;
+		break;
+	case 'j':
+		o->json = true;
+		break;
+	case 'v':
+		o->verbose = true;
+		break;
+	case 'c':
+		w->jobs = parse_number("-c", optarg, 1, WORKER_JOBS);
+		break;
+	case 'P':
+		must(profiles_add(&o->profiles, optarg, &e), &e);
+		break;
+	case 'q':
+		if (w->queue_count == WORKER_QUEUES)
+			command_usage("at most %d queues", WORKER_QUEUES);
+		w->queues[w->queue_count++] = optarg;
+		break;
+	case 'R':
+		if (queue_recovery_named(optarg, &w->task.recovery, &e) < 0)
+			command_usage("-R takes retry, fail or unknown, not %s", optarg);
+		w->own_recovery = true;
+		break;
+	case 'S':
+		o->sandbox = optarg;
+		break;
+	default:
+		parse_word(o, option);
+	}
 }
 
 static void
 tell(void *arg, bool trouble, const char *what, const char *text)
 {
-	const bool *verbose = arg;
+	const struct options *o = arg;
 
-	if (trouble || *verbose)
+	if (trouble || o->verbose)
 		command_note("%s: %s", what, text);
+}
+
+static int
+work(struct options *o, char *const *argv)
+{
+	struct worker_options *w = &o->worker;
+	struct err e;
+
+	if (w->queue_count == 0)
+		w->queues[w->queue_count++] = "default";
+	must(profiles_complete(&o->profiles, argv, w->queues[0], &e), &e);
+	w->task.profiles = &o->profiles;
+	w->task.report = tell;
+	w->task.report_arg = o;
+	if (sandbox_parse(o->sandbox, &w->task.sandbox, &e) < 0 || home_open(&e) < 0 ||
+	    task_limits(&w->task, &e) < 0 || sandbox_available(&w->task.sandbox, &e) < 0 ||
+	    worker_run(w, &e) < 0)
+		return command_fail(&e);
+	return 0;
 }
 
 int
 main(int argc, char **argv)
 {
-	bool verbose = false;
-	struct worker_options o = {.jobs = 1, .task = {.report = tell, .report_arg = &verbose}};
-	const char *sandbox = NULL;
+	struct options o = {.worker = {.jobs = 1, .grace = 60000},
+			    .profiles = {.cooldown = 60000, .rule = {5, 600000}}};
+	int option, status;
 	struct err e;
-	int option;
 
 	if (argc > 2 && strcmp(argv[1], LAST_EXEC_OPTION) == 0) { /* in the sandbox */
 		(void)last_exec(argv + 2, &e);
 		(void)fprintf(stderr, "awcp-run: %s\n", e.message);
 		return err_exit(e.code);
 	}
-	while ((option = command_option(&self, argc, argv)) != -1)
-		switch (option) {
-		case '1':
-			o.once = true;
-			break;
-		case 'v':
-			verbose = true;
-			break;
-		case 'c':
-			o.jobs = parse_jobs(optarg);
-			break;
-		case 'q':
-			if (o.queue_count == WORKER_QUEUES)
-				command_usage("at most %d queues", WORKER_QUEUES);
-			o.queues[o.queue_count++] = optarg;
-			break;
-		case 'R':
-			o.task.recovery = parse_recovery(optarg);
-			break;
-		case 'S':
-			sandbox = optarg;
-			break;
-		}
-	if (sandbox == NULL)
-		sandbox = getenv("AWCP_SANDBOX");
-	if (optind == argc)
-		command_usage("no command to run; give it behind --");
-	if (o.queue_count == 0)
-		o.queues[o.queue_count++] = "default";
-	char *program = process_find(argv[optind], &e);
-	if (program == NULL)
-		return command_fail(&e);
-	argv[optind] = program;
-	o.task.argv = argv + optind;
-	int status = -1;
-	if (sandbox_parse(sandbox, &o.task.sandbox, &e) == 0 && home_open(&e) >= 0 &&
-	    task_limits(&o.task, &e) == 0 && sandbox_available(&o.task.sandbox, &e) == 0)
-		status = worker_run(&o, &e);
-	free(program);
-	return command_end(status < 0 ? command_fail(&e) : 0);
+	while ((option = command_option_word(&self, words, argc, argv)) != -1)
+		parse_option(&o, option);
+	if (o.sandbox == NULL)
+		o.sandbox = getenv("AWCP_SANDBOX");
+	if (o.instead == LIST && optind < argc)
+		command_usage("--profiles takes no operand");
+	if (o.instead == CLEAR && optind == argc)
+		command_usage("--clear takes names of profiles or queues");
+	if (o.instead == LIST)
+		status = run_list(o.json);
+	else if (o.instead == CLEAR)
+		status = command_each(argc - optind, argv + optind, run_clear, NULL);
+	else
+		status = work(&o, argv + optind);
+	profiles_free(&o.profiles);
+	return command_end(status);
 }

@@ -133,9 +133,11 @@ assignment_start(const char *id, const char *owner, const struct assignment_poli
 	}
 	if (take_lease(&r, start, &until, e) < 0 || take_archive(&r, dirfd, name, e) < 0)
 		goto out;
-	/* How often its worker may die is the worker's to say, as the delegator is told. */
-	task = json_pack("{s{ss sI} si}", "payload", "assignment", id, "run",
-			 (json_int_t)jsonx_number(r.json, "run", 0), "maxDeaths", 0);
+	/* What becomes of it when its worker dies is the worker's to say, as the delegator is told.
+	 */
+	task = json_pack("{s{ss sI} si ss}", "payload", "assignment", id, "run",
+			 (json_int_t)jsonx_number(r.json, "run", 0), "maxDeaths", 0, "recovery",
+			 "retry");
 	json_t *workspace = json_pack("{sI ss}", "bytes", (json_int_t)size, "sha256", sha256);
 	if (task == NULL || json_object_set_new(r.json, "workspace", workspace) < 0) {
 		(void)err_memory(e);

@@ -134,15 +134,16 @@ make_environment(char *const *own, const struct sandbox *sandbox, struct err *e)
 	return list;
 }
 
-/* Start the command; ${infofd} is where the sandbox tells its first process. */
+/* Start the command with ${promptfd} as its stdin; ${infofd} is where the sandbox tells its first
+ * process. */
 static int
 start(const struct execution *x, const struct workspace *w, const struct sandbox *sandbox,
-      char *const *argv, int infofd, struct process *p, struct err *e)
+      char *const *argv, int promptfd, int infofd, struct process *p, struct err *e)
 {
 	const char *const writable[] = {w->path, w->report, NULL};
 	struct sandbox_place place = {.cwd = w->cwd, .writable = writable, .infofd = infofd};
-	char *own[5] = {NULL}, **environment = NULL, **command = NULL;
-	int status = -1, stdinfd = -1;
+	char *own[6] = {NULL}, **environment = NULL, **command = NULL;
+	int status = -1;
 
 	const char **readonly = workspace_readonly(w, e);
 	if (readonly == NULL)
@@ -151,25 +152,25 @@ start(const struct execution *x, const struct workspace *w, const struct sandbox
 	if (asprintf(&own[0], "AWCP_ID=%s", x->purpose.id) < 0 ||
 	    asprintf(&own[1], "AWCP_WORKSPACE=%s", w->path) < 0 ||
 	    asprintf(&own[2], "AWCP_DESCRIPTION=%s", x->purpose.description) < 0 ||
-	    asprintf(&own[3], "AWCP_RESULT=%s", w->result) < 0) {
+	    asprintf(&own[3], "AWCP_RESULT=%s", w->result) < 0 ||
+	    (x->purpose.session != NULL &&
+	     asprintf(&own[4], "AWCP_SESSION=%s", x->purpose.session) < 0)) {
 		(void)err_memory(e);
 		goto out;
 	}
 	if ((environment = make_environment(own, sandbox, e)) == NULL ||
-	    (command = sandbox_command(sandbox, &place, argv, e)) == NULL ||
-	    (stdinfd = open_prompt(x->purpose.prompt, e)) < 0)
+	    (command = sandbox_command(sandbox, &place, argv, e)) == NULL)
 		goto out;
 	const struct process_spec spec = {.argv = command,
 					  .envp = environment,
 					  .cwd = w->cwd,
-					  .stdinfd = stdinfd,
+					  .stdinfd = promptfd,
 					  .keepfd = infofd};
 	status = process_start(&spec, p, e);
 out:
-	file_close(stdinfd);
 	sandbox_free(command);
 	free(environment);
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < 5; i++)
 		free(own[i]);
 	free(readonly);
 	return status;
@@ -292,17 +293,25 @@ execution_run(struct execution *x, const struct workspace *w, const struct sandb
 	struct process p;
 	struct meter m;
 	int infofd = -1, result = -1;
+	int64_t began = clock_steady();
 
 	meter_begin(&m, sandbox, w->path);
-	if (sandbox->kind == SANDBOX_BWRAP && (infofd = memfd_create("sandbox", MFD_CLOEXEC)) < 0)
-		return err_sys(e, "cannot follow the sandbox");
-	if (start(x, w, sandbox, argv, infofd, &p, e) == 0) {
+	int promptfd = open_prompt(x->purpose.prompt, e);
+	if (promptfd < 0)
+		return -1;
+	if (sandbox->kind == SANDBOX_BWRAP && (infofd = memfd_create("sandbox", MFD_CLOEXEC)) < 0) {
+		(void)err_sys(e, "cannot follow the sandbox");
+	} else if (start(x, w, sandbox, argv, promptfd, infofd, &p, e) == 0) {
 		follow(x, &p, infofd, &m, out);
 		file_close(p.outputfd);
 		file_close(p.errorfd);
 		*status = p.status;
 		result = 0;
 	}
+	x->took = clock_steady() - began;
+	/* Who reads it moves the place in the file for us, too. */
+	x->prompted = x->purpose.prompt[0] == '\0' || lseek(promptfd, 0, SEEK_CUR) > 0;
+	file_close(promptfd);
 	file_close(infofd);
 	return result;
 }

@@ -2,9 +2,10 @@
  * execution - the operator's command at work on a workspace.
  *
  * The command starts in the first writable resource with the prompt on stdin and, of ours, four
- * variables in the environment: AWCP_ID, AWCP_WORKSPACE, AWCP_DESCRIPTION and AWCP_RESULT.  All its
- * processes are stopped, by TERM and then KILL, when the lease ends, when the assignment is not
- * active any more, when they use more than the sandbox allows, or when the worker is told to stop.
+ * variables in the environment: AWCP_ID, AWCP_WORKSPACE, AWCP_DESCRIPTION and AWCP_RESULT; and
+ * AWCP_SESSION, if the task names one.  All its processes are stopped, by TERM and then KILL, when
+ * the lease ends, when the assignment is not active any more, when they use more than the sandbox
+ * allows, or when the worker is told to stop.
  */
 #ifndef EXECUTION_H
 #define EXECUTION_H
@@ -41,7 +42,8 @@ enum execution_stop {
 /* What the command is run for; all of it stays the caller's. */
 struct execution_purpose {
 	const char *id, *prompt, *description;
-	int64_t expires; /* end of the lease, ms since 1970; 0: none */
+	const char *session; /* that the command is to go on with; NULL: none */
+	int64_t expires;     /* end of the lease, ms since 1970; 0: none */
 	/* Is it still wanted?  Asked every tenth of a second. */
 	bool (*wanted)(void *arg);
 	/* A line of progress, of which there are not too many. */
@@ -57,6 +59,8 @@ struct execution {
 	bool orphaned;            /* the worker died */
 	struct err exceeded;      /* with EXECUTION_EXCEEDED: what */
 	int64_t look_at;          /* clock_steady of the next question whether it is wanted */
+	int64_t took;             /* ms that the command ran */
+	bool prompted;            /* it read something of its prompt, if there was one */
 };
 
 /* Begin to watch over what is done for ${p}: the signals are blocked in this process from here. */

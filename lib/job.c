@@ -16,10 +16,8 @@
 #include "home.h"
 #include "jsonx.h"
 #include "output.h"
+#include "verdict.h"
 #include "workspace.h"
-
-#define TRY_AGAIN 75      /* exit status of a command that wants to be run later */
-#define COOLDOWN_MS 60000 /* until then */
 
 struct job {
 	const struct task_options *options;
@@ -150,27 +148,35 @@ make_result(const struct job *j)
 	return result;
 }
 
+/* The command has done its work. */
+static enum task_end
+done(struct job *j)
+{
+	struct queue_outcome o = {.event = QUEUE_COMPLETE, .exit = 0, .result = make_result(j)};
+
+	enum task_end end = finish(j, &o);
+	json_decref(o.result);
+	report(j, false, "done");
+	return end;
+}
+
 /* The command has ended by itself with the wait status ${status}. */
 static enum task_end
 ended(struct job *j, int status)
 {
 	const char *said = output_complaint(j->output);
-	struct queue_outcome o = {.event = QUEUE_COMPLETE, .exit = 0};
+	struct queue_outcome o = {.event = QUEUE_LIMIT};
+	char limit[VERDICT_REASON];
 	struct err why;
 
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-		o.result = make_result(j);
-		enum task_end end = finish(j, &o);
-		json_decref(o.result);
-		report(j, false, "done");
-		return end;
-	}
+	enum verdict verdict = verdict_give(j->options, &j->execution, j->output, status, limit);
+	if (verdict == VERDICT_DONE)
+		return done(j);
 	o.exit = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-	if (o.exit == TRY_AGAIN) {
-		o.event = QUEUE_LIMIT;
-		o.pause = COOLDOWN_MS;
-		o.message = said[0] != '\0' ? said : "the command asks to be run again later";
-		report(j, false, "%s", o.message);
+	if (verdict == VERDICT_LIMITED) {
+		o.pause = verdict_pause(j->options, j->claim->task);
+		o.message = limit;
+		report(j, false, "%s", limit);
 		return finish(j, &o);
 	}
 	(void)err_set(&why, ERR_TASK_FAILED, "exit %d%s%s", o.exit, said[0] != '\0' ? ": " : "",
@@ -187,9 +193,11 @@ carry_out(struct job *j)
 	if (set_up(j, &e) < 0)
 		return fail(j, QUEUE_RETURN, &e, -1);
 	report(j, false, "begun");
-	if (execution_run(&j->execution, &j->workspace, &j->options->sandbox, j->options->argv,
-			  j->output, &status, &e) < 0)
+	if (execution_run(&j->execution, &j->workspace, &j->options->sandbox,
+			  j->options->profile->argv, j->output, &status, &e) < 0) {
+		verdict_not_started(j->options, &e);
 		return fail(j, QUEUE_FAIL, &e, -1);
+	}
 	if (j->execution.stop != EXECUTION_GOES_ON)
 		return stopped(j);
 	return ended(j, status);
@@ -212,6 +220,7 @@ job_run(const struct task_options *o, struct queue *q, const struct queue_claim 
 	int64_t timeout = jsonx_number(claim->task, "timeout", 0);
 	struct execution_purpose p = {.id = j.id,
 				      .description = jsonx_text(claim->task, "name", ""),
+				      .session = jsonx_text(claim->task, "session", NULL),
 				      .expires = timeout == 0 ? 0 : clock_now() + timeout * 1000,
 				      .wanted = still_claimed,
 				      .progress = tell_progress,

@@ -4,7 +4,8 @@
  * queue/<name>/jobs/<number>/ has work/, where the command starts, and report/ while it runs, and
  * output.log, of the last attempt, for as long as the task is kept.  What becomes of the task is
  * what the command says: exit 0, it is completed, with what was written to AWCP_RESULT or the last
- * lines of its output as the result; 75, it is rate-limited for a minute; anything else, it failed.
+ * lines of its output as the result; 75, it is rate-limited until a profile may be used for it;
+ * anything else, it failed.  (See verdict.h.)
  */
 #ifndef JOB_H
 #define JOB_H

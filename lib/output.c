@@ -26,8 +26,10 @@ struct output {
 	int64_t sent; /* clock_steady of the last one that was; 0: none */
 	char progress[OUTPUT_PROGRESS + 1];
 	char complaint[512];
-	size_t tail_length;
-	char tail[2 * OUTPUT_SUMMARY + 2]; /* clean lines of stdout, each with its newline */
+	struct tail {
+		size_t length;
+		char text[2 * OUTPUT_SUMMARY + 2]; /* clean lines, each with its newline */
+	} tail[2];
 };
 
 struct output *
@@ -47,7 +49,7 @@ output_new(int logfd, uint64_t max, struct err *e)
 	o->due = false;
 	o->sent = 0;
 	o->progress[0] = o->complaint[0] = '\0';
-	o->tail_length = 0;
+	o->tail[0].length = o->tail[1].length = 0;
 	return o;
 }
 
@@ -167,21 +169,21 @@ log_line(struct output *o, char *p, size_t n)
 
 /* Keep at least the last OUTPUT_SUMMARY bytes of whole lines. */
 static void
-add_to_tail(struct output *o, const char *line)
+add_to_tail(struct tail *t, const char *line)
 {
 	size_t n = strlen(line);
 
-	if (o->tail_length + n + 2 > sizeof o->tail) {
-		char *keep = o->tail + (o->tail_length - OUTPUT_SUMMARY);
+	if (t->length + n + 2 > sizeof t->text) {
+		char *keep = t->text + (t->length - OUTPUT_SUMMARY);
 		char *start = memchr(keep, '\n', OUTPUT_SUMMARY);
-		start = start == NULL ? o->tail + o->tail_length : start + 1;
-		o->tail_length -= (size_t)(start - o->tail);
-		memmove(o->tail, start, o->tail_length);
+		start = start == NULL ? t->text + t->length : start + 1;
+		t->length -= (size_t)(start - t->text);
+		memmove(t->text, start, t->length);
 	}
-	memcpy(o->tail + o->tail_length, line, n);
-	o->tail_length += n;
-	o->tail[o->tail_length++] = '\n';
-	o->tail[o->tail_length] = '\0';
+	memcpy(t->text + t->length, line, n);
+	t->length += n;
+	t->text[t->length++] = '\n';
+	t->text[t->length] = '\0';
 }
 
 /* Take the ${n} bytes of a line, or of a piece of one. */
@@ -201,8 +203,7 @@ take_line(struct output *o, enum output_stream from, size_t n)
 		start = overwritten + 1;
 	}
 	output_clean(start, n, clean, sizeof clean);
-	if (from == OUTPUT_STDOUT)
-		add_to_tail(o, clean);
+	add_to_tail(&o->tail[from], clean);
 	if (is_blank(clean))
 		return;
 	if (from == OUTPUT_STDERR) {
@@ -273,9 +274,10 @@ output_progress(struct output *o, int64_t now, int *wait)
 }
 
 const char *
-output_summary(struct output *o)
+output_last(struct output *o, enum output_stream from)
 {
-	char *start = o->tail, *end = o->tail + o->tail_length;
+	struct tail *t = &o->tail[from];
+	char *start = t->text, *end = t->text + t->length;
 	int lines = 0;
 
 	while (end > start && strchr(" \t\n", end[-1]) != NULL)
@@ -291,6 +293,12 @@ output_summary(struct output *o)
 	while (*start == '\n')
 		start++;
 	return start;
+}
+
+const char *
+output_summary(struct output *o)
+{
+	return output_last(o, OUTPUT_STDOUT);
 }
 
 const char *

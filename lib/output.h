@@ -42,7 +42,11 @@ void output_end(struct output *o);
  * if there is none.  *${wait} is then how many ms to wait for one that is held back, or -1. */
 const char *output_progress(struct output *o, int64_t now, int *wait);
 
-/* The last lines of stdout, without blank lines around them; "" if there were none. */
+/* The last lines of ${from}, at most OUTPUT_SUMMARY_LINES, without blank lines around them; "" if
+ * there were none. */
+const char *output_last(struct output *o, enum output_stream from);
+
+/* Those of stdout. */
 const char *output_summary(struct output *o);
 
 /* The last line of stderr that was not blank, or "". */

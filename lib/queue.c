@@ -36,8 +36,8 @@ open_dir(const struct queue *q, const char *name, bool create, int *fd, struct e
 	return *fd < 0 ? err_sys(e, "cannot open queue/%s/%s", q->name, name) : 0;
 }
 
-static int
-read_recovery(struct queue_config *c, const char *text, struct err *e)
+int
+queue_recovery_named(const char *text, enum queue_event *event, struct err *e)
 {
 	static const struct {
 		const char *name;
@@ -46,10 +46,22 @@ read_recovery(struct queue_config *c, const char *text, struct err *e)
 
 	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
 		if (strcmp(text, known[i].name) == 0) {
-			c->recovery = known[i].event;
+			*event = known[i].event;
 			return 0;
 		}
 	return err_set(e, ERR_CONFIG, "recovery is retry, fail or unknown, not %.40s", text);
+}
+
+enum queue_event
+queue_recovery(const struct queue *q)
+{
+	return q->config.recovery;
+}
+
+void
+queue_set_recovery(struct queue *q, enum queue_event event)
+{
+	q->config.recovery = event;
 }
 
 /* The number ${name}, if it is there; 0 is any number. */
@@ -113,7 +125,7 @@ read_config(struct queue *q, struct err *e)
 	    read_number(o, "maxDeaths", &c->max_deaths, e) < 0 || read_retention(o, c, e) < 0 ||
 	    check_lanes(c->lanes, e) < 0)
 		goto out;
-	status = read_recovery(c, jsonx_text(o, "recovery", "retry"), e);
+	status = queue_recovery_named(jsonx_text(o, "recovery", "retry"), &c->recovery, e);
 out:
 	json_decref(o);
 	buf_free(&b);

@@ -66,7 +66,7 @@ int queue_changes_path(const struct queue *q, char *path, size_t size, struct er
  * task with this key has not ended), "dependsOn" (ids), "afterFailure" (true: run even if one of
  * those ends badly), "notBefore" (RFC 3339), "timeout" (seconds), "retries", "backoff" (seconds
  * before the first retry, doubled for each), "requires" (capabilities of the worker), "session",
- * "tenant".
+ * "recovery" (retry, fail or unknown), "tenant".
  */
 enum queue_put { QUEUE_WAS_PUT, QUEUE_WAS_THERE };
 
@@ -103,6 +103,15 @@ struct queue_claim {
  * (may be NULL): when one becomes due by itself, ms since 1970, or 0. */
 int queue_take(struct queue *q, const struct queue_worker *w, struct queue_claim *c, int64_t *next,
 	       struct err *e);
+
+/* What becomes of a task whose worker died or let its lease end: QUEUE_RETURN ("retry", it is run
+ * again), QUEUE_FAIL ("fail") or QUEUE_LOSE ("unknown").  That is what config.json says unless it
+ * is set here, for what is found through ${q}; a task may have a "recovery" of its own. */
+enum queue_event queue_recovery(const struct queue *q);
+void queue_set_recovery(struct queue *q, enum queue_event event);
+
+/* The event that the word ${text} stands for; ERR_CONFIG if it is none of the three. */
+int queue_recovery_named(const char *text, enum queue_event *event, struct err *e);
 
 /* Let go of what the claim holds in this process; it says nothing about the task. */
 void queue_claim_free(struct queue_claim *c);

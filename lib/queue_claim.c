@@ -330,6 +330,7 @@ lose(struct queue *q, json_t *task, const char *why, bool died, struct err *e)
 
 	if (json_object_set_new(task, "deaths", json_integer(deaths)) < 0)
 		return err_memory(e);
+	(void)queue_recovery_named(jsonx_text(task, "recovery", ""), &o.event, NULL);
 	o.last = true; /* a failure by policy is one */
 	if (o.event == QUEUE_FAIL)
 		o.code = died ? "WORKER_DIED" : "LEASE_ENDED";

@@ -26,7 +26,7 @@ is_text(const json_t *s)
 }
 
 /* How each member that may be asked for is checked. */
-enum kind { ANY, TEXT, TEXTS, IDS, NUMBER, TRUTH, TIME };
+enum kind { ANY, TEXT, TEXTS, IDS, NUMBER, TRUTH, TIME, POLICY };
 
 static const struct member {
 	const char *name;
@@ -46,6 +46,7 @@ static const struct member {
     {"retries", NUMBER, 0, 1000},
     {"backoff", NUMBER, 0, 366 * 86400},
     {"maxDeaths", NUMBER, 0, 1000},
+    {"recovery", POLICY, 0, 0},
     {"requires", TEXTS, 1, LIST_MAX},
     {"session", TEXT, 0, 0},
     {"tenant", TEXT, 0, 0},
@@ -73,6 +74,7 @@ check_list(const struct member *m, const json_t *value, struct err *e)
 static int
 check_member(const struct member *m, const json_t *asked, const json_t *value, struct err *e)
 {
+	enum queue_event policy;
 	int64_t number;
 
 	switch (m->kind) {
@@ -101,6 +103,11 @@ check_member(const struct member *m, const json_t *asked, const json_t *value, s
 			(void)err_set(e, ERR_BAD_DATA, "%s must be a time", m->name);
 			return err_hint(e, "such as 2026-11-20T09:05:42Z");
 		}
+		break;
+	case POLICY:
+		if (!json_is_string(value) ||
+		    queue_recovery_named(json_string_value(value), &policy, e) < 0)
+			return err_set(e, ERR_BAD_DATA, "recovery must be retry, fail or unknown");
 		break;
 	case ANY:
 		break;

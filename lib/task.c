@@ -20,9 +20,9 @@
 #include "id.h"
 #include "jsonx.h"
 #include "output.h"
+#include "verdict.h"
 #include "workspace.h"
 
-#define TRY_AGAIN 75  /* exit status of a command that wants to be run later */
 #define PAUSE_MS 5000 /* before a task is handed back for another try */
 
 struct task {
@@ -153,12 +153,8 @@ static void
 explain(const struct task *t, int status, struct err *why)
 {
 	const char *said = output_complaint(t->output);
-	int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	int signal = verdict_signal(&t->options->sandbox, status);
 
-	/* The sandbox tells a signal as a shell does. */
-	if (t->options->sandbox.kind != SANDBOX_NONE && WIFEXITED(status) &&
-	    WEXITSTATUS(status) > 128)
-		signal = WEXITSTATUS(status) - 128;
 	const char *limit = signal == SIGXCPU   ? ", out of CPU time"
 			    : signal == SIGXFSZ ? ", at a file that grew too large"
 						: "";
@@ -237,15 +233,36 @@ hand_in(struct task *t, int64_t began)
 static enum task_end
 give_up(struct task *t)
 {
+	char times[32] = "";
 	struct err why;
 
-	if (t->deaths == 1)
-		(void)err_set(&why, ERR_TASK_FAILED, "its worker died");
+	if (t->deaths > 1)
+		(void)snprintf(times, sizeof times, " %lld times", (long long)t->deaths);
+	if (t->options->recovery == QUEUE_LOSE)
+		(void)err_set(&why, ERR_TASK_FAILED,
+			      "its worker died%s, and nobody can know what it had done by then",
+			      times);
 	else
-		(void)err_set(&why, ERR_TASK_FAILED, "its worker died %lld times",
-			      (long long)t->deaths);
+		(void)err_set(&why, ERR_TASK_FAILED, "its worker died%s", times);
 	(void)err_hint(&why, "delegate it again if it did no harm there");
 	return fail(t, &why, ERR_TASK_FAILED);
+}
+
+/* The command has ended with a failure, or with an end that says something of its profile. */
+static enum task_end
+not_done(struct task *t, enum verdict verdict, int status, const char *said)
+{
+	struct err e;
+
+	if (verdict != VERDICT_LIMITED) {
+		explain(t, status, &e);
+		return fail(t, &e, ERR_TASK_FAILED);
+	}
+	report(t, false, "put off: %s", said);
+	(void)assignment_progress(t->record.id, t->run,
+				  "put off: the worker has had enough for now",
+				  NULL); /* it is only a note */
+	return TASK_LIMITED;
 }
 
 /* Run the command and see what became of it. */
@@ -254,12 +271,13 @@ carry_out(struct task *t)
 {
 	const struct task_options *o = t->options;
 	int64_t began = clock_steady();
+	char said[VERDICT_REASON];
 	struct err e;
 	int status;
 
 	if (execution_pause(&t->execution, 0) != EXECUTION_GOES_ON)
 		return stopped(t);
-	if (t->deaths > 0 && (o->recovery == TASK_GIVE_UP || t->deaths >= o->max_attempts))
+	if (t->deaths > 0 && (o->recovery != QUEUE_RETURN || t->deaths >= o->max_attempts))
 		return give_up(t);
 	if (set_up(t, &e) < 0)
 		return archive_failed(t, &e, ERR_SETUP_FAILED);
@@ -267,21 +285,15 @@ carry_out(struct task *t)
 		return stopped(t);
 	if (assignment_running(t->record.id, t->run, &e) < 0)
 		return e.code == ERR_BAD_STATE ? TASK_OVER : later(t, &e);
-	if (execution_run(&t->execution, &t->workspace, &o->sandbox, o->argv, t->output, &status,
-			  &e) < 0)
+	if (execution_run(&t->execution, &t->workspace, &o->sandbox, o->profile->argv, t->output,
+			  &status, &e) < 0) {
+		verdict_not_started(o, &e);
 		return fail(t, &e, ERR_SETUP_FAILED);
+	}
 	if (t->execution.stop != EXECUTION_GOES_ON)
 		return stopped(t);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return hand_in(t, began);
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != TRY_AGAIN) {
-		explain(t, status, &e);
-		return fail(t, &e, ERR_TASK_FAILED);
-	}
-	report(t, false, "the command asks to be run again later");
-	if (execution_pause(&t->execution, PAUSE_MS) == EXECUTION_GOES_ON)
-		return TASK_LATER;
-	return stopped(t);
+	enum verdict verdict = verdict_give(o, &t->execution, t->output, status, said);
+	return verdict == VERDICT_DONE ? hand_in(t, began) : not_done(t, verdict, status, said);
 }
 
 /* Run ${run} of ${id} has ended: remove what only a run needs.  If a worker died between writing

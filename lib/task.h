@@ -13,17 +13,19 @@
 #include <stdint.h>
 
 #include "err.h"
+#include "profile.h"
+#include "queue_state.h"
 #include "sandbox.h"
-
-/* What becomes of a task that had a worker when that died. */
-enum task_recovery { TASK_RETRY, TASK_GIVE_UP };
 
 struct task_options {
 	struct sandbox sandbox;
-	enum task_recovery recovery;
-	long long max_attempts; /* after so many deaths it is given up all the same */
-	char *const *argv;      /* the operator's command, argv[0] an absolute path */
-	uint64_t max_output;    /* bytes of output.log */
+	/* Of a task that had a worker when that died: QUEUE_RETURN (it is run again), QUEUE_FAIL or
+	 * QUEUE_LOSE. */
+	enum queue_event recovery;
+	long long max_attempts;          /* after so many deaths it is given up all the same */
+	const struct profiles *profiles; /* what the operator has to run tasks with */
+	const struct profile *profile;   /* the one for this task */
+	uint64_t max_output;             /* bytes of output.log */
 	/* Told what happens to ${what}, mostly an assignment; ${trouble}: something failed here
 	 * that the delegator is not told. */
 	void (*report)(void *arg, bool trouble, const char *what, const char *text);
@@ -35,7 +37,8 @@ enum task_end {
 	TASK_RETURN,   /* it is still to be done: hand it back */
 	TASK_ORPHANED, /* its worker died: neither over nor handed back */
 	TASK_DIED,     /* the same, of a process that worked for it */
-	TASK_LATER /* hand it back; the command asked for it (exit 75), or something failed here */
+	TASK_LATER,    /* hand it back; something failed here */
+	TASK_LIMITED   /* hand it back until there is a profile for it; this one has had enough */
 };
 
 /* Read the limits of the environment (AWCP_MAX_OUTPUT, 16M; AWCP_MAX_ATTEMPTS, 3) into ${o}. */

@@ -64,6 +64,12 @@ directory()
 	assert_equal "$(said .result.summary)" "$(printf 'AWCP_DESCRIPTION\nAWCP_ID\nAWCP_RESULT\nAWCP_WORKSPACE\n%s' "$TASK")"
 }
 
+@test "the session that it names is told, and only then" {
+	put --session mine 'echo "$AWCP_SESSION"'
+	work_at -- sh
+	assert_equal "$(said .result.summary)" mine
+}
+
 @test "what it writes to AWCP_RESULT is its result" {
 	put 'printf "{\"summary\": \"all well\", \"highlights\": [\"one\"]}" >"$AWCP_RESULT"'
 	work_at -- sh
@@ -97,6 +103,7 @@ directory()
 	work_at -- sh
 	assert_failure 75
 	assert_output --partial 'no task is waiting'
+	assert_output --partial 'profile jobs cools down until'
 }
 
 @test "a task that takes longer than its timeout is stopped, with all that it started" {

@@ -344,10 +344,30 @@ nobody_holds_a_task() {
 	lend 'echo begun; sleep 60'
 	wait_until event '.message == "begun"'
 	stop_process "$WORKER"
-	work -- sh -c 'exit 75'
+	work --cooldown 1 -- sh -c 'exit 75'
 	assert_failure 75
-	work -R fail -- echo again
+	wait_until awcp-run -1 -S none -R fail -- echo again
 	assert_equal "$(summary)" again
+}
+
+@test "with recovery unknown, of the worker or of the queue, nobody claims to know what it did" {
+	SANDBOX=none
+	for policy in option config; do
+		lend 'kill -9 $PPID; sleep 60'
+		work
+		assert_failure 75
+		if [ $policy = option ]; then
+			work -R unknown
+		else
+			echo '{"recovery": "unknown"}' >"$AWCP_HOME/queue/default/config.json"
+			work
+		fi
+		assert_success
+		assert_event '.code == "TASK_FAILED" and
+			.message == "its worker died, and nobody can know what it had done by then"'
+		assert_ended_once
+		queue_is_empty
+	done
 }
 
 @test "a task that kills its workers is ended after the third" {

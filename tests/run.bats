@@ -148,12 +148,13 @@ resume()
 	assert_event '.code == "TASK_FAILED" and .message == "killed by signal 9"'
 }
 
-@test "exit status 75 hands the task back, to be run again" {
+@test "exit status 75 puts the task off, to be run again; the delegator is told" {
 	lend 'echo changed >a.txt; exit 75'
-	work
+	work --cooldown 1
 	assert_failure 75
-	work -- cat a.txt
-	assert_success
+	assert_event '.status == "progress" and (.message | startswith("put off"))'
+	assert_equal "$(awcp-queue list -q default -s rate_limited | wc -l)" 1
+	wait_until awcp-run -1 -S "$SANDBOX" -- cat a.txt
 	assert_equal "$(summary)" one
 }
 
@@ -296,16 +297,45 @@ resume()
 	[ ! -e "$STATE/output.log" ]
 }
 
-@test "a worker that gets TERM hands its task back and ends well" {
-	sleep=$(unique_sleep)
-	start_worker -- sh
-	lend "echo begun; $sleep"
+@test "a worker that gets TERM takes no more, and what runs may end" {
+	go=$BATS_TEST_TMPDIR/go
+	mkfifo "$go"
+	SANDBOX=none
+	start_worker --grace 1h -- sh
+	lend "echo begun; read -r word <'$go'; echo finished"
 	wait_until event '.message == "begun"'
 	kill "$WORKER"
+	wait_until grep -q 'may go on for 3600 s' "$BATS_TEST_TMPDIR/worker.log"
+	first=$STATE
+	lend 'echo second'
+	echo now >"$go"
 	wait "$WORKER"
-	no_such_process "$sleep"
-	work -- sh -c 'echo again'
-	assert_equal "$(summary)" again
+	assert_equal "$(STATE=$first summary)" $'begun\nfinished'
+	[ ! -e "$STATE/output.log" ] # of the second
+}
+
+@test "at the second TERM it hands its task back and ends well, and so when its time is over" {
+	sleep=$(unique_sleep)
+	for grace in 1h 1; do
+		start_worker --grace $grace -- sh
+		lend "echo begun; $sleep"
+		wait_until event '.message == "begun"'
+		kill "$WORKER"
+		wait_until grep -q 'may go on for' "$BATS_TEST_TMPDIR/worker.log"
+		[ $grace = 1 ] || kill "$WORKER"
+		wait "$WORKER"
+		no_such_process "$sleep"
+		work -- sh -c 'echo again'
+		assert_equal "$(summary)" again
+	done
+}
+
+@test "what a terminal interrupts is the worker, not its tasks" {
+	SANDBOX=none
+	lend 'ps -o pgid= -p $PPID; echo begun'
+	start_worker -- sh
+	wait_until summary
+	[ "$(summary | head -n 1)" -ne "$(ps -o pgid= -p "$WORKER")" ]
 }
 
 @test "after kill -9 of the worker the next one begins anew, from what was received" {
@@ -436,7 +466,9 @@ resume()
 }
 
 @test "a wrong command line is told with 64, a missing program or a bad limit with 78" {
-	for options in '' '-c 0 -- true' '-c x -- true' '-S wall -- true' '-q a/b -- true' '-z -- true'; do
+	for options in '' '-c 0 -- true' '-c x -- true' '-S wall -- true' '-q a/b -- true' '-z -- true' \
+		'-R perhaps -- true' '--limited ( -- true' '--cooldown soon -- true' '--deaths -1 -- true' \
+		'--grace x -- true' '--profiles x' '--clear'; do
 		# shellcheck disable=SC2086 # words
 		run awcp-run $options
 		assert_failure 64

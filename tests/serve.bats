@@ -58,7 +58,7 @@ programs()
 @test "told to stop at any moment and again, it still stops everything" {
 	for i in $(seq 12); do
 		start_server -A none -S none -- cat
-		below=$(pgrep -f "serve-$PORT/|awcp-run -q default -S none -- cat$")
+		below=$(pgrep -f "serve-$PORT/|awcp-run --grace 0 -q default -S none -- cat$")
 		kill "$SERVER_PID"
 		for _ in $(seq $((i * 10))); do :; done
 		kill "$SERVER_PID" || :

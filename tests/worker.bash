@@ -36,7 +36,7 @@ work()
 # start_worker [option...] -- command...: in the background; sets WORKER.
 start_worker()
 {
-	start_process "$BATS_TEST_TMPDIR/worker.log" awcp-run -v -S "$SANDBOX" "$@"
+	start_process "$BATS_TEST_TMPDIR/worker.log" awcp-run -v --grace 0 -S "$SANDBOX" "$@"
 	WORKER=$STARTED
 }
 
