@@ -26,7 +26,7 @@
 static const struct command command = {
     "awcp-invite", "bjnqvd:e:f:i:m:o:p:r:R:S:t:T:x:",
     "usage: awcp-invite [-bjnqv] [-d description] [-e url | -p peer] [-f file | prompt ...]\n"
-    "                   [-m auto|staged|discard] [-o ro|rw] [-r [name=]path[:ro|:rw]]...\n"
+    "                   [-m auto|staged|discard] [-o ro|rw|any] [-r [name=]path[:ro|:rw]]...\n"
     "                   [-S sandbox] [-t ttl] [-T token-file] [-x pattern]... [-i pattern]...\n"
     "       awcp-invite -R id\n"
     "  -b          return when the task has been handed over; awcp-watch follows it\n"
@@ -38,7 +38,7 @@ static const struct command command = {
     "  -m mode     what to do with what comes back: apply it (auto), keep it for\n"
     "              awcp-snapshot (staged), or drop it (discard)\n"
     "  -n          list what would be sent, and send nothing\n"
-    "  -o mode     ro: the executor may only read\n"
+    "  -o mode     ro: the executor may only read; any: if it takes no more\n"
     "  -p peer     the executor, by the name it has here\n"
     "  -q          no word on stderr but errors\n"
     "  -r res      lend this directory, under a name, ro or rw (the current one, rw)\n"
@@ -50,7 +50,7 @@ static const struct command command = {
     "  -x pattern  leave out what matches (gitignore syntax, as .awcpignore)\n"};
 
 struct options {
-	bool background, dry;
+	bool background, dry, narrower;
 	const char *description, *url, *peer, *file, *mode, *access, *resume;
 	char *token_file;
 	int64_t ttl;
@@ -200,8 +200,11 @@ parse(struct options *o, int argc, char **argv)
 	if (strcmp(o->mode, "auto") != 0 && strcmp(o->mode, "staged") != 0 &&
 	    strcmp(o->mode, "discard") != 0)
 		command_usage("-m is auto, staged or discard, not %s", o->mode);
+	o->narrower = strcmp(o->access, "any") == 0;
+	if (o->narrower)
+		o->access = "rw";
 	if (strcmp(o->access, "ro") != 0 && strcmp(o->access, "rw") != 0)
-		command_usage("-o is ro or rw, not %s", o->access);
+		command_usage("-o is ro, rw or any, not %s", o->access);
 	if (o->url != NULL && o->peer != NULL)
 		command_usage("-e and -p exclude each other");
 	if (o->count == 0)
@@ -290,6 +293,7 @@ create(struct options *o, int argc, char **argv, char id[ID_MAX + 1], struct err
 	    .description = o->description != NULL ? o->description : line,
 	    .prompt = prompt.data,
 	    .access = o->access,
+	    .narrower = o->narrower,
 	    .mode = o->mode,
 	    .ttl = o->ttl,
 	    .resources = o->resources,

@@ -6,13 +6,13 @@
 
 #include "clock.h"
 #include "credential.h"
+#include "home.h"
 #include "hook.h"
 #include "jsonx.h"
 #include "message.h"
 #include "peer.h"
 
 #define RETENTION_MS (INT64_C(7) * 86400 * 1000)
-#define MAX_SNAPSHOTS 10
 
 static json_t *
 describe_environment(const struct delegation_order *o)
@@ -73,37 +73,77 @@ check_order(const struct delegation_order *o, struct err *e)
 	return 0;
 }
 
+/* The record of ${o} as it is at first; NULL on failure. */
+static json_t *
+describe(const struct delegation_order *o, const char *id, struct err *e)
+{
+	long long most;
+	char now[CLOCK_TEXT];
+
+	if (home_limit("AWCP_KEEP_SNAPSHOTS", 10, &most, e) < 0)
+		return NULL;
+	json_t *d = json_pack("{ss ss ss so s{} s{sI ss} sI s{ss sI} s[] ss}", "id", id, "state",
+			      "created", "peerUrl", o->url, "environment", describe_environment(o),
+			      "task", "leaseConfig", "ttlSeconds", (json_int_t)o->ttl, "accessMode",
+			      o->access, "retentionMs", (json_int_t)RETENTION_MS, "snapshotPolicy",
+			      "mode", o->mode, "maxSnapshots", (json_int_t)(most > 0 ? most : 1),
+			      "snapshots", "createdAt", clock_format(clock_now(), now));
+	json_t *task = json_object_get(d, "task");
+	/* The prompt may come from anywhere: what is not UTF-8 in it is mended, not refused. */
+	if (d == NULL || jsonx_set(task, "description", o->description) < 0 ||
+	    jsonx_set(task, "prompt", o->prompt) < 0 ||
+	    (o->owner != NULL && jsonx_set(d, "owner", o->owner) < 0) ||
+	    (o->token_file != NULL && jsonx_set(d, "tokenFile", o->token_file) < 0)) {
+		(void)err_set(e, ERR_USAGE, "the address, a path or a pattern is not UTF-8 text");
+		goto err;
+	}
+	if ((o->sandbox == NULL || json_object_set(d, "sandbox", o->sandbox) == 0) &&
+	    (!o->narrower || json_object_set_new(d, "narrower", json_true()) == 0))
+		return d;
+	(void)err_memory(e);
+err:
+	json_decref(d);
+	return NULL;
+}
+
+/* What does the operator's own program say of ${d}?  ERR_PERMISSION if it refuses, ERR_BUSY if it
+ * cannot be asked: it might have refused. */
+static int
+ask_hook(const json_t *d, const char *id, struct err *e)
+{
+	char answer[HOOK_ANSWER];
+	struct err why;
+
+	int status = hook_ask("admission", id, jsonx_text(d, "owner", NULL), d, answer, &why);
+	if (status > 0)
+		return 0;
+	if (status == 0) {
+		(void)err_set(e, ERR_PERMISSION, "the admission hook refuses it");
+		return err_hint(e, "%s", answer);
+	}
+	(void)err_set(e, ERR_BUSY, "the admission hook does not answer");
+	return err_hint(e, "log/lifecycle.log of the state directory says why");
+}
+
 int
 delegation_create(const struct delegation_order *o, char id[ID_MAX + 1], struct err *e)
 {
-	char now[CLOCK_TEXT];
 	struct record r;
 	int status = -1;
 
 	if (check_order(o, e) < 0 || id_make("dlg_", 32, id, e) < 0)
 		return -1;
-	if (record_create(DELEGATIONS, id, &r, e) < 0)
+	json_t *d = describe(o, id, e);
+	if (d == NULL || ask_hook(d, id, e) < 0) {
+		json_decref(d);
+		return -1;
+	}
+	if (record_create(DELEGATIONS, id, &r, e) < 0) {
+		json_decref(d);
 		goto out;
+	}
 	json_decref(r.json);
-	r.json = json_pack("{ss ss ss so s{} s{sI ss} sI s{ss si} s[] ss}", "id", id, "state",
-			   "created", "peerUrl", o->url, "environment", describe_environment(o),
-			   "task", "leaseConfig", "ttlSeconds", (json_int_t)o->ttl, "accessMode",
-			   o->access, "retentionMs", (json_int_t)RETENTION_MS, "snapshotPolicy",
-			   "mode", o->mode, "maxSnapshots", MAX_SNAPSHOTS, "snapshots", "createdAt",
-			   clock_format(clock_now(), now));
-	json_t *task = json_object_get(r.json, "task");
-	/* The prompt may come from anywhere: what is not UTF-8 in it is mended, not refused. */
-	if (r.json == NULL || jsonx_set(task, "description", o->description) < 0 ||
-	    jsonx_set(task, "prompt", o->prompt) < 0 ||
-	    (o->owner != NULL && jsonx_set(r.json, "owner", o->owner) < 0) ||
-	    (o->token_file != NULL && jsonx_set(r.json, "tokenFile", o->token_file) < 0)) {
-		(void)err_set(e, ERR_USAGE, "the address, a path or a pattern is not UTF-8 text");
-		goto out;
-	}
-	if (o->sandbox != NULL && json_object_set(r.json, "sandbox", o->sandbox) < 0) {
-		(void)err_memory(e);
-		goto out;
-	}
+	r.json = d;
 	if (o->auth != NULL && credential_keep(&r, o->auth, e) < 0)
 		goto out;
 	status = delegation_save(&r, true, e);

@@ -4,7 +4,7 @@
  * delegations/<id>/record.json holds what AWCP v1 calls a delegation record (id, state, peerUrl,
  * environment, task, leaseConfig, retentionMs, snapshotPolicy, snapshots, result, error, createdAt,
  * updatedAt, and what ACCEPT told), and of ours: resources' exclude and include patterns, fidelity,
- * owner, tokenFile, auth (see credential), base {files, bytes, archiveBytes, sha256}, lastEventId.
+ * narrower, owner, tokenFile, auth (see credential), base {files, bytes, archiveBytes, sha256}, lastEventId.
  * events.ndjson has what the executor told, without archives; base.archive and base.manifest what
  * was sent.
  */
@@ -31,6 +31,7 @@ struct delegation_order {
 	const char *description;
 	const char *prompt;
 	const char *access; /* "ro": no resource may be changed, whatever it says; or "rw" */
+	bool narrower;      /* where "rw" is asked for and "ro" given, that will do */
 	const char *mode;   /* "auto", "staged" or "discard" */
 	int64_t ttl;        /* seconds */
 	const struct resource *resources; /* their filters are made from the patterns below */

@@ -121,6 +121,8 @@ prepare(const char *name, const char *program, const char *id, const json_t *rec
 		set_variable(k, passed[i], getenv(passed[i]));
 	set_variable(k, "AWCP_ID", id);
 	set_variable(k, "AWCP_HOOK", name);
+	set_variable(k, "AWCP_ROLE",
+		     json_object_get(record, "peerUrl") != NULL ? "delegator" : "executor");
 	logfmt_render(k->line, "hook-failed", "hook", name, "id", id, LOGFMT_END);
 	if (home_limit("AWCP_HOOK_TIMEOUT", HOOK_SECONDS, &k->seconds, e) < 0 ||
 	    (k->inputfd = make_input(record, e)) < 0 ||

@@ -58,6 +58,26 @@ accepted(struct lend *l, const json_t *answer, struct err *e)
 	return status;
 }
 
+/* What was asked for to be changed is lent to be read only: nothing of it is taken back. */
+static int
+narrow(const struct lend *l, struct err *e)
+{
+	struct record r;
+	json_t *one;
+	size_t i;
+
+	int status = record_open(DELEGATIONS, l->id, true, &r, e);
+	if (status == 0)
+		status = jsonx_set(json_object_get(r.json, "leaseConfig"), "accessMode", "ro");
+	json_array_foreach (jsonx_at(r.json, "environment.resources"), i, one)
+		if (status == 0)
+			status = jsonx_set(one, "mode", "ro");
+	if (status == 0)
+		status = delegation_save(&r, false, e);
+	record_close(&r);
+	return status;
+}
+
 /* Are the terms of the ACCEPT ${answer} such that the work may begin? */
 static int
 check_terms(struct lend *l, const json_t *delegation, const json_t *answer, struct err *e)
@@ -66,14 +86,20 @@ check_terms(struct lend *l, const json_t *delegation, const json_t *answer, stru
 	int64_t ttl = jsonx_number(delegation, "leaseConfig.ttlSeconds", 1);
 	int64_t most = jsonx_number(constraints, "maxTtlSeconds", ttl);
 
-	if (strcmp(jsonx_text(delegation, "leaseConfig.accessMode", "rw"), "rw") == 0 &&
-	    strcmp(jsonx_text(constraints, "acceptedAccessMode", "rw"), "rw") != 0) {
+	bool narrower = strcmp(jsonx_text(delegation, "leaseConfig.accessMode", "rw"), "rw") == 0 &&
+			strcmp(jsonx_text(constraints, "acceptedAccessMode", "rw"), "rw") != 0;
+	if (narrower && !json_is_true(json_object_get(delegation, "narrower"))) {
 		(void)err_set(e, ERR_DECLINED, "%s takes the workspace read-only", l->url);
-		return err_hint(e, "invite with -o ro, or another executor");
+		return err_hint(e, "invite with -o ro or -o any, or another executor");
 	}
 	if (sandbox_promised(json_object_get(delegation, "sandbox"),
 			     json_object_get(constraints, "sandboxProfile"), e) < 0)
 		return err_add(e, "%s", l->url);
+	if (narrower) {
+		lend_note(l, "the executor may only read, and nothing is taken back");
+		if (narrow(l, e) < 0)
+			return -1;
+	}
 	if (most < ttl)
 		lend_note(l, "the lease is shorter than was asked for: %lld s", (long long)most);
 	return 0;

@@ -18,7 +18,7 @@ teardown()
 invite_declined()
 {
 	mkdir -p "$HOME/ws"
-	run awcp-invite -q -e "$URL" -r "ws=$HOME/ws" "${@}" go
+	AWCP_HOOKS=none run awcp-invite -q -e "$URL" -r "ws=$HOME/ws" "${@}" go
 	assert_failure 75
 	assert_output --partial 'try again later'
 	run awcp-list -a -j
@@ -231,10 +231,25 @@ cgi()
 	run awcp-invite -q -e "$URL" -r "ws=$HOME/ws" go
 	assert_failure 69
 	assert_output --partial 'read-only'
-	run awcp-invite -q -o ro -e "$URL" -r "ws=$HOME/ws" go
+	for access in ro any; do
+		run awcp-invite -q -o $access -e "$URL" -r "ws=$HOME/ws" go
+		assert_success
+		run cat "$HOME/ws/a"
+		assert_output one
+		run jq -r '.leaseConfig.accessMode, .activeLease.accessMode, .environment.resources[].mode' \
+			"$AWCP_HOME/delegations/$(awcp-list -aj | jq -rs 'max_by(.createdAt).id')/record.json"
+		assert_output $'ro\nro\nro'
+	done
+}
+
+@test "with -o any a delegation is read-only only where it must be" {
+	start_server -A none -S none -- sh -c 'echo changed >a'
+	mkdir "$HOME/ws"
+	echo one >"$HOME/ws/a"
+	run awcp-invite -q -o any -e "$URL" -r "ws=$HOME/ws" go
 	assert_success
 	run cat "$HOME/ws/a"
-	assert_output one
+	assert_output changed
 }
 
 @test "nothing is taken when the disk is nearly full, or the machine busy" {
@@ -288,7 +303,7 @@ cgi()
 	declined '' dlg_one
 	assert_json '.hint == "ask on Monday" and (has("retryAfterSeconds") | not)'
 	mkdir "$HOME/ws"
-	run awcp-invite -q -e "$URL" -r "ws=$HOME/ws" go
+	AWCP_HOOKS=none run awcp-invite -q -e "$URL" -r "ws=$HOME/ws" go
 	assert_failure 69
 	assert_output --partial 'ask on Monday'
 	run ls "$AWCP_HOME/assignments" "$AWCP_HOME/assignments/.open"

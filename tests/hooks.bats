@@ -83,6 +83,28 @@ told()
 	assert [ ! -e "$LENDER/told.completed" ]
 }
 
+@test "the delegator's admission hook sees what would be lent, and refuses in its own words" {
+	executor true
+	hook "$LENDER/hooks" admission 'cat >"$AWCP_HOME/asked"; echo "$AWCP_ROLE $AWCP_HOOK $AWCP_ID" >"$AWCP_HOME/role"
+		if grep -q secret-project "$AWCP_HOME/asked"; then echo "not that one"; echo more; exit 1; fi'
+	run awcp-invite -q -e "$URL" -r "ws=$HOME/ws" go
+	assert_success
+	id=$output
+	assert_equal "$(cat "$LENDER/role")" "delegator admission $id"
+	run jq -r '.id, .state, .peerUrl, .environment.resources[].source, .task.prompt' "$LENDER/asked"
+	assert_output "$id"$'\ncreated\n'"$URL"$'\n'"$HOME/ws"$'\ngo'
+	mkdir "$HOME/secret-project"
+	run awcp-invite -q -e "$URL" -r "$HOME/secret-project" go
+	assert_failure 77
+	assert_output 'awcp-invite: the admission hook refuses it; not that one'
+	hook "$LENDER/hooks" admission 'exit 3'
+	run awcp-invite -q -e "$URL" -r "ws=$HOME/ws" go
+	assert_failure 75
+	assert_output --partial lifecycle.log
+	assert_equal "$(awcp-list -aj | jq -r .id)" "$id"
+	assert_equal "$(find "$HOME/executor/assignments" "$LENDER/delegations" -mindepth 1 -maxdepth 1 -name 'dlg_*' | wc -l)" 1
+}
+
 @test "the executor's hooks are told started, completed and error" {
 	executor sh -c 'read -r prompt; [ "$prompt" = well ]'
 	for name in started completed error; do

@@ -317,6 +317,24 @@ state() { awcp-list -a -j | jq -r .state; }
 	assert_output $'[["snap_1","applied"],["snap_2","pending"]]\n"snap_1"'
 }
 
+@test "of more snapshots than AWCP_KEEP_SNAPSHOTS the oldest that nobody recommends makes way" {
+	happy
+	sed -n 's/^data: //p' "$P/events" >"$P/recorded"
+	for id in snap_1 snap_2 snap_3; do
+		jq -r 'select(.type == "snapshot") | .snapshotId = "'$id'" | .recommended = false | "data: " + tojson + "\n"' \
+			"$P/recorded"
+	done >"$P/several"
+	jq -r 'select(.type == "done") | .recommendedSnapshotId = "snap_3" | "data: " + tojson + "\n"' "$P/recorded" >>"$P/several"
+	mv "$P/several" "$P/events"
+	peer
+	AWCP_KEEP_SNAPSHOTS=2 run awcp-invite -q -m staged -r ws=. -e "$URL" x
+	assert_success
+	run jq -c '[.snapshots[] | [.id, .status]], .snapshotPolicy.maxSnapshots' "$AWCP_HOME/delegations/$output/record.json"
+	assert_output $'[["snap_1","discarded"],["snap_2","pending"],["snap_3","pending"]]\n2'
+	run ls "$AWCP_HOME/delegations"/dlg_*/snapshots
+	refute_output --partial snap_1
+}
+
 @test "what a killed awcp-invite did not hand over is begun again by awcp-watch" {
 	happy
 	printf '@NEVER@' >"$P/invite"
