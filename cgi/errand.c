@@ -1,16 +1,12 @@
 #include "errand.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "buf.h"
@@ -18,19 +14,13 @@
 #include "file.h"
 #include "http.h"
 #include "jsonx.h"
+#include "launch.h"
 #include "lent.h"
 
 #define ANSWER_MAX 262144 /* bytes that an errand may have to say */
 #define KEEP_S 10         /* between two looks at what is unfinished */
 
 extern char **environ;
-
-struct start {
-	char *argv[5];
-	char **envp;
-	int stdoutfd, stderrfd; /* -1: /dev/null, and what we have */
-	bool detached;
-};
 
 /* The environment without the request's: in CGI, headers are variables, secrets among them. */
 static char **
@@ -47,76 +37,18 @@ own_environment(void)
 	return list;
 }
 
-/* Between fork and exec: only what is safe there. */
-_Noreturn static void
-become(const struct start *s, int tellfd)
-{
-	struct sigaction usual = {.sa_handler = SIG_DFL};
-	sigset_t none;
-	int why;
-
-	for (int i = 1; i < NSIG; i++)
-		(void)sigaction(i, &usual, NULL); /* some cannot be changed, and need not be */
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	if (s->detached) {
-		pid_t child = setsid() < 0 ? -1 : fork();
-		if (child < 0)
-			goto failed;
-		if (child > 0)
-			_exit(0);
-	}
-	int nullfd = open("/dev/null", O_RDWR);
-	if (nullfd < 0 || dup2(nullfd, 0) < 0 ||
-	    dup2(s->stdoutfd >= 0 ? s->stdoutfd : nullfd, 1) < 0 ||
-	    (s->stderrfd >= 0 && dup2(s->stderrfd, 2) < 0) ||
-	    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
-		goto failed;
-	(void)execve("/proc/self/exe", s->argv, s->envp);
-failed:
-	why = errno;
-	_exit(write(tellfd, &why, sizeof why) == sizeof why ? 127 : 126);
-}
-
-/* Start ${s}; its pid, or if detached that of a process that has ended, or -1. */
+/* Start ${s}; as launch. */
 static pid_t
-start(struct start *s, struct err *e)
+start(struct launch *s, struct err *e)
 {
-	int tell[2], why;
-
-	s->envp = own_environment();
-	if (s->envp == NULL || pipe2(tell, O_CLOEXEC) < 0) {
-		free(s->envp);
-		return err_sys(e, "cannot start a process");
-	}
-	pid_t child = fork();
-	if (child == 0)
-		become(s, tell[1]);
-	file_close(tell[1]);
-	if (child < 0)
-		(void)err_sys(e, "cannot start a process");
-	/* Closed without a word when it was executed. */
-	else if (file_read(tell[0], &why, sizeof why, NULL) == sizeof why) {
-		(void)waitpid(child, NULL, 0);
-		child = -1;
-		errno = why;
-		(void)err_sys(e, "cannot start a process");
-	}
-	file_close(tell[0]);
-	free(s->envp);
+	s->program = "/proc/self/exe";
+	char **environment = own_environment();
+	if (environment == NULL)
+		return err_memory(e);
+	s->envp = environment;
+	pid_t child = launch(s, e);
+	free(environment);
 	return child;
-}
-
-static int
-wait_for(pid_t child)
-{
-	int how = 0;
-	pid_t ended;
-
-	do
-		ended = waitpid(child, &how, 0);
-	while (ended < 0 && errno == EINTR);
-	return how;
 }
 
 /* Understand what a failed errand printed. */
@@ -148,17 +80,16 @@ errand_run(const char *errand, const char *id, const char *snapshot, json_t **mo
 	*more = NULL;
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return err_sys(e, "cannot make a pipe");
-	struct start s = {.argv = {(char *)"awcp-delegator", (char *)(uintptr_t)errand,
-				   (char *)(uintptr_t)id, (char *)(uintptr_t)snapshot, NULL},
-			  .stdoutfd = ends[1],
-			  .stderrfd = -1};
+	char *const argv[] = {(char *)"awcp-delegator", (char *)(uintptr_t)errand,
+			      (char *)(uintptr_t)id, (char *)(uintptr_t)snapshot, NULL};
+	struct launch s = {.argv = argv, .stdoutfd = ends[1], .stderrfd = -1};
 	pid_t child = start(&s, e);
 	file_close(ends[1]);
 	int how = -1, status = -1;
 	if (child > 0) {
 		while ((n = file_read(ends[0], piece, sizeof piece, &ignored)) > 0)
 			(void)buf_add(&answer, piece, (size_t)n, &ignored); /* or it is no JSON */
-		how = wait_for(child);
+		how = launch_wait(child);
 	}
 	file_close(ends[0]);
 	if (child > 0)
@@ -170,10 +101,9 @@ errand_run(const char *errand, const char *id, const char *snapshot, json_t **mo
 int
 errand_follow(const char *id, struct err *e)
 {
-	struct start s = {
-	    .argv = {(char *)"awcp-delegator", (char *)"follow", (char *)(uintptr_t)id, NULL},
-	    .stdoutfd = -1,
-	    .detached = true};
+	char *const argv[] = {(char *)"awcp-delegator", (char *)"follow", (char *)(uintptr_t)id,
+			      NULL};
+	struct launch s = {.argv = argv, .stdoutfd = -1, .detached = true};
 	struct record r;
 
 	int status = record_open(DELEGATIONS, id, false, &r, e);
@@ -189,7 +119,7 @@ errand_follow(const char *id, struct err *e)
 		return err_sys(e, "cannot write follow.log");
 	pid_t child = start(&s, e);
 	if (child > 0)
-		(void)wait_for(child); /* only for what started it */
+		(void)launch_wait(child); /* only for what started it */
 	file_close(s.stderrfd);
 	return child > 0 ? 0 : -1;
 }

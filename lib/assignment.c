@@ -1,9 +1,11 @@
+#include "assignment_due.h"
 #include "assignment_private.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "clock.h"
+#include "due.h"
 #include "fsm.h"
 #include "hook.h"
 #include "id.h"
@@ -147,6 +149,7 @@ assignment_finish(struct record *r, enum fsm_event event, const struct err *why,
 		}
 		json_decref(error);
 	}
+	assignment_due_ended(r);
 	if (record_save(r, false, true, e) < 0)
 		return -1;
 	return assignment_settle(r, e);
@@ -200,8 +203,10 @@ assignment_acknowledge(const char *id, const char *owner, struct err *e)
 
 	if (status == 0 && unfinished(&r))
 		status = err_set(e, ERR_BAD_STATE, "%s has not ended", id);
-	if (status == 0)
+	if (status == 0) {
+		due_clear(ASSIGNMENT_DUE, id, assignment_kept_until(r.json));
 		status = record_remove(&r, e);
+	}
 	record_close(&r);
 	return status;
 }

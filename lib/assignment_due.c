@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -9,6 +10,7 @@
 
 #include "assignment_private.h"
 #include "clock.h"
+#include "due.h"
 #include "file.h"
 #include "home.h"
 #include "jsonx.h"
@@ -18,6 +20,17 @@
  * so, if it ever will. */
 #define LATE_MS 15000
 
+/* When ${id} is due as .open says; -1 if it is not there. */
+static int64_t
+noted(int openfd, const char *id)
+{
+	struct stat st;
+
+	if (fstatat(openfd, id, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -1;
+	return (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+}
+
 void
 assignment_due(const char *id, int64_t when)
 {
@@ -26,8 +39,32 @@ assignment_due(const char *id, int64_t when)
 
 	times[1].tv_nsec = (long)(when % 1000) * 1000000;
 	int fd = home_dir(ASSIGNMENTS "/.open", &ignored);
+	if (fd < 0)
+		return;
+	due_clear(ASSIGNMENT_DUE, id, noted(fd, id));
+	(void)utimensat(fd, id, times, AT_SYMLINK_NOFOLLOW); /* else a sweep does it */
+	due_set(ASSIGNMENT_DUE, id, when);
+}
+
+int64_t
+assignment_kept_until(const json_t *record)
+{
+	int64_t ended;
+
+	if (clock_parse(jsonx_text(record, "completedAt", ""), &ended, NULL) < 0)
+		return -1;
+	int64_t kept = jsonx_number(record, "retentionMs", 0);
+	return kept > INT64_MAX - ended ? INT64_MAX : ended + kept;
+}
+
+void
+assignment_due_ended(const struct record *r)
+{
+	int fd = home_dir(ASSIGNMENTS "/.open", NULL);
+
 	if (fd >= 0)
-		(void)utimensat(fd, id, times, AT_SYMLINK_NOFOLLOW); /* else a sweep does it */
+		due_clear(ASSIGNMENT_DUE, r->id, noted(fd, r->id));
+	due_set(ASSIGNMENT_DUE, r->id, assignment_kept_until(r->json));
 }
 
 void
@@ -37,36 +74,50 @@ assignment_expired(struct err *why)
 	(void)err_hint(why, "ask for a longer lease");
 }
 
-/* Is a worker at work on ${r}, or its START on its way? */
-static bool
-is_busy(const struct record *r)
+bool
+assignment_is_busy(const struct record *r)
 {
-	int fd = file_lock(r->dirfd, ASSIGNMENT_BUSY, false, NULL);
+	/* Where there is no lock nobody ever held it. */
+	int fd = faccessat(r->dirfd, ASSIGNMENT_BUSY, F_OK, AT_SYMLINK_NOFOLLOW) < 0
+		     ? INT_MAX
+		     : file_lock(r->dirfd, ASSIGNMENT_BUSY, false, NULL);
 
-	file_close(fd);
+	if (fd != INT_MAX)
+		file_close(fd);
 	return fd < 0;
 }
 
-/* Has the unfinished ${r} come to its end, and for what reason?  Else notes when it is due. */
-static bool
-is_over(const struct record *r, const struct assignment_policy *p, struct err *why)
+int
+assignment_overdue(const json_t *record, const struct assignment_policy *p, struct err *e)
 {
-	int64_t when = 0, now = clock_now();
+	int64_t invited;
 
+	if (strcmp(jsonx_text(record, "state", ""), "pending") != 0 ||
+	    clock_parse(jsonx_text(record, "invitedAt", ""), &invited, NULL) < 0 ||
+	    clock_now() - invited < p->start_within * 1000)
+		return 0;
+	(void)err_set(e, ERR_START_EXPIRED, "no START came within %lld s of the INVITE",
+		      p->start_within);
+	return err_hint(e, "invite again");
+}
+
+bool
+assignment_is_over(const struct record *r, const struct assignment_policy *p, int64_t *when,
+		   struct err *why)
+{
+	int64_t now = clock_now();
+
+	*when = 0;
 	if (strcmp(jsonx_text(r->json, "state", ""), "pending") == 0) {
-		if (assignment_overdue(r->json, p, why) < 0)
-			return !is_busy(r);
-		if (clock_parse(jsonx_text(r->json, "invitedAt", ""), &when, NULL) == 0)
-			assignment_due(r->id, when + p->start_within * 1000);
-		return false;
+		if (clock_parse(jsonx_text(r->json, "invitedAt", ""), when, NULL) == 0)
+			*when += p->start_within * 1000;
+		return assignment_overdue(r->json, p, why) < 0 && !assignment_is_busy(r);
 	}
-	if (clock_parse(jsonx_text(r->json, "lease.expiresAt", ""), &when, NULL) < 0)
+	if (clock_parse(jsonx_text(r->json, "lease.expiresAt", ""), when, NULL) < 0)
 		return false;
-	if (now < when)
-		assignment_due(r->id, when);
 	assignment_expired(why);
 	/* Its worker gives it time to end, and tells what became of it. */
-	return now >= when && (now >= when + LATE_MS || !is_busy(r));
+	return now >= *when && (now >= *when + LATE_MS || !assignment_is_busy(r));
 }
 
 /* Look at ${id}, due since ${when}.  True if its place is free now. */
@@ -75,7 +126,8 @@ settle(int fd, const char *id, int64_t when, const struct assignment_policy *p)
 {
 	struct record r;
 	struct err e, why;
-	bool freed = false;
+	bool freed = false, over = false;
+	int64_t next = 0;
 	int status = -1;
 
 	int found = record_open(ASSIGNMENTS, id, true, &r, &e);
@@ -83,8 +135,10 @@ settle(int fd, const char *id, int64_t when, const struct assignment_policy *p)
 		freed = when < clock_now() - ABANDONED_MS && unlinkat(fd, id, 0) == 0;
 	else if (found == 0 && fsm_ended(&fsm_assignment, jsonx_text(r.json, "state", "")))
 		freed = unlinkat(fd, id, 0) == 0;
-	else if (found == 0 && is_over(&r, p, &why))
+	else if (found == 0 && (over = assignment_is_over(&r, p, &next, &why)))
 		freed = (status = assignment_finish(&r, FSM_TASK_FAIL, &why, &e)) == 0;
+	if (found == 0 && !over && !freed && next > clock_now())
+		assignment_due(id, next);
 	assignment_close(&r, status);
 	return freed;
 }

@@ -15,20 +15,6 @@
 #include "sha256.h"
 
 int
-assignment_overdue(const json_t *record, const struct assignment_policy *p, struct err *e)
-{
-	int64_t invited;
-
-	if (strcmp(jsonx_text(record, "state", ""), "pending") != 0 ||
-	    clock_parse(jsonx_text(record, "invitedAt", ""), &invited, NULL) < 0 ||
-	    clock_now() - invited < p->start_within * 1000)
-		return 0;
-	(void)err_set(e, ERR_START_EXPIRED, "no START came within %lld s of the INVITE",
-		      p->start_within);
-	return err_hint(e, "invite again");
-}
-
-int
 assignment_startable(const json_t *record, const struct assignment_policy *p, struct err *e)
 {
 	if (fsm_next(&fsm_assignment, jsonx_text(record, "state", ""), FSM_RECEIVE_START, e) ==

@@ -11,6 +11,7 @@
 #include "lend_private.h"
 #include "message.h"
 #include "pack.h"
+#include "peer.h"
 #include "sandbox.h"
 #include "upload.h"
 
@@ -125,6 +126,7 @@ lend_invite(struct lend *l, json_t *delegation, struct err *e)
 		(void)err_add(e, "%s", l->url);
 		goto out;
 	}
+	peer_seen(jsonx_text(delegation, "peerUrl", ""));
 	if (accepted(l, reply, e) == 0)
 		status = check_terms(l, delegation, reply, e);
 out:

@@ -1,9 +1,11 @@
 #include "peer.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "buf.h"
 #include "file.h"
@@ -83,24 +85,61 @@ same_url(const char *a, const char *b)
 	return n == m && strncmp(a, b, n) == 0;
 }
 
-json_t *
-peer_by_url(const char *url, struct err *e)
+/* Call ${each} with every peer whose url is ${url}, until it returns false. */
+static int
+each_by_url(const char *url, bool (*each)(void *arg, int fd, const char *name, json_t *peer),
+	    void *arg, struct err *e)
 {
 	struct dirent **names;
-	json_t *found = NULL;
+	bool more = true;
 
 	int fd = home_dir("peers", e);
 	if (fd < 0)
-		return NULL;
+		return -1;
 	int n = scandirat(fd, ".", &names, is_name, alphasort);
 	for (int i = 0; i < n; i++) {
-		json_t *o = found == NULL ? peer_get(names[i]->d_name, NULL) : NULL;
+		json_t *o = more ? peer_get(names[i]->d_name, NULL) : NULL;
 		if (o != NULL && same_url(jsonx_text(o, "url", ""), url))
-			found = json_incref(o);
+			more = each(arg, fd, names[i]->d_name, o);
 		json_decref(o);
 		free(names[i]);
 	}
 	if (n >= 0)
 		free(names);
+	return 0;
+}
+
+static bool
+keep(void *arg, int fd, const char *name, json_t *peer)
+{
+	json_t **found = arg;
+
+	(void)fd;
+	(void)name;
+	*found = json_incref(peer);
+	return false;
+}
+
+json_t *
+peer_by_url(const char *url, struct err *e)
+{
+	json_t *found = NULL;
+
+	(void)each_by_url(url, keep, &found, e);
 	return found;
+}
+
+static bool
+touch(void *arg, int fd, const char *name, json_t *peer)
+{
+	(void)arg;
+	(void)peer;
+	(void)utimensat(fd, name, NULL, AT_SYMLINK_NOFOLLOW); /* it looks older than it is */
+	return true;
+}
+
+void
+peer_seen(const char *url)
+{
+	(void)each_by_url(url, touch, NULL, NULL);
 }

@@ -170,6 +170,10 @@ struct queue_retired {
 int queue_retire(struct queue *q, int64_t age, size_t max, bool dry, struct queue_retired *done,
 		 struct err *e);
 
+/* Is there something for queue_tend to do?  Returns how many claims lapsed, and blocks of tasks have
+ * one that is due; -1 on failure.  Waits for no lock. */
+int64_t queue_due(struct queue *q, struct err *e);
+
 /*
  * To look.  None of these waits for a lock.
  */

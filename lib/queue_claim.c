@@ -299,9 +299,8 @@ out:
 	return -1;
 }
 
-/* What ended the claim that ${name} in running/ stands for: NULL if it holds. */
-static const char *
-lapsed(const struct queue *q, const char *name, bool *died)
+const char *
+queue_claim_lapsed(const struct queue *q, const char *name, bool *died)
 {
 	struct stat st;
 
@@ -354,7 +353,7 @@ tend_claim(struct queue *q, const char *name, struct err *e)
 	uint64_t number = strtoull(name, NULL, 10);
 	if (number == 0)
 		return 0;
-	const char *why = lapsed(q, name, &died);
+	const char *why = queue_claim_lapsed(q, name, &died);
 	if (why == NULL)
 		return 0;
 	if (queue_find(q, number, &cell, NULL) < 0 ||

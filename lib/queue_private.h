@@ -145,6 +145,10 @@ int queue_tend_claims(struct queue *q, struct err *e);
 /* Have a file for each claim: one that was lost with the power has lapsed. */
 int queue_restore_claims(struct queue *q, struct err *e);
 
+/* What ended the claim that ${name} in running/ stands for: NULL if it holds.  *${died}: its worker
+ * did. */
+const char *queue_claim_lapsed(const struct queue *q, const char *name, bool *died);
+
 /* The claim's file is not needed any more. */
 void queue_forget_claim(struct queue *q, uint64_t number);
 

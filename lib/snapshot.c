@@ -10,6 +10,8 @@
 
 #include "clock.h"
 #include "delegation.h"
+#include "delegation_due.h"
+#include "due.h"
 #include "file.h"
 #include "jsonx.h"
 #include "snapshot.h"
@@ -141,6 +143,8 @@ snapshot_apply(const char *delegation, const char *snap, const struct snapshot_t
 	int statefd = snapshot_open_locked(&r, id, true, e);
 	if (statefd < 0)
 		goto out;
+	if (!how->dry)
+		due_set(DELEGATION_DUE, delegation, clock_now() + DELEGATION_CUT_OFF_MS);
 	if (how->dry || snapshot_forget_undo(statefd, e) == 0)
 		status = run_apply(&r, statefd, &job, how, totals, e);
 	if (status == 0 && !how->dry)

@@ -11,7 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "delegation.h"
+#include "delegation_due.h"
+#include "due.h"
 #include "file.h"
 #include "jsonx.h"
 #include "snapshot.h"
@@ -102,6 +105,8 @@ snapshot_undo(const char *delegation, const char *snap, const struct snapshot_ta
 	int statefd = snapshot_open_locked(&r, id, true, e);
 	if (statefd < 0)
 		goto out;
+	if (!how->dry)
+		due_set(DELEGATION_DUE, delegation, clock_now() + DELEGATION_CUT_OFF_MS);
 	status = run_undo(&r, statefd, how, totals, e);
 	if (status == 0 && !how->dry)
 		status =

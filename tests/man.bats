@@ -194,6 +194,10 @@ run_examples()
 	assert_success
 }
 
+@test "the examples of awcp-reap(1) run" {
+	run_examples awcp-reap.1
+}
+
 @test "the examples of awcp-state(5) run" {
 	run_examples awcp-state.5
 }

@@ -1,0 +1,107 @@
+/*
+ * Queues: claims that lapsed are returned or end, by the queue's policy; what waited for its time,
+ * or for a task that has ended, may be taken.  Queues do this by themselves when something is taken
+ * from them; here it is done for those that nobody takes from.
+ */
+#include "reap_private.h"
+
+#include <inttypes.h>
+
+#include "clock.h"
+#include "guard.h"
+#include "home.h"
+#include "id.h"
+#include "queue.h"
+
+#define CHANGES 20000 /* of a queue that are looked at in a run, to forget what is old */
+#define QUEUES_MS 500 /* of many queues the rest is for the next run */
+
+static void
+tend(struct reap *r, const char *name)
+{
+	struct reap_deed d;
+	struct err e;
+
+	struct queue *q = queue_open(name, false, &e);
+	if (q == NULL)
+		return; /* removed meanwhile, or made just now */
+	int64_t due = queue_due(q, &e);
+	if (due > 0) {
+		reap_deed(&d, REAP_QUEUE, name, "tend", "%lld of its tasks are due, or lost",
+			  (long long)due);
+		if (reap_should(r, &d))
+			reap_did(r, &d, queue_tend(q, &e), &e);
+	} else if (due < 0) {
+		reap_trouble(r, "queue %s: %s", name, e.message);
+	}
+	queue_close(q);
+}
+
+void
+reap_guards(struct reap *r)
+{
+	struct reap_deed d;
+	struct err e;
+
+	int over = guard_tidy(true, &e);
+	if (over <= 0) {
+		if (over < 0)
+			reap_trouble(r, "guards: %s", e.message);
+		return;
+	}
+	reap_deed(&d, REAP_GUARDS, "guards", "remove", "%d of them keep nobody waiting any more",
+		  over);
+	if (reap_should(r, &d))
+		reap_did(r, &d, guard_tidy(false, &e) < 0 ? -1 : 0, &e);
+}
+
+/* Forget the tasks whose retention is over. */
+static void
+retire(struct reap *r, const char *name)
+{
+	struct queue_retired would = {.tasks = 0}, done = {.tasks = 0};
+	struct reap_deed d;
+	struct err e;
+
+	struct queue *q = queue_open(name, false, &e);
+	if (q == NULL)
+		return;
+	if (queue_retire(q, -1, CHANGES, true, &would, &e) < 0) {
+		reap_trouble(r, "queue %s: %s", name, e.message);
+	} else if (would.tasks > 0 || would.segments > 0) {
+		reap_deed(&d, REAP_RETENTION, name, "retire",
+			  "%" PRIu64 " of its tasks ended longer ago than they are kept",
+			  would.tasks);
+		if (reap_should_remove(r, &d))
+			reap_did(r, &d, queue_retire(q, -1, CHANGES, false, &done, &e) < 0 ? -1 : 0,
+				 &e);
+	}
+	queue_close(q);
+}
+
+/* Call ${each} for every queue, as long as there is time. */
+static void
+each_queue(struct reap *r, void (*each)(struct reap *r, const char *name))
+{
+	int64_t until = clock_steady() + QUEUES_MS;
+	const struct dirent *entry;
+
+	DIR *dir = reap_list("queue");
+	while (dir != NULL && clock_steady() < until && (entry = readdir(dir)) != NULL)
+		if (entry->d_name[0] != '.')
+			each(r, entry->d_name);
+	if (dir != NULL)
+		(void)closedir(dir);
+}
+
+void
+reap_queues(struct reap *r)
+{
+	each_queue(r, tend);
+}
+
+void
+reap_tasks(struct reap *r)
+{
+	each_queue(r, retire);
+}

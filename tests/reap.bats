@@ -1,0 +1,204 @@
+#!/usr/bin/env bats
+# awcp-reap: each kind alone, told before it is done, done once, and nothing that is needed removed.
+# shellcheck disable=SC2030,SC2031 # a test's variables are its own
+# shellcheck disable=SC2016 # what is quoted is for jq
+
+load helper
+
+setup()
+{
+	own_home
+	awcp-reap
+	mkdir -p "$AWCP_HOME"/{assignments,delegations}/.open "$AWCP_HOME"/{tmp,log,corrupt,peers,queue}
+}
+
+teardown()
+{
+	stop_all
+}
+
+# at offset: that many seconds from now, as records have it.
+at()
+{
+	date -u -d "$1 seconds" +%Y-%m-%dT%H:%M:%S.000Z
+}
+
+# assignment id jq-filter [open]: a record as awcp-executor makes it; $t gives times.
+assignment()
+{
+	local dir=$AWCP_HOME/assignments/$1
+	mkdir -p "$dir"
+	jq -cn --arg id "$1" '{id: $id, state: "pending", run: 1, owner: "", accessMode: "rw", retentionMs: 60000,
+		createdAt: $old, invitedAt: $old, updatedAt: $old,
+		invite: {delegationId: $id, lease: {ttlSeconds: 60}}} | '"$2" --arg old "$(at -9000)" --arg now "$(at -3)" \
+		--arg past "$(at -60)" --arg soon "$(at 60)" >"$dir/record.json"
+	[ -z "${3-}" ] || : >"$AWCP_HOME/assignments/.open/$1"
+}
+
+# delegation id jq-filter [open]: the same of awcp-invite.
+delegation()
+{
+	local dir=$AWCP_HOME/delegations/$1
+	mkdir -p "$dir"
+	jq -cn --arg id "$1" '{id: $id, state: "completed", peerUrl: "http://127.0.0.1:9/awcp",
+		environment: {resources: []}, task: {description: "", prompt: ""},
+		leaseConfig: {ttlSeconds: 60, accessMode: "rw"}, retentionMs: 60000,
+		snapshotPolicy: {mode: "staged", maxSnapshots: 10}, snapshots: [],
+		createdAt: $old, updatedAt: $old} | '"$2" --arg old "$(at -9000)" \
+		--arg past "$(at -30)" --arg soon "$(at 60)" >"$dir/record.json"
+	[ -z "${3-}" ] || : >"$AWCP_HOME/delegations/.open/$1"
+}
+
+# reaped kind id action: the next run would do that, and only that, but does not; then it does, once,
+# and the log says so.
+reaped()
+{
+	local before
+	before=$(cd "$AWCP_HOME" && find . | sort)
+	run awcp-reap -nj
+	assert_success
+	assert_equal "$(jq -rs 'map(.kind + " " + .id + " " + .action) | join(",")' <<<"$output")" "$1 $2 $3"
+	assert_equal "$(cd "$AWCP_HOME" && find . | sort)" "$before"
+	run awcp-reap -v
+	assert_success
+	assert_output --regexp "^awcp-reap: 1 $1, in [0-9]+ ms\$"
+	grep -q "kind=$1 id=$2 action=$3 " "$AWCP_HOME/log/lifecycle.log"
+	run awcp-reap -v
+	assert_output --partial 'nothing'
+}
+
+record()
+{
+	jq -r "$2" "$AWCP_HOME/$1/record.json"
+}
+
+# --- leases
+
+@test "with nothing to do it says nothing, or with -v a line" {
+	run awcp-reap
+	assert_success
+	refute_output
+	run awcp-reap -nj
+	refute_output
+	run awcp-reap -v
+	assert_output --regexp '^awcp-reap: nothing, in [0-9]+ ms$'
+}
+
+@test "an assignment whose lease has ended ends, is told, and keeps no work" {
+	assignment dlg_a '.state = "active" | .lease = {expiresAt: $past}' open
+	mkdir -p "$AWCP_HOME/assignments/dlg_a/work/ws"
+	assignment dlg_b '.state = "active" | .lease = {expiresAt: $soon}' open
+	awcp-reap -k queue
+	assert_equal "$(record assignments/dlg_a .state)" active
+	run awcp-reap -j
+	assert_equal "$(jq -rs 'map(.kind + " " + .id) | join(",")' <<<"$output")" 'leases dlg_a'
+	assert_equal "$(record assignments/dlg_a '.state + " " + .error.code')" 'error EXPIRED'
+	assert_equal "$(jq -r .code "$AWCP_HOME/assignments/dlg_a/events.ndjson")" EXPIRED
+	assert_equal "$(ls "$AWCP_HOME/assignments/.open")" dlg_b
+	run awcp-reap -j
+	assert_equal "$(jq -r .action <<<"$output")" clear
+	[ ! -e "$AWCP_HOME/assignments/dlg_a/work" ]
+}
+
+@test "a worker that is there is not overtaken" {
+	assignment dlg_a '.state = "active" | .lease = {expiresAt: $now}' open
+	flock "$AWCP_HOME/assignments/dlg_a/run.lock" awcp-reap
+	assert_equal "$(record assignments/dlg_a .state)" active
+	reaped leases dlg_a expire
+}
+
+@test "an assignment whose START does not come ends" {
+	assignment dlg_a . open
+	reaped leases dlg_a expire
+	assert_equal "$(record assignments/dlg_a .error.code)" START_EXPIRED
+}
+
+@test "a delegation that was never handed over ends with its time" {
+	delegation dlg_a '.state = "created" | .createdAt = $old' open
+	delegation dlg_b '.state = "created" | .createdAt = $past' open
+	reaped leases dlg_a expire
+	assert_equal "$(record delegations/dlg_a '.state + " " + .error.code')" 'error EXPIRED'
+	assert_equal "$(record delegations/dlg_b .state)" created
+}
+
+# --- retention
+
+@test "what ended goes when its time is over, and not before" {
+	assignment dlg_a '.state = "completed" | .completedAt = $past'
+	assignment dlg_b '.state = "completed" | .completedAt = $soon'
+	reaped retention dlg_a remove
+	[ ! -e "$AWCP_HOME/assignments/dlg_a" ] && [ -e "$AWCP_HOME/assignments/dlg_b" ]
+	assert_equal "$(ls "$AWCP_HOME/tmp")" ''
+	delegation dlg_a .
+	delegation dlg_b '.updatedAt = $past'
+	reaped retention dlg_a remove
+	[ ! -e "$AWCP_HOME/delegations/dlg_a" ] && [ -e "$AWCP_HOME/delegations/dlg_b" ]
+	find "$AWCP_HOME/due" -name 'delegation:dlg_b' | grep -q .
+}
+
+@test "a snapshot that waits keeps its delegation, and a person is told once" {
+	delegation dlg_a '.snapshots = [{id: "snap_1", status: "pending"}]'
+	for minute in "$(date -u -d '-1 minute' +%Y%m%dT%H/%M)"; do
+		mkdir -p "$AWCP_HOME/due/$minute"
+		: >"$AWCP_HOME/due/$minute/delegation:dlg_a"
+	done
+	run awcp-reap
+	assert_success
+	assert_output --partial 'snap_1 waits to be applied'
+	[ -e "$AWCP_HOME/delegations/dlg_a" ]
+	run awcp-reap
+	refute_output
+}
+
+# --- orphans
+
+@test "what nobody owns goes when nobody has touched it for long" {
+	mkdir -p "$AWCP_HOME/tmp/diff-1/a" "$AWCP_HOME/assignments/dlg_new" "$AWCP_HOME/delegations/dlg_c/snapshots/snap_1"
+	: >"$AWCP_HOME/tmp/receive-1"
+	mkdir -p "$AWCP_HOME/assignments/dlg_old"
+	touch -d '-2 hours' "$AWCP_HOME/tmp/diff-1" "$AWCP_HOME/assignments/dlg_old" "$AWCP_HOME/delegations/dlg_c"
+	run awcp-reap -j -k orphans
+	assert_equal "$(jq -rs 'map(.id) | sort | join(",")' <<<"$output")" 'dlg_old,tmp/diff-1'
+	assert_equal "$(ls "$AWCP_HOME/tmp")" receive-1
+	[ ! -e "$AWCP_HOME/assignments/dlg_old" ] && [ -e "$AWCP_HOME/assignments/dlg_new" ]
+	[ -e "$AWCP_HOME/delegations/dlg_c" ] # something that came back
+}
+
+@test "what a killed awcp-serve left is stopped, and its directory goes" {
+	start_server -A none -S none -- sh
+	dir=$AWCP_HOME/serve-$PORT
+	awcp-reap
+	[ -S "$dir/executor.sock" ]
+	stop_process "$SERVER_PID" KILL
+	nginx=$(cat "$dir/nginx.pid")
+	kill -0 "$nginx"
+	awcp-reap
+	wait_until gone "$nginx"
+	cleared()
+	{
+		awcp-reap
+		[ ! -e "$dir" ]
+	}
+	wait_until cleared
+	run pgrep -f "$AWCP_HOME"
+	refute_output
+}
+
+# --- the clock
+
+@test "when the clock jumps nothing is removed for its age, and a person is told" {
+	gcc -shared -fPIC -D_GNU_SOURCE -std=c11 -o "$HOME/clock.so" "$REPO/tests/fault/clock.c" -ldl
+	export FAULT_CLOCK=$HOME/clock
+	assignment dlg_a '.state = "completed" | .completedAt = $soon | .retentionMs = 600000'
+	awcp-reap
+	echo 864000 >"$FAULT_CLOCK"
+	LD_PRELOAD=$HOME/clock.so run awcp-reap
+	assert_output --partial 'the clock was put ahead by '
+	LD_PRELOAD=$HOME/clock.so run awcp-reap
+	refute_output
+	[ -e "$AWCP_HOME/assignments/dlg_a" ]
+	# It was right: when that is believed, things go on.
+	echo 865000 >"$FAULT_CLOCK"
+	AWCP_CLOCK_DOUBT=0 LD_PRELOAD=$HOME/clock.so run awcp-reap
+	[ ! -e "$AWCP_HOME/assignments/dlg_a" ]
+}
