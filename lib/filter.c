@@ -162,7 +162,7 @@ parse(struct rules *r, const char *text, size_t n, struct err *e)
 		const char *newline = memchr(text, '\n', n);
 		size_t length = newline != NULL ? (size_t)(newline - text) : n;
 		size_t used = newline != NULL ? length + 1 : length;
-		if (length > 0 && newline != NULL && text[length - 1] == '\r')
+		if (length > 0 && text[length - 1] == '\r')
 			length--;
 		if (length > PATTERN_MAX || memchr(text, '\0', length) != NULL)
 			return err_set(e, ERR_WORKSPACE_INVALID,
@@ -227,8 +227,15 @@ matches(const struct rule *r, const char *path, bool is_dir)
 {
 	if (r->directory && !is_dir)
 		return false;
-	const char *slash = r->anchored ? NULL : strrchr(path, '/');
-	return glob_match(r->pattern, slash != NULL ? slash + 1 : path);
+	if (!r->anchored) {
+		const char *slash = strrchr(path, '/');
+		return glob_match(r->pattern, slash != NULL ? slash + 1 : path);
+	}
+	/* git compares what comes before the first special character, and takes the rest for a
+	 * pattern of its own, in which "**" may be the first. */
+	size_t plain = strcspn(r->pattern, "*?[\\");
+	return strncmp(r->pattern, path, plain) == 0 &&
+	       glob_match(r->pattern + plain, path + plain);
 }
 
 /* What the last rule that matches says: 1 yes, 0 no (negated), -1 if none matches. */

@@ -113,7 +113,7 @@ glob_match(const char *pattern, const char *text)
 	for (;;) {
 		if ((after = double_star(pattern, p)) != NULL) {
 			if (*after == '\0')
-				return *t != '\0';
+				return true;
 			stars = p = after + 1;
 			stars_at = t;
 			star = NULL;

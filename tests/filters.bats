@@ -39,7 +39,8 @@ draw()
 # A line as people write them into ignore files.
 draw_pattern()
 {
-	local name names=(a b c '*.o' 'x*' '?' '[ab]' d e 'f.o' '\a' '[!c]' '*')
+	local name names=(a b c '*.o' 'x*' '?' '[ab]' d e 'f.o' '\a' '[!c]' '*' '**' 'a**' '[a-c]'
+		'[^b]' '[]a]' '[[:alpha:]]' '[z-a]' '[' 'a ' 'a\ ' '#x' '\#x' '\!x' 'f\.[!x]' 'é')
 	PATTERN=
 	draw 4
 	[ "$DRAWN" -ne 0 ] || PATTERN='!'
@@ -56,6 +57,8 @@ draw_pattern()
 	fi
 	draw 5
 	[ "$DRAWN" -ne 0 ] || PATTERN=$PATTERN/
+	draw 12
+	[ "$DRAWN" -ne 0 ] || PATTERN=$PATTERN' '
 }
 
 @test ".awcpignore means what git makes of it, in forty trees of nested files" {
@@ -64,7 +67,7 @@ draw_pattern()
 	git init -q --bare "$BATS_TEST_TMPDIR/git"
 	mkdir -p b a/c/d d/a d/b/e
 	for dir in . a b a/c a/c/d d d/a d/b/e; do
-		for name in a b c f.o x.o xa e d; do
+		for name in a b c f.o x.o xa e d 'a ' '#x' '!x' ']' é; do
 			[ -e "$dir/$name" ] || : >"$dir/$name"
 		done
 	done

@@ -30,6 +30,7 @@ test_glob(void)
 	    {"**/a", "xa", false},
 	    {"a/**", "a/x/y", true},
 	    {"a/**", "a", false},
+	    {"**", "", true},
 	    {"a/**/b", "a/b", true},
 	    {"a/**/b", "a/x/y/b", true},
 	    {"a/**/b", "a/xb", false},
@@ -95,13 +96,14 @@ draw(unsigned n)
 	return (unsigned)(state >> 33) % n;
 }
 
-/* A pattern of pieces that mean something; "**" only where gitignore(5) gives it a meaning. */
+/* A pattern of pieces that mean something. */
 static void
 draw_pattern(char *out)
 {
 	static const char *const pieces[] = {
-	    "a",   "b",   "c",           "x",   "*", "?", ".c", "*.c", "[ab]", "[!a]", "[a-c]",
-	    "\\a", "[]]", "[[:alpha:]]", "x y", "d", "e", "f",  "\\*", ".",    "[^x]", "[\\]a]"};
+	    "a",    "b",     "c",    "x",      "*",           "?",   ".c",    "*.c", "[ab]",
+	    "[!a]", "[a-c]", "\\a",  "[]]",    "[[:alpha:]]", "x y", "d",     "e",   "f",
+	    "\\*",  ".",     "[^x]", "[\\]a]", "**",          "a**", "[z-a]", "[",   "a "};
 
 	*out = '\0';
 	if (draw(4) == 0)
@@ -134,6 +136,8 @@ draw_file(const char *git, const char *ours)
 		strcat(text, pattern);
 		strcat(text, draw(12) == 0 ? "\r\n" : "\n");
 	}
+	if (draw(6) == 0)
+		text[strlen(text) - 1] = '\0'; /* the last line without its newline */
 	scratch_text(git, text);
 	scratch_text(ours, text);
 }
