@@ -137,6 +137,17 @@ load snapshots
 	assert_equal "$(cat changed d/e/deep)" $'theirs\nnew'
 }
 
+@test "what nobody touched since it was sent is not read again" {
+	local read=$BATS_TEST_TMPDIR/read
+	sleep 0.1 # a file is not trusted that was written in the clock tick in which it was sent
+	lend 'echo new >changed'
+	FAULT_READ=$read with_fault none apply "$ID"
+	assert_equal "$(cat changed)" new
+	run cat "$read"
+	assert_line changed
+	refute_line --regexp '(^|/)(deleted|deep|script)$'
+}
+
 @test "own changes elsewhere stay" {
 	lend 'echo new >changed; rm -r d'
 	echo mine >mine

@@ -7,6 +7,7 @@
  *	FAULT=28:12,kill:20	one after the other
  *	FAULT_NO_EXCHANGE=1	renameat2(2) knows no flags, as on an old file system
  *	FAULT_CALLS=file	at the end the number of changes is written there
+ *	FAULT_READ=file		the names of the files that are opened to be read are written there
  *
  * A change is a call of one of the functions below, by one of our programs: what they run in turn
  * (git, a shell) is left alone.
@@ -225,6 +226,18 @@ renameat2(int d, const char *a, int f, const char *b, unsigned flags)
 	return status;
 }
 
+/* Tell, if somebody asks, that ${name} is opened to be read. */
+static void
+tell_read(const char *name, int flags)
+{
+	const char *told = getenv("FAULT_READ");
+	FILE *f = told && !(flags & (O_ACCMODE | O_DIRECTORY | O_PATH)) ? fopen(told, "a") : NULL;
+	if (f) {
+		fprintf(f, "%s\n", name);
+		fclose(f);
+	}
+}
+
 int
 openat(int d, const char *a, int flags, ...)
 {
@@ -235,5 +248,6 @@ openat(int d, const char *a, int flags, ...)
 	va_start(ap, flags);
 	mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(ap, mode_t) : 0;
 	va_end(ap);
+	tell_read(a, flags);
 	return flags & O_CREAT && fails() ? -1 : real(d, a, flags, mode);
 }
