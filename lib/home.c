@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "file.h"
 #include "id.h"
+#include "layout.h"
 
 #define KEPT 64 /* directories that are kept open */
 
@@ -61,9 +62,12 @@ home_find(struct err *e)
 	return status < 0 ? NULL : path;
 }
 
+/* ${layout}: let in what has another one, and tell; NULL: refuse it. */
 static int
-open_home(struct err *e)
+open_home(int *layout, struct err *e)
 {
+	int found;
+
 	struct stat st;
 
 	if (find_path(e) < 0)
@@ -89,6 +93,14 @@ open_home(struct err *e)
 		(void)err_hint(e, "chmod 700 it, if you trust what is in it");
 		goto err1;
 	}
+	if (layout_read(fd, &found, e) < 0) {
+		(void)err_add(e, "%s", path);
+		goto err1;
+	}
+	if (layout != NULL)
+		*layout = found;
+	else if (layout_check(found, path, e) < 0)
+		goto err1;
 	homefd = fd;
 	return 0;
 err1:
@@ -100,7 +112,16 @@ int
 home_open(struct err *e)
 {
 	(void)pthread_mutex_lock(&lock);
-	int status = homefd >= 0 ? 0 : open_home(e);
+	int status = homefd >= 0 ? 0 : open_home(NULL, e);
+	(void)pthread_mutex_unlock(&lock);
+	return status < 0 ? -1 : homefd;
+}
+
+int
+home_open_any(int *layout, struct err *e)
+{
+	(void)pthread_mutex_lock(&lock);
+	int status = homefd >= 0 ? layout_read(homefd, layout, e) : open_home(layout, e);
 	(void)pthread_mutex_unlock(&lock);
 	return status < 0 ? -1 : homefd;
 }

@@ -16,9 +16,13 @@
 #include "err.h"
 
 /* Open the state directory, creating it if need be, and remember it for the process.  Fails with
- * ERR_PERMISSION if it belongs to someone else or others may write to it.  Returns a descriptor
- * that stays open for the life of the process and must not be closed, or -1. */
+ * ERR_PERMISSION if it belongs to someone else or others may write to it, and with ERR_CONFIG if
+ * its layout is not ours (layout.h).  Returns a descriptor that stays open for the life of the
+ * process and must not be closed, or -1. */
 int home_open(struct err *e);
+
+/* The same, whatever its layout is: *${layout}.  For who examines it or brings it up to date. */
+int home_open_any(int *layout, struct err *e);
 
 /* Where the state directory is or would be; nothing is looked at or made.  NULL if it cannot be
  * told. */
