@@ -93,7 +93,8 @@ $B/bin/awcp-invite: $B/o/bin/preview.o $B/o/bin/prompt.o
 $B/bin/awcp-snapshot: $B/o/bin/snapshot_show.o $B/o/bin/snapshot_take.o
 $B/bin/awcp-run: $B/o/bin/run_profiles.o
 
-$B/bin/awcp-queue: $B/o/bin/queue_put.o $B/o/bin/queue_work.o $B/o/bin/queue_look.o
+$B/bin/awcp-queue: $B/o/bin/queue_put.o $B/o/bin/queue_work.o $B/o/bin/queue_look.o \
+	$B/o/bin/queue_read.o
 
 $B/libcgi.a: $(CGI_O)
 	@rm -f $@

@@ -6,55 +6,63 @@
 
 #include "clock.h"
 #include "queue_command.h"
+#include "queue_reader.h"
 
-#define USAGE                                                                                     \
-	"usage: awcp-queue put [-ju] [-q queue] [-f file] [-k key] [-L label]... [-l lane]\n"     \
-	"                  [-p priority] [-r capability]... [-w task]... [--after span]\n"        \
-	"                  [--always] [--backoff span] [--retries n] [--session name]\n"          \
-	"                  [--timeout span] [prompt... | -]\n"                                    \
-	"       awcp-queue take [-jW] [-q queue] [-r capability]... [--lease span]\n"             \
-	"       awcp-queue beat [--lease span] claim...\n"                                        \
-	"       awcp-queue done [-f result] claim...\n"                                           \
-	"       awcp-queue fail [-m why] [--exit n] [--last] claim...\n"                          \
-	"       awcp-queue return [-m why] claim...\n"                                            \
-	"       awcp-queue limit [-m why] [--after span] claim...\n"                              \
-	"       awcp-queue cancel [-m why] task...\n"                                             \
-	"       awcp-queue retry|pause|resume task...\n"                                          \
-	"       awcp-queue list [-j] [-q queue] [-k key] [-L label]... [-l lane] [-s state]...\n" \
-	"                  [--limit n] [--session name] [--since version [-W]] [task]\n"          \
-	"       awcp-queue show|wait [-j] task...\n"                                              \
-	"       awcp-queue stats [-jW] [-q queue]\n"                                              \
-	"       awcp-queue check [-q queue] [--repair]\n"                                         \
-	"       awcp-queue retire [-n] [-q queue] [--older span]\n"                               \
-	"  -f file        the prompt is in it, or the result of done (JSON)\n"                    \
-	"  -j             JSON; with put - the tasks are, one a line\n"                           \
-	"  -k key         put once only: the same key gives the same task\n"                      \
-	"  -L label       of the task\n"                                                          \
-	"  -l lane        tasks of a lane run one after the other\n"                              \
-	"  -m why         for the record\n"                                                       \
-	"  -n             only say what would be done\n"                                          \
-	"  -p priority    0 (the default) to 9, the most urgent\n"                                \
-	"  -q queue       default\n"                                                              \
-	"  -r capability  that the worker must have, or has\n"                                    \
-	"  -s state       only those, or all; without it all that have not ended\n"               \
-	"  -u             nothing is put while the task with this key has not ended\n"            \
-	"  -W             wait for a task, for changes, or refresh\n"                             \
-	"  -w task        after which this one runs\n"                                            \
-	"  --after span   not before that time has passed (90, 15m, 2h, 7d)\n"                    \
-	"  --always       run even if a task of -w did not complete\n"                            \
-	"  --backoff span before the first retry, doubled for each (10)\n"                        \
-	"  --exit n       status of the command that failed\n"                                    \
-	"  --last         no retry, whatever is left\n"                                           \
-	"  --lease span   how long the claim holds without a beat (60)\n"                         \
-	"  --limit n      tasks or changes to list, at most (50, with -W all; 0: all)\n"          \
-	"  --older span   what ended so long ago (as the queue says, 7d)\n"                       \
-	"  --repair       make the index anew\n"                                                  \
-	"  --retries n    after a failure (0)\n"                                                  \
-	"  --session name that the task belongs to\n"                                             \
-	"  --since version  the changes after it\n"                                               \
-	"  --timeout span the task may run so long\n"                                             \
-	"A task is called like review.17, a claim on it like review.17.1; - reads them from "     \
-	"stdin.\n"
+#define USAGE                                                                                      \
+	"usage: awcp-queue put [-ju] [-q queue] [-f file] [-k key] [-L label]... [-l lane]\n"      \
+	"                  [-p priority] [-r capability]... [-w task]... [--after span]\n"         \
+	"                  [--always] [--backoff span] [--retries n] [--session name]\n"           \
+	"                  [--timeout span] [prompt... | -]\n"                                     \
+	"       awcp-queue take [-jW] [-q queue] [-r capability]... [--lease span]\n"              \
+	"       awcp-queue beat [-m progress] [--lease span] claim...\n"                           \
+	"       awcp-queue done [-f result] claim...\n"                                            \
+	"       awcp-queue fail [-m why] [--exit n] [--last] claim...\n"                           \
+	"       awcp-queue return [-m why] claim...\n"                                             \
+	"       awcp-queue limit [-m why] [--after span] claim...\n"                               \
+	"       awcp-queue cancel [-m why] [-q queue] task...\n"                                   \
+	"       awcp-queue retry|pause|resume [-q queue] task...\n"                                \
+	"       awcp-queue list [-j] [-q queue] [-k key] [-L label]... [-l lane] [-s state]...\n"  \
+	"                  [--limit n] [--session name] [--since version [-W]]\n"                  \
+	"                  [--reader name [--mark mark]...] [task]\n"                              \
+	"       awcp-queue read [-q queue] [--mark mark] --reader name [--since version | "        \
+	"task...]\n"                                                                               \
+	"       awcp-queue show [-j] [-q queue] task...\n"                                         \
+	"       awcp-queue wait [-j] [-q queue] [--since version | task...]\n"                     \
+	"       awcp-queue output [-W] [-q queue] task...\n"                                       \
+	"       awcp-queue stats [-jW] [-q queue]\n"                                               \
+	"       awcp-queue check [-q queue] [--repair]\n"                                          \
+	"       awcp-queue retire [-n] [-q queue] [--older span]\n"                                \
+	"  -f file        the prompt is in it, or the result of done (JSON)\n"                     \
+	"  -j             JSON; with put - the tasks are, one a line\n"                            \
+	"  -k key         put once only: the same key gives the same task\n"                       \
+	"  -L label       of the task\n"                                                           \
+	"  -l lane        tasks of a lane run one after the other\n"                               \
+	"  -m why         for the record\n"                                                        \
+	"  -n             only say what would be done\n"                                           \
+	"  -p priority    0 (the default) to 9, the most urgent\n"                                 \
+	"  -q queue       default; stats: all\n"                                                   \
+	"  -r capability  that the worker must have, or has\n"                                     \
+	"  -s state       only those, or all; without it all that have not ended\n"                \
+	"  -u             nothing is put while the task with this key has not ended\n"             \
+	"  -W             wait for a task, for changes, or refresh\n"                              \
+	"  -w task        after which this one runs\n"                                             \
+	"  --after span   not before that time has passed (90, 15m, 2h, 7d)\n"                     \
+	"  --always       run even if a task of -w did not complete\n"                             \
+	"  --backoff span before the first retry, doubled for each (10)\n"                         \
+	"  --exit n       status of the command that failed\n"                                     \
+	"  --last         no retry, whatever is left\n"                                            \
+	"  --lease span   how long the claim holds without a beat (60)\n"                          \
+	"  --limit n      tasks or changes to list, at most (50, with -W all; 0: all)\n"           \
+	"  --mark mark    unread, read or active: only those; or what they are from now on\n"      \
+	"  --older span   what ended so long ago (as the queue says, 7d)\n"                        \
+	"  --reader name  who reads\n"                                                             \
+	"  --repair       make the index anew\n"                                                   \
+	"  --retries n    after a failure (0)\n"                                                   \
+	"  --session name that the task belongs to\n"                                              \
+	"  --since version  the changes after it; with read those up to it\n"                      \
+	"  --timeout span the task may run so long\n"                                              \
+	"A task is called like review.17, or by its name in the queue of -q, a claim on it like\n" \
+	"review.17.1; - reads them from stdin.\n"
 
 static const struct command self = {"awcp-queue", "f:jk:L:l:m:np:q:r:s:uvWw:", USAGE};
 
@@ -66,7 +74,9 @@ enum word {
 	LAST,
 	LEASE,
 	LIMIT,
+	MARK,
 	OLDER,
+	READER,
 	REPAIR,
 	RETRIES,
 	SINCE,
@@ -81,7 +91,9 @@ static const struct option words[] = {{"after", required_argument, NULL, AFTER},
 				      {"last", no_argument, NULL, LAST},
 				      {"lease", required_argument, NULL, LEASE},
 				      {"limit", required_argument, NULL, LIMIT},
+				      {"mark", required_argument, NULL, MARK},
 				      {"older", required_argument, NULL, OLDER},
+				      {"reader", required_argument, NULL, READER},
 				      {"repair", no_argument, NULL, REPAIR},
 				      {"retries", required_argument, NULL, RETRIES},
 				      {"since", required_argument, NULL, SINCE},
@@ -90,8 +102,8 @@ static const struct option words[] = {{"after", required_argument, NULL, AFTER},
 				      {0}};
 
 /* The subcommands, and the options that each knows; long ones by a letter of their own:
- * A after, N always, B backoff, E exit, T last, D lease, M limit, Y older, R repair, C retries,
- * S since, Z session, O timeout. */
+ * A after, N always, B backoff, E exit, T last, D lease, M limit, G mark, Y older, K reader,
+ * R repair, C retries, S since, Z session, O timeout. */
 static const struct job {
 	const char *name, *options;
 	int (*run)(const struct queue_options *o);
@@ -99,24 +111,26 @@ static const struct job {
 } jobs[] = {
     {"put", "fjkLlpqruwANBCZO", queue_do_put, true},
     {"take", "jWqrD", queue_do_take, false},
-    {"beat", "D", queue_do_beat, true},
+    {"beat", "Dm", queue_do_beat, true},
     {"done", "f", queue_do_done, true},
     {"fail", "mET", queue_do_fail, true},
     {"return", "m", queue_do_return, true},
     {"limit", "mA", queue_do_limit, true},
-    {"retry", "", queue_do_retry, true},
-    {"cancel", "m", queue_do_cancel, true},
-    {"pause", "", queue_do_pause, true},
-    {"resume", "", queue_do_resume, true},
-    {"list", "jqkLlsMSZW", queue_do_list, true},
-    {"show", "j", queue_do_show, true},
+    {"retry", "q", queue_do_retry, true},
+    {"cancel", "mq", queue_do_cancel, true},
+    {"pause", "q", queue_do_pause, true},
+    {"resume", "q", queue_do_resume, true},
+    {"list", "jqkLlsMSZWGK", queue_do_list, true},
+    {"show", "jq", queue_do_show, true},
     {"stats", "jqW", queue_do_stats, false},
-    {"wait", "j", queue_do_wait, true},
+    {"wait", "jqS", queue_do_wait, true},
+    {"output", "qW", queue_do_output, true},
+    {"read", "qGKS", queue_do_read, true},
     {"check", "qR", queue_do_check, false},
     {"retire", "nqY", queue_do_retire, false},
 };
 
-static const char word_letters[] = "ANBETDMYRCSZO"; /* of enum word, in its order */
+static const char word_letters[] = "ANBETDMGYKRCSZO"; /* of enum word, in its order */
 
 static int64_t
 number(const char *option, const char *text, int64_t least, int64_t most)
@@ -160,6 +174,16 @@ parse_state(const char *text)
 	return (uint32_t)1 << state;
 }
 
+static uint32_t
+parse_mark(const char *text)
+{
+	enum queue_mark mark = queue_mark_named(text);
+
+	if (mark == QUEUE_MARKS)
+		command_usage("a mark is unread, read or active, not %s", text);
+	return (uint32_t)1 << mark;
+}
+
 static void
 set_letter(struct queue_options *o, int option)
 {
@@ -190,6 +214,7 @@ set_letter(struct queue_options *o, int option)
 		break;
 	case 'q':
 		o->queue = optarg;
+		o->all = false;
 		break;
 	case 'r':
 		add(o->requires, &o->require_count, optarg);
@@ -236,8 +261,14 @@ set_word(struct queue_options *o, int option)
 	case LIMIT:
 		o->limit = number("--limit", optarg, 0, INT32_MAX);
 		break;
+	case MARK:
+		o->marks |= parse_mark(optarg);
+		break;
 	case OLDER:
 		o->older = strcmp(optarg, "0") == 0 ? 0 : span("--older", optarg) * 1000;
+		break;
+	case READER:
+		o->reader = optarg;
 		break;
 	case REPAIR:
 		o->repair = true;
@@ -272,6 +303,7 @@ int
 main(int argc, char **argv)
 {
 	struct queue_options o = {.queue = "default",
+				  .all = true,
 				  .priority = -1,
 				  .after = -1,
 				  .timeout = -1,

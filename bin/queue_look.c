@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "jsonx.h"
 #include "queue_command.h"
+#include "queue_reader.h"
 #include "watch.h"
 
 #define PAGE 50 /* tasks or changes that are listed, unless something else is said */
@@ -24,9 +25,12 @@ print_line(const json_t *task)
 	else if (payload != NULL)
 		(void)json_dumpb(payload, text, sizeof text - 1, JSON_COMPACT | JSON_ENCODE_ANY);
 	text[strcspn(text, "\n")] = '\0';
-	(void)printf("%-16s %-14s %lld  %-12s %.19s  ", jsonx_text(task, "id", "?"),
-		     jsonx_text(task, "state", "?"), (long long)jsonx_number(task, "priority", 0),
-		     jsonx_text(task, "lane", "-"), jsonx_text(task, "createdAt", ""));
+	(void)printf("%-12s %-14s ", jsonx_text(task, "id", "?"), jsonx_text(task, "state", "?"));
+	if (json_object_get(task, "mark") != NULL)
+		(void)printf("%-7s ", jsonx_text(task, "mark", ""));
+	(void)printf("%lld  %-12s %.19s  %-18s  ", (long long)jsonx_number(task, "priority", 0),
+		     jsonx_text(task, "lane", "-"), jsonx_text(task, "createdAt", ""),
+		     jsonx_text(task, "name", "?"));
 	command_text(text, false);
 	(void)putchar('\n');
 }
@@ -50,9 +54,9 @@ list_one(void *arg, const json_t *task)
 	return l->left > 0 && --l->left == 0;
 }
 
-/* The changes, as they come if asked for. */
+/* The changes, as they come if asked for; or, ${once}, the next ones. */
 static int
-list_changes(struct queue *q, struct listing *l, struct err *e)
+list_changes(struct queue *q, struct listing *l, bool once, struct err *e)
 {
 	const struct queue_options *o = l->options;
 	char path[PATH_MAX];
@@ -60,18 +64,38 @@ list_changes(struct queue *q, struct listing *l, struct err *e)
 	int status;
 
 	(void)snprintf(path, sizeof path, "%s", "");
-	if (o->wait &&
+	if ((o->wait || once) &&
 	    (queue_changes_path(q, path, sizeof path, e) < 0 || (w = watch_open(path, e)) == NULL))
 		return -1;
 	l->last_version = (uint64_t)o->since;
-	while ((status = queue_changes(q, l->last_version, list_one, l, e)) == 0 && o->wait) {
+	while ((status = queue_changes(q, l->last_version, list_one, l, e)) == 0 && w != NULL) {
 		(void)fflush(stdout);
-		if (ferror(stdout))
+		if (ferror(stdout) || (once && l->last_version != (uint64_t)o->since))
 			break;
 		(void)watch_wait(w, -1, WATCH_POLL_MS);
 	}
 	if (w != NULL)
 		watch_close(w);
+	return status;
+}
+
+/* The tasks, and what they are to a reader. */
+static int
+list_tasks(struct queue *q, struct queue_filter *f, struct listing *l, struct err *e)
+{
+	const struct queue_options *o = l->options;
+	struct queue_reader r;
+
+	if (o->reader == NULL)
+		return queue_list(q, f, list_one, l, e);
+	f->reader = &r;
+	f->marks = o->marks;
+	if (f->states == 0 && o->marks != 0)
+		f->states = ~(uint32_t)1; /* what has ended is news, too */
+	int status = queue_reader_load(q, NULL, o->reader, &r, e);
+	if (status == 0)
+		status = queue_list(q, f, list_one, l, e);
+	queue_reader_free(&r);
 	return status;
 }
 
@@ -89,6 +113,8 @@ queue_do_list(const struct queue_options *o)
 	uint32_t attempt;
 	struct err e;
 
+	if (o->marks != 0 && o->reader == NULL)
+		command_usage("whose marks? (--reader)");
 	if (l.left < 0)
 		l.left = o->wait ? 0 : PAGE;
 	if (l.left == 0)
@@ -96,12 +122,13 @@ queue_do_list(const struct queue_options *o)
 	(void)snprintf(name, sizeof name, "%s", o->queue);
 	if (o->count > 1)
 		command_usage("list takes one task, behind which it goes on");
-	if (o->count == 1 && queue_parse_id(o->operands[0], name, &f.after, &attempt, &e) < 0)
+	if (o->count == 1 && !queue_is_name(o->operands[0], &f.after) &&
+	    queue_parse_id(o->operands[0], name, &f.after, &attempt, &e) < 0)
 		return command_fail(&e);
 	struct queue *q = queue_open(name, false, &e);
 	if (q == NULL)
 		return command_fail(&e);
-	int status = o->since >= 0 ? list_changes(q, &l, &e) : queue_list(q, &f, list_one, &l, &e);
+	int status = o->since >= 0 ? list_changes(q, &l, false, &e) : list_tasks(q, &f, &l, &e);
 	queue_close(q);
 	return status < 0 ? command_fail(&e) : 0;
 }
@@ -141,7 +168,7 @@ show_one(void *arg, const char *id)
 	json_t *task = NULL;
 	struct err e;
 
-	struct queue *q = queue_of(id, &number, &attempt, &e);
+	struct queue *q = queue_of(o, id, &number, &attempt, &e);
 	if (q == NULL || (task = queue_show(q, number, &e)) == NULL)
 		return command_fail(&e);
 	if (o->json)
@@ -190,34 +217,43 @@ print_stats(const json_t *stats)
 	}
 }
 
+/* The numbers of queue ${name}. */
+static int
+stats_of(void *arg, const char *name)
+{
+	const struct queue_options *o = arg;
+	struct err e;
+
+	struct queue *q = queue_open(name, false, &e);
+	json_t *stats = q == NULL ? NULL : queue_stats(q, NULL, &e);
+	queue_close(q);
+	if (stats == NULL)
+		return command_fail(&e);
+	if (o->json)
+		command_json(stats);
+	else
+		print_stats(stats);
+	json_decref(stats);
+	return 0;
+}
+
 int
 queue_do_stats(const struct queue_options *o)
 {
 	struct err e;
-	int status = 0;
+	int status;
 
-	struct queue *q = queue_open(o->queue, false, &e);
-	if (q == NULL)
-		return command_fail(&e);
 	for (;;) {
-		json_t *stats = queue_stats(q, NULL, &e);
-		if (stats == NULL) {
-			status = command_fail(&e);
-			break;
-		}
 		if (o->wait && isatty(STDOUT_FILENO))
 			(void)fputs("\033[H\033[2J", stdout);
-		if (o->json)
-			command_json(stats);
-		else
-			print_stats(stats);
-		json_decref(stats);
-		if (!o->wait || fflush(stdout) != 0)
-			break;
+		status = o->all ? queue_each(stats_of, (void *)(uintptr_t)o, &e)
+				: stats_of((void *)(uintptr_t)o, o->queue);
+		if (status < 0)
+			return command_fail(&e);
+		if (status != 0 || !o->wait || fflush(stdout) != 0)
+			return status;
 		(void)sleep(1);
 	}
-	queue_close(q);
-	return status;
 }
 
 /* Until the task has ended: 0 if it completed, 1 if not. */
@@ -233,7 +269,7 @@ wait_one(void *arg, const char *id)
 	json_t *task = NULL;
 	enum queue_state state = QUEUE_NONE;
 
-	struct queue *q = queue_of(id, &number, &attempt, &e);
+	struct queue *q = queue_of(o, id, &number, &attempt, &e);
 	if (q == NULL || queue_changes_path(q, path, sizeof path, &e) < 0 ||
 	    (w = watch_open(path, &e)) == NULL)
 		return command_fail(&e);
@@ -258,9 +294,26 @@ wait_one(void *arg, const char *id)
 	return state == QUEUE_COMPLETED ? 0 : 1;
 }
 
+/* Until something has changed: the changes. */
+static int
+wait_for_change(const struct queue_options *o)
+{
+	struct listing l = {.options = o, .left = -1};
+	struct err e;
+
+	struct queue *q = queue_open(o->queue, false, &e);
+	int status = q == NULL ? -1 : list_changes(q, &l, true, &e);
+	queue_close(q);
+	return status < 0 ? command_fail(&e) : 0;
+}
+
 int
 queue_do_wait(const struct queue_options *o)
 {
+	if (o->count > 0 && o->since >= 0)
+		command_usage("either tasks or --since");
+	if (o->since >= 0)
+		return wait_for_change(o);
 	if (o->count == 0)
 		command_usage("which task?");
 	return command_each(o->count, o->operands, wait_one, (void *)(uintptr_t)o);

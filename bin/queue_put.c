@@ -44,6 +44,26 @@ set_list(json_t *task, const char *name, const char *const *list)
 	return json_object_set_new(task, name, array);
 }
 
+/* What the task waits for; people may have named it. */
+static json_t *
+needs(const struct queue_options *o)
+{
+	json_t *ids = json_array();
+	const json_t *one;
+	char id[QUEUE_ID];
+	uint64_t number;
+	size_t i;
+
+	json_array_foreach (o->needs, i, one) {
+		(void)snprintf(id, sizeof id, "%s", json_string_value(one));
+		if (queue_is_name(id, &number))
+			(void)snprintf(id, sizeof id, "%s.%llu", o->queue,
+				       (unsigned long long)number);
+		(void)json_array_append_new(ids, json_string(id));
+	}
+	return ids;
+}
+
 /* What the options ask for; the payload is not in it yet. */
 static json_t *
 from_options(const struct queue_options *o)
@@ -60,7 +80,7 @@ from_options(const struct queue_options *o)
 	    set_number(task, "backoff", o->backoff) < 0 ||
 	    (o->unique && json_object_set_new(task, "unique", json_true()) < 0) ||
 	    (o->always && json_object_set_new(task, "afterFailure", json_true()) < 0) ||
-	    (o->needs != NULL && json_object_set(task, "dependsOn", o->needs) < 0) ||
+	    (o->needs != NULL && json_object_set_new(task, "dependsOn", needs(o)) < 0) ||
 	    (o->after > 0 &&
 	     jsonx_set(task, "notBefore", clock_format(clock_now() + o->after * 1000, text)) < 0)) {
 		json_decref(task);

@@ -18,11 +18,15 @@
 static struct queue *open_queue;
 
 struct queue *
-queue_of(const char *id, uint64_t *number, uint32_t *attempt, struct err *e)
+queue_of(const struct queue_options *o, const char *id, uint64_t *number, uint32_t *attempt,
+	 struct err *e)
 {
 	char name[QUEUE_NAME + 1];
 
-	if (queue_parse_id(id, name, number, attempt, e) < 0)
+	*attempt = 0;
+	if (queue_is_name(id, number))
+		(void)snprintf(name, sizeof name, "%s", o->queue);
+	else if (queue_parse_id(id, name, number, attempt, e) < 0)
 		return NULL;
 	if (open_queue != NULL && strcmp(queue_name(open_queue), name) == 0)
 		return open_queue;
@@ -108,7 +112,7 @@ end_one(void *arg, const char *id)
 	uint32_t attempt;
 	struct err e;
 
-	struct queue *q = queue_of(id, &number, &attempt, &e);
+	struct queue *q = queue_of(x->options, id, &number, &attempt, &e);
 	if (q == NULL)
 		return command_fail(&e);
 	if (attempt == 0) {
@@ -185,8 +189,8 @@ beat_one(void *arg, const char *id)
 	uint32_t attempt;
 	struct err e;
 
-	struct queue *q = queue_of(id, &number, &attempt, &e);
-	return q == NULL || queue_beat(q, number, attempt, o->lease, NULL, &e) < 0
+	struct queue *q = queue_of(o, id, &number, &attempt, &e);
+	return q == NULL || queue_beat(q, number, attempt, o->lease, o->reason, &e) < 0
 		   ? command_fail(&e)
 		   : 0;
 }
@@ -200,8 +204,8 @@ queue_do_beat(const struct queue_options *o)
 }
 
 struct ordering {
+	const struct queue_options *options;
 	enum queue_event event;
-	const char *reason;
 };
 
 static int
@@ -212,15 +216,16 @@ order_one(void *arg, const char *id)
 	uint32_t attempt;
 	struct err e;
 
-	struct queue *q = queue_of(id, &number, &attempt, &e);
-	return q == NULL || queue_order(q, number, x->event, x->reason, &e) < 0 ? command_fail(&e)
-										: 0;
+	struct queue *q = queue_of(x->options, id, &number, &attempt, &e);
+	return q == NULL || queue_order(q, number, x->event, x->options->reason, &e) < 0
+		   ? command_fail(&e)
+		   : 0;
 }
 
 static int
 order_all(const struct queue_options *o, enum queue_event event)
 {
-	struct ordering x = {event, o->reason};
+	struct ordering x = {o, event};
 
 	if (o->count == 0)
 		command_usage("which task?");

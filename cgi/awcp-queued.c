@@ -20,6 +20,8 @@
 #include "put.h"
 #include "query.h"
 #include "queues.h"
+#include "reading.h"
+#include "tail.h"
 #include "visit.h"
 
 #define BODY_MAX (QUEUE_PAYLOAD + (size_t)65536) /* a result may be in it */
@@ -316,6 +318,31 @@ get_tasks(struct http *h)
 }
 
 static void
+get_output(struct http *h)
+{
+	struct visit v;
+	struct err e;
+
+	if (visit_begin(h, &v, &e) < 0 || tail_answer(h, &v, &e) < 0)
+		http_fail(h, &e);
+}
+
+static void
+post_read(struct http *h)
+{
+	json_t *o = NULL;
+	struct visit v;
+	struct err e;
+
+	if (visit_begin(h, &v, &e) < 0 || (o = body_json(h, BODY_MAX, false, &e)) == NULL ||
+	    reading_note(&v, o, &e) < 0)
+		http_fail(h, &e);
+	else
+		ok(h);
+	json_decref(o);
+}
+
+static void
 get_events(struct http *h)
 {
 	struct visit v;
@@ -356,6 +383,8 @@ static const struct http_route routes[] = {
     {"POST", "/queue/:id/tasks/:id/retry", post_retry},
     {"POST", "/queue/:id/tasks/:id/pause", post_pause},
     {"POST", "/queue/:id/tasks/:id/resume", post_resume},
+    {"GET", "/queue/:id/tasks/:id/output", get_output},
+    {"POST", "/queue/:id/read", post_read},
     {"GET", "/queue/:id/events", get_events},
     {"GET", "/queue/:id/stats", get_stats},
     {NULL, NULL, NULL},

@@ -115,6 +115,25 @@ read_since(void *arg, const char *name, const char *value, struct err *e)
 	return query_unknown(name, "since", e);
 }
 
+static int
+enough(void *arg, const json_t *task)
+{
+	(void)arg;
+	(void)task;
+	return 1;
+}
+
+/* The changes after ${since} are kept. */
+static int
+kept(const struct http *h, uint64_t since, struct err *e)
+{
+	struct queue *q = queues_borrow(http_id(h), false, e);
+	int status = q == NULL ? -1 : queue_changes(q, since, enough, NULL, e);
+
+	queues_return(q);
+	return status < 0 ? -1 : 0;
+}
+
 /* Where to begin. */
 static int
 find_start(const struct http *h, int64_t *since, struct err *e)
@@ -136,7 +155,7 @@ find_start(const struct http *h, int64_t *since, struct err *e)
 	if (*since < 0)
 		*since = (int64_t)version;
 	if ((uint64_t)*since <= version)
-		return 0;
+		return kept(h, (uint64_t)*since, e);
 	(void)err_set(e, ERR_EXPIRED, "version %lld was never there", (long long)*since);
 	return err_hint(e, "list the tasks, and go on from the version of that");
 }

@@ -6,6 +6,7 @@
 #include "buf.h"
 #include "jsonx.h"
 #include "query.h"
+#include "queue_reader.h"
 #include "queues.h"
 
 #define LABELS 16
@@ -17,9 +18,11 @@ struct page {
 	const struct visit *visit;
 	struct queue_filter filter;
 	char lane[QUERY_VALUE], key[QUERY_VALUE], session[QUERY_VALUE], tenant[QUERY_VALUE];
+	char reader[QUERY_VALUE];
 	char label[LABELS][QUERY_VALUE];
 	const char *labels[LABELS + 1];
 	size_t label_count;
+	const char *reads; /* p->reader, or NULL */
 	int64_t limit, after;
 	struct buf text;
 	int64_t count, last; /* tasks in it, and the last one's number */
@@ -39,6 +42,17 @@ add_state(struct page *p, const char *name, struct err *e)
 }
 
 static int
+add_mark(struct page *p, const char *name, struct err *e)
+{
+	enum queue_mark mark = queue_mark_named(name);
+
+	if (mark == QUEUE_MARKS)
+		return err_set(e, ERR_BAD_MESSAGE, "a mark is unread, read or active");
+	p->filter.marks |= (uint32_t)1 << mark;
+	return 0;
+}
+
+static int
 add_label(struct page *p, const char *label, struct err *e)
 {
 	if (p->label_count == LABELS)
@@ -52,7 +66,7 @@ add_label(struct page *p, const char *label, struct err *e)
 static int
 read_filter(void *arg, const char *name, const char *value, struct err *e)
 {
-	static const char known[] = "state lane label key session tenant limit after";
+	static const char known[] = "state lane label key session tenant reader mark limit after";
 	struct page *p = arg;
 	const struct {
 		const char *name, **filter;
@@ -60,7 +74,8 @@ read_filter(void *arg, const char *name, const char *value, struct err *e)
 	} texts[] = {{"lane", &p->filter.lane, p->lane},
 		     {"key", &p->filter.key, p->key},
 		     {"session", &p->filter.session, p->session},
-		     {"tenant", &p->filter.tenant, p->tenant}};
+		     {"tenant", &p->filter.tenant, p->tenant},
+		     {"reader", &p->reads, p->reader}};
 
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
 		if (strcmp(name, texts[i].name) == 0) {
@@ -70,6 +85,8 @@ read_filter(void *arg, const char *name, const char *value, struct err *e)
 		}
 	if (strcmp(name, "state") == 0)
 		return add_state(p, value, e);
+	if (strcmp(name, "mark") == 0)
+		return add_mark(p, value, e);
 	if (strcmp(name, "label") == 0)
 		return add_label(p, value, e);
 	if (strcmp(name, "limit") == 0)
@@ -100,6 +117,25 @@ list_one(void *arg, const json_t *task)
 	return 0;
 }
 
+/* The tasks, and what they are to the reader. */
+static int
+list(struct queue *q, struct page *p, struct err *e)
+{
+	struct queue_reader r;
+
+	if (p->reads == NULL)
+		return p->filter.marks != 0 ? err_set(e, ERR_BAD_MESSAGE, "mark needs a reader")
+					    : queue_list(q, &p->filter, list_one, p, e);
+	p->filter.reader = &r;
+	if (p->filter.states == 0 && p->filter.marks != 0)
+		p->filter.states = ~(uint32_t)1; /* what has ended is news, too */
+	int status = queue_reader_load(q, p->visit->tenant, p->reads, &r, e);
+	if (status == 0)
+		status = queue_list(q, &p->filter, list_one, p, e);
+	queue_reader_free(&r);
+	return status;
+}
+
 static int
 make_page(struct http *h, struct page *p, struct err *e)
 {
@@ -117,7 +153,7 @@ make_page(struct http *h, struct page *p, struct err *e)
 			     buf_printf(&p->text, e, "{\"version\":%llu,\"tasks\":[",
 					(unsigned long long)version) < 0
 			 ? -1
-			 : queue_list(q, &p->filter, list_one, p, e);
+			 : list(q, p, e);
 	queues_return(q);
 	if (status < 0)
 		return -1;

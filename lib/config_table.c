@@ -35,6 +35,7 @@ const struct config_setting config_settings[] = {
     {"AWCP_MAX_ACTIVE", CONFIG_NUMBER, "256", NULL, "most unfinished assignments"},
     {"AWCP_MAX_TTL", CONFIG_SPAN, "1h", NULL, "longest lease"},
     {"AWCP_MAX_RETENTION", CONFIG_SPAN, "7d", NULL, "longest time that a result is kept"},
+    {"AWCP_TASK_RETENTION", CONFIG_SPAN, "7d", NULL, "how long ended tasks of a queue are kept"},
     {"AWCP_MAX_ARCHIVE", CONFIG_BYTES, "16G", NULL, "largest workspace that is received"},
     {"AWCP_MAX_OUTPUT", CONFIG_BYTES, "16M", NULL, "how much output of a worker is kept"},
     {"AWCP_MAX_ATTEMPTS", CONFIG_NUMBER, "3", NULL, "workers that may die at a task"},

@@ -6,6 +6,7 @@
  *	queue/<name>/running/<n>     who has task n; its time is when the lease ends
  *	queue/<name>/keys/<key>      a link to the number of the task that was put with this key
  *	queue/<name>/dependants/<n>  the numbers of tasks that may wait for task n
+ *	queue/<name>/readers/<name>  what a reader has seen (queue_reader)
  *	queue/<name>/bell/           touched when a task may be taken
  *	queue/<name>/retired         from where the journal is kept
  *	queue/<name>/config.json     {"width", "lane", "lanes", "maxDeaths", "recovery",
@@ -41,6 +42,11 @@
 #define QUEUE_REASON 1000     /* of a reason so much is kept, bytes */
 
 struct queue;
+struct queue_reader;
+
+/* Call ${each} with the name of every queue, in order, until it returns non-zero, which is
+ * returned; -1 with ${e} on failure. */
+int queue_each(int (*each)(void *arg, const char *name), void *arg, struct err *e);
 
 /* Open queue ${name}; ${create} it if there is none, else that is ERR_NOT_FOUND.  An open queue
  * serves one thread of one process. */
@@ -183,9 +189,16 @@ int64_t queue_due(struct queue *q, struct err *e);
 int queue_parse_id(const char *id, char queue[QUEUE_NAME + 1], uint64_t *number, uint32_t *attempt,
 		   struct err *e);
 
+/* True if ${name} is what people call a task, such as "brave-otter-17"; *${number} is its own. */
+bool queue_is_name(const char *name, uint64_t *number);
+
 /* Task ${number} as it is now; a new reference, or NULL and ERR_NOT_FOUND, or ERR_EXPIRED if it is
  * not kept any more. */
 json_t *queue_show(struct queue *q, uint64_t number, struct err *e);
+
+/* Open what the command of task ${number} printed, in its last attempt; *${over}: the task has
+ * ended.  ERR_NOT_FOUND if it printed nothing (yet). */
+int queue_output(struct queue *q, uint64_t number, bool *over, struct err *e);
 
 /* The version of the last change. */
 int queue_version(struct queue *q, uint64_t *version, struct err *e);
@@ -195,6 +208,8 @@ struct queue_filter {
 	const char *lane, *key, *session, *tenant; /* NULL: any */
 	const char *const *labels;                 /* NULL-terminated, all of them; or NULL */
 	uint64_t after;                            /* number: those behind it */
+	const struct queue_reader *reader;         /* sets "mark" of each, see queue_reader.h */
+	uint32_t marks;                            /* bits 1 << enum queue_mark; 0: any */
 	bool payload;
 };
 

@@ -9,7 +9,7 @@
 
 #include "file.h"
 
-#define MAGIC "awcpq1\n"
+#define MAGIC "awcpq2\n"
 #define CELL sizeof(struct queue_cell)
 #define NOTHING UINT64_MAX
 #define BLOCKS_AT_ONCE 256
@@ -221,6 +221,8 @@ summarize(const struct queue_cell *cells, struct queue_block *b)
 		if (c->put == 0)
 			continue;
 		b->states[c->state]++;
+		if (c->last > b->newest)
+			b->newest = c->last;
 		if (c->state == QUEUE_PENDING)
 			b->pending[c->priority]++;
 		else if ((c->state == QUEUE_RATE_LIMITED || c->state == QUEUE_WAITING) &&

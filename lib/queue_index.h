@@ -55,7 +55,8 @@ struct queue_block {
 	int64_t soonest; /* the least .when of tasks that wait for their time only; 0: none */
 	uint16_t states[QUEUE_STATES];
 	uint16_t pending[QUEUE_PRIORITIES];
-	uint16_t unused[5];
+	uint16_t unused;
+	uint64_t newest; /* the greatest .last */
 };
 
 struct queue_head {

@@ -7,12 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define NAME_SIZE 256
-
-/* The name of the link: letters, digits, '-' and '_' are themselves, other bytes %XX.  A tenant's
- * keys are its own. */
-static int
-name_of(const char *tenant, const char *key, char name[NAME_SIZE], struct err *e)
+int
+queue_link_name(const char *tenant, const char *key, char name[QUEUE_LINK], struct err *e)
 {
 	static const char plain[] =
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
@@ -21,8 +17,8 @@ name_of(const char *tenant, const char *key, char name[NAME_SIZE], struct err *e
 
 	for (int i = 0; i < 2; i++) {
 		for (const char *p = parts[i]; *p != '\0'; p++) {
-			if (n + 5 > NAME_SIZE) {
-				(void)err_set(e, ERR_TOO_LARGE, "the key is too long: %.40s...",
+			if (n + 5 > QUEUE_LINK) {
+				(void)err_set(e, ERR_TOO_LARGE, "the name is too long: %.40s...",
 					      key);
 				return err_hint(e, "hash it, for example with sha256sum");
 			}
@@ -31,7 +27,7 @@ name_of(const char *tenant, const char *key, char name[NAME_SIZE], struct err *e
 			else
 				n += (size_t)sprintf(name + n, "%%%02X", (unsigned char)*p);
 		}
-		if (i == 0)
+		if (i == 0 && tenant != NULL)
 			name[n++] = '.';
 	}
 	name[n] = '\0';
@@ -42,10 +38,10 @@ int
 queue_key_find(struct queue *q, const char *tenant, const char *key, uint64_t *number,
 	       struct err *e)
 {
-	char name[NAME_SIZE], target[32];
+	char name[QUEUE_LINK], target[32];
 
 	*number = 0;
-	if (name_of(tenant, key, name, e) < 0)
+	if (queue_link_name(tenant, key, name, e) < 0)
 		return -1;
 	ssize_t n = readlinkat(q->keysfd, name, target, sizeof target - 1);
 	if (n < 0)
@@ -59,10 +55,11 @@ int
 queue_key_forget(struct queue *q, const char *tenant, const char *key, uint64_t number,
 		 struct err *e)
 {
-	char name[NAME_SIZE];
+	char name[QUEUE_LINK];
 	uint64_t noted;
 
-	if (queue_key_find(q, tenant, key, &noted, e) < 0 || name_of(tenant, key, name, e) < 0)
+	if (queue_key_find(q, tenant, key, &noted, e) < 0 ||
+	    queue_link_name(tenant, key, name, e) < 0)
 		return -1;
 	return noted == number && unlinkat(q->keysfd, name, 0) < 0 && errno != ENOENT
 		   ? err_sys(e, "cannot forget the key %.40s", key)
@@ -72,9 +69,9 @@ queue_key_forget(struct queue *q, const char *tenant, const char *key, uint64_t 
 int
 queue_key_set(struct queue *q, const char *tenant, const char *key, uint64_t number, struct err *e)
 {
-	char name[NAME_SIZE], target[32];
+	char name[QUEUE_LINK], target[32];
 
-	if (name_of(tenant, key, name, e) < 0)
+	if (queue_link_name(tenant, key, name, e) < 0)
 		return -1;
 	(void)snprintf(target, sizeof target, "%llu", (unsigned long long)number);
 	if (symlinkat(target, q->keysfd, name) == 0)

@@ -94,6 +94,25 @@ may_be_wanted(const struct listing *l, const struct queue_cell *c)
 	       (f->tenant == NULL || c->tenant == (uint32_t)queue_hash(f->tenant));
 }
 
+/* True if the reader who asks has read tasks ${from} to ${to}, and wants others. */
+static bool
+is_read(const struct queue_filter *f, uint64_t from, uint64_t to, uint64_t newest)
+{
+	return f->marks != 0 && (f->marks >> QUEUE_READ & 1) == 0 &&
+	       !queue_reader_may_want(f->reader, from, to, newest);
+}
+
+/* Note in ${task} what it is to the reader who asks; true if that one wants it. */
+static bool
+is_marked(json_t *task, const struct queue_filter *f)
+{
+	if (f->reader == NULL)
+		return true;
+	enum queue_mark mark = queue_reader_mark(f->reader, task);
+	(void)jsonx_set(task, "mark", queue_mark_name(mark));
+	return f->marks == 0 || (f->marks >> mark & 1) != 0;
+}
+
 static int
 list_block(void *arg, uint64_t number, const struct queue_block *b)
 {
@@ -102,21 +121,23 @@ list_block(void *arg, uint64_t number, const struct queue_block *b)
 	unsigned wanted = 0;
 	int status = 0;
 
+	uint64_t n = number * QUEUE_CELLS + 1, end = n + QUEUE_CELLS;
 	for (int state = QUEUE_NONE + 1; state < QUEUE_STATES; state++)
 		if ((l->states >> state & 1) != 0)
 			wanted += b->states[state];
-	uint64_t n = number * QUEUE_CELLS + 1, end = n + QUEUE_CELLS;
+	if (is_read(f, n, end - 1, b->newest))
+		wanted = 0;
 	for (; wanted > 0 && status == 0 && n < end; n++) {
 		const struct queue_cell *c = queue_index_cell(&l->queue->index, n, l->e);
 		if (c == NULL)
 			return -1;
-		if (n <= f->after || !may_be_wanted(l, c))
+		if (n <= f->after || !may_be_wanted(l, c) || is_read(f, n, n, c->last))
 			continue;
 		struct queue_cell cell = *c;
 		json_t *task = queue_read(l->queue, &cell, f->payload, NULL);
 		if (task == NULL)
 			task = read_now(l->queue, n, f->payload, NULL);
-		if (task != NULL && is_wanted(task, f))
+		if (task != NULL && is_wanted(task, f) && is_marked(task, f))
 			status = l->each(l->arg, task);
 		json_decref(task);
 	}

@@ -1,10 +1,12 @@
 /* queue_name - what tasks are called, and short stand-ins for texts. */
 #include "queue_private.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "home.h"
 #include "id.h"
 
 static const char *const adjectives[] = {
@@ -52,6 +54,19 @@ queue_human_name(uint64_t number, char out[64])
 		       animals[number * 11 % COUNT(animals)], (unsigned long long)number);
 }
 
+bool
+queue_is_name(const char *name, uint64_t *number)
+{
+	const char *digits = strrchr(name, '-');
+	char expected[64];
+
+	if (digits == NULL || digits[1] < '1' || digits[1] > '9')
+		return false;
+	*number = strtoull(digits + 1, NULL, 10);
+	queue_human_name(*number, expected);
+	return strcmp(name, expected) == 0;
+}
+
 /* Digits up to ${end}, not 0. */
 static int
 parse_number(const char **p, char end, uint64_t most, uint64_t *n)
@@ -94,4 +109,37 @@ queue_parse_id(const char *id, char queue[QUEUE_NAME + 1], uint64_t *number, uin
 	}
 	(void)err_set(e, ERR_USAGE, "not a task: %.80s", id);
 	return err_hint(e, "a task is called like review.17, and a claim on it review.17.1");
+}
+
+static int
+by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int
+is_queue(const struct dirent *d)
+{
+	return id_valid(d->d_name) && strlen(d->d_name) <= QUEUE_NAME;
+}
+
+int
+queue_each(int (*each)(void *arg, const char *name), void *arg, struct err *e)
+{
+	struct dirent **names;
+	int status = 0;
+
+	int fd = home_dir("queue", e);
+	if (fd < 0)
+		return -1;
+	int n = scandirat(fd, ".", &names, is_queue, by_name);
+	if (n < 0)
+		return err_sys(e, "cannot read queue/");
+	for (int i = 0; i < n; i++) {
+		if (status == 0)
+			status = each(arg, names[i]->d_name);
+		free(names[i]);
+	}
+	free(names);
+	return status;
 }

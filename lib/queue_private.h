@@ -12,6 +12,7 @@
 #include "queue.h"
 #include "queue_index.h"
 #include "queue_journal.h"
+#include "queue_reader.h"
 
 #define QUEUE_BATCH 4096 /* changes of one queue_write, at most */
 
@@ -103,6 +104,12 @@ int queue_note_put(struct queue *q, const json_t *task, struct err *e);
 int queue_count_dependencies(struct queue *q, const json_t *task, int64_t *left, const char **bad,
 			     struct err *e);
 
+#define QUEUE_LINK 256 /* bytes of a file's name with its NUL */
+
+/* The name of the file for ${key}, "<key>" or "<tenant>.<key>": letters, digits, '-' and '_' are
+ * themselves, other bytes %XX. */
+int queue_link_name(const char *tenant, const char *key, char name[QUEUE_LINK], struct err *e);
+
 /* The number that ${key} was used for last, 0: none. */
 int queue_key_find(struct queue *q, const char *tenant, const char *key, uint64_t *number,
 		   struct err *e);
@@ -151,6 +158,11 @@ const char *queue_claim_lapsed(const struct queue *q, const char *name, bool *di
 
 /* The claim's file is not needed any more. */
 void queue_forget_claim(struct queue *q, uint64_t number);
+
+/* True if one of the tasks ${from} to ${to}, whose newest line is at ${newest}, may be anything but
+ * read to ${r}. */
+bool queue_reader_may_want(const struct queue_reader *r, uint64_t from, uint64_t to,
+			   uint64_t newest);
 
 /* A hash of ${text}, never 0; 0 for NULL. */
 uint64_t queue_hash(const char *text);

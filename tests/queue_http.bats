@@ -835,6 +835,103 @@ has_version()
 	assert_line --index 0 --partial 'Status: 204'
 }
 
+@test "what a task printed: whole, in part, and as it comes" {
+	put '{"payload": 1}'
+	ask GET "/$Q/tasks/1/output"
+	assert_refused 404 NOT_FOUND
+	claim
+	local job=$AWCP_HOME/queue/$Q/jobs/1
+	mkdir -p "$job"
+	printf 'one\ntwo\nthree\n' >"$job/output.log"
+	ask GET "/$Q/tasks/1/output"
+	assert_status 200
+	assert_equal "$(cat "$BODY")" $'one\ntwo\nthree'
+	grep -qi '^X-Content-Type-Options: nosniff' "$HEAD"
+	while read -r range status expected; do
+		ask GET "/$Q/tasks/1/output" '' -H "Range: bytes=$range"
+		assert_status "$status"
+		assert_equal "$range $(tr '\n' / <"$BODY")" "$range $expected"
+	done <<-'R'
+		0-2 206 one
+		4-6 206 two
+		8- 206 three/
+		8-99 206 three/
+		-6 206 three/
+		-99 206 one/two/three/
+		5-4 200 one/two/three/
+		1-2,5-6 200 one/two/three/
+		x 200 one/two/three/
+	R
+	ask GET "/$Q/tasks/1/output" '' -H 'Range: bytes=4-6'
+	grep -qi '^Content-Range: bytes 4-6/14' "$HEAD"
+	ask GET "/$Q/tasks/1/output" '' -H 'Range: bytes=14-'
+	assert_status 416
+	grep -qi '^Content-Range: bytes \*/14' "$HEAD"
+	as "$BOB" GET "/$Q/tasks/1/output"
+	assert_refused 404 NOT_FOUND
+	ask GET "/$Q/tasks/1/output?follow=2"
+	assert_refused 400 BAD_MESSAGE
+	curl -sSN -H "Authorization: Bearer $ALICE" --max-time 30 \
+		"${URL%/awcp}/queue/$Q/tasks/1/output?follow=1&from=4" >"$BATS_TEST_TMPDIR/followed" &
+	local follower=$!
+	wait_until grep -q three "$BATS_TEST_TMPDIR/followed"
+	echo four >>"$job/output.log"
+	wait_until grep -q four "$BATS_TEST_TMPDIR/followed"
+	ask POST "/$Q/tasks/1/finish" '{"attempt": 1}'
+	wait "$follower"
+	assert_equal "$(tr '\n' / <"$BATS_TEST_TMPDIR/followed")" two/three/four/
+}
+
+@test "each reader is told what is unread, and what has its attention" {
+	local i
+	for i in 1 2 3; do put '{"payload": 1}'; done
+	marked()
+	{
+		ask GET "/$Q/tasks?reader=$1&mark=$2"
+		assert_status 200
+		jq -c '[.tasks[] | .number]' "$BODY"
+	}
+	assert_equal "$(marked ann unread)" '[1,2,3]'
+	ask POST "/$Q/read" '{"reader": "ann", "tasks": [1]}'
+	assert_status 200
+	ask POST "/$Q/read" '{"reader": "ann", "tasks": [3], "mark": "active"}'
+	assert_equal "$(marked ann unread) $(marked ann active) $(marked eve unread)" '[2] [3] [1,2,3]'
+	ask POST "/$Q/read" '{"reader": "ann", "version": 3}'
+	assert_equal "$(marked ann unread) $(marked ann active)" '[] [3]'
+	ask POST "/$Q/tasks/2/cancel"
+	assert_equal "$(marked ann unread)" '[2]'
+	ask GET "/$Q/tasks?reader=ann&state=all"
+	assert_json '[.tasks[].mark] == ["read", "unread", "active"]'
+	# Whoever has another token reads for itself, and only what is its own.
+	as "$BOB" POST "/$Q/read" '{"reader": "ann", "tasks": [1]}'
+	assert_refused 404 NOT_FOUND
+	as "$OWNER" GET "/$Q/tasks?reader=ann&mark=unread"
+	assert_json '[.tasks[].number] == [1, 2, 3]'
+	for bad in '{"tasks": [1]}' '{"reader": "ann"}' '{"reader": "", "tasks": []}' \
+		'{"reader": "ann", "tasks": [0]}' '{"reader": "ann", "tasks": [1], "mark": "x"}' \
+		'{"reader": "ann", "mark": "active"}' '{"reader": "ann", "version": 99}' \
+		'{"reader": "a\nb", "tasks": [1]}' '{"reader": "ann", "tasks": [1], "x": 1}'; do
+		ask POST "/$Q/read" "$bad"
+		[ "$STATUS" = 400 ] || fail "$bad: HTTP $STATUS: $(cat "$BODY")"
+	done
+	ask GET "/$Q/tasks?mark=unread"
+	assert_refused 400 BAD_MESSAGE
+}
+
+@test "what is not kept any more is gone" {
+	put '{"payload": 1}'
+	put '{"payload": 2}'
+	claim
+	ask POST "/$Q/tasks/1/finish" '{"attempt": 1}'
+	awcp-queue retire -q "$Q" --older 0
+	ask GET "/$Q/tasks/1"
+	assert_refused 404 NOT_FOUND # it may have been another's
+	as "$OWNER" GET "/$Q/tasks/1"
+	assert_refused 410 EXPIRED
+	ask GET "/$Q/events?since=2"
+	assert_refused 410 EXPIRED
+}
+
 @test "without -Q there is no queue to be seen" {
 	stop_process "$SERVER_PID"
 	start_server

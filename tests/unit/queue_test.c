@@ -372,7 +372,7 @@ test_keys(void)
 	CHECK_INT(put(q, asked), 0, "as is one that is so as a file's name");
 	CHECK_INT(why.code, ERR_TOO_LARGE, "which the error says");
 	/* A note about a task that was never put, as a full disk leaves it. */
-	if (symlink("9", "home/queue/keys/keys/.ghost") < 0)
+	if (symlink("9", "home/queue/keys/keys/ghost") < 0)
 		scratch_fail("ghost");
 	CHECK_INT(put(q, "{\"payload\": 1}"), 9, "a task is put");
 	CHECK_INT(put(q, "{\"key\": \"ghost\", \"payload\": 1}"), 10,
