@@ -757,84 +757,6 @@ has_version()
 	assert_success
 }
 
-@test "a queue that was removed is not written to any more" {
-	put '{"payload": 1}'
-	rm -r "${AWCP_HOME:?}/queue/$Q"
-	ask GET "/$Q/tasks/1"
-	assert_refused 404 NOT_FOUND
-	put '{"payload": 2}'
-	assert_equal "$N" 1
-	assert_equal "$(awcp-queue show -j "$Q.1" | jq .payload)" 2
-}
-
-@test "it stays small" {
-	assert_peak "$(queued_pid)" 16384
-}
-
-@test "what was acknowledged is there after the program is killed, and streams go on" {
-	put '{"payload": 0}'
-	claim
-	ask POST "/$Q/tasks/1/beat" '{"attempt": 1, "lease": 600}'
-	follow "/$Q/events?since=0" "$BATS_TEST_TMPDIR/first"
-	# shellcheck disable=SC2016
-	start_process "$BATS_TEST_TMPDIR/log" bash -c '
-		for i in $(seq 100000); do
-			curl -fsS --max-time 5 -H "Authorization: Bearer $1" -H "Content-Type: application/json" \
-				-d "{\"payload\": $i}" "$2" && echo || exit 0
-		done' putter "$ALICE" "${URL%/awcp}/queue/$Q/tasks"
-	wait_until has_version "$BATS_TEST_TMPDIR/first" 20
-	kill -KILL "$(queued_pid)"
-	wait "$STARTED"
-	wait "$SERVER_PID" || :
-	wait_until gone "$SERVER_PID"
-	start_server -Q
-	told=$(grep -c '"created":true' "$BATS_TEST_TMPDIR/log")
-	[ "$told" -ge 15 ]
-	for n in $(jq -r .number "$BATS_TEST_TMPDIR/log" 2>/dev/null); do
-		ask GET "/$Q/tasks/$n"
-		assert_status 200
-	done
-	ask POST "/$Q/tasks/1/finish" '{"attempt": 1}' # the claim outlived it
-	assert_status 200
-	last=$(versions "$BATS_TEST_TMPDIR/first" | grep -oE '[0-9]+$')
-	follow "/$Q/events" "$BATS_TEST_TMPDIR/second" -H "Last-Event-ID: $last"
-	put '{"payload": "end"}'
-	ask GET "/$Q/stats"
-	version=$(jq .version "$BODY")
-	wait_until has_version "$BATS_TEST_TMPDIR/second" "$version"
-	assert_equal "$(versions "$BATS_TEST_TMPDIR/first") $(versions "$BATS_TEST_TMPDIR/second")" \
-		"$(seq "$version" | paste -sd' ')"
-	run awcp-queue check -q "$Q"
-	assert_success
-}
-
-@test "without tokens everybody has all tasks, but no web page" {
-	stop_process "$SERVER_PID"
-	start_server -Q -A none
-	awcp-queue put -q "$Q" command
-	request POST "/queue/$Q/tasks" -d '{"payload": 1}'
-	assert_status 201
-	request GET "/queue/$Q/tasks"
-	assert_json '[.tasks[].tenant] == [null, null]'
-	request POST "/queue/$Q/claim" -H 'Origin: http://evil.example'
-	assert_refused 401 AUTH_FAILED
-	request POST "/queue/$Q/claim" -d '{"worker": "me"}'
-	assert_json '.payload == "command" and .attempts[0].worker == "me"'
-}
-
-@test "as plain CGI it answers one request, and waits for a task" {
-	export REQUEST_METHOD=POST PATH_INFO=/queue/$Q/claim QUERY_STRING=wait=20 AWCP_AUTH=none
-	start_process "$BATS_TEST_TMPDIR/answer" "$BUILD/libexec/awcp/awcp-queued"
-	wait_until test -d "$AWCP_HOME/queue/$Q/bell"
-	awcp-queue put -q "$Q" hello
-	wait "$STARTED"
-	grep -q '^Status: 200' "$BATS_TEST_TMPDIR/answer"
-	run jq -r .payload <<<"$(tail -1 "$BATS_TEST_TMPDIR/answer")"
-	assert_output hello
-	QUERY_STRING='' run "$BUILD/libexec/awcp/awcp-queued"
-	assert_line --index 0 --partial 'Status: 204'
-}
-
 @test "what a task printed: whole, in part, and as it comes" {
 	put '{"payload": 1}'
 	ask GET "/$Q/tasks/1/output"
@@ -930,6 +852,84 @@ has_version()
 	assert_refused 410 EXPIRED
 	ask GET "/$Q/events?since=2"
 	assert_refused 410 EXPIRED
+}
+
+@test "a queue that was removed is not written to any more" {
+	put '{"payload": 1}'
+	rm -r "${AWCP_HOME:?}/queue/$Q"
+	ask GET "/$Q/tasks/1"
+	assert_refused 404 NOT_FOUND
+	put '{"payload": 2}'
+	assert_equal "$N" 1
+	assert_equal "$(awcp-queue show -j "$Q.1" | jq .payload)" 2
+}
+
+@test "it stays small" {
+	assert_peak "$(queued_pid)" 16384
+}
+
+@test "what was acknowledged is there after the program is killed, and streams go on" {
+	put '{"payload": 0}'
+	claim
+	ask POST "/$Q/tasks/1/beat" '{"attempt": 1, "lease": 600}'
+	follow "/$Q/events?since=0" "$BATS_TEST_TMPDIR/first"
+	# shellcheck disable=SC2016
+	start_process "$BATS_TEST_TMPDIR/log" bash -c '
+		for i in $(seq 100000); do
+			curl -fsS --max-time 5 -H "Authorization: Bearer $1" -H "Content-Type: application/json" \
+				-d "{\"payload\": $i}" "$2" && echo || exit 0
+		done' putter "$ALICE" "${URL%/awcp}/queue/$Q/tasks"
+	wait_until has_version "$BATS_TEST_TMPDIR/first" 20
+	kill -KILL "$(queued_pid)"
+	wait "$STARTED"
+	wait "$SERVER_PID" || :
+	wait_until gone "$SERVER_PID"
+	start_server -Q
+	told=$(grep -c '"created":true' "$BATS_TEST_TMPDIR/log")
+	[ "$told" -ge 15 ]
+	for n in $(jq -r .number "$BATS_TEST_TMPDIR/log" 2>/dev/null); do
+		ask GET "/$Q/tasks/$n"
+		assert_status 200
+	done
+	ask POST "/$Q/tasks/1/finish" '{"attempt": 1}' # the claim outlived it
+	assert_status 200
+	last=$(versions "$BATS_TEST_TMPDIR/first" | grep -oE '[0-9]+$')
+	follow "/$Q/events" "$BATS_TEST_TMPDIR/second" -H "Last-Event-ID: $last"
+	put '{"payload": "end"}'
+	ask GET "/$Q/stats"
+	version=$(jq .version "$BODY")
+	wait_until has_version "$BATS_TEST_TMPDIR/second" "$version"
+	assert_equal "$(versions "$BATS_TEST_TMPDIR/first") $(versions "$BATS_TEST_TMPDIR/second")" \
+		"$(seq "$version" | paste -sd' ')"
+	run awcp-queue check -q "$Q"
+	assert_success
+}
+
+@test "without tokens everybody has all tasks, but no web page" {
+	stop_process "$SERVER_PID"
+	start_server -Q -A none
+	awcp-queue put -q "$Q" command
+	request POST "/queue/$Q/tasks" -d '{"payload": 1}'
+	assert_status 201
+	request GET "/queue/$Q/tasks"
+	assert_json '[.tasks[].tenant] == [null, null]'
+	request POST "/queue/$Q/claim" -H 'Origin: http://evil.example'
+	assert_refused 401 AUTH_FAILED
+	request POST "/queue/$Q/claim" -d '{"worker": "me"}'
+	assert_json '.payload == "command" and .attempts[0].worker == "me"'
+}
+
+@test "as plain CGI it answers one request, and waits for a task" {
+	export REQUEST_METHOD=POST PATH_INFO=/queue/$Q/claim QUERY_STRING=wait=20 AWCP_AUTH=none
+	start_process "$BATS_TEST_TMPDIR/answer" "$BUILD/libexec/awcp/awcp-queued"
+	wait_until test -d "$AWCP_HOME/queue/$Q/bell"
+	awcp-queue put -q "$Q" hello
+	wait "$STARTED"
+	grep -q '^Status: 200' "$BATS_TEST_TMPDIR/answer"
+	run jq -r .payload <<<"$(tail -1 "$BATS_TEST_TMPDIR/answer")"
+	assert_output hello
+	QUERY_STRING='' run "$BUILD/libexec/awcp/awcp-queued"
+	assert_line --index 0 --partial 'Status: 204'
 }
 
 @test "without -Q there is no queue to be seen" {
