@@ -14,6 +14,7 @@
 #include "home.h"
 #include "id.h"
 #include "jsonx.h"
+#include "listing.h"
 
 #define LINES_MAX (4 * QUEUE_LINE)
 #define CONFIG_MAX 65536
@@ -214,6 +215,23 @@ const char *
 queue_name(const struct queue *q)
 {
 	return q->name;
+}
+
+int
+queue_names(int (*each)(void *arg, const char *name), void *arg, struct err *e)
+{
+	struct listing l = {0};
+	const char *name = NULL;
+	int status, stop = 0;
+
+	int dirfd = home_dir("queue", e);
+	if (dirfd < 0)
+		return -1;
+	while (stop == 0 && (status = listing_next(&l, dirfd, &name, e)) == 0 && name != NULL)
+		if (id_valid(name))
+			stop = each(arg, name);
+	listing_free(&l);
+	return stop != 0 ? stop : status;
 }
 
 int

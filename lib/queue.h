@@ -55,6 +55,10 @@ void queue_close(struct queue *q);
 
 const char *queue_name(const struct queue *q);
 
+/* Call ${each} with the name of every queue, in order, until it returns non-zero, which is
+ * returned. */
+int queue_names(int (*each)(void *arg, const char *name), void *arg, struct err *e);
+
 /* Make what was changed through ${q} durable; the functions below do it where they say so. */
 int queue_sync(struct queue *q, struct err *e);
 

@@ -153,9 +153,8 @@ out:
 	return status;
 }
 
-/* Find the task that is claimed as ${number}.${attempt}. */
-static json_t *
-claimed(struct queue *q, uint64_t number, uint32_t attempt, struct err *e)
+json_t *
+queue_claimed(struct queue *q, uint64_t number, uint32_t attempt, struct err *e)
 {
 	struct queue_cell cell;
 
@@ -235,6 +234,7 @@ queue_claim_end(struct queue *q, json_t *task, const struct queue_outcome *o, st
 		return queue_step(task, event, e) < 0 ? -1 : queue_change(q, task, false, e);
 	if (note_outcome(task, o, e) < 0)
 		return -1;
+	queue_drop_secrets(q, task);
 	if ((event == QUEUE_FAIL || event == QUEUE_TIME_OUT) &&
 	    count_failure(task, o, &event, e) < 0)
 		return -1;
@@ -249,7 +249,7 @@ finish(struct queue *q, uint64_t number, uint32_t attempt, const struct queue_ou
 {
 	if (queue_begin(q, e) < 0)
 		return -1;
-	json_t *task = claimed(q, number, attempt, e);
+	json_t *task = queue_claimed(q, number, attempt, e);
 	int status = task == NULL ? -1 : queue_claim_end(q, task, o, e);
 	json_decref(task);
 	if (status < 0 || queue_write(q, 0, e) < 0) {
@@ -280,7 +280,7 @@ queue_beat(struct queue *q, uint64_t number, uint32_t attempt, int64_t lease, co
 	if (queue_check_lease(lease, e) < 0 || queue_begin(q, e) < 0)
 		return -1;
 	name_of(number, name);
-	json_t *task = claimed(q, number, attempt, e);
+	json_t *task = queue_claimed(q, number, attempt, e);
 	int fd = task == NULL ? -1 : openat(q->runningfd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (task != NULL && fd < 0)
 		(void)err_sys(e, "cannot extend the lease of %s.%s", q->name, name);

@@ -143,6 +143,13 @@ int queue_check_lease(int64_t lease, struct err *e);
 int queue_claim_make(struct queue *q, uint64_t number, const struct queue_worker *w,
 		     struct queue_claim *c, struct err *e);
 
+/* The task that is claimed as ${number}.${attempt}, without its payload: a new reference, or NULL
+ * and ERR_BAD_STATE if the claim is over. */
+json_t *queue_claimed(struct queue *q, uint64_t number, uint32_t attempt, struct err *e);
+
+/* Forget the answers to secret questions of ${task} that nobody heard: the attempt ends. */
+void queue_drop_secrets(const struct queue *q, const json_t *task);
+
 /* End the claim on ${task} as ${o} says: its state, its attempt, a retry.  Adds the change. */
 int queue_claim_end(struct queue *q, json_t *task, const struct queue_outcome *o, struct err *e);
 

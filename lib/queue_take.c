@@ -299,6 +299,8 @@ order(struct queue *q, json_t *task, enum queue_event event, const char *reason,
 	    (queue_set_error(task, "CANCELLED", reason == NULL ? "cancelled" : reason, e) < 0 ||
 	     queue_attempt_end(task, "cancelled", reason, e) < 0))
 		return -1;
+	if (event == QUEUE_CANCEL)
+		queue_drop_secrets(q, task);
 	queue_release(task);
 	return queue_change(q, task, false, e);
 }
