@@ -41,6 +41,8 @@ libs_awcp-snapshot = $(pack)
 libs_awcp-run = $(pack)
 libs_awcp-queue = $(json)
 libs_awcp-reap = $(json)
+libs_awcp-ask = $(json)
+libs_awcp-answer = $(http)
 libs_awcp-token = $(hash)
 libs_awcp-config = $(json)
 libs_awcp-executor = $(fcgi)
@@ -89,7 +91,8 @@ $B/bin/awcp-%: $B/o/bin/awcp-%.o $(BIN_O) $B/libawcp.a
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(libs_awcp-$*)
 
 $B/bin/awcp-invite $B/bin/awcp-watch: $B/o/bin/display.o
-$B/bin/awcp-invite: $B/o/bin/preview.o $B/o/bin/prompt.o
+$B/bin/awcp-invite: $B/o/bin/preview.o
+$B/bin/awcp-invite $B/bin/awcp-ask $B/bin/awcp-answer: $B/o/bin/prompt.o
 $B/bin/awcp-snapshot: $B/o/bin/snapshot_show.o $B/o/bin/snapshot_take.o
 $B/bin/awcp-run: $B/o/bin/run_profiles.o
 

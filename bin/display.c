@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "command.h"
 #include "jsonx.h"
+#include "question.h"
 
 #define DRAW_MS 100
 
@@ -18,6 +19,41 @@ display_clear(struct display *d)
 	d->drawn = false;
 }
 
+/* A question waits for whoever reads this, wherever stderr goes. */
+static void
+show_question(const json_t *event)
+{
+	struct err e;
+	json_t *question = question_from_peer(json_object_get(event, "question"), &e);
+	const char *text = jsonx_text(question, "text", "");
+	const json_t *option;
+	size_t i;
+
+	if (question == NULL || !question_open(question)) {
+		json_decref(question);
+		return;
+	}
+	command_note("the task asks (%s):", jsonx_text(question, "id", "?"));
+	(void)fputs("  ", stderr);
+	for (; *text != '\0'; text += strspn(text, "\n")) {
+		char line[QUESTION_TEXT + 1];
+		(void)snprintf(line, sizeof line, "%.*s", (int)strcspn(text, "\n"), text);
+		command_text(line, true);
+		(void)fputs("\n  ", stderr);
+		text += strcspn(text, "\n");
+	}
+	(void)fputs("answer: awcp-answer ", stderr);
+	command_text(jsonx_text(event, "delegationId", ""), true);
+	(void)fputc(' ', stderr);
+	command_text(jsonx_text(question, "id", ""), true);
+	json_array_foreach (json_object_get(question, "options"), i, option) {
+		(void)fputs(i == 0 ? " " : "|", stderr);
+		command_text(json_string_value(option), true);
+	}
+	(void)fputs(i == 0 ? " ...\n" : "\n", stderr);
+	json_decref(question);
+}
+
 static void
 show_event(void *arg, const json_t *event)
 {
@@ -27,6 +63,8 @@ show_event(void *arg, const json_t *event)
 	const char *text = jsonx_text(event, "message", jsonx_text(event, "summary", ""));
 
 	display_clear(d);
+	if (!d->quiet && !d->json && json_object_get(event, "question") != NULL)
+		show_question(event);
 	if (d->json) {
 		command_json(event);
 	} else if (d->events) {

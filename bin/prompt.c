@@ -8,19 +8,19 @@
 #include "file.h"
 
 static int
-check_prompt(const struct buf *b, struct err *e)
+check_prompt(const char *what, const struct buf *b, struct err *e)
 {
 	if (b->len == 0) {
-		(void)err_set(e, ERR_USAGE, "the prompt is empty");
-		return err_hint(e, "say what is to be done");
+		(void)err_set(e, ERR_USAGE, "the %s is empty", what);
+		return err_hint(e, "give it as operands, or on standard input");
 	}
 	if (memchr(b->data, '\0', b->len) != NULL)
-		return err_set(e, ERR_BAD_DATA, "the prompt has a NUL byte in it");
+		return err_set(e, ERR_BAD_DATA, "the %s has a NUL byte in it", what);
 	return 0;
 }
 
 int
-prompt_read(const char *file, int argc, char **argv, struct buf *b, struct err *e)
+prompt_read(const char *what, const char *file, int argc, char **argv, struct buf *b, struct err *e)
 {
 	char piece[16384];
 	ssize_t n;
@@ -28,13 +28,13 @@ prompt_read(const char *file, int argc, char **argv, struct buf *b, struct err *
 	if (file == NULL && argc > 0) {
 		for (int i = 0; i < argc; i++)
 			if (buf_printf(b, e, i == 0 ? "%s" : " %s", argv[i]) < 0)
-				return err_add(e, "the prompt");
-		return check_prompt(b, e);
+				return err_add(e, "the %s", what);
+		return check_prompt(what, b, e);
 	}
 	if (file != NULL && argc > 0)
-		command_usage("give the prompt with -f or as operands, not both");
+		command_usage("give the %s with -f or as operands, not both", what);
 	if (file == NULL && isatty(STDIN_FILENO) == 1)
-		command_note("reading the prompt; end it with ctrl-d");
+		command_note("reading the %s; end it with ctrl-d", what);
 	FILE *f = file == NULL || strcmp(file, "-") == 0 ? stdin : fopen(file, "re");
 	if (f == NULL)
 		return err_sys(e, "cannot read %s", file);
@@ -42,8 +42,8 @@ prompt_read(const char *file, int argc, char **argv, struct buf *b, struct err *
 		if (buf_add(b, piece, (size_t)n, e) < 0)
 			break;
 	if (n != 0)
-		return err_add(e, "the prompt");
-	return check_prompt(b, e);
+		return err_add(e, "the %s", what);
+	return check_prompt(what, b, e);
 }
 
 char *

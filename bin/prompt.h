@@ -1,5 +1,5 @@
 /*
- * prompt - what awcp-invite is to have done.
+ * prompt - a text that a person gives: what is to be done, or asked, or the answer.
  */
 #ifndef PROMPT_H
 #define PROMPT_H
@@ -7,9 +7,10 @@
 #include "buf.h"
 #include "err.h"
 
-/* Read the prompt into ${b}: the ${argc} operands with spaces between, or ${file} ("-": stdin), or
- * without both stdin. */
-int prompt_read(const char *file, int argc, char **argv, struct buf *b, struct err *e);
+/* Read ${what} ("prompt") into ${b}: the ${argc} operands with spaces between, or ${file} ("-":
+ * stdin), or without both stdin. */
+int prompt_read(const char *what, const char *file, int argc, char **argv, struct buf *b,
+		struct err *e);
 
 /* The first line of ${prompt}, as a description; to be freed. */
 char *prompt_first_line(const char *prompt);

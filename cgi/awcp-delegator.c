@@ -25,6 +25,7 @@
 #include "lot.h"
 #include "message.h"
 #include "order.h"
+#include "question.h"
 #include "roots.h"
 #include "snapshot.h"
 #include "stream.h"
@@ -206,10 +207,13 @@ check_snapshot(const struct record *r, const char *id, struct err *e)
 	return err_set(e, ERR_NOT_FOUND, "Snapshot not found: %s", id);
 }
 
-/* Have ${errand} done to the delegation in the path, and wait for it. */
+/* Have ${errand} done to the delegation in the path, with ${takes} a body of JSON, and wait for it.
+ */
 static void
-run(struct http *h, const char *errand)
+run(struct http *h, const char *errand, bool takes)
 {
+	json_t *body = NULL;
+	char *input = NULL;
 	const char *snapshot = http_second_id(h)[0] != '\0' ? http_second_id(h) : NULL;
 	json_t *more = NULL;
 	struct caller c;
@@ -221,10 +225,17 @@ run(struct http *h, const char *errand)
 	if (status == 0 && snapshot != NULL)
 		status = check_snapshot(&r, snapshot, &e);
 	record_close(&r);
-	if (status == 0)
+	if (status == 0 && takes) {
+		body = body_json(h, QUESTION_LINE, false, &e);
+		input = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
+		status = body == NULL ? -1 : input == NULL ? err_memory(&e) : 0;
+	} else if (status == 0) {
 		status = http_drain(h, 65536, &e);
+	}
 	if (status == 0)
-		status = errand_run(errand, http_id(h), snapshot, &more, &e);
+		status = errand_run(errand, http_id(h), snapshot, input, &more, &e);
+	free(input);
+	json_decref(body);
 	if (status < 0)
 		http_fail_with(h, &e, more != NULL ? more : json_object());
 	else
@@ -234,19 +245,25 @@ run(struct http *h, const char *errand)
 static void
 delete_delegation(struct http *h)
 {
-	run(h, "cancel");
+	run(h, "cancel", false);
 }
 
 static void
 post_apply(struct http *h)
 {
-	run(h, "apply");
+	run(h, "apply", false);
 }
 
 static void
 post_discard(struct http *h)
 {
-	run(h, "discard");
+	run(h, "discard", false);
+}
+
+static void
+post_answer(struct http *h)
+{
+	run(h, "answer", true);
 }
 
 static void
@@ -261,6 +278,7 @@ static const struct http_route routes[] = {
     {"GET", "/delegation/:id", get_delegation},
     {"DELETE", "/delegation/:id", delete_delegation},
     {"GET", "/delegation/:id/events", get_events},
+    {"POST", "/delegation/:id/answer", post_answer},
     {"GET", "/delegation/:id/snapshots", get_snapshots},
     {"POST", "/delegation/:id/snapshots/:id/apply", post_apply},
     {"POST", "/delegation/:id/snapshots/:id/discard", post_discard},

@@ -16,6 +16,7 @@
 
 #include "assignment.h"
 #include "assignment_due.h"
+#include "body.h"
 #include "caller.h"
 #include "card.h"
 #include "crew.h"
@@ -27,6 +28,7 @@
 #include "jsonx.h"
 #include "lot.h"
 #include "message.h"
+#include "question.h"
 #include "receive.h"
 #include "result.h"
 #include "stream.h"
@@ -232,6 +234,29 @@ post_ack(struct http *h)
 	http_fail(h, &e);
 }
 
+/* An extension: the delegator answers what the task asks (question.h). */
+static void
+post_answer(struct http *h)
+{
+	const char *question, *answer;
+	json_t *body = NULL;
+	struct caller c;
+	struct err e;
+
+	int status = caller_identify(h, &c, &e);
+	if (status == 0 && ((body = body_json(h, QUESTION_LINE, false, &e)) == NULL ||
+			    question_answer_of(body, &question, &answer, &e) < 0 ||
+			    assignment_answer(http_id(h), c.owner, question, answer, &e) < 0)) {
+		caller_hide(c.owner, &e);
+		status = -1;
+	}
+	json_decref(body);
+	if (status < 0)
+		http_fail(h, &e);
+	else
+		ok(h);
+}
+
 static void
 post_cancel(struct http *h)
 {
@@ -277,6 +302,7 @@ static const struct http_route routes[] = {
     {"GET", "/tasks/:id/events", get_events},
     {"GET", "/tasks/:id/result", get_result},
     {"POST", "/tasks/:id/ack", post_ack},
+    {"POST", "/tasks/:id/answer", post_answer},
     {"POST", "/cancel/:id", post_cancel},
     {"GET", "/status", get_status},
     {"GET", "/.well-known/agent-card.json", get_card},

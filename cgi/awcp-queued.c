@@ -19,6 +19,7 @@
 #include "page.h"
 #include "put.h"
 #include "query.h"
+#include "queue_question.h"
 #include "queues.h"
 #include "reading.h"
 #include "tail.h"
@@ -159,15 +160,22 @@ begin(struct http *h, const char *members, struct errand *x, struct err *e)
 	return x->queue == NULL ? -1 : visit_owns(&x->visit, x->queue, x->number, e);
 }
 
+/* Unless it was ${answered}, the answer is what became of it. */
 static void
-end(struct http *h, struct errand *x, int status, const struct err *e)
+end_with(struct http *h, struct errand *x, int status, bool answered, const struct err *e)
 {
 	queues_return(x->queue);
 	json_decref(x->body);
 	if (status < 0)
 		http_fail(h, e);
-	else
+	else if (!answered)
 		ok(h);
+}
+
+static void
+end(struct http *h, struct errand *x, int status, const struct err *e)
+{
+	end_with(h, x, status, false, e);
 }
 
 static void
@@ -243,6 +251,60 @@ static void
 post_limit(struct http *h)
 {
 	finish(h, "attempt reason after", QUEUE_LIMIT);
+}
+
+static void
+post_ask(struct http *h)
+{
+	json_t *question = NULL;
+	struct errand x;
+	struct err e;
+
+	int status = begin(h, "attempt text type options default timeout secret", &x, &e);
+	if (status == 0 && (question = question_make(x.body, &e)) == NULL)
+		status = -1;
+	if (status == 0)
+		status = queue_ask(x.queue, x.number, (uint32_t)x.attempt, question, 0, &e);
+	if (status == 0)
+		http_json(h, 200, json_incref(question));
+	end_with(h, &x, status, status == 0, &e);
+	json_decref(question);
+}
+
+/* What became of a question: with an outcome, if it is over. */
+static void
+post_hear(struct http *h)
+{
+	const char *id = NULL;
+	json_t *question = NULL;
+	struct errand x;
+	struct err e;
+
+	int status = begin(h, "attempt question", &x, &e);
+	if (status == 0 && (id = jsonx_string(x.body, "question", QUESTION_ID - 1, &e)) == NULL)
+		status = -1;
+	if (status == 0)
+		status = queue_hear(x.queue, x.number, (uint32_t)x.attempt, id, &question, &e);
+	if (status >= 0)
+		http_json(h, 200, status == 1 ? question : json_pack("{ss}", "id", id));
+	end_with(h, &x, status, status >= 0, &e);
+}
+
+static void
+post_answer(struct http *h)
+{
+	const char *id, *answer;
+	struct errand x;
+	struct err e;
+
+	int status = begin(h, "question answer", &x, &e);
+	if (status == 0)
+		status = question_answer_of(x.body, &id, &answer, &e);
+	if (status == 0) {
+		const char *by = x.visit.caller.owner;
+		status = queue_answer(x.queue, x.number, id, answer, by[0] != '\0' ? by : NULL, &e);
+	}
+	end(h, &x, status, &e);
 }
 
 /* A person wants it so. */
@@ -379,6 +441,9 @@ static const struct http_route routes[] = {
     {"POST", "/queue/:id/tasks/:id/fail", post_fail},
     {"POST", "/queue/:id/tasks/:id/return", post_return},
     {"POST", "/queue/:id/tasks/:id/limit", post_limit},
+    {"POST", "/queue/:id/tasks/:id/ask", post_ask},
+    {"POST", "/queue/:id/tasks/:id/hear", post_hear},
+    {"POST", "/queue/:id/tasks/:id/answer", post_answer},
     {"POST", "/queue/:id/tasks/:id/cancel", post_cancel},
     {"POST", "/queue/:id/tasks/:id/retry", post_retry},
     {"POST", "/queue/:id/tasks/:id/pause", post_pause},

@@ -69,7 +69,8 @@ failed(const struct buf *answer, json_t **more, struct err *e)
 }
 
 int
-errand_run(const char *errand, const char *id, const char *snapshot, json_t **more, struct err *e)
+errand_run(const char *errand, const char *id, const char *snapshot, const char *input,
+	   json_t **more, struct err *e)
 {
 	struct buf answer = BUF_INIT(ANSWER_MAX);
 	struct err ignored;
@@ -82,7 +83,7 @@ errand_run(const char *errand, const char *id, const char *snapshot, json_t **mo
 		return err_sys(e, "cannot make a pipe");
 	char *const argv[] = {(char *)"awcp-delegator", (char *)(uintptr_t)errand,
 			      (char *)(uintptr_t)id, (char *)(uintptr_t)snapshot, NULL};
-	struct launch s = {.argv = argv, .stdoutfd = ends[1], .stderrfd = -1};
+	struct launch s = {.argv = argv, .input = input, .stdoutfd = ends[1], .stderrfd = -1};
 	pid_t child = start(&s, e);
 	file_close(ends[1]);
 	int how = -1, status = -1;

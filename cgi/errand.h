@@ -3,9 +3,9 @@
  * work on directories.
  *
  * Each errand is a process of its own, the same program started as "awcp-delegator errand id
- * [snapshot]": follow, cancel, apply, discard.  A fork alone would not do, for a child of a process
- * with threads may do next to nothing before it executes something; and what libcurl and libarchive
- * take is given back when the errand is done.
+ * [snapshot]": follow, cancel, apply, discard, answer.  A fork alone would not do, for a child of a
+ * process with threads may do next to nothing before it executes something; and what libcurl and
+ * libarchive take is given back when the errand is done.
  *
  * To follow a delegation from INVITE to its end is an errand that nobody waits for.  It has a
  * session of its own and outlives the program that started it: the record says all that it needs to
@@ -21,10 +21,11 @@
 
 #include "err.h"
 
-/* Run an errand and wait for its end.  -1 with its error; *${more} is then an object with what else
- * there is to say, or NULL. */
-int errand_run(const char *errand, const char *id, const char *snapshot, json_t **more,
-	       struct err *e);
+/* Run an errand and wait for its end; ${input} (or NULL) is its stdin, for what not everybody on
+ * the machine may read.  -1 with its error; *${more} is then an object with what else there is to
+ * say, or NULL. */
+int errand_run(const char *errand, const char *id, const char *snapshot, const char *input,
+	       json_t **more, struct err *e);
 
 /* Start to follow ${id}, and do not wait. */
 int errand_follow(const char *id, struct err *e);

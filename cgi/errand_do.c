@@ -7,10 +7,13 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "buf.h"
 #include "delegation.h"
+#include "file.h"
 #include "home.h"
 #include "jsonx.h"
 #include "lend.h"
+#include "question.h"
 #include "snapshot.h"
 
 #define CONFLICTS 100  /* are told by name */
@@ -147,6 +150,27 @@ discard(struct errand *d, struct err *e)
 	return snapshot_discard(d->id, d->snapshot, NULL, e);
 }
 
+/* What is answered comes on stdin: an operand could be read by everybody on this machine. */
+static int
+answer(struct errand *d, struct err *e)
+{
+	struct buf text = BUF_INIT(QUESTION_LINE);
+	const char *question, *said;
+	char piece[4096];
+	ssize_t n;
+	int status = -1;
+
+	while ((n = file_read(STDIN_FILENO, piece, sizeof piece, e)) > 0)
+		if (buf_add(&text, piece, (size_t)n, e) < 0)
+			break;
+	json_t *o = n == 0 ? jsonx_parse(text.data != NULL ? text.data : "", text.len, e) : NULL;
+	if (o != NULL && question_answer_of(o, &question, &said, e) == 0)
+		status = lend_answer(d->id, d->timeout, question, said, e);
+	json_decref(o);
+	buf_free(&text);
+	return status;
+}
+
 static const struct {
 	const char *name;
 	int operands;
@@ -154,7 +178,8 @@ static const struct {
 } errands[] = {{"follow", 1, follow},
 	       {"cancel", 1, cancel},
 	       {"apply", 2, apply_snapshot},
-	       {"discard", 2, discard}};
+	       {"discard", 2, discard},
+	       {"answer", 1, answer}};
 
 static int
 run(struct errand *d, int argc, char **argv, struct err *e)
@@ -171,7 +196,8 @@ run(struct errand *d, int argc, char **argv, struct err *e)
 			return errands[i].run(d, e);
 		}
 	(void)err_set(e, ERR_USAGE, "awcp-delegator: no such errand");
-	return err_hint(e, "follow id, cancel id, apply id snapshot, discard id snapshot");
+	return err_hint(e,
+			"follow id, cancel id, answer id, apply id snapshot, discard id snapshot");
 }
 
 int

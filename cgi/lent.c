@@ -81,6 +81,7 @@ lent_record(const struct record *r)
 	    "snapshotPolicy",
 	    "result",
 	    "error",
+	    "questions",
 	    "createdAt",
 	    "updatedAt",
 	};

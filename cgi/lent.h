@@ -21,7 +21,7 @@ int lent_open(const char *id, const char *owner, struct record *r, struct err *e
 bool lent_over(const struct record *r);
 int lent_look(const char *id, const char *owner, bool *over, struct err *e);
 
-/* AWCP v1's delegation record, as a new reference; NULL out of memory. */
+/* AWCP v1's delegation record, and the open questions, as a new reference; NULL out of memory. */
 json_t *lent_record(const struct record *r);
 
 /* The same in short, as for lists. */

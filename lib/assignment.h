@@ -100,6 +100,10 @@ int assignment_running(const char *id, int64_t run, struct err *e);
 /* A line of progress for the delegator. */
 int assignment_progress(const char *id, int64_t run, const char *text, struct err *e);
 
+/* A question that the task asks, or that is over: event "status" "progress" with the question as an
+ * extension (question.h). */
+int assignment_question(const char *id, int64_t run, const json_t *question, struct err *e);
+
 /* The task ended well.  ${result} is {summary, highlights?}; result.archive lies in the
  * assignment's directory; ${metadata} (or NULL) goes with the snapshot. */
 int assignment_complete(const char *id, int64_t run, const json_t *result, const json_t *metadata,
@@ -107,6 +111,10 @@ int assignment_complete(const char *id, int64_t run, const json_t *result, const
 
 /* The task, or its setup, failed with ${why}. */
 int assignment_fail(const char *id, int64_t run, const struct err *why, struct err *e);
+
+/* The delegator answers question ${question} (NULL: the only open one) of ${id}, as queue_answer. */
+int assignment_answer(const char *id, const char *owner, const char *question, const char *answer,
+		      struct err *e);
 
 /* CANCEL, or ERROR from the delegator (${why} says which code). ERR_BAD_STATE if ended. */
 int assignment_cancel(const char *id, const char *owner, const struct err *why, struct err *e);

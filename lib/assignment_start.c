@@ -78,16 +78,22 @@ take_archive(struct record *r, int dirfd, const char *name, struct err *e)
 	return status;
 }
 
+/* Put ${task}, and note in ${r} where it is. */
 static int
-enqueue(const char *queue, json_t *task, struct err *e)
+enqueue(struct record *r, json_t *task, struct err *e)
 {
+	const char *queue = jsonx_text(r->json, "queue", ASSIGNMENT_QUEUE);
 	struct queue_receipt receipt;
 	size_t done;
 
 	struct queue *q = queue_open(queue, true, e);
 	int status = q == NULL ? -1 : queue_put(q, &task, 1, &receipt, &done, e);
 	queue_close(q);
-	return status;
+	if (status < 0)
+		return -1;
+	return json_object_set_new(r->json, "taskNumber", json_integer((json_int_t)receipt.number)) < 0
+		   ? err_memory(e)
+		   : 0;
 }
 
 int
@@ -131,8 +137,7 @@ assignment_start(const char *id, const char *owner, const struct assignment_poli
 	}
 	/* The task first: one without an active record is dropped by the worker, an active record
 	 * without a task would wait for ever.  The worker waits for our lock. */
-	if (enqueue(jsonx_text(r.json, "queue", ASSIGNMENT_QUEUE), task, e) < 0 ||
-	    record_save(&r, true, true, e) < 0)
+	if (enqueue(&r, task, e) < 0 || record_save(&r, true, true, e) < 0)
 		goto out;
 	assignment_due(id, until);
 	status = 0;

@@ -205,8 +205,10 @@ delegation_save(struct record *r, bool durable, struct err *e)
 {
 	bool ended = delegation_ended(r->json);
 
-	if (ended)
+	if (ended) {
 		credential_forget(r);
+		(void)json_object_del(r->json, "questions"); /* mostly there are none */
+	}
 	bool open =
 	    !ended || (delegation_waits(r->json) && json_object_get(r->json, "applyError") == NULL);
 	delegation_note_due(r);

@@ -68,6 +68,14 @@ int delegation_end(const char *id, enum fsm_event event, const struct err *why, 
  * "error", once.  So after the record was saved, and after a crash that came between. */
 int delegation_settle(struct record *r, struct err *e);
 
+/* ${event} of its executor may ask a question, or say that one is over, or that the work begins
+ * anew: note in ${r}, as "questions", which are open.  Returns 1 if that changed the record, which
+ * the caller saves, 0, or -1. */
+int delegation_question(struct record *r, const json_t *event, struct err *e);
+
+/* Question ${id} of ${r} was answered: 1 if that changed the record, or 0. */
+int delegation_answered(struct record *r, const char *id);
+
 /* The INVITE for ${delegation} (record's JSON); a new reference. */
 json_t *delegation_invite(const json_t *delegation, struct err *e);
 

@@ -60,8 +60,9 @@ look(struct execution *x)
 		if (signal.ssi_signo != SIGCHLD && x->stop == EXECUTION_GOES_ON)
 			x->stop = EXECUTION_STOPPED;
 	}
+	int64_t waited = x->purpose.patient ? x->waited + asking_waited(x->asking) : 0;
 	if (x->stop == EXECUTION_GOES_ON && x->purpose.expires != 0 &&
-	    (clock_now() >= x->purpose.expires || clock_steady() >= x->until))
+	    (clock_now() >= x->purpose.expires + waited || clock_steady() >= x->until + waited))
 		x->stop = EXECUTION_EXPIRED;
 	if (x->stop == EXECUTION_OVERTAKEN || clock_steady() < x->look_at)
 		return;
@@ -93,19 +94,6 @@ execution_wait(struct execution *x, int fd)
 		if (poll(p, 2, LOOK_MS) > 0 && p[1].revents != 0)
 			return true;
 	return false;
-}
-
-/* A file with the prompt, that has no name. */
-static int
-open_prompt(const char *prompt, struct err *e)
-{
-	int fd = memfd_create("prompt", MFD_CLOEXEC);
-	if (fd < 0)
-		return err_sys(e, "cannot hold the prompt");
-	if (file_write(fd, prompt, strlen(prompt), e) == 0 && lseek(fd, 0, SEEK_SET) == 0)
-		return fd;
-	file_close(fd);
-	return err_add(e, "cannot hold the prompt");
 }
 
 /* The environment of the command.  ${own} are our variables, NULL-terminated; free(3) the list. */
@@ -142,7 +130,7 @@ start(const struct execution *x, const struct workspace *w, const struct sandbox
 {
 	const char *const writable[] = {w->path, w->report, NULL};
 	struct sandbox_place place = {.cwd = w->cwd, .writable = writable, .infofd = infofd};
-	char *own[6] = {NULL}, **environment = NULL, **command = NULL;
+	char *own[7] = {NULL}, **environment = NULL, **command = NULL;
 	int status = -1;
 
 	const char **readonly = workspace_readonly(w, e);
@@ -153,8 +141,9 @@ start(const struct execution *x, const struct workspace *w, const struct sandbox
 	    asprintf(&own[1], "AWCP_WORKSPACE=%s", w->path) < 0 ||
 	    asprintf(&own[2], "AWCP_DESCRIPTION=%s", x->purpose.description) < 0 ||
 	    asprintf(&own[3], "AWCP_RESULT=%s", w->result) < 0 ||
+	    asprintf(&own[4], "AWCP_ASK=%s/" ASKING_SOCKET, w->report) < 0 ||
 	    (x->purpose.session != NULL &&
-	     asprintf(&own[4], "AWCP_SESSION=%s", x->purpose.session) < 0)) {
+	     asprintf(&own[5], "AWCP_SESSION=%s", x->purpose.session) < 0)) {
 		(void)err_memory(e);
 		goto out;
 	}
@@ -170,7 +159,7 @@ start(const struct execution *x, const struct workspace *w, const struct sandbox
 out:
 	sandbox_free(command);
 	free(environment);
-	for (size_t i = 0; i < 5; i++)
+	for (size_t i = 0; i < 6; i++)
 		free(own[i]);
 	free(readonly);
 	return status;
@@ -257,18 +246,20 @@ grace(const struct execution *x)
 static void
 follow(struct execution *x, struct process *p, int infofd, struct meter *m, struct output *out)
 {
-	struct pollfd fds[] = {{.fd = x->signalfd, .events = POLLIN},
-			       {.fd = p->outputfd, .events = POLLIN},
-			       {.fd = p->errorfd, .events = POLLIN}};
+	struct pollfd fds[3 + ASKING_FDS] = {{.fd = x->signalfd, .events = POLLIN},
+					     {.fd = p->outputfd, .events = POLLIN},
+					     {.fd = p->errorfd, .events = POLLIN}};
 	int64_t asked = 0;
 
 	while (!process_ended(p)) {
 		int wait = send_progress(x, out, clock_steady());
-		(void)poll(fds, 3, wait >= 0 && wait < LOOK_MS ? wait : LOOK_MS);
+		size_t asking = asking_poll(x->asking, fds + 3);
+		(void)poll(fds, 3 + asking, wait >= 0 && wait < LOOK_MS ? wait : LOOK_MS);
 		for (int i = 1; i <= 2; i++)
 			if (fds[i].revents != 0 &&
 			    take_piece(fds[i].fd, i == 1 ? OUTPUT_STDOUT : OUTPUT_STDERR, out) < 0)
 				fds[i].fd = -1;
+		asking_serve(x->asking, fds + 3, asking);
 		look_at_all(x, m);
 		if (x->stop == EXECUTION_GOES_ON)
 			continue;
@@ -296,9 +287,14 @@ execution_run(struct execution *x, const struct workspace *w, const struct sandb
 	int64_t began = clock_steady();
 
 	meter_begin(&m, sandbox, w->path);
-	int promptfd = open_prompt(x->purpose.prompt, e);
+	int promptfd = file_of_text(x->purpose.prompt, e);
 	if (promptfd < 0)
 		return -1;
+	x->asking = asking_open(&x->purpose.asks, w->report, e);
+	if (x->asking == NULL) {
+		file_close(promptfd);
+		return -1;
+	}
 	if (sandbox->kind == SANDBOX_BWRAP && (infofd = memfd_create("sandbox", MFD_CLOEXEC)) < 0) {
 		(void)err_sys(e, "cannot follow the sandbox");
 	} else if (start(x, w, sandbox, argv, promptfd, infofd, &p, e) == 0) {
@@ -312,6 +308,9 @@ execution_run(struct execution *x, const struct workspace *w, const struct sandb
 	/* Who reads it moves the place in the file for us, too. */
 	x->prompted = x->purpose.prompt[0] == '\0' || lseek(promptfd, 0, SEEK_CUR) > 0;
 	file_close(promptfd);
+	x->waited += asking_waited(x->asking);
+	asking_close(x->asking);
+	x->asking = NULL;
 	file_close(infofd);
 	return result;
 }

@@ -1,11 +1,11 @@
 /*
  * execution - the operator's command at work on a workspace.
  *
- * The command starts in the first writable resource with the prompt on stdin and, of ours, four
- * variables in the environment: AWCP_ID, AWCP_WORKSPACE, AWCP_DESCRIPTION and AWCP_RESULT; and
- * AWCP_SESSION, if the task names one.  All its processes are stopped, by TERM and then KILL, when
- * the lease ends, when the assignment is not active any more, when they use more than the sandbox
- * allows, or when the worker is told to stop.
+ * The command starts in the first writable resource with the prompt on stdin and, of ours, five
+ * variables in the environment: AWCP_ID, AWCP_WORKSPACE, AWCP_DESCRIPTION, AWCP_RESULT and AWCP_ASK
+ * (see asking); and AWCP_SESSION, if the task names one.  All its processes are stopped, by TERM
+ * and then KILL, when the lease ends, when the assignment is not active any more, when they use
+ * more than the sandbox allows, or when the worker is told to stop.
  */
 #ifndef EXECUTION_H
 #define EXECUTION_H
@@ -17,6 +17,7 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "asking.h"
 #include "err.h"
 #include "output.h"
 #include "sandbox.h"
@@ -44,6 +45,8 @@ struct execution_purpose {
 	const char *id, *prompt, *description;
 	const char *session; /* that the command is to go on with; NULL: none */
 	int64_t expires;     /* end of the lease, ms since 1970; 0: none */
+	bool patient;        /* while a person is waited for, that does not come nearer */
+	struct asking_place asks;
 	/* Is it still wanted?  Asked every tenth of a second. */
 	bool (*wanted)(void *arg);
 	/* A line of progress, of which there are not too many. */
@@ -53,7 +56,9 @@ struct execution_purpose {
 
 struct execution {
 	struct execution_purpose purpose;
-	int64_t until; /* end of the lease by clock_steady, should the wall clock be put back */
+	int64_t until;  /* end of the lease by clock_steady, should the wall clock be put back */
+	int64_t waited; /* ms of what is over, for persons */
+	struct asking *asking;
 	int signalfd;
 	enum execution_stop stop; /* why it does not go on */
 	bool orphaned;            /* the worker died */

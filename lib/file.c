@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -247,6 +248,19 @@ file_lock(int dirfd, const char *name, bool wait, struct err *e)
 		return -1;
 	}
 	return fd;
+}
+
+int
+file_of_text(const char *text, struct err *e)
+{
+	int fd = memfd_create("text", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(e, "cannot hold a text");
+	if (file_write(fd, text, strlen(text), e) == 0 && lseek(fd, 0, SEEK_SET) == 0)
+		return fd;
+	file_close(fd);
+	return err_add(e, "cannot hold a text");
 }
 
 int

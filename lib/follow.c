@@ -132,11 +132,15 @@ note_event(struct lend *l, json_t *event, struct err *e)
 	(void)json_object_del(event, "snapshotFile");
 	if (goes_on)
 		status = journal_append(r.dirfd, "events.ndjson", event, false, e);
+	int news = goes_on && status == 0 ? delegation_question(&r, event, e) : 0;
+	if (news < 0)
+		status = -1;
 	if (goes_on && status == 0 && l->sse.id[0] != '\0') {
 		status = jsonx_set(r.json, "lastEventId", l->sse.id);
-		if (status == 0)
-			status = delegation_save(&r, false, e);
+		news = 1;
 	}
+	if (status == 0 && news == 1)
+		status = delegation_save(&r, false, e);
 	record_close(&r);
 	if (l->observer.event != NULL)
 		l->observer.event(l->observer.arg, event);

@@ -222,6 +222,8 @@ job_run(const struct task_options *o, struct queue *q, const struct queue_claim 
 				      .description = jsonx_text(claim->task, "name", ""),
 				      .session = jsonx_text(claim->task, "session", NULL),
 				      .expires = timeout == 0 ? 0 : clock_now() + timeout * 1000,
+				      .patient = true,
+				      .asks = {q, claim->number, claim->attempt, 0, NULL, NULL},
 				      .wanted = still_claimed,
 				      .progress = tell_progress,
 				      .arg = &j};

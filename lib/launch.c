@@ -11,7 +11,7 @@
 
 /* Between fork and exec: only what is safe there. */
 _Noreturn static void
-become(const struct launch *l, int tellfd)
+become(const struct launch *l, int stdinfd, int tellfd)
 {
 	struct sigaction usual = {.sa_handler = SIG_DFL};
 	sigset_t none;
@@ -29,7 +29,7 @@ become(const struct launch *l, int tellfd)
 			_exit(0);
 	}
 	int nullfd = open("/dev/null", O_RDWR);
-	if (nullfd < 0 || dup2(nullfd, 0) < 0 ||
+	if (nullfd < 0 || dup2(stdinfd >= 0 ? stdinfd : nullfd, 0) < 0 ||
 	    dup2(l->stdoutfd >= 0 ? l->stdoutfd : nullfd, 1) < 0 ||
 	    (l->stderrfd >= 0 && dup2(l->stderrfd, 2) < 0) ||
 	    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
@@ -57,11 +57,17 @@ launch(const struct launch *l, struct err *e)
 {
 	int tell[2], why;
 
-	if (pipe2(tell, O_CLOEXEC) < 0)
+	int stdinfd = l->input == NULL ? -1 : file_of_text(l->input, e);
+	if (l->input != NULL && stdinfd < 0)
+		return -1;
+	if (pipe2(tell, O_CLOEXEC) < 0) {
+		file_close(stdinfd);
 		return err_sys(e, "cannot start a process");
+	}
 	pid_t child = fork();
 	if (child == 0)
-		become(l, tell[1]);
+		become(l, stdinfd, tell[1]);
+	file_close(stdinfd);
 	file_close(tell[1]);
 	if (child < 0)
 		(void)err_sys(e, "cannot start a process");

@@ -16,6 +16,7 @@ struct launch {
 	const char *program; /* path */
 	char *const *argv;
 	char *const *envp;
+	const char *input;      /* what it reads on stdin; NULL: nothing */
 	int stdoutfd, stderrfd; /* -1: /dev/null, and what we have */
 	bool detached;          /* in a session of its own, a child of nobody */
 };

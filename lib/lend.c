@@ -16,6 +16,7 @@
 #include "lend_private.h"
 #include "message.h"
 #include "pack.h"
+#include "question.h"
 #include "upload.h"
 #include "watch.h"
 
@@ -226,36 +227,119 @@ lend_watch(const char *id, long timeout, int64_t until, const struct lend_observ
 	}
 }
 
+/* POST ${json} (NULL: nothing) to the executor of ${r}: at ${place} "cancel", or below the task's
+ * own address. */
+static int
+call(const struct record *r, long timeout, const char *place, const char *json, struct lend *l,
+     struct buf *answer, int *http, struct err *e)
+{
+	char url[4096];
+
+	*l = (struct lend){.timeout = timeout, .dirfd = -1, .lockfd = -1};
+	strcpy(l->id, r->id);
+	int status = set_up(l, r->json, e);
+	if (strcmp(place, "cancel") == 0)
+		(void)snprintf(url, sizeof url, "%s/cancel/%s", l->url, l->id);
+	else
+		(void)lend_task_url(l, place, url);
+	if (status == 0)
+		status = client_call(l->client, "POST", url, json, answer, http, e);
+	follow_end(l);
+	client_free(l->client);
+	return status;
+}
+
+/* ERR_BAD_STATE if ${r} has ended. */
+static int
+check_under_way(const struct record *r, struct err *e)
+{
+	if (!delegation_ended(r->json))
+		return 0;
+	(void)err_set(e, ERR_BAD_STATE, "%s is %s already", r->id,
+		      jsonx_text(r->json, "state", ""));
+	return err_hint(e, "awcp-show %s", r->id);
+}
+
+/* The one question that is known to be open, or NULL: then its executor knows. */
+static const char *
+only_question(const struct record *r)
+{
+	const json_t *list = json_object_get(r->json, "questions");
+
+	return json_array_size(list) == 1 ? jsonx_text(json_array_get(list, 0), "id", NULL) : NULL;
+}
+
+static int
+send_answer(const struct record *r, long timeout, const char *question, const char *answer,
+	    struct err *e)
+{
+	struct buf text = BUF_INIT(MESSAGE_MAX), reply = BUF_INIT(MESSAGE_MAX);
+	json_t *body = json_object();
+	struct lend l;
+	int http = 0;
+
+	int status =
+	    jsonx_set(body, "question", question) < 0 || jsonx_set(body, "answer", answer) < 0
+		? err_memory(e)
+		: jsonx_dump(body, &text, e);
+	if (status == 0)
+		status = call(r, timeout, "answer", text.data, &l, &reply, &http, e);
+	if (status == 0 && http != 200)
+		status = lend_refused(&l, "the answer", http, &reply, e);
+	json_decref(body);
+	if (text.data != NULL)
+		explicit_bzero(text.data, text.len);
+	buf_free(&text);
+	buf_free(&reply);
+	return status;
+}
+
+int
+lend_answer(const char *id, long timeout, const char *question, const char *answer, struct err *e)
+{
+	char known[QUESTION_ID] = "";
+	struct record r;
+
+	int status = record_open(DELEGATIONS, id, false, &r, e);
+	if (status == 0)
+		status = check_under_way(&r, e);
+	if (status == 0 && question == NULL && (question = only_question(&r)) != NULL) {
+		(void)snprintf(known, sizeof known, "%s", question);
+		question = known;
+	}
+	if (status == 0)
+		status = send_answer(&r, timeout, question, answer, e);
+	record_close(&r);
+	if (status < 0 || question == NULL)
+		return status;
+	/* The event that says so may be long in coming; if this is not noted, it is then. */
+	if (record_open(DELEGATIONS, id, true, &r, NULL) == 0 &&
+	    delegation_answered(&r, question) == 1)
+		(void)delegation_save(&r, false, NULL);
+	record_close(&r);
+	return 0;
+}
+
 int
 lend_cancel(const char *id, long timeout, const char *reason, struct err *e)
 {
 	struct buf answer = BUF_INIT(MESSAGE_MAX);
-	struct lend l = {.timeout = timeout, .dirfd = -1, .lockfd = -1};
-	char url[4096];
+	struct lend l;
 	struct record r;
 	struct err why;
 	int http = 0;
 
 	int status = record_open(DELEGATIONS, id, false, &r, e);
-	if (status == 0 && delegation_ended(r.json)) {
-		(void)err_set(e, ERR_BAD_STATE, "%s is %s already", r.id,
-			      jsonx_text(r.json, "state", ""));
-		status = err_hint(e, "awcp-show %s", r.id);
-	}
+	if (status == 0)
+		status = check_under_way(&r, e);
 	if (status == 0 && strcmp(jsonx_text(r.json, "state", ""), "created") != 0) {
-		strcpy(l.id, r.id);
-		status = set_up(&l, r.json, e);
-		(void)snprintf(url, sizeof url, "%s/cancel/%s", l.url, r.id);
-		if (status == 0)
-			status = client_call(l.client, "POST", url, NULL, &answer, &http, e);
+		status = call(&r, timeout, "cancel", NULL, &l, &answer, &http, e);
 		if (status == 0 && http == 409) {
 			(void)err_set(e, ERR_BAD_STATE, "%s has ended at its executor", r.id);
 			status = err_hint(e, "fetch the outcome: awcp-watch %s", r.id);
 		} else if (status == 0 && http != 200 && http != 404) {
 			status = lend_refused(&l, "the cancellation", http, &answer, e);
 		}
-		follow_end(&l);
-		client_free(l.client);
 	}
 	if (status == 0) {
 		(void)err_set(&why, ERR_CANCELLED, "%s", reason);

@@ -66,6 +66,11 @@ void lend_close(struct lend *l);
 int lend_watch(const char *id, long timeout, int64_t until, const struct lend_observer *o,
 	       struct err *e);
 
+/* Answer ${question} (NULL: the open one) of ${id} at its executor.  ERR_BAD_DATA if it takes
+ * another answer, ERR_BAD_STATE if the question is over, ERR_NOT_FOUND if there is none. */
+int lend_answer(const char *id, long timeout, const char *question, const char *answer,
+		struct err *e);
+
 /* Cancel ${id} at its executor and here; ${reason} goes into the record. ERR_BAD_STATE if it has
  * ended. */
 int lend_cancel(const char *id, long timeout, const char *reason, struct err *e);

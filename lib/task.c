@@ -27,6 +27,8 @@
 
 struct task {
 	const struct task_options *options;
+	struct queue *queue;
+	const struct queue_claim *claim;
 	struct record record;
 	int64_t run;
 	int64_t attempt; /* from 1 */
@@ -368,6 +370,17 @@ tell_progress(void *arg, const char *text)
 	(void)assignment_progress(t->record.id, t->run, text, NULL);
 }
 
+static void
+tell_question(void *arg, const json_t *question)
+{
+	const struct task *t = arg;
+	struct err e;
+
+	/* A delegator that does not hear of it can still be told by the operator. */
+	if (assignment_question(t->record.id, t->run, question, &e) < 0 && e.code != ERR_BAD_STATE)
+		report(t, true, "%s", e.message);
+}
+
 static int
 begin(struct task *t, struct err *e)
 {
@@ -378,6 +391,8 @@ begin(struct task *t, struct err *e)
 	    .description = jsonx_text(record, "invite.task.description", ""),
 	    .wanted = still_wanted,
 	    .progress = tell_progress,
+	    .asks = {t->queue, t->claim->number, t->claim->attempt,
+		     jsonx_number(record, "asked", 0), tell_question, t},
 	    .arg = t,
 	};
 
@@ -413,9 +428,15 @@ run_locked(struct task *t)
 }
 
 enum task_end
-task_run(const struct task_options *o, const json_t *task)
+task_run(const struct task_options *o, struct queue *q, const struct queue_claim *claim)
 {
-	struct task t = {.options = o, .lockfd = -1, .logfd = -1, .execution = {.signalfd = -1}};
+	struct task t = {.options = o,
+			 .queue = q,
+			 .claim = claim,
+			 .lockfd = -1,
+			 .logfd = -1,
+			 .execution = {.signalfd = -1}};
+	const json_t *task = claim->task;
 	const char *id = jsonx_text(task, "payload.assignment", "");
 	enum task_end end = TASK_OVER;
 	struct err e;

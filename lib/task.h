@@ -14,7 +14,7 @@
 
 #include "err.h"
 #include "profile.h"
-#include "queue_state.h"
+#include "queue.h"
 #include "sandbox.h"
 
 struct task_options {
@@ -44,8 +44,10 @@ enum task_end {
 /* Read the limits of the environment (AWCP_MAX_OUTPUT, 16M; AWCP_MAX_ATTEMPTS, 3) into ${o}. */
 int task_limits(struct task_options *o, struct err *e);
 
-/* Carry out ${task}, in a process of its own: signals are blocked and children reaped as they suit
- * this.  Whatever goes wrong is told to the delegator if it concerns the task, else reported. */
-enum task_end task_run(const struct task_options *o, const json_t *task);
+/* Carry out the task of ${claim} on ${q}, in a process of its own: signals are blocked and children
+ * reaped as they suit this.  Whatever goes wrong is told to the delegator if it concerns the task,
+ * else reported. */
+enum task_end task_run(const struct task_options *o, struct queue *q,
+		       const struct queue_claim *claim);
 
 #endif

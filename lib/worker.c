@@ -158,7 +158,7 @@ carry_out_task(struct worker *w, struct queue *q, const struct queue_claim *c,
 	o.recovery = queue_recovery(q);
 	if (jsonx_at(c->task, "payload.assignment") == NULL)
 		return job_run(&o, q, c);
-	enum task_end end = task_run(&o, c->task);
+	enum task_end end = task_run(&o, q, c);
 	bool died = end == TASK_ORPHANED || end == TASK_DIED;
 	int64_t pause = end == TASK_LIMITED ? verdict_pause(&o, c->task) : 0;
 	/* Of a death nothing is said: whoever takes next sees it. */

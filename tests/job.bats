@@ -61,7 +61,7 @@ directory()
 @test "its environment names it, and nothing else of ours" {
 	put 'env | sed -n "s/^\(AWCP_[A-Z_]*\)=.*/\1/p" | sort; echo "$AWCP_ID"'
 	work_at -- sh
-	assert_equal "$(said .result.summary)" "$(printf 'AWCP_DESCRIPTION\nAWCP_ID\nAWCP_RESULT\nAWCP_WORKSPACE\n%s' "$TASK")"
+	assert_equal "$(said .result.summary)" "$(printf 'AWCP_ASK\nAWCP_DESCRIPTION\nAWCP_ID\nAWCP_RESULT\nAWCP_WORKSPACE\n%s' "$TASK")"
 }
 
 @test "the session that it names is told, and only then" {

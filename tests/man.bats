@@ -127,6 +127,16 @@ run_examples()
 	run_examples awcp.7
 }
 
+@test "the examples of awcp-answer(1) run" {
+	run_examples awcp-answer.1
+	assert_output --partial 'int bar(void);'
+}
+
+@test "the examples of awcp-ask(1) run" {
+	run_examples awcp-ask.1
+	assert_output --partial 'careful.1 completed'
+}
+
 @test "the examples of awcp-cancel(1) run" {
 	run_examples awcp-cancel.1
 }

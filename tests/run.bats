@@ -50,7 +50,7 @@ resume()
 
 # --- what the command finds
 
-@test "the command finds the prompt on stdin, its place and four variables" {
+@test "the command finds the prompt on stdin, its place and five variables" {
 	lend 'say this' -d 'a description'
 	AWCP_HIDDEN=x OTHER=kept work -- sh -c 'cat >prompt; pwd >pwd; env >env'
 	assert_success
@@ -61,8 +61,9 @@ resume()
 	assert_line "AWCP_WORKSPACE=$STATE/work"
 	assert_line 'AWCP_DESCRIPTION=a description'
 	assert_line --partial AWCP_RESULT=
+	assert_line "AWCP_ASK=$STATE/report/ask"
 	assert_line OTHER=kept
-	assert_equal "$(grep -c ^AWCP_ <<<"$output")" 4
+	assert_equal "$(grep -c ^AWCP_ <<<"$output")" 5
 }
 
 @test "it starts in the first writable resource, else the only one, else above all" {

@@ -1,0 +1,255 @@
+/* awcp-answer - what tasks ask, and the answers of a person */
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "delegation.h"
+#include "home.h"
+#include "jsonx.h"
+#include "lend.h"
+#include "prompt.h"
+#include "queue_question.h"
+
+static const struct command command = {
+    "awcp-answer", "j",
+    "usage: awcp-answer [-j]\n"
+    "       awcp-answer [-j] task\n"
+    "       awcp-answer task [question] answer\n"
+    "  -j  print the questions as NDJSON\n"
+    "A task is one of a queue, like review.17, or a delegation.  Alone, its open questions\n"
+    "are shown in full; without any operand all that are open.  An answer - is read from stdin.\n"};
+
+struct showing {
+	bool json, full;
+};
+
+static void
+print_options(const json_t *question)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach (json_object_get(question, "options"), i, one) {
+		(void)fputs(i == 0 ? " [" : ", ", stdout);
+		command_text(json_string_value(one), false);
+	}
+	if (i > 0)
+		(void)putchar(']');
+}
+
+/* The text as it is; what could drive a terminal was dropped when it was asked. */
+static void
+print_full(const char *id, const json_t *question)
+{
+	const char *otherwise = jsonx_text(question, "default", NULL);
+	const char *until = jsonx_text(question, "until", NULL);
+
+	(void)printf("%s %s %s asked %.19s", id, jsonx_text(question, "id", ""),
+		     jsonx_text(question, "type", ""), jsonx_text(question, "askedAt", ""));
+	if (until != NULL)
+		(void)printf(" until %.19s", until);
+	(void)printf("\n%s\n", jsonx_text(question, "text", ""));
+	if (json_object_get(question, "options") != NULL)
+		(void)fputs("answer:", stdout);
+	print_options(question);
+	if (json_object_get(question, "options") != NULL)
+		(void)putchar('\n');
+	if (otherwise != NULL)
+		(void)printf("default: %s\n", otherwise);
+}
+
+static void
+print_line(const char *id, const json_t *question)
+{
+	const char *text = jsonx_text(question, "text", "");
+	char first[121];
+
+	(void)snprintf(first, sizeof first, "%.*s", (int)strcspn(text, "\n"), text);
+	(void)printf("%-16s %-4s %-16s ", id, jsonx_text(question, "id", ""),
+		     jsonx_text(question, "type", ""));
+	command_text(first, false);
+	print_options(question);
+	(void)putchar('\n');
+}
+
+/* Print the open questions ${list} of ${id}. */
+static void
+show(const struct showing *s, const char *id, const json_t *list)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach (list, i, one) {
+		if (s->json) {
+			(void)jsonx_set(one, "task", id); /* of our copy */
+			command_json(one);
+		} else if (s->full) {
+			print_full(id, one);
+		} else {
+			print_line(id, one);
+		}
+	}
+}
+
+static int
+show_task(void *arg, const json_t *task)
+{
+	struct err e;
+
+	json_t *list = queue_questions(task, &e);
+	show(arg, jsonx_text(task, "id", ""), list);
+	json_decref(list);
+	return 0;
+}
+
+static int
+show_queue(void *arg, const char *name)
+{
+	const struct queue_filter waiting = {.states = 1U << QUEUE_WAITING_ANSWER};
+	struct err e;
+
+	struct queue *q = queue_open(name, false, &e);
+	int status = q == NULL ? -1 : queue_list(q, &waiting, show_task, arg, &e);
+	queue_close(q);
+	return status < 0 ? command_fail(&e) : 0;
+}
+
+static int
+show_delegation(void *arg, const char *id)
+{
+	struct record r;
+	struct err e;
+
+	int status = record_open(DELEGATIONS, id, false, &r, &e);
+	if (status == 0 && !delegation_ended(r.json))
+		show(arg, id, json_object_get(r.json, "questions"));
+	record_close(&r);
+	return status < 0 ? command_fail(&e) : 0;
+}
+
+static int
+show_all(struct showing *s)
+{
+	struct err e;
+
+	int status = queue_names(show_queue, s, &e);
+	if (status == 0)
+		status = record_list(DELEGATIONS, false, show_delegation, s, &e);
+	return status < 0 ? command_fail(&e) : status;
+}
+
+/* Is ${id} a task of a queue, not a delegation? */
+static bool
+is_task(const char *id)
+{
+	return strchr(id, '.') != NULL;
+}
+
+static struct queue *
+open_queue(const char *id, uint64_t *number, struct err *e)
+{
+	char name[QUEUE_NAME + 1];
+	uint32_t attempt;
+
+	return queue_parse_id(id, name, number, &attempt, e) < 0 ? NULL
+								 : queue_open(name, false, e);
+}
+
+static int
+show_one(struct showing *s, const char *id)
+{
+	char whole[ID_MAX + 1];
+	json_t *task = NULL;
+	uint64_t number;
+	struct err e;
+
+	s->full = true;
+	if (!is_task(id))
+		return record_find(DELEGATIONS, id, whole, &e) < 0 ? command_fail(&e)
+								   : show_delegation(s, whole);
+	struct queue *q = open_queue(id, &number, &e);
+	if (q != NULL)
+		task = queue_show(q, number, &e);
+	queue_close(q);
+	if (task == NULL)
+		return command_fail(&e);
+	int status = show_task(s, task);
+	json_decref(task);
+	return status;
+}
+
+/* The name of this account, for the record. */
+static const char *
+answerer(void)
+{
+	const struct passwd *me = getpwuid(geteuid());
+
+	return me == NULL ? NULL : me->pw_name;
+}
+
+static int
+answer(const char *id, const char *question, const char *text, struct err *e)
+{
+	char whole[ID_MAX + 1];
+	long long timeout;
+	uint64_t number;
+
+	if (!is_task(id))
+		return home_limit("AWCP_TIMEOUT", 30, &timeout, e) < 0 ||
+			       record_find(DELEGATIONS, id, whole, e) < 0
+			   ? -1
+			   : lend_answer(whole, timeout < 1 ? 1 : (long)timeout, question, text, e);
+	struct queue *q = open_queue(id, &number, e);
+	int status = q == NULL ? -1 : queue_answer(q, number, question, text, answerer(), e);
+	queue_close(q);
+	return status;
+}
+
+static int
+answer_one(int argc, char **argv)
+{
+	struct buf text = BUF_INIT(QUESTION_ANSWER + 1);
+	char *last = argv[argc - 1];
+	struct err e;
+	int status = 0;
+
+	if (argc == 2 && question_id_valid(last))
+		command_usage("what is the answer to %s?", last);
+	if (argc == 3 && !question_id_valid(argv[1]))
+		command_usage("%s is not the id of a question, like q1; quote the answer", argv[1]);
+	/* An empty answer is one: the default. */
+	if (strcmp(last, "-") == 0)
+		status = prompt_read("answer", "-", 0, NULL, &text, &e);
+	if (status == 0)
+		status = answer(argv[0], argc == 3 ? argv[1] : NULL,
+				text.data != NULL ? text.data : last, &e);
+	if (text.data != NULL)
+		explicit_bzero(text.data, text.len);
+	buf_free(&text);
+	if (status == 0)
+		return 0;
+	(void)err_add(&e, "%s", argv[0]);
+	return command_fail(&e);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct showing s = {.json = false};
+	int option;
+
+	while ((option = command_option(&command, argc, argv)) != -1)
+		if (option == 'j')
+			s.json = true;
+	argc -= optind;
+	argv += optind;
+	if (argc > 3)
+		command_usage("too many operands; quote the answer");
+	int status = argc == 0   ? show_all(&s)
+		     : argc == 1 ? show_one(&s, argv[0])
+				 : answer_one(argc, argv);
+	return command_end(status);
+}

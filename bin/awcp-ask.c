@@ -1,0 +1,123 @@
+/* awcp-ask - a running task asks a person, and waits for the answer */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "asking.h"
+#include "clock.h"
+#include "command.h"
+#include "jsonx.h"
+#include "prompt.h"
+
+static const struct command command = {
+    "awcp-ask", "d:jo:st:w:",
+    "usage: awcp-ask [-js] [-d default] [-o option]... [-t type] [-w span] [text ...]\n"
+    "  -d default  what an empty answer means, and what is taken when nobody answers in time\n"
+    "  -j          print the question with its answer, as JSON\n"
+    "  -o option   the answer is one of these\n"
+    "  -s          the answer is a secret: it is kept nowhere\n"
+    "  -t type     user_input (the default), command_approval, file_approval, elicitation\n"
+    "              or dynamic_tool; the approvals have the options yes and no\n"
+    "  -w span     wait so long at most (90, 15m, 2h), then exit 75\n"
+    "For programs that awcp-run runs.  Without a text it is read from stdin.\n"};
+
+static void
+set(json_t *o, const char *member, const char *text)
+{
+	if (jsonx_set(o, member, text) < 0)
+		command_usage("out of memory");
+}
+
+static void
+parse(json_t *asked, bool *json, int argc, char **argv)
+{
+	json_t *options = json_array();
+	int64_t seconds;
+	struct err e;
+	int option;
+
+	while ((option = command_option(&command, argc, argv)) != -1) {
+		switch (option) {
+		case 'd':
+			set(asked, "default", optarg);
+			break;
+		case 'j':
+			*json = true;
+			break;
+		case 'o':
+			(void)jsonx_append(options, optarg); /* one too few would be refused */
+			break;
+		case 's':
+			(void)json_object_set_new(asked, "secret", json_true());
+			break;
+		case 't':
+			set(asked, "type", optarg);
+			break;
+		case 'w':
+			if (clock_parse_span(optarg, &seconds, &e) < 0)
+				exit(command_fail(&e));
+			(void)json_object_set_new(asked, "timeout", json_integer(seconds));
+			break;
+		default:
+			break;
+		}
+	}
+	if (json_array_size(options) > 0)
+		(void)json_object_set(asked, "options", options);
+	json_decref(options);
+}
+
+/* Ask, and wait; NULL if there is no answer to be had. */
+static json_t *
+ask(json_t *asked, int argc, char **argv, struct err *e)
+{
+	struct buf text = BUF_INIT(QUESTION_LINE), line = BUF_INIT(QUESTION_LINE);
+	const char *socket = getenv("AWCP_ASK");
+	json_t *question = NULL;
+
+	if (socket == NULL || socket[0] == '\0') {
+		(void)err_set(e, ERR_TRANSPORT_ERROR,
+			      "there is nobody to ask: AWCP_ASK is not set");
+		(void)err_hint(e, "only what awcp-run runs can ask");
+		return NULL;
+	}
+	if (prompt_read("question", NULL, argc, argv, &text, e) == 0) {
+		/* What it lacks is told here, before anybody is disturbed. */
+		set(asked, "text", text.data);
+		json_t *checked = question_make(asked, e);
+		if (checked != NULL && jsonx_dump(asked, &line, e) == 0 &&
+		    buf_add(&line, "\n", 1, e) == 0)
+			question = asking_ask(socket, line.data, e);
+		json_decref(checked);
+	}
+	buf_free(&text);
+	buf_free(&line);
+	return question;
+}
+
+int
+main(int argc, char **argv)
+{
+	json_t *asked = json_object();
+	bool json = false;
+	struct err e;
+
+	parse(asked, &json, argc, argv);
+	json_t *question = ask(asked, argc - optind, argv + optind, &e);
+	json_decref(asked);
+	if (question == NULL)
+		return command_end(command_fail(&e));
+	const char *answer = jsonx_text(question, "answer", NULL);
+	if (json)
+		command_json(question);
+	else if (answer != NULL)
+		(void)puts(answer);
+	int status = 0;
+	if (answer == NULL) {
+		(void)err_set(&e, ERR_BUSY, "nobody answered in time");
+		status = command_fail(&e);
+	}
+	json_decref(question);
+	return command_end(status);
+}
