@@ -4,9 +4,9 @@
  * delegations/<id>/record.json holds what AWCP v1 calls a delegation record (id, state, peerUrl,
  * environment, task, leaseConfig, retentionMs, snapshotPolicy, snapshots, result, error, createdAt,
  * updatedAt, and what ACCEPT told), and of ours: resources' exclude and include patterns, fidelity,
- * narrower, owner, tokenFile, auth (see credential), base {files, bytes, archiveBytes, sha256}, lastEventId.
- * events.ndjson has what the executor told, without archives; base.archive and base.manifest what
- * was sent.
+ * narrower, owner, tokenFile, auth (see credential), base {files, bytes, archiveBytes, sha256},
+ * lastEventId. events.ndjson has what the executor told, without archives; base.archive and
+ * base.manifest what was sent.
  */
 #ifndef DELEGATION_H
 #define DELEGATION_H
