@@ -170,6 +170,69 @@ state() { awcp-list -a -j | jq -r .state; }
 	assert_output --partial 'not found'
 }
 
+# answer NN-name file: the recorded answer, status and all.
+answer() {
+	jq -j '.response | "HTTP/1.1 \(.status) X\r\nContent-Type: \(if .body[:1] == "<" then "text/html" else "application/json" end)\r\n\r\n\(.body)"' "$FIX/$1.json" >"$P/$2"
+}
+
+# cut: the stream of the happy one breaks when the task runs.
+cut() {
+	happy
+	body 02-events-happy whole
+	head -n 2 "$P/whole" >"$P/events"
+}
+
+@test "recorded: a result that says error, or running and then an error on the stream, is one" {
+	cut
+	answer 25-result-error result
+	peer
+	run awcp-invite -r ws=. -e "$URL" x
+	assert_failure 1
+	assert_output --partial 'Checksum mismatch'
+	answer 23-result-running result
+	mv "$P/events" "$P/events.2"
+	body 26-events-replayed-error events.3
+	run awcp-invite -r ws=. -e "$URL" x
+	assert_failure 1
+	assert_output --partial 'Checksum mismatch'
+	assert_equal "$(awcp-list -a -j | jq -r .error.code)" $'TASK_FAILED\nTASK_FAILED'
+}
+
+@test "recorded: a result that is not found, and a cancel of what is not known, are understood" {
+	cut
+	answer 15-result-unknown-id result
+	answer 17-cancel-unknown-id cancel
+	peer
+	run awcp-invite -r ws=. -e "$URL" x
+	assert_failure 69
+	assert_equal "$(awcp-list -a -j | jq -r .error.code)" SSE_FAILED
+	printf '@NEVER@' >"$P/events.3"
+	id=$(awcp-invite -b -q -r ws=. -e "$URL" x)
+	run awcp-cancel "$id"
+	assert_success
+	assert_equal "$(awcp-show -j "$id" | jq -r .state)" cancelled
+}
+
+@test "recorded: an INVITE or START that is refused by status is told in the words of the answer" {
+	happy
+	answer 18-start-unknown-id start
+	printf ': hello\n\n@NEVER@' >"$P/events"
+	peer
+	run awcp-invite -q -r ws=. -e "$URL" x
+	assert_failure 69
+	assert_output --partial 'Unknown delegation for START'
+	assert_equal "${#lines[@]}" 2 # the id, and one line
+	answer 20-unknown-type invite
+	run awcp-invite -q -r ws=. -e "$URL" x
+	assert_failure 69
+	assert_output --partial 'Unexpected message type: BOGUS'
+	answer 21-bad-json invite
+	run awcp-invite -q -r ws=. -e "$URL" x
+	assert_failure
+	assert_output --partial 'answered 400'
+	assert_equal "${#lines[@]}" 2
+}
+
 @test "an executor that answers HTML is named as such" {
 	printf 'HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>hello</html>' >"$P/invite"
 	peer
