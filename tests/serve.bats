@@ -73,17 +73,19 @@ programs()
 @test "it starts again after it was killed" {
 	start_server -A none
 	below=$(programs | cut -d' ' -f1)
+	# While it lives, nobody takes what it runs for a leftover.
+	run awcp-serve -A none -l "127.0.0.1:$PORT"
+	assert_failure 69
+	for pid in $below; do kill -0 "$pid"; done
 	stop_process "$SERVER_PID" KILL
-	for pid in $below; do
-		kill "$pid"
-		wait_until gone "$pid"
-	done
+	for pid in $below; do kill -0 "$pid"; done # they go on, until there is another
 	SERVER_LOG=$AWCP_HOME.again
 	start_process "$SERVER_LOG" awcp-serve -A none -l "127.0.0.1:$PORT"
 	SERVER_PID=$STARTED
 	wait_until listening
 	request GET /awcp/status
 	assert_status 200
+	for pid in $below; do gone "$pid"; done
 }
 
 @test "when one of its programs ends it says which, stops the others and ends with 70" {
