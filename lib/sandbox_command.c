@@ -179,6 +179,21 @@ reveal(struct words *l, const struct hidden *h, const char *word)
 	free(real);
 }
 
+/* A command that runs may ask a person, wherever our programs lie. */
+static void
+reveal_ask(struct words *l, const struct hidden *h)
+{
+	char path[PATH_MAX + 16];
+
+	char *self = realpath("/proc/self/exe", NULL);
+	if (self == NULL)
+		return;
+	int n = (int)(strrchr(self, '/') - self);
+	(void)snprintf(path, sizeof path, "%.*s/awcp-ask", n, self);
+	reveal(l, h, path);
+	free(self);
+}
+
 static void
 add_number(struct words *l, const char *option, uint64_t n)
 {
@@ -212,6 +227,7 @@ add_place(struct words *l, const struct sandbox *s, const struct sandbox_place *
 		reveal(l, &h, argv[i]);
 	if (self != NULL)
 		reveal(l, &h, self);
+	reveal_ask(l, &h);
 	for (size_t i = 0; p->writable != NULL && p->writable[i] != NULL; i++)
 		add3(l, "--bind", p->writable[i], p->writable[i]);
 	for (size_t i = 0; p->readonly != NULL && p->readonly[i] != NULL; i++)

@@ -87,8 +87,7 @@ at_end()
 @test "it does so in a sandbox without a network, where the state is not to be seen" {
 	SANDBOX=$FENCE need_sandbox
 	T=$(awcp-queue put -q "$Q" 'go on?')
-	# Named as a word, it is visible wherever it is built.
-	start_worker -q "$Q" -S bwrap,no-network -- sh -c 'ls queue; "$1" -t command_approval' sh "$BUILD/bin/awcp-ask"
+	start_worker -q "$Q" -S bwrap,no-network -- sh -c 'ls queue; awcp-ask -t command_approval'
 	wait_until asked q1
 	assert_equal "$(awcp-answer -j "$T" | jq -c '[.text, .options, .task]')" \
 		"[\"go on?\",[\"yes\",\"no\"],\"$T\"]"
