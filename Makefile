@@ -45,6 +45,7 @@ libs_awcp-ask = $(json)
 libs_awcp-answer = $(http)
 libs_awcp-token = $(hash)
 libs_awcp-config = $(json)
+libs_awcp-doctor = $(pack)
 libs_awcp-executor = $(fcgi)
 libs_awcp-delegator = $(fcgi) -larchive -lcurl
 libs_awcp-queued = $(fcgi)

@@ -10,7 +10,7 @@
 
 #include "err.h"
 
-#define LAYOUT 1 /* what this version writes */
+#define LAYOUT 2 /* what this version writes */
 
 /* The layout of the state directory ${fd} into *${layout}; a new one gets ours.  ERR_CONFIG if its
  * file makes no sense. */

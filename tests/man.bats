@@ -155,6 +155,11 @@ run_examples()
 	assert_output --partial 'sandbox = bwrap,no-network'
 }
 
+@test "the examples of awcp-doctor(1) run" {
+	run_examples awcp-doctor.1
+	assert_output --partial 'awcp-reap has never run here'
+}
+
 @test "the examples of awcp-delegator(8) run" {
 	run_examples awcp-delegator.8
 	assert_output --partial 'did: fix the failing test'
