@@ -112,7 +112,8 @@ int assignment_complete(const char *id, int64_t run, const json_t *result, const
 /* The task, or its setup, failed with ${why}. */
 int assignment_fail(const char *id, int64_t run, const struct err *why, struct err *e);
 
-/* The delegator answers question ${question} (NULL: the only open one) of ${id}, as queue_answer. */
+/* The delegator answers question ${question} (NULL: the only open one) of ${id}, as queue_answer.
+ */
 int assignment_answer(const char *id, const char *owner, const char *question, const char *answer,
 		      struct err *e);
 

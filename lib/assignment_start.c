@@ -91,7 +91,8 @@ enqueue(struct record *r, json_t *task, struct err *e)
 	queue_close(q);
 	if (status < 0)
 		return -1;
-	return json_object_set_new(r->json, "taskNumber", json_integer((json_int_t)receipt.number)) < 0
+	return json_object_set_new(r->json, "taskNumber",
+				   json_integer((json_int_t)receipt.number)) < 0
 		   ? err_memory(e)
 		   : 0;
 }

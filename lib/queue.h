@@ -128,8 +128,7 @@ void queue_claim_free(struct queue_claim *c);
 
 /* What became of a claim. */
 struct queue_outcome {
-	enum queue_event event; /* QUEUE_COMPLETE, _FAIL, _TIME_OUT, _RETURN, _LIMIT, _ASK, _ANSWER,
-				   _LOSE */
+	enum queue_event event; /* QUEUE_COMPLETE, _FAIL, _TIME_OUT, _RETURN, _LIMIT, _LOSE */
 	json_t *result;         /* borrowed; NULL: none */
 	const char *code;       /* of an error, or NULL */
 	const char *message;    /* why; NULL: nothing is known */
@@ -180,8 +179,8 @@ struct queue_retired {
 int queue_retire(struct queue *q, int64_t age, size_t max, bool dry, struct queue_retired *done,
 		 struct err *e);
 
-/* Is there something for queue_tend to do?  Returns how many claims lapsed, and blocks of tasks have
- * one that is due; -1 on failure.  Waits for no lock. */
+/* Is there something for queue_tend to do?  Returns how many claims lapsed, and blocks of tasks
+ * have one that is due; -1 on failure.  Waits for no lock. */
 int64_t queue_due(struct queue *q, struct err *e);
 
 /*

@@ -230,8 +230,6 @@ queue_claim_end(struct queue *q, json_t *task, const struct queue_outcome *o, st
 {
 	enum queue_event event = o->event;
 
-	if (event == QUEUE_ASK || event == QUEUE_ANSWER)
-		return queue_step(task, event, e) < 0 ? -1 : queue_change(q, task, false, e);
 	if (note_outcome(task, o, e) < 0)
 		return -1;
 	queue_drop_secrets(q, task);
@@ -256,8 +254,7 @@ finish(struct queue *q, uint64_t number, uint32_t attempt, const struct queue_ou
 		queue_abort(q);
 		return -1;
 	}
-	if (o->event != QUEUE_ASK && o->event != QUEUE_ANSWER)
-		queue_forget_claim(q, number);
+	queue_forget_claim(q, number);
 	return queue_end(q, true, e);
 }
 

@@ -216,6 +216,35 @@ ended() {
 	at_every_change cancelled awcp-queue cancel q.1
 }
 
+# ask body: as a worker elsewhere does.
+ask() {
+	printf %s "$1" | AWCP_AUTH=none REQUEST_METHOD=POST CONTENT_LENGTH=${#1} CONTENT_TYPE=application/json \
+		PATH_INFO=/queue/q/tasks/1/${2-ask} "$BUILD/libexec/awcp/awcp-queued" | sed '1,/^\r$/d'
+}
+
+@test "answer to a question: it was given or not, is heard once, and no secret is left" {
+	plain_only
+	: >in
+	given() {
+		awcp-queue put -q q next >/dev/null || fail "nothing can be put: $where"
+		heard=$(ask '{"attempt": 1, "question": "q1"}' hear | jq -r .answer)
+		case $heard in
+		yes) [ "$(state q.1)" = running ] || fail "still waiting: $where" ;;
+		null) [ "$died" -ne 0 ] || fail "it was said to be given: $where"
+			awcp-answer q.1 no || fail "it cannot be answered: $where"
+			heard=$(ask '{"attempt": 1, "question": "q1"}' hear | jq -r .answer)
+			[ "$heard" = no ] || fail "heard $heard: $where" ;;
+		*) fail "heard $heard: $where" ;;
+		esac
+		! awcp-answer q.1 q1 again 2>err || fail "answered twice: $where"
+		awcp-queue done q.1.1 || fail "it cannot end: $where"
+		[ -z "$(ls "$AWCP_HOME/queue/q/answers" 2>err)" ] || fail "a secret is left: $where"
+	}
+	base taken >/dev/null
+	ask '{"attempt": 1, "text": "may I?", "secret": true}'
+	at_every_change given awcp-answer q.1 yes
+}
+
 @test "retire: what goes on is there, what is gone is gone, and it ends the same" {
 	plain_only
 	base taken >/dev/null

@@ -138,12 +138,6 @@ ask_from(struct queue *q, uint64_t n, uint32_t attempt, int64_t asked, const cha
 	return status;
 }
 
-static int
-ask(struct queue *q, uint64_t n, uint32_t attempt)
-{
-	return ask_from(q, n, attempt, 0, "{\"text\": \"x\"}");
-}
-
 /* The outcome and the answer of a question, "" while it is open. */
 static const char *
 heard(struct queue *q, uint64_t n, uint32_t attempt, const char *id)

@@ -106,7 +106,7 @@ test_lanes(void)
 	CHECK_INT(take(q), 0, "the rest waits");
 	CHECK_INT(finish(q, 1, 1, QUEUE_COMPLETE), 0, "one ends");
 	CHECK_INT(take(q), 2, "and its lane goes on");
-	CHECK_INT(finish(q, 3, 1, QUEUE_ASK), 0, "one waits for an answer");
+	CHECK_INT(ask(q, 3, 1), 0, "one waits for an answer");
 	CHECK_INT(take(q), 0, "and keeps its place in the lane");
 	queue_close(q);
 
@@ -411,9 +411,9 @@ test_fences(void)
 	pass(5);
 	CHECK_INT(queue_beat(q, 1, second, 60000, NULL, &why), 0,
 		  "and one that nobody has noticed can be saved");
-	CHECK_INT(finish(q, 1, second, QUEUE_ASK), 0, "a question is asked");
-	CHECK_INT(finish(q, 1, second, QUEUE_ANSWER), 0, "and answered");
-	CHECK_INT(finish(q, 1, second, QUEUE_ANSWER), -1, "once");
+	CHECK_INT(ask(q, 1, second), 0, "a question is asked");
+	CHECK_INT(queue_answer(q, 1, NULL, "so", NULL, &why), 0, "and answered");
+	CHECK_INT(queue_answer(q, 1, NULL, "so", NULL, &why), -1, "once");
 	CHECK_INT(finish(q, 1, second, QUEUE_COMPLETE), 0, "it completes");
 	CHECK_INT(finish(q, 1, second, QUEUE_COMPLETE), -1, "once");
 	queue_close(q);

@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "jsonx.h"
 #include "queue.h"
+#include "queue_question.h"
 
 static struct err why;
 
@@ -98,6 +99,17 @@ finish(struct queue *q, uint64_t number, uint32_t attempt, enum queue_event even
 	const struct queue_outcome o = {.event = event, .exit = -1};
 
 	return queue_finish(q, number, attempt, &o, &why);
+}
+
+/* Its worker asks something. */
+static inline int
+ask(struct queue *q, uint64_t number, uint32_t attempt)
+{
+	json_t *question = json_pack("{ss ss}", "type", "user_input", "text", "x");
+	int status = queue_ask(q, number, attempt, question, 0, &why);
+
+	json_decref(question);
+	return status;
 }
 
 /* Its member as text, in one of a few places that are used in turn; "" if it has none. */
