@@ -39,7 +39,6 @@ const struct config_setting config_settings[] = {
     {"AWCP_MAX_ARCHIVE", CONFIG_BYTES, "16G", NULL, "largest workspace that is received"},
     {"AWCP_MAX_OUTPUT", CONFIG_BYTES, "16M", NULL, "how much output of a worker is kept"},
     {"AWCP_MAX_ATTEMPTS", CONFIG_NUMBER, "3", NULL, "workers that may die at a task"},
-    {"AWCP_TASK_RETENTION", CONFIG_SPAN, "7d", NULL, "how long ended tasks are kept in a queue"},
     {"AWCP_SANDBOX", CONFIG_TEXT, "bwrap", NULL, "the sandbox that tasks run in"},
     {"AWCP_THREADS", CONFIG_NUMBER, "4096", NULL, "requests answered at a time"},
     {"AWCP_LEFTOVER_AGE", CONFIG_SPAN, "1h", NULL, "when files that nobody owns may go"},

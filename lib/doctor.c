@@ -82,8 +82,9 @@ doctor_find(const char *name)
 static void
 check_environment(struct doctor *d)
 {
-	static const char *const others[] = {"AWCP_CONFIG",      "AWCP_ID",     "AWCP_WORKSPACE",
-					     "AWCP_DESCRIPTION", "AWCP_RESULT", NULL};
+	static const char *const others[] = {
+	    "AWCP_CONFIG", "AWCP_ID", "AWCP_WORKSPACE", "AWCP_DESCRIPTION", "AWCP_RESULT",
+	    "AWCP_ASK",    NULL};
 	char name[CONFIG_NAME + 16];
 
 	for (char **p = environ; *p != NULL; p++) {
