@@ -8,6 +8,7 @@
 
 #include "file.h"
 #include "manifest.h"
+#include "recorder.h"
 #include "sha256.h"
 #include "since.h"
 #include "unpack.h"
@@ -23,12 +24,15 @@ struct packer {
 	struct pack_totals *totals;
 	struct tree *tree;
 	struct archiver *archive;
-	struct manifest_writer *manifest; /* or NULL */
-	struct sha256 *file;              /* NULL if nobody wants the hash of a file */
-	struct since *since;              /* or NULL */
-	int sincefd;                      /* what it reads, or -1 */
-	int listfd;                       /* of a delta, or -1 */
-	uint64_t content;                 /* bytes of files, without holes */
+	struct recorder *recorder; /* of the manifest and the hashes in it, or NULL; or else */
+	struct manifest_writer
+	    *manifest;       /* of a delta, which must know each hash at once; or NULL */
+	struct sha256 *file; /* for it */
+	bool hashed;         /* the recorder has the content of the entry at hand */
+	struct since *since; /* or NULL */
+	int sincefd;         /* what it reads, or -1 */
+	int listfd;          /* of a delta, or -1 */
+	uint64_t content;    /* bytes of files, without holes */
 	char *piece;
 	struct extent extents[EXTENTS];
 };
@@ -100,6 +104,8 @@ count_bytes(struct packer *p, uint64_t n)
 static int
 put_zeros(struct packer *p, const struct entry *entry, uint64_t n, struct err *e)
 {
+	if (n > 0 && p->recorder != NULL && recorder_zeros(p->recorder, n, e) < 0)
+		return -1;
 	while (n > 0) {
 		size_t piece = n < PIECE ? (size_t)n : PIECE;
 		memset(p->piece, 0, piece);
@@ -125,6 +131,8 @@ put_bytes(struct packer *p, const struct entry *entry, int fd, uint64_t n, struc
 			return changed(entry, e);
 		if (p->file != NULL)
 			sha256_add(p->file, p->piece, (size_t)got);
+		if (p->recorder != NULL && recorder_data(p->recorder, p->piece, (size_t)got, e) < 0)
+			return -1;
 		if (archiver_data(p->archive, entry->path, p->piece, (size_t)got, e) < 0)
 			return -1;
 		p->content += (uint64_t)got;
@@ -202,6 +210,7 @@ put_file(struct packer *p, const struct entry *entry, int fd, char *sha256, stru
 		return changed(entry, e);
 	if (p->file != NULL)
 		sha256_hex(p->file, sha256);
+	p->hashed = true;
 	p->totals->files++;
 	return 0;
 }
@@ -291,7 +300,11 @@ static int
 note(struct packer *p, const struct entry *entry, struct err *e)
 {
 	struct entry told = *entry;
+	bool hashed = p->hashed;
 
+	p->hashed = false;
+	if (p->recorder != NULL)
+		return recorder_entry(p->recorder, entry, hashed, e);
 	if (p->manifest == NULL || (p->listfd >= 0 && entry->unsent))
 		return 0;
 	if (p->listfd >= 0) {
@@ -333,8 +346,12 @@ prepare(struct packer *p, const struct resource *r, size_t n, int fd, int manife
 			return -1;
 		since_tell(p->since, p->o->changed, p->o->changed_arg);
 	}
-	if ((manifestfd >= 0 && (p->manifest = manifest_writer_new(manifestfd, e)) == NULL) ||
-	    ((manifestfd >= 0 || p->since != NULL) && (p->file = sha256_new(e)) == NULL))
+	if (p->since == NULL && manifestfd >= 0 &&
+	    (p->recorder = recorder_new(manifestfd, e)) == NULL)
+		return -1;
+	if (p->since != NULL &&
+	    ((manifestfd >= 0 && (p->manifest = manifest_writer_new(manifestfd, e)) == NULL) ||
+	     (p->file = sha256_new(e)) == NULL))
 		return -1;
 	if ((p->tree = tree_open(r, n, e)) == NULL)
 		return -1;
@@ -365,7 +382,8 @@ put_list(struct packer *p, struct err *e)
 static int
 finish(struct packer *p, struct err *e)
 {
-	if (p->manifest != NULL && manifest_finish(p->manifest, e) < 0)
+	if ((p->recorder != NULL && recorder_finish(p->recorder, e) < 0) ||
+	    (p->manifest != NULL && manifest_finish(p->manifest, e) < 0))
 		return -1;
 	if (p->since != NULL && since_finish(p->since, &p->totals->changed, e) < 0)
 		return -1;
@@ -390,6 +408,7 @@ run(struct packer *p, const struct resource *r, size_t n, int fd, int manifestfd
 	archiver_free(p->archive);
 	since_close(p->since);
 	tree_close(p->tree);
+	recorder_free(p->recorder);
 	manifest_writer_free(p->manifest);
 	sha256_free(p->file);
 	free(p->piece);

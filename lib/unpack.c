@@ -16,10 +16,9 @@
 
 #include "home.h"
 #include "incoming.h"
-#include "manifest.h"
 #include "pack.h"
 #include "place.h"
-#include "sha256.h"
+#include "recorder.h"
 #include "tar_source.h"
 #include "zip_source.h"
 
@@ -48,8 +47,7 @@ struct unpacker {
 	int listfd;                           /* for the list of a delta, or -1 */
 	bool visits;                          /* the visitor takes the file at hand */
 	bool listed;                          /* it was there: nothing may follow */
-	struct manifest_writer *manifest;     /* or NULL */
-	struct sha256 *hash;                  /* NULL without a manifest */
+	struct recorder *recorder;            /* of the manifest, or NULL */
 	struct incoming in_hand;              /* the entry being unpacked */
 	locale_t locale, before;
 };
@@ -169,15 +167,6 @@ count_content(struct unpacker *u, uint64_t n, struct err *e)
 	return err_hint(e, "raise AWCP_MAX_RATIO if that is right");
 }
 
-static void
-hash_zeros(struct unpacker *u, uint64_t n)
-{
-	static const char zeros[32 * 1024];
-
-	for (; n > 0; n -= n < sizeof zeros ? n : sizeof zeros)
-		sha256_add(u->hash, zeros, n < sizeof zeros ? (size_t)n : sizeof zeros);
-}
-
 static int
 write_at(const struct unpacker *u, int fd, const char *p, size_t n, int64_t at, struct err *e)
 {
@@ -210,10 +199,10 @@ take_piece(struct unpacker *u, int fd, const void *p, size_t n, int64_t at, stru
 	uint64_t hole = (uint64_t)at - u->in_hand.entry.size;
 	if (count_bytes(u, hole, e) < 0 || count_content(u, n, e) < 0)
 		return -1;
-	if (u->hash != NULL) {
-		hash_zeros(u, hole);
-		sha256_add(u->hash, p, n);
-	}
+	if (u->recorder != NULL && !u->listed &&
+	    ((hole > 0 && recorder_zeros(u->recorder, hole, e) < 0) ||
+	     recorder_data(u->recorder, p, n, e) < 0))
+		return -1;
 	if (fd >= 0 && n > 0 && !is_hole(p, n)) {
 		if (write_at(u, fd, p, n, at, e) < 0)
 			return -1;
@@ -251,7 +240,7 @@ take_content(struct unpacker *u, int fd, struct err *e)
 	return 0;
 }
 
-/* Hand the file out, if it is wanted, and find its hash. */
+/* Hand the file out, if it is wanted. */
 static int
 show_file(struct unpacker *u, uint64_t size, struct err *e)
 {
@@ -265,8 +254,6 @@ show_file(struct unpacker *u, uint64_t size, struct err *e)
 	u->visits = false;
 	if (status < 0)
 		return -1;
-	if (u->hash != NULL)
-		sha256_hex(u->hash, u->in_hand.entry.sha256);
 	return wanted ? v->end(v->arg, &u->in_hand.entry, e) : 0;
 }
 
@@ -276,7 +263,7 @@ take_file(struct unpacker *u, bool wanted, struct err *e)
 {
 	int fd = -1;
 
-	if (!wanted && u->hash == NULL)
+	if (!wanted && u->recorder == NULL)
 		return archive_read_data_skip(u->archive) == ARCHIVE_OK ? 0 : refuse(u, e);
 	if (wanted && (fd = place_file(&u->place, &u->in_hand.entry, e)) < 0)
 		return -1;
@@ -285,8 +272,6 @@ take_file(struct unpacker *u, bool wanted, struct err *e)
 			(void)close(fd);
 		return -1;
 	}
-	if (u->hash != NULL)
-		sha256_hex(u->hash, u->in_hand.entry.sha256);
 	return wanted ? place_file_end(&u->in_hand.entry, fd, e) : 0;
 }
 
@@ -348,8 +333,6 @@ take_entry(struct unpacker *u, struct archive_entry *h, struct err *e)
 	if (++u->entries > u->l->entries)
 		return err_set(e, ERR_WORKSPACE_TOO_LARGE, "the archive has more than %llu entries",
 			       (unsigned long long)u->l->entries);
-	if (u->hash != NULL)
-		sha256_reset(u->hash);
 	if (u->zip != NULL && take_told(u, h, e) < 0)
 		return -1;
 	int status = take_list(u, h, e);
@@ -374,7 +357,8 @@ take_entry(struct unpacker *u, struct archive_entry *h, struct err *e)
 		status = place_link(&u->place, &u->in_hand.entry, e);
 	if (status < 0)
 		return -1;
-	return u->manifest != NULL ? manifest_add(u->manifest, &u->in_hand.entry, e) : 0;
+	const struct entry *entry = &u->in_hand.entry;
+	return u->recorder != NULL ? recorder_entry(u->recorder, entry, entry->type == 'f', e) : 0;
 }
 
 static int
@@ -400,7 +384,7 @@ take_all(struct unpacker *u, struct err *e)
 	}
 	if (u->creates && place_finish(&u->place, e) < 0)
 		return -1;
-	return u->manifest != NULL ? manifest_finish(u->manifest, e) : 0;
+	return u->recorder != NULL ? recorder_finish(u->recorder, e) : 0;
 }
 
 static int
@@ -418,8 +402,7 @@ prepare(struct unpacker *u, int dirfd, int manifestfd, struct err *e)
 	u->before = uselocale(u->locale);
 	if (u->creates && place_open(&u->place, dirfd, e) < 0)
 		return -1;
-	if (manifestfd >= 0 && ((u->manifest = manifest_writer_new(manifestfd, e)) == NULL ||
-				(u->hash = sha256_new(e)) == NULL))
+	if (manifestfd >= 0 && (u->recorder = recorder_new(manifestfd, e)) == NULL)
 		return -1;
 	u->nothing = u->size == EMPTY_ZIP && begins_with(u, nothing, sizeof nothing);
 	if (u->nothing)
@@ -440,8 +423,7 @@ clean_up(struct unpacker *u)
 	zip_source_close(u->zip);
 	if (u->creates)
 		place_close(&u->place);
-	manifest_writer_free(u->manifest);
-	sha256_free(u->hash);
+	recorder_free(u->recorder);
 	if (u->before != (locale_t)0)
 		(void)uselocale(u->before);
 	if (u->locale != (locale_t)0)

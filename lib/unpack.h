@@ -64,7 +64,7 @@ struct unpack_visitor {
 	int (*begin)(void *arg, const struct entry *entry, uint64_t size, struct err *e);
 	/* ${n} bytes of it, at ${at}; between this and the piece before lie zeros. */
 	int (*piece)(void *arg, const void *p, size_t n, uint64_t at, struct err *e);
-	/* That was all; ${entry} has its true size, and its hash if there is to be a manifest. */
+	/* That was all; ${entry} has its true size. */
 	int (*end)(void *arg, const struct entry *entry, struct err *e);
 	void *arg;
 };

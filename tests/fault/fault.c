@@ -34,7 +34,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-static long count;
+static _Atomic long count;
 
 /* Count a change; true if it is to fail, with errno set. */
 static int
@@ -45,11 +45,11 @@ fails(void)
 	if (strncmp(program_invocation_short_name, "awcp", 4) != 0)
 		return 0;
 	snprintf(fault, sizeof fault, "%s", all ? all : "");
-	count++;
+	long n = ++count;
 	for (char *rest, *one = strtok_r(fault, ",", &rest); one;
 	     one = strtok_r(NULL, ",", &rest)) {
 		const char *colon = strchr(one, ':');
-		if (!colon || atol(colon + 1) != count || *one == 'b' || *one == 'a')
+		if (!colon || atol(colon + 1) != n || *one == 'b' || *one == 'a')
 			continue;
 		if (strncmp(one, "kill:", 5) == 0) {
 			kill(getpid(), SIGKILL);
