@@ -2,6 +2,8 @@
 #
 #	make demo	install what is missing, build, delegate a real tree on loopback, show the diff
 #	make check	install what is missing, build, run every test
+#	make hammer	two hundred processes and one queue, for a minute
+#	make model	install spin, search the protocol of claims for broken promises
 #	make fuzz	install clang, throw made-up archives, manifests and JSON at who reads them
 #	make all bench lint install uninstall clean deps
 #
@@ -181,7 +183,7 @@ $B/fuzz/%: $B/o/tests/fuzz/%.o $B/libawcp.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(pack)
 
-unit: $(addprefix $B/unit/,$(UNIT))
+unit: $(addprefix $B/unit/,$(UNIT)) $B/hammer
 
 # Debian's names.  The second line is what the tests need on top.
 PACKAGES = gcc libc6-dev libfcgi-dev libjansson-dev libarchive-dev libcurl4-openssl-dev libssl-dev \
@@ -204,6 +206,20 @@ bench: deps
 	@tests/deps.sh wrk nq task-spooler beanstalkd
 	@$(MAKE) --no-print-directory -j "$$(nproc)" all
 	@tests/bench/run.sh
+
+# Many processes and one queue, for HAMMER_SECONDS (60).
+HAMMER_SECONDS = 60
+HAMMER_PROCESSES = 200
+hammer: $B/hammer
+	@tests/hammer.sh $B/hammer $(HAMMER_SECONDS) $(HAMMER_PROCESSES)
+
+$B/hammer: $B/o/tests/hammer.o $B/libawcp.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(json)
+
+# What the protocol of claims promises, by Spin.
+model:
+	@tests/deps.sh gcc libc6-dev spin
+	@tests/model/run.sh
 
 lint:
 	@tests/deps.sh $(PACKAGES) cppcheck clang-tidy clang-format shellcheck mandoc
@@ -238,6 +254,6 @@ uninstall:
 clean:
 	rm -rf build
 
-.PHONY: all unit deps demo check bench lint fuzz install uninstall clean
+.PHONY: all unit deps demo check bench hammer model lint fuzz install uninstall clean
 .SECONDARY:
 -include $(shell find $B/o -name '*.d' 2>/dev/null)

@@ -35,6 +35,20 @@ queue_of(const struct queue_options *o, const char *id, uint64_t *number, uint32
 	return open_queue;
 }
 
+/* The queue of a claim. */
+static struct queue *
+queue_of_claim(const struct queue_options *o, const char *id, uint64_t *number, uint32_t *attempt,
+	       struct err *e)
+{
+	struct queue *q = queue_of(o, id, number, attempt, e);
+
+	if (q == NULL || *attempt > 0)
+		return q;
+	(void)err_set(e, ERR_USAGE, "%s is a task, not a claim on it", id);
+	(void)err_hint(e, "give what take printed, such as %s.1", id);
+	return NULL;
+}
+
 void
 queue_of_close(void)
 {
@@ -67,6 +81,11 @@ take(const struct queue_options *o, struct queue *q, struct queue_claim *c, stru
 		return -1;
 	while ((status = queue_take(q, &self, c, &next, e)) == 0 && o->wait)
 		wait_for_task(w, next);
+	/* The worker may be on another machine, and outlive this one. */
+	if (status == 1 && queue_sync(q, e) < 0) {
+		queue_claim_free(c);
+		status = -1;
+	}
 	if (w != NULL)
 		watch_close(w);
 	return status;
@@ -112,15 +131,9 @@ end_one(void *arg, const char *id)
 	uint32_t attempt;
 	struct err e;
 
-	struct queue *q = queue_of(x->options, id, &number, &attempt, &e);
-	if (q == NULL)
-		return command_fail(&e);
-	if (attempt == 0) {
-		(void)err_set(&e, ERR_USAGE, "%s is a task, not a claim on it", id);
-		(void)err_hint(&e, "give what take printed, such as %s.1", id);
-		return command_fail(&e);
-	}
-	return queue_finish(q, number, attempt, &x->outcome, &e) < 0 ? command_fail(&e) : 0;
+	struct queue *q = queue_of_claim(x->options, id, &number, &attempt, &e);
+	return q == NULL || queue_finish(q, number, attempt, &x->outcome, &e) < 0 ? command_fail(&e)
+										  : 0;
 }
 
 static int
@@ -189,7 +202,7 @@ beat_one(void *arg, const char *id)
 	uint32_t attempt;
 	struct err e;
 
-	struct queue *q = queue_of(o, id, &number, &attempt, &e);
+	struct queue *q = queue_of_claim(o, id, &number, &attempt, &e);
 	return q == NULL || queue_beat(q, number, attempt, o->lease, o->reason, &e) < 0
 		   ? command_fail(&e)
 		   : 0;

@@ -74,6 +74,11 @@ take(const struct claim_wish *w, struct queue_claim *c, int64_t *pause, struct e
 			has[i] = json_string_value(one);
 	struct queue *q = queues_borrow(w->queue, w->wait > 0, e);
 	int status = q == NULL ? -1 : queue_take(q, &worker, c, &next, e);
+	/* The worker may outlive us: a claim that it knows of must not be given again. */
+	if (status == 1 && queue_sync(q, e) < 0) {
+		queue_claim_free(c);
+		status = -1; /* its lease ends in time */
+	}
 	queues_return(q);
 	if (status < 0)
 		return -1;

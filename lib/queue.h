@@ -18,7 +18,8 @@
  *  2. A change is one line of the journal, with the whole task as it is then but for its payload,
  *     which only its first line has.  Every line has the queue's next version.
  *  3. What was promised to the caller is durable: the journal is synced after the lock was let go.
- *     A worker's claim is not waited for; if it is lost with the power, so is the worker.
+ *     A worker's claim is not: if it is lost with the power, so is the worker.  Before a worker
+ *     that may outlive this machine is told of its claim, queue_sync is called.
  *  4. A claim has a number, its attempt, and a lease.  When the lease ends, or the process that
  *     holds flock on running/<n> dies, whoever takes next returns the task; the attempt is then not
  *     the task's last one any more, so that a worker that comes back can change nothing.
@@ -109,8 +110,9 @@ struct queue_claim {
 	json_t *task; /* with its payload */
 };
 
-/* Claim the most urgent task, of those the oldest.  Returns 1, 0 if there is none, -1.  *${next}
- * (may be NULL): when one becomes due by itself, ms since 1970, or 0. */
+/* Claim the most urgent task, of those the oldest; not yet durable, see above.  Returns 1, 0 if
+ * there is none, -1.  *${next} (may be NULL): when one becomes due by itself, ms since 1970, or 0.
+ */
 int queue_take(struct queue *q, const struct queue_worker *w, struct queue_claim *c, int64_t *next,
 	       struct err *e);
 

@@ -299,3 +299,10 @@ states() { awcp-queue stats -j "$@" | jq -c '.states | with_entries(select(.valu
 	assert_output ''
 	echo "# $(wc -l <all) tasks, $(wc -l <versions) changes" >&3
 }
+
+# For a minute, by two hundred: make hammer.
+@test "many at once, killed amid it: every claim is given once, and every task ends once" {
+	cd "$BATS_TEST_TMPDIR"
+	run -0 "$BUILD/hammer" 2 30
+	assert_output --partial ' 0 wrong'
+}

@@ -203,6 +203,20 @@ ended() {
 	at_every_change failed awcp-queue fail q.1.1
 }
 
+@test "beat with progress: the claim holds, whatever is said of it" {
+	plain_only
+	base taken >/dev/null
+	: >in
+	beaten() {
+		ended running running
+		[ "$died" -ne 0 ] || [ "$(awcp-queue show -j q.1 | jq -r .progress)" = half ] ||
+			fail "it is not told: $where"
+		awcp-queue done q.1.1 || fail "the claim is lost: $where"
+		settled completed
+	}
+	at_every_change beaten awcp-queue beat -m half q.1.1
+}
+
 @test "cancel of a task that others depend on" {
 	plain_only
 	base taken >/dev/null
