@@ -19,6 +19,15 @@ programs()
 	pgrep -P "$(pgrep -d, -P "$SERVER_PID")" -a
 }
 
+# Gone, or nothing but a status that its adoptive parent has not asked for.
+over()
+{
+	case $(ps -o stat= -p "$1") in
+	'' | Z*) ;;
+	*) false ;;
+	esac
+}
+
 @test "it says where it listens when it does, and answers" {
 	start_server -A none
 	run cat "$SERVER_LOG"
@@ -85,7 +94,17 @@ programs()
 	wait_until listening
 	request GET /awcp/status
 	assert_status 200
-	for pid in $below; do gone "$pid"; done
+	for pid in $below; do wait_until over "$pid"; done
+}
+
+@test "told to stop, it stops also what it has lost sight of" {
+	start_server -A none -- true
+	below=$(programs | cut -d' ' -f1)
+	pgrep -P "$SERVER_PID" >"$BATS_TEST_TMPDIR/between"
+	while read -r pid; do kill -9 "$pid"; done <"$BATS_TEST_TMPDIR/between"
+	stop_process "$SERVER_PID"
+	for pid in $below; do wait_until over "$pid"; done
+	[ ! -e "$AWCP_HOME/serve-$PORT" ]
 }
 
 @test "when one of its programs ends it says which, stops the others and ends with 70" {
