@@ -4,6 +4,7 @@
 #	make check	install what is missing, build, run every test
 #	make hammer	two hundred processes and one queue, for a minute
 #	make model	install spin, search the protocol of claims for broken promises
+#	make soak	run everything at once for SOAK_MINUTES (10), with what goes wrong on real machines
 #	make fuzz	install clang, throw made-up archives, manifests and JSON at who reads them
 #	make all bench lint install uninstall clean deps
 #
@@ -221,6 +222,11 @@ model:
 	@tests/deps.sh gcc libc6-dev spin
 	@tests/model/run.sh
 
+# Everything at once for SOAK_MINUTES (10), with kills, full disks, cancels and steps of the clock.
+soak: deps
+	@$(MAKE) --no-print-directory -j "$$(nproc)" all
+	@tests/soak/run.sh
+
 lint:
 	@tests/deps.sh $(PACKAGES) cppcheck clang-tidy clang-format shellcheck mandoc
 	@tests/lint.sh
@@ -254,6 +260,6 @@ uninstall:
 clean:
 	rm -rf build
 
-.PHONY: all unit deps demo check bench hammer model lint fuzz install uninstall clean
+.PHONY: all unit deps demo check bench soak hammer model lint fuzz install uninstall clean
 .SECONDARY:
 -include $(shell find $B/o -name '*.d' 2>/dev/null)

@@ -19,6 +19,7 @@ const struct config_setting config_settings[] = {
      "allow lends files whose names look like secrets"},
     {"AWCP_MAX_SNAPSHOT", CONFIG_BYTES, "64G", NULL, "largest snapshot that is accepted"},
     {"AWCP_KEEP_SNAPSHOTS", CONFIG_NUMBER, "10", NULL, "most that wait in one delegation"},
+    {"AWCP_RETENTION", CONFIG_SPAN, "7d", NULL, "how long a delegation that has ended is kept"},
     {"AWCP_ROOTS", CONFIG_PATHS, "", NULL, "what awcp-delegator may lend"},
     {"AWCP_CALLERS", CONFIG_TEXT, "", NULL, "names of the tokens that may use awcp-delegator"},
     {"AWCP_MAX_DELEGATIONS", CONFIG_NUMBER, "256", NULL, "most of its delegations at a time"},

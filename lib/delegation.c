@@ -12,7 +12,8 @@
 #include "jsonx.h"
 #include "message.h"
 
-#define RETENTION_MS (INT64_C(7) * 86400 * 1000)
+#define RETENTION_S (7LL * 86400)
+#define RETENTION_MAX_S (100LL * 366 * 86400)
 
 static json_t *
 describe_environment(const struct delegation_order *o)
@@ -77,15 +78,18 @@ check_order(const struct delegation_order *o, struct err *e)
 static json_t *
 describe(const struct delegation_order *o, const char *id, struct err *e)
 {
-	long long most;
+	long long most, kept;
 	char now[CLOCK_TEXT];
 
-	if (home_limit("AWCP_KEEP_SNAPSHOTS", 10, &most, e) < 0)
+	if (home_limit("AWCP_KEEP_SNAPSHOTS", 10, &most, e) < 0 ||
+	    home_limit("AWCP_RETENTION", RETENTION_S, &kept, e) < 0)
 		return NULL;
+	if (kept > RETENTION_MAX_S)
+		kept = RETENTION_MAX_S;
 	json_t *d = json_pack("{ss ss ss so s{} s{sI ss} sI s{ss sI} s[] ss}", "id", id, "state",
 			      "created", "peerUrl", o->url, "environment", describe_environment(o),
 			      "task", "leaseConfig", "ttlSeconds", (json_int_t)o->ttl, "accessMode",
-			      o->access, "retentionMs", (json_int_t)RETENTION_MS, "snapshotPolicy",
+			      o->access, "retentionMs", (json_int_t)kept * 1000, "snapshotPolicy",
 			      "mode", o->mode, "maxSnapshots", (json_int_t)(most > 0 ? most : 1),
 			      "snapshots", "createdAt", clock_format(clock_now(), now));
 	json_t *task = json_object_get(d, "task");

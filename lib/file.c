@@ -179,7 +179,7 @@ replace(int dirfd, const char *name, const void *p, size_t n, bool durable, stru
 {
 	char temporary[ID_MAX + 1];
 
-	if (id_make(".new-", 16, temporary, e) < 0)
+	if (id_make(FILE_TEMPORARY, 16, temporary, e) < 0)
 		return -1;
 	int fd = openat(dirfd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)

@@ -39,6 +39,9 @@ ssize_t file_read(int fd, void *p, size_t n, struct err *e);
 /* Append the whole file ${name} to ${b}, whose bound holds; errno is ENOENT if there is none. */
 int file_slurp(int dirfd, const char *name, struct buf *b, struct err *e);
 
+/* How the name of a file begins that is about to replace another one. */
+#define FILE_TEMPORARY ".new-"
+
 /* Replace ${name} in ${dirfd} by ${n} bytes at ${p}, all or nothing, mode 0600.  ${durable}: it
  * has survived a power cut when this returns. */
 int file_replace(int dirfd, const char *name, const void *p, size_t n, bool durable, struct err *e);

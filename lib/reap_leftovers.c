@@ -5,6 +5,7 @@
  */
 #include "reap_private.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -89,9 +90,67 @@ sweep(struct reap *r, const struct sweeping *s)
 }
 
 void
+reap_temporary(struct reap *r, int dirfd, const char *name)
+{
+	const struct dirent *entry;
+	char id[600], span[32];
+	struct reap_deed d;
+	struct err e;
+
+	int copy = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	if (dir == NULL) {
+		file_close(copy);
+		return;
+	}
+	while ((entry = readdir(dir)) != NULL) {
+		if (strncmp(entry->d_name, FILE_TEMPORARY, sizeof FILE_TEMPORARY - 1) != 0)
+			continue;
+		int64_t age = reap_age(r, copy, entry->d_name);
+		if (age < r->limits.age)
+			continue;
+		(void)snprintf(id, sizeof id, "%.300s/%.255s", name, entry->d_name);
+		reap_deed(&d, REAP_ORPHANS, id, "remove", "nobody touched it for %s",
+			  reap_span(age, span));
+		if (reap_should_remove(r, &d))
+			reap_did(r, &d,
+				 unlinkat(copy, entry->d_name, 0) < 0 && errno != ENOENT
+				     ? err_sys(&e, "cannot remove it")
+				     : 0,
+				 &e);
+	}
+	(void)closedir(dir);
+}
+
+/* The same in every directory below ${name}, or with ${deep} false in that itself. */
+static void
+sweep_temporary(struct reap *r, const char *name, bool deep)
+{
+	const struct dirent *entry;
+	char path[512];
+
+	DIR *dir = reap_list(name);
+	if (dir == NULL)
+		return;
+	reap_temporary(r, dirfd(dir), name);
+	while (deep && (entry = readdir(dir)) != NULL) {
+		if (entry->d_name[0] == '.')
+			continue;
+		(void)snprintf(path, sizeof path, "%s/%.255s", name, entry->d_name);
+		sweep_temporary(r, path, false);
+	}
+	(void)closedir(dir);
+}
+
+void
 reap_tmp(struct reap *r)
 {
+	static const char *const written[] = {".", "due", "peers", "tokens", "guards"};
+
 	sweep(r, &(const struct sweeping){"tmp", REAP_ORPHANS, "nobody touched it", tmp_age});
+	for (size_t i = 0; i < sizeof written / sizeof written[0]; i++)
+		sweep_temporary(r, written[i], false);
+	sweep_temporary(r, "queue", true);
 }
 
 void

@@ -123,6 +123,10 @@ void reap_delegation(struct reap *r, const char *id);
 /* A directory of the collection without a record: what is left of a creation that was cut off. */
 void reap_unrecorded(struct reap *r, const char *collection, const char *id);
 
+/* Remove what a writer that died left in ${dirfd}, the directory ${name} of the state: the file
+ * that was to replace another one. */
+void reap_temporary(struct reap *r, int dirfd, const char *name);
+
 /* Look at some of all records, from where the last run ended. */
 void reap_walk(struct reap *r, enum reap_walk_id which);
 

@@ -19,7 +19,8 @@
 #include "id.h"
 
 #define RECORDS 256 /* of a collection, in a run */
-#define TIME_MS 2   /* after that no further one is begun */
+#define LEAST 16    /* however long they take */
+#define TIME_MS 1   /* after that no further one is begun */
 
 static const struct {
 	const char *collection;
@@ -39,6 +40,13 @@ has_record(int dirfd, const char *id)
 static void
 look_at(struct reap *r, enum reap_walk_id which, int dirfd, const char *id)
 {
+	char name[ID_MAX + 32];
+	int fd = openat(dirfd, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	(void)snprintf(name, sizeof name, "%s/%.*s", walks[which].collection, ID_MAX, id);
+	if (fd >= 0)
+		reap_temporary(r, fd, name);
+	file_close(fd);
 	if (has_record(dirfd, id))
 		walks[which].look(r, id);
 	else
@@ -80,7 +88,7 @@ reap_walk(struct reap *r, enum reap_walk_id which)
 		return;
 	if (again)
 		seekdir(dir, (long)*cursor);
-	for (; seen < RECORDS && clock_steady() <= until; seen++) {
+	for (; seen < RECORDS && (seen < LEAST || clock_steady() <= until); seen++) {
 		if ((id = next_id(dir, cursor, &again)) == NULL) {
 			*cursor = 0;
 			break;

@@ -1,0 +1,20 @@
+#!/bin/sh
+# A worker's program that does what its prompt says: work, fail, wait, hang or leave others behind.
+prompt=$(cat)
+case $prompt in
+work*)
+	for f in *; do
+		[ -f "$f" ] && echo "$prompt" >>"$f"
+	done
+	echo "$prompt" >"new-${prompt#work }"
+	;;
+fail*) echo 'it cannot be done' >&2 && exit 1 ;;
+later*) exit 75 ;;
+die*) kill -9 $$ ;;
+hang*) sleep 600 ;;
+crowd*)
+	setsid sleep 600 &
+	echo done >crowd
+	;;
+esac
+echo "did: $prompt"
