@@ -295,7 +295,7 @@ due_next(struct due *d, struct due_entry *entry, struct err *e)
 			if (has_come(d, entry))
 				return 1;
 		}
-		if (errno != 0)
+		if (errno != 0 && errno != ENOENT) /* ENOENT: tidied away by somebody else */
 			return err_sys(e, "cannot read due/%s", d->bucket);
 		if (!next_minute(d))
 			return 0;

@@ -36,6 +36,7 @@ static const struct {
     [REAP_SWEEP_QUEUES] = {REAP_QUEUE, 0, reap_queues},
     [REAP_SWEEP_TASKS] = {REAP_RETENTION, 300, reap_tasks},
     [REAP_SWEEP_GUARDS] = {REAP_GUARDS, 0, reap_guards},
+    [REAP_SWEEP_OPEN] = {REAP_ORPHANS, 300, reap_open},
     [REAP_SWEEP_TMP] = {REAP_ORPHANS, 600, reap_tmp},
     [REAP_SWEEP_SERVERS] = {REAP_ORPHANS, 0, reap_servers},
     [REAP_SWEEP_PROCESSES] = {REAP_ORPHANS, 300, reap_processes},
@@ -121,6 +122,10 @@ reap_trouble(struct reap *r, const char *fmt, ...)
 void
 reap_did(struct reap *r, const struct reap_deed *d, int status, const struct err *e)
 {
+	if (r->options->dry) {
+		tell(r, d);
+		return;
+	}
 	logfmt_write("lifecycle", "reap", "kind", kinds[d->kind], "id", d->id, "action", d->action,
 		     "why", d->why, "failed", status < 0 ? e->message : NULL, LOGFMT_END);
 	if (status == 0) {

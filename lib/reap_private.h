@@ -30,6 +30,7 @@ enum reap_sweep_id {
 	REAP_SWEEP_QUEUES,
 	REAP_SWEEP_TASKS,
 	REAP_SWEEP_GUARDS,
+	REAP_SWEEP_OPEN,
 	REAP_SWEEP_TMP,
 	REAP_SWEEP_SERVERS,
 	REAP_SWEEP_PROCESSES,
@@ -134,6 +135,7 @@ void reap_walk(struct reap *r, enum reap_walk_id which);
 void reap_queues(struct reap *r);
 void reap_tasks(struct reap *r);
 void reap_guards(struct reap *r);
+void reap_open(struct reap *r);
 void reap_tmp(struct reap *r);
 void reap_servers(struct reap *r);
 void reap_processes(struct reap *r);

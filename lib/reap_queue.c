@@ -59,23 +59,18 @@ reap_guards(struct reap *r)
 static void
 retire(struct reap *r, const char *name)
 {
-	struct queue_retired would = {.tasks = 0}, done = {.tasks = 0};
+	struct queue_retired done = {.tasks = 0};
 	struct reap_deed d;
 	struct err e;
 
-	struct queue *q = queue_open(name, false, &e);
+	struct queue *q = r->doubt ? NULL : queue_open(name, false, &e);
 	if (q == NULL)
 		return;
-	if (queue_retire(q, -1, CHANGES, true, &would, &e) < 0) {
-		reap_trouble(r, "queue %s: %s", name, e.message);
-	} else if (would.tasks > 0 || would.segments > 0) {
-		reap_deed(&d, REAP_RETENTION, name, "retire",
-			  "%" PRIu64 " of its tasks ended longer ago than they are kept",
-			  would.tasks);
-		if (reap_should_remove(r, &d))
-			reap_did(r, &d, queue_retire(q, -1, CHANGES, false, &done, &e) < 0 ? -1 : 0,
-				 &e);
-	}
+	int status = queue_retire(q, -1, CHANGES, r->options->dry, &done, &e);
+	reap_deed(&d, REAP_RETENTION, name, "retire",
+		  "%" PRIu64 " of its tasks ended longer ago than they are kept", done.tasks);
+	if (done.tasks > 0 || status < 0)
+		reap_did(r, &d, status < 0 ? -1 : 0, &e);
 	queue_close(q);
 }
 

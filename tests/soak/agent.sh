@@ -9,7 +9,8 @@ work*)
 	echo "$prompt" >"new-${prompt#work }"
 	;;
 fail*) echo 'it cannot be done' >&2 && exit 1 ;;
-later*) exit 75 ;;
+later*) # once
+	[ -e "$SOAK_SEEN/$prompt" ] || { : >"$SOAK_SEEN/$prompt" && exit 75; } ;;
 die*) kill -9 $$ ;;
 hang*) sleep 600 ;;
 crowd*)

@@ -19,7 +19,8 @@ seconds=$(awk -v m="$minutes" 'BEGIN { print int(m * 60) }')
 work=$(mktemp -d "${TMPDIR:-/tmp}/awcp-soak.XXXXXX")
 executor=$work/executor lender=$work/lender
 clock=$work/clock steps=$work/steps
-mkdir -p "$work/ws" "$work/log" "$executor" "$lender"
+export SOAK_SEEN=$work/seen
+mkdir -p "$work/seen" "$work/ws" "$work/log" "$executor" "$lender"
 chmod 700 "$executor" "$lender"
 echo 0 >"$clock"
 for name in fault clock; do
@@ -157,7 +158,7 @@ queue_client() {
 	export AWCP_HOME=$executor
 	while running; do
 		queue=$(one_of jobs hands hands)
-		set -- -q "$queue"
+		set -- -q "$queue" --timeout 5s
 		! chance 4 || set -- "$@" --after 2s
 		! chance 4 || set -- "$@" --retries 1 --backoff 1s
 		! chance 4 || [ -z "$last" ] || set -- "$@" -w "$last"
@@ -215,9 +216,13 @@ stepper() {
 # The processes that are there all the time: "pid name kB descriptors".
 measure() {
 	local pid
-	for pid in "$steady_worker" $(pgrep -f "$executor/serve-$steady_port|serve-$steady_port" || :) \
-		$(for p in /proc/[0-9]*; do [ "$(readlink "$p/cwd")" != "$executor/serve-$steady_port" ] || echo "${p#/proc/}"; done); do
-		[ -r "/proc/$pid/status" ] || continue
+	for pid in "$steady_worker" $(for p in /proc/[0-9]*; do
+		[ "$(readlink "$p/cwd")" != "$executor/serve-$steady_port" ] || echo "${p#/proc/}"
+	done); do
+		case $(cat "/proc/$pid/comm" 2>/dev/null) in
+		nginx | awcp-*) ;;
+		*) continue ;; # a follower: it comes and goes
+		esac
 		echo "$pid $(cat "/proc/$pid/comm") $(awk '/VmRSS/ { print $2 }' "/proc/$pid/status") $(find "/proc/$pid/fd" -mindepth 1 2>/dev/null | wc -l)"
 	done | sort -un
 }
@@ -258,9 +263,9 @@ unfinished() {
 }
 
 leftovers() {
-	find "$executor" "$lender" \( -path '*/tmp/*' -o -path '*/corrupt/*' -o -path '*/assignments/*/work' \
+	(cd "$work" && find executor lender \( -path '*/tmp/*' -o -path '*/corrupt/*' -o -path '*/assignments/*/work' \
 		-o -path '*/assignments/*/report' -o -path '*/jobs/*/work' -o -path '*/running/*' -o -name '.new-*' \
-		-o -name 'serve-*' -o -path '*/snapshots/incoming' -o -name plan -o -name rollback \) -prune -print
+		-o -name 'serve-*' -o -path '*/snapshots/incoming' -o -name plan -o -name rollback \) -prune -print)
 	find "$work/ws" -name apply -path '*/.awcp/*'
 }
 
@@ -284,11 +289,11 @@ server=$!
 victim_port=$(free_port)
 AWCP_HOME=$executor awcp-run -c 4 -q default -q jobs -S none -- "$top/tests/soak/agent.sh" >>"$work/log/steady-worker" 2>&1 &
 steady_worker=$!
-reaper &
+reaper 2>>"$work/log/killed" &
 reaper=$!
 loops=()
 for loop in victim worker worker stepper 'lend a' 'lend b' 'lend c' 'ask_over_http d' 'queue_client e' 'queue_client f'; do
-	$loop &
+	$loop 2>>"$work/log/killed" &
 	loops+=($!)
 done
 warm=$((seconds / 10 > 60 ? 60 : seconds / 10 > 5 ? seconds / 10 : 5))
