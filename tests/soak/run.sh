@@ -84,7 +84,7 @@ victim() {
 # A worker that is killed again and again, or told to stop.
 worker() {
 	while running; do
-		env "$(fault)" AWCP_HOME="$executor" awcp-run -c 3 -q default -q jobs -S none -- "$top/tests/soak/agent.sh" \
+		env "$(fault)" AWCP_HOME="$executor" awcp-run -c 3 --cooldown 2s --window 10s -q default -q jobs -S none -- "$top/tests/soak/agent.sh" \
 			>>"$work/log/worker" 2>&1 &
 		nap 12
 		kill "-$(one_of KILL TERM)" $! 2>/dev/null && count worker-stopped
@@ -287,7 +287,7 @@ steady_port=$(free_port)
 serve steady "$steady_port" -Q -D "$work/ws"
 server=$!
 victim_port=$(free_port)
-AWCP_HOME=$executor awcp-run -c 4 -q default -q jobs -S none -- "$top/tests/soak/agent.sh" >>"$work/log/steady-worker" 2>&1 &
+AWCP_HOME=$executor awcp-run -c 4 --cooldown 2s --window 10s -q default -q jobs -S none -- "$top/tests/soak/agent.sh" >>"$work/log/steady-worker" 2>&1 &
 steady_worker=$!
 reaper 2>>"$work/log/killed" &
 reaper=$!
