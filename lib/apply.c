@@ -325,7 +325,7 @@ static int
 run(struct transaction *t, struct err *e)
 {
 	int n = resume(t, e);
-	if (n != 0)
+	if (n != 0 || t->job->clear)
 		return n < 0 ? -1 : 0;
 	if (prepare(t, e)) {
 		if (!t->job->dry)

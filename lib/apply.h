@@ -54,6 +54,8 @@ struct apply_job {
 	/* And times.  If not, what is new here is as new as it is. */
 	bool times;
 	bool dry; /* only tell */
+	/* Only finish, or clear away, what an earlier call left. */
+	bool clear;
 	enum apply_settle settle;
 	bool markers;                 /* where changes overlap leave both, marked, in the file */
 	struct selection settle_only; /* the conflicts that ${settle} is for */

@@ -128,7 +128,7 @@ retire(struct reap *r, struct record *delegation, int64_t until)
 				     delegation->id);
 		return r->now + (kept > DAY_MS ? kept : DAY_MS);
 	}
-	if (is_followed(delegation))
+	if (is_followed(delegation) || reap_snapshot_at_work(delegation))
 		return r->now + r->limits.follow;
 	reap_deed(&d, REAP_RETENTION, delegation->id, "remove", "it was kept until %s ago",
 		  reap_span(r->now - until, span));

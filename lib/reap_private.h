@@ -117,6 +117,9 @@ int reap_start(struct reap *r, const struct record *delegation, char *const *arg
  * not be done now. */
 int64_t reap_snapshots(struct reap *r, struct record *delegation);
 
+/* Does somebody work with a snapshot of ${delegation}, or did until that was cut off? */
+bool reap_snapshot_at_work(const struct record *delegation);
+
 /* The rules.  A look is at one record, and calls reap_again if it is done with it. */
 void reap_assignment(struct reap *r, const char *id);
 void reap_delegation(struct reap *r, const char *id);

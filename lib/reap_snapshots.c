@@ -24,29 +24,38 @@ there(int dirfd, const char *name)
 }
 
 /* Open the directory of snapshot ${id}, so that nobody works with it; -1 if it is not there, or
- * somebody does. */
+ * ${busy}: somebody does. */
 static int
-open_snapshot(const struct record *delegation, const char *id)
+open_snapshot(const struct record *delegation, const char *id, bool *busy)
 {
 	char path[ID_MAX + 16];
 
+	*busy = false;
 	if (!id_valid(id))
 		return -1;
 	(void)snprintf(path, sizeof path, "snapshots/%s", id);
 	int fd = file_open_beneath(delegation->dirfd, path, O_RDONLY | O_DIRECTORY, 0, NULL);
 	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return fd;
+	*busy = fd >= 0;
 	file_close(fd);
 	return -1;
 }
 
-/* Which command finishes what was begun in ${fd} and cut off; NULL: nothing was. */
+/* Which command finishes what was begun in ${fd} and cut off; NULL: nothing was.  It may all be
+ * done but for the record, which says in which state the snapshot was. */
 static const char *
 cut_off(int fd, bool applied)
 {
 	if (applied)
-		return there(fd, "undone/plan") || there(fd, "undone/rollback") ? "undo" : NULL;
-	return there(fd, "plan") || there(fd, "rollback") ? "apply" : NULL;
+		return there(fd, "undone/plan") || there(fd, "undone/rollback") ||
+			       there(fd, "undone/undo")
+			   ? "undo"
+			   : NULL;
+	return there(fd, "plan") || there(fd, "rollback") ||
+		       (there(fd, "undo") && !there(fd, "undone"))
+		   ? "apply"
+		   : NULL;
 }
 
 /* Let awcp-snapshot do ${what} to snapshot ${id}. */
@@ -102,10 +111,11 @@ look_at(struct reap *r, struct record *delegation, const json_t *snapshot)
 	bool applied = strcmp(jsonx_text(snapshot, "status", ""), "applied") == 0;
 	bool pending = strcmp(jsonx_text(snapshot, "status", ""), "pending") == 0;
 	int64_t next = INT64_MAX;
+	bool busy;
 
 	if (!applied && !pending)
 		return next;
-	int fd = open_snapshot(delegation, id);
+	int fd = open_snapshot(delegation, id, &busy);
 	if (fd < 0)
 		return next;
 	const char *what = cut_off(fd, applied);
@@ -115,6 +125,25 @@ look_at(struct reap *r, struct record *delegation, const json_t *snapshot)
 	if (what != NULL)
 		next = hand_on(r, delegation, REAP_APPLIES, what, id, "was cut off");
 	return next;
+}
+
+bool
+reap_snapshot_at_work(const struct record *delegation)
+{
+	bool busy = false;
+	json_t *one;
+	size_t i;
+
+	json_array_foreach (json_object_get(delegation->json, "snapshots"), i, one) {
+		bool applied = strcmp(jsonx_text(one, "status", ""), "applied") == 0;
+		int fd = open_snapshot(delegation, jsonx_text(one, "id", ""), &busy);
+		if (busy || (fd >= 0 && cut_off(fd, applied) != NULL)) {
+			file_close(fd);
+			return true;
+		}
+		file_close(fd);
+	}
+	return false;
 }
 
 /* The oldest snapshot that waits and is one too many; NULL: none is. */

@@ -78,7 +78,7 @@ is_busy(const struct record *r)
 		busy = fd < 0;
 		file_close(fd);
 	}
-	return busy;
+	return busy || reap_snapshot_at_work(r);
 }
 
 /* Remove ${id}, if it may go.  True if it went. */

@@ -155,6 +155,24 @@ out:
 	return status;
 }
 
+static bool
+there(int dirfd, const char *name)
+{
+	return faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* An apply that was cut off before it changed anything may have left a stage in the directories. */
+static int
+clear_stage(const struct record *r, int statefd, struct err *e)
+{
+	const struct snapshot_taking how = {.dry = false};
+	struct apply_job job = {.clear = true};
+	struct apply_totals totals;
+	if (statefd < 0 || !there(statefd, "plan.new"))
+		return 0;
+	return run_apply(r, statefd, &job, &how, &totals, e);
+}
+
 int
 snapshot_discard(const char *delegation, const char *snap, char refused[ID_MAX + 1], struct err *e)
 {
@@ -175,13 +193,15 @@ snapshot_discard(const char *delegation, const char *snap, char refused[ID_MAX +
 		int statefd = snapshot_open_locked(&r, id, false, e);
 		if (statefd < 0 && e->code != ERR_NOT_FOUND)
 			goto out;
-		bool cut_off = statefd >= 0 && (faccessat(statefd, "plan", F_OK, 0) == 0 ||
-						faccessat(statefd, "rollback", F_OK, 0) == 0);
+		bool cut_off = statefd >= 0 && (there(statefd, "plan") || there(statefd, "rollback") ||
+						(there(statefd, "undo") && !there(statefd, "undone")));
 		if (cut_off) {
 			err_set(e, ERR_BAD_STATE, "an apply of snapshot %s was cut off", id);
 			err_hint(e, "finish it first: awcp-snapshot apply %s %s", r.id, id);
 		}
-		int marked = cut_off ? -1 : snapshot_mark(delegation, id, "discarded", e);
+		int marked = cut_off || clear_stage(&r, statefd, e)
+				 ? -1
+				 : snapshot_mark(delegation, id, "discarded", e);
 		file_close(statefd);
 		if (marked)
 			goto out;

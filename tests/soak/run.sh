@@ -245,13 +245,13 @@ nothing() {
 unexplained() {
 	local dir
 	for dir in "$executor"/assignments/*/ "$executor"/delegations/*/ "$lender"/delegations/*/; do
-		[ -e "$dir/record.json" ] || { [ ! -e "$dir" ] || echo "$dir: no record"; } && [ -e "$dir/record.json" ] || continue
+		[ -e "$dir" ] || continue # gone meanwhile
 		jq -r --arg last "$(tail -n 1 "$dir/events.ndjson" 2>/dev/null | jq -r .type)" 'select((
 			(.state == "completed" and $last == "done" and .result != null) or
 			((.state | IN("error", "cancelled", "expired")) and (.error.code | length > 0) and
 			(.error.message | length > 0) and $last == "error")) | not) |
-			.id + " " + .state + " " + $last + " " + (.error | tostring)' "$dir/record.json"
-	done
+			.id + " " + .state + " " + $last + " " + (.error | tostring)' "$dir/record.json" 2>&1 || [ ! -e "$dir" ]
+	done | grep -v 'Could not open file'
 }
 
 unfinished() {
