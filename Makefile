@@ -6,6 +6,7 @@
 #	make model	install spin, search the protocol of claims for broken promises
 #	make soak	run everything at once for SOAK_MINUTES (10), with what goes wrong on real machines
 #	make fuzz	install clang, throw made-up archives, manifests and JSON at who reads them
+#	make deb deb-check	build a Debian package; try it in a fresh system
 #	make all bench lint install uninstall clean deps
 #
 # Everything that is made lies under build/, in the shape it has when installed:
@@ -239,12 +240,12 @@ fuzz:
 	@tests/fuzz/run.sh build/fuzzed/fuzz $(FUZZ)
 
 # All that is installed, as paths below $B and below PREFIX.
-installed = cd $B && find bin lib libexec share -type f
+installed = (cd $B && find bin lib libexec share -type f)
 
 install: all
 	@$(installed) | while read -r f; do \
-		mode=644; [ -x "$$f" ] && mode=755; \
-		install -D -m $$mode "$$f" "$(DESTDIR)$(PREFIX)/$$f" || exit 1; \
+		mode=644; [ -x "$B/$$f" ] && mode=755; \
+		install -D -m $$mode "$B/$$f" "$(DESTDIR)$(PREFIX)/$$f" || exit 1; \
 		case $$f in lib/* | share/doc/*) \
 			sed -i 's|@PREFIX@|$(PREFIX)|g; s|@WEB_GROUP@|$(WEB_GROUP)|g' \
 				"$(DESTDIR)$(PREFIX)/$$f" || exit 1 ;; \
@@ -257,9 +258,21 @@ uninstall:
 	@for c in $(notdir $(WITH_HELP)); do rm -f "$(DESTDIR)$(PREFIX)/$(BASH_SITE)/$$c"; done
 	@cd "$(DESTDIR)$(PREFIX)" && rmdir libexec/awcp share/awcp share/doc/awcp/examples share/doc/awcp
 
+# A package for Debian, in build/deb.
+deb: all
+	@rm -rf build/deb/root
+	@$(MAKE) --no-print-directory install DESTDIR=build/deb/root PREFIX=/usr
+	@bin/system/debian/build $(VERSION) "$(CURDIR)/build/deb/root" "$(CURDIR)/build/deb"
+
+# Install, upgrade, remove and purge it in a fresh system; needs root, and the mirror that apt uses.
+deb-check:
+	@tests/deps.sh $(PACKAGES) dpkg-dev debootstrap lintian
+	@$(MAKE) --no-print-directory -j "$$(nproc)" all
+	@tests/deb.sh
+
 clean:
 	rm -rf build
 
-.PHONY: all unit deps demo check bench soak hammer model lint fuzz install uninstall clean
+.PHONY: all unit deps demo check bench soak hammer model lint fuzz install uninstall deb deb-check clean
 .SECONDARY:
 -include $(shell find $B/o -name '*.d' 2>/dev/null)

@@ -101,7 +101,7 @@ out:
 
 /* Make a directory for nginx in tmp/, ask it, and remove it. */
 static int
-try_configuration(const struct buf *configuration, const char *nginx, char said[256], struct err *e)
+try_configuration(const struct buf *configuration, char *nginx, char said[256], struct err *e)
 {
 	char name[ID_MAX + 1], prefix[PATH_MAX + 64];
 	int status = -1;
@@ -111,16 +111,20 @@ try_configuration(const struct buf *configuration, const char *nginx, char said[
 		return -1;
 	int fd = openat(tmpfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	(void)snprintf(prefix, sizeof prefix, "%s/tmp/%s/", home_path(), name);
-	char *argv[] = {strdup(nginx),    strdup("-t"),         strdup("-e"),
-			strdup("stderr"), strdup("-p"),         strdup(prefix),
-			strdup("-c"),     strdup("nginx.conf"), NULL};
+	char *argv[] = {nginx,
+			(char[]){"-t"},
+			(char[]){"-e"},
+			(char[]){"stderr"},
+			(char[]){"-p"},
+			prefix,
+			(char[]){"-c"},
+			(char[]){"nginx.conf"},
+			NULL};
 	if (fd < 0)
 		(void)err_sys(e, "cannot open %s", prefix);
 	else if (file_replace(fd, "nginx.conf", configuration->data, configuration->len, false,
 			      e) == 0)
 		status = ask(argv, said);
-	for (size_t i = 0; argv[i] != NULL; i++)
-		free(argv[i]);
 	file_close(fd);
 	(void)file_remove_tree(tmpfd, name, NULL);
 	return status;
