@@ -217,6 +217,11 @@ run_examples()
 	run_examples awcp-state.5
 }
 
+@test "the examples of awcp-tmux(1) run" {
+	run_examples awcp-tmux.1
+	assert_equal "$(grep -cx 'you: thinking about: rename foo to bar\|thinking about: rename foo to bar' <<<"$output")" 2
+}
+
 @test "the examples of awcp-token(1) run" {
 	run_examples awcp-token.1
 }
