@@ -58,6 +58,11 @@ show_lists(const json_t *o)
 			       jsonx_text(one, "name", ""), jsonx_text(one, "source", ""));
 		line(i == 0 ? "resources" : "", text);
 	}
+	json_array_foreach (json_object_get(o, "questions"), i, one) {
+		(void)snprintf(text, sizeof text, "%s %s", jsonx_text(one, "id", ""),
+			       jsonx_text(one, "text", ""));
+		line(i == 0 ? "questions" : "", text);
+	}
 	json_array_foreach (json_object_get(o, "snapshots"), i, one) {
 		(void)snprintf(text, sizeof text, "%s %s", jsonx_text(one, "id", ""),
 			       jsonx_text(one, "status", ""));

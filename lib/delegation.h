@@ -69,8 +69,8 @@ int delegation_end(const char *id, enum fsm_event event, const struct err *why, 
 int delegation_settle(struct record *r, struct err *e);
 
 /* ${event} of its executor may ask a question, or say that one is over, or that the work begins
- * anew: note in ${r}, as "questions", which are open.  Returns 1 if that changed the record, which
- * the caller saves, 0, or -1. */
+ * anew: note in ${r}, as "questions", which are open.  Returns 2 for a new question, 1 if something
+ * else changed in the record, 0, or -1; the caller saves it. */
 int delegation_question(struct record *r, const json_t *event, struct err *e);
 
 /* Question ${id} of ${r} was answered: 1 if that changed the record, or 0. */

@@ -37,20 +37,18 @@ remember(struct record *r, const json_t *told, struct err *e)
 	json_t *question = question_from_peer(told, &useless);
 	if (question == NULL)
 		return 0;
-	(void)delegation_answered(
-	    r, jsonx_text(question, "id", "")); /* told twice, after a lost connection */
+	/* After a lost connection it may be told twice. */
+	int status = delegation_answered(r, jsonx_text(question, "id", "")) == 1 ? 1 : 2;
 	list = json_object_get(r->json, "questions");
 	if (list == NULL) {
 		list = json_array();
 		if (json_object_set_new(r->json, "questions", list) < 0)
 			list = NULL;
 	}
-	if (list == NULL || json_array_append(list, question) < 0) {
-		json_decref(question);
-		return err_memory(e);
-	}
+	if (list == NULL || json_array_append(list, question) < 0)
+		status = err_memory(e);
 	json_decref(question);
-	return 1;
+	return status;
 }
 
 int

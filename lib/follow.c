@@ -135,13 +135,12 @@ note_event(struct lend *l, json_t *event, struct err *e)
 	int news = goes_on && status == 0 ? delegation_question(&r, event, e) : 0;
 	if (news < 0)
 		status = -1;
-	if (goes_on && status == 0 && l->sse.id[0] != '\0') {
+	bool seen = goes_on && status == 0 && l->sse.id[0] != '\0';
+	if (seen)
 		status = jsonx_set(r.json, "lastEventId", l->sse.id);
-		news = 1;
-	}
-	if (status == 0 && news == 1)
+	if (status == 0 && (seen || news > 0))
 		status = delegation_save(&r, false, e);
-	record_close(&r);
+	delegation_close(&r, status == 0 && news == 2 ? "question" : NULL);
 	if (l->observer.event != NULL)
 		l->observer.event(l->observer.arg, event);
 	return status;

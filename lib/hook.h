@@ -2,11 +2,12 @@
  * hook - the operator's own programs, run when something happens to a delegation or an assignment.
  *
  * A hook is a program in $AWCP_HOOKS, else hooks/ of the state directory, named after what happens:
- * admission, created, started, snapshot, applied, completed, error where we lend; admission,
- * started, completed, error where we execute.  It gets the record as JSON on stdin, and AWCP_ID,
- * AWCP_HOOK and AWCP_ROLE ("delegator" or "executor") in an environment that is otherwise made of a
- * few harmless variables, so that nothing secret goes along.  What it prints goes to log/hooks.log.
- * It has a session of its own, which is killed when HOOK_SECONDS (or AWCP_HOOK_TIMEOUT) are over.
+ * admission, created, started, question, snapshot, applied, completed, error where we lend;
+ * admission, started, completed, error where we execute.  It gets the record as JSON on stdin, and
+ * AWCP_ID, AWCP_HOOK and AWCP_ROLE ("delegator" or "executor") in an environment that is otherwise
+ * made of a few harmless variables, so that nothing secret goes along.  What it prints goes to
+ * log/hooks.log. It has a session of its own, which is killed when HOOK_SECONDS (or
+ * AWCP_HOOK_TIMEOUT) are over.
  *
  * Only the hook "admission" is asked and waited for.  All others are told: nobody waits for them,
  * and one that is missing changes nothing; one that fails leaves a line in log/lifecycle.log.

@@ -300,6 +300,8 @@ lent_asked()
 	assert_line --regexp "^$ID q1 command_approval asked "
 	assert_line 'rm it?'
 	assert_line 'answer: [yes, no]'
+	run awcp-show "$ID"
+	assert_line --regexp '^questions +q1 rm it\?$'
 	run awcp-answer "$ID" maybe
 	assert_failure 65
 	assert_output --partial 'one of: yes, no'

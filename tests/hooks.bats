@@ -43,6 +43,15 @@ told()
 	jq -r "$3" "$1/told.$2"
 }
 
+@test "the hook question can fetch a person, or be one" {
+	executor sh -c 'awcp-ask -o red -o blue colour >a'
+	mkdir -p "$HOME/bin"
+	hook "$LENDER/hooks" question "exec '$BUILD/bin/awcp-answer' \"\$AWCP_ID\" \"\$(jq -r '.questions[0].options[1]')\""
+	run awcp-invite -q -e "$URL" -r "ws=$HOME/ws" go
+	assert_success
+	assert_equal "$(cat "$HOME/ws/a")" blue
+}
+
 @test "the delegator's hooks are told created, started, snapshot, completed and applied" {
 	executor sh -c 'echo two >a; echo done'
 	for name in created started snapshot completed applied error; do

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "delegation.h"
 #include "queue_question.h"
 
 static json_t *
@@ -126,6 +127,57 @@ test_peer(void)
 	CHECK(question_open(q) && question_late(q, clock_now()), "its time may be over");
 	json_decref(q);
 	json_decref(o);
+}
+
+/* What ${text}, an event, does to ${r}. */
+static int
+event(struct record *r, const char *text)
+{
+	json_t *o = parse(text);
+	int status = delegation_question(r, o, &why);
+
+	json_decref(o);
+	return status;
+}
+
+static size_t
+known(const struct record *r)
+{
+	return json_array_size(json_object_get(r->json, "questions"));
+}
+
+static void
+test_delegation(void)
+{
+	static const char asks[] = "{\"type\": \"status\", \"status\": \"progress\", \"question\": "
+				   "{\"id\": \"q%d\", \"text\": \"x\"}}";
+	struct record r = {.json = json_object()};
+	char text[sizeof asks + 16];
+
+	CHECK_INT(event(&r, "{\"type\": \"status\", \"status\": \"progress\"}"), 0, "progress");
+	CHECK_INT(event(&r, "{\"type\": \"status\", \"question\": 1}"), 0, "is no question");
+	CHECK_INT(
+	    event(&r, "{\"type\": \"done\", \"question\": {\"id\": \"q1\", \"text\": \"x\"}}"), 0,
+	    "nor is the end");
+	for (int i = 1; i <= 20; i++) {
+		(void)snprintf(text, sizeof text, asks, i);
+		(void)event(&r, text);
+	}
+	CHECK_INT(known(&r), 16, "a peer has only so many remembered");
+	CHECK_INT(event(&r, "{\"type\": \"status\", \"question\": {\"id\": \"q3\", \"outcome\": "
+			    "\"answered\"}}"),
+		  1, "one is over");
+	CHECK_INT(delegation_answered(&r, "q4"), 1, "one was answered here");
+	CHECK_INT(delegation_answered(&r, "q4"), 0, "once");
+	CHECK_INT(known(&r), 14, "both are forgotten");
+	(void)snprintf(text, sizeof text, asks, 5);
+	CHECK_INT(event(&r, text), 1, "what is told again is nothing new");
+	(void)snprintf(text, sizeof text, asks, 21);
+	CHECK_INT(event(&r, text), 2, "what was not told before is");
+	CHECK_INT(event(&r, "{\"type\": \"status\", \"status\": \"running\"}"), 1,
+		  "it begins anew");
+	CHECK_INT(known(&r), 0, "and asks from the beginning");
+	json_decref(r.json);
 }
 
 static int
@@ -286,6 +338,7 @@ main(void)
 	test_questions();
 	test_answers();
 	test_peer();
+	test_delegation();
 	test_queue();
 	test_many();
 	test_time();
