@@ -44,6 +44,7 @@ assignment_step(struct record *r, enum fsm_event event, struct err *e)
 
 	if (next == NULL)
 		return err_add(e, "%s", r->id);
+	r->event = fsm_event_name(event);
 	return jsonx_set(r->json, "state", next) < 0 ? err_memory(e) : 0;
 }
 
@@ -205,6 +206,7 @@ assignment_acknowledge(const char *id, const char *owner, struct err *e)
 		status = err_set(e, ERR_BAD_STATE, "%s has not ended", id);
 	if (status == 0) {
 		due_clear(ASSIGNMENT_DUE, id, assignment_kept_until(r.json));
+		r.event = "acknowledged";
 		status = record_remove(&r, e);
 	}
 	record_close(&r);

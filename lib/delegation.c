@@ -201,6 +201,7 @@ delegation_step(struct record *r, enum fsm_event event, struct err *e)
 
 	if (next == NULL)
 		return err_add(e, "%s", r->id);
+	r->event = fsm_event_name(event);
 	return jsonx_set(r->json, "state", next) < 0 ? err_memory(e) : 0;
 }
 

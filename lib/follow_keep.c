@@ -6,6 +6,7 @@
 #include "file.h"
 #include "jsonx.h"
 #include "lend_private.h"
+#include "lifecycle.h"
 #include "message.h"
 #include "redact.h"
 
@@ -104,6 +105,9 @@ follow_keep(struct lend *l, const char *id, const json_t *event, struct err *e)
 			status = jsonx_set(snapshot_pick(r.json, id, NULL), "status", "discarded");
 		if (status == 0)
 			status = delegation_save(&r, true, e);
+		if (status == 0)
+			lifecycle_note("snapshot", r.id, id, NULL,
+				       l->discard ? "discarded" : "pending", NULL);
 		delegation_close(&r, status == 0 ? "snapshot" : NULL);
 	}
 	json_decref(metadata);

@@ -127,7 +127,7 @@ prepare(const char *name, const char *program, const char *id, const json_t *rec
 	if (home_limit("AWCP_HOOK_TIMEOUT", HOOK_SECONDS, &k->seconds, e) < 0 ||
 	    (k->inputfd = make_input(record, e)) < 0 ||
 	    (k->outputfd = logfmt_open("hooks", e)) < 0 ||
-	    (k->logfd = logfmt_open("lifecycle", e)) < 0) {
+	    (k->logfd = logfmt_target("lifecycle", e)) < 0) {
 		hook_close(k);
 		return NULL;
 	}

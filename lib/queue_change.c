@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "file.h"
 #include "jsonx.h"
+#include "lifecycle.h"
 
 #define LINES_KEPT 65536 /* who has many queues open has the memory of each */
 
@@ -182,6 +183,31 @@ index_line(struct queue *q, const json_t *task, uint64_t at, bool put, bool agai
 	return ended && asked && (!had_ended || again) ? note_end(q, number, e) : 0;
 }
 
+/* Tell of change ${i}, which is in the journal but not in the index yet.  Tasks that were put one
+ * after the other, and are in the same state, are told of in one line: returns what is next. */
+static size_t
+tell(struct queue *q, size_t i)
+{
+	const json_t *task = q->change[i].task, *last = NULL;
+	const char *state = jsonx_text(task, "state", ""), *was = NULL;
+	size_t end = i + 1;
+
+	if (!q->change[i].put) {
+		uint64_t number = (uint64_t)jsonx_number(task, "number", 0);
+		const struct queue_cell *c = queue_index_cell(&q->index, number, NULL);
+		was = c == NULL ? NULL : queue_state_name((enum queue_state)c->state);
+	}
+	for (; q->change[i].put && end < q->changes && q->change[end].put; end++) {
+		const json_t *next = q->change[end].task;
+		if (strcmp(jsonx_text(next, "state", ""), state) != 0)
+			break;
+		last = next;
+	}
+	if (was == NULL || strcmp(was, state) != 0)
+		lifecycle_task(task, was, jsonx_text(last, "id", NULL));
+	return end;
+}
+
 /* Append the lines so far and index them. */
 static int
 write_lines(struct queue *q, size_t keep, struct err *e)
@@ -196,7 +222,9 @@ write_lines(struct queue *q, size_t keep, struct err *e)
 	if (queue_journal_append(&q->journal, q->lines.data, q->lines.len, keep, &begin, &h->end,
 				 e) < 0)
 		return -1;
-	for (size_t i = 0; i < q->changes; i++) {
+	for (size_t i = 0, told = 0; i < q->changes; i++) {
+		if (i == told)
+			told = tell(q, i);
 		at[i] = begin + q->change[i].offset;
 		if (index_line(q, q->change[i].task, at[i], q->change[i].put, false, e) < 0)
 			return -1;

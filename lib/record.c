@@ -15,6 +15,7 @@
 #include "home.h"
 #include "id.h"
 #include "jsonx.h"
+#include "lifecycle.h"
 
 #define RECORD_MAX (4 * 1024 * 1024) /* bytes of a record.json */
 
@@ -100,8 +101,10 @@ record_open(const char *collection, const char *id, bool change, struct record *
 	}
 	r->json = jsonx_parse(b.data, b.len, e);
 	buf_free(&b);
-	if (r->json != NULL)
+	if (r->json != NULL) {
+		(void)snprintf(r->was, sizeof r->was, "%s", jsonx_text(r->json, "state", ""));
 		return 0;
+	}
 	(void)home_quarantine(r->dirfd, "record.json", id, NULL);
 	e->code = ERR_BAD_DATA;
 	(void)err_add(e, "the record of %s is damaged", id);
@@ -118,6 +121,19 @@ put(struct record *r, const struct buf *b, bool durable, struct err *e)
 		return -1;
 	r->created = false;
 	return 0;
+}
+
+/* It is saved: tell of its new state. */
+static void
+tell(struct record *r)
+{
+	const char *state = jsonx_text(r->json, "state", "");
+
+	if (strcmp(state, r->was) == 0 && r->event == NULL)
+		return;
+	lifecycle_record(r->collection, r->id, r->was, r->event, r->json);
+	(void)snprintf(r->was, sizeof r->was, "%s", state);
+	r->event = NULL;
 }
 
 int
@@ -145,6 +161,7 @@ record_save(struct record *r, bool open, bool durable, struct err *e)
 		goto out;
 	if (!open)
 		(void)unlinkat(indexfd, r->id, 0); /* a hint: one too many is harmless */
+	tell(r);
 	status = 0;
 out:
 	buf_free(&b);
@@ -164,6 +181,8 @@ record_remove(struct record *r, struct err *e)
 	if (renameat(parent, r->id, tmpfd, name) < 0)
 		return err_sys(e, "cannot remove %s", r->id);
 	(void)unlinkat(indexfd, r->id, 0); /* a hint */
+	if (r->was[0] != '\0')
+		lifecycle_removed(r->collection, r->id, r->json, r->event);
 	return file_remove_tree(tmpfd, name, e);
 }
 

@@ -23,7 +23,9 @@ struct record {
 	json_t *json; /* the content; change it in place, then record_save */
 	char id[129];
 	const char *collection;
-	bool created; /* by record_create, and not yet made durable */
+	bool created;      /* by record_create, and not yet made durable */
+	char was[24];      /* the state that is saved, "" if none is */
+	const char *event; /* what changed it since, or NULL; for lifecycle.log */
 };
 
 /* Create the directory and the lock of a new record, with an empty object in ${r}; nothing is
@@ -37,13 +39,15 @@ int record_open(const char *collection, const char *id, bool change, struct reco
 		struct err *e);
 
 /* Replace the file by what ${r}->json holds now, with a new "updatedAt".  ${open}: the record is
- * unfinished (index).  ${durable}: it survives a power cut.  Needs the lock. */
+ * unfinished (index).  ${durable}: it survives a power cut.  Needs the lock.  Another state, or
+ * ${r}->event, is told to lifecycle.log. */
 int record_save(struct record *r, bool open, bool durable, struct err *e);
 
 /* Let go of the lock, descriptors and JSON. */
 void record_close(struct record *r);
 
-/* Remove the record with all that lies in its directory: renamed into tmp/, then removed. */
+/* Remove the record with all that lies in its directory: renamed into tmp/, then removed.  The log
+ * says that it was because of ${r}->event. */
 int record_remove(struct record *r, struct err *e);
 
 /* Find the one id in the collection that begins with ${prefix} and write it to ${id}.  An exact id

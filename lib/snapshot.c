@@ -14,6 +14,7 @@
 #include "due.h"
 #include "file.h"
 #include "jsonx.h"
+#include "lifecycle.h"
 #include "snapshot.h"
 #include "snapshot_private.h"
 
@@ -73,13 +74,17 @@ int
 snapshot_mark(const char *delegation, const char *id, const char *status, struct err *e)
 {
 	struct record r;
+	char was[24] = "";
 	int result = -1;
 	if (record_open(DELEGATIONS, delegation, true, &r, e))
 		goto out;
 	json_t *snapshot = snapshot_pick(r.json, id, e);
 	if (!snapshot || (strcmp(status, "discarded") == 0 && check_pending(snapshot, e)))
 		goto out;
+	snprintf(was, sizeof was, "%s", jsonx_text(snapshot, "status", ""));
 	result = set_status(&r, snapshot, status) ? err_memory(e) : delegation_save(&r, true, e);
+	if (result == 0 && strcmp(was, status) != 0)
+		lifecycle_note("snapshot", r.id, jsonx_text(snapshot, "id", id), was, status, NULL);
 out:
 	delegation_close(&r, result == 0 && strcmp(status, "applied") == 0 ? status : NULL);
 	return result;

@@ -15,6 +15,7 @@
 #include "home.h"
 #include "id.h"
 #include "jsonx.h"
+#include "lifecycle.h"
 #include "sha256.h"
 
 static int
@@ -178,6 +179,8 @@ token_add(const char *name, const struct token_limits *l, int64_t expires, char 
 			status = store(fd, o, out, file, e);
 		json_decref(o);
 	}
+	if (status == 0)
+		lifecycle_note("token", name, NULL, NULL, "valid", "added");
 	json_decref(known.token);
 	file_close(lockfd);
 	return status;
@@ -219,6 +222,8 @@ token_rotate(const char *name, char out[70], struct err *e)
 		     ? err_sys(e, "cannot remove the old token of %s", name)
 		     : file_sync_dir(fd, e);
 	json_decref(old.token);
+	if (status == 0)
+		lifecycle_note("token", name, NULL, "valid", "valid", "rotated");
 out:
 	json_decref(known.token);
 	file_close(lockfd);
@@ -240,6 +245,8 @@ token_remove(const char *name, struct err *e)
 		status = err_sys(e, "cannot remove the token of %s", name);
 	else
 		status = known.found == 0 ? not_named(name, e) : file_sync_dir(known.dirfd, e);
+	if (status == 0)
+		lifecycle_note("token", name, NULL, "valid", "removed", "removed");
 	json_decref(known.token);
 	file_close(lockfd);
 	return status;
