@@ -55,6 +55,7 @@ take_invite(struct http *h, struct received *r, struct caller *c, struct err *e)
 
 	if (caller_from_invite(r->message, c, e) < 0)
 		return -1;
+	http_step(h, "invite", jsonx_text(r->message, "delegationId", ""), c->owner);
 	struct assignment_guest guest = {c->owner, c->token.limits, c->capability};
 	if (message_check_invite(r->message, e) == 0)
 		answer = assignment_invite(r->message, &guest, &policy, e);
@@ -62,6 +63,7 @@ take_invite(struct http *h, struct received *r, struct caller *c, struct err *e)
 		if (!is_refusal(e))
 			return -1;
 		struct err why = *e;
+		http_outcome(h, why.code);
 		answer = message_new("ERROR", jsonx_text(r->message, "delegationId", ""),
 				     json_object(), e);
 		if (answer == NULL || message_put_error(answer, &why, e) < 0) {
@@ -79,6 +81,7 @@ take_start(struct http *h, struct received *r, struct caller *c, struct err *e)
 	const char *id = jsonx_text(r->message, "delegationId", "");
 	struct err ignored;
 
+	http_step(h, "start", id, c->owner);
 	if (message_check_start(r->message, e) < 0)
 		return -1;
 	if (r->unusable.code != ERR_NONE) {
@@ -106,6 +109,7 @@ take_error(struct http *h, struct received *r, struct caller *c, struct err *e)
 	const char *id = jsonx_text(r->message, "delegationId", "");
 	struct err why;
 
+	http_step(h, "cancel", id, c->owner);
 	if (jsonx_string(r->message, "code", 64, e) == NULL ||
 	    jsonx_string(r->message, "message", MESSAGE_MAX, e) == NULL)
 		return -1;
@@ -188,12 +192,14 @@ get_events(struct http *h)
 	struct err e;
 
 	if (caller_identify(h, &c, &e) == 0) {
+		http_step(h, "events", http_id(h), c.owner);
 		if (stream_events(h, &kind, c.owner, &e) == 0)
 			return;
 		caller_hide(c.owner, &e);
 		if (e.code == ERR_NOT_FOUND) {
 			/* AWCP v1: a stream with one event, not a status. */
 			(void)err_set(&e, ERR_NOT_FOUND, "Delegation not found on executor");
+			http_outcome(h, e.code);
 			stream_error(h, &e);
 			return;
 		}
@@ -207,10 +213,12 @@ get_result(struct http *h)
 	struct caller c;
 	struct err e;
 
-	if (caller_identify(h, &c, &e) < 0)
+	if (caller_identify(h, &c, &e) < 0) {
 		http_fail(h, &e);
-	else
-		result_answer(h, c.owner);
+		return;
+	}
+	http_step(h, "result", http_id(h), c.owner);
+	result_answer(h, c.owner);
 }
 
 static void
@@ -220,6 +228,7 @@ post_ack(struct http *h)
 	struct err e;
 
 	if (caller_identify(h, &c, &e) == 0) {
+		http_step(h, "ack", http_id(h), c.owner);
 		if (assignment_acknowledge(http_id(h), c.owner, &e) == 0) {
 			ok(h);
 			return;
@@ -265,6 +274,7 @@ post_cancel(struct http *h)
 
 	(void)err_set(&why, ERR_CANCELLED, "Delegation cancelled");
 	if (caller_identify(h, &c, &e) == 0) {
+		http_step(h, "cancel", http_id(h), c.owner);
 		if (assignment_cancel(http_id(h), c.owner, &why, &e) == 0) {
 			http_json(h, 200, json_pack("{sb sb}", "ok", 1, "cancelled", 1));
 			return;

@@ -14,9 +14,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "clock.h"
+#include "delivery.h"
 #include "id.h"
 #include "jsonx.h"
 #include "logfmt.h"
+#include "metrics.h"
 #include "pool.h"
 #include "route.h"
 #include "throttle.h"
@@ -35,10 +38,12 @@ struct http {
 	const char *method;
 	const struct http_route *route;
 	char ids[ROUTE_IDS][ID_MAX + 1];
-	uint64_t left; /* bytes of the body still to come */
-	bool begun;    /* the head of the answer is written */
-	bool gone;     /* the peer takes no more */
-	int refusal;   /* the status of http_refuse_with, or 0 */
+	uint64_t left;            /* bytes of the body still to come */
+	bool begun;               /* the head of the answer is written */
+	bool gone;                /* the peer takes no more */
+	int refusal;              /* the status of http_refuse_with, or 0 */
+	struct delivery delivery; /* of which step this is, if it is one */
+	char about[ID_MAX + 1], owner[80];
 };
 
 static const char *program;
@@ -129,6 +134,26 @@ http_bearer(const struct http *h)
 	return value + 7 + strspn(value + 7, " ");
 }
 
+void
+http_step(struct http *h, const char *step, const char *id, const char *owner)
+{
+	(void)snprintf(h->about, sizeof h->about, "%s", id_valid(id) ? id : "");
+	(void)snprintf(h->owner, sizeof h->owner, "%s", owner != NULL ? owner : "");
+	h->delivery.step = step;
+}
+
+void
+http_outcome(struct http *h, enum err_code code)
+{
+	h->delivery.outcome = code;
+}
+
+uint64_t
+http_sent(const struct http *h)
+{
+	return h->delivery.out;
+}
+
 bool
 http_begun(const struct http *h)
 {
@@ -164,6 +189,7 @@ http_read(struct http *h, char *p, size_t n, struct err *e)
 			goto broken;
 		h->left -= (uint64_t)got;
 	}
+	h->delivery.in += (uint64_t)got;
 	return got;
 broken:
 	(void)err_set(e, ERR_BAD_MESSAGE, "the request broke off before its end");
@@ -193,6 +219,7 @@ connection_of(const struct http *h)
 int
 http_write(struct http *h, const char *p, size_t n)
 {
+	h->delivery.out += n;
 	if (h->fcgi != NULL && n >= BULK) {
 		struct fastcgi c = connection_of(h);
 		h->gone = http_flush(h) < 0 || fastcgi_write(&c, p, n) < 0;
@@ -236,6 +263,7 @@ http_begin(struct http *h, int status, const char *type, const char *more)
 	int n = snprintf(head, sizeof head, "Status: %d %s\r\nContent-Type: %s\r\n%s\r\n", status,
 			 reason, type, more);
 	h->begun = true;
+	h->delivery.http = status;
 	if (n > 0 && (size_t)n < sizeof head)
 		(void)http_write(h, head, (size_t)n);
 	else
@@ -340,6 +368,8 @@ http_fail_with(struct http *h, const struct err *e, json_t *o)
 
 	if (e->code == ERR_AUTH_FAILED)
 		e = count_failure(h, e, &limited);
+	http_outcome(h, e->code);
+	metrics_count(METRIC_ERRORS, "http", err_name(e->code), 1);
 	if (e->code == ERR_AUTH_FAILED)
 		(void)snprintf(more, sizeof more, "WWW-Authenticate: Bearer\r\n");
 	else if (e->retry > 0 || e->code == ERR_BUSY)
@@ -389,6 +419,7 @@ http_detach(struct http *h, struct fastcgi *c)
 	FCGX_Free(h->fcgi, 0); /* frees what it holds, writes nothing, closes nothing */
 	h->fcgi->ipcFd = -1;
 	h->gone = true;
+	h->delivery.step = NULL; /* whoever has it now tells of its end */
 	return 0;
 }
 
@@ -424,7 +455,14 @@ answer(struct http *h)
 		fail(h, &e, json_object(), allow[0] != '\0' ? header : "");
 		return;
 	}
+	h->delivery.began = clock_steady();
 	h->route->answer(h);
+	if (h->delivery.step == NULL)
+		return;
+	h->delivery.side = "executor";
+	h->delivery.id = h->about;
+	h->delivery.peer = h->owner;
+	delivery_end(&h->delivery);
 }
 
 static void

@@ -92,6 +92,15 @@ int http_status(const struct http *h, enum err_code code);
 /* Add to ${o}, whose reference is taken, what http_fail tells of ${e}; NULL out of memory. */
 json_t *http_refusal(const struct http *h, const struct err *e, json_t *o);
 
+/* The request is ${step} of delegation ${id}, by ${owner} (or NULL): its end is noted in
+ * delivery.log (delivery), unless it is detached.  And it went wrong, though its status does not
+ * say so. */
+void http_step(struct http *h, const char *step, const char *id, const char *owner);
+void http_outcome(struct http *h, enum err_code code);
+
+/* Bytes of the answer so far. */
+uint64_t http_sent(const struct http *h);
+
 /* True once an answer was begun. */
 bool http_begun(const struct http *h);
 

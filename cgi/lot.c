@@ -15,6 +15,7 @@
 #include "file.h"
 #include "home.h"
 #include "id.h"
+#include "metrics.h"
 #include "parked.h"
 #include "source.h"
 
@@ -311,6 +312,8 @@ lot_enter(struct err *e)
 	if (status == 0)
 		open_streams++;
 	(void)pthread_mutex_unlock(&lock);
+	if (status == 0)
+		metrics_level(METRIC_STREAMS, 1);
 	return status;
 }
 
@@ -320,6 +323,7 @@ lot_leave(void)
 	(void)pthread_mutex_lock(&lock);
 	open_streams--;
 	(void)pthread_mutex_unlock(&lock);
+	metrics_level(METRIC_STREAMS, -1);
 }
 
 int

@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 
 #include "clock.h"
+#include "delivery.h"
 #include "file.h"
 #include "lot.h"
 
@@ -45,12 +46,31 @@ attend(const struct stream *s, int operation)
 	return epoll_ctl(epollfd, operation, s->connection.fd, &event);
 }
 
+/* Note the end of a stream of what was lent to us. */
+static void
+note_end(const struct stream *s)
+{
+	const struct event_source *from = &s->source->from;
+	struct delivery d = {.step = "events",
+			     .side = "executor",
+			     .id = from->id,
+			     .peer = from->owner,
+			     .outcome = s->failed_with,
+			     .http = 200,
+			     .out = s->sent,
+			     .began = s->began};
+
+	if (from->kind->last_is_end)
+		delivery_end(&d);
+}
+
 /* Forget the stream: its connection ends here, whatever was sent. */
 static void
 drop(struct stream *s)
 {
 	struct source *source = s->source;
 
+	note_end(s);
 	file_close(s->connection.fd); /* epoll forgets it, too */
 	TAILQ_REMOVE(&keepalives, s, later);
 	LIST_REMOVE(s, same_source);
@@ -94,6 +114,7 @@ put(struct stream *s, struct iovec head, struct iovec text, bool must)
 	}
 	if (n == 0 && !must)
 		return 0;
+	s->sent += text.iov_len;
 	size_t sent = (size_t)n;
 	if (sent < head.iov_len && keep(s, (char *)head.iov_base + sent, head.iov_len - sent) < 0)
 		return -1;
@@ -149,6 +170,7 @@ fail(struct stream *s, struct err *why)
 	struct event v;
 	int status = 0;
 
+	s->failed_with = why->code;
 	http_log("events: %s", why->message);
 	if (why->code != ERR_NOT_FOUND && why->code != ERR_EXPIRED)
 		(void)err_set(why, why->code, "the server cannot read what happened");
@@ -178,6 +200,7 @@ send_one(struct http *h, void *arg)
 		s->position.seq = d->journal.seq;
 		if (event_wanted(&d->event, &s->position))
 			n = event_send(h, &d->event, &e);
+		s->sent += http_sent(h);
 		s->ended = d->event.last;
 	}
 	s->gone = http_flush(h) < 0;
@@ -330,7 +353,8 @@ parked_add(struct stream *s, struct source *source)
 		return -1;
 	s->source = source;
 	LIST_INSERT_HEAD(&source->streams, s, same_source);
-	s->keepalive = clock_steady() + interval;
+	s->began = clock_steady();
+	s->keepalive = s->began + interval;
 	TAILQ_INSERT_TAIL(&keepalives, s, later);
 	return 0;
 }

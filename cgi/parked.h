@@ -27,6 +27,9 @@ struct stream {
 	LIST_ENTRY(stream) same_source;
 	TAILQ_ENTRY(stream) later; /* in the order of keepalives */
 	int64_t keepalive;
+	int64_t began; /* clock_steady */
+	uint64_t sent; /* bytes */
+	enum err_code failed_with;
 	bool full;          /* waits until it can be written to */
 	bool away;          /* the crew has it */
 	bool over;          /* ends when nothing is left to send */

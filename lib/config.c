@@ -360,7 +360,9 @@ config_load(struct err *e)
 	for (const struct config_setting *s = config_settings; s->variable != NULL; s++)
 		if (put(s, &places[s - config_settings]) < 0)
 			return err_memory(e);
-	return 0;
+	/* What writes logs cannot complain. */
+	const char *log = getenv("AWCP_LOG");
+	return log == NULL ? 0 : config_check(config_find("AWCP_LOG"), log, e);
 }
 
 void

@@ -17,6 +17,7 @@
 #include "home.h"
 #include "jsonx.h"
 #include "meter.h"
+#include "metrics.h"
 #include "process.h"
 #include "process_tree.h"
 
@@ -305,6 +306,7 @@ execution_run(struct execution *x, const struct workspace *w, const struct sandb
 		result = 0;
 	}
 	x->took = clock_steady() - began;
+	metrics_observe(METRIC_RUN, x->took);
 	/* Who reads it moves the place in the file for us, too. */
 	x->prompted = x->purpose.prompt[0] == '\0' || lseek(promptfd, 0, SEEK_CUR) > 0;
 	file_close(promptfd);

@@ -79,8 +79,8 @@ complete(struct lend *l, const json_t *done, struct err *e)
 	}
 	delegation_close(&r, status == 0 && news ? "completed" : NULL);
 	/* An executor that does not hear the ack keeps the result until its retention ends. */
-	if (status == 0 && client_call(l->client, "POST", lend_task_url(l, "ack", url), NULL,
-				       &answer, &http, &ignored) < 0)
+	if (status == 0 &&
+	    lend_call(l, "ack", lend_task_url(l, "ack", url), NULL, &answer, &http, &ignored) < 0)
 		lend_note(l, "the executor could not be told that the result is here");
 	buf_free(&answer);
 	return status;
@@ -199,6 +199,7 @@ take_stream(void *arg, const char *p, size_t n, struct err *e)
 {
 	struct lend *l = arg;
 
+	l->stream_bytes += n;
 	return sse_read(&l->sse, p, n, e);
 }
 
@@ -229,6 +230,8 @@ follow_connect(struct lend *l, const char *last_id, struct err *e)
 	l->sse = (struct sse_reader){.data = take_data, .arg = l};
 	l->progressed = false;
 	l->streaming = false;
+	l->stream_began = clock_steady();
+	l->stream_bytes = 0;
 	if (client_stream(l->client, lend_task_url(l, "events", url), last_id, take_stream, l, e) <
 	    0)
 		return -1;
@@ -314,6 +317,7 @@ run_streams(struct lend *l, int64_t until, bool lease, struct err *e)
 				 : -1;
 		client_stream_close(l->client);
 		l->streaming = false;
+		lend_streamed(l, attempt + 1, l->last != NULL ? 0 : status, &lost);
 		if (l->last != NULL)
 			break;
 		if (ended_here(l))

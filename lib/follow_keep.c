@@ -138,9 +138,11 @@ follow_result(struct lend *l, bool archive, int *http, struct err *e)
 	struct result r = {
 	    l, jsplit_new(follow_archive, MESSAGE_MAX, archive ? follow_take : NULL, l, e)};
 
+	const struct lend_request request = {.step = "result",
+					     .url = lend_task_url(l, "result", url)};
+
 	follow_drop(l);
-	if (r.split != NULL && client_send(l->client, "GET", lend_task_url(l, "result", url), NULL,
-					   read_result, &r, http, e) == 0)
+	if (r.split != NULL && lend_send(l, &request, read_result, &r, http, e) == 0)
 		o = jsplit_finish(r.split, &found, e);
 	if (o == NULL)
 		follow_drop(l);

@@ -243,7 +243,7 @@ call(const struct record *r, long timeout, const char *place, const char *json, 
 	else
 		(void)lend_task_url(l, place, url);
 	if (status == 0)
-		status = client_call(l->client, "POST", url, json, answer, http, e);
+		status = lend_call(l, place, url, json, answer, http, e);
 	follow_end(l);
 	client_free(l->client);
 	return status;

@@ -115,7 +115,7 @@ lend_invite(struct lend *l, json_t *delegation, struct err *e)
 
 	if (invite == NULL || jsonx_dump(invite, &text, e) < 0)
 		goto out;
-	if (client_call(l->client, "POST", l->url, text.data, &answer, &http, e) < 0)
+	if (lend_call(l, "invite", l->url, text.data, &answer, &http, e) < 0)
 		goto out;
 	if (http != 200) {
 		(void)lend_refused(l, "INVITE", http, &answer, e);
@@ -293,8 +293,8 @@ lend_start(struct lend *l, const json_t *delegation, struct err *e)
 	for (int attempt = 1; status < 0 && attempt <= START_TRIES && l->last == NULL; attempt++) {
 		struct client_body body = upload_body(u);
 		buf_clear(&answer);
-		status =
-		    client_send(l->client, "POST", l->url, &body, keep_answer, &answer, &http, e);
+		status = lend_send(l, &(struct lend_request){"start", l->url, &body, attempt},
+				   keep_answer, &answer, &http, e);
 		/* A web server whose program has just died answers for it. */
 		if (status == 0 && (http == 502 || http == 504))
 			status = lend_refused(l, "START", http, &answer, e);
@@ -353,7 +353,7 @@ give_up(struct lend *l, const struct err *why)
 	/* Both are best effort: ${why} is what the caller reports. */
 	const char *state = jsonx_text(o, "state", "");
 	if (strcmp(state, "accepted") == 0 || strcmp(state, "cancelled") == 0)
-		(void)client_call(l->client, "POST", url, NULL, &answer, &http, &ignored);
+		(void)lend_call(l, "cancel", url, NULL, &answer, &http, &ignored);
 	(void)delegation_end(l->id, follow_end_event(why), why, &ignored);
 	json_decref(o);
 	buf_free(&answer);

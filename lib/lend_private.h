@@ -32,9 +32,11 @@ struct lend {
 	struct jsplit *split;
 	struct base64_decoder decoder;
 	struct snapshot_incoming incoming;
-	bool receiving;    /* incoming is open */
-	uint64_t received; /* bytes of it */
-	uint64_t behind;   /* see file_write_behind */
+	bool receiving;       /* incoming is open */
+	uint64_t received;    /* bytes of it */
+	uint64_t behind;      /* see file_write_behind */
+	int64_t stream_began; /* clock_steady */
+	uint64_t stream_bytes;
 
 	json_t *last;    /* the event (or result) that ends it, when it is known */
 	bool ended;      /* and was acted upon */
@@ -47,6 +49,22 @@ void lend_progress(const struct lend *l, const char *what, uint64_t done, uint64
 
 /* <base>/awcp/tasks/<id>/<what> */
 const char *lend_task_url(const struct lend *l, const char *what, char out[4096]);
+
+/* client_call and client_send, noted in delivery.log as a ${step}. */
+int lend_call(struct lend *l, const char *step, const char *url, const char *json,
+	      struct buf *answer, int *http, struct err *e);
+
+struct lend_request {
+	const char *step, *url;
+	const struct client_body *body; /* of a POST; NULL: a GET */
+	int attempt;                    /* from 1; 0: it is not counted */
+};
+
+int lend_send(struct lend *l, const struct lend_request *r, client_sink *sink, void *arg, int *http,
+	      struct err *e);
+
+/* Note that the event stream of ${attempt} has ended with ${status}, or ${e}. */
+void lend_streamed(const struct lend *l, int attempt, int status, const struct err *e);
 
 /* Turn an HTTP answer to ${what} that is not 200 into an error.  Returns -1. */
 int lend_refused(const struct lend *l, const char *what, int http, const struct buf *answer,

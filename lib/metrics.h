@@ -25,10 +25,10 @@ enum metric {
 	METRIC_DELEGATIONS, /* came into a state: state */
 	METRIC_ASSIGNMENTS, /* came into a state: state */
 	METRIC_DELIVERIES,  /* steps between the two sides: step, outcome ("OK" or a code) */
-	METRIC_BYTES,   /* of archives: side ("delegator", "executor"), direction ("in", "out") */
-	METRIC_ERRORS,  /* by code: where ("http", "delegations", "assignments", ...), code */
-	METRIC_REAPED,  /* by awcp-reap: kind */
-	METRIC_STREAMS, /* open now: a level */
+	METRIC_BYTES, /* of their bodies: side ("delegator", "executor"), direction ("in", "out") */
+	METRIC_ERRORS,      /* by code: where ("http", "delegations", "assignments", ...), code */
+	METRIC_REAPED,      /* by awcp-reap: kind */
+	METRIC_STREAMS,     /* open now: a level */
 	METRIC_START_DELAY, /* from INVITE to START: a duration */
 	METRIC_RUN,         /* of tasks: a duration */
 	METRIC_DELEGATION,  /* from creation to the end: a duration */
