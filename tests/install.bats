@@ -160,7 +160,25 @@ told_zsh()
 	assert_output ''
 }
 
-# exposed unit tenths: at most so exposed, in systemd's eyes, of 100.
+@test "make deb makes a package that depends on what it uses" {
+	command -v dpkg-shlibdeps >/dev/null || skip 'dpkg-dev is not installed'
+	case $BUILD in */sanitized) skip 'nobody packages that' ;; esac
+	run make -s -C "$REPO" deb 3>&-
+	assert_success
+	deb=$output
+	run dpkg-deb -f "$deb" Depends
+	assert_output --partial 'libarchive13'
+	assert_output --partial 'nginx-light | nginx'
+	dpkg-deb -x "$deb" "$HOME/package"
+	assert_equal "$("$HOME/package/usr/bin/awcp-list" -V)" "$(awcp-list -V)"
+	assert [ -f "$HOME/package/etc/awcp/awcp.conf" ]
+	assert [ -f "$HOME/package/usr/lib/systemd/system/awcp-executor.socket" ]
+	assert [ -f "$HOME/package/usr/share/zsh/vendor-completions/_awcp" ]
+	run dpkg-deb -I "$deb" conffiles
+	assert_output /etc/awcp/awcp.conf
+}
+
+# exposed unit most: at most so exposed, in systemd's eyes, of 100.
 exposed()
 {
 	run systemd-analyze security --offline=yes --no-pager --threshold="$2" \
