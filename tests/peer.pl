@@ -52,12 +52,18 @@ sub content {
 	return ($text, $end);
 }
 
+# Wait for a file; who waits when the peer is stopped ends with it.
+sub wait_for {
+	my ($name) = @_;
+	until (-e "$dir/$name") {
+		select(undef, undef, undef, 0.005);
+		exit if getppid != $self;
+	}
+}
+
 sub then_content {
 	my ($name, $id) = @_;
-	until (-e "$dir/$name.then") {
-		select(undef, undef, undef, 0.005);
-		exit if getppid != $self; # stopped
-	}
+	wait_for("$name.then");
 	return content("$name.then", $id);
 }
 
@@ -88,9 +94,7 @@ sub answer {
 		print $c "Content-Length: ", length $text, "\r\n" if $what ne 'events' && $end eq '';
 		print $c "\r\n";
 		$c->flush;
-		if ($what eq 'events') {
-			select(undef, undef, undef, 0.005) until -e "$dir/started";
-		}
+		wait_for('started') if $what eq 'events';
 	}
 	print $c $text;
 	$c->flush;
