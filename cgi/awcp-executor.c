@@ -28,10 +28,14 @@
 #include "jsonx.h"
 #include "lot.h"
 #include "message.h"
+#include "metrics.h"
+#include "metrics_now.h"
 #include "question.h"
 #include "receive.h"
 #include "result.h"
 #include "stream.h"
+
+#define METRICS_MAX (16 * 1024 * 1024) /* bytes of all metrics */
 
 static struct assignment_policy policy;
 
@@ -301,6 +305,38 @@ get_status(struct http *h)
 		http_fail(h, &e);
 }
 
+/* Everybody's numbers are for operators. */
+static int
+print_metrics(struct http *h, struct buf *out, struct err *e)
+{
+	struct caller c;
+
+	if (caller_identify(h, &c, e) < 0 || caller_required(&c, e) < 0)
+		return -1;
+	if (c.owner[0] != '\0' && !caller_listed("AWCP_OPERATORS", c.owner, false)) {
+		(void)err_set(e, ERR_AUTH_FAILED, "the metrics are for operators");
+		return err_hint(e, "have the token's name put into AWCP_OPERATORS");
+	}
+	return metrics_print(out, e) < 0 ? -1 : metrics_now(out, e);
+}
+
+static void
+get_metrics(struct http *h)
+{
+	struct buf out = BUF_INIT(METRICS_MAX);
+	char length[64];
+	struct err e;
+
+	if (print_metrics(h, &out, &e) < 0) {
+		http_fail(h, &e);
+	} else {
+		(void)snprintf(length, sizeof length, "Content-Length: %zu\r\n", out.len);
+		http_begin(h, 200, "text/plain; version=0.0.4; charset=utf-8", length);
+		(void)http_write(h, out.data, out.len);
+	}
+	buf_free(&out);
+}
+
 static void
 get_card(struct http *h)
 {
@@ -315,6 +351,7 @@ static const struct http_route routes[] = {
     {"POST", "/tasks/:id/answer", post_answer},
     {"POST", "/cancel/:id", post_cancel},
     {"GET", "/status", get_status},
+    {"GET", "/metrics", get_metrics},
     {"GET", "/.well-known/agent-card.json", get_card},
     {"GET", "/.well-known/agent.json", get_card},
     {NULL, NULL, NULL},
