@@ -97,6 +97,19 @@ over()
 	for pid in $below; do wait_until over "$pid"; done
 }
 
+@test "when the first process of nginx is killed, the others do not keep the port" {
+	start_server -A none
+	kill -9 "$(cat "$AWCP_HOME/serve-$PORT/nginx.pid")"
+	wait "$SERVER_PID" || true
+	run pgrep -f "serve-$PORT/"
+	assert_failure
+	start_process "$AWCP_HOME.again" awcp-serve -A none -l "127.0.0.1:$PORT"
+	SERVER_PID=$STARTED SERVER_LOG=$AWCP_HOME.again
+	wait_until listening
+	request GET /awcp/status
+	assert_status 200
+}
+
 @test "told to stop, it stops also what it has lost sight of" {
 	start_server -A none -- true
 	below=$(programs | cut -d' ' -f1)
