@@ -107,6 +107,23 @@ $AWCP_HOME/tmp:"
 	assert_output --partial 'AWCP_TASK_RETENTION is not a time: x; such as 12h or 7d'
 }
 
+@test "a queue of a few tasks a day is retired by awcp-reap, too" {
+	export AWCP_TASK_RETENTION=8s
+	awcp-queue put -q q x
+	work 1
+	awcp-reap -k retention # from now on there is another segment
+	awcp-queue put -q q y
+	assert_equal "$(ls "$AWCP_HOME/queue/q/journal" | paste -sd ' ')" '00000001.ndjson 00000002.ndjson'
+	touch -d '10 seconds ago' "$AWCP_HOME/queue/q/journal/00000001.ndjson"
+	forgotten() {
+		awcp-reap -k retention
+		[ "$(ls "$AWCP_HOME/queue/q/journal" | head -n 1)" != 00000001.ndjson ] &&
+			! awcp-queue show q.1 2>shown
+	}
+	wait_until forgotten
+	assert_equal "$(awcp-queue list -q q | cut -d ' ' -f 1)" q.2
+}
+
 @test "a queue through which much has gone is as small as what is left" {
 	awcp-queue put -q q -p 0 stays
 	for _ in 1 2 3; do
