@@ -81,20 +81,21 @@ list_changes(struct queue *q, struct listing *l, bool once, struct err *e)
 
 /* The tasks, and what they are to a reader. */
 static int
-list_tasks(struct queue *q, struct queue_filter *f, struct listing *l, struct err *e)
+list_tasks(struct queue *q, const struct queue_filter *asked, struct listing *l, struct err *e)
 {
 	const struct queue_options *o = l->options;
 	struct queue_reader r;
 
 	if (o->reader == NULL)
-		return queue_list(q, f, list_one, l, e);
-	f->reader = &r;
-	f->marks = o->marks;
-	if (f->states == 0 && o->marks != 0)
-		f->states = ~(uint32_t)1; /* what has ended is news, too */
+		return queue_list(q, asked, list_one, l, e);
+	struct queue_filter f = *asked;
+	f.reader = &r;
+	f.marks = o->marks;
+	if (f.states == 0 && o->marks != 0)
+		f.states = ~(uint32_t)1; /* what has ended is news, too */
 	int status = queue_reader_load(q, NULL, o->reader, &r, e);
 	if (status == 0)
-		status = queue_list(q, f, list_one, l, e);
+		status = queue_list(q, &f, list_one, l, e);
 	queue_reader_free(&r);
 	return status;
 }

@@ -126,12 +126,13 @@ list(struct queue *q, struct page *p, struct err *e)
 	if (p->reads == NULL)
 		return p->filter.marks != 0 ? err_set(e, ERR_BAD_MESSAGE, "mark needs a reader")
 					    : queue_list(q, &p->filter, list_one, p, e);
-	p->filter.reader = &r;
-	if (p->filter.states == 0 && p->filter.marks != 0)
-		p->filter.states = ~(uint32_t)1; /* what has ended is news, too */
+	struct queue_filter f = p->filter;
+	f.reader = &r;
+	if (f.states == 0 && f.marks != 0)
+		f.states = ~(uint32_t)1; /* what has ended is news, too */
 	int status = queue_reader_load(q, p->visit->tenant, p->reads, &r, e);
 	if (status == 0)
-		status = queue_list(q, &p->filter, list_one, p, e);
+		status = queue_list(q, &f, list_one, p, e);
 	queue_reader_free(&r);
 	return status;
 }

@@ -34,6 +34,7 @@ struct tail {
 static int
 look(const struct tail *t, bool *over, struct err *e)
 {
+	*over = true;
 	struct queue *q = queues_borrow(t->visit->queue, false, e);
 	int fd = q == NULL || visit_owns(t->visit, q, t->number, e) < 0
 		     ? -1
@@ -122,8 +123,9 @@ send_now(struct tail *t, struct err *e)
 		n += snprintf(headers + n, sizeof headers - (size_t)n,
 			      "Content-Range: bytes */%lld\r\n", (long long)st.st_size);
 	}
+	off_t length = last - first + 1;
 	(void)snprintf(headers + n, sizeof headers - (size_t)n, "Content-Length: %lld\r\n",
-		       (long long)(last - first + 1));
+		       (long long)length);
 	http_begin(t->h, part == 0 ? 200 : part > 0 ? 206 : 416, TYPE, headers);
 	t->offset = first;
 	(void)send_to(t, fd, last + 1);
@@ -137,7 +139,7 @@ send_more(struct tail *t)
 {
 	struct stat st;
 	struct err why;
-	bool over = false;
+	bool over = true;
 
 	/* Whether it is over comes first: what it printed is there then. */
 	int fd = look(t, &over, &why);
@@ -156,7 +158,7 @@ follow(struct tail *t, struct err *e)
 {
 	char path[PATH_MAX];
 	struct watch *w = NULL;
-	bool over;
+	bool over = true;
 
 	int fd = look(t, &over, e);
 	if (fd < 0 && (e->code != ERR_NOT_FOUND || over))

@@ -202,7 +202,7 @@ bool queue_is_name(const char *name, uint64_t *number);
 json_t *queue_show(struct queue *q, uint64_t number, struct err *e);
 
 /* Open what the command of task ${number} printed, in its last attempt; *${over}: the task has
- * ended.  ERR_NOT_FOUND if it printed nothing (yet). */
+ * ended, or there is none.  ERR_NOT_FOUND if it printed nothing (yet). */
 int queue_output(struct queue *q, uint64_t number, bool *over, struct err *e);
 
 /* The version of the last change. */

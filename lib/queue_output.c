@@ -15,6 +15,7 @@ queue_output(struct queue *q, uint64_t number, bool *over, struct err *e)
 	char path[256];
 	struct err why;
 
+	*over = true;
 	int homefd = home_open(e);
 	json_t *task = homefd < 0 ? NULL : queue_show(q, number, e);
 	if (task == NULL)

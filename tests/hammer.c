@@ -304,6 +304,8 @@ balance(struct books *b, struct queue *q, int processes)
 
 	for (int i = 0; i <= processes; i++)
 		read_log(b, i);
+	if (b->claims == 0)
+		die("nothing was claimed", NULL);
 	qsort(b->claim, b->claims, sizeof *b->claim, by_value);
 	for (size_t i = 1; i < b->claims; i++)
 		if (b->claim[i] == b->claim[i - 1])

@@ -791,6 +791,8 @@ has_version()
 	grep -qi '^Content-Range: bytes \*/14' "$HEAD"
 	as "$BOB" GET "/$Q/tasks/1/output"
 	assert_refused 404 NOT_FOUND
+	ask GET "/$Q/tasks/9/output?follow=1"
+	assert_refused 404 NOT_FOUND
 	ask GET "/$Q/tasks/1/output?follow=2"
 	assert_refused 400 BAD_MESSAGE
 	curl -sSN -H "Authorization: Bearer $ALICE" --max-time 30 \
