@@ -117,8 +117,8 @@ name() { awcp-queue show -j "$1" | jq -r .name; }
 @test "what a task printed, also while it runs" {
 	awcp-queue put -q q x
 	run -66 awcp-queue output q.1
-	run -66 timeout 20 awcp-queue output -W q.9
 	assert_output --partial 'task q.1 has printed nothing'
+	run -66 timeout 20 awcp-queue output -W q.9
 	claim=$(awcp-queue take -q q)
 	awcp-queue output -W q.1 >followed &
 	follows=$!
