@@ -246,14 +246,15 @@ look(struct asking *a)
 {
 	int64_t now = clock_steady();
 	uint64_t version;
+	struct err e;
 
 	if (a->open == 0 || now < a->look_at)
 		return;
 	a->look_at = now + LOOK_MS;
-	if (now < a->all_at && queue_version(a->place->queue, &version, NULL) == 0 &&
+	if (now < a->all_at && queue_version(a->place->queue, &version, &e) == 0 &&
 	    version == a->version)
 		return;
-	if (queue_version(a->place->queue, &a->version, NULL) < 0)
+	if (queue_version(a->place->queue, &a->version, &e) < 0)
 		return; /* the next look may be luckier */
 	a->all_at = now + ALL_MS;
 	for (size_t i = 0; i < QUEUE_OPEN; i++)
