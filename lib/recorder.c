@@ -14,7 +14,8 @@
 #include "sha256.h"
 
 #define ROOM ((size_t)512 * 1024)
-#define PIECE ((size_t)64 * 1024) /* the longest record, about, and worth waking somebody for */
+#define PIECE ((size_t)64 * 1024) /* the longest record, about */
+#define MUCH (ROOM / 4) /* what the thread is woken for; at twice that a producer who waits is */
 #define STACK ((size_t)512 * 1024)
 
 enum kind { DATA, ZEROS, ENTRY };
@@ -142,7 +143,8 @@ take_all(struct recorder *r)
 			at = take(r, at);
 		(void)pthread_mutex_lock(&r->lock);
 		r->tail = at;
-		(void)pthread_cond_signal(&r->less);
+		if (r->head - r->tail <= 2 * MUCH)
+			(void)pthread_cond_signal(&r->less);
 	}
 }
 
@@ -154,7 +156,7 @@ run(void *arg)
 	(void)pthread_mutex_lock(&r->lock);
 	while (!r->closing) {
 		take_all(r);
-		if (!r->closing && r->head - r->tail < PIECE)
+		if (!r->closing && r->head - r->tail < MUCH)
 			(void)pthread_cond_wait(&r->more, &r->lock);
 	}
 	take_all(r);
@@ -224,7 +226,7 @@ publish(struct recorder *r, uint64_t head)
 {
 	(void)pthread_mutex_lock(&r->lock);
 	r->head = head;
-	bool much = head - r->tail >= PIECE;
+	bool much = head - r->tail >= MUCH;
 	(void)pthread_mutex_unlock(&r->lock);
 	if (much && !r->threaded)
 		start(r);
