@@ -62,21 +62,6 @@ is_there(const char *name)
 	return faccessat(home_open(&e), name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* The directory ${name} of the state, if it is there. */
-static DIR *
-open_list(const char *name)
-{
-	struct err e;
-	int home = home_open(&e);
-	int fd =
-	    home < 0 ? -1 : openat(home, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-
-	if (dir == NULL)
-		file_close(fd);
-	return dir;
-}
-
 /* Secrets, and who may read them. */
 static void
 check_modes(struct doctor *d, const char *name)
@@ -85,7 +70,7 @@ check_modes(struct doctor *d, const char *name)
 	char advice[64 + NAME_MAX];
 	struct stat st;
 
-	DIR *dir = open_list(name);
+	DIR *dir = home_list(name);
 	while (dir != NULL && (entry = readdir(dir)) != NULL) {
 		if (entry->d_name[0] == '.' ||
 		    fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
@@ -186,7 +171,7 @@ doctor_clock(struct doctor *d)
 	const struct dirent *entry;
 	struct stat st;
 
-	DIR *dir = open_list(".");
+	DIR *dir = home_list(".");
 	while (dir != NULL && (entry = readdir(dir)) != NULL) {
 		if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
@@ -270,7 +255,7 @@ doctor_damage(struct doctor *d)
 	const struct dirent *entry;
 	size_t count = 0;
 
-	DIR *dir = open_list("corrupt");
+	DIR *dir = home_list("corrupt");
 	while (dir != NULL && (entry = readdir(dir)) != NULL)
 		count += entry->d_name[0] != '.';
 	if (dir != NULL)

@@ -1,5 +1,6 @@
 #include "home.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -161,6 +162,19 @@ home_dir(const char *name, struct err *e)
 out:
 	(void)pthread_mutex_unlock(&lock);
 	return fd;
+}
+
+DIR *
+home_list(const char *name)
+{
+	int fd = home_open(NULL);
+
+	if (fd >= 0)
+		fd = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	if (dir == NULL)
+		file_close(fd);
+	return dir;
 }
 
 int

@@ -13,6 +13,8 @@
 #ifndef HOME_H
 #define HOME_H
 
+#include <dirent.h>
+
 #include "err.h"
 
 /* Open the state directory, creating it if need be, and remember it for the process.  Fails with
@@ -34,6 +36,9 @@ const char *home_path(void);
 /* A descriptor of the directory ${name} in it (such as "delegations"), created if missing, kept
  * for the process and not to be closed; -1 on failure. */
 int home_dir(const char *name, struct err *e);
+
+/* The directory ${name} in it to be read, if it is there; NULL if not.  For closedir(3). */
+DIR *home_list(const char *name);
 
 /* Move ${name} out of ${dirfd} into corrupt/, so that it stops nothing else. */
 int home_quarantine(int dirfd, const char *name, const char *label, struct err *e);

@@ -180,19 +180,6 @@ reap_span(int64_t age, char out[32])
 	return out;
 }
 
-DIR *
-reap_list(const char *name)
-{
-	int homefd = home_open(NULL);
-	int fd =
-	    homefd < 0 ? -1 : openat(homefd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-
-	if (dir == NULL)
-		file_close(fd);
-	return dir;
-}
-
 int64_t
 reap_age(const struct reap *r, int dirfd, const char *name)
 {

@@ -76,7 +76,7 @@ sweep(struct reap *r, const struct sweeping *s)
 {
 	const struct dirent *entry;
 
-	DIR *dir = reap_list(s->directory);
+	DIR *dir = home_list(s->directory);
 	while (dir != NULL && (entry = readdir(dir)) != NULL) {
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
@@ -129,7 +129,7 @@ sweep_temporary(struct reap *r, const char *name, bool deep)
 	const struct dirent *entry;
 	char path[512];
 
-	DIR *dir = reap_list(name);
+	DIR *dir = home_list(name);
 	if (dir == NULL)
 		return;
 	reap_temporary(r, dirfd(dir), name);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "delegation.h"
+#include "home.h"
 #include "id.h"
 
 static const char *const collections[] = {"assignments", DELEGATIONS};
@@ -39,7 +40,7 @@ reap_open(struct reap *r)
 
 	for (size_t i = 0; i < sizeof collections / sizeof collections[0]; i++) {
 		(void)snprintf(path, sizeof path, "%s/.open", collections[i]);
-		DIR *dir = reap_list(path);
+		DIR *dir = home_list(path);
 		while (dir != NULL && (entry = readdir(dir)) != NULL) {
 			if (!id_valid(entry->d_name) || !is_stale(r, dirfd(dir), entry->d_name))
 				continue;

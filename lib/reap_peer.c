@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "home.h"
 
 void
 reap_peers(struct reap *r)
@@ -18,7 +19,7 @@ reap_peers(struct reap *r)
 	struct reap_deed d;
 	struct err e;
 
-	DIR *dir = r->limits.peers == 0 ? NULL : reap_list("peers");
+	DIR *dir = r->limits.peers == 0 ? NULL : home_list("peers");
 	while (dir != NULL && (entry = readdir(dir)) != NULL) {
 		if (entry->d_name[0] == '.')
 			continue;

@@ -102,9 +102,6 @@ int reap_remove(int dirfd, const char *name, struct err *e);
 /* ${age}, ms, in words: "8 days". */
 const char *reap_span(int64_t age, char out[32]);
 
-/* Open the directory ${name} of the state to be read, if it is there; NULL if not. */
-DIR *reap_list(const char *name);
-
 /* How long ago ${name} in ${dirfd} was changed, ms; -1 if it is gone. */
 int64_t reap_age(const struct reap *r, int dirfd, const char *name);
 

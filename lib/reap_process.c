@@ -209,7 +209,7 @@ reap_servers(struct reap *r)
 	const struct dirent *entry;
 	char path[300];
 
-	DIR *dir = reap_list(".");
+	DIR *dir = home_list(".");
 	while (dir != NULL && (entry = readdir(dir)) != NULL) {
 		const char *name = entry->d_name;
 		if (strncmp(name, "serve-", 6) != 0 || !isdigit((unsigned char)name[6]))

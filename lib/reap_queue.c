@@ -81,7 +81,7 @@ each_queue(struct reap *r, void (*each)(struct reap *r, const char *name))
 	int64_t until = clock_steady() + QUEUES_MS;
 	const struct dirent *entry;
 
-	DIR *dir = reap_list("queue");
+	DIR *dir = home_list("queue");
 	while (dir != NULL && clock_steady() < until && (entry = readdir(dir)) != NULL)
 		if (entry->d_name[0] != '.')
 			each(r, entry->d_name);

@@ -83,7 +83,7 @@ reap_walk(struct reap *r, enum reap_walk_id which)
 	const char *id = NULL;
 	int seen = 0;
 
-	DIR *dir = reap_list(walks[which].collection);
+	DIR *dir = home_list(walks[which].collection);
 	if (dir == NULL)
 		return;
 	if (again)
