@@ -18,8 +18,13 @@ int
 assignment_startable(const json_t *record, const struct assignment_policy *p, struct err *e)
 {
 	if (fsm_next(&fsm_assignment, jsonx_text(record, "state", ""), FSM_RECEIVE_START, e) ==
-	    NULL)
-		return -1;
+	    NULL) {
+		/* Also where a sweep was faster than the START. */
+		if (strcmp(jsonx_text(record, "error.code", ""), err_name(ERR_START_EXPIRED)) != 0)
+			return -1;
+		(void)err_set(e, ERR_START_EXPIRED, "%s", jsonx_text(record, "error.message", ""));
+		return err_hint(e, "invite again");
+	}
 	return assignment_overdue(record, p, e);
 }
 

@@ -133,7 +133,7 @@ edit_record()
 }
 
 @test "a START that came in time may take longer than that to arrive" {
-	export AWCP_START_WITHIN=1
+	export AWCP_START_WITHIN=2
 	start_server -A none
 	accepted '' dlg_slow
 	# Zeros, which in base64 are as many A.
@@ -142,7 +142,7 @@ edit_record()
 	exec 5<>"/dev/tcp/127.0.0.1/$PORT"
 	printf 'POST /awcp HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n' >&5
 	printf 'Content-Length: %s\r\n\r\n%s' "${#text}" "${text:0:200000}" >&5
-	sleep 3 # the time is the event
+	sleep 4 # the time is the event
 	say '' GET /awcp/tasks/dlg_slow/result
 	assert_json '.status == "running"'
 	printf %s "${text:200000}" >&5

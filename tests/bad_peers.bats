@@ -164,6 +164,9 @@ wrong_clock()
 	in_time "$FAULT_CLOCK" 0
 	say '' POST /awcp "$(start dlg_after)" # as if a day had passed since its INVITE
 	assert_refused 410 START_EXPIRED
+	WAIT=20 wait_until jq -e '.state == "error"' "$AWCP_HOME/assignments/dlg_after/record.json"
+	say '' POST /awcp "$(start dlg_after)" # and when that was noted, too
+	assert_refused 410 START_EXPIRED
 	accepted '' dlg_after
 	say '' POST /awcp "$(start dlg_after)"
 	assert_status 200
