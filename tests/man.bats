@@ -178,6 +178,10 @@ run_examples()
 	run_examples awcp-list.1
 }
 
+@test "the examples of awcp-log(1) run" {
+	run_examples awcp-log.1
+}
+
 @test "the examples of awcp-queue(1) run" {
 	run_examples awcp-queue.1
 	assert_output --partial '3 bulk.3 pending'
