@@ -264,6 +264,24 @@ cut() {
 	assert_equal "$(state)" error
 }
 
+@test "so is one that never answers START, and one that never answers the ack is not waited for" {
+	happy
+	export AWCP_TIMEOUT=1
+	printf '@NEVER@' >"$P/ack"
+	peer
+	run awcp-invite -r ws=. -e "$URL" x
+	assert_success
+	assert_output --partial 'could not be told'
+	printf '@NEVER@' >"$P/start"
+	printf ': hello\n\n@NEVER@' >"$P/events"
+	SECONDS=0
+	run awcp-invite -q -r ws=. -e "$URL" x
+	assert_failure 69
+	[ $SECONDS -lt 30 ]
+	run tail -n 1 "$P/log"
+	assert_output 'POST cancel' # it may have arrived
+}
+
 @test "a redirect is not followed: it is told where it leads" {
 	printf 'HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:1/other\r\nContent-Length: 0\r\n\r\n' >"$P/invite"
 	peer
