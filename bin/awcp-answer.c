@@ -141,11 +141,34 @@ show_all(struct showing *s)
 	return status < 0 ? command_fail(&e) : status;
 }
 
-/* Is ${id} a task of a queue, not a delegation? */
-static bool
-is_task(const char *id)
+/* Write to ${task} what the assignment that begins with ${id} is called in its queue. */
+static int
+find_assignment(const char *id, char task[ID_MAX + 1], struct err *e)
 {
-	return strchr(id, '.') != NULL;
+	char whole[ID_MAX + 1];
+	struct record r;
+
+	if (record_find("assignments", id, whole, e) < 0)
+		return -1;
+	int status = record_open("assignments", whole, false, &r, e);
+	if (status == 0)
+		(void)snprintf(task, ID_MAX + 1, "%s.%lld", jsonx_text(r.json, "queue", "default"),
+			       (long long)jsonx_number(r.json, "taskNumber", 0));
+	record_close(&r);
+	return status;
+}
+
+/* Write to ${task} what ${id} is: 1, a task of a queue, be it lent to us; 0, what we lent out. */
+static int
+resolve(const char *id, char task[ID_MAX + 1], struct err *e)
+{
+	if (strchr(id, '.') != NULL) {
+		(void)snprintf(task, ID_MAX + 1, "%s", id);
+		return 1;
+	}
+	if (record_find(DELEGATIONS, id, task, e) == 0)
+		return 0;
+	return e->code != ERR_NOT_FOUND || find_assignment(id, task, e) < 0 ? -1 : 1;
 }
 
 static struct queue *
@@ -167,10 +190,12 @@ show_one(struct showing *s, const char *id)
 	struct err e;
 
 	s->full = true;
-	if (!is_task(id))
-		return record_find(DELEGATIONS, id, whole, &e) < 0 ? command_fail(&e)
-								   : show_delegation(s, whole);
-	struct queue *q = open_queue(id, &number, &e);
+	int is_task = resolve(id, whole, &e);
+	if (is_task < 0)
+		return command_fail(&e);
+	if (is_task == 0)
+		return show_delegation(s, whole);
+	struct queue *q = open_queue(whole, &number, &e);
 	if (q != NULL)
 		task = queue_show(q, number, &e);
 	queue_close(q);
@@ -197,12 +222,12 @@ answer(const char *id, const char *question, const char *text, struct err *e)
 	long long timeout;
 	uint64_t number;
 
-	if (!is_task(id))
-		return home_limit("AWCP_TIMEOUT", 30, &timeout, e) < 0 ||
-			       record_find(DELEGATIONS, id, whole, e) < 0
-			   ? -1
-			   : lend_answer(whole, timeout < 1 ? 1 : (long)timeout, question, text, e);
-	struct queue *q = open_queue(id, &number, e);
+	int is_task = resolve(id, whole, e);
+	if (is_task < 0 || home_limit("AWCP_TIMEOUT", 30, &timeout, e) < 0)
+		return -1;
+	if (is_task == 0)
+		return lend_answer(whole, timeout < 1 ? 1 : (long)timeout, question, text, e);
+	struct queue *q = open_queue(whole, &number, e);
 	int status = q == NULL ? -1 : queue_answer(q, number, question, text, answerer(), e);
 	queue_close(q);
 	return status;

@@ -320,18 +320,23 @@ lent_asked()
 
 @test "its operator may answer, too, and the delegator hears that it is over" {
 	start_worker -- sh
-	lend 'awcp-ask one; awcp-ask two'
-	start_process "$BATS_TEST_TMPDIR/watch.log" awcp-watch "$ID"
+	lender=$HOME/lender # as on a machine of its own
+	ID=$(AWCP_HOME=$lender awcp-invite -bq -e "$URL" -r "ws=$WS" -- 'awcp-ask one; awcp-ask two')
+	AWCP_HOME=$lender start_process "$BATS_TEST_TMPDIR/watch.log" awcp-watch "$ID"
 	watch=$STARTED
-	wait_until lent_asked q1
+	AWCP_HOME=$lender wait_until lent_asked q1
 	T=$(awcp-queue list -j | jq -r .id)
-	awcp-answer "$T" mine
-	wait_until lent_asked q2
-	run lent_asked q1
+	run awcp-answer "$ID"
+	assert_line --regexp "^$T q1 "
+	awcp-answer "$ID" mine
+	AWCP_HOME=$lender wait_until lent_asked q2
+	run awcp-answer "$T" q1 again
+	assert_failure 1
+	AWCP_HOME=$lender run lent_asked q1
 	assert_failure
-	awcp-answer "$ID" yours
+	AWCP_HOME=$lender awcp-answer "$ID" yours
 	wait_until gone "$watch"
-	assert_equal "$(awcp-show -j "$ID" | jq -r .result.summary)" $'mine\nyours'
+	assert_equal "$(AWCP_HOME=$lender awcp-show -j "$ID" | jq -r .result.summary)" $'mine\nyours'
 	run cat "$BATS_TEST_TMPDIR/watch.log"
 	assert_output --partial 'progress question q1 is over (answered): mine'
 }
