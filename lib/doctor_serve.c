@@ -69,9 +69,10 @@ fill(const char *template, struct buf *out, struct err *e)
 	return status;
 }
 
-/* Run ${argv}, and write the last line of what it prints to ${said}.  Its exit status, or -1. */
+/* Run ${argv} in ${cwd}, and write what nginx says is wrong, else the first line that it prints, to
+ * ${said}.  Its exit status, or -1. */
 static int
-ask(char *const *argv, char said[256])
+ask(char *const *argv, const char *cwd, char said[256])
 {
 	posix_spawn_file_actions_t actions;
 	char text[4096];
@@ -83,6 +84,7 @@ ask(char *const *argv, char said[256])
 		goto out;
 	(void)posix_spawn_file_actions_adddup2(&actions, outfd, STDOUT_FILENO);
 	(void)posix_spawn_file_actions_adddup2(&actions, outfd, STDERR_FILENO);
+	(void)posix_spawn_file_actions_addchdir_np(&actions, cwd); /* where the sockets go */
 	if (posix_spawn(&pid, argv[0], &actions, NULL, argv, environ) == 0) {
 		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 			continue;
@@ -91,9 +93,9 @@ ask(char *const *argv, char said[256])
 	(void)posix_spawn_file_actions_destroy(&actions);
 	ssize_t n = pread(outfd, text, sizeof text - 1, 0);
 	text[n < 0 ? 0 : n] = '\0';
-	/* nginx says first what is wrong, and then that something is. */
-	text[strcspn(text, "\n")] = '\0';
-	(void)snprintf(said, 256, "%.255s", text);
+	const char *from = strstr(text, "[emerg]");
+	(void)snprintf(said, 256, "%.*s", (int)strcspn(from == NULL ? text : from, "\n"),
+		       from == NULL ? text : from);
 out:
 	file_close(outfd);
 	return status;
@@ -124,7 +126,7 @@ try_configuration(const struct buf *configuration, char *nginx, char said[256], 
 		(void)err_sys(e, "cannot open %s", prefix);
 	else if (file_replace(fd, "nginx.conf", configuration->data, configuration->len, false,
 			      e) == 0)
-		status = ask(argv, said);
+		status = ask(argv, prefix, said);
 	file_close(fd);
 	(void)file_remove_tree(tmpfd, name, NULL);
 	return status;

@@ -41,6 +41,16 @@ finds()
 	refute_output --partial ok
 }
 
+@test "where it is started from does not matter, nor does it leave anything there" {
+	awcp-list
+	mkdir "$HOME/closed"
+	chmod 500 "$HOME/closed"
+	cd "$HOME/closed"
+	finds ok 'web server' . ''
+	run ls -A
+	assert_output ''
+}
+
 @test "without a state there is nothing wrong, and none is made" {
 	AWCP_SANDBOX=none run awcp-doctor
 	assert_success
