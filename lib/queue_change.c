@@ -192,11 +192,10 @@ tell(struct queue *q, size_t i)
 	const char *state = jsonx_text(task, "state", ""), *was = NULL;
 	size_t end = i + 1;
 
-	if (!q->change[i].put) {
-		uint64_t number = (uint64_t)jsonx_number(task, "number", 0);
-		const struct queue_cell *c = queue_index_cell(&q->index, number, NULL);
-		was = c == NULL ? NULL : queue_state_name((enum queue_state)c->state);
-	}
+	uint64_t number = (uint64_t)jsonx_number(task, "number", 0);
+	const struct queue_cell *c = queue_index_cell(&q->index, number, NULL);
+	if (c != NULL && c->put != 0) /* one may be written again as it is */
+		was = queue_state_name((enum queue_state)c->state);
 	for (; q->change[i].put && end < q->changes && q->change[end].put; end++) {
 		const json_t *next = q->change[end].task;
 		if (strcmp(jsonx_text(next, "state", ""), state) != 0)

@@ -102,8 +102,8 @@ begin_attempt(json_t *task, const struct queue_worker *w, uint32_t attempt, stru
 	(void)queue_attempt_end(task, "lost", NULL, e); /* its end was, with a damaged line */
 	while (json_array_size(attempts) >= ATTEMPTS_KEPT)
 		(void)json_array_remove(attempts, 0);
-	json_t *one = json_pack("{sI ss}", "attempt", (json_int_t)attempt, "startedAt",
-				clock_format(clock_now(), now));
+	json_t *one = json_pack("{sI ss sI}", "attempt", (json_int_t)attempt, "startedAt",
+				clock_format(clock_now(), now), "leaseMs", (json_int_t)w->lease);
 	if (one == NULL || jsonx_set(one, "worker", w->name) < 0 ||
 	    json_array_append_new(attempts, one) < 0 ||
 	    json_object_set_new(task, "attempt", json_integer(attempt)) < 0)

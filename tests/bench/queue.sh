@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# queue.sh - what the queue costs, beside nq, task-spooler and beanstalkd in this one run.
+# queue.sh - what the queue costs, beside nq, task-spooler, beanstalkd and, where it is installed,
+# PostgreSQL in this one run.
 #
 #	queue.sh [build]
 #
@@ -14,6 +15,7 @@ mkdir "$work/nq" "$work/flushed" "$work/relaxed"
 declare -a started=()
 stop() {
 	tsp -K 2>/dev/null || :
+	[ ! -f "$work/pg/data/postmaster.pid" ] || kill "$(head -n 1 "$work/pg/data/postmaster.pid")" || :
 	for pid in "${started[@]}"; do
 		kill "$pid" 2>/dev/null || :
 		wait "$pid" 2>/dev/null || :
@@ -98,6 +100,40 @@ row 'take and finish, tasks/s by four processes' "$(ratio "$ours" 2000)" "2000 (
 row 'the same' "$(ratio "$ours" "$theirs")" "reserve and delete, beanstalkd -F ($theirs)"
 theirs=$(rate 2000 four "$queue" serve "$flushed" 500)
 row 'the same' "$(ratio "$ours" "$theirs")" "beanstalkd -f0 ($theirs)"
+# What PostgreSQL does with the same, where it is installed: two transactions, the second durable.
+postgres() {
+	local tool=$1
+	shift
+	if [ "$(id -u)" -eq 0 ]; then
+		(cd "$work" && runuser -u postgres -- "$bin/$tool" "$@")
+	else
+		"$bin/$tool" "$@"
+	fi
+}
+bin=$(find /usr/lib/postgresql -name initdb -printf '%h\n' 2>/dev/null | sort -V | tail -n 1)
+if [ -n "$bin" ]; then
+	mkdir "$work/pg"
+	chmod 711 "$work"
+	[ "$(id -u)" -ne 0 ] || chown postgres "$work/pg"
+	postgres initdb -D "$work/pg/data" -A trust >/dev/null
+	postgres pg_ctl -D "$work/pg/data" -w -l "$work/pg/log" \
+		-o "-k $work/pg -c listen_addresses=''" start >/dev/null
+	cat >"$work/pg/take" <<-'SQL'
+		UPDATE task SET state = 'running' WHERE id = (SELECT id FROM task WHERE state = 'pending'
+			ORDER BY priority DESC, id LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING id \gset
+		UPDATE task SET state = 'completed' WHERE id = :id;
+	SQL
+	postgres psql -q -h "$work/pg" postgres <<-SQL
+		CREATE TABLE task (id bigserial PRIMARY KEY, priority int DEFAULT 0,
+			state text DEFAULT 'pending', payload jsonb);
+		CREATE INDEX ON task (priority DESC, id) WHERE state = 'pending';
+		INSERT INTO task (payload) SELECT jsonb_build_object('n', i) FROM generate_series(1, 200000) i;
+	SQL
+	theirs=$(postgres pgbench -n -h "$work/pg" -c 4 -j 2 -T 5 -f "$work/pg/take" postgres 2>>"$work/log" |
+		awk '/^tps/ {print int($3)}')
+	postgres pg_ctl -D "$work/pg/data" -m immediate stop >/dev/null
+	row 'the same' "$(ratio "$ours" "$theirs")" "PostgreSQL, SKIP LOCKED ($theirs)"
+fi
 loop() {
 	local claim i
 	for ((i = 0; i < 150; i++)); do
