@@ -64,6 +64,11 @@ void delegation_close(struct record *r, const char *hook);
  * ${why}.  One that has ended already stays as it is, and that is no error. */
 int delegation_end(const char *id, enum fsm_event event, const struct err *why, struct err *e);
 
+/* The same for ${r}, which is open for change and has not ended; the hook "error" is for the caller
+ * to tell. */
+int delegation_end_record(struct record *r, enum fsm_event event, const struct err *why,
+			  struct err *e);
+
 /* If ${r}, which is open for change, has ended, make its journal end with that, too: in "done" or
  * "error", once.  So after the record was saved, and after a crash that came between. */
 int delegation_settle(struct record *r, struct err *e);

@@ -60,34 +60,39 @@ out:
 }
 
 int
+delegation_end_record(struct record *r, enum fsm_event event, const struct err *why, struct err *e)
+{
+	int status = -1;
+
+	/* A lease that ends before the first event, as "done" without one, implies SETUP_COMPLETE.
+	 */
+	if (event == FSM_EXPIRE && strcmp(jsonx_text(r->json, "state", ""), "started") == 0 &&
+	    delegation_step(r, FSM_SETUP_COMPLETE, e) < 0)
+		return -1;
+	/* Not every state can expire; every unfinished one can end in error. */
+	if (fsm_next(&fsm_delegation, jsonx_text(r->json, "state", ""), event, e) == NULL)
+		event = FSM_RECEIVE_ERROR;
+	json_t *error = json_object();
+	if (error == NULL || message_put_error(error, why, e) < 0 ||
+	    json_object_set(r->json, "error", error) < 0)
+		(void)err_memory(e);
+	else if (delegation_step(r, event, e) == 0)
+		status = delegation_save(r, true, e);
+	json_decref(error);
+	return status < 0 ? -1 : delegation_settle(r, e);
+}
+
+int
 delegation_end(const char *id, enum fsm_event event, const struct err *why, struct err *e)
 {
 	struct record r;
 	bool ended = false;
 	int status = record_open(DELEGATIONS, id, true, &r, e);
 
-	if (status < 0 || delegation_ended(r.json))
-		goto out;
-	status = -1;
-	/* A lease that ends before the first event, as "done" without one, implies SETUP_COMPLETE.
-	 */
-	if (event == FSM_EXPIRE && strcmp(jsonx_text(r.json, "state", ""), "started") == 0 &&
-	    delegation_step(&r, FSM_SETUP_COMPLETE, e) < 0)
-		goto out;
-	/* Not every state can expire; every unfinished one can end in error. */
-	if (fsm_next(&fsm_delegation, jsonx_text(r.json, "state", ""), event, e) == NULL)
-		event = FSM_RECEIVE_ERROR;
-	json_t *error = json_object();
-	if (error == NULL || message_put_error(error, why, e) < 0 ||
-	    json_object_set(r.json, "error", error) < 0)
-		(void)err_memory(e);
-	else if (delegation_step(&r, event, e) == 0)
-		status = delegation_save(&r, true, e);
-	json_decref(error);
-	ended = status == 0;
-	if (ended)
-		status = delegation_settle(&r, e);
-out:
+	if (status == 0 && !delegation_ended(r.json)) {
+		status = delegation_end_record(&r, event, why, e);
+		ended = status == 0;
+	}
 	delegation_close(&r, ended ? "error" : NULL);
 	return status;
 }

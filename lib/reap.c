@@ -15,6 +15,7 @@
 #include "home.h"
 #include "id.h"
 #include "logfmt.h"
+#include "metrics.h"
 
 static const char *const kinds[REAP_KINDS] = {
     [REAP_LEASES] = "leases",       [REAP_QUEUE] = "queue",     [REAP_RETENTION] = "retention",
@@ -85,6 +86,8 @@ static void
 tell(const struct reap *r, const struct reap_deed *d)
 {
 	r->totals->done[d->kind]++;
+	if (!r->options->dry)
+		metrics_count(METRIC_REAPED, kinds[d->kind], NULL, 1);
 	if (r->options->told != NULL)
 		r->options->told(r->options->arg, d);
 }

@@ -15,7 +15,8 @@
 #include "file.h"
 #include "jsonx.h"
 
-#define SOON_MS 15000 /* its worker, or its START, is just there */
+#define FRESH_MS 86400000 /* the walk comes by in the meantime */
+#define SOON_MS 15000     /* its worker, or its START, is just there */
 
 /* Files of an assignment that only a worker has use for. */
 static const char *const working[] = {"work", "report", "result.archive.tmp"};
@@ -71,6 +72,9 @@ look_ended(struct reap *r, struct record *a)
 
 	int64_t until = assignment_kept_until(a->json);
 	bool remove = until >= 0 && until <= r->now;
+	/* Whoever ended it may have been killed before the journal said so. */
+	if (!r->options->dry && assignment_settle(a, &e) < 0)
+		reap_trouble(r, "%s: %s", a->id, e.message);
 	if (!remove && !has_work(a))
 		return until < 0 ? 0 : until;
 	if (assignment_is_busy(a))
@@ -90,6 +94,16 @@ look_ended(struct reap *r, struct record *a)
 	return status < 0 ? r->now + REAP_WAIT_MS : remove ? 0 : until;
 }
 
+/* Did ${json} end long ago, so that its journal was looked at since? */
+static bool
+is_old(const struct reap *r, const json_t *json)
+{
+	int64_t ended;
+
+	return clock_parse(jsonx_text(json, "completedAt", ""), &ended, NULL) == 0 &&
+	       ended < r->now - FRESH_MS;
+}
+
 /* Of most records that the walk comes to there is nothing to say but when they will be due: that
  * needs no lock. */
 static bool
@@ -104,8 +118,8 @@ is_quiet(const struct reap *r, const char *id)
 		return false;
 	}
 	int64_t until = assignment_kept_until(a.json);
-	bool quiet = fsm_ended(&fsm_assignment, jsonx_text(a.json, "state", "")) &&
-		     until > r->now && !has_work(&a);
+	bool quiet = until > r->now && is_old(r, a.json) && !has_work(&a) &&
+		     fsm_ended(&fsm_assignment, jsonx_text(a.json, "state", ""));
 	if (quiet && !r->options->dry)
 		due_set(ASSIGNMENT_DUE, id, until);
 	record_close(&a);

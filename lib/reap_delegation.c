@@ -58,9 +58,9 @@ start_follower(struct reap *r, struct record *delegation, int64_t idle)
 	return r->now + (r->limits.follow > 0 ? r->limits.follow : 1);
 }
 
-/* End ${delegation}, which was never handed over.  Lets go of its lock for that. */
+/* End ${delegation}, which was never handed over. */
 static int64_t
-expire(struct reap *r, struct record *delegation)
+expire(struct reap *r, struct record *delegation, bool *ended)
 {
 	struct reap_deed d;
 	struct err why, e;
@@ -69,16 +69,15 @@ expire(struct reap *r, struct record *delegation)
 	reap_deed(&d, REAP_LEASES, delegation->id, "expire", "%s", why.message);
 	if (!reap_should(r, &d))
 		return -1;
-	file_close(delegation->lockfd);
-	delegation->lockfd = -1;
-	int status = delegation_end(delegation->id, FSM_EXPIRE, &why, &e);
+	int status = delegation_end_record(delegation, FSM_EXPIRE, &why, &e);
 	reap_did(r, &d, status, &e);
+	*ended = status == 0;
 	return status < 0 ? r->now + REAP_WAIT_MS : delegation_kept_until(delegation->json);
 }
 
 /* ${delegation} has not ended, or is not applied yet. */
 static int64_t
-look_unfinished(struct reap *r, struct record *delegation)
+look_unfinished(struct reap *r, struct record *delegation, bool *ended)
 {
 	int64_t changed = 0, lease = delegation_lease_end(delegation->json);
 
@@ -90,7 +89,7 @@ look_unfinished(struct reap *r, struct record *delegation)
 	if (goes_on_alone(delegation->json))
 		return start_follower(r, delegation, r->now - changed);
 	/* A person may hand it over yet. */
-	return lease <= r->now ? expire(r, delegation) : lease;
+	return lease <= r->now ? expire(r, delegation, ended) : lease;
 }
 
 static bool
@@ -142,13 +141,17 @@ retire(struct reap *r, struct record *delegation, int64_t until)
 static int64_t
 look_ended(struct reap *r, struct record *delegation)
 {
-	int64_t next = reap_snapshots(r, delegation);
+	struct err e;
 
+	/* Whoever ended it may have been killed before the journal said so. */
+	if (!r->options->dry && delegation_settle(delegation, &e) < 0)
+		reap_trouble(r, "%s: %s", delegation->id, e.message);
+	int64_t next = reap_snapshots(r, delegation);
 	if (next < 0)
 		return next;
 	if (delegation_waits(delegation->json) &&
 	    json_object_get(delegation->json, "applyError") == NULL)
-		return look_unfinished(r, delegation);
+		return look_unfinished(r, delegation, NULL);
 	int64_t until = delegation_kept_until(delegation->json);
 	if (until <= r->now)
 		return retire(r, delegation, until);
@@ -159,6 +162,7 @@ void
 reap_delegation(struct reap *r, const char *id)
 {
 	struct record delegation;
+	bool ended = false;
 	int64_t again = 0;
 	struct err e;
 
@@ -168,9 +172,9 @@ reap_delegation(struct reap *r, const char *id)
 	} else if (delegation_ended(delegation.json)) {
 		again = look_ended(r, &delegation);
 	} else {
-		again = look_unfinished(r, &delegation);
+		again = look_unfinished(r, &delegation, &ended);
 	}
 	if (again >= 0)
 		reap_again(r, DELEGATION_DUE, id, again == INT64_MAX ? 0 : again);
-	record_close(&delegation);
+	delegation_close(&delegation, ended ? "error" : NULL);
 }

@@ -79,7 +79,8 @@ look_at(struct hunt *h, int procfd, const char *pid)
 	struct buf b = BUF_INIT(ENVIRONMENT);
 	const char *rest = "";
 
-	int pidfd = pidfd_open((pid_t)strtol(pid, NULL, 10), 0);
+	pid_t number = (pid_t)strtol(pid, NULL, 10);
+	int pidfd = number == getpid() ? -1 : pidfd_open(number, 0);
 	if (pidfd < 0)
 		return;
 	if (carries(procfd, pid, h->prefix, &b, &rest) ||

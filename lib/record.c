@@ -76,6 +76,16 @@ not_found(const char *id, struct err *e)
 	return err_set(e, ERR_NOT_FOUND, "there is no %s", id);
 }
 
+/* Is the directory still where it was opened, or was it removed while we waited for the lock? */
+static bool
+is_in_place(int parent, const struct record *r)
+{
+	struct stat a, b;
+
+	return fstat(r->dirfd, &a) == 0 && fstatat(parent, r->id, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+}
+
 int
 record_open(const char *collection, const char *id, bool change, struct record *r, struct err *e)
 {
@@ -94,6 +104,8 @@ record_open(const char *collection, const char *id, bool change, struct record *
 		return errno == ENOENT ? not_found(id, e) : err_sys(e, "cannot open %s", id);
 	if (change && (r->lockfd = file_lock(r->dirfd, "lock", true, e)) < 0)
 		return -1;
+	if (change && !is_in_place(parent, r))
+		return not_found(id, e);
 	if (file_slurp(r->dirfd, "record.json", &b, e) < 0) {
 		int missing = errno == ENOENT;
 		buf_free(&b);

@@ -30,7 +30,8 @@ assignment()
 	mkdir -p "$dir"
 	jq -cn --arg id "$1" '{id: $id, state: "pending", run: 1, owner: "", accessMode: "rw", retentionMs: 60000,
 		createdAt: $old, invitedAt: $old, updatedAt: $old,
-		invite: {delegationId: $id, lease: {ttlSeconds: 60}}} | '"$2" --arg old "$(at -9000)" --arg now "$(at -3)" \
+		invite: {delegationId: $id, lease: {ttlSeconds: 60}}} | '"$2"' |
+		if .state == "completed" then .result = {summary: "done"} else . end' --arg old "$(at -9000)" --arg now "$(at -3)" \
 		--arg past "$(at -60)" --arg soon "$(at 60)" >"$dir/record.json"
 	[ -z "${3-}" ] || : >"$AWCP_HOME/assignments/.open/$1"
 }
@@ -42,11 +43,20 @@ delegation()
 	mkdir -p "$dir"
 	jq -cn --arg id "$1" '{id: $id, state: "completed", peerUrl: "http://127.0.0.1:9/awcp",
 		environment: {resources: []}, task: {description: "", prompt: ""},
-		leaseConfig: {ttlSeconds: 60, accessMode: "rw"}, retentionMs: 60000,
+		leaseConfig: {ttlSeconds: 60, accessMode: "rw"}, retentionMs: 60000, result: {summary: "done"},
 		snapshotPolicy: {mode: "staged", maxSnapshots: 10}, snapshots: [],
 		createdAt: $old, updatedAt: $old} | '"$2" --arg old "$(at -9000)" \
 		--arg past "$(at -30)" --arg soon "$(at 60)" >"$dir/record.json"
 	[ -z "${3-}" ] || : >"$AWCP_HOME/delegations/.open/$1"
+}
+
+# due entry...: since a minute ago.
+due()
+{
+	local minute
+	minute=$AWCP_HOME/due/$(date -u -d '-1 minute' +%Y%m%dT%H/%M)
+	mkdir -p "$minute"
+	(cd "$minute" && touch "$@")
 }
 
 # reaped kind id action: the next run would do that, and only that, but does not; then it does, once,
@@ -138,10 +148,7 @@ record()
 
 @test "a snapshot that waits keeps its delegation, and a person is told once" {
 	delegation dlg_a '.snapshots = [{id: "snap_1", status: "pending"}]'
-	for minute in "$(date -u -d '-1 minute' +%Y%m%dT%H/%M)"; do
-		mkdir -p "$AWCP_HOME/due/$minute"
-		: >"$AWCP_HOME/due/$minute/delegation:dlg_a"
-	done
+	due delegation:dlg_a
 	run awcp-reap
 	assert_success
 	assert_output --partial 'snap_1 waits to be applied'
@@ -201,4 +208,87 @@ record()
 	echo 865000 >"$FAULT_CLOCK"
 	AWCP_CLOCK_DOUBT=0 LD_PRELOAD=$HOME/clock.so run awcp-reap
 	[ ! -e "$AWCP_HOME/assignments/dlg_a" ]
+}
+
+# --- safe at any time
+
+# A state with something to do for every rule that needs no server.
+make_all()
+{
+	rm -rf "$AWCP_HOME"
+	awcp-reap
+	mkdir -p "$AWCP_HOME"/{tmp,assignments/.open,delegations/.open}
+	assignment dlg_lease '.state = "active" | .lease = {expiresAt: $past} | .retentionMs = 600000' open
+	assignment dlg_over '.state = "completed" | .completedAt = $past'
+	mkdir -p "$AWCP_HOME/assignments/dlg_over/work/ws/deep"
+	assignment dlg_kept '.state = "completed" | .completedAt = $soon'
+	mkdir -p "$AWCP_HOME/assignments/dlg_kept/work/ws/deep"
+	delegation dlg_never '.state = "created" | .retentionMs = 600000' open
+	delegation dlg_over .
+	delegation dlg_waits '.snapshots = [{id: "snap_1", status: "pending"}]'
+	mkdir -p "$AWCP_HOME/delegations/dlg_waits/snapshots/snap_1"
+	mkdir -p "$AWCP_HOME/tmp/removed-1/a/b"
+	touch -d '-2 hours' "$AWCP_HOME/tmp/removed-1"
+}
+
+# What is there when all was done.
+assert_all_done()
+{
+	assert_equal "$(cd "$AWCP_HOME" && echo assignments/* delegations/* tmp/*)" \
+		'assignments/dlg_kept assignments/dlg_lease delegations/dlg_never delegations/dlg_waits tmp/*'
+	assert_equal "$(record assignments/dlg_lease '.state + " " + .error.code')" 'error EXPIRED'
+	assert_equal "$(record delegations/dlg_never '.state + " " + .error.code')" 'error EXPIRED'
+	assert_equal "$(jq -r .code "$AWCP_HOME"/assignments/dlg_lease/events.ndjson)" EXPIRED
+	assert_equal "$(jq -r .code "$AWCP_HOME"/delegations/dlg_never/events.ndjson)" EXPIRED
+	assert_equal "$(ls "$AWCP_HOME"/{assignments,delegations}/.open | grep -c dlg)" 0
+	[ ! -e "$AWCP_HOME/assignments/dlg_kept/work" ] && [ -d "$AWCP_HOME/delegations/dlg_waits/snapshots/snap_1" ]
+}
+
+# with_faults kill|28: the n-th change fails, for every FAULT_STRIDE-th n; the runs after that do the rest.
+with_faults()
+{
+	case $BUILD in */sanitized) skip 'the sanitizers must be loaded first' ;; esac
+	local n=1 changes age
+	gcc -shared -fPIC -D_GNU_SOURCE -std=c11 -o "$HOME/fault.so" "$REPO/tests/fault/fault.c" -ldl
+	make_all
+	FAULT_CALLS=$HOME/calls LD_PRELOAD=$HOME/fault.so awcp-reap -k leases -k retention -k orphans
+	changes=$(cat "$HOME/calls")
+	[ "$changes" -gt 50 ]
+	for ((n = 1 + RANDOM % FAULT_STRIDE; n <= changes; n += FAULT_STRIDE)); do
+		make_all
+		FAULT=$1:$n LD_PRELOAD=$HOME/fault.so awcp-reap 2>/dev/null || true
+		for _ in 1 2 3; do
+			# What could not be done is put off for a while, and what is in tmp/ is young.
+			find "$AWCP_HOME/tmp" -mindepth 1 -maxdepth 1 -exec touch -d '-2 hours' {} +
+			rm -rf "$AWCP_HOME"/due/2*
+			run awcp-reap -k leases -k retention -k orphans
+			assert_success
+		done
+		assert_all_done
+	done
+}
+
+@test "killed at any change, the next run does the rest" {
+	with_faults kill
+}
+
+@test "when the disk is full at any change, a later run does it" {
+	with_faults 28
+}
+
+@test "many at once do everything once and do not complain" {
+	for i in $(seq 60); do
+		assignment "dlg_$i" '.state = "completed" | .completedAt = $past' &
+		delegation "dlg_$i" '.state = "created"' open &
+	done
+	wait
+	due {assignment,delegation}:dlg_{1..60}
+	for i in 1 2 3 4; do
+		start_process "$HOME/reap.$i" awcp-reap -j -k retention -k leases
+	done
+	wait
+	cat "$HOME"/reap.* | jq -r '.kind + " " + .id' | sort >"$HOME/told"
+	assert_equal "$(uniq -c <"$HOME/told" | awk '{ print $1 }' | sort -u)" 1
+	assert_equal "$(wc -l <"$HOME/told")" 120
+	assert_equal "$(ls "$AWCP_HOME/assignments")" ''
 }

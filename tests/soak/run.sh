@@ -342,6 +342,7 @@ due_to_stay() {
 	done | sort
 }
 what_is_there() { find "$executor"/assignments "$executor"/delegations "$lender"/delegations -mindepth 1 -maxdepth 1 ! -name '.*' | sort; }
+tasks() { for q in jobs hands default; do AWCP_HOME=$executor awcp-queue list -q "$q" -s all --limit 0; done; }
 sleep 3
 touch "$work/stop-reaping"
 wait "$reaper"
@@ -352,13 +353,11 @@ for _ in $(seq 20); do
 		# shellcheck disable=SC2086 # words
 		AWCP_CLOCK_DOUBT=0 reap "$home" $kinds
 	done
-	[ "$(what_is_there)" != "$stay" ] || [ -n "$(leftovers)" ] || break
+	[ "$(what_is_there)" != "$stay" ] || [ -n "$(leftovers)$(tasks)" ] || break
 	sleep 1
 done
 [ "$(what_is_there)" = "$stay" ] || bad "what remains: $(diff <(echo "$stay") <(what_is_there) | head -n 8)"
-for q in jobs hands default; do
-	nothing "tasks of $q that remain" env AWCP_HOME="$executor" awcp-queue list -q "$q" -s all --limit 0
-done
+nothing 'tasks that remain' tasks
 nothing 'left over' leftovers
 nothing 'still runs' processes
 
