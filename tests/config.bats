@@ -7,7 +7,8 @@ setup()
 {
 	own_home
 	unset AWCP_CONFIG
-	mkdir -p "$HOME/.config/awcp"
+	mkdir -p "$HOME/.config/awcp" "$HOME/ws"
+	cd "$HOME/ws"
 	FILE=$HOME/.config/awcp/config
 }
 
