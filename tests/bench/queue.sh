@@ -10,7 +10,7 @@ cd "$(dirname "$0")/../.."
 build=${1:-$PWD/build}
 PATH=$build/bin:$PATH
 work=$(mktemp -d "${TMPDIR:-/tmp}/awcp-bench.XXXXXX")
-export AWCP_HOME=$work/state TS_SOCKET=$work/tsp TMPDIR=$work NQDIR=$work/nq
+export AWCP_CONFIG=none AWCP_HOME=$work/state TS_SOCKET=$work/tsp TMPDIR=$work NQDIR=$work/nq
 mkdir "$work/nq" "$work/flushed" "$work/relaxed"
 declare -a started=()
 stop() {

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 top=$PWD
 PATH=$top/build/bin:$PATH
 work=$(mktemp -d "${TMPDIR:-/tmp}/awcp-bench.XXXXXX")
-export AWCP_HOME=$work/state AWCP_MAX_BYTES=4G AWCP_MAX_FILES=200000 AWCP_MAX_FILE_BYTES=4G
+export AWCP_CONFIG=none AWCP_HOME=$work/state AWCP_MAX_BYTES=4G AWCP_MAX_FILES=200000 AWCP_MAX_FILE_BYTES=4G
 declare -a started=()
 stop() {
 	for pid in "${started[@]}"; do
