@@ -22,8 +22,7 @@
 enum guard_kind { GUARD_PROFILE, GUARD_QUEUE, GUARD_EXECUTOR, GUARD_KINDS };
 
 #define GUARD_NAME 128   /* longest name, bytes; as id_valid has it */
-#define GUARD_REASON 256 /* bytes of a reason with its NUL; of a longer one the beginning is kept \
-			  */
+#define GUARD_REASON 256 /* bytes of a reason with its NUL; the beginning of a longer one */
 
 /* So many deaths within so many ms stop it, for as many ms. */
 struct guard_rule {

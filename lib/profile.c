@@ -94,7 +94,7 @@ free_profile(struct profile *p)
 int
 profiles_add(struct profiles *all, const char *text, struct err *e)
 {
-	struct profile p = {.text = NULL};
+	struct profile p = {.name = ""};
 
 	if (all->count == PROFILES)
 		return err_set(e, ERR_USAGE, "at most %d profiles", PROFILES);

@@ -355,7 +355,8 @@ reap(struct worker *w)
 		if (WIFSIGNALED(status))
 			died(w, q, WTERMSIG(status));
 		else
-			(void)guard_well(GUARD_QUEUE, queue_name(q), NULL); /* if not, it is stopped */
+			(void)guard_well(GUARD_QUEUE, queue_name(q),
+					 NULL); /* if not, it is stopped */
 	}
 }
 
