@@ -248,10 +248,12 @@ redact_value(json_t *o, int depth)
 		(void)json_object_clear(o);
 		(void)json_array_clear(o);
 	}
-	json_object_foreach (o, name, value)
+	json_object_foreach (o, name, value) {
 		redact_value(value, depth + 1);
-	json_array_foreach (o, i, value)
+	}
+	json_array_foreach (o, i, value) {
 		redact_value(value, depth + 1);
+	}
 }
 
 void
