@@ -157,9 +157,16 @@ json_t *
 queue_claimed(struct queue *q, uint64_t number, uint32_t attempt, struct err *e)
 {
 	struct queue_cell cell;
+	struct err why;
 
-	if (queue_find(q, number, &cell, e) < 0)
+	if (queue_find(q, number, &cell, &why) < 0) {
+		/* Who comes so late is told the same as who comes late. */
+		if (why.code == ERR_EXPIRED)
+			(void)err_set(e, ERR_BAD_STATE, "the claim is over: %s", why.message);
+		else if (e != NULL)
+			*e = why;
 		return NULL;
+	}
 	if (queue_state_held((enum queue_state)cell.state) && cell.attempt == attempt)
 		return queue_read(q, &cell, false, e);
 	(void)err_set(e, ERR_BAD_STATE, "the claim %s.%llu.%u is over: the task is %s", q->name,

@@ -28,6 +28,8 @@ work() { for ((i = 0; i < $1; i++)); do awcp-queue done "$(awcp-queue take -q q)
 	assert_equal "${#lines[@]}" 1
 	run -1 awcp-queue show q.1
 	assert_output --partial 'task q.1 is not kept any more; '
+	run -1 awcp-queue done q.1.1
+	assert_output --partial 'the claim is over: task q.1 is not kept any more'
 	run -66 awcp-queue show q.4
 	run -1 awcp-queue put -q q -w q.1 x
 	assert_output --partial 'not kept any more'
