@@ -71,7 +71,7 @@ compare_options()
 @test "what is installed is where it belongs, runs, and knows where it is" {
 	run "$ROOT/usr/bin/awcp" help
 	assert_success
-	assert_equal "$(sed -n 's/^  \([a-z]*\) .*/\1/p' <<<"$output" | sort)" \
+	assert_equal "$(sed -n 's/^  \([a-z][a-z]*\) .*/\1/p' <<<"$output" | sort)" \
 		"$(cd "$ROOT/usr/bin" && printf '%s\n' awcp-* | sed 's/^awcp-//' | sort)"
 	for page in "$REPO"/man/*.[1-8]; do
 		assert [ -s "$ROOT/usr/share/man/man${page##*.}/${page##*/}" ]
