@@ -191,6 +191,80 @@ record()
 	refute_output
 }
 
+@test "a process that a dead worker left is killed, and one with a worker is not" {
+	mkdir -p "$AWCP_HOME/assignments/dlg_a" "$AWCP_HOME/assignments/dlg_b"
+	AWCP_WORKSPACE=$AWCP_HOME/assignments/dlg_a/work start_process "$HOME/log" sleep 600
+	orphan=$STARTED
+	AWCP_WORKSPACE=$AWCP_HOME/assignments/dlg_b/work start_process "$HOME/log" sleep 600
+	flock "$AWCP_HOME/assignments/dlg_b/run.lock" awcp-reap -k orphans
+	wait_until gone "$orphan"
+	kill -0 "$STARTED"
+}
+
+@test "a peer goes when it was silent for long, if that was asked for" {
+	awcp-token add -p http://127.0.0.1:9/awcp old >/dev/null
+	touch -d '-2 days' "$AWCP_HOME/peers/old"
+	awcp-reap -k peers
+	[ -e "$AWCP_HOME/peers/old" ]
+	AWCP_PEER_RETENTION=86400 awcp-reap -k peers
+	[ ! -e "$AWCP_HOME/peers/old" ]
+}
+
+@test "short of space, what is worth least goes, and nothing that waits or is unfinished" {
+	delegation dlg_settled '.updatedAt = $past'
+	delegation dlg_waits '.updatedAt = $past | .snapshots = [{id: "snap_1", status: "pending"}]'
+	delegation dlg_runs '.state = "running" | .updatedAt = $soon' open
+	assignment dlg_failed '.state = "error" | .completedAt = $soon | .error = {code: "TASK_FAILED", message: "x"}'
+	assignment dlg_done '.state = "completed" | .completedAt = $soon'
+	assignment dlg_runs '.state = "active" | .lease = {expiresAt: $soon}' open
+	due delegation:dlg_{settled,waits,runs} assignment:dlg_{failed,done,runs}
+	AWCP_MIN_FREE=1000000T run awcp-reap -k space
+	assert_success
+	assert_output --partial '2 records were retired before their time'
+	assert_equal "$(cd "$AWCP_HOME" && echo assignments/* delegations/*)" \
+		'assignments/dlg_done assignments/dlg_runs delegations/dlg_runs delegations/dlg_waits'
+	AWCP_MIN_FREE=1000000T run awcp-reap -k space
+	refute_output
+}
+
+# --- what was cut off
+
+@test "a delegation that nobody follows is followed, and what came back is applied" {
+	start_server -A none -S none -- sh
+	mkdir "$HOME/ws"
+	id=$(awcp-invite -bq -e "$URL" -r "ws=$HOME/ws" 'echo new >new')
+	awcp-reap -k followers # it was just now that somebody did
+	assert_equal "$(record "delegations/$id" .state)" started
+	AWCP_FOLLOW_AFTER=0 awcp-reap -k followers
+	wait_until [ -e "$HOME/ws/new" ]
+	wait_until eval '[ "$(record "delegations/$id" .appliedSnapshotId)" != null ]'
+}
+
+@test "an apply that was cut off is finished" {
+	case $BUILD in */sanitized) skip 'the sanitizers must be loaded first' ;; esac
+	gcc -shared -fPIC -D_GNU_SOURCE -std=c11 -o "$HOME/fault.so" "$REPO/tests/fault/fault.c" -ldl
+	start_server -A none -S none -- sh
+	mkdir "$HOME/ws"
+	echo old >"$HOME/ws/a"
+	id=$(awcp-invite -q -m staged -e "$URL" -r "ws=$HOME/ws" 'echo new >new; echo new >a')
+	snapshot=$(echo "$AWCP_HOME/delegations/$id/snapshots"/snap_*)
+	for ((n = 1; n < 200; n++)); do
+		FAULT=kill:$n LD_PRELOAD=$HOME/fault.so awcp-snapshot apply "$id" || true
+		[ ! -e "$snapshot/plan" ] || break
+	done
+	[ -e "$snapshot/plan" ]
+	run awcp-reap -j -k applies
+	assert_equal "$(jq -r '.kind + " " + .action' <<<"$output")" 'applies apply'
+	wait_until eval '[ "$(record "delegations/$id" ".snapshots[0].status")" = applied ]'
+	assert_equal "$(cat "$HOME/ws/new" "$HOME/ws/a")" "$(printf 'new\nnew')"
+	[ ! -e "$HOME/ws/.awcp" ]
+	# And the files for an undo go when their time is over.
+	AWCP_UNDO_RETENTION=0 awcp-reap -k retention
+	[ ! -e "$snapshot/undo" ]
+	run awcp-snapshot undo "$id"
+	assert_failure
+}
+
 # --- the clock
 
 @test "when the clock jumps nothing is removed for its age, and a person is told" {
