@@ -141,6 +141,7 @@ retire(struct reap *r, struct record *delegation, int64_t until)
 static int64_t
 look_ended(struct reap *r, struct record *delegation)
 {
+	bool again = false; /* it has ended, and does not so here */
 	struct err e;
 
 	/* Whoever ended it may have been killed before the journal said so. */
@@ -151,7 +152,7 @@ look_ended(struct reap *r, struct record *delegation)
 		return next;
 	if (delegation_waits(delegation->json) &&
 	    json_object_get(delegation->json, "applyError") == NULL)
-		return look_unfinished(r, delegation, NULL);
+		return look_unfinished(r, delegation, &again);
 	int64_t until = delegation_kept_until(delegation->json);
 	if (until <= r->now)
 		return retire(r, delegation, until);

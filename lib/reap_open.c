@@ -63,8 +63,8 @@ look_at(struct reap *r, const struct open_hints *h, int openfd, const char *name
 	if (!reap_should(r, &d))
 		return;
 	if (is_stale(r, h, openfd, name, &record, true))
-		reap_did(r, &d,
-			 unlinkat(openfd, name, 0) < 0 ? err_sys(&e, "cannot remove it") : 0, &e);
+		reap_did(r, &d, unlinkat(openfd, name, 0) < 0 ? err_sys(&e, "cannot remove it") : 0,
+			 &e);
 	record_close(&record);
 }
 

@@ -198,8 +198,9 @@ snapshot_discard(const char *delegation, const char *snap, char refused[ID_MAX +
 		int statefd = snapshot_open_locked(&r, id, false, e);
 		if (statefd < 0 && e->code != ERR_NOT_FOUND)
 			goto out;
-		bool cut_off = statefd >= 0 && (there(statefd, "plan") || there(statefd, "rollback") ||
-						(there(statefd, "undo") && !there(statefd, "undone")));
+		bool cut_off =
+		    statefd >= 0 && (there(statefd, "plan") || there(statefd, "rollback") ||
+				     (there(statefd, "undo") && !there(statefd, "undone")));
 		if (cut_off) {
 			err_set(e, ERR_BAD_STATE, "an apply of snapshot %s was cut off", id);
 			err_hint(e, "finish it first: awcp-snapshot apply %s %s", r.id, id);

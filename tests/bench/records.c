@@ -1,7 +1,8 @@
 /*
  * records - fills the state with assignments that have ended, as they are after many months.
  *
- *	records count due	${due} of them need not be kept any more, the others for up to a week
+ *	records count due	${due} of them need not be kept any more, the others for up to a
+ *week
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -27,17 +28,19 @@ main(int argc, char **argv)
 		return 1;
 	for (long i = 0; i < count; i++) {
 		/* The first ones ended a week and a minute ago, the others since. */
-		int64_t ended = i < due ? now - week - 60000 : now - week + 60000 + i * week / (count + 1);
+		int64_t ended =
+		    i < due ? now - week - 60000 : now - week + 60000 + i * week / (count + 1);
 		(void)snprintf(id, sizeof id, "dlg_%032lx", (unsigned long)i * 2654435761UL);
 		if (mkdirat(fd, id, 0700) < 0)
 			return 1;
-		int n = snprintf(record, sizeof record,
-				 "{\"id\":\"%s\",\"state\":\"completed\",\"run\":1,\"owner\":\"\","
-				 "\"accessMode\":\"rw\",\"retentionMs\":604800000,\"completedAt\":\"%s\","
-				 "\"invite\":{\"delegationId\":\"%s\",\"task\":{\"description\":\"x\","
-				 "\"prompt\":\"fix the failing test\"},\"lease\":{\"ttlSeconds\":3600}},"
-				 "\"result\":{\"summary\":\"done\",\"snapshotId\":\"snap_0123456789ab\"}}\n",
-				 id, clock_format(ended, when), id);
+		int n = snprintf(
+		    record, sizeof record,
+		    "{\"id\":\"%s\",\"state\":\"completed\",\"run\":1,\"owner\":\"\","
+		    "\"accessMode\":\"rw\",\"retentionMs\":604800000,\"completedAt\":\"%s\","
+		    "\"invite\":{\"delegationId\":\"%s\",\"task\":{\"description\":\"x\","
+		    "\"prompt\":\"fix the failing test\"},\"lease\":{\"ttlSeconds\":3600}},"
+		    "\"result\":{\"summary\":\"done\",\"snapshotId\":\"snap_0123456789ab\"}}\n",
+		    id, clock_format(ended, when), id);
 		(void)snprintf(path, sizeof path, "%s/record.json", id);
 		int f = openat(fd, path, O_WRONLY | O_CREAT | O_EXCL, 0600);
 		if (f < 0 || write(f, record, (size_t)n) != n || close(f) < 0)

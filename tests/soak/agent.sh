@@ -15,7 +15,7 @@ die*) kill -9 $$ ;;
 hang*) sleep 600 ;;
 crowd*)
 	setsid sleep 600 &
-	echo done >crowd
+	echo "left one" >crowd
 	;;
 esac
 echo "did: $prompt"

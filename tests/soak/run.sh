@@ -9,7 +9,7 @@
 # lease; writes fail for want of space; and the clock steps.  In the end every record has ended in a
 # way that it explains, nothing is left over, and who was there all the time is as small as after the
 # first tenth.  Then only awcp-reap runs, and what remains is what retention says.
-# shellcheck disable=SC2016 # inner programs have variables of their own
+# shellcheck disable=SC2317 # what is called by its name in a variable
 set -u
 cd "$(dirname "$0")/../.." || exit
 top=$PWD build=${1:-$PWD/build}
@@ -18,7 +18,7 @@ minutes=${SOAK_MINUTES:-10}
 seconds=$(awk -v m="$minutes" 'BEGIN { print int(m * 60) }')
 work=$(mktemp -d "${TMPDIR:-/tmp}/awcp-soak.XXXXXX")
 executor=$work/executor lender=$work/lender
-clock=$work/clock steps=$work/steps
+clock=$work/clock
 export SOAK_SEEN=$work/seen
 mkdir -p "$work/seen" "$work/ws" "$work/log" "$executor" "$lender"
 chmod 700 "$executor" "$lender"
@@ -75,7 +75,8 @@ victim() {
 		unset FAULT
 		# Its port is free when awcp-reap has been there.
 		for _ in $(seq 100); do
-			[ -e "$executor/serve-$victim_port" ] && running || break
+			[ -e "$executor/serve-$victim_port" ] || break
+			running || break
 			sleep 0.2
 		done
 	done
@@ -171,7 +172,7 @@ queue_client() {
 			0) count forgotten ;;
 			1) awcp-queue limit --after 1s "$claim" ;;
 			2) awcp-queue fail -m soak "$claim" ;;
-			*) env "$(fault)" awcp-queue done "$claim" ;;
+			*) env "$(fault)" awcp-queue "done" "$claim" ;;
 			esac
 		fi
 		sleep 0.2
@@ -313,7 +314,7 @@ while [ -n "$(unfinished)" ] && [ $SECONDS -lt $until ]; do
 	AWCP_HOME=$executor awcp-queue list -q jobs -j --limit 0 2>/dev/null | jq -r 'select(.state == "paused") | .id' |
 		AWCP_HOME=$executor xargs -r awcp-queue cancel >/dev/null
 	while claim=$(AWCP_HOME=$executor awcp-queue take -j -q hands 2>/dev/null | jq -r .claim) && [ -n "$claim" ]; do
-		AWCP_HOME=$executor awcp-queue done "$claim"
+		AWCP_HOME=$executor awcp-queue "done" "$claim"
 	done
 	sleep 1
 done
