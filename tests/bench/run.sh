@@ -293,5 +293,20 @@ done | sort -n | sed -n 2p)
 row "an event to each of them, of $(wc -l <"$work/list") assignments" "$(ratio "$reach_ms" 1000)" "a second ($reach_ms ms)"
 exec 6>&-
 
+# awcp-reap among many records, with 1000 due (REAP_RECORDS=1000000 for as many as there may be).
+records=${REAP_RECORDS:-100000}
+gcc -O2 -D_GNU_SOURCE -Ilib -o "$work/records" tests/bench/records.c build/libawcp.a -ljansson
+export AWCP_HOME=$work/many
+awcp-reap
+"$work/records" "$records" 1000
+reaped_ms=$(median 1 awcp-reap)
+idle_ms=$(median 20 awcp-reap)
+cp -a "$work/many/assignments" "$work/copies"
+removed=$(find "$work/copies" -mindepth 1 -maxdepth 1 -name 'dlg_*' | head -n 1000)
+# shellcheck disable=SC2086 # words
+remove_ms=$(median 1 rm -rf $removed)
+row "reap 1000 of $records records" "$(ratio "$reaped_ms" "$remove_ms")" "rm -rf of as many ($reaped_ms to $remove_ms ms)"
+row 'reap with nothing due' "$(ratio "$idle_ms" 5)" "5 ms ($idle_ms ms)"
+
 # The queue.
 "$top/tests/bench/queue.sh"
