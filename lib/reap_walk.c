@@ -19,7 +19,7 @@
 #include "id.h"
 
 #define RECORDS 256 /* of a collection, in a run */
-#define LEAST 16    /* however long they take */
+#define LEAST 4     /* however long they take: each may have to be read from the disk */
 #define TIME_MS 1   /* after that no further one is begun */
 
 static const struct {
