@@ -145,7 +145,7 @@ sweep_temporary(struct reap *r, const char *name, bool deep)
 void
 reap_tmp(struct reap *r)
 {
-	static const char *const written[] = {".", "due", "peers", "tokens", "guards"};
+	static const char *const written[] = {".", "due", "peers", "tokens", "guards", "profiles"};
 
 	sweep(r, &(const struct sweeping){"tmp", REAP_ORPHANS, "nobody touched it", tmp_age});
 	for (size_t i = 0; i < sizeof written / sizeof written[0]; i++)
