@@ -167,7 +167,7 @@ ended()
 
 find_id()
 {
-	ID=$(cat "$HERE/id" 2>/dev/null)
+	ID=$(cat "$HERE/id" 2>/dev/null || true) # none if all was killed before something was lent
 	[ -n "$ID" ] || ID=$(awcp-list -aj | jq -r .id)
 }
 
