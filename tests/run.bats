@@ -431,7 +431,8 @@ resume()
 	start_worker -- true
 	wait_until test -e "/proc/$WORKER"
 	best=1000
-	for _ in 1 2 3 4 5 6; do
+	for _ in {1..40}; do # others may have the processor now and then
+		[ "$best" -gt 20 ] || break
 		lend x
 		wait_until summary
 		ms=$(jq -n --arg a "$(jq -r .startedAt "$STATE/record.json")" \
