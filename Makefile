@@ -1,7 +1,7 @@
 # awcp - lend a directory to a worker on another machine
 #
 #	make demo	install what is missing, build, delegate a real tree on loopback, show the diff
-#	make check	install what is missing, build, run every test
+#	make check	install what is missing, build, run every test; ALL=1: at every fault there can be
 #	make hammer	two hundred processes and one queue, for a minute
 #	make model	install spin, search the protocol of claims for broken promises
 #	make soak	run everything at once for SOAK_MINUTES (10), with what goes wrong on real machines
@@ -203,7 +203,7 @@ demo: deps
 
 check: deps
 	@$(MAKE) --no-print-directory -j "$$(nproc)" all unit
-	@tests/check.sh
+	@ALL=$(ALL) tests/check.sh
 
 bench: deps
 	@tests/deps.sh wrk nq task-spooler beanstalkd

@@ -116,7 +116,7 @@ messages() {
 	cgi POST '' start 28:0 >/dev/null
 	starts=$(cat calls)
 	[ "$invites" -gt 3 ]
-	[ "$starts" -gt 5 ]
+	[ "$starts" -gt $((20 / FAULT_STRIDE)) ]
 	for fault in 28 kill; do
 		for ((i = 1; i <= invites; i++)); do
 			messages "dlg_${fault}_i$i"

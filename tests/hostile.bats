@@ -1,3 +1,4 @@
+# bats file_tags=plain
 # Archives that mean harm, through the real programs: refused with the entry named, before anything
 # appears, in bounded memory.
 # shellcheck disable=SC2030,SC2031,SC2153 # a test's variables are its own; STATUS is request's
@@ -140,7 +141,6 @@ ended()
 	jq -e '.status == "error"' "$BODY" >/dev/null
 }
 
-# bats test_tags=scale
 @test "a workspace that means harm ends the assignment, and nothing runs" {
 	while IFS=$'\t' read -r file word what; do
 		lend "$CORPUS/lent/$file"
@@ -153,7 +153,6 @@ ended()
 	done <"$CORPUS/lent/index"
 }
 
-# bats test_tags=scale
 @test "ten million entries are refused by their number, in bounded memory and time" {
 	SECONDS=0
 	run bounded awcp-snapshot unpack out <"$CORPUS/large/millions.tar.zst"
@@ -169,7 +168,6 @@ ended()
 	[ ! -e out ]
 }
 
-# bats test_tags=scale
 @test "a ZIP of many files takes no more memory than one of few, to make and to read" {
 	mkdir -p many/{1..30}
 	eval "touch many/{1..30}/{1..1000}"

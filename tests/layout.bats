@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=plain
 # The layout of the state directory: a new one is noted, another one is refused.
 
 load helper

@@ -1,3 +1,4 @@
+# bats file_tags=plain
 # The end of a task that did not choose it: lease, cancel, and the death of its worker.  Nothing of it
 # goes on running, and exactly one outcome is recorded.
 # shellcheck disable=SC2016 # what is quoted is for the worker's shell
@@ -239,7 +240,7 @@ cancel_at()
 	SANDBOX=none
 	start_worker -- sh
 	cancelled=0 completed=0
-	for ((i = 0; i < 160 / FAULT_STRIDE; i++)); do
+	for ((i = 0; i < 200 / FAULT_STRIDE; i++)); do
 		lend "sleep 0.0$((RANDOM % 3))$((RANDOM % 10))"
 		while [ "$((RANDOM % 60))" -ne 0 ]; do :; done # up to the time that the task takes
 		curl -sS -X POST "$URL/cancel/$ID" >/dev/null

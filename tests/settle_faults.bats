@@ -100,5 +100,5 @@ text 1\\n2\\n3\\n4\\n5\\n6\\n7\\nours\\n9\\n 1\\ntheirs\\n3\\n4\\n5\\n6\\n7\\nou
 		fi
 	done
 	echo "# written before each of $CHANGES changes, $conflicts conflicts" >&3
-	[ $conflicts -gt 5 ]
+	[ $conflicts -gt $((20 / FAULT_STRIDE)) ]
 }
