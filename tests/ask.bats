@@ -377,9 +377,11 @@ lent_asked()
 
 @test "awcp-delegator passes answers on, and an answer that is refused changes nothing" {
 	start_worker -- sh
-	request POST /delegate -d "$(jq -cn --arg url "$URL" --arg ws "$WS" '{executorUrl: $url,
+	# It goes on when the second answer was refused: what has ended is soon forgotten.
+	request POST /delegate -d "$(jq -cn --arg url "$URL" --arg ws "$WS" --arg go "$BATS_TEST_TMPDIR/go" '{
+		executorUrl: $url,
 		environment: {resources: [{name: "ws", type: "fs", mode: "rw", source: $ws}]},
-		task: {description: "d", prompt: "awcp-ask -o 1 -o 2 number"}}')"
+		task: {description: "d", prompt: "awcp-ask -o 1 -o 2 number; until [ -e \($go) ]; do sleep 0.05; done"}}')"
 	assert_status 200
 	ID=$(jq -r .delegationId "$BODY")
 	STATE=$AWCP_HOME/assignments/$ID
@@ -394,6 +396,7 @@ lent_asked()
 	assert_status 200
 	request POST "/delegation/$ID/answer" -d '{"question": "q1", "answer": "1"}'
 	assert_refused 400 BAD_STATE
+	touch "$BATS_TEST_TMPDIR/go"
 	wait_until eval '[ "$(awcp-show -j "$ID" | jq -r .state)" = completed ]'
 	assert_equal "$(awcp-show -j "$ID" | jq -r .result.summary)" 2
 }
