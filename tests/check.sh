@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # check.sh - every test, against the plain build and against one with ASan and UBSan, two at a time
 # for each processor.  Ends with "N passed, N failed"; exit 1 if any failed.  Files with the tag
-# "plain" are left out with the sanitizers, and loops over faults try every eighth, unless ALL is set.
+# "plain" are left out with the sanitizers, and loops over faults try every twelfth, unless ALL is set.
 #
 #	check.sh job build test	runs one test and prints what is to be known of it (used by itself)
 set -u

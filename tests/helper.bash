@@ -22,9 +22,9 @@ export PATH EXECUTOR FIXTURES
 unset AWCP_AUTH AWCP_SANDBOX XDG_STATE_HOME XDG_CONFIG_HOME
 export AWCP_CONFIG=none # what is set on this machine does not count here
 
-# The tests that kill a program, or break the disk under it, at any change try every eighth change;
+# The tests that kill a program, or break the disk under it, at any change try every twelfth;
 # all of them with AWCP_FAULT_STRIDE=1, as make check ALL=1 has it.
-export FAULT_STRIDE=${AWCP_FAULT_STRIDE:-8}
+export FAULT_STRIDE=${AWCP_FAULT_STRIDE:-12}
 
 # A state directory and an account's directory that nobody else uses: the test's own, or in
 # setup_file the file's.

@@ -1,3 +1,4 @@
+# bats file_tags=plain
 # awcp-snapshot apply --theirs, apply --merge and undo: as safe as a plain apply.
 # shellcheck disable=SC2030,SC2031 # a test's variables are its own
 # shellcheck disable=SC2154 # bats sets output
