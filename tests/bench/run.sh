@@ -276,7 +276,7 @@ started+=("$client")
 exec 6>"$work/orders"
 # The last word of the client's ${1}th line; it may end early.
 said() {
-	until [ "$(wc -l <"$work/seen")" -ge "$1" ]; do
+	until [ -e "$work/seen" ] && [ "$(wc -l <"$work/seen")" -ge "$1" ]; do
 		kill -0 "$client" 2>/dev/null || { echo "bench: not all streams opened, or saw an event" >&2; exit 1; }
 		sleep 0.05
 	done
@@ -295,10 +295,10 @@ exec 6>&-
 
 # awcp-reap among many records, with 1000 due (REAP_RECORDS=1000000 for as many as there may be).
 records=${REAP_RECORDS:-100000}
-gcc -O2 -D_GNU_SOURCE -Ilib -o "$work/records" tests/bench/records.c build/libawcp.a -ljansson
+gcc -O2 -D_GNU_SOURCE -Ilib -o "$work/make-records" tests/bench/records.c build/libawcp.a -ljansson
 export AWCP_HOME=$work/many
 awcp-reap
-"$work/records" "$records" 1000
+"$work/make-records" "$records" 1000
 reaped_ms=$(median 1 awcp-reap)
 idle_ms=$(median 20 awcp-reap)
 cp -a "$work/many/assignments" "$work/copies"
