@@ -25,6 +25,7 @@
 	"[path...]\n"                                                                         \
 	"       awcp-snapshot undo [-jn] id [snap]\n"                                         \
 	"       awcp-snapshot discard id [snap]\n"                                            \
+	"       awcp-snapshot clear id [snap]\n"                                              \
 	"       awcp-snapshot export [-F zip|tar|tar.zst] id [snap] >archive\n"               \
 	"       awcp-snapshot pack [-F zip|tar|tar.zst] [-i pattern]... [-x pattern]... dir " \
 	">archive\n"                                                                          \
@@ -199,6 +200,17 @@ discard(void *arg, const char *prefix)
 	return 0;
 }
 
+static int
+clear(void *arg, const char *prefix)
+{
+	const struct options *o = arg;
+	struct err e;
+	char id[ID_MAX + 1];
+	if (record_find(DELEGATIONS, prefix, id, &e) < 0 || snapshot_clear(id, o->snapshot, &e))
+		return command_fail(&e);
+	return 0;
+}
+
 static void
 refuse_terminal(void)
 {
@@ -282,6 +294,7 @@ static const struct job {
     {"apply", {"awcp-snapshot", "jn", USAGE}, apply_words, ANY, PACK_ZIP, take},
     {"undo", {"awcp-snapshot", "jn", USAGE}, no_words, 2, PACK_ZIP, take_back},
     {"discard", {"awcp-snapshot", "", USAGE}, no_words, 2, PACK_ZIP, discard},
+    {"clear", {"awcp-snapshot", "", USAGE}, no_words, 2, PACK_ZIP, clear},
     {"export", {"awcp-snapshot", "F:", USAGE}, no_words, 2, PACK_ZIP, export},
     {"pack", {"awcp-snapshot", "F:i:x:", USAGE}, no_words, 1, PACK_TAR_ZST, pack_directory},
     {"unpack", {"awcp-snapshot", "", USAGE}, no_words, 1, PACK_ZIP, unpack_directory},

@@ -3,7 +3,8 @@
  *
  * How far a transaction got is the name of its plan in the state directory:
  *
- *	plan.new	being written; nothing has changed, it may be thrown away
+ *	plan.new	being written, or all was undone; nothing has changed, it may be thrown away
+ *			when the stage is cleared away
  *	plan		new files are on the stage; steps are being done, or half done: go on
  *	rollback	a step could not be done: steps are being undone, go on with that
  *	undo		all steps are done; old files go to kept/.  Stays, for whoever wants back
@@ -117,11 +118,11 @@ roll_back(struct transaction *t, struct err *e)
 		if (status > 0)
 			apply_tell_conflict(t->job, step->path, why, t->totals);
 	}
-	/* The plan goes before the stage: without the stage it could not be followed again. */
+	/* The plan ends before the stage: without the stage it could not be followed again. */
 	if (n < 0 || stages_keep(t->stages, t->count, t->job->statefd, e) ||
-	    remove_plan(t, "rollback", e) ||
+	    rename_plan(t, "rollback", "plan.new", e) ||
 	    stages_remove(t->stages, t->count, t->job->statefd, e) ||
-	    stages_end(t->stages, t->count, t->plan, false, e))
+	    stages_end(t->stages, t->count, t->plan, false, e) || remove_plan(t, "plan.new", e))
 		return -1;
 	close_plan(t);
 	return 0;

@@ -42,20 +42,28 @@ open_snapshot(const struct record *delegation, const char *id, bool *busy)
 	return -1;
 }
 
-/* Which command finishes what was begun in ${fd} and cut off; NULL: nothing was.  It may all be
- * done but for the record, which says in which state the snapshot was. */
+/* Which command finishes what was begun in ${fd} and cut off, or, if that changed nothing yet,
+ * takes it away; NULL: nothing was.  It may all be done but for the record, which says in which
+ * state the snapshot was. */
 static const char *
 cut_off(int fd, bool applied)
 {
+	static const struct {
+		const char *undone, *command;
+	} marks[] = {{"undone/plan", "undo"},
+		     {"undone/rollback", "undo"},
+		     {"undone/undo", "undo"},
+		     {"undone/plan.new", "clear"}};
+
+	for (size_t i = 0; applied && i < sizeof marks / sizeof marks[0]; i++)
+		if (there(fd, marks[i].undone))
+			return marks[i].command;
 	if (applied)
-		return there(fd, "undone/plan") || there(fd, "undone/rollback") ||
-			       there(fd, "undone/undo")
-			   ? "undo"
-			   : NULL;
-	return there(fd, "plan") || there(fd, "rollback") ||
-		       (there(fd, "undo") && !there(fd, "undone"))
-		   ? "apply"
-		   : NULL;
+		return NULL;
+	if (there(fd, "plan") || there(fd, "rollback") ||
+	    (there(fd, "undo") && !there(fd, "undone")))
+		return "apply";
+	return there(fd, "plan.new") ? "clear" : NULL;
 }
 
 /* Let awcp-snapshot do ${what} to snapshot ${id}. */

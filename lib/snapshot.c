@@ -166,16 +166,80 @@ there(int dirfd, const char *name)
 	return faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* An apply that was cut off before it changed anything may have left a stage in the directories. */
+/* An apply or undo, with its state in ${statefd}, that was cut off before it changed anything may
+ * have left a stage in the directories.  In one that is gone there is none. */
 static int
 clear_stage(const struct record *r, int statefd, struct err *e)
 {
-	const struct snapshot_taking how = {.dry = false};
-	struct apply_job job = {.clear = true};
+	struct resource *resources;
 	struct apply_totals totals;
+	size_t count;
+	int status = 0;
 	if (statefd < 0 || !there(statefd, "plan.new"))
 		return 0;
-	return run_apply(r, statefd, &job, &how, &totals, e);
+	if (snapshot_resources(r->json, &resources, &count, e))
+		return -1;
+	for (size_t i = 0; i < count && status == 0; i++) {
+		const struct apply_job job = {
+		    .clear = true, .statefd = statefd, .resources = &resources[i], .count = 1};
+		if (there(AT_FDCWD, resources[i].source) || errno != ENOENT)
+			status = apply(&job, &totals, e);
+	}
+	snapshot_resources_free(resources, count);
+	if (status || file_remove_tree(statefd, "fresh", e))
+		return -1;
+	if (unlinkat(statefd, "plan.new", 0) && errno != ENOENT)
+		return err_sys(e, "cannot remove the plan");
+	return 0;
+}
+
+/* Was an apply cut off in the midst of its changes? */
+static bool
+is_begun(int statefd)
+{
+	return there(statefd, "plan") || there(statefd, "rollback") ||
+	       (there(statefd, "undo") && !there(statefd, "undone"));
+}
+
+/* The state of an apply or, of an applied snapshot, of its undo, if that was cut off before it
+ * changed anything; -1. */
+static int
+open_unbegun(int statefd, bool applied)
+{
+	if (!applied)
+		return is_begun(statefd) ? -1
+					 : openat(statefd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(statefd, "undone", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0 && (is_begun(fd) || there(fd, "undo"))) {
+		file_close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+int
+snapshot_clear(const char *delegation, const char *snap, struct err *e)
+{
+	struct record r;
+	int status = -1;
+	if (record_open(DELEGATIONS, delegation, false, &r, e))
+		goto out;
+	const json_t *snapshot = snapshot_pick(r.json, snap, e);
+	if (!snapshot)
+		goto out;
+	bool applied = snapshot_has_status(snapshot, "applied");
+	int statefd = snapshot_open_locked(&r, jsonx_text(snapshot, "id", ""), false, e);
+	if (statefd < 0)
+		goto out;
+	int fd = open_unbegun(statefd, applied);
+	status = clear_stage(&r, fd, e);
+	if (status == 0 && applied)
+		(void)unlinkat(statefd, "undone", AT_REMOVEDIR); /* not if there is a plan in it */
+	file_close(fd);
+	close(statefd);
+out:
+	record_close(&r);
+	return status;
 }
 
 int
@@ -198,9 +262,7 @@ snapshot_discard(const char *delegation, const char *snap, char refused[ID_MAX +
 		int statefd = snapshot_open_locked(&r, id, false, e);
 		if (statefd < 0 && e->code != ERR_NOT_FOUND)
 			goto out;
-		bool cut_off =
-		    statefd >= 0 && (there(statefd, "plan") || there(statefd, "rollback") ||
-				     (there(statefd, "undo") && !there(statefd, "undone")));
+		bool cut_off = statefd >= 0 && is_begun(statefd);
 		if (cut_off) {
 			err_set(e, ERR_BAD_STATE, "an apply of snapshot %s was cut off", id);
 			err_hint(e, "finish it first: awcp-snapshot apply %s %s", r.id, id);

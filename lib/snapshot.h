@@ -119,6 +119,11 @@ int snapshot_undo(const char *delegation, const char *snap, const struct snapsho
 int snapshot_discard(const char *delegation, const char *snap, char refused[ID_MAX + 1],
 		     struct err *e);
 
+/* Take away what an apply or an undo of snapshot ${snap} (see snapshot_pick) that was cut off
+ * before it changed anything left in the directories.  It is fine if there is nothing.  ERR_BUSY
+ * while one is at work. */
+int snapshot_clear(const char *delegation, const char *snap, struct err *e);
+
 /* Open the file ${name} of snapshot ${snap}; ERR_NOT_FOUND if it was discarded. */
 int snapshot_open_part(const struct record *r, const char *snap, const char *name, struct err *e);
 

@@ -139,6 +139,7 @@ record()
 	reaped retention dlg_a remove
 	[ ! -e "$AWCP_HOME/assignments/dlg_a" ] && [ -e "$AWCP_HOME/assignments/dlg_b" ]
 	assert_equal "$(ls "$AWCP_HOME/tmp")" ''
+	grep -q 'event=assignment id=dlg_a from=completed to=removed why=retention ' "$AWCP_HOME/log/lifecycle.log"
 	delegation dlg_a .
 	delegation dlg_b '.updatedAt = $past'
 	reaped retention dlg_a remove
@@ -221,6 +222,7 @@ record()
 	AWCP_MIN_FREE=1000000T run awcp-reap -k space
 	assert_success
 	assert_output --partial '2 records were retired before their time'
+	assert_equal "$(grep -c ' to=removed why=space ' "$AWCP_HOME/log/lifecycle.log")" 2
 	assert_equal "$(cd "$AWCP_HOME" && echo assignments/* delegations/*)" \
 		'assignments/dlg_done assignments/dlg_runs delegations/dlg_runs delegations/dlg_waits'
 	AWCP_MIN_FREE=1000000T run awcp-reap -k space
@@ -240,19 +242,53 @@ record()
 	wait_until eval '[ "$(record "delegations/$id" .appliedSnapshotId)" != null ]'
 }
 
-@test "an apply that was cut off is finished" {
-	case $BUILD in */sanitized) skip 'the sanitizers must be loaded first' ;; esac
+# cut_off file [command]: what came back is staged, and awcp-snapshot killed as soon as it leaves that file.
+cut_off()
+{
 	gcc -shared -fPIC -D_GNU_SOURCE -std=c11 -o "$HOME/fault.so" "$REPO/tests/fault/fault.c" -ldl
+	for ((n = 1; n < 200; n++)); do
+		FAULT=kill:$n LD_PRELOAD=$HOME/fault.so awcp-snapshot "${2-apply}" "$id" || true
+		[ ! -e "$1" ] || return 0
+	done
+	return 1
+}
+
+# staged: what a worker made of ws/ waits to be applied.
+staged()
+{
 	start_server -A none -S none -- sh
 	mkdir "$HOME/ws"
 	echo old >"$HOME/ws/a"
 	id=$(awcp-invite -q -m staged -e "$URL" -r "ws=$HOME/ws" 'echo new >new; echo new >a')
 	snapshot=$(echo "$AWCP_HOME/delegations/$id/snapshots"/snap_*)
-	for ((n = 1; n < 200; n++)); do
-		FAULT=kill:$n LD_PRELOAD=$HOME/fault.so awcp-snapshot apply "$id" || true
-		[ ! -e "$snapshot/plan" ] || break
-	done
-	[ -e "$snapshot/plan" ]
+}
+
+@test "an apply that was cut off before it changed anything is taken back" {
+	case $BUILD in */sanitized) skip 'the sanitizers must be loaded first' ;; esac
+	staged
+	cut_off "$HOME/ws/.awcp/apply/owner"
+	assert_equal "$(cat "$HOME/ws"/*)" old
+	run awcp-reap -j -k applies
+	assert_equal "$(jq -r '.kind + " " + .action' <<<"$output")" 'applies clear'
+	wait_until [ ! -e "$HOME/ws/.awcp" ]
+	wait_until [ ! -e "$snapshot/plan.new" ]
+	assert_equal "$(cat "$HOME/ws"/*)" old
+	assert_equal "$(record "delegations/$id" '.snapshots[0].status')" pending
+	# And the same of an undo.
+	awcp-snapshot apply "$id"
+	cut_off "$HOME/ws/.awcp/apply/owner" undo
+	awcp-reap -k applies
+	wait_until [ ! -e "$snapshot/undone" ]
+	[ ! -e "$HOME/ws/.awcp" ]
+	assert_equal "$(cat "$HOME/ws"/*)" "$(printf 'new\nnew')"
+	awcp-snapshot undo "$id"
+	assert_equal "$(cat "$HOME/ws"/*)" old
+}
+
+@test "an apply that was cut off is finished" {
+	case $BUILD in */sanitized) skip 'the sanitizers must be loaded first' ;; esac
+	staged
+	cut_off "$snapshot/plan"
 	run awcp-reap -j -k applies
 	assert_equal "$(jq -r '.kind + " " + .action' <<<"$output")" 'applies apply'
 	wait_until eval '[ "$(record "delegations/$id" ".snapshots[0].status")" = applied ]'

@@ -267,10 +267,7 @@ leftovers() {
 	(cd "$work" && find executor lender \( -path '*/tmp/*' -o -path '*/corrupt/*' -o -path '*/assignments/*/work' \
 		-o -path '*/assignments/*/report' -o -path '*/jobs/*/work' -o -path '*/running/*' -o -name '.new-*' \
 		-o -name 'serve-*' -o -path '*/snapshots/incoming' -o -name plan -o -name rollback \) -prune -print)
-	# The stage of an apply that was cut off before it changed anything waits with its snapshot.
-	find "$work/ws" -name apply -path '*/.awcp/*' | while read -r stage; do
-		[ -e "$(cat "$stage/owner" 2>/dev/null)/plan.new" ] || echo "$stage"
-	done
+	find "$work/ws" -path '*/.awcp/*' -prune -print
 }
 
 processes() { pgrep -af "$work|^sleep 600$" | grep -v "soak/run.sh" || :; }
