@@ -25,6 +25,7 @@
 #include "file.h"
 #include "home.h"
 #include "logfmt.h"
+#include "output.h"
 
 #define INPUT_MAX (4 * 1024 * 1024) /* bytes of a record */
 #define VARIABLES 16
@@ -42,6 +43,7 @@ struct hook {
 	char variables[VARIABLES][4352];
 	char *environment[VARIABLES + 1];
 	size_t count;
+	struct output *output;  /* to hooks.log: its lines without secrets */
 	char line[LOGFMT_LINE]; /* of the log, but for how it ended */
 };
 
@@ -62,6 +64,7 @@ hook_close(struct hook *k)
 {
 	if (k == NULL)
 		return;
+	output_free(k->output);
 	file_close(k->inputfd);
 	file_close(k->outputfd);
 	file_close(k->logfd);
@@ -127,6 +130,7 @@ prepare(const char *name, const char *program, const char *id, const json_t *rec
 	if (home_limit("AWCP_HOOK_TIMEOUT", HOOK_SECONDS, &k->seconds, e) < 0 ||
 	    (k->inputfd = make_input(record, e)) < 0 ||
 	    (k->outputfd = logfmt_open("hooks", e)) < 0 ||
+	    (k->output = output_new(k->outputfd, UINT64_MAX, e)) == NULL ||
 	    (k->logfd = logfmt_target("lifecycle", e)) < 0) {
 		hook_close(k);
 		return NULL;
@@ -136,9 +140,16 @@ prepare(const char *name, const char *program, const char *id, const json_t *rec
 	return k;
 }
 
+/* A pipe that does not block us, but the hook. */
+static int
+make_pipe(int ends[2])
+{
+	return pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0 || fcntl(ends[1], F_SETFL, 0) < 0 ? -1 : 0;
+}
+
 /* Between fork and exec. */
 _Noreturn static void
-become(const struct hook *k, int stdoutfd)
+become(const struct hook *k, int stdoutfd, int stderrfd)
 {
 	struct sigaction usual = {.sa_handler = SIG_DFL};
 	char *const argv[] = {(char *)(uintptr_t)k->program, NULL};
@@ -149,47 +160,81 @@ become(const struct hook *k, int stdoutfd)
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	if (setsid() < 0 || chdir(k->home) < 0 || dup2(k->inputfd, 0) < 0 ||
-	    dup2(stdoutfd, 1) < 0 || dup2(k->outputfd, 2) < 0 ||
+	    dup2(stdoutfd, 1) < 0 || dup2(stderrfd, 2) < 0 ||
 	    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
 		_exit(127);
 	(void)execve(k->program, argv, k->environment);
 	_exit(127);
 }
 
-/* Read what is there, and keep the first line of it. */
+/* What comes from a hook. */
+struct hearing {
+	struct hook *hook;
+	struct pollfd fds[3]; /* its end, its answer (fd -1: none is wanted), the rest */
+	char *answer;
+	size_t n;
+};
+
+enum { END, ANSWER, REST };
+
+/* Read what is there of ${which}; false if there is nothing, and the end is noted. */
 static bool
-take_output(int fd, char answer[HOOK_ANSWER], size_t *n)
+take(struct hearing *h, int which)
 {
 	char piece[4096];
-	ssize_t got = read(fd, piece, sizeof piece);
+	ssize_t got = read(h->fds[which].fd, piece, sizeof piece);
 
-	for (ssize_t i = 0; i < got && *n < HOOK_ANSWER - 1; i++)
-		answer[(*n)++] = piece[i];
-	return got > 0 || (got < 0 && errno == EINTR);
+	if (got > 0 && which == REST)
+		output_add(h->hook->output, OUTPUT_STDERR, piece, (size_t)got);
+	for (ssize_t i = 0; which == ANSWER && i < got && h->n < HOOK_ANSWER - 1; i++)
+		h->answer[h->n++] = piece[i];
+	if (got == 0 || (got < 0 && errno != EINTR && errno != EAGAIN))
+		h->fds[which].fd = -1;
+	return got > 0;
+}
+
+/* Listen until the hook ends, and if nobody waits for its answer, to what goes on in the background
+ * then.  False if it did not end in time. */
+static bool
+listen_to(struct hearing *h)
+{
+	int64_t until = clock_steady() + h->hook->seconds * 1000;
+	bool alone = h->fds[ANSWER].fd < 0, ended = false;
+	int left;
+
+	if (h->fds[END].fd < 0)
+		return false;
+	while ((!ended || (alone && h->fds[REST].fd >= 0)) &&
+	       (left = (int)(until - clock_steady())) > 0) {
+		if (poll(h->fds, 3, left) <= 0)
+			continue;
+		for (int i = ANSWER; i <= REST; i++)
+			if (h->fds[i].revents != 0)
+				(void)take(h, i);
+		if (h->fds[END].revents != 0) {
+			ended = true;
+			h->fds[END].fd = -1;
+		}
+	}
+	return ended;
 }
 
 /* Wait for the end of ${pid}, which is killed with its group when the time is over.  Returns its
- * status as from waitpid(2), TIMED_OUT, or -1.  What comes from ${fd} (or -1) goes to ${answer}. */
+ * status as from waitpid(2), TIMED_OUT, or -1.  What comes from ${answerfd} (or -1) goes to
+ * ${answer}, what comes from ${outputfd} to the log. */
 static int
-watch_over(const struct hook *k, pid_t pid, int fd, char answer[HOOK_ANSWER])
+watch_over(struct hook *k, pid_t pid, int answerfd, int outputfd, char answer[HOOK_ANSWER])
 {
-	int64_t until = clock_steady() + k->seconds * 1000;
-	int status = -1, left = 0;
-	bool timed_out = false;
-	size_t n = 0;
+	int pidfd = pidfd_open(pid, 0), status = -1;
+	struct hearing h = {k,
+			    {{.fd = pidfd, .events = POLLIN},
+			     {.fd = answerfd, .events = POLLIN},
+			     {.fd = outputfd, .events = POLLIN}},
+			    answer,
+			    0};
 
-	int pidfd = pidfd_open(pid, 0);
-	struct pollfd fds[2] = {{.fd = pidfd, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
-	while (pidfd >= 0 && (left = (int)(until - clock_steady())) > 0) {
-		if (poll(fds, 2, left) <= 0)
-			continue;
-		if (fds[1].revents != 0 && !take_output(fd, answer, &n))
-			fds[1].fd = -1;
-		if (fds[0].revents != 0)
-			break;
-	}
-	if (left <= 0) {
-		timed_out = true;
+	bool ended = listen_to(&h);
+	if (!ended) {
 		(void)kill(-pid, SIGKILL);
 		(void)kill(pid, SIGKILL); /* it may not have come to setsid */
 	}
@@ -198,13 +243,13 @@ watch_over(const struct hook *k, pid_t pid, int fd, char answer[HOOK_ANSWER])
 			status = -1;
 			break;
 		}
-	while (fds[1].fd >= 0 && !timed_out && poll(&fds[1], 1, 0) > 0 &&
-	       take_output(fd, answer, &n))
-		continue;
-	if (answer != NULL)
-		answer[n] = '\0';
+	for (int i = ANSWER; i <= REST; i++)
+		while (h.fds[i].fd >= 0 && (i == REST || ended) && take(&h, i))
+			continue;
+	output_end(k->output);
+	answer[h.n] = '\0';
 	file_close(pidfd);
-	return timed_out ? TIMED_OUT : status;
+	return ended ? status : TIMED_OUT;
 }
 
 /* Put the number ${n} (at most 3 digits) and an end of line behind ${line}. */
@@ -247,23 +292,25 @@ _Noreturn static void
 attend(struct hook *k)
 {
 	static char unused[HOOK_ANSWER];
+	unsigned kept = (unsigned)k->outputfd;
+	int ends[2];
 
 	/* Nothing of ours may stay open because of a hook: no lock, no connection. */
-	if (dup2(k->inputfd, 0) < 0 || dup2(k->outputfd, 1) < 0 || dup2(k->logfd, 2) < 0 ||
-	    close_range(3, ~0U, 0) < 0)
+	if (dup2(k->inputfd, 0) < 0 || dup2(k->logfd, 1) < 0 || dup2(k->logfd, 2) < 0 ||
+	    (kept > 3 && close_range(3, kept - 1, 0) < 0) || close_range(kept + 1, ~0U, 0) < 0)
 		_exit(1);
 	k->inputfd = 0;
-	k->outputfd = 1;
 	k->logfd = 2;
 	pid_t pid = fork();
 	if (pid > 0)
 		_exit(0);
-	if (pid < 0 || setsid() < 0)
+	if (pid < 0 || setsid() < 0 || make_pipe(ends) < 0)
 		_exit(1);
 	pid = fork();
 	if (pid == 0)
-		become(k, k->outputfd);
-	int status = pid < 0 ? -1 : watch_over(k, pid, -1, unused);
+		become(k, ends[1], ends[1]);
+	file_close(ends[1]);
+	int status = pid < 0 ? -1 : watch_over(k, pid, -1, ends[0], unused);
 	if (status != 0)
 		log_end(k, status);
 	_exit(0);
@@ -297,18 +344,18 @@ hook_tell(const char *name, const char *id, const json_t *record)
 static int
 converse(struct hook *k, char answer[HOOK_ANSWER], struct err *e)
 {
-	int ends[2];
+	int ends[2], others[2] = {-1, -1};
 
-	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+	if (make_pipe(ends) < 0)
 		return err_sys(e, "cannot make a pipe");
-	/* Blocking for the hook, not for us. */
-	(void)fcntl(ends[1], F_SETFL, 0);
-	pid_t pid = fork();
+	pid_t pid = make_pipe(others) < 0 ? -1 : fork();
 	if (pid == 0)
-		become(k, ends[1]);
+		become(k, ends[1], others[1]);
 	file_close(ends[1]);
-	int status = pid < 0 ? -1 : watch_over(k, pid, ends[0], answer);
+	file_close(others[1]);
+	int status = pid < 0 ? -1 : watch_over(k, pid, ends[0], others[0], answer);
 	file_close(ends[0]);
+	file_close(others[0]);
 	if (status == 0)
 		return 1;
 	if (status > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 1) {

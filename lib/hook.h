@@ -6,7 +6,7 @@
  * admission, started, completed, error where we execute.  It gets the record as JSON on stdin, and
  * AWCP_ID, AWCP_HOOK and AWCP_ROLE ("delegator" or "executor") in an environment that is otherwise
  * made of a few harmless variables, so that nothing secret goes along.  What it prints goes to
- * log/hooks.log. It has a session of its own, which is killed when HOOK_SECONDS (or
+ * log/hooks.log, redacted.  It has a session of its own, which is killed when HOOK_SECONDS (or
  * AWCP_HOOK_TIMEOUT) are over.
  *
  * Only the hook "admission" is asked and waited for.  All others are told: nobody waits for them,

@@ -134,8 +134,12 @@ output_clean(const char *text, size_t n, char *out, size_t size)
 static void
 keep(const char *line, char *out, size_t size)
 {
-	if ((size_t)snprintf(out, size, "%s", line) >= size)
-		(void)cut_half(out, size - 1);
+	size_t n = strnlen(line, size - 1);
+
+	memcpy(out, line, n);
+	out[n] = '\0';
+	if (line[n] != '\0')
+		(void)cut_half(out, n);
 }
 
 static bool

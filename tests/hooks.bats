@@ -170,7 +170,7 @@ told()
 	executor sh -c 'echo two >a'
 	# shellcheck disable=SC2016 # the hook's
 	hook "$LENDER/hooks" started 'ls -l /proc/self/fd >"$AWCP_HOME/files"
-		echo $$ >"$AWCP_HOME/pid"; echo said; echo complained >&2; exec tail -f /dev/null'
+		echo $$ >"$AWCP_HOME/pid"; echo said; echo complained PASSWORD=hunter2 >&2; exec tail -f /dev/null'
 	# The pipe ends only when nobody has it any more.
 	run awcp-invite -q -e "$URL" -r "ws=$HOME/ws" go
 	assert_success
@@ -182,8 +182,8 @@ told()
 	assert_success
 	run grep -c -- '-> ' "$LENDER/files"
 	assert_output 4 # the three, and the directory that ls reads
+	wait_until grep -qx 'complained PASSWORD=\*\*\*' "$LENDER/log/hooks.log"
 	grep -qx said "$LENDER/log/hooks.log"
-	grep -qx complained "$LENDER/log/hooks.log"
 	wait_until gone "$(cat "$LENDER/pid")"
 }
 
