@@ -167,6 +167,13 @@ reap_remove(int dirfd, const char *name, struct err *e)
 	return file_remove_tree(tmpfd, aside, e);
 }
 
+int
+reap_remove_record(struct record *record, const struct reap_deed *d, struct err *e)
+{
+	record->event = kinds[d->kind];
+	return record_remove(record, e);
+}
+
 const char *
 reap_span(int64_t age, char out[32])
 {

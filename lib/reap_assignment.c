@@ -88,7 +88,7 @@ look_ended(struct reap *r, struct record *a)
 	if (remove ? !reap_should_remove(r, &d) : !reap_should(r, &d))
 		return -1;
 	int busyfd = file_lock(a->dirfd, ASSIGNMENT_BUSY, false, &e);
-	int status = busyfd < 0 ? -1 : remove ? record_remove(a, &e) : clear_work(a, &e);
+	int status = busyfd < 0 ? -1 : remove ? reap_remove_record(a, &d, &e) : clear_work(a, &e);
 	file_close(busyfd);
 	reap_did(r, &d, status, &e);
 	return status < 0 ? r->now + REAP_WAIT_MS : remove ? 0 : until;

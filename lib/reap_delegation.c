@@ -133,7 +133,7 @@ retire(struct reap *r, struct record *delegation, int64_t until)
 		  reap_span(r->now - until, span));
 	if (!reap_should_remove(r, &d))
 		return -1;
-	int status = record_remove(delegation, &e);
+	int status = reap_remove_record(delegation, &d, &e);
 	reap_did(r, &d, status, &e);
 	return status < 0 ? r->now + REAP_WAIT_MS : 0;
 }

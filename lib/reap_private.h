@@ -99,6 +99,9 @@ void reap_again(struct reap *r, const char *kind, const char *id, int64_t when);
 /* Rename ${name} of ${dirfd} into tmp/ and remove it there. */
 int reap_remove(int dirfd, const char *name, struct err *e);
 
+/* The same of a record, which is open for change; lifecycle.log says that it was for ${d}. */
+int reap_remove_record(struct record *record, const struct reap_deed *d, struct err *e);
+
 /* ${age}, ms, in words: "8 days". */
 const char *reap_span(int64_t age, char out[32]);
 

@@ -98,7 +98,7 @@ retire(struct reap *r, const struct class *c, const char *id, uint64_t left)
 			  (unsigned long long)left / MIB,
 			  (unsigned long long)r->policy.min_free / MIB);
 		if (reap_should(r, &d)) {
-			int status = record_remove(&record, &e);
+			int status = reap_remove_record(&record, &d, &e);
 			reap_did(r, &d, status, &e);
 			gone = status == 0;
 		}
