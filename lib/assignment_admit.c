@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "assignment_room.h"
+#include "clock.h"
 #include "file.h"
+#include "guard.h"
 #include "home.h"
 #include "hook.h"
 #include "id.h"
@@ -95,6 +97,19 @@ check_machine(const struct assignment_policy *p, struct err *e)
 	return 0;
 }
 
+/* After too many deaths no more is taken on until that is over; see guard.h. */
+static int
+check_queue(const char *queue, struct err *e)
+{
+	struct guard g;
+
+	if (guard_look(GUARD_QUEUE, queue, &g, NULL) < 0 || !g.stopped)
+		return 0; /* then it is its worker's to see */
+	(void)err_set(e, ERR_DECLINED, "the executor has stopped: its tasks died too often");
+	(void)err_hint(e, "try again later");
+	return err_retry(e, (unsigned)((g.until - clock_now()) / 1000 + 1));
+}
+
 int
 assignment_terms(const json_t *invite, const struct assignment_guest *g,
 		 const struct assignment_policy *p, struct err *e)
@@ -110,11 +125,12 @@ assignment_terms(const json_t *invite, const struct assignment_guest *g,
 			      (long long)ttl);
 		return err_hint(e, "ask for at most %lld s", most);
 	}
-	if (assignment_queue(invite, &g->limits, first) == NULL) {
+	const char *queue = assignment_queue(invite, &g->limits, first);
+	if (queue == NULL) {
 		(void)err_set(e, ERR_DECLINED, "that queue is not for this token");
 		return err_hint(e, "leave requirements.queue out");
 	}
-	if (check_machine(p, e) < 0)
+	if (check_machine(p, e) < 0 || check_queue(queue, e) < 0)
 		return -1;
 	return assignment_room_rate(g->owner, g->limits.rate, e);
 }

@@ -100,10 +100,9 @@ prune(json_t *o, int64_t now)
 }
 
 static void
-describe(enum guard_kind kind, const char *name, json_t *o, struct guard *g)
+describe(enum guard_kind kind, const char *name, const json_t *o, struct guard *g)
 {
 	*g = (struct guard){.kind = kind};
-	prune(o, clock_now());
 	(void)snprintf(g->name, sizeof g->name, "%s", name);
 	g->until = time_at(json_object_get(o, "until"));
 	g->stopped = json_is_true(json_object_get(o, "stopped"));
@@ -122,9 +121,22 @@ guard_look(enum guard_kind kind, const char *name, struct guard *g, struct err *
 	json_t *o = read_file(dirfd, file, e);
 	if (o == NULL)
 		return -1;
+	prune(o, clock_now());
 	describe(kind, name, o, g);
 	json_decref(o);
 	return 0;
+}
+
+static void
+tell(const char *event, enum guard_kind kind, const char *name, unsigned long deaths, int64_t until,
+     const char *why)
+{
+	char text[CLOCK_TEXT], number[32];
+
+	(void)snprintf(number, sizeof number, "%lu", deaths);
+	logfmt_write("lifecycle", event, "kind", kinds[kind], "name", name, "deaths",
+		     deaths == 0 ? NULL : number, "until",
+		     until == 0 ? NULL : clock_format(until, text), "why", why, LOGFMT_END);
 }
 
 /* A guard that is being changed, under the lock of all. */
@@ -132,6 +144,7 @@ struct change {
 	int dirfd, lockfd;
 	char file[FILE_NAME];
 	json_t *json; /* what is over is forgotten */
+	struct guard was;
 };
 
 static int
@@ -144,6 +157,7 @@ begin(enum guard_kind kind, const char *name, struct change *c, struct err *e)
 	c->json = read_file(c->dirfd, c->file, e);
 	if (c->json == NULL)
 		return -1;
+	describe(kind, name, c->json, &c->was);
 	prune(c->json, clock_now());
 	if (jsonx_set(c->json, "kind", kinds[kind]) < 0 || jsonx_set(c->json, "name", name) < 0)
 		return err_memory(e);
@@ -159,7 +173,7 @@ is_over(const json_t *o)
 }
 
 static int
-save(const struct change *c, struct err *e)
+write_file(const struct change *c, struct err *e)
 {
 	struct buf b = BUF_INIT(FILE_MAX);
 
@@ -172,6 +186,18 @@ save(const struct change *c, struct err *e)
 			 : file_replace(c->dirfd, c->file, b.data, b.len, true, e);
 	buf_free(&b);
 	return status;
+}
+
+/* Save it; if what it had to wait for is over, that is told. */
+static int
+save(const struct change *c, struct err *e)
+{
+	if (write_file(c, e) < 0)
+		return -1;
+	if (c->was.until != 0 && c->was.until <= clock_now())
+		tell("guard-cleared", c->was.kind, c->was.name, 0, c->was.until,
+		     c->was.stopped ? "its stop is over" : "its cooldown is over");
+	return 0;
 }
 
 static int
@@ -225,18 +251,6 @@ add_death(json_t *o, const struct guard_rule *rule, int64_t now, size_t *count, 
 		return err_memory(e);
 	*count = json_array_size(deaths);
 	return 0;
-}
-
-static void
-tell(const char *event, enum guard_kind kind, const char *name, unsigned long deaths, int64_t until,
-     const char *why)
-{
-	char text[CLOCK_TEXT], number[32];
-
-	(void)snprintf(number, sizeof number, "%lu", deaths);
-	logfmt_write("lifecycle", event, "kind", kinds[kind], "name", name, "deaths",
-		     deaths == 0 ? NULL : number, "until",
-		     until == 0 ? NULL : clock_format(until, text), "why", why, LOGFMT_END);
 }
 
 int
@@ -322,9 +336,9 @@ parse_file(const char *file, enum guard_kind *kind, const char **name)
 	return false;
 }
 
-/* Call ${each} for every file, also those that are over. */
+/* Call ${each} for every file, also those that are over, as it says. */
 static int
-walk(int (*each)(void *arg, const struct guard *g, struct err *e), void *arg, struct err *e)
+walk(int (*each)(void *arg, const struct guard *g, json_t *o), void *arg, struct err *e)
 {
 	struct listing l = {.names = NULL};
 	const char *file, *name;
@@ -337,9 +351,13 @@ walk(int (*each)(void *arg, const struct guard *g, struct err *e), void *arg, st
 	while (status == 0 && (status = listing_next(&l, dirfd, &file, e)) == 0 && file != NULL) {
 		if (!parse_file(file, &kind, &name))
 			continue;
-		status = guard_look(kind, name, &g, e);
-		if (status == 0)
-			status = each(arg, &g, e);
+		json_t *o = read_file(dirfd, file, e);
+		status = o == NULL ? -1 : 0;
+		if (status == 0) {
+			describe(kind, name, o, &g);
+			status = each(arg, &g, o);
+		}
+		json_decref(o);
 	}
 	listing_free(&l);
 	return status;
@@ -351,12 +369,14 @@ struct listed {
 };
 
 static int
-list_one(void *arg, const struct guard *g, struct err *e)
+list_one(void *arg, const struct guard *g, json_t *o)
 {
 	const struct listed *l = arg;
+	struct guard now;
 
-	(void)e;
-	return g->until == 0 && g->deaths == 0 ? 0 : l->each(l->arg, g);
+	prune(o, clock_now());
+	describe(g->kind, g->name, o, &now);
+	return is_over(o) ? 0 : l->each(l->arg, &now);
 }
 
 int
@@ -367,32 +387,31 @@ guard_list(int (*each)(void *arg, const struct guard *g), void *arg, struct err 
 	return walk(list_one, &l, e);
 }
 
-struct tidying {
-	bool dry;
-	int count;
-};
-
 static int
-tidy_one(void *arg, const struct guard *g, struct err *e)
+over_one(void *arg, const struct guard *g, json_t *o)
 {
-	struct tidying *t = arg;
-	struct change c;
+	const struct listed *l = arg;
+	bool waited = g->until != 0 && g->until <= clock_now();
 
-	if (g->until != 0 || g->deaths != 0)
-		return 0;
-	t->count++;
-	if (t->dry)
-		return 0;
-	int status = begin(g->kind, g->name, &c, e);
-	if (status == 0 && is_over(c.json)) /* still */
-		status = save(&c, e);
-	return end(&c, status);
+	prune(o, clock_now());
+	return waited || is_over(o) ? l->each(l->arg, g) : 0;
 }
 
 int
-guard_tidy(bool dry, struct err *e)
+guard_over(int (*each)(void *arg, const struct guard *g), void *arg, struct err *e)
 {
-	struct tidying t = {.dry = dry};
+	struct listed l = {each, arg};
 
-	return walk(tidy_one, &t, e) < 0 ? -1 : t.count;
+	return walk(over_one, &l, e);
+}
+
+int
+guard_end(enum guard_kind kind, const char *name, struct err *e)
+{
+	struct change c;
+	int status = begin(kind, name, &c, e);
+
+	if (status == 0)
+		status = save(&c, e);
+	return end(&c, status);
 }

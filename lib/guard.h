@@ -5,8 +5,9 @@
  *
  * There are two reasons to wait.  Something that asked for it cools down.  Something that dies
  * again and again is stopped: after so many deaths within a span, with no success in between, for
- * another such span, so that a crash loop neither burns through a queue nor goes unseen.  A stop is
- * told in log/lifecycle.log.  Both end by themselves, or when a person clears the guard.
+ * another such span, so that a crash loop neither burns through a queue nor goes unseen.  Both end
+ * by themselves, or when a person clears the guard; a stop, and either end, is told in
+ * log/lifecycle.log.
  *
  * The file is shared by all processes of the account and survives them; there is none where there
  * is nothing to say.  Readers take no lock.  A file that makes no sense is moved to corrupt/.
@@ -66,7 +67,11 @@ int guard_clear(enum guard_kind kind, const char *name, struct err *e);
  * name, until it returns non-zero, which is returned. */
 int guard_list(int (*each)(void *arg, const struct guard *g), void *arg, struct err *e);
 
-/* Remove the files of guards that are over; ${dry}: only count them.  Returns how many, or -1. */
-int guard_tidy(bool dry, struct err *e);
+/* The same for every guard of which something is over, as it was: a time to wait, or all of its
+ * deaths. */
+int guard_over(int (*each)(void *arg, const struct guard *g), void *arg, struct err *e);
+
+/* Forget what is over of it; that its time to wait is, is told in the log. */
+int guard_end(enum guard_kind kind, const char *name, struct err *e);
 
 #endif

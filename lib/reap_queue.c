@@ -6,6 +6,7 @@
 #include "reap_private.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "clock.h"
 #include "guard.h"
@@ -37,22 +38,34 @@ tend(struct reap *r, const char *name)
 	queue_close(q);
 }
 
+/* Something of ${g} is over. */
+static int
+free_one(void *arg, const struct guard *g)
+{
+	bool waited = g->until != 0;
+	struct reap *r = arg;
+	struct reap_deed d;
+	char id[160];
+	struct err e;
+
+	(void)snprintf(id, sizeof id, "%s.%s", guard_kind_name(g->kind), g->name);
+	reap_deed(&d, REAP_GUARDS, id, waited ? "clear" : "forget", "%s%s%s",
+		  g->stopped ? "it was stopped for long enough"
+		  : waited   ? "it has cooled down"
+			     : "it last died long ago",
+		  g->why[0] != '\0' ? ": " : "", g->why);
+	if (reap_should(r, &d))
+		reap_did(r, &d, guard_end(g->kind, g->name, &e), &e);
+	return 0;
+}
+
 void
 reap_guards(struct reap *r)
 {
-	struct reap_deed d;
 	struct err e;
 
-	int over = guard_tidy(true, &e);
-	if (over <= 0) {
-		if (over < 0)
-			reap_trouble(r, "guards: %s", e.message);
-		return;
-	}
-	reap_deed(&d, REAP_GUARDS, "guards", "remove", "%d of them keep nobody waiting any more",
-		  over);
-	if (reap_should(r, &d))
-		reap_did(r, &d, guard_tidy(false, &e) < 0 ? -1 : 0, &e);
+	if (guard_over(free_one, r, &e) < 0)
+		reap_trouble(r, "guards: %s", e.message);
 }
 
 /* Forget the tasks whose retention is over. */

@@ -269,6 +269,17 @@ cgi()
 	assert_json '(.message | test("busy")) and .retryAfterSeconds > 0'
 }
 
+@test "nothing is taken while a crash loop keeps the queue from work" {
+	start_server -A none
+	mkdir -p "$AWCP_HOME/guards"
+	jq -cn --arg until "$(date -u -d '+1 minute' +%FT%T.000Z)" \
+		'{kind: "queue", name: "default", until: $until, stopped: true, why: "signal 9"}' >"$AWCP_HOME/guards/queue.default"
+	declined '' dlg_one
+	assert_json '(.message | test("died too often")) and .retryAfterSeconds > 0 and .retryAfterSeconds <= 61'
+	awcp-run --clear default
+	accepted '' dlg_one
+}
+
 @test "settings that make no sense stop the program" {
 	for setting in AWCP_ACCESS=write AWCP_STRICT=yes AWCP_MIN_FREE=much AWCP_START_WITHIN=-1 \
 		AWCP_AUTH_FAILURES=few; do

@@ -229,6 +229,17 @@ record()
 	refute_output
 }
 
+@test "what was kept from work is let go on when that is over, and the log says so" {
+	mkdir -p "$AWCP_HOME/guards"
+	jq -cn --arg until "$(at -5)" '{kind: "queue", name: "jobs", until: $until, stopped: true, why: "signal 9"}' \
+		>"$AWCP_HOME/guards/queue.jobs"
+	jq -cn --arg until "$(at 60)" '{kind: "profile", name: "slow", until: $until, why: "quota"}' \
+		>"$AWCP_HOME/guards/profile.slow"
+	reaped guards queue.jobs clear
+	[ -e "$AWCP_HOME/guards/profile.slow" ]
+	grep -q 'event=guard-cleared kind=queue name=jobs .* why="its stop is over"' "$AWCP_HOME/log/lifecycle.log"
+}
+
 # --- what was cut off
 
 @test "a delegation that nobody follows is followed, and what came back is applied" {

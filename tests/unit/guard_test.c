@@ -79,6 +79,15 @@ test_deaths(void)
 	(void)guard_clear(GUARD_QUEUE, "review", NULL);
 }
 
+static int
+count_one(void *arg, const struct guard *g)
+{
+	int *count = arg;
+
+	*count += g->until != 0;
+	return 0;
+}
+
 static void
 test_end(void)
 {
@@ -88,14 +97,24 @@ test_end(void)
 	(void)die(&rule, &stopped);
 	CHECK(stopped, "it is stopped for a twentieth of a second");
 	(void)guard_cool(GUARD_PROFILE, "slow", clock_now() + 50, "quota", NULL);
-	CHECK_INT(guard_tidy(true, NULL), 0, "what is in force is not tidied away");
-	for (int64_t until = clock_steady() + 5000;
-	     clock_steady() < until && guard_tidy(true, NULL) < 2;)
+	int over = 0;
+	(void)guard_over(count_one, &over, NULL);
+	CHECK_INT(over, 0, "what is in force is not over");
+	for (int64_t until = clock_steady() + 5000; clock_steady() < until && over < 2;) {
 		(void)nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+		over = 0;
+		(void)guard_over(count_one, &over, NULL);
+	}
 	struct guard g = look(GUARD_QUEUE, "review");
 	CHECK(g.until == 0 && !g.stopped && g.deaths == 0, "then that is over by itself");
-	CHECK_INT(guard_tidy(false, NULL), 2, "and what is over is removed");
+	CHECK_INT(over, 2, "which can be seen");
+	CHECK_INT(guard_end(GUARD_QUEUE, "review", NULL), 0, "what is over is forgotten");
 	CHECK(access("guards/queue.review", F_OK) < 0, "with its file");
+	(void)guard_well(GUARD_PROFILE, "slow", NULL);
+	(void)guard_end(GUARD_PROFILE, "slow", NULL);
+	int told = scratch_run("grep -c 'event=guard-cleared kind=.* why=\"its .* is over\"' "
+			       "log/lifecycle.log | grep -qx 2");
+	CHECK_INT(told, 0, "and is told, once each");
 }
 
 static int
