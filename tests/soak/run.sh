@@ -6,21 +6,38 @@
 # An executor and the one it works for, each with a state of its own, workers, lenders, clients of
 # queues, and awcp-reap every few seconds for both.  Meanwhile processes are killed, at a random
 # moment or at a random change to the file system; tasks are cancelled, hang, die and outlive their
-# lease; writes fail for want of space; and the clock steps.  In the end every record has ended in a
+# lease; writes fail for want of space, and as root the disk, which is a small one, is really full
+# for a while; and the clock steps.  In the end every record has ended in a
 # way that it explains, nothing is left over, and who was there all the time is as small as after the
 # first tenth.  Then only awcp-reap runs, and what remains is what retention says.
 # shellcheck disable=SC2317 # what is called by its name in a variable
 set -u
 cd "$(dirname "$0")/../.." || exit
+# A disk of our own is mounted where nobody else sees it.
+if [ "$(id -u)" -eq 0 ] && [ -z "${SOAK_MOUNTS-}" ] && unshare -m true 2>/dev/null; then
+	SOAK_MOUNTS=yes exec unshare -m --propagation private "$PWD/tests/soak/run.sh" "$@"
+fi
 top=$PWD build=${1:-$PWD/build}
 PATH=$build/bin:$PATH
 minutes=${SOAK_MINUTES:-10}
 seconds=$(awk -v m="$minutes" 'BEGIN { print int(m * 60) }')
 work=$(mktemp -d "${TMPDIR:-/tmp}/awcp-soak.XXXXXX")
-executor=$work/executor lender=$work/lender
+disk=$work/disk
+executor=$disk/executor lender=$disk/lender
 clock=$work/clock
 export SOAK_SEEN=$work/seen
-mkdir -p "$work/seen" "$work/ws" "$work/log" "$executor" "$lender"
+
+# small_disk: mount one, of a real file system if that can be had here.
+small_disk() {
+	[ -n "${SOAK_MOUNTS-}" ] || return 0
+	truncate -s 256M "$work/image"
+	{ /sbin/mkfs.ext4 -q -N 100000 "$work/image" && mount -o loop "$work/image" "$disk"; } 2>/dev/null ||
+		mount -t tmpfs -o size=256M,mode=700 soak "$disk" || unset SOAK_MOUNTS
+}
+
+mkdir -p "$work/seen" "$work/log" "$disk"
+small_disk
+mkdir -p "$disk/ws" "$executor" "$lender"
 chmod 700 "$executor" "$lender"
 echo 0 >"$clock"
 for name in fault clock; do
@@ -96,7 +113,7 @@ worker() {
 prompt() { echo "$(one_of work work work work fail later hang crowd die) $RANDOM"; }
 
 workspace() {
-	ws=$work/ws/$1-$2
+	ws=$disk/ws/$1-$2
 	mkdir -p "$ws/d"
 	echo one >"$ws/a" && echo two >"$ws/b" && echo three >"$ws/d/c"
 }
@@ -212,6 +229,16 @@ stepper() {
 	echo 0 >"$clock"
 }
 
+# The disk is full for a moment, if it is ours alone.
+filler() {
+	while [ -n "${SOAK_MOUNTS-}" ] && nap 15 && running; do
+		dd if=/dev/zero of="$disk/filler" bs=64k 2>/dev/null
+		count disk-full
+		nap 3
+		rm -f "$disk/filler"
+	done
+}
+
 # --- what is measured
 
 # The processes that are there all the time: "pid name kB descriptors".
@@ -264,10 +291,10 @@ unfinished() {
 }
 
 leftovers() {
-	(cd "$work" && find executor lender \( -path '*/tmp/*' -o -path '*/corrupt/*' -o -path '*/assignments/*/work' \
+	(cd "$disk" && find executor lender \( -path '*/tmp/*' -o -path '*/corrupt/*' -o -path '*/assignments/*/work' \
 		-o -path '*/assignments/*/report' -o -path '*/jobs/*/work' -o -path '*/running/*' -o -name '.new-*' \
 		-o -name 'serve-*' -o -path '*/snapshots/incoming' -o -name plan -o -name rollback \) -prune -print)
-	find "$work/ws" -path '*/.awcp/*' -prune -print
+	find "$disk/ws" -path '*/.awcp/*' -prune -print
 }
 
 processes() { pgrep -af "$work|^sleep 600$" | grep -v "soak/run.sh" || :; }
@@ -277,6 +304,11 @@ cleanup() {
 	# shellcheck disable=SC2046 # words
 	kill $(jobs -p) 2>/dev/null
 	wait 2>/dev/null
+	if [ -n "${SOAK_KEEP-}" ] && [ -n "${SOAK_MOUNTS-}" ]; then
+		rm -f "$disk/filler"
+		mkdir -p "$work/kept" && cp -a "$disk/." "$work/kept" # the mount goes with us
+	fi
+	[ -z "${SOAK_MOUNTS-}" ] || umount "$disk"
 	[ -n "${SOAK_KEEP-}" ] || rm -rf "$work"
 }
 trap cleanup EXIT
@@ -285,7 +317,7 @@ trap 'exit 130' INT TERM
 # --- the soak
 
 steady_port=$(free_port)
-serve steady "$steady_port" -Q -D "$work/ws"
+serve steady "$steady_port" -Q -D "$disk/ws"
 server=$!
 victim_port=$(free_port)
 AWCP_HOME=$executor awcp-run -c 4 --cooldown 2s --window 10s -q default -q jobs -S none -- "$top/tests/soak/agent.sh" >>"$work/log/steady-worker" 2>&1 &
@@ -293,7 +325,7 @@ steady_worker=$!
 reaper 2>>"$work/log/killed" &
 reaper=$!
 loops=()
-for loop in victim worker worker stepper 'lend a' 'lend b' 'lend c' 'ask_over_http d' 'queue_client e' 'queue_client f'; do
+for loop in victim worker worker stepper filler 'lend a' 'lend b' 'lend c' 'ask_over_http d' 'queue_client e' 'queue_client f'; do
 	$loop 2>>"$work/log/killed" &
 	loops+=($!)
 done
