@@ -45,32 +45,49 @@ open_up(int dirfd, const char *name)
 	file_close(fd);
 }
 
+/* Open the directory ${name} to empty it; on another device than ${device} (0: any), which is
+ * where it is then, only to fail. */
+static DIR *
+open_to_empty(int parentfd, const char *name, dev_t *device, struct err *e)
+{
+	struct stat st;
+
+	int fd = openat(parentfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == EACCES) {
+		open_up(parentfd, name);
+		fd = openat(parentfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	}
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		(void)err_sys(e, "cannot open %s to remove it", name);
+		goto fail;
+	}
+	if (*device != 0 && st.st_dev != *device) {
+		(void)err_set(e, ERR_IO, "cannot remove %s: it is on another file system", name);
+		goto fail;
+	}
+	*device = st.st_dev;
+	if ((st.st_mode & 0700) != 0700)
+		open_up(parentfd, name);
+	DIR *dir = fdopendir(fd);
+	if (dir != NULL)
+		return dir;
+	(void)err_sys(e, "cannot read %s", name);
+fail:
+	file_close(fd);
+	return NULL;
+}
+
 /* Empty the directory ${name} in the top directory: files go, directories move up. */
 static int
 empty_one(struct removal *r, const char *name, struct err *e)
 {
 	struct dirent *d;
-	struct stat st;
-
-	int fd = openat(r->topfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 && errno == EACCES) {
-		open_up(r->topfd, name);
-		fd = openat(r->topfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	}
-	if (fd < 0)
-		return err_sys(e, "cannot open %s to remove it", name);
-	if (fstat(fd, &st) < 0 || st.st_dev != r->device) {
-		file_close(fd);
-		return err_set(e, ERR_IO, "cannot remove %s: it is on another file system", name);
-	}
-	if ((st.st_mode & 0700) != 0700)
-		open_up(r->topfd, name);
-	DIR *dir = fdopendir(fd);
-	if (dir == NULL) {
-		file_close(fd);
-		return err_sys(e, "cannot read %s", name);
-	}
 	int status = 0;
+
+	DIR *dir = open_to_empty(r->topfd, name, &r->device, e);
+	if (dir == NULL)
+		return -1;
+	int fd = dirfd(dir);
 	while (status == 0 && (d = readdir(dir)) != NULL) {
 		if (is_dots(d->d_name))
 			continue;
@@ -92,57 +109,51 @@ empty_one(struct removal *r, const char *name, struct err *e)
 	return status;
 }
 
+/* Empty the top directory, which ${dir} reads, and remove it. */
+static int
+remove_top(struct removal *r, DIR *dir, int parentfd, const char *name, struct err *e)
+{
+	struct dirent *d;
+	int status = 0;
+
+	do {
+		if (r->moved)
+			rewinddir(dir);
+		r->moved = false;
+		while (status == 0 && (d = readdir(dir)) != NULL) {
+			if (is_dots(d->d_name) || unlinkat(r->topfd, d->d_name, 0) == 0)
+				continue;
+			if (unlinkat(r->topfd, d->d_name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+				continue;
+			status = empty_one(r, d->d_name, e);
+			if (status == 0 && unlinkat(r->topfd, d->d_name, AT_REMOVEDIR) < 0)
+				r->moved = true; /* something came in meanwhile: once more */
+		}
+		if (status < 0 || r->moved)
+			continue;
+		if (unlinkat(parentfd, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+			break;
+		r->moved = errno == ENOTEMPTY; /* here, too: a lock that somebody wanted */
+		if (!r->moved)
+			status = err_sys(e, "cannot remove %s", name);
+	} while (status == 0 && r->moved);
+	return status;
+}
+
 int
-file_remove_tree(int dirfd, const char *name, struct err *e)
+file_remove_tree(int parentfd, const char *name, struct err *e)
 {
 	struct removal r = {.topfd = -1};
-	struct dirent *d;
-	struct stat st;
 
-	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
+	if (unlinkat(parentfd, name, 0) == 0 || errno == ENOENT)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return err_sys(e, "cannot remove %s", name);
-	if (unlinkat(dirfd, name, AT_REMOVEDIR) == 0)
-		return 0;
-	open_up(dirfd, name);
-	r.topfd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (r.topfd < 0)
-		return err_sys(e, "cannot remove %s", name);
-	if (fstat(r.topfd, &st) < 0) {
-		file_close(r.topfd);
-		return err_sys(e, "cannot remove %s", name);
-	}
-	r.device = st.st_dev;
-	int copy = dup(r.topfd);
-	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-	if (dir == NULL) {
-		file_close(copy);
-		file_close(r.topfd);
-		return err_sys(e, "cannot read %s", name);
-	}
-	int status = 0;
-	do {
-		r.moved = false;
-		rewinddir(dir);
-		while (status == 0 && (d = readdir(dir)) != NULL) {
-			if (is_dots(d->d_name) || unlinkat(r.topfd, d->d_name, 0) == 0)
-				continue;
-			if (unlinkat(r.topfd, d->d_name, AT_REMOVEDIR) == 0 || errno == ENOENT)
-				continue;
-			status = empty_one(&r, d->d_name, e);
-			if (status == 0 && unlinkat(r.topfd, d->d_name, AT_REMOVEDIR) < 0)
-				r.moved = true; /* something came in meanwhile: once more */
-		}
-		if (status < 0 || r.moved)
-			continue;
-		if (unlinkat(dirfd, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
-			break;
-		r.moved = errno == ENOTEMPTY; /* here, too: a lock that somebody wanted */
-		if (!r.moved)
-			status = err_sys(e, "cannot remove %s", name);
-	} while (status == 0 && r.moved);
+	DIR *dir = open_to_empty(parentfd, name, &r.device, e);
+	if (dir == NULL)
+		return -1;
+	r.topfd = dirfd(dir);
+	int status = remove_top(&r, dir, parentfd, name, e);
 	(void)closedir(dir);
-	file_close(r.topfd);
 	return status;
 }

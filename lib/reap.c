@@ -86,8 +86,6 @@ static void
 tell(const struct reap *r, const struct reap_deed *d)
 {
 	r->totals->done[d->kind]++;
-	if (!r->options->dry)
-		metrics_count(METRIC_REAPED, kinds[d->kind], NULL, 1);
 	if (r->options->told != NULL)
 		r->options->told(r->options->arg, d);
 }
@@ -280,6 +278,9 @@ reap_run(const struct reap_options *o, struct reap_totals *totals, struct err *e
 		reap_walk(&r, REAP_WALK_DELEGATIONS);
 		reap_state_write(&r);
 	}
+	for (int kind = 0; kind < REAP_KINDS && !o->dry; kind++)
+		if (totals->done[kind] > 0)
+			metrics_count(METRIC_REAPED, kinds[kind], NULL, totals->done[kind]);
 	totals->took = clock_steady() - begun;
 	return status;
 }

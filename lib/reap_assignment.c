@@ -21,15 +21,17 @@
 /* Files of an assignment that only a worker has use for. */
 static const char *const working[] = {"work", "report", "result.archive.tmp"};
 
-/* Take what only a worker has use for away; run.lock is held. */
+/* Take what only a worker has use for away. */
 static int
 clear_work(const struct record *a, struct err *e)
 {
-	int status = 0;
+	int busyfd = file_lock(a->dirfd, ASSIGNMENT_BUSY, false, e);
+	int status = busyfd < 0 ? -1 : 0;
 
 	for (size_t i = 0; status == 0 && i < sizeof working / sizeof working[0]; i++)
 		if (faccessat(a->dirfd, working[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 			status = reap_remove(a->dirfd, working[i], e);
+	file_close(busyfd);
 	return status;
 }
 
@@ -73,7 +75,7 @@ look_ended(struct reap *r, struct record *a)
 	int64_t until = assignment_kept_until(a->json);
 	bool remove = until >= 0 && until <= r->now;
 	/* Whoever ended it may have been killed before the journal said so. */
-	if (!r->options->dry && assignment_settle(a, &e) < 0)
+	if (!remove && !r->options->dry && assignment_settle(a, &e) < 0)
 		reap_trouble(r, "%s: %s", a->id, e.message);
 	if (!remove && !has_work(a))
 		return until < 0 ? 0 : until;
@@ -87,9 +89,8 @@ look_ended(struct reap *r, struct record *a)
 		reap_deed(&d, REAP_ORPHANS, a->id, "clear", "its worker left files behind");
 	if (remove ? !reap_should_remove(r, &d) : !reap_should(r, &d))
 		return -1;
-	int busyfd = file_lock(a->dirfd, ASSIGNMENT_BUSY, false, &e);
-	int status = busyfd < 0 ? -1 : remove ? reap_remove_record(a, &d, &e) : clear_work(a, &e);
-	file_close(busyfd);
+	/* Nobody begins to work on what has ended. */
+	int status = remove ? reap_remove_record(a, &d, &e) : clear_work(a, &e);
 	reap_did(r, &d, status, &e);
 	return status < 0 ? r->now + REAP_WAIT_MS : remove ? 0 : until;
 }

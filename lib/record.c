@@ -195,6 +195,10 @@ record_remove(struct record *r, struct err *e)
 	(void)unlinkat(indexfd, r->id, 0); /* a hint */
 	if (r->was[0] != '\0')
 		lifecycle_removed(r->collection, r->id, r->json, r->event);
+	/* Nobody finds it any more.  A file that is open costs more to remove. */
+	file_close(r->lockfd);
+	file_close(r->dirfd);
+	r->lockfd = r->dirfd = -1;
 	return file_remove_tree(tmpfd, name, e);
 }
 

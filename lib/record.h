@@ -46,8 +46,8 @@ int record_save(struct record *r, bool open, bool durable, struct err *e);
 /* Let go of the lock, descriptors and JSON. */
 void record_close(struct record *r);
 
-/* Remove the record with all that lies in its directory: renamed into tmp/, then removed.  The log
- * says that it was because of ${r}->event. */
+/* Remove the record with all that lies in its directory: renamed into tmp/, then, without its lock,
+ * removed; of ${r} the JSON is left.  The log says that it was because of ${r}->event. */
 int record_remove(struct record *r, struct err *e);
 
 /* Find the one id in the collection that begins with ${prefix} and write it to ${id}.  An exact id
