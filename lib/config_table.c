@@ -51,6 +51,8 @@ const struct config_setting config_settings[] = {
     {"AWCP_LOG_RETENTION", CONFIG_SPAN, "30d", NULL, "how long logs that were set aside are kept"},
     {"AWCP_CORRUPT_RETENTION", CONFIG_SPAN, "30d", NULL, "how long what was damaged is kept"},
     {"AWCP_PEER_RETENTION", CONFIG_SPAN, "0", NULL, "how long a silent peer is kept; 0: for good"},
+    {"AWCP_SESSION_RETENTION", CONFIG_SPAN, "90d", NULL,
+     "how long what an idle reader has seen is kept; 0: for good"},
     {"AWCP_CLOCK_DOUBT", CONFIG_SPAN, "1h", NULL, "time without removals after the clock jumped"},
     {"AWCP_STREAMS", CONFIG_NUMBER, "65536", NULL, "event streams open at a time"},
     {"AWCP_KEEPALIVE", CONFIG_SPAN, "30s", NULL, "time between comments in a quiet stream"},

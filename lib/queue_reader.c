@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "file.h"
 #include "jsonx.h"
 #include "queue_private.h"
@@ -15,6 +16,7 @@
 #define RECORD_MAX (4 << 20)
 #define MARKS_MANY 1000 /* from here on it is tried to do with fewer */
 #define MARKS_MAX 10000
+#define FRESH_MS 86400000
 
 static const char *const mark_names[QUEUE_MARKS] = {"unread", "read", "active"};
 
@@ -86,6 +88,17 @@ find_unread(struct queue *q, struct queue_reader *r, struct err *e)
 	return 0;
 }
 
+/* Somebody reads with that name: its file does not become old (see reap_sessions.c). */
+static void
+keep_fresh(int dirfd, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    (int64_t)st.st_mtim.tv_sec * 1000 + FRESH_MS < clock_now())
+		(void)utimensat(dirfd, name, NULL, AT_SYMLINK_NOFOLLOW);
+}
+
 static int
 load(struct queue *q, int dirfd, const char *name, struct queue_reader *r, struct err *e)
 {
@@ -130,6 +143,8 @@ queue_reader_load(struct queue *q, const char *tenant, const char *reader, struc
 		return -1;
 	int fd = open_readers(q, e);
 	int status = fd < 0 ? -1 : load(q, fd, name, r, e);
+	if (status == 0)
+		keep_fresh(fd, name);
 	file_close(fd);
 	return status;
 }

@@ -20,7 +20,8 @@
 static const char *const kinds[REAP_KINDS] = {
     [REAP_LEASES] = "leases",       [REAP_QUEUE] = "queue",     [REAP_RETENTION] = "retention",
     [REAP_FOLLOWERS] = "followers", [REAP_APPLIES] = "applies", [REAP_GUARDS] = "guards",
-    [REAP_ORPHANS] = "orphans",     [REAP_PEERS] = "peers",     [REAP_SPACE] = "space"};
+    [REAP_ORPHANS] = "orphans",     [REAP_PEERS] = "peers",     [REAP_SESSIONS] = "sessions",
+    [REAP_SPACE] = "space"};
 
 /* Which rule looks at an entry of due/. */
 static const struct {
@@ -45,6 +46,8 @@ static const struct {
     [REAP_SWEEP_CORRUPT] = {REAP_RETENTION, 3600, reap_corrupt},
     [REAP_SWEEP_PEERS] = {REAP_PEERS, 3600, reap_peers},
     [REAP_SWEEP_SPACE] = {REAP_SPACE, 0, reap_space},
+    [REAP_SWEEP_READERS] = {REAP_SESSIONS, 3600, reap_readers},
+    [REAP_SWEEP_TERMINALS] = {REAP_SESSIONS, 300, reap_terminals},
 };
 
 const char *
@@ -248,6 +251,7 @@ read_limits(struct reap_limits *l, struct err *e)
 		   {"AWCP_LOG_RETENTION", 30 * 86400, &l->logs},
 		   {"AWCP_CORRUPT_RETENTION", 30 * 86400, &l->corrupt},
 		   {"AWCP_PEER_RETENTION", 0, &l->peers},
+		   {"AWCP_SESSION_RETENTION", 90 * 86400, &l->sessions},
 		   {"AWCP_CLOCK_DOUBT", 3600, &l->doubt}};
 
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {

@@ -29,6 +29,7 @@ enum reap_kind {
 	REAP_GUARDS,    /* who was kept from work is so no more */
 	REAP_ORPHANS,   /* files and processes that nothing owns go */
 	REAP_PEERS,     /* peers that were not heard of for long go */
+	REAP_SESSIONS,  /* what nobody goes on with is closed */
 	REAP_SPACE,     /* the disk is nearly full: what is worth least goes */
 	REAP_KINDS
 };

@@ -16,13 +16,14 @@
 
 /* Limits that the environment sets; ms, if nothing else is said. */
 struct reap_limits {
-	long long age;     /* AWCP_LEFTOVER_AGE, 1 h: untouched for so long, it is nobody's */
-	long long follow;  /* AWCP_FOLLOW_AFTER, 5 min without a follower */
-	long long undo;    /* AWCP_UNDO_RETENTION, 7 d */
-	long long logs;    /* AWCP_LOG_RETENTION, 30 d, of logs set aside */
-	long long corrupt; /* AWCP_CORRUPT_RETENTION, 30 d */
-	long long peers;   /* AWCP_PEER_RETENTION; 0: for good */
-	long long doubt;   /* AWCP_CLOCK_DOUBT, 1 h without a removal after a jump */
+	long long age;      /* AWCP_LEFTOVER_AGE, 1 h: untouched for so long, it is nobody's */
+	long long follow;   /* AWCP_FOLLOW_AFTER, 5 min without a follower */
+	long long undo;     /* AWCP_UNDO_RETENTION, 7 d */
+	long long logs;     /* AWCP_LOG_RETENTION, 30 d, of logs set aside */
+	long long corrupt;  /* AWCP_CORRUPT_RETENTION, 30 d */
+	long long peers;    /* AWCP_PEER_RETENTION; 0: for good */
+	long long sessions; /* AWCP_SESSION_RETENTION, 90 d; 0: for good */
+	long long doubt;    /* AWCP_CLOCK_DOUBT, 1 h without a removal after a jump */
 };
 
 /* What is done now and then, in a fixed order. */
@@ -38,6 +39,8 @@ enum reap_sweep_id {
 	REAP_SWEEP_CORRUPT,
 	REAP_SWEEP_PEERS,
 	REAP_SWEEP_SPACE,
+	REAP_SWEEP_READERS,
+	REAP_SWEEP_TERMINALS,
 	REAP_SWEEPS
 };
 
@@ -120,6 +123,20 @@ int64_t reap_snapshots(struct reap *r, struct record *delegation);
 /* Does somebody work with a snapshot of ${delegation}, or did until that was cut off? */
 bool reap_snapshot_at_work(const struct record *delegation);
 
+/* What a program of ours that is gone left: processes, and a directory. */
+struct reap_left {
+	enum reap_kind kind;
+	const char *owner; /* the program, "awcp-serve" */
+	int dirfd;
+	const char *name; /* the directory, in ${dirfd} */
+	const char *mark; /* in the environment of all that it started: "AWCP_SERVE=<path>" */
+	const char *cwd;  /* or NULL: nginx, which writes over that, works here */
+	bool outside;     /* the directory is not in the state */
+};
+
+/* Ask the processes of ${l} to end, half a minute later kill them; then remove the directory. */
+void reap_clear_left(struct reap *r, const struct reap_left *l);
+
 /* The rules.  A look is at one record, and calls reap_again if it is done with it. */
 void reap_assignment(struct reap *r, const char *id);
 void reap_delegation(struct reap *r, const char *id);
@@ -146,5 +163,7 @@ void reap_logs(struct reap *r);
 void reap_corrupt(struct reap *r);
 void reap_peers(struct reap *r);
 void reap_space(struct reap *r);
+void reap_readers(struct reap *r);
+void reap_terminals(struct reap *r);
 
 #endif

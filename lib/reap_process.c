@@ -37,7 +37,7 @@ struct hunt {
 	void (*found)(struct hunt *h, int pidfd, const char *pid, const char *rest);
 	int signal;
 	size_t count;
-	const char *name;
+	const struct reap_left *left;
 };
 
 /* Does the process ${pid} carry what is looked for?  Then *${rest} is in ${b}. */
@@ -167,41 +167,58 @@ stop(struct hunt *h, int pidfd, const char *pid, const char *rest)
 {
 	struct reap_deed d;
 
-	(void)rest;
+	if (*rest != '\0')
+		return; /* of another one, whose name begins like this */
 	h->count++;
-	reap_deed(&d, REAP_ORPHANS, pid, "stop", "the awcp-serve of %s is gone", h->name);
+	reap_deed(&d, h->left->kind, pid, "stop", "the %s of %s is gone", h->left->owner,
+		  h->left->name);
 	if (reap_should(h->r, &d) && pidfd_send_signal(pidfd, h->signal, NULL, 0) == 0)
 		reap_did(h->r, &d, 0, NULL);
 }
 
-/* The directory ${name}, in ${homefd}, of an awcp-serve that is gone: stop what it started, and
- * when nothing runs any more, remove it. */
-static void
-clear_server(struct reap *r, int homefd, const char *name)
+void
+reap_clear_left(struct reap *r, const struct reap_left *l)
 {
-	char prefix[PATH_MAX + 300], home[PATH_MAX], cwd[PATH_MAX + 300], mark[300];
-	struct hunt h = {.r = r, .prefix = prefix, .cwd = cwd, .found = stop, .name = name};
+	struct hunt h = {.r = r, .prefix = l->mark, .cwd = l->cwd, .found = stop, .left = l};
 	struct reap_deed d;
+	char mark[300];
 	struct err e;
 
-	if (realpath(home_path(), home) == NULL)
-		return;
-	(void)snprintf(cwd, sizeof cwd, "%s/%s", home, name);
-	(void)snprintf(prefix, sizeof prefix, "AWCP_SERVE=%s/%s", home_path(), name);
-	(void)snprintf(mark, sizeof mark, "%s/stopping", name);
-	h.signal = reap_age(r, homefd, mark) >= STOP_MS ? SIGKILL : SIGTERM;
+	(void)snprintf(mark, sizeof mark, "%.255s/stopping", l->name);
+	h.signal = reap_age(r, l->dirfd, mark) >= STOP_MS ? SIGKILL : SIGTERM;
 	run(&h);
 	if (h.count > 0) {
 		int fd =
 		    r->options->dry
 			? -1
-			: openat(homefd, mark, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+			: openat(l->dirfd, mark, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 		file_close(fd);
 		return;
 	}
-	reap_deed(&d, REAP_ORPHANS, name, "remove", "the awcp-serve that made it is gone");
+	reap_deed(&d, l->kind, l->name, "remove", "the %s that made it is gone", l->owner);
 	if (reap_should(r, &d))
-		reap_did(r, &d, reap_remove(homefd, name, &e), &e);
+		reap_did(r, &d,
+			 l->outside ? file_remove_tree(l->dirfd, l->name, &e)
+				    : reap_remove(l->dirfd, l->name, &e),
+			 &e);
+}
+
+/* The directory ${name}, in ${homefd}, of an awcp-serve that is gone. */
+static void
+clear_server(struct reap *r, int homefd, const char *name)
+{
+	char mark[PATH_MAX + 300], home[PATH_MAX], cwd[PATH_MAX + 300];
+
+	if (realpath(home_path(), home) == NULL)
+		return;
+	(void)snprintf(cwd, sizeof cwd, "%s/%s", home, name);
+	(void)snprintf(mark, sizeof mark, "AWCP_SERVE=%s/%s", home_path(), name);
+	reap_clear_left(r, &(struct reap_left){.kind = REAP_ORPHANS,
+					       .owner = "awcp-serve",
+					       .dirfd = homefd,
+					       .name = name,
+					       .mark = mark,
+					       .cwd = cwd});
 }
 
 void

@@ -197,9 +197,14 @@ record()
 	AWCP_WORKSPACE=$AWCP_HOME/assignments/dlg_a/work start_process "$HOME/log" sleep 600
 	orphan=$STARTED
 	AWCP_WORKSPACE=$AWCP_HOME/assignments/dlg_b/work start_process "$HOME/log" sleep 600
+	worker=$STARTED
+	AWCP_SERVE=$AWCP_HOME/serve-10200 start_process "$HOME/log" sleep 600
+	server=$STARTED
+	mkdir "$AWCP_HOME/serve-1020"
+	: >"$AWCP_HOME/serve-1020/lock"
 	flock "$AWCP_HOME/assignments/dlg_b/run.lock" awcp-reap -k orphans
 	wait_until gone "$orphan"
-	kill -0 "$STARTED"
+	kill -0 "$worker" "$server"
 }
 
 @test "a peer goes when it was silent for long, if that was asked for" {
@@ -209,6 +214,47 @@ record()
 	[ -e "$AWCP_HOME/peers/old" ]
 	AWCP_PEER_RETENTION=86400 awcp-reap -k peers
 	[ ! -e "$AWCP_HOME/peers/old" ]
+}
+
+@test "what an idle reader has seen is forgotten, and no other" {
+	id=$(awcp-queue put -q jobs go)
+	awcp-queue read -q jobs --reader ann "$id"
+	awcp-queue read -q jobs --reader bob "$id"
+	touch -d '-91 days' "$AWCP_HOME"/queue/jobs/readers/{ann,bob}
+	awcp-queue list -q jobs --reader bob # reads again
+	run awcp-reap -j -k sessions
+	assert_equal "$(jq -r '.id + " " + .action' <<<"$output")" 'queue/jobs/readers/ann remove'
+	[ ! -e "$AWCP_HOME/queue/jobs/readers/ann" ]
+	[ -e "$AWCP_HOME/queue/jobs/readers/bob" ]
+	touch -d '-91 days' "$AWCP_HOME"/queue/jobs/readers/bob
+	AWCP_SESSION_RETENTION=0 awcp-reap -k sessions
+	[ -e "$AWCP_HOME/queue/jobs/readers/bob" ]
+}
+
+@test "a terminal whose awcp-tmux was killed is closed, and one in use is not" {
+	local killed used n
+	export TMPDIR=$HOME
+	echo go >"$HOME/prompt"
+	for n in 1 2; do
+		# Not what a worker would clear away.
+		start_process "$HOME/log.$n" env -u AWCP_WORKSPACE sh -c 'exec awcp-tmux "$@" <"$HOME/prompt"' sh \
+			-q 1h -- sh -c "echo \$\$ >'$HOME/pid.$n'; exec tail -f /dev/null"
+		wait_until [ -s "$HOME/pid.$n" ]
+		[ "$n" -eq 2 ] || killed=$STARTED
+	done
+	used=$STARTED
+	kill -9 "$killed"
+	wait_until gone "$killed"
+	closed()
+	{
+		awcp-reap -k sessions
+		[ "$(find "$HOME" -name 'awcp-tmux.*' | wc -l)" -eq 1 ]
+	}
+	wait_until closed
+	wait_until gone "$(cat "$HOME/pid.1")"
+	kill -0 "$(cat "$HOME/pid.2")"
+	stop_process "$used"
+	wait_until eval '[ -z "$(find "$HOME" -name "awcp-tmux.*")" ]'
 }
 
 @test "short of space, what is worth least goes, and nothing that waits or is unfinished" {
