@@ -34,16 +34,15 @@ noted(int openfd, const char *id)
 void
 assignment_due(const char *id, int64_t when)
 {
-	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = (time_t)(when / 1000)}};
+	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, clock_timespec(when)};
 	struct err ignored;
 
-	times[1].tv_nsec = (long)(when % 1000) * 1000000;
 	int fd = home_dir(ASSIGNMENTS "/.open", &ignored);
 	if (fd < 0)
 		return;
-	due_clear(ASSIGNMENT_DUE, id, noted(fd, id));
+	int64_t before = noted(fd, id);
 	(void)utimensat(fd, id, times, AT_SYMLINK_NOFOLLOW); /* else a sweep does it */
-	due_set(ASSIGNMENT_DUE, id, when);
+	due_move(ASSIGNMENT_DUE, id, before, when, fd, id);
 }
 
 int64_t

@@ -187,8 +187,10 @@ take(int lockfd, int openfd, const char *id, const char *owner, const struct tok
 	int fd = openat(openfd, id, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_sys(e, "cannot take a place for %s", id);
+	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
+					  clock_timespec(clock_now() + p->start_within * 1000)};
+	(void)futimens(fd, times); /* else it is looked at too early */
 	file_close(fd);
-	assignment_due(id, clock_now() + p->start_within * 1000);
 	return 1;
 }
 

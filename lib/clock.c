@@ -24,6 +24,13 @@ clock_now(void)
 	return read_clock(CLOCK_REALTIME);
 }
 
+struct timespec
+clock_timespec(int64_t ms)
+{
+	return (struct timespec){.tv_sec = (time_t)(ms / 1000),
+				 .tv_nsec = (long)(ms % 1000) * 1000000};
+}
+
 int64_t
 clock_steady(void)
 {

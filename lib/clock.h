@@ -8,6 +8,7 @@
 #define CLOCK_H
 
 #include <stdint.h>
+#include <time.h>
 
 #include "err.h"
 
@@ -15,6 +16,9 @@
 
 /* The wall clock, ms. */
 int64_t clock_now(void);
+
+/* ${ms} since 1970 as a file's time. */
+struct timespec clock_timespec(int64_t ms);
 
 /* A clock that never jumps, ms; for timeouts. */
 int64_t clock_steady(void);

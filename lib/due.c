@@ -71,15 +71,27 @@ milliseconds(const struct stat *st)
 	return (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000;
 }
 
+/* Make the directories of that minute; mostly the first is there. */
+static void
+make_bucket(int dirfd, int64_t when)
+{
+	char bucket[BUCKET];
+
+	bucket_of(when, bucket);
+	bucket[HOUR - 1] = '\0';
+	(void)mkdirat(dirfd, bucket, 0700);
+	bucket[HOUR - 1] = '/';
+	(void)mkdirat(dirfd, bucket, 0700);
+}
+
 void
 due_set(const char *kind, const char *id, int64_t when)
 {
-	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = (time_t)(when / 1000)}};
+	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, clock_timespec(when)};
 	char path[BUCKET + NAME];
 	struct stat st;
 	int fd = -1;
 
-	times[1].tv_nsec = (long)(when % 1000) * 1000000;
 	int dirfd = home_dir("due", NULL);
 	if (dirfd < 0 || when < 0)
 		return;
@@ -88,16 +100,34 @@ due_set(const char *kind, const char *id, int64_t when)
 		fd = openat(dirfd, path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 		if (fd >= 0 || errno != ENOENT)
 			break;
-		char bucket[BUCKET];
-		bucket_of(when, bucket);
-		bucket[HOUR - 1] = '\0';
-		(void)mkdirat(dirfd, bucket, 0700); /* mostly it is there */
-		bucket[HOUR - 1] = '/';
-		(void)mkdirat(dirfd, bucket, 0700);
+		make_bucket(dirfd, when);
 	}
 	if (fd >= 0 && fstat(fd, &st) == 0 && milliseconds(&st) != when)
 		(void)futimens(fd, times); /* else it is looked at too early or too late */
 	file_close(fd);
+}
+
+void
+due_move(const char *kind, const char *id, int64_t before, int64_t when, int dirfd,
+	 const char *name)
+{
+	char path[BUCKET + NAME], old[BUCKET + NAME];
+
+	int duefd = home_dir("due", NULL);
+	if (duefd < 0 || when < 0)
+		return;
+	path_of(kind, id, when, path);
+	path_of(kind, id, before, old);
+	if (before >= 0 && strcmp(old, path) != 0)
+		(void)unlinkat(duefd, old, 0); /* a hint */
+	if (linkat(dirfd, name, duefd, path, 0) == 0)
+		return;
+	if (errno == ENOENT) {
+		make_bucket(duefd, when);
+		if (linkat(dirfd, name, duefd, path, 0) == 0)
+			return;
+	}
+	due_set(kind, id, when); /* there is one, or there are no links */
 }
 
 void

@@ -27,6 +27,12 @@
  * an entry is not dropped by someone who saw the record before. */
 void due_set(const char *kind, const char *id, int64_t when);
 
+/* The same, but the entry is another name of the file ${name} in ${dirfd}, which was modified at
+ * that time, for a file less to be made.  It takes the place of that for ${before}, -1: there was
+ * none. */
+void due_move(const char *kind, const char *id, int64_t before, int64_t when, int dirfd,
+	      const char *name);
+
 /* It is not, after all. */
 void due_clear(const char *kind, const char *id, int64_t when);
 

@@ -37,7 +37,7 @@ name_of(uint64_t number, char name[32])
 static int
 set_lease(int fd, int64_t ms, struct err *e)
 {
-	struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+	struct timespec t = clock_timespec(ms);
 
 	return futimens(fd, (struct timespec[]){t, t}) < 0 ? err_sys(e, "cannot set a lease") : 0;
 }

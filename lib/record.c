@@ -45,6 +45,23 @@ record_close(struct record *r)
 	r->lockfd = r->dirfd = -1;
 }
 
+/* Hold the lock of a new record: another name of its entry in the index where that is there first,
+ * for a file less to be made. */
+static int
+open_lock(struct record *r, struct err *e)
+{
+	int indexfd = index_dir(r->collection, e);
+
+	if (indexfd < 0)
+		return -1;
+	/* Where there is none, or there are no links, or the lock is there already, it is a file
+	 * like any other: whoever gives it its name first decides which. */
+	if (linkat(indexfd, r->id, r->dirfd, "lock", 0) < 0)
+		errno = 0;
+	r->lockfd = file_lock(r->dirfd, "lock", true, e);
+	return r->lockfd < 0 ? -1 : 0;
+}
+
 int
 record_create(const char *collection, const char *id, struct record *r, struct err *e)
 {
@@ -57,8 +74,7 @@ record_create(const char *collection, const char *id, struct record *r, struct e
 	r->dirfd = openat(parent, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (r->dirfd < 0)
 		return err_sys(e, "cannot open %s/%s", collection, id);
-	r->lockfd = file_lock(r->dirfd, "lock", true, e);
-	if (r->lockfd < 0)
+	if (open_lock(r, e) < 0)
 		return -1;
 	/* A directory without a record is what a crash left: it is ours now. */
 	if (faccessat(r->dirfd, "record.json", F_OK, 0) == 0)
@@ -148,6 +164,19 @@ tell(struct record *r)
 	r->event = NULL;
 }
 
+/* Have an entry for ${r} in the index: its lock by another name. */
+static int
+add_to_index(const struct record *r, int indexfd, struct err *e)
+{
+	if (linkat(r->dirfd, "lock", indexfd, r->id, 0) == 0 || errno == EEXIST)
+		return 0;
+	int fd = openat(indexfd, r->id, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(e, "cannot index %s", r->id);
+	file_close(fd);
+	return 0;
+}
+
 int
 record_save(struct record *r, bool open, bool durable, struct err *e)
 {
@@ -158,12 +187,8 @@ record_save(struct record *r, bool open, bool durable, struct err *e)
 	int indexfd = index_dir(r->collection, e);
 	if (indexfd < 0)
 		return -1;
-	if (open) {
-		int fd = openat(indexfd, r->id, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-		if (fd < 0)
-			return err_sys(e, "cannot index %s", r->id);
-		file_close(fd);
-	}
+	if (open && add_to_index(r, indexfd, e) < 0)
+		return -1;
 	if (jsonx_set(r->json, "updatedAt", clock_format(clock_now(), now)) < 0) {
 		(void)err_memory(e);
 		goto out;

@@ -78,6 +78,25 @@ test_order(void)
 	CHECK_STR(list(INT64_MAX, false), "", "a time that cannot be is none");
 }
 
+/* An entry that is another name of a file. */
+static void
+test_move(void)
+{
+	scratch_file("hint", "", 0);
+	const struct timespec times[2] = {clock_timespec(noon), clock_timespec(noon)};
+	(void)utimensat(AT_FDCWD, "hint", times, 0);
+	due_move("lease", "dlg_a", -1, noon, AT_FDCWD, "hint");
+	due_move("lease", "dlg_a", noon + 1, noon, AT_FDCWD, "hint");
+	CHECK_STR(list(noon - 1, false), "", "an entry that is a link has the time of its file");
+	CHECK_STR(list(noon, false), "lease:dlg_a", "and is there once");
+	due_move("lease", "dlg_a", noon, noon + 70 * MINUTE, AT_FDCWD, "hint");
+	CHECK_STR(list(noon + 5 * MINUTE, false), "", "one that was moved is not due");
+	CHECK_STR(list(noon + 75 * MINUTE, true), "lease:dlg_a", "before its time");
+	due_move("lease", "dlg_a", -1, noon, AT_FDCWD, "missing");
+	CHECK_STR(list(noon, true), "lease:dlg_a", "where there is no file it is one of its own");
+	CHECK(access("hint", F_OK) == 0, "dropping it leaves the file");
+}
+
 static void
 test_strangers(void)
 {
@@ -132,6 +151,7 @@ main(void)
 		return 1;
 	test_order();
 	test_race();
+	test_move();
 	test_strangers();
 	return check_end();
 }

@@ -29,6 +29,7 @@ static void
 test_record(void)
 {
 	struct record r, again;
+	struct stat entry, lock;
 	struct err e;
 	char id[129];
 
@@ -39,6 +40,9 @@ test_record(void)
 	CHECK_INT(e.code, ERR_NOT_FOUND, "and the error says NOT_FOUND");
 	record_close(&again);
 	CHECK_INT(record_save(&r, true, true, &e), 0, "it is saved");
+	CHECK(fstatat(home_dir("things/.open", &e), "a_1", &entry, 0) == 0 &&
+		  fstat(r.lockfd, &lock) == 0 && entry.st_ino == lock.st_ino,
+	      "its entry in the index costs no file of its own");
 	CHECK_INT(file_lock(r.dirfd, "lock", false, &e), -1, "its lock is held meanwhile");
 	record_close(&r);
 	CHECK_INT(record_create("things", "a_1", &r, &e), -1, "it cannot be created twice");
@@ -59,6 +63,13 @@ test_record(void)
 	CHECK_INT(record_remove(&r, &e), 0, "a record is removed");
 	record_close(&r);
 	CHECK_INT(record_find("things", "a_1", id, &e), -1, "and is gone");
+	put_text(home_dir("things/.open", &e), "a_1", "", 0);
+	CHECK_INT(record_create("things", "a_1", &r, &e), 0, "one that is in the index comes back");
+	CHECK(fstatat(home_dir("things/.open", &e), "a_1", &entry, 0) == 0 &&
+		  fstat(r.lockfd, &lock) == 0 && entry.st_ino == lock.st_ino,
+	      "and its lock is that entry");
+	(void)record_remove(&r, &e);
+	record_close(&r);
 }
 
 static void
