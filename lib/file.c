@@ -90,8 +90,25 @@ file_open_dir(int dirfd, const char *path, struct err *e)
 	return fd;
 }
 
-int
-file_make_dirs(int dirfd, const char *path, struct err *e)
+/* Make the name ${path} of a directory that was just made durable. */
+static int
+sync_name(int dirfd, char *path, struct err *e)
+{
+	char *slash = strrchr(path, '/');
+	const char *parent = slash == NULL ? "." : slash == path ? "/" : path;
+
+	if (slash != NULL && slash != path)
+		*slash = '\0';
+	int fd = file_open_dir(dirfd, parent, e);
+	if (slash != NULL)
+		*slash = '/';
+	int status = fd < 0 ? -1 : file_sync_dir(fd, e);
+	file_close(fd);
+	return status;
+}
+
+static int
+make_dirs(int dirfd, const char *path, bool durable, struct err *e)
 {
 	char *copy = strdup(path);
 	int status = -1;
@@ -103,10 +120,14 @@ file_make_dirs(int dirfd, const char *path, struct err *e)
 			continue;
 		char end = *p;
 		*p = '\0';
-		if (mkdirat(dirfd, copy, 0700) < 0 && errno != EEXIST) {
+		bool made = mkdirat(dirfd, copy, 0700) == 0;
+		if (!made && errno != EEXIST) {
 			(void)err_sys(e, "cannot create directory %s", copy);
 			goto out;
 		}
+		/* Where those that were there are need not be ours to read. */
+		if (durable && sync_name(dirfd, copy, e) < 0 && made)
+			goto out;
 		if (end == '\0')
 			break;
 		*p = end;
@@ -115,6 +136,18 @@ file_make_dirs(int dirfd, const char *path, struct err *e)
 out:
 	free(copy);
 	return status;
+}
+
+int
+file_make_dirs(int dirfd, const char *path, struct err *e)
+{
+	return make_dirs(dirfd, path, false, e);
+}
+
+int
+file_make_durable_dirs(int dirfd, const char *path, struct err *e)
+{
+	return make_dirs(dirfd, path, true, e);
 }
 
 int

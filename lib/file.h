@@ -30,6 +30,10 @@ int file_open_dir(int dirfd, const char *path, struct err *e);
 /* Create ${path} and the directories on the way, mode 0700; one that exists is fine. */
 int file_make_dirs(int dirfd, const char *path, struct err *e);
 
+/* The same, and they survive a power cut; so do those that were there, which somebody else may just
+ * have made, where their parent may be read. */
+int file_make_durable_dirs(int dirfd, const char *path, struct err *e);
+
 /* Write all ${n} bytes, whatever it takes. */
 int file_write(int fd, const void *p, size_t n, struct err *e);
 

@@ -73,7 +73,7 @@ open_home(int *layout, struct err *e)
 
 	if (find_path(e) < 0)
 		return -1;
-	if (file_make_dirs(AT_FDCWD, path, e) < 0)
+	if (access(path, F_OK) < 0 && file_make_durable_dirs(AT_FDCWD, path, e) < 0)
 		return err_hint(e, "set AWCP_HOME to a directory that you may write to");
 	int fd = file_open_dir(AT_FDCWD, path, e);
 	if (fd < 0)
@@ -151,7 +151,7 @@ home_dir(const char *name, struct err *e)
 		goto out;
 	}
 	fd = openat(homefd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0 && errno == ENOENT && file_make_dirs(homefd, name, e) == 0)
+	if (fd < 0 && errno == ENOENT && file_make_durable_dirs(homefd, name, e) == 0)
 		fd = openat(homefd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0) {
 		(void)err_sys(e, "cannot open %s/%s", path, name);

@@ -148,7 +148,7 @@ open_files(struct queue *q, bool create, struct err *e)
 		(void)err_set(e, ERR_NOT_FOUND, "there is no queue %s", q->name);
 		return err_hint(e, "the first put makes it");
 	}
-	if (fresh && (file_make_dirs(homefd, path, e) < 0 || file_sync_dir(homefd, e) < 0))
+	if (fresh && file_make_durable_dirs(homefd, path, e) < 0)
 		return -1;
 	if (fresh)
 		q->dirfd = openat(homefd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
