@@ -7,9 +7,9 @@
  *
  * Beside the records, <collection>/.open/<id> is an empty file while the record is unfinished: an
  * index, so that a question about work in hand does not cost more as history grows.  The record is
- * the truth; the index is a hint that is put right whenever the record is written.  Where it can be,
- * it is another name of the lock: to make a file costs more than all else that is done here, apart
- * from making it durable, and most of all on a file system where many were removed.
+ * the truth; the index is a hint that is put right whenever the record is written.  Where it can
+ * be, it is another name of the lock: to make a file costs more than all else that is done here,
+ * apart from making it durable, and most of all on a file system where many were removed.
  */
 #ifndef RECORD_H
 #define RECORD_H

@@ -32,6 +32,7 @@ median() {
 		echo $((b - a))
 	done | sort -n | sed -n "$(((n + 1) / 2))p" | awk '{printf "%.3f", $1 / 1000}'
 }
+rate() { wrk -t 1 -c 16 -d 5s "$@" | awk '/Requests\/sec/ {print $2}'; }
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN {printf "%.2f", a / b}'; }
 free_port() {
 	local port=$((20000 + RANDOM % 12000)) # below those that clients are given
@@ -88,6 +89,112 @@ echo hello >"$work/one/hello.txt"
 true_ms=$(median 101 /bin/true)
 one_ms=$(median 21 awcp-invite -q -e "$url" -r "ws=$work/one" go)
 row 'delegate a one-file workspace, whole process' "$(ratio "$one_ms" "$true_ms")" "/bin/true spawned ($one_ms ms to $true_ms ms)"
+
+# Many at once, on a server and a state of their own.  Before anything is removed: some file systems
+# are slow to make files where many were removed a moment ago.
+export AWCP_HOME=$work/busy AWCP_MAX_ACTIVE=100000
+quiet_url=$url
+port=$(free_port)
+url=http://127.0.0.1:$port/awcp
+serve -c 8 -- "$work/agent"
+token=$(jq -r .token "$AWCP_HOME"/peers/*)
+executor=$(pgrep -P "$(pgrep -d, -P "${started[-1]}")" awcp-executor)
+nginx=$(cat "$AWCP_HOME/serve-$port/nginx.pid")
+
+# An INVITE is answered when it is on the disk.
+cat >"$work/invite.lua" <<'L'
+local made = 0
+function request()
+	made = made + 1
+	local id = string.format('dlg_%08x%024x', os.time(), made)
+	return wrk.format('POST', nil, nil, '{"version":"1","type":"INVITE","delegationId":"' .. id ..
+		'","task":{"description":"bench","prompt":"go"},"lease":{"ttlSeconds":600,"accessMode":"rw"},' ..
+		'"retentionMs":600000,"environment":{"resources":[{"name":"ws","type":"fs","mode":"rw"}]},' ..
+		'"requirements":{"transport":"archive"}}')
+end
+L
+gcc -O2 -o "$work/durable" -D_GNU_SOURCE tests/bench/durable.c
+mkdir "$work/records"
+file_rate=$("$work/durable" "$work/records" 3)
+invite_rate=$(rate -d 3s -s "$work/invite.lua" -H "Authorization: Bearer $token" -H 'Content-Type: application/json' "$url")
+row 'durable INVITEs, 16 connections' "$(ratio "$invite_rate" "$file_rate")" "files made durable by one thread ($invite_rate to $file_rate a second; the budget is 1,500)"
+
+at_once() {
+	local pids=()
+	for i in $(seq 200); do
+		mkdir -p "$work/ones/$i"
+		cp "$work/one/hello.txt" "$work/ones/$i"
+	done
+	many_began=${EPOCHREALTIME/./}
+	for i in $(seq 200); do
+		awcp-invite -q -e "$url" -r "ws=$work/ones/$i" go >/dev/null 2>>"$work/log" &
+		pids+=($!)
+	done
+	for pid in "${pids[@]}"; do wait "$pid" || :; done
+	many_ended=${EPOCHREALTIME/./}
+}
+at_once
+returned=$(find "$work/ones" -name result.txt | wc -l)
+many_ms=$(((many_ended - many_began) / 1000))
+row "200 one-file delegations at once, -c 8 ($returned came back)" "$(ratio "$many_ms" 6200)" "200 times 31 ms, the recorded time of one ($many_ms ms)"
+
+# The same, without what 200 processes cost on the delegator's side.
+gcc -O2 -o "$work/swarm" -D_GNU_SOURCE -pthread tests/bench/swarm.c
+mkdir "$work/zipped"
+cp -r "$work/one" "$work/zipped/ws"
+bsdtar -c --format zip -f "$work/one.zip" -C "$work/zipped" ws
+base64 -w 0 "$work/one.zip" >"$work/one.base64"
+swarm() {
+	"$work/swarm" 200 127.0.0.1 "$port" "$work/one.base64" "$(sha256sum <"$work/one.zip" | cut -d ' ' -f 1)" \
+		"Authorization: Bearer $token"
+}
+swarm_ms=$(for _ in 1 2 3; do swarm; done | sort -n -k 3 | sed -n '2s/.* //p')
+row 'the same from one process' "$(ratio "$swarm_ms" 6200)" "200 times 31 ms ($swarm_ms ms)"
+
+# Open event streams: as many as the limit on open files allows, for nginx has two connections
+# for each in processes that share them unevenly, and the executor keeps 2048 for the rest.
+gcc -O2 -o "$work/streams" -D_GNU_SOURCE tests/bench/streams.c
+streams=10000
+files=$(ulimit -Hn)
+[ "$files" = unlimited ] || for most in $((files - 2100)) $((files * $(nproc) * 3 / 10)); do
+	[ "$streams" -le "$most" ] || streams=$most
+done
+[ "$streams" -eq 10000 ] || told=" (the limit on open files is $files)"
+for id in $(find "$AWCP_HOME/assignments" -maxdepth 1 -name 'dlg_*' | sort | tail -n 100); do
+	echo "/awcp/tasks/${id##*/}/events $id/events.ndjson"
+done >"$work/list"
+# Of the processes, in MiB; what they share counts once.
+memory() {
+	for pid in "$executor" "$nginx" $(pgrep -P "$nginx"); do cat "/proc/$pid/smaps_rollup"; done |
+		awk '/^Pss:/ {kb += $2} END {printf "%.1f", kb / 1024}'
+}
+quiet_rate=$(rate -H "Authorization: Bearer $token" "$url/status")
+mkfifo "$work/orders"
+"$work/streams" "$streams" 127.0.0.1 "$port" "$work/list" "Authorization: Bearer $token" \
+	<"$work/orders" >"$work/seen" &
+client=$!
+started+=("$client")
+exec 6>"$work/orders"
+# The last word of the client's ${1}th line; it may end early.
+said() {
+	until [ -e "$work/seen" ] && [ "$(wc -l <"$work/seen")" -ge "$1" ]; do
+		kill -0 "$client" 2>/dev/null || { echo "bench: not all streams opened, or saw an event" >&2; exit 1; }
+		sleep 0.05
+	done
+	sed -n "$1s/.* //p" "$work/seen"
+}
+said 1 >/dev/null
+row "memory of executor and nginx, $streams open streams${told-}" "$(ratio "$(memory)" 512)" "512 MiB ($(memory) MiB)"
+open_rate=$(rate -H "Authorization: Bearer $token" "$url/status")
+row 'GET /status meanwhile' "$(ratio "$open_rate" "$quiet_rate")" "without streams ($open_rate to $quiet_rate)"
+reach_ms=$(for n in 2 3 4; do
+	echo >&6
+	said "$n"
+done | sort -n | sed -n 2p)
+row "an event to each of them, of $(wc -l <"$work/list") assignments" "$(ratio "$reach_ms" 1000)" "a second ($reach_ms ms)"
+exec 6>&-
+export AWCP_HOME=$work/state
+url=$quiet_url
 
 # 1 GiB in 10,000 files, half of it compressible.
 mkdir "$work/big"
@@ -186,112 +293,9 @@ N
 nginx -p "$work/nginx" -c "$work/nginx/nginx.conf" 2>>"$work/log" &
 started+=($!)
 until curl -sf "http://127.0.0.1:$file_port/status" >/dev/null; do sleep 0.05; done
-rate() { wrk -t 1 -c 16 -d 5s "$@" | awk '/Requests\/sec/ {print $2}'; }
 file_rate=$(rate "http://127.0.0.1:$file_port/status")
 status_rate=$(rate -H "Authorization: Bearer $token" "$url/status")
 row 'GET /status through nginx and FastCGI, requests/s' "$(ratio "$status_rate" "$file_rate")" "the same bytes as a file of nginx ($status_rate to $file_rate)"
-
-# Many at once, on a server and a state of their own.
-export AWCP_HOME=$work/busy AWCP_MAX_ACTIVE=100000
-port=$(free_port)
-url=http://127.0.0.1:$port/awcp
-serve -c 8 -- "$work/agent"
-token=$(jq -r .token "$AWCP_HOME"/peers/*)
-executor=$(pgrep -P "$(pgrep -d, -P "${started[-1]}")" awcp-executor)
-nginx=$(cat "$AWCP_HOME/serve-$port/nginx.pid")
-
-at_once() {
-	local pids=()
-	for i in $(seq 200); do
-		mkdir -p "$work/ones/$i"
-		cp "$work/one/hello.txt" "$work/ones/$i"
-	done
-	many_began=${EPOCHREALTIME/./}
-	for i in $(seq 200); do
-		awcp-invite -q -e "$url" -r "ws=$work/ones/$i" go >/dev/null 2>>"$work/log" &
-		pids+=($!)
-	done
-	for pid in "${pids[@]}"; do wait "$pid" || :; done
-	many_ended=${EPOCHREALTIME/./}
-}
-at_once
-returned=$(find "$work/ones" -name result.txt | wc -l)
-many_ms=$(((many_ended - many_began) / 1000))
-row "200 one-file delegations at once, -c 8 ($returned came back)" "$(ratio "$many_ms" 6200)" "200 times 31 ms, the recorded time of one ($many_ms ms)"
-
-# The same, without what 200 processes cost on the delegator's side.
-gcc -O2 -o "$work/swarm" -D_GNU_SOURCE -pthread tests/bench/swarm.c
-mkdir "$work/zipped"
-cp -r "$work/one" "$work/zipped/ws"
-bsdtar -c --format zip -f "$work/one.zip" -C "$work/zipped" ws
-base64 -w 0 "$work/one.zip" >"$work/one.base64"
-swarm() {
-	"$work/swarm" 200 127.0.0.1 "$port" "$work/one.base64" "$(sha256sum <"$work/one.zip" | cut -d ' ' -f 1)" \
-		"Authorization: Bearer $token"
-}
-swarm_ms=$(for _ in 1 2 3; do swarm; done | sort -n -k 3 | sed -n '2s/.* //p')
-row 'the same from one process' "$(ratio "$swarm_ms" 6200)" "200 times 31 ms ($swarm_ms ms)"
-
-# An INVITE is answered when it is on the disk.
-cat >"$work/invite.lua" <<'L'
-local made = 0
-function request()
-	made = made + 1
-	local id = string.format('dlg_%08x%024x', os.time(), made)
-	return wrk.format('POST', nil, nil, '{"version":"1","type":"INVITE","delegationId":"' .. id ..
-		'","task":{"description":"bench","prompt":"go"},"lease":{"ttlSeconds":600,"accessMode":"rw"},' ..
-		'"retentionMs":600000,"environment":{"resources":[{"name":"ws","type":"fs","mode":"rw"}]},' ..
-		'"requirements":{"transport":"archive"}}')
-end
-L
-invite_rate=$(rate -d 3s -s "$work/invite.lua" -H "Authorization: Bearer $token" -H 'Content-Type: application/json' "$url")
-gcc -O2 -o "$work/durable" -D_GNU_SOURCE tests/bench/durable.c
-mkdir "$work/records"
-file_rate=$("$work/durable" "$work/records" 3)
-row 'durable INVITEs, 16 connections' "$(ratio "$invite_rate" "$file_rate")" "files made durable by one thread ($invite_rate to $file_rate a second; the budget is 1,500)"
-
-# Open event streams: as many as the limit on open files allows, for nginx has two connections
-# for each in processes that share them unevenly, and the executor keeps 2048 for the rest.
-gcc -O2 -o "$work/streams" -D_GNU_SOURCE tests/bench/streams.c
-streams=10000
-files=$(ulimit -Hn)
-[ "$files" = unlimited ] || for most in $((files - 2100)) $((files * $(nproc) * 3 / 10)); do
-	[ "$streams" -le "$most" ] || streams=$most
-done
-[ "$streams" -eq 10000 ] || told=" (the limit on open files is $files)"
-for id in $(find "$AWCP_HOME/assignments" -maxdepth 1 -name 'dlg_*' | sort | tail -n 100); do
-	echo "/awcp/tasks/${id##*/}/events $id/events.ndjson"
-done >"$work/list"
-# Of the processes, in MiB; what they share counts once.
-memory() {
-	for pid in "$executor" "$nginx" $(pgrep -P "$nginx"); do cat "/proc/$pid/smaps_rollup"; done |
-		awk '/^Pss:/ {kb += $2} END {printf "%.1f", kb / 1024}'
-}
-quiet_rate=$(rate -H "Authorization: Bearer $token" "$url/status")
-mkfifo "$work/orders"
-"$work/streams" "$streams" 127.0.0.1 "$port" "$work/list" "Authorization: Bearer $token" \
-	<"$work/orders" >"$work/seen" &
-client=$!
-started+=("$client")
-exec 6>"$work/orders"
-# The last word of the client's ${1}th line; it may end early.
-said() {
-	until [ -e "$work/seen" ] && [ "$(wc -l <"$work/seen")" -ge "$1" ]; do
-		kill -0 "$client" 2>/dev/null || { echo "bench: not all streams opened, or saw an event" >&2; exit 1; }
-		sleep 0.05
-	done
-	sed -n "$1s/.* //p" "$work/seen"
-}
-said 1 >/dev/null
-row "memory of executor and nginx, $streams open streams${told-}" "$(ratio "$(memory)" 512)" "512 MiB ($(memory) MiB)"
-open_rate=$(rate -H "Authorization: Bearer $token" "$url/status")
-row 'GET /status meanwhile' "$(ratio "$open_rate" "$quiet_rate")" "without streams ($open_rate to $quiet_rate)"
-reach_ms=$(for n in 2 3 4; do
-	echo >&6
-	said "$n"
-done | sort -n | sed -n 2p)
-row "an event to each of them, of $(wc -l <"$work/list") assignments" "$(ratio "$reach_ms" 1000)" "a second ($reach_ms ms)"
-exec 6>&-
 
 # awcp-reap among many records, of which 1000 are due (REAP_RECORDS=1000000 for as many as there may
 # be), and beside it rm, which removes a copy of each of them.

@@ -62,8 +62,8 @@ copy_names(int d, int to)
 		closedir(dir);
 }
 
-/* Sync ${d} by ${real}.  One at a time, so that no older copy takes the place of a newer one; and of
- * what comes while the disk is at it nothing is kept. */
+/* Sync ${d} by ${real}.  One at a time, so that no older copy takes the place of a newer one; and
+ * of what comes while the disk is at it nothing is kept. */
 static int
 keep(int d, int (*real)(int))
 {
