@@ -191,6 +191,8 @@ exposed()
 @test "the units are fenced in" {
 	command -v systemd-analyze >/dev/null || skip 'systemd is not installed'
 	exposed awcp-executor.service 10
+	exposed awcp-queued.service 10
+	exposed awcp-delegator.service 25
 	exposed awcp-watch.service 25
 	exposed awcp-run@.service 45
 }
