@@ -25,21 +25,28 @@ is_base64(char c)
 	return redact_is_alnum(c) || c == '+' || c == '/' || c == '=';
 }
 
+#define HEAD(text) text, sizeof(text) - 1
+
 /* A kind of credential: how it begins, up to the byte that stops us; what may follow that. */
 static const struct form {
 	const char *head;
+	size_t length;    /* of that */
 	const char *more; /* bytes beside letters and digits */
 	unsigned min;     /* bytes that follow */
 	bool mixed;       /* letters large and small, and digits */
 } forms[] = {
-    {"awcp_", "", 32, false},        {"ghp_", "", 30, false},     {"gho_", "", 30, false},
-    {"ghu_", "", 30, false},         {"ghs_", "", 30, false},     {"ghr_", "", 30, false},
-    {"github_pat_", "_", 30, false}, {"npm_", "", 30, false},     {"hf_", "", 30, true},
-    {"sk_live_", "", 16, false},     {"sk_test_", "", 16, false}, {"rk_live_", "", 16, false},
-    {"whsec_", "+/=", 24, false},    {"dop_v1_", "", 32, false},  {"shpat_", "", 24, false},
-    {"glpat-", "_-", 16, false},     {"sk-", "_-", 20, true},     {"xoxb-", "-", 16, false},
-    {"xoxp-", "-", 16, false},       {"xoxa-", "-", 16, false},   {"xoxr-", "-", 16, false},
-    {"xoxs-", "-", 16, false},       {"xapp-", "-", 16, false},   {"pypi-", "_-", 40, true},
+    {HEAD("awcp_"), "", 32, false},        {HEAD("ghp_"), "", 30, false},
+    {HEAD("gho_"), "", 30, false},         {HEAD("ghu_"), "", 30, false},
+    {HEAD("ghs_"), "", 30, false},         {HEAD("ghr_"), "", 30, false},
+    {HEAD("github_pat_"), "_", 30, false}, {HEAD("npm_"), "", 30, false},
+    {HEAD("hf_"), "", 30, true},           {HEAD("sk_live_"), "", 16, false},
+    {HEAD("sk_test_"), "", 16, false},     {HEAD("rk_live_"), "", 16, false},
+    {HEAD("whsec_"), "+/=", 24, false},    {HEAD("dop_v1_"), "", 32, false},
+    {HEAD("shpat_"), "", 24, false},       {HEAD("glpat-"), "_-", 16, false},
+    {HEAD("sk-"), "_-", 20, true},         {HEAD("xoxb-"), "-", 16, false},
+    {HEAD("xoxp-"), "-", 16, false},       {HEAD("xoxa-"), "-", 16, false},
+    {HEAD("xoxr-"), "-", 16, false},       {HEAD("xoxs-"), "-", 16, false},
+    {HEAD("xapp-"), "-", 16, false},       {HEAD("pypi-"), "_-", 40, true},
 };
 
 static bool
@@ -81,16 +88,24 @@ found(const struct redact_text *t, size_t from, size_t to, struct redact_span *s
 	return true;
 }
 
+/* May a head end with the byte ${stop} behind ${before}?  Most do not, in any text. */
+static bool
+may_end(char before, char stop)
+{
+	return before != '\0' && strchr(stop == '_' ? "pousrmfetc1" : "tkbparsi", before) != NULL;
+}
+
 /* One whose head ends at ${i}. */
 static bool
 has_form(const struct redact_text *t, size_t i, struct redact_span *s)
 {
+	if (!may_end(t->p[i - 1], t->p[i]))
+		return false;
 	for (size_t k = 0; k < sizeof forms / sizeof forms[0]; k++) {
 		const struct form *f = &forms[k];
-		size_t head = strlen(f->head), from = i + 1 - head;
-		if (i + 1 < t->begin + head || t->p[i] != f->head[head - 1] ||
-		    t->p[i - 1] != f->head[head - 2] || memcmp(t->p + from, f->head, head) != 0 ||
-		    !begins(t, from))
+		size_t from = i + 1 - f->length;
+		if (t->p[i - 1] != f->head[f->length - 2] || i + 1 < t->begin + f->length ||
+		    memcmp(t->p + from, f->head, f->length) != 0 || !begins(t, from))
 			continue;
 		size_t n = run(t, i + 1, f->more);
 		if (redact_is_strong(t->p + i + 1, n, f->min) &&

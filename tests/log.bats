@@ -198,6 +198,11 @@ check_metrics()
 	grep -qi '^content-type: text/plain; version=0.0.4' "$HEAD"
 	run check_metrics "$BODY"
 	assert_output ''
+	if command -v promtool >/dev/null; then
+		run promtool check metrics <"$BODY"
+		assert_success
+		assert_output ''
+	fi
 	for line in 'awcp_delegations_entered_total{state="completed"} 1' \
 		'awcp_assignments_entered_total{state="active"} 1' \
 		'awcp_deliveries_total{step="invite",outcome="OK"} 2' \
