@@ -62,7 +62,7 @@ lend_every_kind()
 		fi
 	done
 	echo "# written before each of $CHANGES changes, $conflicts conflicts" >&3
-	[ $conflicts -gt $((20 / FAULT_STRIDE)) ]
+	[ $conflicts -ge $((24 / FAULT_STRIDE)) ]
 }
 
 @test "two applies at once take turns" {

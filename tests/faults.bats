@@ -15,7 +15,6 @@ setup_file() {
 teardown_file() { stop_all; }
 
 setup() {
-	case $BUILD in */sanitized) skip 'the sanitizers must be loaded first' ;; esac
 	WS=$BATS_TEST_TMPDIR/ws
 	mkdir -p "$WS"
 	cd "$WS"
@@ -116,9 +115,9 @@ messages() {
 	cgi POST '' start 28:0 >/dev/null
 	starts=$(cat calls)
 	[ "$invites" -gt 3 ]
-	[ "$starts" -gt $((20 / FAULT_STRIDE)) ]
+	[ "$starts" -gt 5 ]
 	for fault in 28 kill; do
-		for ((i = 1; i <= invites; i++)); do
+		for ((i = 1; i <= invites; i += FAULT_STRIDE)); do
 			messages "dlg_${fault}_i$i"
 			cgi POST '' invite "$fault:$i" >/dev/null 2>&1
 			run cgi POST '' invite
@@ -126,7 +125,7 @@ messages() {
 			run cgi POST '' start
 			assert_output --partial '"ok":true'
 		done
-		for ((i = 1; i <= starts; i++)); do
+		for ((i = 1; i <= starts; i += FAULT_STRIDE)); do
 			messages "dlg_${fault}_s$i"
 			cgi POST '' invite >/dev/null
 			answer=$(cgi POST '' start "$fault:$i" 2>/dev/null)

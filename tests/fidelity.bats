@@ -1,4 +1,3 @@
-# bats file_tags=plain
 # What a tree is survives the way there and back, whatever it is made of.
 # shellcheck disable=SC2030,SC2031,SC2153 # a test's variables are its own
 # shellcheck disable=SC2154 # bats sets output
@@ -249,6 +248,7 @@ size_of()
 	chmod -R u+w "$BATS_TEST_TMPDIR/expected"
 }
 
+# bats test_tags=scale
 @test "ten gigabytes of holes go there and back in no space" {
 	truncate -s 10G huge
 	printf end | dd of=huge bs=1 seek=10737418000 conv=notrunc status=none

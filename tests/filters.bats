@@ -1,4 +1,3 @@
-# bats file_tags=plain
 # What is part of a workspace: patterns, .awcpignore, limits, and what cannot be read.
 # shellcheck disable=SC2030,SC2031,SC2154 # a test's variables are its own; bats sets output
 

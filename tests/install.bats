@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-# bats file_tags=plain
 # What make install puts on a machine besides the programs: it fits them, and it works.
 
 load helper

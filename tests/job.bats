@@ -73,7 +73,7 @@ directory()
 @test "what it writes to AWCP_RESULT is its result" {
 	put 'printf "{\"summary\": \"all well\", \"highlights\": [\"one\"]}" >"$AWCP_RESULT"'
 	work_at -- sh
-	assert_equal "$(said '.result | tojson')" '{"summary":"all well","highlights":["one"]}'
+	assert_equal "$(said '.result | [.summary, .highlights] | tojson')" '["all well",["one"]]'
 }
 
 @test "a payload that is no text comes as JSON" {

@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-# bats file_tags=plain
 # The manual says what the programs do: its examples run, and it leaves out no option, no variable,
 # no error code and no file.
 #

@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-# bats file_tags=plain
 # Every state of an assignment with everything that can come to it over HTTP: what is answered, which
 # state follows, and that nothing else changes.  The table is the protocol's; matrix.bash tells how to
 # read it.  A state, an event or a transition of lib/fsm that it lacks is a failure.

@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-# bats file_tags=plain
 # Every state of a delegation with everything that local programs ask of awcp-delegator, and that an
 # executor (peer.pl) tells: what is answered, which state follows, and that nothing else changes.
 # matrix.bash tells how to read the table.

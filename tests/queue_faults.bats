@@ -15,11 +15,6 @@ setup() {
 	cd "$BATS_TEST_TMPDIR"
 }
 
-# The library cannot be loaded before the sanitizers.
-plain_only() {
-	case $BUILD in */sanitized) skip 'the sanitizers must be loaded first' ;; esac
-}
-
 # q.2 to q.4 wait for one another, q.1 is first; q.5 and q.6 may run.
 base() {
 	awcp-queue put -q q -p 9 --retries 2 first
@@ -85,14 +80,12 @@ put_or_not() {
 }
 
 @test "put killed, full or broken at any change: what was printed is there, and nothing twice" {
-	plain_only
 	base >/dev/null
 	echo one >in
 	at_every_change put_or_not awcp-queue put -q q
 }
 
 @test "put with a key, and again" {
-	plain_only
 	base >/dev/null
 	echo one >in
 	once() {
@@ -105,7 +98,6 @@ put_or_not() {
 }
 
 @test "put of a batch, with keys and dependencies" {
-	plain_only
 	base >/dev/null
 	cat >in <<-'J'
 		{"payload": "a"}
@@ -122,7 +114,6 @@ put_or_not() {
 }
 
 @test "the first put of all: the queue is there and whole, or can be made again" {
-	plain_only
 	echo one >in
 	base >/dev/null
 	fresh() {
@@ -135,7 +126,6 @@ put_or_not() {
 }
 
 @test "take: never two claims, and none is lost" {
-	plain_only
 	base >/dev/null
 	: >in
 	once() {
@@ -180,7 +170,6 @@ ended() {
 }
 
 @test "done, on which others wait" {
-	plain_only
 	base taken >/dev/null
 	: >in
 	completed() {
@@ -192,7 +181,6 @@ ended() {
 }
 
 @test "fail with a retry left" {
-	plain_only
 	base taken >/dev/null
 	: >in
 	failed() {
@@ -204,7 +192,6 @@ ended() {
 }
 
 @test "beat with progress: the claim holds, whatever is said of it" {
-	plain_only
 	base taken >/dev/null
 	: >in
 	beaten() {
@@ -218,7 +205,6 @@ ended() {
 }
 
 @test "cancel of a task that others depend on" {
-	plain_only
 	base taken >/dev/null
 	: >in
 	cancelled() {
@@ -237,7 +223,6 @@ ask() {
 }
 
 @test "answer to a question: it was given or not, is heard once, and no secret is left" {
-	plain_only
 	: >in
 	given() {
 		awcp-queue put -q q next >/dev/null || fail "nothing can be put: $where"
@@ -260,7 +245,6 @@ ask() {
 }
 
 @test "retire: what goes on is there, what is gone is gone, and it ends the same" {
-	plain_only
 	base taken >/dev/null
 	awcp-queue done q.1.1
 	awcp-queue cancel q.5 # whose key is free when it is forgotten
@@ -290,7 +274,6 @@ ask() {
 }
 
 @test "the index made anew, killed or on a broken disk at any change" {
-	plain_only
 	base taken >/dev/null
 	rm "$AWCP_HOME/queue/q/head"
 	: >in

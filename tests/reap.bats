@@ -321,7 +321,6 @@ staged()
 }
 
 @test "an apply that was cut off before it changed anything is taken back" {
-	case $BUILD in */sanitized) skip 'the sanitizers must be loaded first' ;; esac
 	staged
 	cut_off "$HOME/ws/.awcp/apply/owner"
 	assert_equal "$(cat "$HOME/ws"/*)" old
@@ -343,7 +342,6 @@ staged()
 }
 
 @test "an apply that was cut off is finished" {
-	case $BUILD in */sanitized) skip 'the sanitizers must be loaded first' ;; esac
 	staged
 	cut_off "$snapshot/plan"
 	run awcp-reap -j -k applies
@@ -361,7 +359,6 @@ staged()
 # --- the clock
 
 @test "when the clock jumps nothing is removed for its age, and a person is told" {
-	case $BUILD in */sanitized) skip 'the sanitizers must be loaded first' ;; esac
 	gcc -shared -fPIC -D_GNU_SOURCE -std=c11 -o "$HOME/clock.so" "$REPO/tests/fault/clock.c" -ldl
 	export FAULT_CLOCK=$HOME/clock
 	assignment dlg_a '.state = "completed" | .completedAt = $soon | .retentionMs = 600000'
@@ -415,7 +412,6 @@ assert_all_done()
 # with_faults kill|28: the n-th change fails, for every FAULT_STRIDE-th n; the runs after that do the rest.
 with_faults()
 {
-	case $BUILD in */sanitized) skip 'the sanitizers must be loaded first' ;; esac
 	local n=1 changes
 	gcc -shared -fPIC -D_GNU_SOURCE -std=c11 -o "$HOME/fault.so" "$REPO/tests/fault/fault.c" -ldl
 	make_all

@@ -1,4 +1,3 @@
-# bats file_tags=plain
 # The sandbox: its words, what each keeps a task from, and what the executor says of it.
 # shellcheck disable=SC2016 # what is quoted is for the worker's shell
 # shellcheck disable=SC2030,SC2031 # a test's variables are its own

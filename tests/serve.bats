@@ -113,8 +113,8 @@ over()
 @test "told to stop, it stops also what it has lost sight of" {
 	start_server -A none -- true
 	below=$(programs | cut -d' ' -f1)
-	pgrep -P "$SERVER_PID" >"$BATS_TEST_TMPDIR/between"
-	while read -r pid; do kill -9 "$pid"; done <"$BATS_TEST_TMPDIR/between"
+	mapfile -t between < <(pgrep -P "$SERVER_PID")
+	kill -9 "${between[@]}" # at once: the end of one ends the others
 	stop_process "$SERVER_PID"
 	for pid in $below; do wait_until over "$pid"; done
 	[ ! -e "$AWCP_HOME/serve-$PORT" ]

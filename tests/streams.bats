@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-# bats file_tags=plain
 # Many event streams, and slow and fickle readers of them, through nginx and FastCGI.
 # shellcheck disable=SC2030,SC2031 # a test's variables are its own
 

@@ -1,4 +1,3 @@
-# bats file_tags=plain
 # awcp-tmux: a real tmux, and a stand-in for a program that wants a terminal.
 # shellcheck disable=SC2016 # what is quoted is for the worker's shell
 # shellcheck disable=SC2030,SC2031 # a test's variables are its own
