@@ -375,11 +375,39 @@ due_to_stay() {
 	done | sort
 }
 what_is_there() { find "$executor"/assignments "$executor"/delegations "$lender"/delegations -mindepth 1 -maxdepth 1 ! -name '.*' | sort; }
+# kept_until: "directory time" of each record, in seconds; what waits for a person is kept for good.
+kept_until() {
+	for record in "$executor"/{assignments,delegations}/*/record.json "$lender"/delegations/*/record.json; do
+		[ ! -e "$record" ] || echo "$(dirname "$record") $(jq '
+			if any(.snapshots[]?; .status == "pending") then 1e12 else
+			(.completedAt // .updatedAt | sub("\\.[0-9]+Z"; "Z") | fromdate) + .retentionMs / 1000 end | floor' "$record")"
+	done
+}
 tasks() { for q in jobs hands default; do AWCP_HOME=$executor awcp-queue list -q "$q" -s all --limit 0; done; }
 sleep 3
 touch "$work/stop-reaping"
 wait "$reaper"
 stay=$(due_to_stay)
+
+# Some are over and some are not: those go, and only those.
+echo 30 >"$clock"
+kept_until >"$work/kept-until"
+for _ in $(seq 20); do
+	for home in "$executor" "$lender"; do
+		# shellcheck disable=SC2086 # words
+		AWCP_CLOCK_DOUBT=0 reap "$home" $kinds
+	done
+	at=$(($(date +%s) + 30))
+	overstayed=$(kept_until | awk -v at=$((at - 3)) '$2 <= at { print $1 }')
+	[ -n "$overstayed" ] || break
+	sleep 1
+done
+[ -z "$overstayed" ] || bad "still there after its time: $(echo "$overstayed" | head -n 8)"
+# shellcheck disable=SC2317 # called by nothing
+gone_before() { awk -v at=$((at + 1)) '$2 > at { print $1 }' "$work/kept-until" | while read -r dir; do [ -e "$dir" ] || echo "$dir"; done; }
+nothing 'gone before its time' gone_before
+partly="$(awk -v at="$at" '$2 <= at' "$work/kept-until" | wc -l) of $(wc -l <"$work/kept-until") records"
+
 echo 150 >"$clock" # further than anything is kept
 for _ in $(seq 20); do
 	for home in "$executor" "$lender"; do
@@ -394,6 +422,7 @@ nothing 'tasks that remain' tasks
 nothing 'left over' leftovers
 nothing 'still runs' processes
 
+echo "of what ended, the time of $partly was over first, and they went"
 echo "in $minutes minutes:"
 sort "$work/counts" | uniq -c
 echo "reaped:"
