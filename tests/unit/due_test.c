@@ -21,11 +21,10 @@ list(int64_t until, bool drop)
 	struct due_entry entry;
 	size_t n = 0;
 	struct err e;
-	int more;
 
 	text[0] = '\0';
 	struct due *d = due_open(until, &e);
-	while (d != NULL && (more = due_next(d, &entry, &e)) > 0) {
+	while (d != NULL && due_next(d, &entry, &e) > 0) {
 		if (n < sizeof text - 200)
 			n += (size_t)snprintf(text + n, sizeof text - n, "%s%s:%s",
 					      n > 0 ? " " : "", entry.kind, entry.id);

@@ -15,6 +15,17 @@
 
 #define LINE 70000
 
+/* Put ${text} at ${to}, without its NUL; how long it is. */
+static size_t
+put_text(char *to, const char *text)
+{
+	size_t n = 0;
+
+	for (; text[n] != '\0'; n++)
+		to[n] = text[n];
+	return n;
+}
+
 /* A secret, and where it stands: "{64h}" is for 64 hexadecimal digits, and likewise a (letters and
  * digits), A (large ones), d (digits), w (base64url), b (base64); "|" is nothing, so that no line
  * below has a form of its own. */
@@ -323,7 +334,7 @@ check_breaks(void)
 			for (size_t space = k % 7; space < LINE; space += 7)
 				line[space] = ' ';
 			line[at - 1] = ' ';
-			memcpy(line + at, secret, n);
+			(void)put_text(line + at, secret);
 			line[at + n] = ' ';
 			put_out(line, LINE, k % 2 == 0 ? 4096 : 65536, log, sizeof log);
 			const char *left = leaks(log, made);
@@ -348,10 +359,8 @@ check_breaks(void)
 	put_out(line, LINE, 1000, log, sizeof log);
 	CHECK(strlen(log) == LINE + 2 && log[OUTPUT_LINE] == '\n',
 	      "a line without a place to break at is broken all the same");
-	memcpy(line,
-	       "DB_PASS"
-	       "WORD=",
-	       12);
+	(void)put_text(line, "DB_PASS"
+			     "WORD=");
 	put_out(line, LINE, 1000, log, sizeof log);
 	CHECK(strstr(log, "yzyz") == NULL, "a secret longer than a line is replaced");
 }
@@ -408,8 +417,7 @@ check_junk(void)
 		size_t n = 0, want = chance(4000);
 		while (n < want) {
 			const char *p = pieces[chance(sizeof pieces / sizeof pieces[0])];
-			memcpy(line + n, p, strlen(p));
-			n += strlen(p);
+			n += put_text(line + n, p);
 			if (chance(4) == 0)
 				line[n++] = (char)chance(256);
 		}
