@@ -150,9 +150,10 @@ assignment_finish(struct record *r, enum fsm_event event, const struct err *why,
 		}
 		json_decref(error);
 	}
-	assignment_due_ended(r);
+	int64_t before = assignment_noted(r->id);
 	if (record_save(r, false, true, e) < 0)
 		return -1;
+	assignment_due_ended(r, before);
 	return assignment_settle(r, e);
 }
 

@@ -31,17 +31,25 @@ noted(int openfd, const char *id)
 	return (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
 }
 
+/* File ${name} in ${dirfd} was modified at ${when}, ms since 1970; else a sweep finds out. */
+static void
+set_time(int dirfd, const char *name, int64_t when)
+{
+	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, clock_timespec(when)};
+
+	(void)utimensat(dirfd, name, times, AT_SYMLINK_NOFOLLOW);
+}
+
 void
 assignment_due(const char *id, int64_t when)
 {
-	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, clock_timespec(when)};
 	struct err ignored;
 
 	int fd = home_dir(ASSIGNMENTS "/.open", &ignored);
 	if (fd < 0)
 		return;
 	int64_t before = noted(fd, id);
-	(void)utimensat(fd, id, times, AT_SYMLINK_NOFOLLOW); /* else a sweep does it */
+	set_time(fd, id, when);
 	due_move(ASSIGNMENT_DUE, id, before, when, fd, id);
 }
 
@@ -56,14 +64,22 @@ assignment_kept_until(const json_t *record)
 	return kept > INT64_MAX - ended ? INT64_MAX : ended + kept;
 }
 
-void
-assignment_due_ended(const struct record *r)
+int64_t
+assignment_noted(const char *id)
 {
 	int fd = home_dir(ASSIGNMENTS "/.open", NULL);
 
-	if (fd >= 0)
-		due_clear(ASSIGNMENT_DUE, r->id, noted(fd, r->id));
-	due_set(ASSIGNMENT_DUE, r->id, assignment_kept_until(r->json));
+	return fd < 0 ? -1 : noted(fd, id);
+}
+
+void
+assignment_due_ended(const struct record *r, int64_t before)
+{
+	int64_t until = assignment_kept_until(r->json);
+
+	/* .open has no use of the time of its lock any more. */
+	set_time(r->dirfd, "lock", until);
+	due_move(ASSIGNMENT_DUE, r->id, before, until, r->dirfd, "lock");
 }
 
 void

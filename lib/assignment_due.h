@@ -20,9 +20,12 @@
 /* ${id}, which is in .open, is to be looked at ${when}, ms since 1970. */
 void assignment_due(const char *id, int64_t when);
 
-/* ${r} has just ended, and is not saved yet: from now on it is due when it need not be kept any
- * more. */
-void assignment_due_ended(const struct record *r);
+/* When ${id} is to be looked at as .open says, ms since 1970; -1 if it is not there. */
+int64_t assignment_noted(const char *id);
+
+/* ${r}, which was to be looked at ${before} (assignment_noted), has ended: from now on it is due
+ * when it need not be kept any more. */
+void assignment_due_ended(const struct record *r, int64_t before);
 
 /* Until when the ended ${record} is kept for its delegator, ms since 1970; -1 if that cannot be
  * told. */

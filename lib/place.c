@@ -10,6 +10,8 @@
 
 #include "file.h"
 
+#define HELD 4096 /* bytes that wait in memory */
+
 /* How a directory waits: this, then its path. */
 struct waiting {
 	mode_t mode;
@@ -20,15 +22,8 @@ struct waiting {
 int
 place_open(struct place *p, int dirfd, struct err *e)
 {
-	*p = (struct place){.dirfd = dirfd, .parent = -1};
+	*p = (struct place){.dirfd = dirfd, .parent = -1, .held = BUF_INIT(HELD)};
 
-	int fd = file_unnamed(dirfd, e);
-	if (fd < 0)
-		return -1;
-	if ((p->waiting = fdopen(fd, "w+")) == NULL) {
-		(void)close(fd);
-		return err_memory(e);
-	}
 	if ((p->path = calloc(1, TREE_PATH + 2)) == NULL)
 		return err_memory(e);
 	return 0;
@@ -41,6 +36,7 @@ place_close(struct place *p)
 	p->parent = -1;
 	if (p->waiting != NULL)
 		(void)fclose(p->waiting);
+	buf_free(&p->held);
 	free(p->path);
 	p->waiting = NULL;
 	p->path = NULL;
@@ -100,6 +96,34 @@ go_to(struct place *p, const char *path, struct err *e)
 	return path + length;
 }
 
+/* What waits is too much for memory. */
+static int
+begin_file(struct place *p, struct err *e)
+{
+	int fd = file_unnamed(p->dirfd, e);
+
+	if (fd < 0)
+		return -1;
+	if ((p->waiting = fdopen(fd, "w+")) == NULL) {
+		(void)close(fd);
+		return err_memory(e);
+	}
+	if (p->held.len > 0 && fwrite(p->held.data, p->held.len, 1, p->waiting) != 1)
+		return err_sys(e, "cannot write a temporary file");
+	return 0;
+}
+
+static int
+put_off(struct place *p, const void *what, size_t n, struct err *e)
+{
+	if (p->waiting == NULL && p->held.len + n <= HELD)
+		return buf_add(&p->held, what, n, e);
+	if (p->waiting == NULL && begin_file(p, e) < 0)
+		return -1;
+	return fwrite(what, n, 1, p->waiting) == 1 ? 0
+						   : err_sys(e, "cannot write a temporary file");
+}
+
 int
 place_directory(struct place *p, const struct entry *entry, struct err *e)
 {
@@ -112,10 +136,7 @@ place_directory(struct place *p, const struct entry *entry, struct err *e)
 	if (fd < 0)
 		return no_way(entry->path, e);
 	(void)close(fd);
-	if (fwrite(&w, sizeof w, 1, p->waiting) != 1 ||
-	    fwrite(entry->path, w.length, 1, p->waiting) != 1)
-		return err_sys(e, "cannot write a temporary file");
-	return 0;
+	return put_off(p, &w, sizeof w, e) < 0 ? -1 : put_off(p, entry->path, w.length, e);
 }
 
 static int
@@ -199,6 +220,10 @@ place_finish(struct place *p, struct err *e)
 	char path[TREE_PATH + 1];
 	struct waiting w;
 
+	if (p->waiting == NULL && p->held.len == 0)
+		return 0;
+	if (p->waiting == NULL && (p->waiting = fmemopen(p->held.data, p->held.len, "r")) == NULL)
+		return err_memory(e);
 	if (fflush(p->waiting) != 0)
 		return err_sys(e, "cannot write a temporary file");
 	rewind(p->waiting);

@@ -2,7 +2,7 @@
  * place - creates what an archive lists, beneath one directory, through no link.
  *
  * Modes and times of directories are set at the end: until then they must take what comes.  They
- * wait in an unnamed file, so that memory does not grow with their number.
+ * wait in an unnamed file, so that memory does not grow with their number; a few do so in memory.
  */
 #ifndef PLACE_H
 #define PLACE_H
@@ -11,14 +11,16 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+#include "buf.h"
 #include "err.h"
 #include "tree.h"
 
 struct place { /* private */
 	int dirfd;
-	int parent;    /* the directory that the last path was created in, or -1 */
-	char *path;    /* its path with a slash, "" for ${dirfd} itself */
-	FILE *waiting; /* modes and times of directories */
+	int parent;      /* the directory that the last path was created in, or -1 */
+	char *path;      /* its path with a slash, "" for ${dirfd} itself */
+	struct buf held; /* modes and times of directories, */
+	FILE *waiting;   /* or all of them, NULL as long as they are few */
 };
 
 /* Begin to create things beneath ${dirfd}, which stays the caller's. */

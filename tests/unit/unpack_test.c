@@ -3,6 +3,8 @@
 #include <archive_entry.h>
 
 #include "check.h"
+#include "file.h"
+#include "place.h"
 #include "scratch.h"
 #include "unpack.h"
 
@@ -197,6 +199,39 @@ test_modes(void)
 		  take("fat.zip", &limits, &totals, &e) == 0 &&
 		  scratch_run("test -r out/F/PLAIN -a -d out/F") == 0,
 	      "also if its names have backslashes in them");
+}
+
+/* More than wait in memory for their modes. */
+static void
+test_many_directories(void)
+{
+	char path[64];
+	struct stat st;
+	struct err e;
+	struct place p;
+	int placed = 0, right = 0;
+
+	scratch_dir("many");
+	int fd = file_open_dir(AT_FDCWD, "many", &e);
+	if (place_open(&p, fd, &e) < 0)
+		scratch_fail("many");
+	for (int i = 0; i < 300; i++) {
+		(void)snprintf(path, sizeof path, "%030d", i);
+		const struct entry entry = {
+		    .path = path, .type = 'd', .mode = 0750, .mtime = INT64_C(1000000000)};
+		placed += place_directory(&p, &entry, &e) == 0;
+	}
+	CHECK_INT(placed, 300, "300 directories are created");
+	CHECK_INT(place_finish(&p, &e), 0, "and get their modes and times");
+	place_close(&p);
+	for (int i = 0; i < 300; i++) {
+		(void)snprintf(path, sizeof path, "%030d", i);
+		right += fstatat(fd, path, &st, 0) == 0 && (st.st_mode & 07777) == 0750 &&
+			 st.st_mtim.tv_sec == 1;
+	}
+	CHECK_INT(right, 300, "every one of them");
+	file_close(fd);
+	(void)scratch_run("rm -rf many");
 }
 
 static void
@@ -428,6 +463,7 @@ main(void)
 	test_paths();
 	test_types();
 	test_modes();
+	test_many_directories();
 	test_limits();
 	test_directory();
 	test_tops();
