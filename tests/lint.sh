@@ -33,6 +33,7 @@ step 'cppcheck finds nothing' cppcheck --quiet --error-exitcode=1 --inline-suppr
 checks='-*,bugprone-*,clang-analyzer-*'
 for off in bugprone-easily-swappable-parameters bugprone-reserved-identifier \
 	bugprone-assignment-in-if-condition bugprone-branch-clone bugprone-narrowing-conversions \
+	bugprone-not-null-terminated-result \
 	bugprone-implicit-widening-of-multiplication-result \
 	clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling \
 	clang-analyzer-security.insecureAPI.strcpy clang-analyzer-valist.Uninitialized; do
