@@ -177,6 +177,31 @@ home_list(const char *name)
 	return dir;
 }
 
+static int
+by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name); /* alphasort's order is the locale's */
+}
+
+int
+home_each(int dirfd, int (*is)(const struct dirent *d), int (*each)(void *arg, const char *name),
+	  void *arg, struct err *e)
+{
+	struct dirent **names;
+	int status = 0;
+
+	int n = scandirat(dirfd, ".", &names, is, by_name);
+	if (n < 0)
+		return err_sys(e, "cannot read a directory of the state");
+	for (int i = 0; i < n; i++) {
+		if (status == 0)
+			status = each(arg, names[i]->d_name);
+		free(names[i]);
+	}
+	free(names);
+	return status;
+}
+
 int
 home_quarantine(int dirfd, const char *name, const char *label, struct err *e)
 {

@@ -40,6 +40,11 @@ int home_dir(const char *name, struct err *e);
 /* The directory ${name} in it to be read, if it is there; NULL if not.  For closedir(3). */
 DIR *home_list(const char *name);
 
+/* Call ${each} with every name in ${dirfd}, a directory of the state, that ${is}, in their order,
+ * until it returns something else than 0; returns that, or -1. */
+int home_each(int dirfd, int (*is)(const struct dirent *d),
+	      int (*each)(void *arg, const char *name), void *arg, struct err *e);
+
 /* Move ${name} out of ${dirfd} into corrupt/, so that it stops nothing else. */
 int home_quarantine(int dirfd, const char *name, const char *label, struct err *e);
 

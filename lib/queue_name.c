@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "home.h"
@@ -112,12 +111,6 @@ queue_parse_id(const char *id, char queue[QUEUE_NAME + 1], uint64_t *number, uin
 }
 
 static int
-by_name(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static int
 is_queue(const struct dirent *d)
 {
 	return id_valid(d->d_name) && strlen(d->d_name) <= QUEUE_NAME;
@@ -126,20 +119,6 @@ is_queue(const struct dirent *d)
 int
 queue_each(int (*each)(void *arg, const char *name), void *arg, struct err *e)
 {
-	struct dirent **names;
-	int status = 0;
-
 	int fd = home_dir("queue", e);
-	if (fd < 0)
-		return -1;
-	int n = scandirat(fd, ".", &names, is_queue, by_name);
-	if (n < 0)
-		return err_sys(e, "cannot read queue/");
-	for (int i = 0; i < n; i++) {
-		if (status == 0)
-			status = each(arg, names[i]->d_name);
-		free(names[i]);
-	}
-	free(names);
-	return status;
+	return fd < 0 ? -1 : home_each(fd, is_queue, each, arg, e);
 }

@@ -228,12 +228,6 @@ record_remove(struct record *r, struct err *e)
 }
 
 static int
-by_name(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static int
 is_id(const struct dirent *d)
 {
 	return id_valid(d->d_name);
@@ -243,22 +237,8 @@ int
 record_list(const char *collection, bool all, int (*each)(void *arg, const char *id), void *arg,
 	    struct err *e)
 {
-	struct dirent **names;
-	int status = 0;
-
 	int fd = all ? home_dir(collection, e) : index_dir(collection, e);
-	if (fd < 0)
-		return -1;
-	int n = scandirat(fd, ".", &names, is_id, by_name);
-	if (n < 0)
-		return err_sys(e, "cannot read %s", collection);
-	for (int i = 0; i < n; i++) {
-		if (status == 0)
-			status = each(arg, names[i]->d_name);
-		free(names[i]);
-	}
-	free(names);
-	return status;
+	return fd < 0 ? -1 : home_each(fd, is_id, each, arg, e);
 }
 
 struct search {
