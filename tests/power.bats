@@ -104,7 +104,7 @@ state() { awcp-show -j "$1" | jq -r .state; }
 			"$URL" "$i" "$i"
 	done | tail -n +2 >requests
 	curl -sZ --parallel-max 16 -K requests
-	stop_process "$SERVER_PID" KILL
+	stop_process "$SERVER_PID"
 	assert_equal "$(cat answer.* | grep -o '"ACCEPT"' | wc -l)" 40
 	power_cut
 	assert_equal "$(awcp-list -aj assignments | jq -r .state | sort | uniq -c | xargs)" '40 pending'
