@@ -46,7 +46,7 @@ job() {
 # The longest first, so that none is waited for alone at the end.
 jobs_of() {
 	local build=$1 test
-	for test in $(wc -l tests/*.bats | sort -rn | awk '$2 != "total" {print $2}') "$build"/unit/*_test; do
+	for test in "$build"/unit/*_test $(wc -l tests/*.bats | sort -rn | awk '$2 != "total" {print $2}'); do
 		printf '%s\0%s\0' "$build" "$test"
 	done
 }
