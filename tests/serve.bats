@@ -97,6 +97,15 @@ over()
 	for pid in $below; do wait_until over "$pid"; done
 }
 
+@test "it ends when a program did and that cannot even be noted, as on a full disk" {
+	mkdir "$HOME/bin"
+	printf '#!/bin/sh\nln -s /nowhere/at/all first\nexit 3\n' >"$HOME/bin/nginx"
+	chmod +x "$HOME/bin/nginx"
+	PATH=$HOME/bin:$PATH run timeout 20 awcp-serve -l "127.0.0.1:$(free_port)" -A none
+	assert_failure 70
+	assert_line --partial 'something ended (status unknown); stopping'
+}
+
 @test "when the first process of nginx is killed, the others do not keep the port" {
 	start_server -A none
 	kill -9 "$(cat "$AWCP_HOME/serve-$PORT/nginx.pid")"
