@@ -391,10 +391,10 @@ nobody_holds_a_task() {
 @test "a worker killed at any change to the state: the next ends the task exactly once" {
 	for ((n = 1; ; n += FAULT_STRIDE)); do
 		lend 'echo two >a.txt'
-		FAULT=kill:$n LD_PRELOAD=$FAULT_LIBRARY run awcp-run -1 -S none -- \
+		FAULT=kill:$n LD_PRELOAD=$FAULT_LIBRARY run awcp-run -1 --deaths 0 -S none -- \
 			env -u FAULT -u LD_PRELOAD sh
 		clean=$status
-		[ "$clean" -eq 0 ] || work -c 2
+		[ "$clean" -eq 0 ] || work -c 2 --deaths 0
 		if [ "$status" -eq 75 ]; then
 			queue_is_empty || fail "killed at change $n: $output"
 		fi
