@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# check.sh - every test, against the plain build and against one with ASan and UBSan, two at a time
+# check.sh - every test, against the plain build and against one with ASan and UBSan, three at a time
 # for each processor.  Ends with "N passed, N failed"; exit 1 if any failed.
 #
 # What is tagged "scale", and has nothing new to say to a sanitizer, is left out with them, and loops
@@ -66,7 +66,7 @@ all_jobs() {
 }
 
 run_all() {
-	all_jobs | xargs -0 -n 2 -P $((2 * $(nproc))) "$0" job # many wait for a clock
+	all_jobs | xargs -0 -n 2 -P $((3 * $(nproc))) "$0" job # many wait for a clock
 }
 
 case ${1-} in

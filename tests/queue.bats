@@ -222,7 +222,7 @@ states() { awcp-queue stats -j "$@" | jq -c '.states | with_entries(select(.valu
 	awcp-queue put -q h -p 9 first >/dev/null
 	mkdir -p "$queue"
 	echo '{"maxDeaths": 0, "lanes": {"wide": 50}}' >"$queue/config.json"
-	until=$((SECONDS + ${HAMMER_SECONDS:-5}))
+	until=$((SECONDS + ${HAMMER_SECONDS:-3}))
 	putter() {
 		local n=0
 		while [ $SECONDS -lt $until ]; do

@@ -103,7 +103,7 @@ assert_failed()
 
 @test "memory= limits all processes together" {
 	sleep=$(unique_sleep)
-	lend "hold() { head -c 50000000 /dev/zero | tr '\\0' x | (read -r all; $sleep; echo \$all >/dev/null); }
+	lend "hold() { all=\$(head -c 50000000 /dev/zero | tr '\\0' x); $sleep; echo \$all >/dev/null; }
 		hold & hold & hold & hold & wait"
 	confine memory=128M
 	assert_failed 'its processes use [0-9]+ MiB of memory, more than the 128 MiB'
