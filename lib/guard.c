@@ -21,22 +21,12 @@
 #define FILE_MAX 65536
 #define FILE_NAME (GUARD_NAME + 16)
 
-static const char *const kinds[GUARD_KINDS] = {"profile", "queue", "executor"};
+static const char *const kinds[GUARD_KINDS] = {"profile", "queue"};
 
 const char *
 guard_kind_name(enum guard_kind kind)
 {
 	return kinds[kind];
-}
-
-enum guard_kind
-guard_kind_named(const char *name)
-{
-	int kind = 0;
-
-	while (kind < GUARD_KINDS && strcmp(kinds[kind], name) != 0)
-		kind++;
-	return (enum guard_kind)kind;
 }
 
 static int

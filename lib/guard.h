@@ -20,7 +20,7 @@
 
 #include "err.h"
 
-enum guard_kind { GUARD_PROFILE, GUARD_QUEUE, GUARD_EXECUTOR, GUARD_KINDS };
+enum guard_kind { GUARD_PROFILE, GUARD_QUEUE, GUARD_KINDS };
 
 #define GUARD_NAME 128   /* longest name, bytes; as id_valid has it */
 #define GUARD_REASON 256 /* bytes of a reason with its NUL; the beginning of a longer one */
@@ -40,11 +40,8 @@ struct guard {
 	char why[GUARD_REASON];
 };
 
-/* "profile", "queue" or "executor". */
+/* "profile" or "queue". */
 const char *guard_kind_name(enum guard_kind kind);
-
-/* The kind with that name, or GUARD_KINDS. */
-enum guard_kind guard_kind_named(const char *name);
 
 /* Look at the guard of ${name}; where there is none it is free, without deaths. */
 int guard_look(enum guard_kind kind, const char *name, struct guard *g, struct err *e);

@@ -135,14 +135,11 @@ test_list(void)
 
 	(void)guard_cool(GUARD_QUEUE, "b", later, "", NULL);
 	(void)guard_cool(GUARD_PROFILE, "z", later, "", NULL);
-	(void)guard_cool(GUARD_EXECUTOR, "host-1", later, "", NULL);
 	scratch_text("guards/stray", "x");
 	scratch_text("guards/profile.torn", "{\"until\": ");
 	CHECK_INT(guard_list(note, text, NULL), 0, "all can be listed");
-	CHECK_STR(text, "executor.host-1 profile.z queue.b ", "in order, without what is none");
+	CHECK_STR(text, "profile.z queue.b ", "in order, without what is none");
 	CHECK(access("guards/profile.torn", F_OK) < 0, "a damaged one is moved away");
-	CHECK_INT(guard_kind_named("executor"), GUARD_EXECUTOR, "a kind has a name");
-	CHECK_INT(guard_kind_named("x"), GUARD_KINDS, "and other words are none");
 }
 
 int
