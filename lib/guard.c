@@ -326,9 +326,8 @@ parse_file(const char *file, enum guard_kind *kind, const char **name)
 	return false;
 }
 
-/* Call ${each} for every file, also those that are over, as it says. */
-static int
-walk(int (*each)(void *arg, const struct guard *g, json_t *o), void *arg, struct err *e)
+int
+guard_over(int (*each)(void *arg, const struct guard *g), void *arg, struct err *e)
 {
 	struct listing l = {.names = NULL};
 	const char *file, *name;
@@ -344,55 +343,18 @@ walk(int (*each)(void *arg, const struct guard *g, json_t *o), void *arg, struct
 		json_t *o = read_file(dirfd, file, e);
 		status = o == NULL ? -1 : 0;
 		if (status == 0) {
+			int64_t now = clock_now();
 			describe(kind, name, o, &g);
-			status = each(arg, &g, o);
+			bool waited = g.until != 0 && g.until <= now;
+			bool damaged = json_object_size(o) == 0; /* it was moved away */
+			prune(o, now);
+			if (!damaged && (waited || is_over(o)))
+				status = each(arg, &g);
 		}
 		json_decref(o);
 	}
 	listing_free(&l);
 	return status;
-}
-
-struct listed {
-	int (*each)(void *arg, const struct guard *g);
-	void *arg;
-};
-
-static int
-list_one(void *arg, const struct guard *g, json_t *o)
-{
-	const struct listed *l = arg;
-	struct guard now;
-
-	prune(o, clock_now());
-	describe(g->kind, g->name, o, &now);
-	return is_over(o) ? 0 : l->each(l->arg, &now);
-}
-
-int
-guard_list(int (*each)(void *arg, const struct guard *g), void *arg, struct err *e)
-{
-	struct listed l = {each, arg};
-
-	return walk(list_one, &l, e);
-}
-
-static int
-over_one(void *arg, const struct guard *g, json_t *o)
-{
-	const struct listed *l = arg;
-	bool waited = g->until != 0 && g->until <= clock_now();
-
-	prune(o, clock_now());
-	return waited || is_over(o) ? l->each(l->arg, g) : 0;
-}
-
-int
-guard_over(int (*each)(void *arg, const struct guard *g), void *arg, struct err *e)
-{
-	struct listed l = {each, arg};
-
-	return walk(over_one, &l, e);
 }
 
 int

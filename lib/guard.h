@@ -60,12 +60,8 @@ int guard_well(enum guard_kind kind, const char *name, struct err *e);
 /* Forget all of it: it may go on at once.  ERR_NOT_FOUND if there is nothing to forget. */
 int guard_clear(enum guard_kind kind, const char *name, struct err *e);
 
-/* Call ${each} for every guard that keeps something waiting or counts deaths, in order of kind and
- * name, until it returns non-zero, which is returned. */
-int guard_list(int (*each)(void *arg, const struct guard *g), void *arg, struct err *e);
-
-/* The same for every guard of which something is over, as it was: a time to wait, or all of its
- * deaths. */
+/* Call ${each} for every guard of which something is over, as it was: a time to wait, or all of its
+ * deaths; until it returns non-zero, which is returned. */
 int guard_over(int (*each)(void *arg, const struct guard *g), void *arg, struct err *e);
 
 /* Forget what is over of it; that its time to wait is, is told in the log. */

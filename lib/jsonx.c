@@ -175,15 +175,3 @@ jsonx_dump(const json_t *o, struct buf *b, struct err *e)
 		return err_set(e, ERR_TOO_LARGE, "cannot write JSON: more than %zu bytes", b->max);
 	return 0;
 }
-
-int
-jsonx_quote(const char *s, struct buf *b, struct err *e)
-{
-	json_t *o = repaired(s);
-
-	if (o == NULL)
-		return err_memory(e);
-	int status = jsonx_dump(o, b, e);
-	json_decref(o);
-	return status;
-}

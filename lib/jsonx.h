@@ -45,7 +45,4 @@ int jsonx_append(json_t *o, const char *s);
 /* Append ${o} as compact JSON without a newline to ${b}. */
 int jsonx_dump(const json_t *o, struct buf *b, struct err *e);
 
-/* Append ${s} as a JSON string with its quotes to ${b}; bytes that are not UTF-8 become U+FFFD. */
-int jsonx_quote(const char *s, struct buf *b, struct err *e);
-
 #endif

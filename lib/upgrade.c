@@ -53,16 +53,6 @@ static const struct {
 	int (*run)(struct err *e);
 } steps[LAYOUT] = {[1] = {"note in due/ that every record is to be looked at", mark_due}};
 
-int
-upgrade_steps(int layout, void (*each)(void *arg, int to, const char *what), void *arg)
-{
-	int count = 0;
-
-	for (int from = layout; from < LAYOUT; from++, count++)
-		each(arg, from + 1, steps[from].what);
-	return count;
-}
-
 /* Is somebody at work at ${id}, who wrote as the older layout has it? */
 static int
 refuse_busy(void *arg, const char *id)

@@ -11,12 +11,9 @@
 
 #include "err.h"
 
-/* What the steps from ${layout} on do, for a person: call ${each} with each.  Returns how many. */
-int upgrade_steps(int layout, void (*each)(void *arg, int to, const char *what), void *arg);
-
-/* Carry them out on the state of this process, with a line in log/lifecycle.log for each, and open
- * it.  ${each} is called after each.  ERR_BUSY if somebody is at work there.  Returns the number of
- * steps, or -1. */
+/* Carry the steps out on the state of this process, with a line in log/lifecycle.log for each, and
+ * open it.  ${each} is called after each, with what it did.  ERR_BUSY if somebody is at work there.
+ * Returns the number of steps, or -1. */
 int upgrade_run(void (*each)(void *arg, int to, const char *what), void *arg, struct err *e);
 
 #endif
