@@ -97,6 +97,7 @@ quiet_url=$url
 port=$(free_port)
 url=http://127.0.0.1:$port/awcp
 serve -c 8 -- "$work/agent"
+busy=${started[-1]}
 token=$(jq -r .token "$AWCP_HOME"/peers/*)
 executor=$(pgrep -P "$(pgrep -d, -P "${started[-1]}")" awcp-executor)
 nginx=$(cat "$AWCP_HOME/serve-$port/nginx.pid")
@@ -193,6 +194,8 @@ reach_ms=$(for n in 2 3 4; do
 done | sort -n | sed -n 2p)
 row "an event to each of them, of $(wc -l <"$work/list") assignments" "$(ratio "$reach_ms" 1000)" "a second ($reach_ms ms)"
 exec 6>&-
+kill "$busy" # it has been as large as its streams
+wait "$busy" || :
 export AWCP_HOME=$work/state
 url=$quiet_url
 
