@@ -120,7 +120,7 @@ over()
 }
 
 @test "told to stop, it stops also what it has lost sight of" {
-	start_server -A none -- true
+	start_server -A none -S none -- true
 	below=$(programs | cut -d' ' -f1)
 	mapfile -t between < <(pgrep -P "$SERVER_PID")
 	kill -9 "${between[@]}" # at once: the end of one ends the others
