@@ -82,7 +82,7 @@ take(const struct queue_options *o, struct queue *q, struct queue_claim *c, stru
 	while ((status = queue_take(q, &self, c, &next, e)) == 0 && o->wait)
 		wait_for_task(w, next);
 	/* The worker may be on another machine, and outlive this one. */
-	if (status == 1 && queue_sync(q, e) < 0) {
+	if (status == 1 && queue_claim_sync(q, c, e) < 0) {
 		queue_claim_free(c);
 		status = -1;
 	}

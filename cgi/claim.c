@@ -75,7 +75,7 @@ take(const struct claim_wish *w, struct queue_claim *c, int64_t *pause, struct e
 	struct queue *q = queues_borrow(w->queue, w->wait > 0, e);
 	int status = q == NULL ? -1 : queue_take(q, &worker, c, &next, e);
 	/* The worker may outlive us: a claim that it knows of must not be given again. */
-	if (status == 1 && queue_sync(q, e) < 0) {
+	if (status == 1 && queue_claim_sync(q, c, e) < 0) {
 		queue_claim_free(c);
 		status = -1; /* its lease ends in time */
 	}

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -58,12 +57,11 @@ hear(int fd, struct buf *result, struct err *e)
 }
 
 int
-aside_while(bool (*wait)(void *wait_arg, int fd), void *wait_arg,
-	    int (*work)(void *arg, struct buf *result, struct err *e), void *arg,
-	    struct buf *result, struct err *e)
+aside(int (*work)(void *arg, struct buf *result, struct err *e), void *arg, struct buf *result,
+      struct err *e)
 {
 	pid_t parent = getpid(), ended;
-	int ends[2], how = 0, status;
+	int ends[2], how = 0;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return err_sys(e, "cannot make a pipe");
@@ -75,22 +73,10 @@ aside_while(bool (*wait)(void *wait_arg, int fd), void *wait_arg,
 		file_close(ends[0]);
 		return err_sys(e, "cannot start a process");
 	}
-	if (wait == NULL || wait(wait_arg, ends[0])) {
-		status = hear(ends[0], result, e);
-	} else {
-		status = err_set(e, ERR_CANCELLED, "the work was stopped");
-		(void)kill(child, SIGKILL);
-	}
+	int status = hear(ends[0], result, e);
 	file_close(ends[0]);
 	do
 		ended = waitpid(child, &how, 0);
 	while (ended < 0 && errno == EINTR);
 	return status;
-}
-
-int
-aside(int (*work)(void *arg, struct buf *result, struct err *e), void *arg, struct buf *result,
-      struct err *e)
-{
-	return aside_while(NULL, NULL, work, arg, result, e);
 }

@@ -8,8 +8,6 @@
 #ifndef ASIDE_H
 #define ASIDE_H
 
-#include <stdbool.h>
-
 #include "buf.h"
 #include "err.h"
 
@@ -18,11 +16,5 @@
  * everything and must change the world only through files and descriptors. */
 int aside(int (*work)(void *arg, struct buf *result, struct err *e), void *arg, struct buf *result,
 	  struct err *e);
-
-/* The same, if it is wanted to its end: ${wait} is called with a descriptor that can be read when
- * the work is done, and returns true then, or false to have the child killed: ERR_CANCELLED. */
-int aside_while(bool (*wait)(void *wait_arg, int fd), void *wait_arg,
-		int (*work)(void *arg, struct buf *result, struct err *e), void *arg,
-		struct buf *result, struct err *e);
 
 #endif

@@ -22,6 +22,7 @@
 #include "process_tree.h"
 
 #define LOOK_MS 100 /* between two looks at the record; a look is one stat(2) */
+#define ASK_MS 20   /* between two looks for signals, where nothing waits for them */
 
 extern char **environ;
 
@@ -86,15 +87,23 @@ execution_pause(struct execution *x, int64_t ms)
 	return x->stop;
 }
 
-bool
-execution_wait(struct execution *x, int fd)
+/* Asked very often. */
+static bool
+goes_on(void *arg)
 {
-	struct pollfd p[] = {{.fd = x->signalfd, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+	struct execution *x = arg;
 
-	for (look(x); x->stop == EXECUTION_GOES_ON; look(x))
-		if (poll(p, 2, LOOK_MS) > 0 && p[1].revents != 0)
-			return true;
-	return false;
+	if (clock_steady() >= x->ask_at) {
+		x->ask_at = clock_steady() + ASK_MS;
+		look(x);
+	}
+	return x->stop == EXECUTION_GOES_ON;
+}
+
+struct interrupt
+execution_interrupt(struct execution *x)
+{
+	return (struct interrupt){goes_on, x};
 }
 
 /* The environment of the command.  ${own} are our variables, NULL-terminated; free(3) the list. */

@@ -64,6 +64,7 @@ struct execution {
 	bool orphaned;            /* the worker died */
 	struct err exceeded;      /* with EXECUTION_EXCEEDED: what */
 	int64_t look_at;          /* clock_steady of the next question whether it is wanted */
+	int64_t ask_at;           /* and, while nothing waits, of the next look for any reason */
 	int64_t took;             /* ms that the command ran */
 	bool prompted;            /* it read something of its prompt, if there was one */
 };
@@ -82,15 +83,9 @@ int execution_run(struct execution *x, const struct workspace *w, const struct s
  */
 int execution_clear(const char *directory, struct err *e);
 
-/* As workspace_unpack and workspace_collect, in a process of its own, which is killed when there is
- * a reason to stop: then -1 and ${x}->stop says which.  *${metadata} is what goes with the
- * snapshot: {fileCount, totalBytes, changedFiles}. */
-int execution_unpack(struct execution *x, struct workspace *w, struct err *e);
-int execution_collect(struct execution *x, const struct workspace *w, struct pack_totals *totals,
-		      json_t **metadata, struct err *e);
-
-/* Wait until ${fd} can be read: true; or until there is a reason to stop: false. */
-bool execution_wait(struct execution *x, int fd);
+/* For what takes long before and after the command: it is wanted until there is a reason to stop,
+ * which ${x}->stop says then. */
+struct interrupt execution_interrupt(struct execution *x);
 
 /* Wait ${ms}, or until there is a reason to stop. */
 enum execution_stop execution_pause(struct execution *x, int64_t ms);

@@ -108,6 +108,8 @@ put_zeros(struct packer *p, const struct entry *entry, uint64_t n, struct err *e
 		return -1;
 	while (n > 0) {
 		size_t piece = n < PIECE ? (size_t)n : PIECE;
+		if (interrupt_check(&p->o->interrupt, e) < 0)
+			return -1;
 		memset(p->piece, 0, piece);
 		if (p->file != NULL)
 			sha256_add(p->file, p->piece, piece);
@@ -127,6 +129,8 @@ put_bytes(struct packer *p, const struct entry *entry, int fd, uint64_t n, struc
 		ssize_t got = file_read(fd, p->piece, n < PIECE ? (size_t)n : PIECE, e);
 		if (got < 0)
 			return err_add(e, "%s", entry->path);
+		if (interrupt_check(&p->o->interrupt, e) < 0)
+			return -1;
 		if (got == 0)
 			return changed(entry, e);
 		if (p->file != NULL)
@@ -355,6 +359,7 @@ prepare(struct packer *p, const struct resource *r, size_t n, int fd, int manife
 		return -1;
 	if ((p->tree = tree_open(r, n, e)) == NULL)
 		return -1;
+	tree_heed(p->tree, &p->o->interrupt);
 	p->archive = archiver_new(fd, p->o->format, e);
 	return p->archive == NULL ? -1 : 0;
 }

@@ -27,6 +27,7 @@ struct pack_options {
 	 * looked at the limits took for links. NULL: anything. */
 	const struct tree_limits *limits;
 	bool compress; /* in a ZIP: deflate what is worth it (by a sample of it), else store */
+	struct interrupt interrupt;
 	void (*progress)(void *arg, uint64_t bytes, uint64_t files); /* or NULL */
 	void *progress_arg;
 	/* With pack_back: told for every file and link that came, changed or went; or NULL. */

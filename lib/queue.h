@@ -19,7 +19,7 @@
  *     which only its first line has.  Every line has the queue's next version.
  *  3. What was promised to the caller is durable: the journal is synced after the lock was let go.
  *     A worker's claim is not: if it is lost with the power, so is the worker.  Before a worker
- *     that may outlive this machine is told of its claim, queue_sync is called.
+ *     that may outlive this machine is told of its claim, queue_claim_sync is called.
  *  4. A claim has a number, its attempt, and a lease.  When the lease ends, or the process that
  *     holds flock on running/<n> dies, whoever takes next returns the task; the attempt is then not
  *     the task's last one any more, so that a worker that comes back can change nothing.
@@ -59,9 +59,6 @@ const char *queue_name(const struct queue *q);
 /* Call ${each} with the name of every queue, in order, until it returns non-zero, which is
  * returned. */
 int queue_names(int (*each)(void *arg, const char *name), void *arg, struct err *e);
-
-/* Make what was changed through ${q} durable; the functions below do it where they say so. */
-int queue_sync(struct queue *q, struct err *e);
 
 /* The directory in which something is written when a task may be taken; to be watched. */
 int queue_bell(const struct queue *q, char *path, size_t size, struct err *e);
@@ -107,6 +104,7 @@ struct queue_claim {
 	uint64_t number;
 	uint32_t attempt;
 	int fd;       /* holds the claim if it is held, else -1 */
+	uint64_t end; /* of the journal, with the claim */
 	json_t *task; /* with its payload */
 };
 
@@ -127,6 +125,9 @@ int queue_recovery_named(const char *text, enum queue_event *event, struct err *
 
 /* Let go of what the claim holds in this process; it says nothing about the task. */
 void queue_claim_free(struct queue_claim *c);
+
+/* Make the claim durable, which may have been taken by another process. */
+int queue_claim_sync(struct queue *q, const struct queue_claim *c, struct err *e);
 
 /* What became of a claim. */
 struct queue_outcome {

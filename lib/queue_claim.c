@@ -87,6 +87,12 @@ queue_claim_free(struct queue_claim *c)
 	*c = (struct queue_claim){.fd = -1};
 }
 
+int
+queue_claim_sync(struct queue *q, const struct queue_claim *c, struct err *e)
+{
+	return queue_journal_sync(&q->journal, c->end, e);
+}
+
 /* A new attempt in the record. */
 static int
 begin_attempt(json_t *task, const struct queue_worker *w, uint32_t attempt, struct err *e)

@@ -59,6 +59,9 @@ int queue_change_again(struct queue *q, json_t *task, bool put, struct err *e);
  * leave to the ends of what there is. */
 int queue_write(struct queue *q, size_t keep, struct err *e);
 int queue_end(struct queue *q, bool durable, struct err *e);
+
+/* Make what was changed through ${q} durable; queue_end does it if asked. */
+int queue_sync(struct queue *q, struct err *e);
 void queue_abort(struct queue *q);
 
 /* Make the whole index anew from the journal; the lock is held. */

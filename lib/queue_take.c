@@ -259,6 +259,7 @@ take_locked(struct queue *q, const struct queue_worker *w, struct queue_claim *c
 		queue_abort(q);
 	else if (queue_end(q, false, e) < 0)
 		status = -1;
+	c->end = q->index.head.end;
 	if (status < 0)
 		queue_claim_free(c);
 	return status;

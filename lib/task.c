@@ -133,12 +133,25 @@ archive_failed(struct task *t, const struct err *why, enum err_code otherwise)
 	return TASK_DIED;
 }
 
+/* From now on an archive is at hand, or not any more. */
+static void
+note_archive(const struct task *t, bool at_archive)
+{
+	if (t->options->at_archive != NULL)
+		*t->options->at_archive = at_archive;
+}
+
 /* Make the workspace and the log; 0, or -1 when the task cannot begin. */
 static int
 set_up(struct task *t, struct err *e)
 {
-	if (workspace_plan(&t->workspace, &t->record, e) < 0 ||
-	    execution_unpack(&t->execution, &t->workspace, e) < 0)
+	if (workspace_plan(&t->workspace, &t->record, e) < 0)
+		return -1;
+	t->workspace.interrupt = execution_interrupt(&t->execution);
+	note_archive(t, true);
+	int status = workspace_unpack(&t->workspace, e);
+	note_archive(t, false);
+	if (status < 0)
 		return -1;
 	int logfd =
 	    file_open_beneath(t->record.dirfd, "output.log", O_WRONLY | O_CREAT | O_TRUNC, 0600, e);
@@ -198,7 +211,10 @@ hand_in(struct task *t, int64_t began)
 	char note[128];
 	struct err e;
 
-	if (execution_collect(&t->execution, &t->workspace, &totals, &metadata, &e) < 0)
+	note_archive(t, true);
+	int status = workspace_collect(&t->workspace, &totals, &metadata, &e);
+	note_archive(t, false);
+	if (status < 0)
 		return archive_failed(t, &e, ERR_TASK_FAILED);
 	if (execution_pause(&t->execution, 0) == EXECUTION_EXPIRED) {
 		json_decref(metadata);

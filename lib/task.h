@@ -30,6 +30,9 @@ struct task_options {
 	 * that the delegator is not told. */
 	void (*report)(void *arg, bool trouble, const char *what, const char *text);
 	void *report_arg;
+	/* Set while an archive is read or made, in memory that outlives the process, so that its
+	 * death then is known to be that of an archive's reader; or NULL. */
+	volatile bool *at_archive;
 };
 
 enum task_end {

@@ -33,6 +33,7 @@ struct tree {
 	int root;                        /* its directory, until that is entered; or -1 */
 	struct level *levels;
 	size_t depth, room;
+	struct interrupt interrupt;
 	bool enter; /* the entry last returned is a directory */
 	struct entry entry;
 	dev_t device; /* of the entry */
@@ -81,6 +82,25 @@ tree_open(const struct resource *r, size_t n, struct err *e)
 err:
 	tree_close(t);
 	return NULL;
+}
+
+int
+interrupt_check(const struct interrupt *i, struct err *e)
+{
+	return i->wanted == NULL || i->wanted(i->arg) ? 0
+						      : err_set(e, ERR_CANCELLED, "it was stopped");
+}
+
+void
+tree_heed(struct tree *t, const struct interrupt *i)
+{
+	t->interrupt = *i;
+}
+
+const struct interrupt *
+tree_interrupt(const struct tree *t)
+{
+	return &t->interrupt;
 }
 
 void
@@ -311,6 +331,8 @@ tree_next(struct tree *t, struct entry **entry, struct err *e)
 
 	*entry = &t->entry;
 	for (;;) {
+		if (interrupt_check(&t->interrupt, e) < 0)
+			return -1;
 		if (t->enter) {
 			t->enter = false;
 			if (push(t, e) < 0)

@@ -56,11 +56,27 @@ struct timespec tree_timespec(int64_t ns);
 /* Compare two paths in the order of a walk: <0, 0, >0. */
 int tree_order(const char *a, const char *b);
 
+/* Long work goes on only as long as it is wanted: ${wanted} (NULL: it is) is asked for every entry
+ * and every piece of a file, so it should not do much. */
+struct interrupt {
+	bool (*wanted)(void *arg);
+	void *arg;
+};
+
+/* 0, or -1 with ERR_CANCELLED if it is not wanted any more. */
+int interrupt_check(const struct interrupt *i, struct err *e);
+
 struct tree;
 
 /* Begin to walk ${n} resources (sorted by name by this call's own copy of the order).  A resource
  * whose directory is missing or cannot be read is an error, never an empty tree. */
 struct tree *tree_open(const struct resource *r, size_t n, struct err *e);
+
+/* tree_next and tree_hash fail when ${i} says so, which is copied. */
+void tree_heed(struct tree *t, const struct interrupt *i);
+
+/* What it heeds. */
+const struct interrupt *tree_interrupt(const struct tree *t);
 
 /* The next path in order: 1 and *${entry} (valid until the next call; sha256 is "", a device, FIFO
  * or socket has type '?'), 0 at the end, -1 on error (something that cannot be read is an error).

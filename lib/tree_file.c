@@ -33,17 +33,21 @@ real_path(int fd, struct err *e)
 }
 
 /* Add ${n} zeros. */
-static void
-hash_hole(struct sha256 *hash, char *piece, off_t n)
+static int
+hash_hole(struct sha256 *hash, char *piece, off_t n, const struct interrupt *i, struct err *e)
 {
 	memset(piece, 0, PIECE);
-	for (; n > 0; n -= n < PIECE ? n : PIECE)
+	for (; n > 0; n -= n < PIECE ? n : PIECE) {
+		if (interrupt_check(i, e) < 0)
+			return -1;
 		sha256_add(hash, piece, n < PIECE ? (size_t)n : PIECE);
+	}
+	return 0;
 }
 
 /* Hash the file ${fd} from its beginning, without reading its holes. */
 static int
-hash_file(int fd, struct sha256 *hash, char *piece, struct err *e)
+hash_file(int fd, struct sha256 *hash, char *piece, const struct interrupt *i, struct err *e)
 {
 	struct stat st;
 	off_t at = 0;
@@ -57,19 +61,25 @@ hash_file(int fd, struct sha256 *hash, char *piece, struct err *e)
 			data = st.st_size;
 		if (data < at)
 			return err_sys(e, "cannot read");
-		hash_hole(hash, piece, data - at);
+		if (hash_hole(hash, piece, data - at, i, e) < 0)
+			return -1;
 		at = data < st.st_size ? lseek(fd, data, SEEK_HOLE) : data;
 		for (off_t left = at - data; left > 0; left -= n) {
 			n = pread(fd, piece, left < PIECE ? (size_t)left : PIECE, at - left);
 			if (n <= 0)
 				return err_sys(e, "cannot read");
+			if (interrupt_check(i, e) < 0)
+				return -1;
 			sha256_add(hash, piece, (size_t)n);
 		}
 	}
 	if (lseek(fd, at, SEEK_SET) < 0)
 		return err_sys(e, "cannot read");
-	while ((n = file_read(fd, piece, PIECE, e)) > 0)
+	while ((n = file_read(fd, piece, PIECE, e)) > 0) {
+		if (interrupt_check(i, e) < 0)
+			return -1;
 		sha256_add(hash, piece, (size_t)n);
+	}
 	return n < 0 ? -1 : 0;
 }
 
@@ -89,7 +99,7 @@ tree_hash(struct tree *t, struct entry *entry, struct err *e)
 		(void)err_memory(e);
 		goto out;
 	}
-	if ((status = hash_file(fd, hash, piece, e)) < 0)
+	if ((status = hash_file(fd, hash, piece, tree_interrupt(t), e)) < 0)
 		(void)err_add(e, "%s", entry->path);
 	else
 		sha256_hex(hash, entry->sha256);

@@ -197,7 +197,8 @@ take_piece(struct unpacker *u, int fd, const void *p, size_t n, int64_t at, stru
 	if (at < 0 || (uint64_t)at < u->in_hand.entry.size)
 		return incoming_refuse(&u->in_hand, "is out of order inside", e);
 	uint64_t hole = (uint64_t)at - u->in_hand.entry.size;
-	if (count_bytes(u, hole, e) < 0 || count_content(u, n, e) < 0)
+	if (interrupt_check(&u->l->interrupt, e) < 0 || count_bytes(u, hole, e) < 0 ||
+	    count_content(u, n, e) < 0)
 		return -1;
 	if (u->recorder != NULL && !u->listed &&
 	    ((hole > 0 && recorder_zeros(u->recorder, hole, e) < 0) ||
@@ -333,6 +334,8 @@ take_entry(struct unpacker *u, struct archive_entry *h, struct err *e)
 	if (++u->entries > u->l->entries)
 		return err_set(e, ERR_WORKSPACE_TOO_LARGE, "the archive has more than %llu entries",
 			       (unsigned long long)u->l->entries);
+	if (interrupt_check(&u->l->interrupt, e) < 0)
+		return -1;
 	if (u->zip != NULL && take_told(u, h, e) < 0)
 		return -1;
 	int status = take_list(u, h, e);

@@ -31,6 +31,7 @@ struct unpack_limits {
 	unsigned depth; /* components of a path */
 	/* If not NULL, the only top-level folders that may occur (NULL-terminated). */
 	const char *const *tops;
+	struct interrupt interrupt;
 };
 
 #define UNPACK_ANY_RATIO (256 << 20)

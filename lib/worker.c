@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -20,34 +19,26 @@
 #include "jsonx.h"
 #include "process.h"
 #include "queue.h"
+#include "runner.h"
 #include "verdict.h"
 #include "watch.h"
 
-#define TRY_AGAIN 75
-#define NOT_BEGUN 74  /* exit status of a task's process that could not begin */
 #define PAUSE_MS 1000 /* before the next task, when something failed that is not the task's */
-
-struct job {
-	pid_t pid;
-	struct queue *queue;
-	uint64_t number;
-	uint32_t attempt;
-};
 
 struct worker {
 	const struct worker_options *options;
 	struct queue *queue[WORKER_QUEUES];
 	struct watch *watch[WORKER_QUEUES];
 	char name[96]; /* host:pid */
+	pid_t pid;
 	int signalfd;
-	struct job *job; /* tasks that run */
-	size_t running;
-	int64_t beat_at;      /* clock_steady of the next beat of their claims */
-	size_t taken;         /* tasks, since the start */
-	bool stopping;        /* a signal said so: take no more */
-	bool giving_back;     /* and hand back what runs */
-	int64_t give_back_at; /* clock_steady, while stopping: when that begins */
-	char held[256];       /* what a guard held back when tasks were last looked for, or "" */
+	struct runners runners; /* what runs */
+	int64_t beat_at;        /* clock_steady of the next beat of their claims */
+	size_t taken;           /* tasks, since the start */
+	bool stopping;          /* a signal said so: take no more */
+	bool giving_back;       /* and hand back what runs */
+	int64_t give_back_at;   /* clock_steady, while stopping: when that begins */
+	char held[256];         /* what a guard held back when tasks were last looked for, or "" */
 	int64_t told[WORKER_QUEUES + PROFILES]; /* until when that is, where it was reported */
 	bool try_again;                         /* the last task that ended is to be run later */
 	int64_t not_before;                     /* clock_steady before which no task is taken */
@@ -104,9 +95,8 @@ begin(struct worker *w, struct err *e)
 
 	(void)gethostname(host, sizeof host - 1);
 	(void)snprintf(w->name, sizeof w->name, "%s:%ld", host, (long)getpid());
-	w->job = calloc(w->options->jobs, sizeof *w->job);
-	if (w->job == NULL)
-		return err_memory(e);
+	if (runners_open(&w->runners, w->options->jobs, e) < 0)
+		return -1;
 	/* Before the watches: their thread must not be given our signals. */
 	if (watch_signals(w, e) < 0 || process_adopt(0, 0, e) < 0)
 		return -1;
@@ -122,12 +112,12 @@ begin(struct worker *w, struct err *e)
 static void
 end(struct worker *w)
 {
+	runners_close(&w->runners);
 	for (size_t i = 0; i < w->options->queue_count; i++) {
 		watch_close(w->watch[i]);
 		queue_close(w->queue[i]);
 	}
 	file_close(w->signalfd);
-	free(w->job);
 }
 
 /* What the record of the task says of an end; ${pause}: TASK_LIMITED for so many ms. */
@@ -149,80 +139,71 @@ let_go(struct queue *q, const struct queue_claim *c, enum task_end end, int64_t 
 /* Carry out ${c} with ${p}, and say what became of it. */
 static enum task_end
 carry_out_task(struct worker *w, struct queue *q, const struct queue_claim *c,
-	       const struct profile *p, pid_t parent)
+	       const struct profile *p, volatile bool *at_archive)
 {
 	struct task_options o = w->options->task;
 	struct err e;
 
 	o.profile = p;
 	o.recovery = queue_recovery(q);
+	o.at_archive = at_archive;
 	if (jsonx_at(c->task, "payload.assignment") == NULL)
 		return job_run(&o, q, c);
 	enum task_end end = task_run(&o, q, c);
 	bool died = end == TASK_ORPHANED || end == TASK_DIED;
 	int64_t pause = end == TASK_LIMITED ? verdict_pause(&o, c->task) : 0;
 	/* Of a death nothing is said: whoever takes next sees it. */
-	if (!died && (end == TASK_OVER || getppid() == parent) &&
+	if (!died && (end == TASK_OVER || getppid() == w->pid) &&
 	    let_go(q, c, end, pause, &e) < 0 && e.code != ERR_BAD_STATE)
 		report(w, true, queue_name(q), "%s", e.message);
 	return end;
 }
 
-/* The life of a task's process. */
-_Noreturn static void
-carry_out(struct worker *w, struct queue *q, struct queue_claim *c, const struct profile *p,
-	  pid_t parent)
+/* In a task's process: carry it out. */
+static enum runner_end
+carry_out(void *arg, const struct runner_task *t, struct queue_claim *c, volatile bool *at_archive)
 {
-	enum task_end outcome = TASK_RETURN;
+	struct worker *w = arg;
+	const struct profile *p = &w->options->task.profiles->profile[t->profile];
+	struct queue *q = w->queue[t->queue];
 	struct err e;
 
-	file_close(w->signalfd);
-	/* What a terminal sends to all that run in front is for the worker alone.  Our notes may be
-	 * written to it all the same. */
-	(void)setpgid(0, 0);
-	(void)signal(SIGTTOU, SIG_IGN);
-	/* When the worker is killed, this process hears of it as if it had been told to stop. */
 	/* The claim is durable before anything is done for it: no run is unseen. */
-	bool begun = process_adopt(EXECUTION_ORPHAN, parent, &e) == 0 && queue_sync(q, &e) == 0;
-	if (begun) {
-		outcome = carry_out_task(w, q, c, p, parent);
-	} else {
+	if (queue_claim_sync(q, c, &e) < 0) {
 		report(w, true, queue_name(q), "%s", e.message);
 		(void)let_go(q, c, TASK_RETURN, 0,
 			     NULL); /* else the lock that goes with us does it */
+		return RUNNER_NOT_BEGUN;
 	}
-	bool again = outcome == TASK_LATER || outcome == TASK_LIMITED || outcome == TASK_DIED;
-	_exit(!begun ? NOT_BEGUN : again ? TRY_AGAIN : 0);
+	enum task_end end = carry_out_task(w, q, c, p, at_archive);
+	return end == TASK_LATER || end == TASK_LIMITED || end == TASK_DIED ? RUNNER_AGAIN
+									    : RUNNER_DONE;
 }
 
-/* Take a task from ${q} for ${p} and begin it: 1, 0 if there is none. */
+/* Take a task from queue ${i} for profile ${k} and begin it: 1, 0 if there is none. */
 static int
-take(struct worker *w, struct queue *q, const struct profile *p, struct err *e)
+take(struct worker *w, size_t i, size_t k, struct err *e)
 {
+	const struct profile *p = &w->options->task.profiles->profile[k];
 	char name[sizeof w->name + PROFILE_NAME + 2];
 	const struct queue_worker self = {
 	    .name = name, .lease = QUEUE_LEASE_MS, .held = true, .capabilities = p->capabilities};
 	struct queue_claim c;
-	pid_t parent = getpid();
 
 	(void)snprintf(name, sizeof name, "%s/%s", w->name, p->name);
-	int status = queue_take(q, &self, &c, NULL, e);
+	int status = queue_take(w->queue[i], &self, &c, NULL, e);
 	if (status <= 0)
 		return status;
-	pid_t pid = fork();
-	if (pid == 0)
-		carry_out(w, q, &c, p, parent);
-	if (pid < 0) {
-		(void)err_sys(e, "cannot start a process for a task");
-		(void)let_go(q, &c, TASK_RETURN, 0,
+	const struct runner_task t = {i, k, c.number, c.attempt};
+	if (runners_give(&w->runners, &t, &c, e) < 0) {
+		(void)let_go(w->queue[i], &c, TASK_RETURN, 0,
 			     NULL); /* else the lock that goes with us does it */
-		queue_claim_free(&c);
-		return -1;
+		status = -1;
+	} else {
+		w->taken++;
 	}
-	w->job[w->running++] = (struct job){pid, q, c.number, c.attempt};
-	w->taken++;
 	queue_claim_free(&c);
-	return 1;
+	return status;
 }
 
 /* Does the guard of ${name} let it be used?  1, 0 if not, which is told once in *${told}, or -1. */
@@ -248,18 +229,18 @@ is_free(struct worker *w, enum guard_kind kind, const char *name, int64_t *told,
 static bool
 has_room(const struct worker *w)
 {
-	return w->running < w->options->jobs && !(w->options->once && w->taken > 0);
+	return w->runners.busy < w->options->jobs && !(w->options->once && w->taken > 0);
 }
 
-/* Begin what may be begun of ${q} with profile ${k}. */
+/* Begin what may be begun of queue ${i} with profile ${k}. */
 static int
-take_for(struct worker *w, struct queue *q, size_t k, struct err *e)
+take_for(struct worker *w, size_t i, size_t k, struct err *e)
 {
 	const struct profile *p = &w->options->task.profiles->profile[k];
 	int status = is_free(w, GUARD_PROFILE, p->name, &w->told[WORKER_QUEUES + k], e);
 
 	while (status == 1 && has_room(w))
-		status = take(w, q, p, e);
+		status = take(w, i, k, e);
 	return status < 0 ? -1 : 0;
 }
 
@@ -273,7 +254,7 @@ take_all(struct worker *w, struct err *e)
 	for (size_t i = 0; i < o->queue_count && has_room(w); i++) {
 		int status = is_free(w, GUARD_QUEUE, o->queues[i], &w->told[i], e);
 		for (size_t k = 0; status == 1 && k < o->task.profiles->count && has_room(w); k++)
-			if (take_for(w, w->queue[i], k, e) < 0)
+			if (take_for(w, i, k, e) < 0)
 				return -1;
 		if (status < 0)
 			return -1;
@@ -290,37 +271,32 @@ beat(struct worker *w)
 	if (clock_steady() < w->beat_at)
 		return;
 	w->beat_at = clock_steady() + QUEUE_LEASE_MS / 3;
-	for (size_t i = 0; i < w->running; i++) {
-		const struct job *j = &w->job[i];
-		if (queue_beat(j->queue, j->number, j->attempt, QUEUE_LEASE_MS, NULL, &e) < 0 &&
+	for (size_t i = 0; i < w->runners.places; i++) {
+		struct runner *one = &w->runners.place[i];
+		const struct runner_task *t = &one->task;
+		if (one->busy &&
+		    queue_beat(w->queue[t->queue], t->number, t->attempt, QUEUE_LEASE_MS, NULL,
+			       &e) < 0 &&
 		    e.code == ERR_BAD_STATE)
-			(void)kill(j->pid, SIGTERM); /* not yet waited for: it is ours */
+			runner_stop(one);
 	}
-}
-
-/* Kill what a task's process left to us when it was killed. */
-static void
-sweep(const struct worker *w)
-{
-	pid_t keep[WORKER_JOBS];
-
-	for (size_t i = 0; i < w->running; i++)
-		keep[i] = w->job[i].pid;
-	process_sweep(keep, w->running);
 }
 
 /* The process of a task of ${q} died. */
 static void
-died(struct worker *w, const struct queue *q, int signal)
+died(struct worker *w, const struct queue *q, int signal, bool at_archive)
 {
 	const struct guard_rule *rule = &w->options->task.profiles->rule;
-	char why[64];
-	bool stopped;
+	char why[96];
+	bool stopped = false;
 	struct err e;
 
-	(void)snprintf(why, sizeof why, "the process of a task was killed by signal %d", signal);
+	(void)snprintf(why, sizeof why, "the process of a task was killed by signal %d%s", signal,
+		       at_archive ? ", at an archive" : "");
 	report(w, true, "worker", "%s", why);
-	if (guard_died(GUARD_QUEUE, queue_name(q), rule, why, &stopped, &e) < 0)
+	/* Of what a delegator sent nobody else is to suffer: it is the task that is counted then.
+	 */
+	if (!at_archive && guard_died(GUARD_QUEUE, queue_name(q), rule, why, &stopped, &e) < 0)
 		report(w, true, "worker", "%s", e.message);
 	else if (stopped)
 		report(
@@ -329,43 +305,34 @@ died(struct worker *w, const struct queue *q, int signal)
 		    "long; awcp-run --clear %s lets it go on",
 		    rule->deaths, (long long)rule->window / 1000, queue_name(q));
 	/* What it had running is ours now.  The task is taken again. */
-	sweep(w);
+	runners_sweep(&w->runners);
 	w->not_before = clock_steady() + PAUSE_MS;
 	w->try_again = true;
 }
 
-/* See which tasks have ended. */
+/* A task has ended. */
 static void
-reap(struct worker *w)
+ended(void *arg, const struct runner_task *t, enum runner_end end, int signal, bool at_archive)
 {
-	pid_t pid;
-	int status;
+	struct worker *w = arg;
+	const struct queue *q = w->queue[t->queue];
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		size_t i = 0;
-		while (i < w->running && w->job[i].pid != pid)
-			i++;
-		if (i == w->running)
-			continue; /* an orphan that was left to us */
-		const struct queue *q = w->job[i].queue;
-		w->job[i] = w->job[--w->running];
-		w->try_again = WIFEXITED(status) && WEXITSTATUS(status) != 0;
-		if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_BEGUN)
-			w->not_before = clock_steady() + PAUSE_MS;
-		if (WIFSIGNALED(status))
-			died(w, q, WTERMSIG(status));
-		else
-			(void)guard_well(GUARD_QUEUE, queue_name(q),
-					 NULL); /* if not, it is stopped */
-	}
+	w->try_again = end != RUNNER_DONE;
+	if (end == RUNNER_NOT_BEGUN)
+		w->not_before = clock_steady() + PAUSE_MS;
+	if (end == RUNNER_DIED)
+		died(w, q, signal, at_archive);
+	else
+		(void)guard_well(GUARD_QUEUE, queue_name(q), NULL); /* if not, it is stopped */
 }
 
 static void
 give_back(struct worker *w)
 {
 	w->giving_back = true;
-	for (size_t i = 0; i < w->running; i++)
-		(void)kill(w->job[i].pid, SIGTERM); /* not yet waited for: it is ours */
+	for (size_t i = 0; i < w->runners.places; i++)
+		if (w->runners.place[i].busy)
+			runner_stop(&w->runners.place[i]);
 }
 
 static void
@@ -382,7 +349,7 @@ take_signals(struct worker *w)
 		}
 		w->stopping = true;
 		w->give_back_at = clock_steady() + w->options->grace;
-		if (w->running > 0 && w->options->grace > 0)
+		if (w->runners.busy > 0 && w->options->grace > 0)
 			report(w, true, "worker",
 			       "stopping; what runs may go on for %lld s, a second signal hands it "
 			       "back at once",
@@ -396,17 +363,18 @@ take_signals(struct worker *w)
 static void
 wait_for_change(struct worker *w)
 {
-	struct pollfd fds[WORKER_QUEUES + 1] = {{.fd = w->signalfd, .events = POLLIN}};
+	struct pollfd fds[WORKER_QUEUES + 2] = {{.fd = w->signalfd, .events = POLLIN},
+						{.fd = w->runners.answerfd, .events = POLLIN}};
 	size_t n = w->options->queue_count;
-	int64_t left = WATCH_POLL_MS;
+	int64_t left = runners_dismiss(&w->runners, WATCH_POLL_MS);
 
 	for (size_t i = 0; i < n; i++)
-		fds[i + 1] = (struct pollfd){.fd = watch_fd(w->watch[i]), .events = POLLIN};
+		fds[i + 2] = (struct pollfd){.fd = watch_fd(w->watch[i]), .events = POLLIN};
 	if (w->stopping && !w->giving_back && w->give_back_at - clock_steady() < left)
 		left = w->give_back_at - clock_steady();
-	(void)poll(fds, n + 1, left > 0 ? (int)left : 0);
+	(void)poll(fds, n + 2, left > 0 ? (int)left : 0);
 	for (size_t i = 0; i < n; i++)
-		if (fds[i + 1].revents != 0)
+		if (fds[i + 2].revents != 0)
 			(void)watch_wait(w->watch[i], -1, 0); /* only to note that we know */
 	take_signals(w);
 }
@@ -418,10 +386,10 @@ work(struct worker *w, struct err *e)
 	const struct worker_options *o = w->options;
 
 	for (;;) {
-		reap(w);
+		runners_reap(&w->runners);
 		beat(w);
 		bool enough = w->stopping || (o->once && w->taken > 0);
-		if (enough && w->running == 0)
+		if (enough && w->runners.busy == 0)
 			break;
 		if (!enough && clock_steady() >= w->not_before && take_all(w, e) < 0) {
 			if (o->once)
@@ -443,7 +411,10 @@ work(struct worker *w, struct err *e)
 int
 worker_run(const struct worker_options *o, struct err *e)
 {
-	struct worker w = {.options = o, .signalfd = -1};
+	struct worker w = {.options = o,
+			   .signalfd = -1,
+			   .pid = getpid(),
+			   .runners = {.work = carry_out, .ended = ended, .arg = &w}};
 	int status = -1;
 
 	if (begin(&w, e) == 0)

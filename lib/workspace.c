@@ -134,6 +134,7 @@ unpack_received(struct workspace *w, int workfd, struct err *e)
 	for (size_t i = 0; i < w->count; i++)
 		tops[i] = w->resources[i].name;
 	limits.tops = tops;
+	limits.interrupt = w->interrupt;
 	int status = -1;
 	int fd = file_open_beneath(w->dirfd, "workspace.archive", O_RDONLY, 0, e);
 	int manifestfd = fd < 0 ? -1 : create(w, RECEIVED, e);
@@ -264,6 +265,7 @@ choose_options(const struct workspace *w)
 	    .format = (w->agreed & MESSAGE_TIMES) != 0 ? PACK_TAR_ZST : PACK_ZIP,
 	    .fidelity = (w->agreed & MESSAGE_LINKS) != 0,
 	    .lenient = true,
+	    .interrupt = w->interrupt,
 	    /* What came without compression came from near by. */
 	    .compress = w->compressed,
 	};
@@ -301,9 +303,8 @@ pack_result(const struct workspace *w, int fd, struct pack_totals *totals, json_
 	return status;
 }
 
-int
-workspace_collect(const struct workspace *w, struct pack_totals *totals, json_t *changed,
-		  struct err *e)
+static int
+collect(const struct workspace *w, struct pack_totals *totals, json_t *changed, struct err *e)
 {
 	int status = -1;
 
@@ -323,6 +324,22 @@ out:
 	if (status < 0)
 		(void)unlinkat(w->dirfd, RESULT ".tmp", 0); /* the failure is what matters */
 	return status;
+}
+
+int
+workspace_collect(const struct workspace *w, struct pack_totals *totals, json_t **metadata,
+		  struct err *e)
+{
+	json_t *changed = json_array();
+	int status = changed == NULL ? err_memory(e) : collect(w, totals, changed, e);
+
+	*metadata = NULL;
+	if (status == 0)
+		*metadata =
+		    json_pack("{sI sI sO}", "fileCount", (json_int_t)totals->files, "totalBytes",
+			      (json_int_t)totals->bytes, "changedFiles", changed);
+	json_decref(changed);
+	return status == 0 && *metadata == NULL ? err_memory(e) : status;
 }
 
 int

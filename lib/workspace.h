@@ -30,6 +30,7 @@ struct workspace {
 	size_t count;
 	bool compressed; /* what was received was */
 	unsigned agreed; /* what the delegator takes back: MESSAGE_MODES … of message.h */
+	struct interrupt interrupt; /* of unpacking and packing; after workspace_plan to set */
 };
 
 /* Find out where everything goes, as the INVITE and START in ${r} say.  ${r} stays open as long as
@@ -48,8 +49,9 @@ const char **workspace_readonly(const struct workspace *w, struct err *e);
 
 /* Pack the writable resources into result.archive, durable when the record is next.  What cannot be
  * sent (a link that leads out of its resource, a device) is left out.  Nothing may be running in it
- * any more. */
-int workspace_collect(const struct workspace *w, struct pack_totals *totals, json_t *changed,
+ * any more.  *${metadata} is what goes with the snapshot, a new reference: {fileCount, totalBytes,
+ * changedFiles}. */
+int workspace_collect(const struct workspace *w, struct pack_totals *totals, json_t **metadata,
 		      struct err *e);
 
 /* What the command wrote to AWCP_RESULT: {summary, highlights?}, a new reference; NULL without an

@@ -180,41 +180,37 @@ ms()
 	done
 }
 
-# cancel_at n prompt: cancel the task while the worker's n-th change to the file system waits.
+# cancel_at file prompt: cancel the task as soon as its directory has the file, while all that the
+# worker writes takes it long.
 cancel_at()
 {
-	local there=$BATS_TEST_TMPDIR/there-$1 begun took
+	local begun took
+	SANDBOX=none
 	lend "$2"
-	FAULT=run:$1 FAULT_RUN="echo \$PPID \$\$ >'$there.new'; mv '$there.new' '$there'; exec sleep 60" \
-		LD_PRELOAD=$FAULT_LIBRARY start_worker -- env -u FAULT -u LD_PRELOAD sh
-	wait_until test -s "$there"
+	FAULT_SLOW=20 LD_PRELOAD=$FAULT_LIBRARY start_worker -- env -u FAULT_SLOW -u LD_PRELOAD sh
+	wait_until test -e "$STATE/$1"
 	curl -sS -X POST "$URL/cancel/$ID" >/dev/null
 	begun=$(ms)
-	read -r at_work waits <"$there"
-	wait_until gone "$at_work"
+	wait_until nobody_holds_a_task
 	took=$(($(ms) - begun))
-	kill "$waits"
 	[ $took -lt 1000 ] || fail "$took ms"
 	wait_until queue_is_empty
-	stop_process "$WORKER"
 	assert_event '.type == "error" and .code == "CANCELLED"'
 	assert_ended_once
 	run ls "$STATE" "$AWCP_HOME/tmp"
 	refute_output --regexp 'work|report|result|received'
 }
 
-@test "a task that is cancelled while it is unpacked is gone within a second, and nothing is left" {
-	SANDBOX=none
+@test "a task that is cancelled while it is unpacked is over within a second, and nothing is left" {
 	mkdir "$WS/many"
-	(cd "$WS/many" && seq 300 | xargs touch)
-	cancel_at 150 true
+	(cd "$WS/many" && for n in {100..399}; do echo "$n" >"$n"; done)
+	cancel_at work/ws/many/120 true
 	run grep -c '"status"' "$STATE/events.ndjson"
 	assert_output 0 # it was not yet said to run
 }
 
 @test "so is one whose result is packed" {
-	SANDBOX=none
-	cancel_at 200 'head -c 64000000 /dev/urandom >big'
+	cancel_at result.archive.tmp 'head -c 64000000 /dev/urandom >big'
 	assert_event '.status == "running"'
 }
 
@@ -335,6 +331,25 @@ nobody_holds_a_task() {
 		assert_ended_once
 		queue_is_empty
 	done
+}
+
+@test "deaths at an archive are those of the task, not of its queue" {
+	local n
+	SANDBOX=none
+	mkdir "$WS/many"
+	(cd "$WS/many" && for n in {100..399}; do echo "$n" >"$n"; done)
+	lend true
+	FAULT_SLOW=20 LD_PRELOAD=$FAULT_LIBRARY start_worker --deaths 1 -- true
+	for n in 1 2 3; do
+		wait_until test -e "$STATE/work/ws/many/120"
+		kill -9 "$(pgrep -P "$WORKER")"
+		wait_until eval "[ \"\$(grep -c 'signal 9, at an archive' '$BATS_TEST_TMPDIR/worker.log')\" -eq $n ]"
+		rm -rf "$STATE/work"
+	done
+	wait_until event '.code == "TASK_FAILED"'
+	assert_event '.message == "its worker died 3 times"'
+	lend true # the queue goes on
+	wait_until event '.type == "done"'
 }
 
 @test "with -R fail a task that was handed back is run again" {

@@ -368,6 +368,25 @@ resume()
 	done
 }
 
+@test "a process is given one task after the other, and is not kept for long without" {
+	SANDBOX=none
+	start_worker -- sh -c 'echo $PPID'
+	for _ in 1 2 3; do
+		lend x
+		wait_until summary
+		summary >>"$BATS_TEST_TMPDIR/processes"
+	done
+	run uniq -c "$BATS_TEST_TMPDIR/processes"
+	assert_output --regexp '^ *3 [0-9]+$'
+	kill -9 "$(pgrep -P "$WORKER")" # while it waits: nobody minds
+	lend x
+	wait_until summary
+	refute [ "$(summary)" = "$(tail -n 1 "$BATS_TEST_TMPDIR/processes")" ]
+	wait_until eval '! pgrep -P "$WORKER"'
+	run cat "$BATS_TEST_TMPDIR/worker.log"
+	refute_output --partial killed
+}
+
 # --- the sandbox
 
 @test "in the sandbox only the workspace can be written" {

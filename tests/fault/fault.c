@@ -7,6 +7,7 @@
  *	FAULT=28:12,kill:20	one after the other
  *	FAULT_NO_EXCHANGE=1	renameat2(2) knows no flags, as on an old file system
  *	FAULT_CALLS=file	at the end the number of changes is written there
+ *	FAULT_SLOW=20		writing to a file takes so many ms longer
  *	FAULT_READ=file		the names of the files that are opened to be read are written there
  *
  * A change is a call of one of the functions below, by one of our programs: what they run in turn
@@ -151,6 +152,15 @@ tell(void)
 	}
 }
 
+/* Writing is slow, if somebody wants that. */
+static void
+dawdle(void)
+{
+	const char *ms = getenv("FAULT_SLOW");
+	if (ms && strncmp(program_invocation_short_name, "awcp", 4) == 0)
+		usleep((useconds_t)atoi(ms) * 1000);
+}
+
 /* NOLINTBEGIN(bugprone-macro-parentheses): types and lists cannot have them. */
 /* Define ${name} as: count, fail if it is time, else call the real one. */
 #define WRAP(type_, name_, parameters_, arguments_)                            \
@@ -203,7 +213,11 @@ pwrite(int d, const void *p, size_t n, off_t o)
 	static ssize_t (*real)(int, const void *, size_t, off_t);
 	if (!real)
 		real = (ssize_t(*)(int, const void *, size_t, off_t))dlsym(RTLD_NEXT, "pwrite");
-	return !is_note(d) && fails() ? -1 : real(d, p, n, o);
+	if (!is_note(d) && fails())
+		return -1;
+	if (!is_note(d))
+		dawdle();
+	return real(d, p, n, o);
 }
 
 int
@@ -225,6 +239,8 @@ write(int d, const void *p, size_t n)
 	/* What is said on the standard streams changes no file system. */
 	if (d > 2 && !is_note(d) && fails())
 		return -1;
+	if (d > 2 && !is_note(d))
+		dawdle();
 	long entry = is_victim() && is_journal(d) ? count_entry() : 0;
 	at_entry("before", entry);
 	ssize_t status = real(d, p, n);
