@@ -72,6 +72,8 @@ may_start(struct spool *s, const char *id, struct err *e)
 	if (status == 0) {
 		s->r->in_time = true;
 		s->r->arriving = assignment_arriving(&record);
+		/* Near to where it will lie; if that fails, open_file sees why. */
+		s->r->fd = openat(record.dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	}
 	int64_t most =
 	    status == 0 ? jsonx_number(record.json, "maxArchiveBytes", INT64_MAX) : INT64_MAX;
@@ -88,6 +90,8 @@ open_file(struct received *r, struct err *e)
 
 	if (tmpfd < 0)
 		return -1;
+	if (r->fd >= 0)
+		return 0;
 	r->fd = openat(tmpfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (r->fd >= 0)
 		return 0;

@@ -14,6 +14,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "err.h"
 #include "record.h"
@@ -91,8 +92,10 @@ int assignment_refuse(const char *id, const char *owner, const struct err *why, 
 #define ASSIGNMENT_QUEUE "default"
 
 /* Read the record for run ${run} (waits for a START that is just being recorded); it is not locked
- * afterwards.  Also the way to see whether the task should go on. */
-int assignment_task(const char *id, int64_t run, struct record *r, struct err *e);
+ * afterwards.  Also the way to see whether the task should go on; ${seen} gets the status of the
+ * record's file, which is another one when that has changed. */
+int assignment_task(const char *id, int64_t run, struct record *r, struct stat *seen,
+		    struct err *e);
 
 /* The task runs now (event "status" running; also when it is run again). */
 int assignment_running(const char *id, int64_t run, struct err *e);

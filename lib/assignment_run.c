@@ -1,9 +1,11 @@
 /* The worker's side: what it tells of a task, fenced by the run. */
 #include "assignment_private.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "file.h"
 #include "id.h"
@@ -30,10 +32,12 @@ open_run(const char *id, int64_t run, struct record *r, struct err *e)
 }
 
 int
-assignment_task(const char *id, int64_t run, struct record *r, struct err *e)
+assignment_task(const char *id, int64_t run, struct record *r, struct stat *seen, struct err *e)
 {
 	int status = open_run(id, run, r, e);
 
+	if (status == 0 && fstatat(r->dirfd, "record.json", seen, AT_SYMLINK_NOFOLLOW) < 0)
+		status = err_sys(e, "cannot look at the record of %s", id);
 	file_close(r->lockfd);
 	r->lockfd = -1;
 	return status;

@@ -138,10 +138,11 @@ struct queue_outcome {
 	int exit;               /* status of the command, -1: there was none */
 	int64_t pause;          /* QUEUE_LIMIT: ms until it may be taken again */
 	bool last;              /* QUEUE_FAIL: no retry, whatever is left */
+	bool forgettable;       /* whoever takes the task again will see that it is over */
 };
 
-/* End the claim ${number}.${attempt}, durable when this returns.  ERR_BAD_STATE if it is lost: the
- * lease ended, or somebody cancelled the task. */
+/* End the claim ${number}.${attempt}, durable when this returns, unless it is forgettable.
+ * ERR_BAD_STATE if it is lost: the lease ended, or somebody cancelled the task. */
 int queue_finish(struct queue *q, uint64_t number, uint32_t attempt, const struct queue_outcome *o,
 		 struct err *e);
 

@@ -268,7 +268,7 @@ finish(struct queue *q, uint64_t number, uint32_t attempt, const struct queue_ou
 		return -1;
 	}
 	queue_forget_claim(q, number);
-	return queue_end(q, true, e);
+	return queue_end(q, !o->forgettable, e);
 }
 
 int

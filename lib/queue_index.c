@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -65,13 +66,13 @@ blocks_of(uint64_t count)
 	return (count + QUEUE_CELLS - 1) / QUEUE_CELLS;
 }
 
-/* What the kernel calls this boot; all zero where it does not say. */
+static uint8_t boot[16]; /* what the kernel calls this boot; all zero where it does not say */
+
 static void
-boot_id(uint8_t id[16])
+find_boot(void)
 {
 	char text[40];
 
-	memset(id, 0, 16);
 	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
 	file_close(fd);
@@ -82,7 +83,7 @@ boot_id(uint8_t id[16])
 			    : c >= 'a' && c <= 'f' ? c - 'a' + 10
 						   : -1;
 		if (value >= 0) {
-			id[digits / 2] = (uint8_t)(id[digits / 2] << 4 | value);
+			boot[digits / 2] = (uint8_t)(boot[digits / 2] << 4 | value);
 			digits++;
 		}
 	}
@@ -102,10 +103,10 @@ static bool
 read_head(struct queue_index *x)
 {
 	struct queue_head *h = &x->head;
-	uint8_t boot[16];
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 	x->loaded = NOTHING;
-	boot_id(boot);
+	(void)pthread_once(&once, find_boot);
 	if (pread(x->headfd, h, sizeof *h, 0) == (ssize_t)sizeof *h &&
 	    memcmp(h->magic, MAGIC, 8) == 0 && memcmp(h->boot, boot, sizeof boot) == 0 &&
 	    is_whole(x->cellsfd, h->count * CELL) &&
@@ -185,7 +186,7 @@ queue_index_reset(struct queue_index *x, uint64_t count, uint64_t version, struc
 		return -1;
 	memset(&x->head, 0, sizeof x->head);
 	memcpy(x->head.magic, MAGIC, sizeof MAGIC - 1);
-	boot_id(x->head.boot);
+	memcpy(x->head.boot, boot, sizeof boot);
 	x->distrusted = false;
 	x->loaded = NOTHING;
 	/* The head first: until it is written whole at the end, nobody believes the rest. */

@@ -35,10 +35,7 @@ struct task {
 	int64_t deaths;  /* workers that it had when they died */
 	int lockfd;      /* held while work/ is ours */
 	int logfd;
-	struct {
-		ino_t inode;
-		struct timespec written;
-	} seen; /* the record's file when it was last looked at */
+	struct stat seen; /* the record's file when it was last read */
 	struct execution execution;
 	struct workspace workspace;
 	struct output *output;
@@ -366,15 +363,12 @@ still_wanted(void *arg)
 
 	if (fstatat(t->record.dirfd, "record.json", &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno != ENOENT;
-	if (st.st_ino == t->seen.inode && st.st_mtim.tv_sec == t->seen.written.tv_sec &&
-	    st.st_mtim.tv_nsec == t->seen.written.tv_nsec)
+	if (st.st_ino == t->seen.st_ino && st.st_mtim.tv_sec == t->seen.st_mtim.tv_sec &&
+	    st.st_mtim.tv_nsec == t->seen.st_mtim.tv_nsec)
 		return true;
-	bool wanted = assignment_task(t->record.id, t->run, &r, &e) == 0 || e.code != ERR_BAD_STATE;
+	bool wanted =
+	    assignment_task(t->record.id, t->run, &r, &t->seen, &e) == 0 || e.code != ERR_BAD_STATE;
 	record_close(&r);
-	if (wanted) {
-		t->seen.inode = st.st_ino;
-		t->seen.written = st.st_mtim;
-	}
 	return wanted;
 }
 
@@ -460,7 +454,7 @@ task_run(const struct task_options *o, struct queue *q, const struct queue_claim
 	t.run = jsonx_number(task, "payload.run", 0);
 	t.attempt = jsonx_number(task, "attempt", 1);
 	t.deaths = jsonx_number(task, "deaths", 0);
-	if (assignment_task(id, t.run, &t.record, &e) == 0) {
+	if (assignment_task(id, t.run, &t.record, &t.seen, &e) == 0) {
 		end = run_locked(&t);
 	} else if (e.code == ERR_BAD_STATE) {
 		report(&t, false, "not wanted any more");

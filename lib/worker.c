@@ -127,8 +127,10 @@ let_go(struct queue *q, const struct queue_claim *c, enum task_end end, int64_t 
 {
 	struct queue_outcome o = {.event = QUEUE_RETURN, .exit = -1, .pause = pause};
 
-	if (end == TASK_OVER)
+	if (end == TASK_OVER) {
 		o.event = QUEUE_COMPLETE;
+		o.forgettable = true; /* the assignment says it */
+	}
 	if (end == TASK_LIMITED) {
 		o.event = QUEUE_LIMIT;
 		o.message = "its profile has had enough for now";
