@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 
 #define IDLE_MS 1000 /* for which one without a task is kept */
 #define TASKS 100    /* that one is given */
+#define OTHERS 160   /* descriptors for all else: queues, and what one of them opens */
 
 /* What goes to a process: this and the claim's descriptor, then its task as JSON. */
 struct handover {
@@ -33,12 +35,32 @@ struct answer {
 	enum runner_end end;
 };
 
+/* Have as many descriptors as ${n} of them need. */
+static int
+raise_limit(size_t n, struct err *e)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur >= n + OTHERS)
+		return 0;
+	if (files.rlim_max < n + OTHERS) {
+		(void)err_set(e, ERR_CONFIG,
+			      "%zu tasks at once need %zu open files, and the limit is %llu", n,
+			      n + OTHERS, (unsigned long long)files.rlim_max);
+		return err_hint(e, "raise it (ulimit -n, LimitNOFILE=), or give a smaller -c");
+	}
+	files.rlim_cur = n + OTHERS;
+	return setrlimit(RLIMIT_NOFILE, &files) < 0 ? err_sys(e, "cannot open more files") : 0;
+}
+
 int
 runners_open(struct runners *r, size_t n, struct err *e)
 {
 	int ends[2];
 
 	r->answerfd = r->sayfd = -1;
+	if (raise_limit(n, e) < 0)
+		return -1;
 	r->place = calloc(n, sizeof *r->place);
 	if (r->place == NULL)
 		return err_memory(e);
@@ -154,7 +176,7 @@ live(const struct runners *r, size_t place, int fd, pid_t parent)
 	struct runner_task task;
 	struct queue_claim claim;
 
-	/* What a terminal sends to all that run in front is for the worker alone.  Our notes may be
+	/* What a terminal sends to all that run in front is for the worker alone; our notes may be
 	 * written to it all the same. */
 	(void)setpgid(0, 0);
 	(void)signal(SIGTTOU, SIG_IGN);

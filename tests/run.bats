@@ -440,6 +440,14 @@ resume()
 
 # --- the worker itself
 
+@test "more tasks at once than there may be open files for are refused, or the limit is raised" {
+	run bash -c 'ulimit -n 200; awcp-run -1 -c 100 -S none -- true'
+	assert_failure 78
+	assert_output --partial '100 tasks at once need 260 open files, and the limit is 200'
+	run bash -c 'ulimit -Sn 200; awcp-run -1 -c 100 -S none -- true'
+	assert_failure 75
+}
+
 @test "-1 with nothing to do ends with 75" {
 	run awcp-run -1 -S none -- true
 	assert_failure 75
