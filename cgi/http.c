@@ -27,7 +27,7 @@
 /* From here on bytes are written as records of our own.  libfcgi's are of 8 KiB at most, and the
  * web server wakes for each: an archive takes twice as long with them. */
 #define BULK ((size_t)16384)
-#define LARGE (128 * 1024) /* bytes of memory that go back at once */
+#define LARGE (256 * 1024) /* bytes of memory that go back at once */
 #define ARENAS 4           /* of memory, each of which keeps some */
 #define RETRY_S 5U         /* when nobody knows better */
 #define UNKNOWN UINT64_MAX /* of a body that was sent in chunks */
@@ -491,6 +491,7 @@ http_run(const char *name, const struct http_route *table, unsigned threads, str
 	/* Else each thread would keep for good what the largest of its requests took. */
 	(void)mallopt(M_MMAP_THRESHOLD, LARGE);
 	(void)mallopt(M_ARENA_MAX, ARENAS);
+	(void)mallopt(M_TRIM_THRESHOLD, 4 * LARGE);
 	if (!http_serves()) {
 		struct http h = {.fcgi = NULL};
 		answer(&h);
