@@ -213,10 +213,12 @@ file_slurp(int dirfd, const char *name, struct buf *b, struct err *e)
 	int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return err_sys(e, "cannot read %s", name);
-	while ((n = file_read(fd, piece, sizeof piece, e)) > 0)
-		if (buf_add(b, piece, (size_t)n, e) < 0)
-			break;
-	if (n == 0)
+	do {
+		n = file_read(fd, piece, sizeof piece, e);
+		if (n > 0 && buf_add(b, piece, (size_t)n, e) < 0)
+			n = -1;
+	} while (n == (ssize_t)sizeof piece);
+	if (n >= 0)
 		status = buf_add(b, "", 0, e); /* so that an empty file gives "" and not NULL */
 	else
 		(void)err_add(e, "%s", name);
