@@ -146,9 +146,11 @@ settle(int fd, const char *id, int64_t when, const struct assignment_policy *p)
 	int status = -1;
 
 	int found = record_open(ASSIGNMENTS, id, true, &r, &e);
-	if (found < 0 && e.code == ERR_NOT_FOUND)
+	if (found < 0 && e.code == ERR_NOT_FOUND) {
 		freed = when < clock_now() - ABANDONED_MS && unlinkat(fd, id, 0) == 0;
-	else if (found == 0 && fsm_ended(&fsm_assignment, jsonx_text(r.json, "state", "")))
+		if (freed)
+			assignment_never_was(&r, &e);
+	} else if (found == 0 && fsm_ended(&fsm_assignment, jsonx_text(r.json, "state", "")))
 		freed = unlinkat(fd, id, 0) == 0;
 	else if (found == 0 && (over = assignment_is_over(&r, p, &next, &why)))
 		freed = (status = assignment_finish(&r, FSM_TASK_FAIL, &why, &e)) == 0;

@@ -45,6 +45,9 @@ json_t *assignment_without_auth(const json_t *invite);
 /* ERR_START_EXPIRED if ${record} is pending and its START did not come in time. */
 int assignment_overdue(const json_t *record, const struct assignment_policy *p, struct err *e);
 
+/* ${r} was not opened, for ${why}: remove its directory if that is all there is of it. */
+void assignment_never_was(struct record *r, const struct err *why);
+
 /* Close ${r}; if it has just ended (${status} is 0) the hook "completed" or "error" is told. */
 void assignment_close(struct record *r, int status);
 

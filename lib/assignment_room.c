@@ -162,10 +162,31 @@ refuse(const char *what, long long max, struct err *e)
 	return err_retry(e, COME_BACK_S);
 }
 
+/* Make the entry for ${id}, open: another name of its lock (record.h), in the directory that the
+ * record will have.  A file system has a file lie where its directory does, and where all of them
+ * are made is crowded with those that were removed.  -1 on failure. */
+static int
+make_entry(int parent, int openfd, const char *id, struct err *e)
+{
+	int fd = -1;
+
+	if (mkdirat(parent, id, 0700) < 0 && errno != EEXIST)
+		return err_sys(e, "cannot create " ASSIGNMENTS "/%s", id);
+	int dirfd = openat(parent, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dirfd >= 0)
+		fd = openat(dirfd, "lock", O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd >= 0 && linkat(dirfd, "lock", openfd, id, 0) < 0) { /* there are no links here */
+		file_close(fd);
+		fd = openat(openfd, id, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	}
+	file_close(dirfd);
+	return fd < 0 ? err_sys(e, "cannot take a place for %s", id) : fd;
+}
+
 /* With the locks held: 1 if a place is taken, 0 if ${id} has one; -1. */
 static int
-take(int lockfd, int openfd, const char *id, const char *owner, const struct token_limits *l,
-     const struct assignment_policy *p, bool look, struct err *e)
+take(int lockfd, int parent, int openfd, const char *id, const char *owner,
+     const struct token_limits *l, const struct assignment_policy *p, bool look, struct err *e)
 {
 	uint64_t taken = read_number(lockfd);
 
@@ -184,9 +205,9 @@ take(int lockfd, int openfd, const char *id, const char *owner, const struct tok
 	/* Counted before it is there: too high is put right by the next count. */
 	if (write_number(lockfd, taken + 1, e) < 0)
 		return -1;
-	int fd = openat(openfd, id, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = make_entry(parent, openfd, id, e);
 	if (fd < 0)
-		return err_sys(e, "cannot take a place for %s", id);
+		return -1;
 	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
 					  clock_timespec(clock_now() + p->start_within * 1000)};
 	(void)futimens(fd, times); /* else it is looked at too early */
@@ -219,11 +240,18 @@ assignment_room_take(const char *id, const char *owner, const struct token_limit
 	do {
 		(void)pthread_mutex_lock(&lock);
 		int lockfd = file_lock(parent, ".admission", true, e);
-		status = lockfd < 0 ? -1 : take(lockfd, openfd, id, owner, l, p, look, e);
+		status = lockfd < 0 ? -1 : take(lockfd, parent, openfd, id, owner, l, p, look, e);
 		file_close(lockfd);
 		(void)pthread_mutex_unlock(&lock);
 	} while (status < 0 && e->code == ERR_DECLINED && sweep(p));
 	return status;
+}
+
+void
+assignment_never_was(struct record *r, const struct err *why)
+{
+	if (why->code == ERR_NOT_FOUND && r->lockfd >= 0)
+		(void)record_remove(r, NULL); /* else awcp-reap does */
 }
 
 void
@@ -234,8 +262,10 @@ assignment_room_leave(const char *id)
 
 	int fd = home_dir(ASSIGNMENTS "/.open", &ignored);
 	/* Not if somebody else's INVITE for the same id made it come to be after all. */
-	if (fd >= 0 && record_open(ASSIGNMENTS, id, false, &r, &ignored) < 0)
+	if (fd >= 0 && record_open(ASSIGNMENTS, id, true, &r, &ignored) < 0) {
 		(void)unlinkat(fd, id, 0); /* else a later sweep finds it */
+		assignment_never_was(&r, &ignored);
+	}
 	if (fd >= 0)
 		record_close(&r);
 }

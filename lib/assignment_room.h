@@ -7,10 +7,11 @@
  *the owner's next INVITE would be on time assignments/.admission            how many places were
  *ever taken, and the lock for taking one
  *
- * The lock is held only to count and to create empty files, never while something is made durable.
- * To count does not mean to read .open each time: from the last count on, there cannot be more than
- * that and what was taken since, by any process.  Only when this comes up to the limit it is
- *counted anew.  So the limit is never exceeded, and nobody is turned away while there is room.
+ * The lock is held only to count and to create empty files and directories, never while something
+ *is made durable. To count does not mean to read .open each time: from the last count on, there
+ *cannot be more than that and what was taken since, by any process.  Only when this comes up to the
+ *limit it is counted anew.  So the limit is never exceeded, and nobody is turned away while there
+ *is room.
  */
 #ifndef ASSIGNMENT_ROOM_H
 #define ASSIGNMENT_ROOM_H

@@ -45,47 +45,6 @@ record_close(struct record *r)
 	r->lockfd = r->dirfd = -1;
 }
 
-/* Hold the lock of a new record: another name of its entry in the index where that is there first,
- * for a file less to be made. */
-static int
-open_lock(struct record *r, struct err *e)
-{
-	int indexfd = index_dir(r->collection, e);
-
-	if (indexfd < 0)
-		return -1;
-	/* Where there is none, or there are no links, or the lock is there already, it is a file
-	 * like any other: whoever gives it its name first decides which. */
-	if (linkat(indexfd, r->id, r->dirfd, "lock", 0) < 0)
-		errno = 0;
-	r->lockfd = file_lock(r->dirfd, "lock", true, e);
-	return r->lockfd < 0 ? -1 : 0;
-}
-
-int
-record_create(const char *collection, const char *id, struct record *r, struct err *e)
-{
-	begin(r, collection, id);
-	int parent = home_dir(collection, e);
-	if (parent < 0)
-		return -1;
-	if (mkdirat(parent, id, 0700) < 0 && errno != EEXIST)
-		return err_sys(e, "cannot create %s/%s", collection, id);
-	r->dirfd = openat(parent, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (r->dirfd < 0)
-		return err_sys(e, "cannot open %s/%s", collection, id);
-	if (open_lock(r, e) < 0)
-		return -1;
-	/* A directory without a record is what a crash left: it is ours now. */
-	if (faccessat(r->dirfd, "record.json", F_OK, 0) == 0)
-		return err_set(e, ERR_CONFLICT, "%s exists already", id);
-	r->json = json_object();
-	if (r->json == NULL)
-		return err_memory(e);
-	r->created = true;
-	return 0;
-}
-
 static int
 not_found(const char *id, struct err *e)
 {
@@ -100,6 +59,32 @@ is_in_place(int parent, const struct record *r)
 
 	return fstat(r->dirfd, &a) == 0 && fstatat(parent, r->id, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
 	       a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+}
+
+int
+record_create(const char *collection, const char *id, struct record *r, struct err *e)
+{
+	begin(r, collection, id);
+	int parent = home_dir(collection, e);
+	if (parent < 0)
+		return -1;
+	if (mkdirat(parent, id, 0700) < 0 && errno != EEXIST)
+		return err_sys(e, "cannot create %s/%s", collection, id);
+	r->dirfd = openat(parent, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (r->dirfd < 0)
+		return err_sys(e, "cannot open %s/%s", collection, id);
+	if ((r->lockfd = file_lock(r->dirfd, "lock", true, e)) < 0)
+		return -1;
+	if (!is_in_place(parent, r))
+		return err_set(e, ERR_CONFLICT, "%s was just removed", id);
+	/* A directory without a record is what a crash left: it is ours now. */
+	if (faccessat(r->dirfd, "record.json", F_OK, 0) == 0)
+		return err_set(e, ERR_CONFLICT, "%s exists already", id);
+	r->json = json_object();
+	if (r->json == NULL)
+		return err_memory(e);
+	r->created = true;
+	return 0;
 }
 
 int
@@ -120,8 +105,11 @@ record_open(const char *collection, const char *id, bool change, struct record *
 		return errno == ENOENT ? not_found(id, e) : err_sys(e, "cannot open %s", id);
 	if (change && (r->lockfd = file_lock(r->dirfd, "lock", true, e)) < 0)
 		return -1;
-	if (change && !is_in_place(parent, r))
+	if (change && !is_in_place(parent, r)) {
+		file_close(r->lockfd);
+		r->lockfd = -1;
 		return not_found(id, e);
+	}
 	if (file_slurp(r->dirfd, "record.json", &b, e) < 0) {
 		int missing = errno == ENOENT;
 		buf_free(&b);

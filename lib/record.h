@@ -36,7 +36,8 @@ int record_create(const char *collection, const char *id, struct record *r, stru
 
 /* Read record ${id}.  ${change}: take the lock first.  ERR_NOT_FOUND if there is none; a record
  * that is not JSON is moved to corrupt/ and reported as ERR_BAD_DATA.  Give it back with
- * record_close, also after a failed one. */
+ * record_close, also after a failed one: if that was ERR_NOT_FOUND and the lock is held, there is a
+ * directory and no record in it. */
 int record_open(const char *collection, const char *id, bool change, struct record *r,
 		struct err *e);
 

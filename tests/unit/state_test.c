@@ -63,13 +63,12 @@ test_record(void)
 	CHECK_INT(record_remove(&r, &e), 0, "a record is removed");
 	record_close(&r);
 	CHECK_INT(record_find("things", "a_1", id, &e), -1, "and is gone");
-	put_text(home_dir("things/.open", &e), "a_1", "", 0);
-	CHECK_INT(record_create("things", "a_1", &r, &e), 0, "one that is in the index comes back");
-	CHECK(fstatat(home_dir("things/.open", &e), "a_1", &entry, 0) == 0 &&
-		  fstat(r.lockfd, &lock) == 0 && entry.st_ino == lock.st_ino,
-	      "and its lock is that entry");
-	(void)record_remove(&r, &e);
+	(void)mkdirat(home_dir("things", &e), "a_1", 0700);
+	CHECK_INT(record_open("things", "a_1", true, &r, &e), -1, "a directory is no record");
+	CHECK(e.code == ERR_NOT_FOUND && r.lockfd >= 0, "but has a lock");
+	CHECK_INT(record_remove(&r, &e), 0, "with which it is removed");
 	record_close(&r);
+	CHECK_INT(faccessat(home_dir("things", &e), "a_1", F_OK, 0), -1, "and is gone");
 }
 
 static void
