@@ -1,17 +1,17 @@
 /*
  * assignment_room - how many assignments are in hand, and who has room for one more.
  *
- *	assignments/.open/<id>            an unfinished assignment: a place that is taken
- *	assignments/.owners/<owner>/<id>  the same, of an owner who may have only so many; an entry
- *that is in .open no more is swept out when room gets short assignments/.owners/<owner>/.rate when
- *the owner's next INVITE would be on time assignments/.admission            how many places were
- *ever taken, and the lock for taking one
+ *	assignments/.open/<id>             an unfinished assignment: a place that is taken
+ *	assignments/.owners/<owner>/<id>   the same, of an owner who may have only so many; what is
+ *	                                   in .open no more is swept out when room gets short
+ *	assignments/.owners/<owner>/.rate  when the owner's next INVITE would be on time
+ *	assignments/.admission             how many places were ever taken, and the lock for that
  *
- * The lock is held only to count and to create empty files and directories, never while something
- *is made durable. To count does not mean to read .open each time: from the last count on, there
- *cannot be more than that and what was taken since, by any process.  Only when this comes up to the
- *limit it is counted anew.  So the limit is never exceeded, and nobody is turned away while there
- *is room.
+ * The lock is held only to count, and to create a directory and an empty file; never while
+ * something is made durable.  To count does not mean to read .open each time: from the last count
+ * on, there cannot be more than that and what was taken since, by any process.  Only when this
+ * comes up to the limit it is counted anew.  So the limit is never exceeded, and nobody is turned
+ * away while there is room.
  */
 #ifndef ASSIGNMENT_ROOM_H
 #define ASSIGNMENT_ROOM_H
