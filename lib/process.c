@@ -125,15 +125,17 @@ process_start(const struct process_spec *s, struct process *p, struct err *e)
 		(void)err_sys(e, "cannot set up a pipe");
 		goto err1;
 	}
-	/* The child has our memory until it is another program: to copy that costs more than all
-	 * the rest.  It changes nothing in it but its own stack. */
-	p->pid = vfork();
-	if (p->pid < 0) {
+	/* The child has our memory until it is another program, for to copy that costs more than
+	 * all the rest; it changes nothing in it but its own stack.  posix_spawn(3) is made of the
+	 * same, but cannot have a child killed with its parent.  NOLINTNEXTLINE(*vfork,*Vfork) */
+	pid_t pid = vfork();
+	if (pid == 0)
+		become(s, self, output[1], error[1], tell[1]); /* NOLINT(*Vfork) */
+	if (pid < 0) {
 		(void)err_sys(e, "cannot start a process");
 		goto err1;
 	}
-	if (p->pid == 0)
-		become(s, self, output[1], error[1], tell[1]);
+	p->pid = pid;
 	file_close(tell[1]);
 	tell[1] = -1;
 	if (file_read(tell[0], &why, sizeof why, NULL) == sizeof why) {

@@ -96,7 +96,8 @@ export AWCP_HOME=$work/busy AWCP_MAX_ACTIVE=100000
 quiet_url=$url
 port=$(free_port)
 url=http://127.0.0.1:$port/awcp
-serve -c 8 -- "$work/agent"
+gcc -O2 -static -o "$work/quick" tests/bench/agent.c
+serve -c 8 -- "$work/quick"
 busy=${started[-1]}
 token=$(jq -r .token "$AWCP_HOME"/peers/*)
 executor=$(pgrep -P "$(pgrep -d, -P "${started[-1]}")" awcp-executor)

@@ -3,8 +3,9 @@
  *
  * What a delegation costs the executor, without what a process of its own costs the delegator:
  * INVITE, the event stream, START with the base64-coded ${archive}, the snapshot and its end, ack;
- * each of the ${count} in a thread, a connection for each request.  Prints "done <count> <ms>" for
- * those that brought a snapshot back; exit 1 if not all did.
+ * each of the ${count} in a thread, with three connections, as awcp-invite has: for the stream, for
+ * START, and for the rest.  Prints "done <count> <ms>" for those that brought a snapshot back; exit
+ * 1 if not all did.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -49,53 +50,83 @@ read_text(const char *name)
 	return text;
 }
 
-/* A connection on which a request was sent; -1 if that failed. */
 static int
-ask(const char *method, const char *path, const char *body)
+connect_to(void)
 {
-	char head[2048];
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int n = snprintf(head, sizeof head,
-			 "%s %s HTTP/1.0\r\nContent-Type: application/json\r\n"
-			 "Content-Length: %zu\r\n%s%s\r\n",
-			 method, path, strlen(body), header, header[0] != '\0' ? "\r\n" : "");
 
-	if (fd >= 0 && connect(fd, (const struct sockaddr *)&to, sizeof to) == 0 &&
-	    send(fd, head, (size_t)n, body[0] != '\0' ? MSG_MORE : 0) == n &&
-	    send(fd, body, strlen(body), 0) == (ssize_t)strlen(body))
+	if (fd >= 0 && connect(fd, (const struct sockaddr *)&to, sizeof to) == 0)
 		return fd;
 	if (fd >= 0)
 		(void)close(fd);
 	return -1;
 }
 
-/* Read behind the ${have} bytes of ${text} until ${word} is among them. */
+/* Send a request. */
+static bool
+ask(int fd, const char *method, const char *path, const char *body)
+{
+	char head[2048];
+	int n = snprintf(head, sizeof head,
+			 "%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+			 "Content-Length: %zu\r\n%s%s\r\n",
+			 method, path, strlen(body), header, header[0] != '\0' ? "\r\n" : "");
+
+	return fd >= 0 && send(fd, head, (size_t)n, body[0] != '\0' ? MSG_MORE : 0) == n &&
+	       send(fd, body, strlen(body), 0) == (ssize_t)strlen(body);
+}
+
+/* Read more behind the ${have} bytes of ${text}. */
+static bool
+read_more(int fd, char *text, size_t *have)
+{
+	ssize_t n = read(fd, text + *have, ANSWER_MAX - 1 - *have);
+
+	*have += n > 0 ? (size_t)n : 0;
+	text[*have] = '\0';
+	return n > 0;
+}
+
+/* Read until ${word} is among what came. */
 static bool
 read_until(int fd, char *text, size_t *have, const char *word)
 {
 	text[*have] = '\0';
-	while (strstr(text, word) == NULL) {
-		ssize_t n = read(fd, text + *have, ANSWER_MAX - 1 - *have);
-		if (n <= 0)
+	while (strstr(text, word) == NULL)
+		if (!read_more(fd, text, have))
 			return false;
-		*have += (size_t)n;
-		text[*have] = '\0';
-	}
 	return true;
 }
 
-/* Ask, and see ${word} in the answer. */
+/* Ask, read the answer to its end, and see ${word} in it. */
 static bool
-told(const char *method, const char *path, const char *body, const char *word)
+told(int fd, const char *method, const char *path, const char *body, const char *word)
 {
 	char text[ANSWER_MAX];
-	size_t have = 0;
-	int fd = ask(method, path, body);
+	size_t have = 0, length = 0;
 
-	bool good = fd >= 0 && read_until(fd, text, &have, word);
+	text[0] = '\0';
+	bool good = ask(fd, method, path, body) && read_until(fd, text, &have, "\r\n\r\n");
+	const char *end = good ? strstr(text, "\r\n\r\n") + 4 : text;
+	const char *says = good ? strcasestr(text, "\r\nContent-Length:") : NULL;
+	if (says != NULL && says < end)
+		length = strtoul(says + strlen("\r\nContent-Length:"), NULL, 10);
+	while (good && have < (size_t)(end - text) + length)
+		good = read_more(fd, text, &have);
+	good = good && strstr(text, word) != NULL;
 	if (!good)
 		(void)fprintf(stderr, "swarm: %s %s: %s\n", method, path,
 			      have > 0 ? text : "no answer");
+	return good;
+}
+
+/* The same on a connection of its own. */
+static bool
+told_once(const char *method, const char *path, const char *body, const char *word)
+{
+	int fd = connect_to();
+	bool good = told(fd, method, path, body, word);
+
 	if (fd >= 0)
 		(void)close(fd);
 	return good;
@@ -106,7 +137,7 @@ delegate(void *number)
 {
 	char id[64], path[128], text[ANSWER_MAX], *body = NULL;
 	size_t have = 0;
-	int fd = -1;
+	int fd = connect_to(), stream = -1;
 	bool good = false;
 
 	(void)snprintf(id, sizeof id, "dlg_%08x%08x%016x", (unsigned)time(NULL), (unsigned)getpid(),
@@ -119,27 +150,29 @@ delegate(void *number)
 		     "\"environment\":{\"resources\":[{\"name\":\"ws\",\"type\":\"fs\","
 		     "\"mode\":\"rw\"}]},\"requirements\":{\"transport\":\"archive\"}}",
 		     id) < 0 ||
-	    !told("POST", "/awcp", body, "\"ACCEPT\""))
+	    !told(fd, "POST", "/awcp", body, "\"ACCEPT\""))
 		goto out;
 	free(body);
 	body = NULL;
-	fd = ask("GET", path, "");
-	if (fd < 0 || !read_until(fd, text, &have, "\r\n\r\n") ||
+	stream = connect_to();
+	if (!ask(stream, "GET", path, "") || !read_until(stream, text, &have, "\r\n\r\n") ||
 	    asprintf(&body,
 		     "{\"version\":\"1\",\"type\":\"START\",\"delegationId\":\"%s\","
 		     "\"lease\":{\"expiresAt\":\"%s\",\"accessMode\":\"rw\"},"
 		     "\"transportHandle\":{\"transport\":\"archive\",\"workspaceBase64\":\"%s\","
 		     "\"checksum\":\"%s\"}}",
 		     id, lease, archive, checksum) < 0 ||
-	    !told("POST", "/awcp", body, "\"ok\"") ||
-	    !read_until(fd, text, &have, "\"snapshotBase64\":\"") ||
-	    !read_until(fd, text, &have, "\"done\""))
+	    !told_once("POST", "/awcp", body, "\"ok\"") ||
+	    !read_until(stream, text, &have, "\"snapshotBase64\":\"") ||
+	    !read_until(stream, text, &have, "\"done\""))
 		goto out;
 	(void)snprintf(path, sizeof path, "/awcp/tasks/%s/ack", id);
-	good = told("POST", path, "", "\"ok\"");
+	good = told(fd, "POST", path, "", "\"ok\"");
 out:
 	if (fd >= 0)
 		(void)close(fd);
+	if (stream >= 0)
+		(void)close(stream);
 	free(body);
 	return good ? number : NULL;
 }
