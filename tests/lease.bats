@@ -339,12 +339,13 @@ nobody_holds_a_task() {
 	mkdir "$WS/many"
 	(cd "$WS/many" && for n in {100..399}; do echo "$n" >"$n"; done)
 	lend true
+	: >"$BATS_TEST_TMPDIR/before"
 	FAULT_SLOW=20 LD_PRELOAD=$FAULT_LIBRARY start_worker --deaths 1 -- true
 	for n in 1 2 3; do
-		wait_until test -e "$STATE/work/ws/many/120"
+		wait_until test "$STATE/work/ws/many" -nt "$BATS_TEST_TMPDIR/before"
 		kill -9 "$(pgrep -P "$WORKER")"
 		wait_until eval "[ \"\$(grep -c 'signal 9, at an archive' '$BATS_TEST_TMPDIR/worker.log')\" -eq $n ]"
-		rm -rf "$STATE/work"
+		touch "$BATS_TEST_TMPDIR/before"
 	done
 	wait_until event '.code == "TASK_FAILED"'
 	assert_event '.message == "its worker died 3 times"'
