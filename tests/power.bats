@@ -89,6 +89,10 @@ state() { awcp-show -j "$1" | jq -r .state; }
 	assert_equal "$(state dlg_kept)" completed
 	assert_equal "$(sha256sum <"$AWCP_HOME/assignments/dlg_kept/result.archive")" "$sum"
 	assert_equal "$(tail -n 1 "$AWCP_HOME/assignments/dlg_kept/events.ndjson" | jq -r .type)" done
+	# That the queue's task has ended is not; whoever takes it again sees it.
+	awcp-run -1 -S none -- touch "$PWD/again"
+	[ ! -e again ]
+	awcp-queue list -s completed | grep -q .
 }
 
 @test "of many INVITEs at once each that was accepted is there when the power comes back" {
@@ -110,11 +114,22 @@ state() { awcp-show -j "$1" | jq -r .state; }
 }
 
 @test "the power fails at any change of INVITE and START: both can be sent again" {
-	local i n answer message
+	local i n m answer message
 	messages dlg_first
 	cgi invite 28:0 >/dev/null
 	n=$(cat calls)
 	cgi start 28:0 >/dev/null
+	m=$(cat calls)
+	for ((i = 1; i <= m; i += FAULT_STRIDE)); do
+		messages "dlg_s$i"
+		cgi invite >/dev/null
+		cgi start "kill:$i" >/dev/null 2>&1
+		power_cut
+		for message in invite start; do
+			answer=$(cgi $message)
+			[[ $answer == *ACCEPT* || $answer == *'"ok":true'* ]] || fail "at $i of START: $message: $answer"
+		done
+	done
 	for ((i = 1; i <= n; i += FAULT_STRIDE)); do
 		messages "dlg_i$i"
 		cgi invite "kill:$i" >/dev/null 2>&1
