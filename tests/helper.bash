@@ -38,10 +38,10 @@ own_home()
 	mkdir -p "$HOME"
 }
 
-# wait_until command...: until it succeeds, at most 10 s (or $WAIT).
+# wait_until command...: until it succeeds, at most 30 s (or $WAIT).
 wait_until()
 {
-	local until=$((SECONDS + ${WAIT:-10})) pause=10
+	local until=$((SECONDS + ${WAIT:-30})) pause=10
 	until "$@"; do
 		if [ $SECONDS -ge $until ]; then
 			echo "waited in vain for: $*" >&2
