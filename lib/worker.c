@@ -293,8 +293,11 @@ died(struct worker *w, const struct queue *q, int signal, bool at_archive)
 	bool stopped = false;
 	struct err e;
 
-	(void)snprintf(why, sizeof why, "the process of a task was killed by signal %d%s", signal,
-		       at_archive ? ", at an archive" : "");
+	if (signal == 0)
+		(void)snprintf(why, sizeof why, "the process of a task ended before the task");
+	else
+		(void)snprintf(why, sizeof why, "the process of a task was killed by signal %d%s",
+			       signal, at_archive ? ", at an archive" : "");
 	report(w, true, "worker", "%s", why);
 	/* Of what a delegator sent nobody else is to suffer: it is the task that is counted then.
 	 */

@@ -114,29 +114,23 @@ state() { awcp-show -j "$1" | jq -r .state; }
 }
 
 @test "the power fails at any change of INVITE and START: both can be sent again" {
-	local i n m answer message
+	local i answer cut message
+	declare -A changes
 	messages dlg_first
-	cgi invite 28:0 >/dev/null
-	n=$(cat calls)
-	cgi start 28:0 >/dev/null
-	m=$(cat calls)
-	for ((i = 1; i <= m; i += FAULT_STRIDE)); do
-		messages "dlg_s$i"
-		cgi invite >/dev/null
-		cgi start "kill:$i" >/dev/null 2>&1
-		power_cut
-		for message in invite start; do
-			answer=$(cgi $message)
-			[[ $answer == *ACCEPT* || $answer == *'"ok":true'* ]] || fail "at $i of START: $message: $answer"
-		done
+	for cut in invite start; do
+		cgi $cut 28:0 >/dev/null
+		changes[$cut]=$(cat calls)
 	done
-	for ((i = 1; i <= n; i += FAULT_STRIDE)); do
-		messages "dlg_i$i"
-		cgi invite "kill:$i" >/dev/null 2>&1
-		power_cut
-		for message in invite start; do
-			answer=$(cgi $message)
-			[[ $answer == *ACCEPT* || $answer == *'"ok":true'* ]] || fail "at $i: $message: $answer"
+	for cut in invite start; do
+		for ((i = 1; i <= changes[$cut]; i += FAULT_STRIDE)); do
+			messages "dlg_$cut$i"
+			[ $cut = invite ] || cgi invite >/dev/null
+			cgi $cut "kill:$i" >/dev/null 2>&1
+			power_cut
+			for message in invite start; do
+				answer=$(cgi $message)
+				[[ $answer == *ACCEPT* || $answer == *'"ok":true'* ]] || fail "at $i of $cut: $message: $answer"
+			done
 		done
 	done
 	assert_equal "$(awcp-queue check 2>&1)" ''
