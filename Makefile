@@ -55,11 +55,11 @@ libs_awcp-executor = $(fcgi)
 libs_awcp-delegator = $(fcgi) -larchive -lcurl
 libs_awcp-queued = $(fcgi)
 
-LIB_O = $(patsubst lib/%.c,$B/o/lib/%.o,$(wildcard lib/*.c))
+LIB_O = $(patsubst lib/%.c,$B/o/lib/%.o,$(wildcard lib/*/*.c))
 COMMANDS = $(filter awcp-%,$(notdir $(basename $(wildcard bin/awcp-*.c))))
 BIN_O = $B/o/bin/command.o
 CGIS = $(notdir $(basename $(wildcard cgi/awcp-*.c)))
-CGI_O = $(patsubst cgi/%.c,$B/o/cgi/%.o,$(filter-out cgi/awcp-%,$(wildcard cgi/*.c)))
+CGI_O = $(patsubst cgi/%.c,$B/o/cgi/%.o,$(wildcard cgi/*/*.c))
 SCRIPTS = $(filter-out %.c,$(wildcard bin/awcp*))
 SHARE = $(wildcard cgi/nginx.conf.in)
 UNITS = $(patsubst bin/system/%,%,$(wildcard bin/system/systemd/*.* bin/system/systemd/user/*.*))
@@ -90,7 +90,7 @@ $B/o/%.o: %.c
 
 $B/libawcp.a: $(LIB_O)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(AR) qcs $@ $^
 
 $B/bin/awcp-%: $B/o/bin/awcp-%.o $(BIN_O) $B/libawcp.a
 	@mkdir -p $(@D)
@@ -107,7 +107,7 @@ $B/bin/awcp-queue: $B/o/bin/queue_put.o $B/o/bin/queue_work.o $B/o/bin/queue_loo
 
 $B/libcgi.a: $(CGI_O)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(AR) qcs $@ $^
 
 $B/libexec/awcp/awcp-%: $B/o/cgi/awcp-%.o $B/libcgi.a $B/libawcp.a
 	@mkdir -p $(@D)

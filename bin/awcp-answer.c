@@ -6,12 +6,12 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "delegation.h"
-#include "home.h"
-#include "jsonx.h"
-#include "lend.h"
+#include "delegation/delegation.h"
+#include "config/home.h"
+#include "base/jsonx.h"
+#include "lend/session.h"
 #include "prompt.h"
-#include "queue_question.h"
+#include "queue/question.h"
 
 static const struct command command = {
     "awcp-answer", "j",

@@ -4,10 +4,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "asking.h"
-#include "clock.h"
+#include "worker/ask_socket.h"
+#include "base/clock.h"
 #include "command.h"
-#include "jsonx.h"
+#include "base/jsonx.h"
 #include "prompt.h"
 
 static const struct command command = {

@@ -3,9 +3,9 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "delegation.h"
-#include "home.h"
-#include "lend.h"
+#include "delegation/delegation.h"
+#include "config/home.h"
+#include "lend/session.h"
 
 static const struct command command = {
     "awcp-cancel", "r:",

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "config.h"
-#include "home.h"
+#include "config/config.h"
+#include "config/home.h"
 
 static const struct command command = {
     "awcp-config", "ej",

@@ -5,9 +5,9 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "config.h"
-#include "doctor.h"
-#include "upgrade.h"
+#include "config/config.h"
+#include "doctor/doctor.h"
+#include "doctor/upgrade.h"
 
 static const struct command command = {
     "awcp-doctor", "jqu",

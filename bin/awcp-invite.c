@@ -8,20 +8,20 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "buf.h"
-#include "client.h"
-#include "clock.h"
+#include "base/buf.h"
+#include "wire/client.h"
+#include "base/clock.h"
 #include "command.h"
-#include "delegation.h"
+#include "delegation/delegation.h"
 #include "display.h"
-#include "file.h"
-#include "home.h"
-#include "jsonx.h"
-#include "message.h"
-#include "peer.h"
+#include "base/file.h"
+#include "config/home.h"
+#include "base/jsonx.h"
+#include "wire/message.h"
+#include "access/peer.h"
 #include "preview.h"
 #include "prompt.h"
-#include "sandbox.h"
+#include "process/sandbox.h"
 
 static const struct command command = {
     "awcp-invite", "bjnqvd:e:f:i:m:o:p:r:R:S:t:T:x:",

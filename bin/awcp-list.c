@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "fsm.h"
-#include "jsonx.h"
-#include "record.h"
+#include "wire/fsm.h"
+#include "base/jsonx.h"
+#include "state/record.h"
 
 #define STATES 16
 

@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "command.h"
-#include "id.h"
-#include "jsonx.h"
-#include "logfmt.h"
-#include "logread.h"
-#include "record.h"
+#include "base/id.h"
+#include "base/jsonx.h"
+#include "log/logfmt.h"
+#include "log/read.h"
+#include "state/record.h"
 
 static const struct command command = {
     "awcp-log", "fj",

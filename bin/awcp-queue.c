@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "queue_command.h"
-#include "queue_reader.h"
+#include "queue/reader.h"
 
 #define USAGE                                                                                      \
 	"usage: awcp-queue put [-ju] [-q queue] [-f file] [-k key] [-L label]... [-l lane]\n"      \

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "reap.h"
+#include "reap/reap.h"
 
 static const struct command command = {
     "awcp-reap", "jnvk:",

@@ -7,14 +7,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "command.h"
-#include "home.h"
-#include "last_exec.h"
-#include "queue.h"
+#include "config/home.h"
+#include "process/exec_once.h"
+#include "queue/queue.h"
 #include "run_profiles.h"
-#include "sandbox.h"
-#include "worker.h"
+#include "process/sandbox.h"
+#include "worker/worker.h"
 
 #define MOST_DEATHS 1000
 

@@ -4,8 +4,8 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "jsonx.h"
-#include "record.h"
+#include "base/jsonx.h"
+#include "state/record.h"
 
 static const struct command command = {
     "awcp-show", "j",

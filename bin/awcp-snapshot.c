@@ -6,15 +6,15 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "delegation.h"
-#include "file.h"
-#include "jsonx.h"
-#include "pack.h"
-#include "snapshot.h"
-#include "snapshot_diff.h"
+#include "delegation/delegation.h"
+#include "base/file.h"
+#include "base/jsonx.h"
+#include "archive/pack.h"
+#include "snapshot/snapshot.h"
+#include "snapshot/diff.h"
 #include "snapshot_show.h"
 #include "snapshot_take.h"
-#include "unpack_into.h"
+#include "archive/unpack_into.h"
 
 #define USAGE                                                                                 \
 	"usage: awcp-snapshot list [-j] id...\n"                                              \

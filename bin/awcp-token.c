@@ -3,11 +3,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "command.h"
-#include "jsonx.h"
-#include "peer.h"
-#include "token.h"
+#include "base/jsonx.h"
+#include "access/peer.h"
+#include "access/token.h"
 
 static const struct command command = {
     "awcp-token", "jl:p:x:",

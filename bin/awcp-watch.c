@@ -2,11 +2,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "command.h"
-#include "delegation.h"
+#include "delegation/delegation.h"
 #include "display.h"
-#include "home.h"
+#include "config/home.h"
 
 static const struct command command = {
     "awcp-watch", "jqw:",

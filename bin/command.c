@@ -10,7 +10,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "config.h"
+#include "config/config.h"
 
 static const struct command *self;
 static bool spared;             /* the configuration files are not read here */

@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <jansson.h>
 
-#include "err.h"
+#include "base/err.h"
 
 struct command {
 	const char *name;    /* "awcp-invite" */

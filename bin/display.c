@@ -4,10 +4,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "command.h"
-#include "jsonx.h"
-#include "question.h"
+#include "base/jsonx.h"
+#include "wire/question.h"
 
 #define DRAW_MS 100
 

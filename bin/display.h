@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-#include "lend.h"
+#include "lend/session.h"
 
 struct display {
 	bool json;     /* events as NDJSON on stdout */

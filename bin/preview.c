@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "command.h"
-#include "jsonx.h"
+#include "base/jsonx.h"
 
 #define LARGEST 5
 

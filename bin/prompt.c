@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "file.h"
+#include "base/file.h"
 
 static int
 check_prompt(const char *what, const struct buf *b, struct err *e)

@@ -4,8 +4,8 @@
 #ifndef PROMPT_H
 #define PROMPT_H
 
-#include "buf.h"
-#include "err.h"
+#include "base/buf.h"
+#include "base/err.h"
 
 /* Read ${what} ("prompt") into ${b}: the ${argc} operands with spaces between, or ${file} ("-":
  * stdin), or without both stdin. */

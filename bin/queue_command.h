@@ -5,7 +5,7 @@
 #define QUEUE_COMMAND_H
 
 #include "command.h"
-#include "queue.h"
+#include "queue/queue.h"
 
 #define QUEUE_LABELS 16
 

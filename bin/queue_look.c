@@ -5,11 +5,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "jsonx.h"
+#include "base/clock.h"
+#include "base/jsonx.h"
 #include "queue_command.h"
-#include "queue_reader.h"
-#include "watch.h"
+#include "queue/reader.h"
+#include "base/watch.h"
 
 #define PAGE 50 /* tasks or changes that are listed, unless something else is said */
 

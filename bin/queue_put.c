@@ -7,10 +7,10 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "buf.h"
-#include "clock.h"
-#include "file.h"
-#include "jsonx.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/jsonx.h"
 #include "queue_command.h"
 
 #define BATCH 4096

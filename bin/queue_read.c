@@ -5,10 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "file.h"
+#include "base/file.h"
 #include "queue_command.h"
-#include "queue_reader.h"
-#include "watch.h"
+#include "queue/reader.h"
+#include "base/watch.h"
 
 #define MARKS 4096  /* that are set at once */
 #define LOOK_MS 100 /* a task that prints is looked at so often */

@@ -8,12 +8,12 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "buf.h"
-#include "clock.h"
-#include "file.h"
-#include "jsonx.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/jsonx.h"
 #include "queue_command.h"
-#include "watch.h"
+#include "base/watch.h"
 
 static struct queue *open_queue;
 

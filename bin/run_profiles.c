@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "command.h"
-#include "guard.h"
-#include "jsonx.h"
-#include "profile.h"
+#include "state/breaker.h"
+#include "base/jsonx.h"
+#include "worker/profile.h"
 
 /* Print "gpu,net", or "-". */
 static void

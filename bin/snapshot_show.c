@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "command.h"
-#include "jsonx.h"
+#include "base/jsonx.h"
 #include "snapshot_show.h"
 
 static json_t *

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "snapshot.h"
+#include "snapshot/snapshot.h"
 
 struct snapshot_shown {
 	bool json;

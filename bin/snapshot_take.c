@@ -3,9 +3,9 @@
 #include <sysexits.h>
 
 #include "command.h"
-#include "delegation.h"
-#include "jsonx.h"
-#include "record.h"
+#include "delegation/delegation.h"
+#include "base/jsonx.h"
+#include "state/record.h"
 #include "snapshot_take.h"
 
 static void

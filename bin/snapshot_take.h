@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#include "snapshot.h"
+#include "snapshot/snapshot.h"
 
 struct snapshot_take {
 	bool json, dry, markers;

@@ -8,22 +8,22 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "body.h"
-#include "changes.h"
-#include "claim.h"
-#include "config.h"
-#include "home.h"
-#include "http.h"
-#include "jsonx.h"
-#include "lot.h"
-#include "page.h"
-#include "put.h"
-#include "query.h"
-#include "queue_question.h"
-#include "queues.h"
-#include "reading.h"
-#include "tail.h"
-#include "visit.h"
+#include "http/body.h"
+#include "queued/changes.h"
+#include "queued/claim.h"
+#include "config/config.h"
+#include "config/home.h"
+#include "http/http.h"
+#include "base/jsonx.h"
+#include "events/loop.h"
+#include "queued/list.h"
+#include "queued/put.h"
+#include "http/query.h"
+#include "queue/question.h"
+#include "queued/queues.h"
+#include "queued/marks.h"
+#include "queued/output.h"
+#include "queued/tenant.h"
 
 #define BODY_MAX (QUEUE_PAYLOAD + (size_t)65536) /* a result may be in it */
 #define DAYS 86400

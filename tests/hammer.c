@@ -19,9 +19,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "jsonx.h"
-#include "queue.h"
+#include "base/clock.h"
+#include "base/jsonx.h"
+#include "queue/queue.h"
 
 #define MOST 100000000 /* tasks */
 #define QUEUE "hammer"

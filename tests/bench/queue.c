@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "queue.h"
+#include "queue/queue.h"
 
 #define BATCH 4096
 

@@ -15,9 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "due.h"
-#include "home.h"
+#include "base/clock.h"
+#include "state/due.h"
+#include "config/home.h"
 
 static int
 put_file(int dirfd, const char *id, const char *name, const char *text, size_t n)

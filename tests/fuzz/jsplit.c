@@ -1,9 +1,9 @@
 /* The splitter: wherever the text is cut, the outcome is the same; what it takes is JSON. */
 #include <string.h>
 
-#include "buf.h"
+#include "base/buf.h"
 #include "fuzz.h"
-#include "jsplit.h"
+#include "wire/jsplit.h"
 
 struct outcome {
 	json_t *rest; /* NULL: refused */

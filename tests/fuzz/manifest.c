@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "manifest.h"
+#include "tree/manifest.h"
 
 /* Read ${fd} to its end; copy each entry to ${w}, if given, and count.  -1 if it is refused. */
 static int

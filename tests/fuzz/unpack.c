@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "file.h"
+#include "base/file.h"
 #include "fuzz.h"
-#include "unpack.h"
+#include "archive/unpack.h"
 
 static const struct unpack_limits limits = {
     .entries = 64, .bytes = 1 << 18, .ratio = 1000, .depth = 40};

@@ -13,10 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "apply.h"
-#include "file.h"
-#include "pack.h"
-#include "unpack.h"
+#include "apply/apply.h"
+#include "base/file.h"
+#include "archive/pack.h"
+#include "archive/unpack.h"
 
 /* What there is in a directory: types, modes, link targets and content. */
 #define LIST                                                   \

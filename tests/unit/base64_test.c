@@ -1,7 +1,7 @@
 /* base64: every split of every short length, and everything that is not base64. */
 #include <stdlib.h>
 
-#include "base64.h"
+#include "base/base64.h"
 #include "check.h"
 
 #define LONGEST 48

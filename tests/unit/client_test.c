@@ -1,6 +1,6 @@
 /* client: which addresses are taken, and which are this machine. */
 #include "check.h"
-#include "client.h"
+#include "wire/client.h"
 
 static void
 test_check_url(void)

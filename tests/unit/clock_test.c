@@ -1,6 +1,6 @@
 /* clock: times as RFC 3339 and spans of time. */
 #include "check.h"
-#include "clock.h"
+#include "base/clock.h"
 
 static void
 test_format(void)

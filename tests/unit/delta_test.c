@@ -1,12 +1,12 @@
 /* Deltas: what is true is taken, and who lies about what was sent, or came, is refused. */
 #include "check.h"
 
-#include "archiver.h"
-#include "delta.h"
-#include "manifest.h"
-#include "pack.h"
+#include "archive/writer.h"
+#include "archive/delta.h"
+#include "tree/manifest.h"
+#include "archive/pack.h"
 #include "scratch.h"
-#include "sha256.h"
+#include "base/sha256.h"
 
 static const char *const tops[] = {"ws", NULL};
 static struct unpack_limits limits = {.entries = 20, .bytes = 1 << 20, .depth = 100, .tops = tops};

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
-#include "clock.h"
-#include "due.h"
-#include "home.h"
+#include "base/clock.h"
+#include "state/due.h"
+#include "config/home.h"
 #include "scratch.h"
 
 #define MINUTE 60000

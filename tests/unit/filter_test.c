@@ -1,7 +1,7 @@
 /* filter: gitignore(5) as git understands it, and what is ours beyond it. */
 #include "check.h"
-#include "filter.h"
-#include "glob.h"
+#include "tree/filter.h"
+#include "tree/glob.h"
 #include "scratch.h"
 
 static void

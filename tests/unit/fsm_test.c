@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "fsm.h"
+#include "wire/fsm.h"
 
 struct row {
 	const char *state;

@@ -5,8 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "guard.h"
+#include "base/clock.h"
+#include "state/breaker.h"
 #include "scratch.h"
 
 static struct guard

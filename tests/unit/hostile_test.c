@@ -12,7 +12,7 @@
 #include "check.h"
 #include "hostile.h"
 #include "scratch.h"
-#include "unpack.h"
+#include "archive/unpack.h"
 
 static FILE *made;
 const char *hostile_prefix = "";

@@ -5,9 +5,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "buf.h"
+#include "base/buf.h"
 #include "check.h"
-#include "jsplit.h"
+#include "wire/jsplit.h"
 
 static const char *const path[] = {"h", "b", NULL};
 

@@ -2,7 +2,7 @@
 #include <inttypes.h>
 
 #include "check.h"
-#include "manifest.h"
+#include "tree/manifest.h"
 #include "scratch.h"
 
 static const char hash[] = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";

@@ -1,5 +1,5 @@
 /* metrics: what many processes count is what is read, whatever happens to them. */
-#include "metrics.h"
+#include "log/metrics.h"
 
 #include <fcntl.h>
 #include <signal.h>

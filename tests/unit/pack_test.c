@@ -2,10 +2,10 @@
 #include <sys/time.h>
 
 #include "check.h"
-#include "manifest.h"
-#include "pack.h"
+#include "tree/manifest.h"
+#include "archive/pack.h"
 #include "scratch.h"
-#include "unpack.h"
+#include "archive/unpack.h"
 
 static struct unpack_limits limits = {.entries = 10000, .bytes = 1 << 30, .depth = 1000};
 

@@ -3,8 +3,8 @@
 
 #include <unistd.h>
 
-#include "delegation.h"
-#include "queue_question.h"
+#include "delegation/delegation.h"
+#include "queue/question.h"
 
 static json_t *
 parse(const char *text)

@@ -1,8 +1,8 @@
 /* The queue's files: what is read of them, what is refused, and what is made of damaged ones. */
 #include "queue_tools.h"
 
-#include "queue_index.h"
-#include "queue_journal.h"
+#include "queue/index.h"
+#include "queue/journal.h"
 
 /* The file that was made durable last. */
 static ino_t synced;

@@ -9,10 +9,10 @@
 
 #include <time.h>
 
-#include "clock.h"
-#include "jsonx.h"
-#include "queue.h"
-#include "queue_question.h"
+#include "base/clock.h"
+#include "base/jsonx.h"
+#include "queue/queue.h"
+#include "queue/question.h"
 
 static struct err why;
 

@@ -1,9 +1,9 @@
 /* recorder: what it writes is what would have been written without it, whatever the sizes. */
 #include "check.h"
-#include "manifest.h"
-#include "recorder.h"
+#include "tree/manifest.h"
+#include "archive/hasher.h"
 #include "scratch.h"
-#include "sha256.h"
+#include "base/sha256.h"
 
 static char noise[300000];
 

@@ -4,13 +4,13 @@
  * No secret is written here: each is put together from its form and made-up letters when the test
  * runs.
  */
-#include "redact.h"
+#include "log/redact.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "check.h"
-#include "output.h"
+#include "process/output.h"
 #include "scratch.h"
 
 #define LINE 70000

@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "delegation.h"
-#include "jsonx.h"
-#include "pack.h"
+#include "delegation/delegation.h"
+#include "base/jsonx.h"
+#include "archive/pack.h"
 #include "scratch.h"
-#include "snapshot.h"
+#include "snapshot/snapshot.h"
 
 static struct record record;
 

@@ -1,9 +1,9 @@
 /* sse: every stream in every split gives the same events. */
 #include <stdlib.h>
 
-#include "buf.h"
+#include "base/buf.h"
 #include "check.h"
-#include "sse.h"
+#include "wire/sse.h"
 
 static const struct {
 	const char *stream;

@@ -8,12 +8,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "file.h"
-#include "home.h"
-#include "journal.h"
-#include "jsonx.h"
-#include "queue.h"
-#include "record.h"
+#include "base/file.h"
+#include "config/home.h"
+#include "state/journal.h"
+#include "base/jsonx.h"
+#include "queue/queue.h"
+#include "state/record.h"
 
 static void
 put_text(int dirfd, const char *name, const char *text, int flags)

@@ -3,8 +3,8 @@
 
 #include "check.h"
 #include "scratch.h"
-#include "sha256.h"
-#include "tree.h"
+#include "base/sha256.h"
+#include "tree/tree.h"
 
 static void
 test_names(void)

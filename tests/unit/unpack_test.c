@@ -3,10 +3,10 @@
 #include <archive_entry.h>
 
 #include "check.h"
-#include "file.h"
-#include "place.h"
+#include "base/file.h"
+#include "archive/extract.h"
 #include "scratch.h"
-#include "unpack.h"
+#include "archive/unpack.h"
 
 static struct unpack_limits limits = {.entries = 100, .bytes = 1 << 20, .depth = 20};
 

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "zip_end.h"
-#include "zip_parts.h"
+#include "archive/zip_end.h"
+#include "archive/zip_parts.h"
 
 #define BEGIN 5000000000 /* bytes before the second part: more than 32 bits tell */
 

@@ -1,0 +1,402 @@
+#include "events/subscriber.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "base/clock.h"
+#include "log/delivery.h"
+#include "base/file.h"
+#include "events/loop.h"
+
+#define AT_ONCE 256 /* keepalives that are sent before something else is looked at */
+
+/* Bytes that a connection took in part, or that are nowhere else. */
+struct rest {
+	size_t length, done;
+	char bytes[];
+};
+
+/* What a stream needs to go on. */
+enum need { NOTHING = -1, NEWS, MORE, ROOM };
+
+static TAILQ_HEAD(keepalives, stream) keepalives = TAILQ_HEAD_INITIALIZER(keepalives);
+static int epollfd;
+static int64_t interval; /* ms */
+static void (*post)(struct crew_job *j, void (*work)(struct crew_job *));
+
+void
+parked_begin(int fd, void (*call)(struct crew_job *j, void (*work)(struct crew_job *)),
+	     int64_t keepalive_ms)
+{
+	epollfd = fd;
+	post = call;
+	interval = keepalive_ms;
+}
+
+static int
+attend(const struct stream *s, int operation)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | (s->full ? EPOLLOUT : 0U),
+				    .data.ptr = (void *)(uintptr_t)s};
+
+	return epoll_ctl(epollfd, operation, s->connection.fd, &event);
+}
+
+/* Note the end of a stream of what was lent to us. */
+static void
+note_end(const struct stream *s)
+{
+	const struct event_source *from = &s->source->from;
+	struct delivery d = {.step = "events",
+			     .side = "executor",
+			     .id = from->id,
+			     .peer = from->owner,
+			     .outcome = s->failed_with,
+			     .http = 200,
+			     .out = s->sent,
+			     .began = s->began};
+
+	if (from->kind->last_is_end)
+		delivery_end(&d);
+}
+
+/* Forget the stream: its connection ends here, whatever was sent. */
+static void
+drop(struct stream *s)
+{
+	struct source *source = s->source;
+
+	note_end(s);
+	file_close(s->connection.fd); /* epoll forgets it, too */
+	TAILQ_REMOVE(&keepalives, s, later);
+	LIST_REMOVE(s, same_source);
+	free(s->rest);
+	free(s);
+	lot_leave();
+	source_leave(source);
+}
+
+static int
+keep(struct stream *s, const char *p, size_t n)
+{
+	size_t old = s->rest != NULL ? s->rest->length : 0;
+
+	struct rest *r = realloc(s->rest, sizeof *r + old + n);
+	if (r == NULL)
+		return -1;
+	if (s->rest == NULL)
+		r->done = 0;
+	memcpy(r->bytes + old, p, n);
+	r->length = old + n;
+	s->rest = r;
+	return 0;
+}
+
+/* Send ${head} and ${text} as far as the connection takes them.  Bytes of which a part was taken
+ * are kept, and so are those that ${must} be.  Returns 1, 0 if nothing was taken, -1 if the peer is
+ * gone. */
+static int
+put(struct stream *s, struct iovec head, struct iovec text, bool must)
+{
+	struct iovec v[2] = {head, text};
+	struct msghdr m = {.msg_iov = v, .msg_iovlen = 2};
+	ssize_t n = 0;
+
+	if (s->rest == NULL) {
+		n = sendmsg(s->connection.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return -1;
+		n = n < 0 ? 0 : n;
+	}
+	if (n == 0 && !must)
+		return 0;
+	s->sent += text.iov_len;
+	size_t sent = (size_t)n;
+	if (sent < head.iov_len && keep(s, (char *)head.iov_base + sent, head.iov_len - sent) < 0)
+		return -1;
+	sent = sent > head.iov_len ? sent - head.iov_len : 0;
+	if (sent < text.iov_len && keep(s, (char *)text.iov_base + sent, text.iov_len - sent) < 0)
+		return -1;
+	return 1;
+}
+
+static int
+put_text(struct stream *s, const char *p, size_t n, bool must)
+{
+	unsigned char head[FASTCGI_HEAD];
+
+	fastcgi_head(&s->connection, n, head);
+	return put(s, (struct iovec){head, sizeof head}, (struct iovec){(char *)(uintptr_t)p, n},
+		   must);
+}
+
+/* Send what is left of what was begun. */
+static enum need
+send_rest(struct stream *s)
+{
+	struct rest *r = s->rest;
+
+	ssize_t n = send(s->connection.fd, r->bytes + r->done, r->length - r->done,
+			 MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? ROOM : NOTHING;
+	r->done += (size_t)n;
+	if (r->done < r->length)
+		return ROOM;
+	free(r);
+	s->rest = NULL;
+	return MORE;
+}
+
+static enum need
+finish(struct stream *s)
+{
+	unsigned char end[FASTCGI_END];
+
+	fastcgi_end(&s->connection, end);
+	s->closing = true;
+	int status = put(s, (struct iovec){end, sizeof end}, (struct iovec){end, 0}, true);
+	return status < 0 ? NOTHING : MORE;
+}
+
+/* End the stream with an event that says ${why}. */
+static enum need
+fail(struct stream *s, struct err *why)
+{
+	struct event v;
+	int status = 0;
+
+	s->failed_with = why->code;
+	http_log("events: %s", why->message);
+	if (why->code != ERR_NOT_FOUND && why->code != ERR_EXPIRED)
+		(void)err_set(why, why->code, "the server cannot read what happened");
+	if (event_error(&v, s->source->from.id, why) == 0)
+		status = put_text(s, v.text.data, v.text.len, true);
+	event_free(&v);
+	return status < 0 ? NOTHING : finish(s);
+}
+
+struct sending {
+	struct stream *stream;
+	struct journal journal;
+	struct event event;
+};
+
+/* Send one event, and if that is not possible say why. */
+static int
+send_one(struct http *h, void *arg)
+{
+	struct sending *d = arg;
+	struct stream *s = d->stream;
+	struct err e;
+
+	int n = event_next(&s->source->from, &d->journal, &d->event, &e);
+	if (n > 0) {
+		s->position.offset = d->journal.offset;
+		s->position.seq = d->journal.seq;
+		if (event_wanted(&d->event, &s->position))
+			n = event_send(h, &d->event, &e);
+		s->sent += http_sent(h);
+		s->ended = d->event.last;
+	}
+	s->gone = http_flush(h) < 0;
+	if (n < 0) {
+		s->failed = malloc(sizeof *s->failed);
+		s->gone |= s->failed == NULL;
+		if (s->failed != NULL)
+			*s->failed = e;
+	}
+	return 0;
+}
+
+static void come_back(struct crew_job *j);
+
+/* By the crew: the event that is too big for the lot. */
+static void
+send_big(struct crew_job *j)
+{
+	struct stream *s = (struct stream *)(void *)j;
+	struct sending d = {.stream = s, .event = EVENT_NONE};
+	struct event_file now;
+
+	if (event_look(&s->source->from, &now) == 0)
+		event_follow(&s->position, &now);
+	journal_open(&d.journal);
+	d.journal.offset = s->position.offset;
+	d.journal.seq = s->position.seq;
+	(void)http_detached(&s->connection, s->source->from.id, send_one, &d);
+	journal_close(&d.journal);
+	event_free(&d.event);
+	post(j, come_back);
+}
+
+/* Send the next thing, if there is one. */
+static enum need
+step(struct stream *s)
+{
+	struct event_position next = s->position;
+	const struct event *v;
+	struct err e;
+
+	if (s->gone)
+		return NOTHING;
+	if (s->rest != NULL)
+		return send_rest(s);
+	if (s->closing)
+		return NOTHING;
+	if (s->ended)
+		return finish(s);
+	int n = source_next(s->source, &next, &v, &e);
+	if (n < 0)
+		return fail(s, &e);
+	if (n == 0)
+		return s->over ? finish(s) : NEWS;
+	if (n == 2) {
+		s->away = true;
+		return NEWS;
+	}
+	if (event_wanted(v, &s->position)) {
+		n = put_text(s, v->text.data, v->text.len, false);
+		if (n <= 0)
+			return n < 0 ? NOTHING : ROOM;
+	}
+	s->position = next;
+	s->ended = v->last;
+	return MORE;
+}
+
+/* Send what ${s} has not got yet, as far as it takes that.  It may be no more afterwards. */
+static void
+pump(struct stream *s)
+{
+	enum need need = MORE;
+
+	if (s->away)
+		return;
+	while (need == MORE)
+		need = step(s);
+	if (need == NOTHING) {
+		drop(s);
+	} else if (s->away) {
+		/* A connection that nobody watches can be written to by another thread. */
+		(void)epoll_ctl(epollfd, EPOLL_CTL_DEL, s->connection.fd, NULL);
+		s->job.work = send_big;
+		crew_hand(&s->job);
+	} else if (s->full != (need == ROOM)) {
+		s->full = need == ROOM;
+		s->gone = attend(s, EPOLL_CTL_MOD) < 0; /* the next keepalive sees that */
+	}
+}
+
+/* As pump, when its source has not just been looked at. */
+void
+parked_pump(struct stream *s)
+{
+	struct event_file now;
+
+	if (!s->away && event_look(&s->source->from, &now) == 0)
+		event_follow(&s->position, &now);
+	pump(s);
+	source_rest();
+}
+
+static void
+come_back(struct crew_job *j)
+{
+	struct stream *s = (struct stream *)(void *)j;
+	struct err *why = s->failed;
+
+	s->away = s->full = false;
+	s->failed = NULL;
+	s->gone = s->gone || attend(s, EPOLL_CTL_ADD) < 0;
+	if (why != NULL && !s->gone)
+		s->gone = fail(s, why) == NOTHING;
+	free(why);
+	parked_pump(s);
+}
+
+void
+parked_pump_all(struct source *source, const struct event_file *now)
+{
+	struct stream *s, *next;
+
+	source->held = true; /* until the last stream is seen to */
+	for (s = LIST_FIRST(&source->streams); s != NULL; s = next) {
+		next = LIST_NEXT(s, same_source);
+		/* What it gets when there is room again is all that there is then. */
+		if (s->away || s->full)
+			continue;
+		event_follow(&s->position, now);
+		pump(s);
+	}
+	source_rest();
+	source->held = false;
+}
+
+void
+parked_fail(struct stream *s, const struct err *why)
+{
+	struct err e = *why;
+
+	if (!s->away && !s->ended && !s->closing)
+		s->gone = s->gone || fail(s, &e) == NOTHING;
+}
+
+int
+parked_add(struct stream *s, struct source *source)
+{
+	if (attend(s, EPOLL_CTL_ADD) < 0)
+		return -1;
+	s->source = source;
+	LIST_INSERT_HEAD(&source->streams, s, same_source);
+	s->began = clock_steady();
+	s->keepalive = s->began + interval;
+	TAILQ_INSERT_TAIL(&keepalives, s, later);
+	return 0;
+}
+
+void
+parked_see(struct stream *s, uint32_t events)
+{
+	/* A web server has nothing more to say than that nobody listens any more. */
+	if ((events & ~(uint32_t)EPOLLOUT) != 0)
+		drop(s);
+	else
+		parked_pump(s);
+}
+
+void
+parked_keepalive(int64_t now)
+{
+	static const char text[] = ": keepalive\n\n";
+	struct stream *s;
+
+	for (int i = 0; i < AT_ONCE; i++) {
+		s = TAILQ_FIRST(&keepalives);
+		if (s == NULL || s->keepalive > now)
+			return;
+		TAILQ_REMOVE(&keepalives, s, later);
+		TAILQ_INSERT_TAIL(&keepalives, s, later);
+		s->keepalive = now + interval;
+		if (s->away)
+			continue;
+		if (s->rest == NULL && !s->full && put_text(s, text, sizeof text - 1, false) < 0)
+			s->gone = true;
+		if (s->gone)
+			drop(s);
+		else if (s->rest != NULL)
+			parked_pump(s);
+	}
+}
+
+int64_t
+parked_due(void)
+{
+	const struct stream *s = TAILQ_FIRST(&keepalives);
+
+	return s != NULL ? s->keepalive : INT64_MAX;
+}

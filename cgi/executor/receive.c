@@ -1,0 +1,279 @@
+#include "executor/receive.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "assignment/assignment.h"
+#include "base/base64.h"
+#include "base/buf.h"
+#include "base/file.h"
+#include "config/home.h"
+#include "base/id.h"
+#include "base/jsonx.h"
+#include "wire/jsplit.h"
+#include "wire/message.h"
+
+#define PIECE ((size_t)65536) /* bytes read at a time */
+
+static const char *const archive_path[] = {"transportHandle", "workspaceBase64", NULL};
+
+struct spool {
+	struct received *r;
+	const char *owner;
+	const struct assignment_policy *policy;
+	uint64_t max;
+	struct buf head;      /* the message up to the archive, while that has not begun */
+	bool begun;           /* the archive has */
+	uint64_t begun_write; /* see file_write_behind */
+	bool unwanted;        /* it is not one of a START: not kept */
+	struct base64_decoder decoder;
+	struct sha256 *hash;
+	unsigned char *bytes; /* PIECE decoded */
+};
+
+/* What is known of the message when its archive begins: the head, with the string and the two
+ * objects that are open closed.  NULL if that is not JSON. */
+static json_t *
+parse_head(struct spool *s)
+{
+	struct err ignored;
+	char *text = s->head.data;
+	size_t n = s->head.len;
+
+	if (text == NULL)
+		return NULL;
+	/* It ends with the first bytes of the archive, or with its closing quote. */
+	while (n > 0 && text[n - 1] != '"')
+		n--;
+	if (n < s->head.len) {
+		s->head.len = n;
+		if (buf_add(&s->head, "\"", 1, &ignored) < 0)
+			return NULL;
+	}
+	if (buf_add(&s->head, "}}", 2, &ignored) < 0)
+		return NULL;
+	return jsonx_parse(s->head.data, s->head.len, &ignored);
+}
+
+/* Would ${id} take a START from this caller, and how large?  Asked before its archive is taken in.
+ */
+static int
+may_start(struct spool *s, const char *id, struct err *e)
+{
+	struct record record;
+
+	int status = assignment_open(id, s->owner, false, &record, e);
+	if (status == 0)
+		status = assignment_startable(record.json, s->policy, e);
+	if (status == 0) {
+		s->r->in_time = true;
+		s->r->arriving = assignment_arriving(&record);
+		/* Near to where it will lie; if that fails, open_file sees why. */
+		s->r->fd = openat(record.dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	}
+	int64_t most =
+	    status == 0 ? jsonx_number(record.json, "maxArchiveBytes", INT64_MAX) : INT64_MAX;
+	if (most >= 0 && (uint64_t)most < s->max)
+		s->max = (uint64_t)most;
+	record_close(&record);
+	return status;
+}
+
+static int
+open_file(struct received *r, struct err *e)
+{
+	int tmpfd = home_dir("tmp", e);
+
+	if (tmpfd < 0)
+		return -1;
+	if (r->fd >= 0)
+		return 0;
+	r->fd = openat(tmpfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (r->fd >= 0)
+		return 0;
+	if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT)
+		return err_sys(e, "cannot create a file in tmp");
+	/* A file system without O_TMPFILE (NFS). */
+	if (id_make("receive-", 16, r->name, e) < 0)
+		return -1;
+	r->fd = openat(tmpfd, r->name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+	if (r->fd < 0) {
+		r->name[0] = '\0';
+		return err_sys(e, "cannot create a file in tmp");
+	}
+	return 0;
+}
+
+/* The archive begins: is it wanted, and from this caller? */
+static int
+begin(struct spool *s, struct err *e)
+{
+	json_t *head = parse_head(s);
+	int status = -1;
+
+	s->begun = true;
+	buf_free(&s->head);
+	const char *id = jsonx_text(head, "delegationId", "");
+	s->unwanted = strcmp(jsonx_text(head, "type", "START"), "START") != 0;
+	if (s->unwanted) {
+		status = 0;
+	} else if (id_valid(id)) {
+		(void)snprintf(s->r->id, sizeof s->r->id, "%s", id);
+		status = may_start(s, id, e);
+	} else if (s->owner != NULL) {
+		status = 0;
+	} else {
+		(void)err_set(e, ERR_AUTH_FAILED, "who sends this is not known");
+		(void)err_hint(e, "show a bearer token, or put delegationId before the archive");
+	}
+	if (status == 0 && !s->unwanted)
+		status = open_file(s->r, e);
+	json_decref(head);
+	return status;
+}
+
+static int
+take(struct spool *s, const char *p, size_t n, struct err *e)
+{
+	size_t len = 0;
+
+	/* What is wrong with it is told when the whole message is known, the id included. */
+	if (base64_decode(&s->decoder, p, n, s->bytes, &len, &s->r->unusable) < 0)
+		return 0;
+	s->r->size += len;
+	if (s->r->size > s->max) {
+		(void)err_set(e, ERR_WORKSPACE_TOO_LARGE, "the workspace is larger than %llu bytes",
+			      (unsigned long long)s->max);
+		return err_hint(e, "leave files out, or have AWCP_MAX_ARCHIVE raised");
+	}
+	sha256_add(s->hash, s->bytes, len);
+	if (file_write(s->r->fd, s->bytes, len, e) < 0)
+		return -1;
+	file_write_behind(s->r->fd, &s->begun_write, s->r->size);
+	return 0;
+}
+
+static int
+sink(void *arg, const char *p, size_t n, struct err *e)
+{
+	struct spool *s = arg;
+
+	if (!s->begun && begin(s, e) < 0)
+		return -1;
+	for (size_t at = 0; at < n && !s->unwanted && s->r->unusable.code == ERR_NONE; at += PIECE)
+		if (take(s, p + at, n - at < PIECE ? n - at : PIECE, e) < 0)
+			return -1;
+	return 0;
+}
+
+/* Up to the archive, from quote to quote: so the head never goes beyond the archive's string. */
+static int
+feed(struct spool *s, struct jsplit *split, const char *p, size_t n, struct err *e)
+{
+	while (n > 0 && !s->begun) {
+		const char *quote = memchr(p, '"', n);
+		size_t piece = quote != NULL ? (size_t)(quote - p) + 1 : n;
+		if (buf_add(&s->head, p, piece, e) < 0 || jsplit_feed(split, p, piece, e) < 0)
+			return -1;
+		p += piece;
+		n -= piece;
+	}
+	return n > 0 ? jsplit_feed(split, p, n, e) : 0;
+}
+
+static int
+read_message(struct http *h, struct spool *s, struct jsplit *split, struct err *e)
+{
+	ssize_t n;
+	bool found;
+
+	char *piece = malloc(PIECE);
+	if (piece == NULL)
+		return err_memory(e);
+	while ((n = http_read(h, piece, PIECE, e)) > 0)
+		if (feed(s, split, piece, (size_t)n, e) < 0)
+			break;
+	free(piece);
+	if (n != 0)
+		return -1;
+	s->r->message = jsplit_finish(split, &found, e);
+	if (s->r->message == NULL)
+		return -1;
+	if (s->r->unusable.code == ERR_NONE)
+		(void)base64_finish(&s->decoder, &s->r->unusable);
+	sha256_hex(s->hash, s->r->sha256);
+	return 0;
+}
+
+int
+receive(struct http *h, const char *owner, const struct assignment_policy *p, uint64_t max,
+	struct received *r, struct err *e)
+{
+	struct spool s = {.r = r, .owner = owner, .policy = p, .max = max};
+	int status = -1;
+
+	*r = (struct received){.fd = -1, .arriving = -1};
+	s.head = (struct buf)BUF_INIT(MESSAGE_MAX + 2 * PIECE);
+	s.bytes = malloc(PIECE);
+	s.hash = sha256_new(e);
+	struct jsplit *split = jsplit_new(archive_path, MESSAGE_MAX, sink, &s, e);
+	if (s.bytes == NULL)
+		(void)err_memory(e);
+	else if (s.hash != NULL && split != NULL)
+		status = read_message(h, &s, split, e);
+	jsplit_free(split);
+	sha256_free(s.hash);
+	free(s.bytes);
+	buf_free(&s.head);
+	return status;
+}
+
+int
+received_name(struct received *r, struct err *e)
+{
+	char from[64];
+
+	int tmpfd = home_dir("tmp", e);
+	if (tmpfd < 0)
+		return -1;
+	/* An archive of no bytes never reached the sink. */
+	if (r->fd < 0 && open_file(r, e) < 0)
+		return -1;
+	if (r->name[0] != '\0')
+		return tmpfd;
+	(void)snprintf(from, sizeof from, "/proc/self/fd/%d", r->fd);
+	if (id_make("receive-", 16, r->name, e) < 0)
+		return -1;
+	if (linkat(AT_FDCWD, from, tmpfd, r->name, AT_SYMLINK_FOLLOW) < 0) {
+		r->name[0] = '\0';
+		return err_sys(e, "cannot name a workspace");
+	}
+	return tmpfd;
+}
+
+void
+received_arrived(struct received *r)
+{
+	file_close(r->arriving);
+	r->arriving = -1;
+}
+
+void
+received_free(struct received *r)
+{
+	struct err ignored;
+
+	if (r->name[0] != '\0') {
+		int tmpfd = home_dir("tmp", &ignored);
+		if (tmpfd >= 0)
+			(void)unlinkat(tmpfd, r->name, 0); /* taken over: it is not there */
+	}
+	file_close(r->arriving);
+	file_close(r->fd);
+	json_decref(r->message);
+	*r = (struct received){.fd = -1, .arriving = -1};
+}

@@ -1,0 +1,53 @@
+/*
+ * receive - takes in a message of any size: its JSON, and the archive inside it.
+ *
+ * A START carries its workspace as one JSON string of up to gigabytes.  It is cut out as it passes,
+ * decoded and hashed into a file in tmp/ that has no name yet, so that nothing is left behind
+ * however this ends.  Members may come in any order, so the archive may be here before the id that
+ * it is for; but whoever showed no credential must say the id first, because only that tells
+ * whether we take anything from them.
+ */
+#ifndef EXECUTOR_RECEIVE_H
+#define EXECUTOR_RECEIVE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "assignment/assignment.h"
+#include "base/err.h"
+#include "http/http.h"
+#include "base/id.h"
+#include "base/sha256.h"
+
+struct received {
+	json_t *message;     /* "" in the place of the archive; NULL if it could not be read */
+	char id[ID_MAX + 1]; /* of the assignment that the archive is for, as far as known, or "" */
+	uint64_t size;       /* of the archive */
+	char sha256[SHA256_HEX];
+	struct err unusable;   /* what is wrong with the archive; ERR_NONE if nothing is */
+	int arriving;          /* see assignment_arriving; or -1 */
+	bool in_time;          /* the START was when it began to arrive */
+	int fd;                /* private: the file, or -1 */
+	char name[ID_MAX + 1]; /* of the file in tmp/, once received_name gave it one, or "" */
+};
+
+/* Read the body of ${h}, sent by ${owner} (NULL: no credential was shown); its archive may be
+ * ${max} bytes, or what the assignment's record says if that is less.  Fails with ERR_BAD_MESSAGE,
+ * ERR_TOO_LARGE, ERR_WORKSPACE_TOO_LARGE, what assignment_open says of the id, or ERR_AUTH_FAILED.
+ * An archive that is not base64 is no failure here: it is told in ${r}->unusable.  Give ${r} back
+ * with received_free, also after a failure. */
+int receive(struct http *h, const char *owner, const struct assignment_policy *p, uint64_t max,
+	    struct received *r, struct err *e);
+
+/* Give the archive a name of its own in tmp/, ${r}->name.  Returns a descriptor of tmp/, not to be
+ * closed, or -1. */
+int received_name(struct received *r, struct err *e);
+
+/* The START has arrived, and its worker may begin. */
+void received_arrived(struct received *r);
+
+/* Throw away what was not taken over. */
+void received_free(struct received *r);
+
+#endif

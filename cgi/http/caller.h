@@ -1,0 +1,55 @@
+/*
+ * caller - who sends a request.
+ *
+ * Authentication is by bearer token (AWCP_AUTH=token, the default) or not at all (AWCP_AUTH=none).
+ * A delegator of the reference implementation can show a token in INVITE's "auth" only, and sends
+ * no header with what follows: the id that it made then is its credential, if it is long enough to
+ * be one and AWCP_STRICT does not forbid it.
+ */
+#ifndef HTTP_CALLER_H
+#define HTTP_CALLER_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "http/http.h"
+#include "access/token.h"
+
+struct caller {
+	/* The token's name, "" where nobody is asked for one, NULL if no credential was shown: what
+	 * assignment_open takes as owner. */
+	const char *owner;
+	bool capability; /* the credential came in the message */
+	struct token token;
+};
+
+/* Read AWCP_AUTH, once. */
+int caller_policy(struct err *e);
+
+/* How callers are told apart: "bearer", or "none". */
+const char *caller_scheme(void);
+
+/* Who sends ${h}, by its headers?  ERR_AUTH_FAILED for a wrong token; none at all is no error. */
+int caller_identify(const struct http *h, struct caller *c, struct err *e);
+
+/* Who sends ${invite}, if the headers did not say?  ERR_AUTH_FAILED if that does not either. */
+int caller_from_invite(const json_t *invite, struct caller *c, struct err *e);
+
+/* ERR_AUTH_FAILED if no credential was shown. */
+int caller_required(const struct caller *c, struct err *e);
+
+/* Who sends ${h}?  As caller_identify, but it must be known.  Where nobody is asked for a token, a
+ * browser may be made to ask by any page that it shows; but then it says which page that is, and
+ * that is ERR_AUTH_FAILED, too. */
+int caller_admit(const struct http *h, struct caller *c, struct err *e);
+
+/* Is token ${name} one of those that ${variable} of the environment names, with spaces between?
+ * ${otherwise} if that is not set. */
+bool caller_listed(const char *variable, const char *name, bool otherwise);
+
+/* To whoever showed no credential, an id that is not theirs and one that is not there are both just
+ * ERR_AUTH_FAILED. */
+void caller_hide(const char *owner, struct err *e);
+
+#endif

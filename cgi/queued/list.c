@@ -1,0 +1,180 @@
+#include "queued/list.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/jsonx.h"
+#include "http/query.h"
+#include "queue/reader.h"
+#include "queued/queues.h"
+
+#define LABELS 16
+#define PAGE_MAX ((size_t)1 << 20) /* bytes after which a page ends */
+#define PAGE 1000                  /* tasks of a page, at most */
+
+/* What is to be listed, and the list. */
+struct page {
+	const struct visit *visit;
+	struct queue_filter filter;
+	char lane[QUERY_VALUE], key[QUERY_VALUE], session[QUERY_VALUE], tenant[QUERY_VALUE];
+	char reader[QUERY_VALUE];
+	char label[LABELS][QUERY_VALUE];
+	const char *labels[LABELS + 1];
+	size_t label_count;
+	const char *reads; /* p->reader, or NULL */
+	int64_t limit, after;
+	struct buf text;
+	int64_t count, last; /* tasks in it, and the last one's number */
+	bool more;
+	struct err *e;
+};
+
+static int
+add_state(struct page *p, const char *name, struct err *e)
+{
+	enum queue_state state = queue_state_named(name);
+
+	if (state == QUEUE_NONE && strcmp(name, "all") != 0)
+		return err_set(e, ERR_BAD_MESSAGE, "there is no state %.40s", name);
+	p->filter.states |= state == QUEUE_NONE ? ~(uint32_t)1 : (uint32_t)1 << state;
+	return 0;
+}
+
+static int
+add_mark(struct page *p, const char *name, struct err *e)
+{
+	enum queue_mark mark = queue_mark_named(name);
+
+	if (mark == QUEUE_MARKS)
+		return err_set(e, ERR_BAD_MESSAGE, "a mark is unread, read or active");
+	p->filter.marks |= (uint32_t)1 << mark;
+	return 0;
+}
+
+static int
+add_label(struct page *p, const char *label, struct err *e)
+{
+	if (p->label_count == LABELS)
+		return err_set(e, ERR_BAD_MESSAGE, "at most %d labels", LABELS);
+	(void)snprintf(p->label[p->label_count], QUERY_VALUE, "%s", label);
+	p->labels[p->label_count] = p->label[p->label_count];
+	p->label_count++;
+	return 0;
+}
+
+static int
+read_filter(void *arg, const char *name, const char *value, struct err *e)
+{
+	static const char known[] = "state lane label key session tenant reader mark limit after";
+	struct page *p = arg;
+	const struct {
+		const char *name, **filter;
+		char *copy;
+	} texts[] = {{"lane", &p->filter.lane, p->lane},
+		     {"key", &p->filter.key, p->key},
+		     {"session", &p->filter.session, p->session},
+		     {"tenant", &p->filter.tenant, p->tenant},
+		     {"reader", &p->reads, p->reader}};
+
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+		if (strcmp(name, texts[i].name) == 0) {
+			(void)snprintf(texts[i].copy, QUERY_VALUE, "%s", value);
+			*texts[i].filter = texts[i].copy;
+			return 0;
+		}
+	if (strcmp(name, "state") == 0)
+		return add_state(p, value, e);
+	if (strcmp(name, "mark") == 0)
+		return add_mark(p, value, e);
+	if (strcmp(name, "label") == 0)
+		return add_label(p, value, e);
+	if (strcmp(name, "limit") == 0)
+		return query_number(name, value, 1, PAGE, &p->limit, e);
+	if (strcmp(name, "after") == 0)
+		return query_number(name, value, 0, (int64_t)1 << 48, &p->after, e);
+	return query_unknown(name, known, e);
+}
+
+static int
+list_one(void *arg, const json_t *task)
+{
+	struct page *p = arg;
+
+	p->more = p->count == p->limit || p->text.len > PAGE_MAX;
+	if (p->more)
+		return 1;
+	if (p->count > 0 && buf_add(&p->text, ",", 1, p->e) < 0)
+		return -1;
+	json_t *o = json_copy((json_t *)(uintptr_t)task);
+	(void)json_object_del(o, "payload"); /* a new task has it all the same */
+	int status = jsonx_dump(o, &p->text, p->e);
+	json_decref(o);
+	if (status < 0)
+		return -1;
+	p->count++;
+	p->last = jsonx_number(task, "number", 0);
+	return 0;
+}
+
+/* The tasks, and what they are to the reader. */
+static int
+list(struct queue *q, struct page *p, struct err *e)
+{
+	struct queue_reader r;
+
+	if (p->reads == NULL)
+		return p->filter.marks != 0 ? err_set(e, ERR_BAD_MESSAGE, "mark needs a reader")
+					    : queue_list(q, &p->filter, list_one, p, e);
+	struct queue_filter f = p->filter;
+	f.reader = &r;
+	if (f.states == 0 && f.marks != 0)
+		f.states = ~(uint32_t)1; /* what has ended is news, too */
+	int status = queue_reader_load(q, p->visit->tenant, p->reads, &r, e);
+	if (status == 0)
+		status = queue_list(q, &f, list_one, p, e);
+	queue_reader_free(&r);
+	return status;
+}
+
+static int
+make_page(struct http *h, struct page *p, struct err *e)
+{
+	uint64_t version;
+
+	p->filter.labels = p->labels;
+	if (query_each(h, read_filter, p, e) < 0)
+		return -1;
+	if (p->visit->tenant != NULL)
+		p->filter.tenant = p->visit->tenant;
+	p->filter.after = (uint64_t)p->after;
+	struct queue *q = queues_borrow(p->visit->queue, false, e);
+	/* The version first: changes after it may be in the list, but none is in neither. */
+	int status = q == NULL || queue_version(q, &version, e) < 0 ||
+			     buf_printf(&p->text, e, "{\"version\":%llu,\"tasks\":[",
+					(unsigned long long)version) < 0
+			 ? -1
+			 : list(q, p, e);
+	queues_return(q);
+	if (status < 0)
+		return -1;
+	return p->more ? buf_printf(&p->text, e, "],\"next\":%lld}", (long long)p->last)
+		       : buf_add(&p->text, "],\"next\":null}", 14, e);
+}
+
+int
+page_answer(struct http *h, const struct visit *v, struct err *e)
+{
+	struct page p = {.visit = v, .limit = 50, .text = BUF_INIT(3 * PAGE_MAX), .e = e};
+	char headers[80];
+
+	int status = make_page(h, &p, e);
+	if (status == 0) {
+		(void)snprintf(headers, sizeof headers,
+			       "Content-Length: %zu\r\nCache-Control: no-store\r\n", p.text.len);
+		http_begin(h, 200, "application/json; charset=utf-8", headers);
+		(void)http_write(h, p.text.data, p.text.len);
+	}
+	buf_free(&p.text);
+	return status;
+}

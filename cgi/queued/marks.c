@@ -1,0 +1,66 @@
+#include "queued/marks.h"
+
+#include "http/body.h"
+#include "base/jsonx.h"
+#include "queue/reader.h"
+#include "queued/queues.h"
+
+#define MARKS 1000    /* tasks that are marked at once */
+#define READER_MAX 64 /* bytes of a reader's name */
+
+/* The numbers in ${tasks}, which must be the caller's. */
+static int
+read_numbers(const struct visit *v, struct queue *q, const json_t *tasks, uint64_t *numbers,
+	     struct err *e)
+{
+	const json_t *task;
+	size_t i;
+
+	if (!json_is_array(tasks) || json_array_size(tasks) > MARKS)
+		return err_set(e, ERR_BAD_DATA, "tasks must be an array of at most %d numbers",
+			       MARKS);
+	json_array_foreach (tasks, i, task) {
+		if (!json_is_integer(task) || json_integer_value(task) < 1)
+			return err_set(e, ERR_BAD_DATA, "tasks[%zu] must be a number", i);
+		numbers[i] = (uint64_t)json_integer_value(task);
+		if (visit_owns(v, q, numbers[i], e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+note(const struct visit *v, struct queue *q, const json_t *o, struct err *e)
+{
+	const json_t *tasks = json_object_get(o, "tasks");
+	const char *reader = jsonx_string(o, "reader", READER_MAX, e);
+	enum queue_mark mark = queue_mark_named(jsonx_text(o, "mark", "read"));
+	uint64_t numbers[MARKS];
+	int64_t version;
+
+	if (reader == NULL)
+		return -1;
+	if (mark == QUEUE_MARKS)
+		return err_set(e, ERR_BAD_DATA, "a mark is unread, read or active");
+	if (tasks == NULL && mark != QUEUE_READ)
+		return err_set(e, ERR_BAD_DATA, "which tasks are %s?", queue_mark_name(mark));
+	if (tasks != NULL)
+		return read_numbers(v, q, tasks, numbers, e) < 0
+			   ? -1
+			   : queue_reader_set(q, v->tenant, reader, numbers, json_array_size(tasks),
+					      mark, e);
+	return jsonx_integer(o, "version", 0, INT64_MAX, &version, e) < 0
+		   ? -1
+		   : queue_reader_set_all(q, v->tenant, reader, (uint64_t)version, e);
+}
+
+int
+reading_note(const struct visit *v, const json_t *o, struct err *e)
+{
+	if (body_only(o, "reader mark tasks version", e) < 0)
+		return -1;
+	struct queue *q = queues_borrow(v->queue, false, e);
+	int status = q == NULL ? -1 : note(v, q, o, e);
+	queues_return(q);
+	return status;
+}

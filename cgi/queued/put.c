@@ -1,0 +1,286 @@
+#include "queued/put.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/body.h"
+#include "base/buf.h"
+#include "base/jsonx.h"
+#include "queued/queues.h"
+
+#define TASK_MAX (QUEUE_PAYLOAD + (size_t)65536) /* bytes of a task as it is sent */
+#define PIECE_MAX ((size_t)256 << 10)            /* bytes of tasks that are put at a time, about */
+#define PIECE 1024                               /* tasks of that, at most */
+#define BATCH ((size_t)100000)                   /* tasks of a request */
+
+/* Say in ${asked} whose it is. */
+static int
+own(const struct visit *v, json_t *asked, struct err *e)
+{
+	const char *owner = v->caller.owner;
+	const json_t *tenant = json_object_get(asked, "tenant");
+
+	if (v->tenant == NULL && (tenant != NULL || owner[0] == '\0'))
+		return 0;
+	if (tenant != NULL &&
+	    (!json_is_string(tenant) || strcmp(json_string_value(tenant), v->tenant) != 0)) {
+		(void)err_set(e, ERR_DECLINED, "tenant is not this token's name");
+		return err_hint(e, "leave it away, and it will be");
+	}
+	return jsonx_set(asked, "tenant", owner) < 0 ? err_memory(e) : 0;
+}
+
+/* Nobody may learn from what a task depends on which tasks others have. */
+static int
+check_needs(const struct visit *v, struct queue *q, const json_t *asked, struct err *e)
+{
+	char queue[QUEUE_NAME + 1];
+	uint64_t number;
+	uint32_t attempt;
+	const json_t *id;
+	size_t i;
+
+	if (v->tenant == NULL)
+		return 0;
+	json_array_foreach (json_object_get(asked, "dependsOn"), i, id) {
+		const char *text = json_string_value(id);
+		if (text == NULL || queue_parse_id(text, queue, &number, &attempt, NULL) < 0 ||
+		    strcmp(queue, v->queue) != 0)
+			continue; /* for what it is refused whoever asks */
+		if (visit_owns(v, q, number, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Put ${n} tasks; as queue_put. */
+static int
+put(const struct visit *v, json_t **asked, size_t n, struct queue_receipt *receipts, size_t *done,
+    struct err *e)
+{
+	struct err why;
+	size_t fine = 0;
+	int status = 0;
+
+	*done = 0;
+	struct queue *q = queues_borrow(v->queue, true, e);
+	if (q == NULL)
+		return -1;
+	while (fine < n && (status = check_needs(v, q, asked[fine], &why)) == 0)
+		fine++;
+	if (fine > 0 && queue_put(q, asked, fine, receipts, done, e) < 0)
+		status = -1;
+	else if (status < 0)
+		*e = why;
+	queues_return(q);
+	if (status < 0 && e->code == ERR_NOT_FOUND)
+		e->code = ERR_BAD_DATA; /* what it depends on, not what was asked for */
+	return status;
+}
+
+static json_t *
+describe(const struct visit *v, const struct queue_receipt *r)
+{
+	char id[QUEUE_ID];
+
+	(void)snprintf(id, sizeof id, "%s.%llu", v->queue, (unsigned long long)r->number);
+	return json_pack("{ss sI sb}", "id", id, "number", (json_int_t)r->number, "created",
+			 r->how == QUEUE_WAS_PUT);
+}
+
+/* The header Idempotency-Key, with quotes around it or without. */
+static int
+set_key(const struct http *h, json_t *asked, struct err *e)
+{
+	const char *key = http_variable(h, "HTTP_IDEMPOTENCY_KEY");
+	const json_t *other = json_object_get(asked, "key");
+	size_t n = key == NULL ? 0 : strlen(key);
+
+	if (key == NULL)
+		return 0;
+	if (n >= 2 && key[0] == '"' && key[n - 1] == '"') {
+		key++;
+		n -= 2;
+	}
+	json_t *value = json_stringn(key, n);
+	if (value == NULL)
+		return err_set(e, ERR_BAD_DATA, "the key is not UTF-8");
+	if (other != NULL && !json_equal(other, value)) {
+		json_decref(value);
+		return err_set(e, ERR_BAD_DATA, "key and Idempotency-Key are not the same");
+	}
+	return json_object_set_new(asked, "key", value) < 0 ? err_memory(e) : 0;
+}
+
+static int
+put_one(struct http *h, const struct visit *v, struct err *e)
+{
+	struct queue_receipt r;
+	char more[QUEUE_NAME + 64];
+	size_t done;
+
+	json_t *asked = body_json(h, TASK_MAX, false, e);
+	if (asked == NULL)
+		return -1;
+	int status =
+	    own(v, asked, e) < 0 || set_key(h, asked, e) < 0 ? -1 : put(v, &asked, 1, &r, &done, e);
+	json_decref(asked);
+	if (status < 0)
+		return -1;
+	(void)snprintf(more, sizeof more, "Location: /queue/%s/tasks/%llu\r\n", v->queue,
+		       (unsigned long long)r.number);
+	http_json_with(h, r.how == QUEUE_WAS_PUT ? 201 : 200, describe(v, &r), more);
+	return 0;
+}
+
+struct batch {
+	const struct visit *visit;
+	json_t *task[PIECE];
+	uint64_t line[PIECE]; /* where each was */
+	size_t count, bytes;
+	struct queue_receipt receipt[BATCH]; /* of all pieces so far */
+	size_t done;
+	uint64_t lines; /* so far */
+	uint64_t wrong; /* the one that was refused */
+};
+
+/* Put what there is. */
+static int
+flush(struct batch *b, struct err *e)
+{
+	size_t done = 0;
+	int status = 0;
+
+	if (b->count > 0)
+		status = put(b->visit, b->task, b->count, b->receipt + b->done, &done, e);
+	if (status < 0)
+		b->wrong = b->line[done];
+	b->done += done;
+	for (size_t i = 0; i < b->count; i++)
+		json_decref(b->task[i]);
+	b->count = b->bytes = 0;
+	return status;
+}
+
+static int
+add_line(struct batch *b, const char *p, size_t n, struct err *e)
+{
+	json_t *task = NULL;
+
+	b->wrong = ++b->lines;
+	if (strspn(p, " \t\r") == n)
+		return 0;
+	if (b->done + b->count == BATCH)
+		return err_set(e, ERR_TOO_LARGE, "a batch has at most %zu tasks", BATCH);
+	if ((task = jsonx_parse(p, n, e)) == NULL)
+		e->code = ERR_BAD_MESSAGE;
+	if (task == NULL || own(b->visit, task, e) < 0) {
+		json_decref(task);
+		return -1;
+	}
+	b->line[b->count] = b->lines;
+	b->task[b->count++] = task;
+	b->bytes += n;
+	return b->count == PIECE || b->bytes > PIECE_MAX ? flush(b, e) : 0;
+}
+
+/* Add what is in ${line} and the ${n} bytes after it, as far as the lines are whole. */
+static int
+add_bytes(struct batch *b, struct buf *line, const char *p, size_t n, struct err *e)
+{
+	const char *newline;
+
+	for (; (newline = memchr(p, '\n', n)) != NULL; buf_clear(line)) {
+		size_t m = (size_t)(newline - p);
+		if (buf_add(line, p, m, e) < 0)
+			break;
+		if (add_line(b, line->len > 0 ? line->data : "", line->len, e) < 0)
+			return -1;
+		p += m + 1;
+		n -= m + 1;
+	}
+	b->wrong = b->lines + 1;
+	return newline == NULL ? buf_add(line, p, n, e) : -1;
+}
+
+static int
+read_lines(struct http *h, struct batch *b, struct err *e)
+{
+	struct buf line = BUF_INIT(TASK_MAX);
+	char piece[16384];
+	int status = 0;
+	ssize_t n;
+
+	while (status == 0 && (n = http_read(h, piece, sizeof piece, e)) != 0)
+		status = n < 0 ? -1 : add_bytes(b, &line, piece, (size_t)n, e);
+	if (status == 0 && line.len > 0)
+		status = add_line(b, line.data, line.len, e);
+	buf_free(&line);
+	return status;
+}
+
+static void
+write_line(struct http *h, json_t *o)
+{
+	char *text = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
+
+	json_decref(o);
+	if (text == NULL)
+		return;
+	(void)http_write(h, text, strlen(text));
+	(void)http_write(h, "\n", 1);
+	free(text);
+}
+
+/* Tell what was put, and with ${why} what was not. */
+static void
+answer(struct http *h, const struct batch *b, const struct err *why)
+{
+	json_t *refusal = why != NULL ? json_pack("{sI}", "line", (json_int_t)b->wrong) : NULL;
+
+	if (why != NULL && b->done == 0) {
+		http_fail_with(h, why, refusal);
+		return;
+	}
+	http_begin(h, why != NULL ? http_status(h, why->code) : 201, "application/x-ndjson",
+		   "Cache-Control: no-store\r\n");
+	for (size_t i = 0; i < b->done; i++)
+		write_line(h, describe(b->visit, &b->receipt[i]));
+	if (why != NULL)
+		write_line(h, http_refusal(h, why, refusal));
+}
+
+static int
+put_batch(struct http *h, const struct visit *v, struct err *e)
+{
+	struct err late;
+
+	if (http_variable(h, "HTTP_IDEMPOTENCY_KEY") != NULL) {
+		(void)err_set(e, ERR_BAD_DATA, "a batch has no single key");
+		return err_hint(e, "give each line a \"key\"");
+	}
+	struct batch *b = calloc(1, sizeof *b);
+	if (b == NULL)
+		return err_memory(e);
+	b->visit = v;
+	int status = read_lines(h, b, e);
+	uint64_t wrong = b->wrong;
+	if (flush(b, &late) < 0) { /* that is further in front */
+		*e = late;
+		status = -1;
+	} else {
+		b->wrong = wrong;
+	}
+	if (status == 0 && b->done == 0)
+		status = err_set(e, ERR_BAD_MESSAGE, "there is no task in it");
+	answer(h, b, status < 0 ? e : NULL);
+	free(b);
+	return 0;
+}
+
+int
+put_answer(struct http *h, const struct visit *v, struct err *e)
+{
+	return body_is(h, "application/x-ndjson") ? put_batch(h, v, e) : put_one(h, v, e);
+}

@@ -1,0 +1,145 @@
+#include "access/peer.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "config/home.h"
+#include "base/jsonx.h"
+
+/* Names are file names; one that begins with a dot is a file being written. */
+static int
+check_name(const char *name, struct err *e)
+{
+	static const char allowed[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+	size_t n = strlen(name);
+
+	if (n >= 1 && n <= 64 && strspn(name, allowed) == n && name[0] != '.')
+		return 0;
+	(void)err_set(e, ERR_USAGE, "not a peer's name: %.80s", name);
+	return err_hint(e, "1 to 64 letters, digits, . _ and -, not beginning with a dot");
+}
+
+int
+peer_put(const char *name, const char *url, const char *token, struct err *e)
+{
+	struct buf b = BUF_INIT(65536);
+
+	if (check_name(name, e) < 0)
+		return -1;
+	int fd = home_dir("peers", e);
+	json_t *o =
+	    fd < 0 ? NULL : json_pack("{ss ss ss*}", "name", name, "url", url, "token", token);
+	if (o == NULL)
+		return fd < 0 ? -1 : err_memory(e);
+	int status = jsonx_dump(o, &b, e);
+	if (status == 0)
+		status = file_replace(fd, name, b.data, b.len, true, e);
+	json_decref(o);
+	buf_free(&b);
+	return status;
+}
+
+json_t *
+peer_get(const char *name, struct err *e)
+{
+	struct buf b = BUF_INIT(65536);
+	json_t *o = NULL;
+
+	if (check_name(name, e) < 0)
+		return NULL;
+	int fd = home_dir("peers", e);
+	if (fd < 0)
+		return NULL;
+	if (file_slurp(fd, name, &b, e) < 0) {
+		if (e != NULL && e->code == ERR_NOT_FOUND) {
+			(void)err_set(e, ERR_NOT_FOUND, "there is no peer named %s", name);
+			(void)err_hint(e, "name its address with -e");
+		}
+	} else if ((o = jsonx_parse(b.data, b.len, e)) == NULL) {
+		(void)home_quarantine(fd, name, "peer", NULL);
+	}
+	buf_free(&b);
+	return o;
+}
+
+static int
+is_name(const struct dirent *d)
+{
+	return d->d_name[0] != '.';
+}
+
+static bool
+same_url(const char *a, const char *b)
+{
+	size_t n = strlen(a), m = strlen(b);
+
+	n -= n > 0 && a[n - 1] == '/';
+	m -= m > 0 && b[m - 1] == '/';
+	return n == m && strncmp(a, b, n) == 0;
+}
+
+/* Call ${each} with every peer whose url is ${url}, until it returns false. */
+static int
+each_by_url(const char *url, bool (*each)(void *arg, int fd, const char *name, json_t *peer),
+	    void *arg, struct err *e)
+{
+	struct dirent **names;
+	bool more = true;
+
+	int fd = home_dir("peers", e);
+	if (fd < 0)
+		return -1;
+	int n = scandirat(fd, ".", &names, is_name, alphasort);
+	for (int i = 0; i < n; i++) {
+		json_t *o = more ? peer_get(names[i]->d_name, NULL) : NULL;
+		if (o != NULL && same_url(jsonx_text(o, "url", ""), url))
+			more = each(arg, fd, names[i]->d_name, o);
+		json_decref(o);
+		free(names[i]);
+	}
+	if (n >= 0)
+		free(names);
+	return 0;
+}
+
+static bool
+keep(void *arg, int fd, const char *name, json_t *peer)
+{
+	json_t **found = arg;
+
+	(void)fd;
+	(void)name;
+	*found = json_incref(peer);
+	return false;
+}
+
+json_t *
+peer_by_url(const char *url, struct err *e)
+{
+	json_t *found = NULL;
+
+	(void)each_by_url(url, keep, &found, e);
+	return found;
+}
+
+static bool
+touch(void *arg, int fd, const char *name, json_t *peer)
+{
+	(void)arg;
+	(void)peer;
+	(void)utimensat(fd, name, NULL, AT_SYMLINK_NOFOLLOW); /* it looks older than it is */
+	return true;
+}
+
+void
+peer_seen(const char *url)
+{
+	(void)each_by_url(url, touch, NULL, NULL);
+}

@@ -1,0 +1,366 @@
+#include "access/token.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "config/home.h"
+#include "base/id.h"
+#include "base/jsonx.h"
+#include "log/lifecycle.h"
+#include "base/sha256.h"
+
+static int
+check_name(const char *name, struct err *e)
+{
+	static const char allowed[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+	size_t n = strlen(name);
+
+	if (n >= 1 && n <= TOKEN_NAME && strspn(name, allowed) == n && name[0] != '.')
+		return 0;
+	(void)err_set(e, ERR_USAGE, "not a token's name: %.80s", name);
+	return err_hint(e, "1 to %d letters, digits, . _ and -, not beginning with a dot",
+			TOKEN_NAME);
+}
+
+static int
+digest(const char *token, char out[SHA256_HEX], struct err *e)
+{
+	struct sha256 *h = sha256_new(e);
+
+	if (h == NULL)
+		return -1;
+	sha256_add(h, token, strlen(token));
+	sha256_hex(h, out);
+	sha256_free(h);
+	return 0;
+}
+
+/* The record in file ${name} of tokens/; NULL if it cannot be read. */
+static json_t *
+load(int dirfd, const char *name, struct err *e)
+{
+	struct buf b = BUF_INIT(65536);
+	json_t *o = NULL;
+
+	if (file_slurp(dirfd, name, &b, e) == 0 && (o = jsonx_parse(b.data, b.len, e)) == NULL)
+		(void)home_quarantine(dirfd, name, "token", NULL);
+	buf_free(&b);
+	return o;
+}
+
+static int
+is_digest(const struct dirent *d)
+{
+	return strlen(d->d_name) == SHA256_HEX - 1;
+}
+
+/* Call ${each} for every token with its file's name; it may stop the walk with non-zero. */
+static int
+walk(int (*each)(void *arg, const char *file, const json_t *token), void *arg, struct err *e)
+{
+	struct dirent **names;
+	int status = 0;
+
+	int fd = home_dir("tokens", e);
+	if (fd < 0)
+		return -1;
+	int n = scandirat(fd, ".", &names, is_digest, alphasort);
+	if (n < 0)
+		return err_sys(e, "cannot read tokens");
+	for (int i = 0; i < n; i++) {
+		json_t *o = status == 0 ? load(fd, names[i]->d_name, NULL) : NULL;
+		if (o != NULL)
+			status = each(arg, names[i]->d_name, o);
+		json_decref(o);
+		free(names[i]);
+	}
+	free(names);
+	return status;
+}
+
+struct named {
+	const char *name;
+	const char *but; /* a file that is not meant, or NULL */
+	json_t *token;   /* the last one of that name */
+	int dirfd;
+	bool remove;
+	int found;
+};
+
+static int
+take_named(void *arg, const char *file, const json_t *token)
+{
+	struct named *n = arg;
+
+	if (strcmp(jsonx_text(token, "name", ""), n->name) != 0 ||
+	    (n->but != NULL && strcmp(file, n->but) == 0))
+		return 0;
+	n->found++;
+	json_decref(n->token);
+	n->token = json_incref((json_t *)(uintptr_t)token);
+	return n->remove && unlinkat(n->dirfd, file, 0) < 0 ? -1 : 0;
+}
+
+/* Write ${o}, of a token that is made now and copied to ${out}; also its file's name. */
+static int
+store(int dirfd, json_t *o, char out[70], char file[SHA256_HEX], struct err *e)
+{
+	struct buf b = BUF_INIT(65536);
+	char made[ID_MAX + 1];
+	int status = -1;
+
+	if (id_make("awcp_", 64, made, e) < 0 || digest(made, file, e) < 0)
+		return -1;
+	if (jsonx_set(o, "sha256", file) < 0)
+		(void)err_memory(e);
+	else if (jsonx_dump(o, &b, e) == 0)
+		status = file_replace(dirfd, file, b.data, b.len, true, e);
+	if (status == 0)
+		memcpy(out, made, 70);
+	explicit_bzero(made, sizeof made);
+	buf_free(&b);
+	return status;
+}
+
+static json_t *
+new_token(const char *name, const struct token_limits *l, int64_t expires, struct err *e)
+{
+	char now[CLOCK_TEXT], then[CLOCK_TEXT];
+
+	json_t *limits = l != NULL ? token_limits_describe(l) : NULL;
+	json_t *o = json_pack("{ss ss ss* so*}", "name", name, "createdAt",
+			      clock_format(clock_now(), now), "expiresAt",
+			      expires > 0 ? clock_format(expires, then) : NULL, "limits", limits);
+	if (o == NULL)
+		(void)err_memory(e);
+	return o;
+}
+
+/* tokens/, locked against other changes; *${lockfd} is to be closed. */
+static int
+open_locked(int *lockfd, struct err *e)
+{
+	int fd = home_dir("tokens", e);
+
+	*lockfd = fd < 0 ? -1 : file_lock(fd, ".lock", true, e);
+	return *lockfd < 0 ? -1 : fd;
+}
+
+int
+token_add(const char *name, const struct token_limits *l, int64_t expires, char out[70],
+	  struct err *e)
+{
+	struct named known = {.name = name};
+	char file[SHA256_HEX];
+	int lockfd, status = -1;
+
+	if (check_name(name, e) < 0)
+		return -1;
+	int fd = open_locked(&lockfd, e);
+	if (fd < 0)
+		return -1;
+	int walked = walk(take_named, &known, e);
+	if (walked == 0 && known.found > 0) {
+		(void)err_set(e, ERR_CONFLICT, "there is a token named %s already", name);
+		(void)err_hint(e, "remove it first (awcp-token rm %s), or rotate it", name);
+	} else if (walked == 0) {
+		json_t *o = new_token(name, l, expires, e);
+		if (o != NULL)
+			status = store(fd, o, out, file, e);
+		json_decref(o);
+	}
+	if (status == 0)
+		lifecycle_note("token", name, NULL, NULL, "valid", "added");
+	json_decref(known.token);
+	file_close(lockfd);
+	return status;
+}
+
+static int
+not_named(const char *name, struct err *e)
+{
+	return err_set(e, ERR_NOT_FOUND, "there is no token named %s", name);
+}
+
+int
+token_rotate(const char *name, char out[70], struct err *e)
+{
+	struct named known = {.name = name};
+	char file[SHA256_HEX], now[CLOCK_TEXT];
+	int lockfd, status = -1;
+
+	if (check_name(name, e) < 0)
+		return -1;
+	int fd = open_locked(&lockfd, e);
+	if (fd < 0)
+		return -1;
+	if (walk(take_named, &known, e) < 0)
+		goto out;
+	if (known.found == 0) {
+		(void)not_named(name, e);
+		goto out;
+	}
+	if (jsonx_set(known.token, "rotatedAt", clock_format(clock_now(), now)) < 0) {
+		(void)err_memory(e);
+		goto out;
+	}
+	/* The new one first: a crash leaves two that work, and the next rotation removes both. */
+	if (store(fd, known.token, out, file, e) < 0)
+		goto out;
+	struct named old = {.name = name, .but = file, .dirfd = fd, .remove = true};
+	status = walk(take_named, &old, e) < 0
+		     ? err_sys(e, "cannot remove the old token of %s", name)
+		     : file_sync_dir(fd, e);
+	json_decref(old.token);
+	if (status == 0)
+		lifecycle_note("token", name, NULL, "valid", "valid", "rotated");
+out:
+	json_decref(known.token);
+	file_close(lockfd);
+	return status;
+}
+
+int
+token_remove(const char *name, struct err *e)
+{
+	struct named known = {.name = name, .remove = true};
+	int lockfd, status;
+
+	if (check_name(name, e) < 0)
+		return -1;
+	known.dirfd = open_locked(&lockfd, e);
+	if (known.dirfd < 0)
+		return -1;
+	if (walk(take_named, &known, e) < 0)
+		status = err_sys(e, "cannot remove the token of %s", name);
+	else
+		status = known.found == 0 ? not_named(name, e) : file_sync_dir(known.dirfd, e);
+	if (status == 0)
+		lifecycle_note("token", name, NULL, "valid", "removed", "removed");
+	json_decref(known.token);
+	file_close(lockfd);
+	return status;
+}
+
+struct listing {
+	int (*each)(void *arg, const json_t *token);
+	void *arg;
+};
+
+static int
+show(void *arg, const char *file, const json_t *token)
+{
+	const struct listing *l = arg;
+	json_t *o = json_copy((json_t *)(uintptr_t)token);
+
+	(void)file;
+	(void)json_object_del(o, "sha256");
+	int status = o == NULL ? 0 : l->each(l->arg, o);
+	json_decref(o);
+	return status;
+}
+
+int
+token_list(int (*each)(void *arg, const json_t *token), void *arg, struct err *e)
+{
+	struct listing l = {each, arg};
+
+	return walk(show, &l, e);
+}
+
+/* Fill ${t} from the token's ${o}, if it is of use now. */
+static int
+admit(const json_t *o, struct token *t, struct err *e)
+{
+	const char *text = jsonx_text(o, "expiresAt", NULL);
+	int64_t expires;
+
+	/* What cannot be read as a time or a limit must not mean that there is none. */
+	if (text != NULL && (clock_parse(text, &expires, e) < 0 || expires <= clock_now())) {
+		(void)err_set(e, ERR_AUTH_FAILED, "the token has expired");
+		return err_hint(e, "ask the operator of this executor for a new one");
+	}
+	if (token_limits_read(o, &t->limits, e) < 0)
+		return err_set(e, ERR_AUTH_FAILED, "the token cannot be used");
+	(void)snprintf(t->name, sizeof t->name, "%s", jsonx_text(o, "name", ""));
+	return 0;
+}
+
+int
+token_holder(const char *credential, struct token *t, struct err *e)
+{
+	char file[SHA256_HEX];
+	json_t *o = NULL;
+	int status = -1;
+
+	int fd = home_dir("tokens", e);
+	if (fd < 0)
+		return -1;
+	/* Whoever asks chooses the token, not its digest: looking the digest up by name tells
+	 * nothing that helps to guess. */
+	if (strlen(credential) < TOKEN_MAX && digest(credential, file, e) == 0)
+		o = load(fd, file, NULL);
+	if (o != NULL && sha256_equal(jsonx_text(o, "sha256", ""), file)) {
+		status = admit(o, t, e);
+	} else {
+		(void)err_set(e, ERR_AUTH_FAILED, "the credential is not known here");
+		(void)err_hint(e, "ask the operator of this executor for a token (awcp-token add)");
+	}
+	json_decref(o);
+	return status;
+}
+
+int
+token_owner(const char *credential, char name[TOKEN_NAME + 1], struct err *e)
+{
+	struct token t;
+
+	if (token_holder(credential, &t, e) < 0)
+		return -1;
+	strcpy(name, t.name);
+	return 0;
+}
+
+int
+token_read(const char *path, char out[TOKEN_MAX], struct err *e)
+{
+	struct stat st;
+	int status = -1;
+
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, "cannot read the token file %s", path);
+	if (fstat(fd, &st) < 0) {
+		(void)err_sys(e, "cannot read the token file %s", path);
+		goto out;
+	}
+	if (S_ISREG(st.st_mode) && (st.st_mode & 0077) != 0) {
+		(void)err_set(e, ERR_PERMISSION, "others may read the token file %s", path);
+		(void)err_hint(e, "chmod 600 %.200s", path);
+		goto out;
+	}
+	ssize_t n = file_read(fd, out, TOKEN_MAX - 1, e);
+	if (n < 0)
+		goto out;
+	out[n] = '\0';
+	out[strcspn(out, "\r\n")] = '\0';
+	if (out[0] == '\0' || strspn(out, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+					  "0123456789-._~+/=") != strlen(out)) {
+		(void)err_set(e, ERR_BAD_DATA, "%s does not begin with a bearer token", path);
+		goto out;
+	}
+	status = 0;
+out:
+	file_close(fd);
+	return status;
+}

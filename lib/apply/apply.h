@@ -1,0 +1,79 @@
+/*
+ * apply - takes what came back into the directory it was lent from, and loses nothing.
+ *
+ * By path, from three sides: base (the manifest of what was sent), theirs (the manifest of what
+ * came back), ours (the directory now).  Theirs = base: leave ours.  Ours = base: take theirs, also
+ * when it is gone.  Ours = theirs: nothing to do.  Else both changed: a conflict, and with one
+ * conflict nothing at all is changed.  Resources lent "ro" and excluded paths are never touched.
+ *
+ * What is to change is written to a plan; new content is unpacked beside the old, on the same file
+ * system, and made durable; then path by path the old is kept aside and the new renamed into place,
+ * if the old is still what was compared.  A crash leaves the plan, from which the next call
+ * finishes.  Applies to one tree take turns (flock on the directory).
+ *
+ * Times follow content: a file that changes gets theirs, and if only its time was changed there it
+ * gets that if nobody touched it here; a conflict that is not.  A directory, whose time tells when
+ * something last came or went in it, gets theirs if nothing did here.
+ *
+ * An undo is an apply, too: its plan is the one that was done, turned round, and what it puts in
+ * place are the files that were kept.
+ */
+#ifndef APPLY_APPLY_H
+#define APPLY_APPLY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "tree/selection.h"
+#include "tree/tree.h"
+
+enum apply_action { APPLY_ADD, APPLY_CHANGE, APPLY_DELETE, APPLY_CONFLICT, APPLY_SETTLED };
+
+/* What becomes of conflicts: nothing is applied; theirs is taken although we changed it, too; ours
+ * stays; or the changes of both are put together, line by line, in regular files of text. */
+enum apply_settle { APPLY_ASK, APPLY_THEIRS, APPLY_OURS, APPLY_MERGE };
+
+struct apply_job {
+	const struct resource *resources;
+	size_t count;
+	int basefd;    /* manifest of what was sent */
+	int theirsfd;  /* manifest of what came back */
+	int archivefd; /* of what came back, at least what is not as it was sent */
+	int sentfd;    /* archive of what was sent; for APPLY_MERGE, and for what the other lacks */
+	int statefd;   /* the snapshot's directory: plan and kept files lie in it */
+	/* Undo the apply whose state directory is ${donefd}: what it kept is theirs, what it made
+	 * is base.  ${statefd} is the undo's own, and the other descriptors are not looked at. */
+	bool undo;
+	int donefd;
+	/* The peer keeps modes and links.  If not: a file whose content did not change is left
+	 * alone with its mode and its being a link, a changed file keeps its old mode, a new one is
+	 * 0644, or 0755 if it begins with "#!". */
+	bool fidelity;
+	/* And times.  If not, what is new here is as new as it is. */
+	bool times;
+	bool dry; /* only tell */
+	/* Only finish, or clear away, what an earlier call left. */
+	bool clear;
+	enum apply_settle settle;
+	bool markers;                 /* where changes overlap leave both, marked, in the file */
+	struct selection settle_only; /* the conflicts that ${settle} is for */
+	/* Told for every path that changes (or would), and for every conflict. ${why} is NULL but
+	 * for a conflict, how one was settled, and for a change that is worth a look. */
+	void (*report)(void *arg, enum apply_action action, const char *path, const char *why);
+	void *report_arg;
+};
+
+struct apply_totals {
+	uint64_t added, changed, deleted, conflicts;
+	uint64_t settled;
+	uint64_t marked; /* files that have conflict markers now */
+};
+
+/* Run the job, or finish one that was cut off.  0 when everything is applied; -1 with ERR_CONFLICT
+ * when there are conflicts (all reported, nothing changed), or another error with the directory as
+ * it was, or with a plan that the next call finishes. */
+int apply(const struct apply_job *job, struct apply_totals *totals, struct err *e);
+
+#endif

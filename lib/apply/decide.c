@@ -1,0 +1,321 @@
+/*
+ * apply_plan - decides, path by path, what an apply will do.  See apply.h for the rule.
+ *
+ * Three sorted streams are merged: base and theirs (by compare) and ours (a walk).  Only paths that
+ * differ between base and theirs are looked at closely, and only those of ours that do not bear
+ * the time stamps of the manifest are read.
+ *
+ * What becomes of a directory is known when all below it was seen, so a stack of frames holds the
+ * directories that the merge is in.  A directory that they deleted goes only if nothing of ours
+ * stays in it; one that they replaced by a file is a conflict if something would.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "apply/decide.h"
+#include "apply/rule.h"
+#include "base/file.h"
+
+void
+apply_tell_conflict(const struct apply_job *job, const char *path, const char *why,
+		    struct apply_totals *totals)
+{
+	totals->conflicts++;
+	if (job->report)
+		job->report(job->report_arg, APPLY_CONFLICT, path, why);
+}
+
+void
+apply_tell_settled(const struct apply_job *job, const char *path, const char *why,
+		   enum apply_settle how, struct apply_totals *totals)
+{
+	static const char *const outcomes[] = {[APPLY_THEIRS] = "theirs is taken",
+					       [APPLY_OURS] = "ours stays",
+					       [APPLY_MERGE] = "merged"};
+	char text[128];
+	totals->settled++;
+	snprintf(text, sizeof text, "%s; %s", why, outcomes[how]);
+	if (job->report)
+		job->report(job->report_arg, APPLY_SETTLED, path, text);
+}
+
+void
+apply_tell(const struct apply_job *job, const struct plan_step *step, struct apply_totals *totals)
+{
+	static const struct {
+		char kind;
+		enum apply_action action;
+	} table[] = {
+	    {PLAN_ADD, APPLY_ADD},        {PLAN_DIRECTORY, APPLY_ADD}, {PLAN_CHANGE, APPLY_CHANGE},
+	    {PLAN_CONVERT, APPLY_CHANGE}, {PLAN_MODE, APPLY_CHANGE},   {PLAN_REMOVE, APPLY_DELETE},
+	    {PLAN_EMPTY, APPLY_DELETE},   {PLAN_MARKED, APPLY_CHANGE},
+	};
+	size_t i = 0;
+	while (i < sizeof table / sizeof table[0] - 1 && table[i].kind != step->kind)
+		i++;
+	uint64_t *counts[] = {&totals->added, &totals->changed, &totals->deleted};
+	/* Times are nobody's change. */
+	if (step->kind == PLAN_TIMES)
+		return;
+	char type = step->kind == PLAN_REMOVE || step->kind == PLAN_EMPTY ? step->before.type
+									  : step->after.type;
+	char text[TREE_PATH + 2];
+	size_t n = strlen(step->path);
+	memcpy(text, step->path, n + 1);
+	/* Directories come and go with what is in them: told, but not counted. */
+	if (type == 'd' && step->kind != PLAN_CONVERT)
+		memcpy(text + n, "/", 2);
+	else
+		(*counts[table[i].action])++;
+	bool marked = step->kind == PLAN_MARKED;
+	totals->marked += marked;
+	if (job->report)
+		job->report(job->report_arg, table[i].action, text,
+			    marked ? "has conflict markers" : NULL);
+}
+
+/* Look at our directory ${path}, which is to go: are there names in it that the walk left out?  Its
+ * ${mode} gets all bits, for who brings it back. */
+static int
+has_hidden(struct planner *p, const char *path, uint64_t seen, bool *hidden, mode_t *mode,
+	   struct err *e)
+{
+	struct stat st;
+	size_t i = compare_resource(p->resources, p->count, path);
+	int fd = file_open_beneath(p->roots[i], compare_relative(&p->resources[i], path),
+				   O_RDONLY | O_DIRECTORY, 0, e);
+	if (fd < 0)
+		return -1;
+	DIR *d = fdopendir(fd);
+	if (!d) {
+		err_sys(e, "%s", path);
+		file_close(fd);
+		return -1;
+	}
+	if (fstat(fd, &st) == 0)
+		*mode = st.st_mode & 07777;
+	uint64_t names = 0;
+	while (readdir(d))
+		names++;
+	closedir(d);
+	*hidden = names > seen + 2;
+	return 0;
+}
+
+/* The time of a directory in which something came or went is told, for undo, and set. */
+static int
+plan_time(struct planner *p, const struct frame *f, struct err *e)
+{
+	bool here = f->here && (f->fate == STAYS || f->remains);
+	struct plan_step s = {.kind = PLAN_TIMES, .path = p->path};
+	if (here ? !f->dirty && !f->retimed : !f->made || f->file)
+		return 0;
+	s.after = (struct entry){.type = 'd', .mtime = f->mtime};
+	if (here)
+		s.before = f->before;
+	return rule_emit(p, &s, e);
+}
+
+/* The innermost directory is done: say what becomes of it. */
+static int
+leave(struct planner *p, struct err *e)
+{
+	struct frame *f = &p->frames[p->depth - 1];
+	int status = 0;
+	p->path[f->length] = '\0';
+	f->step.path = p->path;
+	f->step.after.target = f->target;
+	if (f->fate != STAYS && !f->remains)
+		status = has_hidden(p, p->path, f->seen, &f->remains, &f->step.before.mode, e);
+	if (status == 0 && f->fate == PLAN_CHANGE && f->remains)
+		(void)rule_settle(p, p->path, "a file there, a directory with files of yours here",
+				  (const bool[APPLY_MERGE + 1]){[APPLY_OURS] = true});
+	else if (status == 0 && f->step.kind && !(f->fate == PLAN_EMPTY && f->remains))
+		status = rule_emit(p, &f->step, e);
+	if (status == 0)
+		status = plan_time(p, f, e);
+	bool stays = f->here && (f->fate == STAYS || f->remains);
+	free(f->target);
+	p->depth--;
+	if (stays && p->depth > 0)
+		p->frames[p->depth - 1].remains = true;
+	return status;
+}
+
+static int
+enter(struct planner *p, const struct frame *f, struct err *e)
+{
+	if (p->depth == p->room) {
+		size_t room = p->room * 2 + 16;
+		struct frame *frames = realloc(p->frames, room * sizeof *frames);
+		if (!frames)
+			return err_memory(e);
+		p->frames = frames;
+		p->room = room;
+	}
+	struct frame *above = p->depth > 0 ? &p->frames[p->depth - 1] : NULL, *new;
+	new = &p->frames[p->depth++];
+	*new = *f;
+	new->doomed = new->doomed || (above && above->doomed);
+	new->kept = new->kept || (above && above->kept);
+	return 0;
+}
+
+/* Leave the directories that ${path} is not in, and enter those that no entry told of. */
+static int
+go_to(struct planner *p, const char *path, struct err *e)
+{
+	size_t n = strlen(path);
+	if (n > TREE_PATH)
+		return err_set(e, ERR_BAD_DATA, "a path of %zu bytes", n);
+	while (p->depth > 0) {
+		size_t length = p->frames[p->depth - 1].length;
+		if (strncmp(p->path, path, length) == 0 && path[length] == '/')
+			break;
+		if (leave(p, e))
+			return -1;
+	}
+	size_t from = p->depth > 0 ? p->frames[p->depth - 1].length + 1 : 0;
+	memcpy(p->path, path, n + 1);
+	for (const char *s = strchr(path + from, '/'); s; s = strchr(s + 1, '/')) {
+		struct frame f = {.length = (size_t)(s - path),
+				  .mode = rule_directory_mode(p, NULL),
+				  .mtime = p->now};
+		if (enter(p, &f, e))
+			return -1;
+	}
+	return 0;
+}
+
+static int
+visit(struct planner *p, const struct sides *v, struct err *e)
+{
+	const struct entry *sides[] = {v->base, v->theirs, v->ours};
+	bool directory = false, gone = false;
+	for (size_t i = 0; i < 3; i++)
+		directory = directory || (sides[i] && sides[i]->type == 'd');
+	if (go_to(p, v->path, e))
+		return -1;
+	if (v->ours && p->depth > 0)
+		p->frames[p->depth - 1].seen++;
+	struct frame f = {.length = strlen(v->path), .here = v->ours && v->ours->type == 'd'};
+	f.mode = rule_directory_mode(p, v->theirs && v->theirs->type == 'd' ? v->theirs : NULL);
+	rule_directory_time(p, v, &f);
+	if (rule_decide(p, v, &f, &gone, e)) {
+		free(f.target);
+		return -1;
+	}
+	bool stays = v->ours && !f.here && !gone;
+	if (stays && p->depth > 0)
+		p->frames[p->depth - 1].remains = true;
+	f.remains = stays;
+	if (v->ours)
+		f.before = *v->ours;
+	return directory ? enter(p, &f, e) : 0;
+}
+
+/* Merge what compare says with the walk. */
+static int
+merge(struct planner *p, struct err *e)
+{
+	struct sides two = {0};
+	struct entry *ours = NULL;
+	int left = 1, right = 1;
+	bool left_shown = true, right_shown = true;
+	for (;;) {
+		if (left > 0 && left_shown)
+			left = compare_next(p->compare, &two.base, &two.theirs, e);
+		if (left >= 0 && right > 0 && right_shown)
+			right = tree_next(p->tree, &ours, e);
+		if (left < 0 || right < 0)
+			return -1;
+		if (left == 0 && right == 0)
+			break;
+		const struct entry *known = left == 0 ? NULL : two.base ? two.base : two.theirs;
+		int order = !known ? 1 : right == 0 ? -1 : tree_order(known->path, ours->path);
+		left_shown = order <= 0;
+		right_shown = order >= 0;
+		struct sides v = {.path = order <= 0 ? known->path : ours->path};
+		v.ours = order >= 0 ? ours : NULL;
+		if (order <= 0) {
+			v.base = two.base;
+			v.theirs = two.theirs;
+			v.delta = compare_delta(v.base, v.theirs, p->job->fidelity, p->job->times);
+		}
+		if (visit(p, &v, e))
+			return -1;
+	}
+	while (p->depth > 0)
+		if (leave(p, e))
+			return -1;
+	return 0;
+}
+
+/* When the manifest was begun: a file that was changed in the same tick of the clock as it was
+ * read cannot be told by its time stamps. */
+static int64_t
+manifest_born(int fd)
+{
+	const int64_t tick = 20 * 1000 * 1000;
+	struct statx sx;
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &sx) || !(sx.stx_mask & STATX_BTIME))
+		return INT64_MAX;
+	return (int64_t)sx.stx_btime.tv_sec * 1000000000 + sx.stx_btime.tv_nsec - tick;
+}
+
+/* A peer that sends nothing at all of a directory did not empty it: it sent something else. */
+static int
+check_returned(const struct planner *p, struct err *e)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		if (compare_returned(p->compare, i))
+			continue;
+		err_set(e, ERR_BAD_DATA, "the snapshot has no folder %s", p->resources[i].name);
+		return err_hint(e, "it would delete the whole directory");
+	}
+	return 0;
+}
+
+int
+apply_plan(const struct apply_job *job, const struct resource *resources, const int *roots,
+	   size_t count, int planfd, struct apply_totals *totals, struct err *e)
+{
+	struct planner p = {.job = job, .resources = resources, .roots = roots, .count = count};
+	struct timespec now;
+	int status = -1;
+	uint64_t steps;
+	p.totals = totals;
+	p.mask = umask(077);
+	umask(p.mask);
+	p.fresh = manifest_born(job->basefd);
+	clock_gettime(CLOCK_REALTIME, &now);
+	p.now = tree_time(now);
+	p.compare = compare_open(job->basefd, job->theirsfd, resources, count, e);
+	if (!p.compare)
+		return -1;
+	p.tree = tree_open(resources, count, e);
+	if (!p.tree)
+		goto err0;
+	p.writer = plan_writer_new(planfd, e);
+	if (!p.writer)
+		goto err1;
+	if (merge(&p, e) || check_returned(&p, e) || plan_finish(p.writer, &steps, e))
+		goto err2;
+	status = 0;
+err2:
+	while (p.depth > 0)
+		free(p.frames[--p.depth].target);
+	free(p.frames);
+	plan_writer_free(p.writer);
+err1:
+	tree_close(p.tree);
+err0:
+	compare_close(p.compare);
+	return status;
+}

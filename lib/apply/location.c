@@ -1,0 +1,181 @@
+/*
+ * apply_spot - names in directories, what lies there, and moves between them.  See apply_spot.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "apply/location.h"
+#include "base/file.h"
+#include "base/sha256.h"
+
+int
+spot_look(struct spot *p)
+{
+	p->there = fstatat(p->dirfd, p->name, &p->st, AT_SYMLINK_NOFOLLOW) == 0;
+	return p->there || errno == ENOENT ? 0 : -1;
+}
+
+char
+spot_type_of(const struct stat *st)
+{
+	return S_ISREG(st->st_mode)   ? 'f'
+	       : S_ISDIR(st->st_mode) ? 'd'
+	       : S_ISLNK(st->st_mode) ? 'l'
+				      : '?';
+}
+
+void
+spot_entry(const struct spot *p, struct entry *entry)
+{
+	const struct stat *st = &p->st;
+	*entry = (struct entry){.type = '-'};
+	if (!p->there)
+		return;
+	*entry = (struct entry){
+	    .type = spot_type_of(st),
+	    .mode = st->st_mode & 07777,
+	    .size = S_ISDIR(st->st_mode) ? 0 : (uint64_t)st->st_size,
+	    .mtime = tree_time(st->st_mtim),
+	    .ctime = tree_time(st->st_ctim),
+	    .inode = st->st_ino,
+	};
+}
+
+bool
+spot_is_before(const struct spot *p, const struct entry *b, bool exact)
+{
+	const struct stat *st = &p->st;
+	if (!p->there || spot_type_of(st) != b->type || st->st_ino != b->inode)
+		return false;
+	if (b->type == 'd')
+		return true;
+	if ((uint64_t)st->st_size != b->size || tree_time(st->st_mtim) != b->mtime)
+		return false;
+	return !exact || st->st_nlink > 1 || tree_time(st->st_ctim) == b->ctime;
+}
+
+bool
+spot_same_file(const struct spot *a, const struct spot *b)
+{
+	return a->there && b->there && a->st.st_ino == b->st.st_ino && a->st.st_dev == b->st.st_dev;
+}
+
+int
+spot_hash(const struct spot *p, char hex[SHA256_HEX])
+{
+	char piece[16384];
+	ssize_t n;
+	int fd = openat(p->dirfd, p->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct sha256 *h = fd < 0 ? NULL : sha256_new(NULL);
+	if (!h) {
+		file_close(fd);
+		return -1;
+	}
+	while ((n = file_read(fd, piece, sizeof piece, NULL)) > 0)
+		sha256_add(h, piece, (size_t)n);
+	sha256_hex(h, hex);
+	sha256_free(h);
+	close(fd);
+	return n < 0 ? -1 : 0;
+}
+
+bool
+spot_is_after(const struct spot *p, const struct entry *a)
+{
+	char hex[SHA256_HEX], target[TREE_PATH + 1];
+	if (!p->there || spot_type_of(&p->st) != a->type)
+		return false;
+	if (a->type == 'd')
+		return true;
+	if (a->type == 'l') {
+		ssize_t n = readlinkat(p->dirfd, p->name, target, sizeof target - 1);
+		return n >= 0 && a->target && (size_t)n == strlen(a->target) &&
+		       memcmp(target, a->target, (size_t)n) == 0;
+	}
+	return (uint64_t)p->st.st_size == a->size && spot_hash(p, hex) == 0 &&
+	       strcmp(hex, a->sha256) == 0;
+}
+
+int
+spot_exchange(const struct spot *a, const struct spot *b)
+{
+	return renameat2(a->dirfd, a->name, b->dirfd, b->name, RENAME_EXCHANGE);
+}
+
+bool
+spot_not_supported(void)
+{
+	return errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP;
+}
+
+int
+spot_move_over(const struct spot *from, const struct spot *to)
+{
+	return renameat(from->dirfd, from->name, to->dirfd, to->name);
+}
+
+int
+spot_move_free(const struct spot *from, const struct spot *to)
+{
+	if (renameat2(from->dirfd, from->name, to->dirfd, to->name, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (!spot_not_supported())
+		return -1;
+	if (linkat(from->dirfd, from->name, to->dirfd, to->name, 0) == 0)
+		return unlinkat(from->dirfd, from->name, 0);
+	if (errno == EEXIST)
+		return -1;
+	/* No links either (or a directory): look first, that is all that can be done. */
+	struct stat st;
+	if (fstatat(to->dirfd, to->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		errno = EEXIST;
+		return -1;
+	}
+	return spot_move_over(from, to);
+}
+
+static int
+copy_file(const struct spot *from, const struct spot *to, struct err *e)
+{
+	int status = -1;
+	int in = openat(from->dirfd, from->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	int out = openat(to->dirfd, to->name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+			 0600);
+	struct stat st;
+	if (in < 0 || out < 0 || fstat(in, &st)) {
+		err_sys(e, "cannot copy %s", from->name);
+	} else if (file_copy(in, out, e) == 0) {
+		const struct timespec times[2] = {st.st_atim, st.st_mtim};
+		if (fchmod(out, st.st_mode & 07777) || futimens(out, times) || fsync(out))
+			err_sys(e, "cannot copy %s", from->name);
+		else
+			status = 0;
+	}
+	file_close(in);
+	file_close(out);
+	return status;
+}
+
+int
+spot_copy(const struct spot *from, const struct spot *to, struct err *e)
+{
+	struct stat st;
+	char target[TREE_PATH + 1];
+	if (fstatat(from->dirfd, from->name, &st, AT_SYMLINK_NOFOLLOW))
+		return err_sys(e, "cannot copy %s", from->name);
+	if (!S_ISLNK(st.st_mode))
+		return copy_file(from, to, e);
+	ssize_t n = readlinkat(from->dirfd, from->name, target, sizeof target - 1);
+	if (n < 0)
+		return err_sys(e, "cannot copy %s", from->name);
+	target[n] = '\0';
+	if (symlinkat(target, to->dirfd, to->name) && errno != EEXIST)
+		return err_sys(e, "cannot copy %s", from->name);
+	/* Not every file system keeps the time of a link. */
+	const struct timespec times[2] = {st.st_atim, st.st_mtim};
+	(void)utimensat(to->dirfd, to->name, times, AT_SYMLINK_NOFOLLOW);
+	return 0;
+}

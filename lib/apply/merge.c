@@ -1,0 +1,248 @@
+/*
+ * apply_merge - puts together what two sides made of a file of text.  See apply_merge.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "apply/merge.h"
+#include "apply/decide.h"
+#include "apply/location.h"
+#include "tree/compare.h"
+#include "base/file.h"
+#include "apply/git.h"
+
+#define BINARY_LOOK 8000 /* bytes; a NUL among them says that it is no text, as with git */
+
+struct merging {
+	const struct apply_job *job;
+	struct stage *stages;
+	size_t count;
+	struct plan_writer *writer;
+	struct apply_totals *totals;
+	int mergefd, basefd, theirsfd; /* merge/, merge/base/, merge/theirs/ */
+	int freshfd;                   /* or -1: only tell */
+};
+
+static const char ours_name[] = "o", base_name[] = "b", theirs_name[] = "t";
+
+int
+apply_merge_needed(struct plan *draft, struct err *e)
+{
+	struct plan_step *step;
+	int n;
+	plan_rewind(draft);
+	while ((n = plan_next(draft, &step, e)) > 0)
+		if (step->kind == PLAN_MERGE)
+			return 1;
+	return n;
+}
+
+static int
+refuse(struct merging *m, const struct plan_step *step, const char *why)
+{
+	apply_tell_conflict(m->job, step->path, why, m->totals);
+	return 0;
+}
+
+/* Is the file still the one that was compared? */
+static bool
+is_as_compared(int fd, const struct entry *before)
+{
+	struct spot p = {.there = true};
+	struct entry now;
+	if (fstat(fd, &p.st))
+		return false;
+	spot_entry(&p, &now);
+	return now.type == 'f' && now.inode == before->inode && now.size == before->size &&
+	       now.mtime == before->mtime && now.ctime == before->ctime;
+}
+
+/* Make merge/o of ours: 1, 0 if it is not what was compared any more, -1. */
+static int
+copy_ours(struct merging *m, const struct plan_step *step, struct err *e)
+{
+	struct stage *s = stage_of(m->stages, m->count, step->path);
+	int in = file_open_beneath(s->sourcefd, compare_relative(s->resource, step->path),
+				   O_RDONLY | O_NONBLOCK, 0, e);
+	if (in < 0)
+		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -1;
+	int out = openat(m->mergefd, ours_name, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+			 0600);
+	int status = -1;
+	if (out < 0)
+		err_sys(e, "cannot copy %s", step->path);
+	else if (!is_as_compared(in, &step->before))
+		status = 0;
+	else if (file_copy(in, out, e) == 0)
+		status = is_as_compared(in, &step->before);
+	file_close(out);
+	close(in);
+	return status;
+}
+
+/* Make merge/<name> of what was unpacked at ${path} below ${treefd}; ${optional}: or of nothing. */
+static int
+bring(struct merging *m, int treefd, const char *path, const char *name, bool optional,
+      struct err *e)
+{
+	const char *last;
+	int parent = file_parent_beneath(treefd, path, &last, e);
+	int status = parent < 0 ? -1 : renameat(parent, last, m->mergefd, name);
+	file_close(parent);
+	if (status == 0)
+		return 0;
+	if (errno != ENOENT)
+		return err_sys(e, "cannot lay out %s", path);
+	if (!optional)
+		return err_set(e, ERR_BAD_DATA, "the archive lacks %s", path);
+	int fd =
+	    openat(m->mergefd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(e, "cannot lay out %s", path);
+	close(fd);
+	return 0;
+}
+
+static int
+is_text(struct merging *m, const char *name, bool *text, struct err *e)
+{
+	char head[BINARY_LOOK];
+	int fd = openat(m->mergefd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, "cannot read what is to be merged");
+	ssize_t n = file_read(fd, head, sizeof head, e);
+	close(fd);
+	if (n < 0)
+		return -1;
+	*text = *text && !memchr(head, '\0', (size_t)n);
+	return 0;
+}
+
+/* Write ${step}, whose new content is merge/o. */
+static int
+emit(struct merging *m, struct plan_step *step, const char *was, struct err *e)
+{
+	struct spot merged = {.dirfd = m->mergefd, .name = ours_name};
+	struct timespec now;
+	char number[24];
+	if (spot_look(&merged) || spot_hash(&merged, step->after.sha256))
+		return err_sys(e, "cannot read what was merged");
+	if (step->kind == PLAN_CHANGE && strcmp(step->after.sha256, was) == 0) {
+		/* All that they changed was here already. */
+		step->kind = PLAN_MODE;
+		return ((step->after.mode ^ step->before.mode) & 0777) == 0
+			   ? 0
+			   : plan_add(m->writer, step, e);
+	}
+	clock_gettime(CLOCK_REALTIME, &now);
+	step->after.size = (uint64_t)merged.st.st_size;
+	step->after.mtime = tree_time(now);
+	if (plan_add(m->writer, step, e))
+		return -1;
+	snprintf(number, sizeof number, "%" PRIu64, step->number);
+	if (m->freshfd >= 0 && renameat(m->mergefd, ours_name, m->freshfd, number))
+		return err_sys(e, "cannot keep what was merged");
+	return 0;
+}
+
+static int
+merge(struct merging *m, struct plan_step *step, struct err *e)
+{
+	static const char *const git[] = {"git",     "merge-file", "-q", "-L",     "ours",
+					  "-L",      "base",       "-L", "theirs", ours_name,
+					  base_name, theirs_name,  NULL};
+	static const char *const names[] = {ours_name, base_name, theirs_name};
+	struct spot ours = {.dirfd = m->mergefd, .name = ours_name};
+	char was[SHA256_HEX];
+	bool text = true;
+	int code = copy_ours(m, step, e);
+	if (code < 0)
+		return -1;
+	if (code == 0)
+		return refuse(m, step, "changed while it was compared");
+	if (bring(m, m->basefd, step->path, base_name, true, e) ||
+	    bring(m, m->theirsfd, step->path, theirs_name, false, e))
+		return -1;
+	for (size_t i = 0; i < 3; i++)
+		if (is_text(m, names[i], &text, e))
+			return -1;
+	if (!text)
+		return refuse(m, step, "both changed, and it is not text");
+	if (spot_hash(&ours, was))
+		return err_sys(e, "cannot read %s", step->path);
+	if (git_run(&(struct git_call){.dirfd = m->mergefd, .argv = git}, &code, e))
+		return -1;
+	/* It exits with the number of overlaps, at most 127. */
+	if (code > 127)
+		return err_set(e, ERR_IO, "git merge-file cannot merge %s", step->path);
+	if (code > 0 && !m->job->markers)
+		return refuse(m, step, "both changed, and the changes overlap");
+	apply_tell_settled(m->job, step->path,
+			   code > 0 ? "both changed, and the changes overlap" : "both changed",
+			   APPLY_MERGE, m->totals);
+	step->kind = code > 0 ? PLAN_MARKED : PLAN_CHANGE;
+	return emit(m, step, was, e);
+}
+
+static int
+merge_all(struct merging *m, struct plan *draft, struct err *e)
+{
+	struct plan_step *step;
+	struct pathset paths = {0};
+	uint64_t steps;
+	int n, status = -1;
+	plan_rewind(draft);
+	while ((n = plan_next(draft, &step, e)) > 0)
+		if (step->kind == PLAN_MERGE && pathset_add(&paths, step->path, e))
+			goto out;
+	if (n < 0 || stage_unpack(m->job, m->job->sentfd, m->basefd, &paths, NULL, e) ||
+	    stage_unpack(m->job, m->job->archivefd, m->theirsfd, &paths, NULL, e))
+		goto out;
+	plan_rewind(draft);
+	while ((n = plan_next(draft, &step, e)) > 0)
+		if (step->kind == PLAN_MERGE ? merge(m, step, e) : plan_add(m->writer, step, e))
+			goto out;
+	status = n < 0 ? -1 : plan_finish(m->writer, &steps, e);
+out:
+	pathset_free(&paths);
+	return status;
+}
+
+static int
+make(int parent, const char *name, struct err *e)
+{
+	return file_make_dirs(parent, name, e) ? -1 : file_open_dir(parent, name, e);
+}
+
+int
+apply_merge(const struct apply_job *job, struct stage *s, size_t count, struct plan *draft,
+	    int planfd, struct apply_totals *totals, struct err *e)
+{
+	struct merging m = {.job = job, .stages = s, .count = count, .totals = totals};
+	int status = -1;
+	m.mergefd = m.basefd = m.theirsfd = m.freshfd = -1;
+	m.writer = plan_writer_new(planfd, e);
+	if (!m.writer || file_remove_tree(job->statefd, "merge", e) ||
+	    (m.mergefd = make(job->statefd, "merge", e)) < 0 ||
+	    (m.basefd = make(m.mergefd, "base", e)) < 0 ||
+	    (m.theirsfd = make(m.mergefd, "theirs", e)) < 0)
+		goto out;
+	if (!job->dry && (m.freshfd = make(job->statefd, "fresh", e)) < 0)
+		goto out;
+	status = merge_all(&m, draft, e);
+out:
+	file_close(m.mergefd);
+	file_close(m.basefd);
+	file_close(m.theirsfd);
+	file_close(m.freshfd);
+	plan_writer_free(m.writer);
+	/* What is left of merge/ if this fails goes with the next merge, or with the snapshot. */
+	(void)file_remove_tree(job->statefd, "merge", NULL);
+	return status;
+}

@@ -1,0 +1,331 @@
+/*
+ * plan - the steps of an apply, as a file.  See plan.h.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "apply/plan.h"
+
+#define HEAD "awcp-plan 1\n"
+#define HEAD_LENGTH (sizeof HEAD - 1)
+#define WINDOW (128 * 1024)
+#define LINE_LONGEST (2 * 4 * TREE_PATH + 512)
+
+struct plan_writer {
+	int fd;
+	uint64_t count;
+	struct buf text;
+};
+
+struct plan {
+	int fd;
+	off_t size;
+	off_t at;    /* the place between two lines */
+	off_t start; /* what the window shows */
+	size_t have;
+	struct plan_step step;
+	char path[TREE_PATH + 1];
+	char target[TREE_PATH + 1];
+	char window[WINDOW];
+};
+
+bool
+plan_is_staged(const struct plan_step *step)
+{
+	return step->kind == PLAN_ADD || step->kind == PLAN_CHANGE || step->kind == PLAN_MARKED;
+}
+
+bool
+plan_is_last(const struct plan_step *step)
+{
+	return step->kind == PLAN_TIMES && step->after.type == 'd';
+}
+
+struct plan_writer *
+plan_writer_new(int fd, struct err *e)
+{
+	struct plan_writer *w = calloc(1, sizeof *w);
+	if (!w) {
+		err_memory(e);
+		return NULL;
+	}
+	w->fd = fd;
+	w->text = (struct buf)BUF_INIT(WINDOW);
+	if (buf_add(&w->text, HEAD, HEAD_LENGTH, e)) {
+		plan_writer_free(w);
+		return NULL;
+	}
+	return w;
+}
+
+void
+plan_writer_free(struct plan_writer *w)
+{
+	if (!w)
+		return;
+	buf_free(&w->text);
+	free(w);
+}
+
+static int
+put_escaped(struct buf *b, const char *s, struct err *e)
+{
+	while (*s) {
+		size_t n = 0;
+		while ((unsigned char)s[n] >= 0x20 && s[n] != 0x7f && s[n] != '\\')
+			n++;
+		if (n > 0 && buf_add(b, s, n, e))
+			return -1;
+		s += n;
+		if (*s && buf_printf(b, e, "\\x%02x", (unsigned char)*s++))
+			return -1;
+	}
+	return 0;
+}
+
+static int
+flush(struct plan_writer *w, struct err *e)
+{
+	if (w->text.len > 0 && file_write(w->fd, w->text.data, w->text.len, e))
+		return err_add(e, "the plan");
+	buf_clear(&w->text);
+	return 0;
+}
+
+int
+plan_add(struct plan_writer *w, struct plan_step *s, struct err *e)
+{
+	const struct entry *a = &s->after, *b = &s->before;
+	s->number = ++w->count;
+	if (w->text.len > WINDOW - LINE_LONGEST && flush(w, e))
+		return -1;
+	if (buf_printf(&w->text, e,
+		       "%" PRIu64 " %c %c %o %" PRIu64 " %" PRId64 " %s %c %o %" PRIu64 " %" PRId64
+		       " %" PRId64 " %" PRIu64 " ",
+		       s->number, s->kind, a->type ? a->type : '-', (unsigned)a->mode, a->size,
+		       a->mtime, a->sha256[0] ? a->sha256 : "-", b->type ? b->type : '-',
+		       (unsigned)b->mode, b->size, b->mtime, b->ctime, b->inode) ||
+	    put_escaped(&w->text, s->path, e))
+		return -1;
+	if (a->target && (buf_add(&w->text, "\t", 1, e) || put_escaped(&w->text, a->target, e)))
+		return -1;
+	return buf_add(&w->text, "\n", 1, e);
+}
+
+int
+plan_finish(struct plan_writer *w, uint64_t *count, struct err *e)
+{
+	*count = w->count;
+	if (buf_printf(&w->text, e, "end %" PRIu64 "\n", w->count))
+		return -1;
+	return flush(w, e);
+}
+
+static int
+bad(struct err *e)
+{
+	return err_set(e, ERR_BAD_DATA, "the plan of an apply is damaged");
+}
+
+/* Show the part of the file that begins at ${start}. */
+static int
+look(struct plan *p, off_t start, struct err *e)
+{
+	p->start = start;
+	p->have = 0;
+	while (p->have < WINDOW) {
+		ssize_t n =
+		    pread(p->fd, p->window + p->have, WINDOW - p->have, start + (off_t)p->have);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(e, "cannot read the plan");
+		if (n == 0)
+			break;
+		p->have += (size_t)n;
+	}
+	return 0;
+}
+
+struct plan *
+plan_open(int fd, struct err *e)
+{
+	struct stat st;
+	struct plan *p = calloc(1, sizeof *p);
+	if (!p) {
+		err_memory(e);
+		return NULL;
+	}
+	p->fd = fd;
+	if (fstat(fd, &st)) {
+		err_sys(e, "cannot read the plan");
+		goto err0;
+	}
+	p->size = st.st_size;
+	if (look(p, 0, e))
+		goto err0;
+	if (p->have < HEAD_LENGTH || memcmp(p->window, HEAD, HEAD_LENGTH) != 0) {
+		bad(e);
+		goto err0;
+	}
+	plan_rewind(p);
+	return p;
+err0:
+	plan_close(p);
+	return NULL;
+}
+
+void
+plan_close(struct plan *p)
+{
+	free(p);
+}
+
+void
+plan_rewind(struct plan *p)
+{
+	p->at = (off_t)HEAD_LENGTH;
+}
+
+static int
+digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Write the escaped ${n} bytes at ${s} to ${out}, which has room for a path. */
+static int
+unescape(const char *s, size_t n, char *out)
+{
+	size_t len = 0;
+	for (size_t i = 0; i < n; len++) {
+		if (len >= TREE_PATH)
+			return -1;
+		if (s[i] != '\\') {
+			out[len] = s[i++];
+			continue;
+		}
+		if (i + 4 > n || s[i + 1] != 'x' || digit(s[i + 2]) < 0 || digit(s[i + 3]) < 0)
+			return -1;
+		out[len] = (char)(digit(s[i + 2]) * 16 + digit(s[i + 3]));
+		i += 4;
+	}
+	out[len] = '\0';
+	return 0;
+}
+
+/* Take the line of ${n} bytes at ${line} apart. */
+static int
+parse(struct plan *p, const char *line, size_t n, struct err *e)
+{
+	struct plan_step *s = &p->step;
+	struct entry *a = &s->after, *b = &s->before;
+	char head[512], hash[65];
+	unsigned mode_after, mode_before;
+	int used = 0;
+	*s = (struct plan_step){.path = p->path};
+	/* sscanf(3) may look for the end of its string: give it a short one. */
+	size_t short_n = n < sizeof head - 1 ? n : sizeof head - 1;
+	memcpy(head, line, short_n);
+	head[short_n] = '\0';
+	if (sscanf(head,
+		   "%" SCNu64 " %c %c %o %" SCNu64 " %" SCNd64 " %64s %c %o %" SCNu64 " %" SCNd64
+		   " %" SCNd64 " %" SCNu64 "%n",
+		   &s->number, &s->kind, &a->type, &mode_after, &a->size, &a->mtime, hash, &b->type,
+		   &mode_before, &b->size, &b->mtime, &b->ctime, &b->inode, &used) != 13 ||
+	    head[used] != ' ')
+		return bad(e);
+	a->mode = mode_after;
+	b->mode = mode_before;
+	if (strcmp(hash, "-") != 0)
+		memcpy(a->sha256, hash, sizeof hash);
+	const char *path = line + used + 1;
+	size_t rest = n - (size_t)used - 1;
+	const char *tab = memchr(path, '\t', rest);
+	size_t length = tab ? (size_t)(tab - path) : rest;
+	if (unescape(path, length, p->path))
+		return bad(e);
+	if (tab && unescape(tab + 1, rest - length - 1, p->target))
+		return bad(e);
+	a->target = tab ? p->target : NULL;
+	return 0;
+}
+
+int
+plan_next(struct plan *p, struct plan_step **step, struct err *e)
+{
+	for (int tries = 0; tries < 2; tries++) {
+		if (p->at >= p->start && p->at < p->start + (off_t)p->have) {
+			size_t from = (size_t)(p->at - p->start);
+			char *line = p->window + from;
+			char *end = memchr(line, '\n', p->have - from);
+			if (end && strncmp(line, "end ", 4) == 0)
+				return 0;
+			if (end) {
+				p->at += end - line + 1;
+				*step = &p->step;
+				return parse(p, line, (size_t)(end - line), e) ? -1 : 1;
+			}
+		}
+		if (look(p, p->at, e))
+			return -1;
+	}
+	return bad(e);
+}
+
+/* Go to the beginning of the line that ends at this place and return its length, without its
+ * newline; 0 if there is none. */
+static int
+step_back(struct plan *p, char **line, size_t *length, struct err *e)
+{
+	if (p->at <= (off_t)HEAD_LENGTH)
+		return 0;
+	bool whole = p->start == 0 || p->at - LINE_LONGEST >= p->start;
+	bool shown = whole && p->at > p->start && p->at <= p->start + (off_t)p->have;
+	if (!shown && look(p, p->at > WINDOW ? p->at - WINDOW : 0, e))
+		return -1;
+	if (p->at > p->start + (off_t)p->have)
+		return bad(e);
+	size_t end = (size_t)(p->at - p->start) - 1, from = end;
+	if (p->window[end] != '\n')
+		return bad(e);
+	while (from > 0 && p->window[from - 1] != '\n')
+		from--;
+	p->at = p->start + (off_t)from;
+	*line = p->window + from;
+	*length = end - from;
+	return 1;
+}
+
+int
+plan_to_end(struct plan *p, struct err *e)
+{
+	char *line = NULL;
+	size_t length = 0;
+	p->at = p->size;
+	int n = step_back(p, &line, &length, e);
+	if (n < 0)
+		return -1;
+	return n == 1 && length > 4 && strncmp(line, "end ", 4) == 0 ? 0 : bad(e);
+}
+
+int
+plan_previous(struct plan *p, struct plan_step **step, struct err *e)
+{
+	char *line = NULL;
+	size_t length = 0;
+	int n = step_back(p, &line, &length, e);
+	if (n <= 0)
+		return n;
+	if (!line)
+		return bad(e);
+	*step = &p->step;
+	return parse(p, line, length, e) ? -1 : 1;
+}

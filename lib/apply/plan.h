@@ -1,0 +1,77 @@
+/*
+ * plan - the steps of an apply, as a file that outlives a crash.
+ *
+ * Text: a first line "awcp-plan 1", a line a step, a last line "end <count>".  A step is
+ *
+ *	number kind type mode size mtime sha256 type mode size mtime ctime inode path[ TAB target]
+ *
+ * first what is to be there after it, then what is there before; "-" for a type means nothing, for
+ * a hash that there is none; a path is escaped as in a manifest.  In this order the steps can be
+ * done one by one, in the reverse order undone: the file is read in both directions.
+ */
+#ifndef APPLY_PLAN_H
+#define APPLY_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "tree/tree.h"
+
+enum plan_kind {
+	PLAN_ADD = 'A',    /* a staged file or link where nothing is */
+	PLAN_CHANGE = 'C', /* a staged file or link in place of a file, link or empty directory */
+	PLAN_DIRECTORY = 'D', /* a directory where nothing is */
+	PLAN_CONVERT = 'X',   /* a directory in place of a file or link */
+	PLAN_REMOVE = 'R',    /* no file or link any more */
+	PLAN_EMPTY = 'E',     /* no directory any more, if nothing is left in it */
+	PLAN_MODE = 'M',      /* only other permission bits */
+	PLAN_TIMES = 'T',     /* only another mtime; a directory gets it when all is in place */
+	PLAN_MARKED = 'K',    /* as PLAN_CHANGE, and the new content has conflict markers */
+	PLAN_MERGE = 'G',     /* only in a draft: a change by merging is to be tried */
+};
+
+struct plan_step {
+	uint64_t number; /* from 1 */
+	char kind;       /* enum plan_kind */
+	char *path;      /* with the resource's name in front */
+	/* Only type ('-': nothing), mode, size, mtime, sha256 and target are kept of after; type,
+	 * mode, size, mtime, ctime and inode of before. */
+	struct entry after, before;
+};
+
+/* Does ${step} put a file or link in place that was staged? */
+bool plan_is_staged(const struct plan_step *step);
+
+/* Is it the time of a directory, which has to wait until nothing moves in it any more? */
+bool plan_is_last(const struct plan_step *step);
+
+struct plan_writer;
+
+/* Begin a plan in ${fd}, which stays the caller's. */
+struct plan_writer *plan_writer_new(int fd, struct err *e);
+
+/* Append ${step}; numbers it. */
+int plan_add(struct plan_writer *w, struct plan_step *step, struct err *e);
+
+/* Write the end; *${count} steps. */
+int plan_finish(struct plan_writer *w, uint64_t *count, struct err *e);
+void plan_writer_free(struct plan_writer *w);
+
+struct plan;
+
+/* Read the plan in ${fd} (pread; ${fd} stays the caller's). ERR_BAD_DATA if it is none. */
+struct plan *plan_open(int fd, struct err *e);
+
+/* The place before the first step, or behind the last. */
+void plan_rewind(struct plan *p);
+int plan_to_end(struct plan *p, struct err *e);
+
+/* The step behind this place, or before it, going there: 1 and *${step} (valid until the next
+ * call), 0 when there is none, -1. */
+int plan_next(struct plan *p, struct plan_step **step, struct err *e);
+int plan_previous(struct plan *p, struct plan_step **step, struct err *e);
+
+void plan_close(struct plan *p);
+
+#endif

@@ -1,0 +1,80 @@
+/*
+ * apply_rule - the three-way rule for one path.  Private to apply.
+ */
+#ifndef APPLY_RULE_H
+#define APPLY_RULE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "apply/apply.h"
+#include "tree/compare.h"
+#include "apply/plan.h"
+
+#define STAYS 0 /* the fate of a directory; else the kind of the step that ends it */
+
+struct frame {
+	size_t length; /* of its path */
+	char fate;
+	bool here;             /* it is a directory of ours */
+	bool made;             /* it will be one */
+	bool remains;          /* something of ours stays in it */
+	bool doomed;           /* theirs was chosen: nothing of ours stays in it */
+	bool kept;             /* ours was chosen: nothing of theirs comes into it */
+	uint64_t seen;         /* names of ours in it that the walk told of */
+	mode_t mode;           /* for it to be made with, or to get */
+	bool file;             /* theirs is no directory */
+	bool dirty;            /* something comes or goes in it */
+	bool retimed;          /* theirs has another time, and nobody touched ours */
+	int64_t mtime;         /* for it to get if one of these holds, or if it is made */
+	struct entry before;   /* what ours is; without strings */
+	struct plan_step step; /* at its end, if kind is set */
+	char *target;
+};
+
+struct planner {
+	const struct apply_job *job;
+	const struct resource *resources;
+	const int *roots;
+	size_t count;
+	struct compare *compare;
+	struct tree *tree;
+	struct plan_writer *writer;
+	struct apply_totals *totals;
+	mode_t mask;   /* umask */
+	int64_t fresh; /* ns; a change time from here on may have been the manifest's own */
+	int64_t now;   /* ns; when the plan was begun */
+	struct frame *frames;
+	size_t depth, room;
+	char path[TREE_PATH + 1]; /* of the entry before, so of all frames */
+};
+
+/* What three sides say of one path. */
+struct sides {
+	const char *path;
+	const struct entry *base, *theirs;
+	struct entry *ours;
+	unsigned delta;
+};
+
+/* Decide on ${v} and write the step.  What is to be known of a directory until its end goes into
+ * ${f}; *${gone} if ours does not stay. */
+int rule_decide(struct planner *p, const struct sides *v, struct frame *f, bool *gone,
+		struct err *e);
+
+/* Write ${step} to the plan. */
+int rule_emit(struct planner *p, struct plan_step *step, struct err *e);
+
+/* There is a conflict at ${path}: tell and count it, or how it is settled. ${can}[how] says which
+ * ways are open. APPLY_ASK is none: more conflicts may follow.  A merge is not told, only tried. */
+enum apply_settle rule_settle(struct planner *p, const char *path, const char *why,
+			      const bool can[APPLY_MERGE + 1]);
+
+/* The time that the directory ${v}, of which ${f} tells, gets when something changed in it. */
+void rule_directory_time(const struct planner *p, const struct sides *v, struct frame *f);
+
+/* The bits of a directory that is made because of ${theirs}, or NULL. */
+mode_t rule_directory_mode(const struct planner *p, const struct entry *theirs);
+
+#endif

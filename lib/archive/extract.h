@@ -1,0 +1,47 @@
+/*
+ * place - creates what an archive lists, beneath one directory, through no link.
+ *
+ * Modes and times of directories are set at the end: until then they must take what comes.  They
+ * wait in an unnamed file, so that memory does not grow with their number; a few do so in memory.
+ */
+#ifndef ARCHIVE_EXTRACT_H
+#define ARCHIVE_EXTRACT_H
+
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "tree/tree.h"
+
+struct place { /* private */
+	int dirfd;
+	int parent;      /* the directory that the last path was created in, or -1 */
+	char *path;      /* its path with a slash, "" for ${dirfd} itself */
+	struct buf held; /* modes and times of directories, */
+	FILE *waiting;   /* or all of them, NULL as long as they are few */
+};
+
+/* Begin to create things beneath ${dirfd}, which stays the caller's. */
+int place_open(struct place *p, int dirfd, struct err *e);
+
+/* Create the directory of ${entry}, or find it there. */
+int place_directory(struct place *p, const struct entry *entry, struct err *e);
+
+/* Create the link of ${entry}. */
+int place_link(struct place *p, const struct entry *entry, struct err *e);
+
+/* Create the file of ${entry}; returns a descriptor to write to. */
+int place_file(struct place *p, const struct entry *entry, struct err *e);
+
+/* The file is written: give it its mode and time and close ${fd}.  ${entry} gets the mtime, ctime
+ * and inode that it has then. */
+int place_file_end(struct entry *entry, int fd, struct err *e);
+
+/* Everything is there: set the modes and times of directories. */
+int place_finish(struct place *p, struct err *e);
+
+void place_close(struct place *p);
+
+#endif

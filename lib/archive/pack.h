@@ -1,0 +1,62 @@
+/*
+ * pack - makes an archive of directories, in one pass, in memory that does not grow with them.
+ */
+#ifndef ARCHIVE_PACK_H
+#define ARCHIVE_PACK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "archive/writer.h"
+#include "base/err.h"
+#include "tree/tree.h"
+
+/* The last entry of a delta: the list of everything that is there, as a manifest. */
+#define PACK_LIST ".awcp/manifest"
+
+struct pack_options {
+	enum pack_format format;
+	/* The reader restores modes and links.  Otherwise a link to a file inside the same resource
+	 * is sent as that file, a link to a directory is left out (its manifest entry says unsent),
+	 * and one that leads out of the resource or to nothing is ERR_WORKSPACE_INVALID. */
+	bool fidelity;
+	/* A link that cannot be sent is left out and counted, instead of an error: for what a task
+	 * left behind, where nobody is there to remove it. */
+	bool lenient;
+	/* What is sent must stay within these, also the files that links lead to, which a walk that
+	 * looked at the limits took for links. NULL: anything. */
+	const struct tree_limits *limits;
+	bool compress; /* in a ZIP: deflate what is worth it (by a sample of it), else store */
+	struct interrupt interrupt;
+	void (*progress)(void *arg, uint64_t bytes, uint64_t files); /* or NULL */
+	void *progress_arg;
+	/* With pack_back: told for every file and link that came, changed or went; or NULL. */
+	void (*changed)(void *arg, const char *path);
+	void *changed_arg;
+};
+
+struct pack_totals {
+	uint64_t files;         /* files there are */
+	uint64_t bytes;         /* in them */
+	uint64_t changed;       /* files and links that came, changed or went, if that was asked */
+	uint64_t left_out;      /* links not sent, with "lenient" */
+	uint64_t archive_bytes; /* size of the archive */
+};
+
+/* Write an archive of ${n} resources to ${fd}, entries in the order of the walk, each below its
+ * resource's name.  ${manifestfd} (or -1) gets the manifest of what was sent with the hash of every
+ * file.  A file that changes while it is read is ERR_BUSY with its name.  A tar keeps the holes of
+ * a file.  A tar.zst that came out so small that unpack's default limits would refuse it is not
+ * compressed after all, if ${fd} is a file. */
+int pack(const struct resource *r, size_t n, const struct pack_options *o, int fd, int manifestfd,
+	 struct pack_totals *totals, struct err *e);
+
+/* Pack what became of a tree that was received: changes are counted against ${sincefd}, the
+ * manifest that unpack wrote.  If ${listfd} (an empty file, or -1) is given, the archive is a
+ * delta: it holds only the files whose content is not that of then, and as its last entry
+ * PACK_LIST, which tells of all files, links and directories that there are; files that are not in
+ * the archive are marked in it. */
+int pack_back(const struct resource *r, size_t n, const struct pack_options *o, int fd, int sincefd,
+	      int listfd, struct pack_totals *totals, struct err *e);
+
+#endif

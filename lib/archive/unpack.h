@@ -1,0 +1,78 @@
+/*
+ * unpack - takes an archive from someone who may mean harm.
+ *
+ * Every entry is created beneath an open directory descriptor, through no link.  Refused, with the
+ * entry named: absolute and ".." paths, links that lead out of their resource, hard links, devices,
+ * FIFOs, sockets, names that are too long, have a NUL in them or are twice there, encrypted
+ * entries, ZIPs whose directory and headers do not say the same or overlap; and archives that end
+ * early, go on behind their end, or want much memory.  setuid, setgid, sticky and owners are
+ * dropped, not taken.  ZIP, tar and tar.zst/.gz/.xz are told apart by their content.
+ *
+ * A name may have any other byte in it, a newline too: trees have such.  Names that differ only in
+ * case are refused where the file system takes them for the same, and only there: the Linux kernel
+ * has such.
+ */
+#ifndef ARCHIVE_UNPACK_H
+#define ARCHIVE_UNPACK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "tree/tree.h"
+
+struct unpack_limits {
+	uint64_t entries;
+	uint64_t bytes; /* unpacked, in all */
+	/* Unpacked bytes, holes not counted, for each byte of an archive that unpacks to more than
+	 * UNPACK_ANY_RATIO; 0: any. */
+	uint64_t ratio;
+	unsigned depth; /* components of a path */
+	/* If not NULL, the only top-level folders that may occur (NULL-terminated). */
+	const char *const *tops;
+	struct interrupt interrupt;
+};
+
+#define UNPACK_ANY_RATIO (256 << 20)
+
+/* 1,000,000 entries (AWCP_MAX_ENTRIES), 64 GiB (AWCP_MAX_UNPACKED), 1000 : 1 (AWCP_MAX_RATIO), any
+ * depth that a path has room for, any top. */
+int unpack_limits(struct unpack_limits *l, struct err *e);
+
+/* For archives that we have made. */
+extern const struct unpack_limits unpack_unlimited;
+
+struct unpack_totals {
+	uint64_t files;
+	uint64_t bytes;
+	bool compressed; /* at least one entry was */
+};
+
+/* Unpack the archive in ${fd} (seekable, read from its beginning) into the directory ${dirfd},
+ * which is empty.  On failure what was made is left for the caller to remove with its directory.
+ * ${want} (or NULL for all) picks the paths to create; the directories above are created as needed.
+ * ${dirfd} -1 creates nothing and only looks.  ${manifestfd} (or -1) gets the manifest of the whole
+ * archive, wanted or not, with hashes; mode and mtime are as the archive has them, but of a file
+ * that was created mtime, ctime and inode are those that it has got. */
+int unpack(int fd, int dirfd, const struct unpack_limits *l,
+	   bool (*want)(void *arg, const char *path), void *arg, int manifestfd,
+	   struct unpack_totals *totals, struct err *e);
+
+/* Who wants the content of an archive's files handed out. */
+struct unpack_visitor {
+	/* ${entry} is a file of ${size} bytes, its header says: 1 to take it, 0 not to, -1. */
+	int (*begin)(void *arg, const struct entry *entry, uint64_t size, struct err *e);
+	/* ${n} bytes of it, at ${at}; between this and the piece before lie zeros. */
+	int (*piece)(void *arg, const void *p, size_t n, uint64_t at, struct err *e);
+	/* That was all; ${entry} has its true size. */
+	int (*end)(void *arg, const struct entry *entry, struct err *e);
+	void *arg;
+};
+
+/* As unpack, but nothing is created: the files go to ${v} (or NULL).  If ${listfd} is not -1, the
+ * archive must be a delta: its last entry is PACK_LIST (see pack.h), which is written there. */
+int unpack_visit(int fd, const struct unpack_limits *l, const struct unpack_visitor *v,
+		 int manifestfd, int listfd, struct unpack_totals *totals, struct err *e);
+
+#endif

@@ -1,0 +1,133 @@
+/*
+ * unpack_into - an archive becomes a directory, wholly or not at all.  See unpack_into.h.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/id.h"
+#include "archive/unpack_into.h"
+
+/* Is the target, if it is there, an empty directory?  Its mode, or that of a new one. */
+static int
+check_target(int parent, const char *name, const char *path, mode_t *mode, struct err *e)
+{
+	struct stat st;
+	mode_t mask = umask(077);
+	umask(mask);
+	*mode = 0777 & ~mask;
+	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW))
+		return errno == ENOENT ? 0 : err_sys(e, "%s", path);
+	*mode = st.st_mode & 07777;
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d) {
+		file_close(fd);
+		return err_set(e, ERR_CANNOT_CREATE, "%s is there and is no directory", path);
+	}
+	int names = 0;
+	while (names < 3 && readdir(d))
+		names++;
+	closedir(d);
+	if (names < 3)
+		return 0;
+	err_set(e, ERR_CANNOT_CREATE, "%s is not empty", path);
+	return err_hint(e, "name a directory that does not exist");
+}
+
+/* A copy of ${fd} that can be read anywhere, if it cannot. */
+static int
+spool(int fd, int parent, struct err *e)
+{
+	struct stat st;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		return fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	int copy = openat(parent, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+	if (copy < 0)
+		return err_sys(e, "cannot make a temporary file");
+	char piece[65536];
+	ssize_t n;
+	while ((n = file_read(fd, piece, sizeof piece, e)) > 0)
+		if (file_write(copy, piece, (size_t)n, e)) {
+			n = -1;
+			break;
+		}
+	if (n == 0)
+		return copy;
+	close(copy);
+	return -1;
+}
+
+static int
+fill(int fd, int parent, const char *part, mode_t mode, struct unpack_totals *totals, struct err *e)
+{
+	struct unpack_limits limits;
+	int status = -1;
+	if (unpack_limits(&limits, e))
+		return -1;
+	if (mkdirat(parent, part, 0700))
+		return err_sys(e, "cannot create %s", part);
+	int dirfd = file_open_dir(parent, part, e);
+	if (dirfd >= 0 && unpack(fd, dirfd, &limits, NULL, NULL, -1, totals, e) == 0)
+		status = fchmod(dirfd, mode) ? err_sys(e, "cannot set the mode of %s", part) : 0;
+	file_close(dirfd);
+	return status;
+}
+
+/* Cut ${path} into the directory that it lies in, opened, and its name. */
+static int
+open_parent(const char *path, char name[NAME_MAX + 1], struct err *e)
+{
+	size_t n = strlen(path);
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	size_t from = n;
+	while (from > 0 && path[from - 1] != '/')
+		from--;
+	if (n - from > NAME_MAX)
+		return err_set(e, ERR_USAGE, "the name of the directory is too long");
+	memcpy(name, path + from, n - from);
+	name[n - from] = '\0';
+	if (strcmp(name, "") == 0 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
+		err_set(e, ERR_USAGE, "%s is not the name of a directory", path);
+		return err_hint(e, "name a directory that does not exist");
+	}
+	char *parent = from > 0 ? strndup(path, from) : strdup(".");
+	if (!parent)
+		return err_memory(e);
+	int fd = file_open_dir(AT_FDCWD, parent, e);
+	free(parent);
+	return fd;
+}
+
+int
+unpack_into(int fd, const char *path, struct unpack_totals *totals, struct err *e)
+{
+	char name[NAME_MAX + 1], part[ID_MAX + 1];
+	mode_t mode;
+	int status = -1, source = -1;
+	int parent = open_parent(path, name, e);
+	if (parent < 0)
+		return -1;
+	if (check_target(parent, name, path, &mode, e) || id_make(".unpack-", 16, part, e))
+		goto out;
+	source = spool(fd, parent, e);
+	if (source < 0)
+		goto out;
+	status = fill(source, parent, part, mode, totals, e);
+	if (status == 0 && renameat(parent, part, parent, name))
+		status = err_sys(e, "cannot create %s", path);
+	if (status)
+		(void)file_remove_tree(parent, part, NULL);
+out:
+	file_close(source);
+	close(parent);
+	return status;
+}

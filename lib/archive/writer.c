@@ -1,0 +1,319 @@
+/*
+ * The archive leaves libarchive through a buffer of our own; libarchive's
+ * blocking is off, so that what is stored passes without being copied once more.
+ *
+ * ZIP says in a flag that a name is UTF-8, and libarchive sets it when LC_CTYPE is UTF-8.  So every
+ * header is written in a locale of ours: UTF-8, or C for a name that is not UTF-8, which then
+ * travels byte for byte without the flag.
+ */
+#include "archive/writer.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/utf8.h"
+#include "archive/zip_parts.h"
+
+#define OUT (128 * 1024)  /* bytes of the archive written at once */
+#define PART (256 * 1024) /* bytes of a ZIP's directory in memory, about */
+#define RECORD 128        /* of them for an entry, besides its name */
+
+struct archiver {
+	int fd;
+	enum pack_format format;
+	struct archive *archive;
+	struct archive_entry *header;
+	char *out;
+	size_t out_used;
+	uint64_t bytes;
+	uint64_t begun;     /* of them, on their way to the disk */
+	struct err failure; /* of a write, if its code is set */
+	bool over;          /* nothing more is written */
+	bool deflate;       /* what follows in a ZIP */
+	size_t in_part;     /* bytes of its directory that libarchive has in memory */
+	bool closing;       /* what comes is that directory */
+	struct zip_parts parts;
+	locale_t utf8, raw;
+};
+
+static int
+write_out(struct archiver *a)
+{
+	struct err e;
+
+	if (file_write(a->fd, a->out, a->out_used, &e) < 0) {
+		a->failure = e;
+		return -1;
+	}
+	a->bytes += a->out_used;
+	a->out_used = 0;
+	file_write_behind(a->fd, &a->begun, a->bytes);
+	return 0;
+}
+
+static int
+append(void *arg, const void *data, size_t n)
+{
+	struct archiver *a = arg;
+	size_t done = 0;
+
+	while (done < n) {
+		size_t fits = n - done < OUT - a->out_used ? n - done : OUT - a->out_used;
+		memcpy(a->out + a->out_used, (const char *)data + done, fits);
+		a->out_used += fits;
+		done += fits;
+		if (a->out_used == OUT && write_out(a) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* libarchive's sink. */
+static ssize_t
+take(struct archive *archive, void *arg, const void *data, size_t n)
+{
+	struct archiver *a = arg;
+
+	if (a->over)
+		return -1;
+	if (a->closing ? buf_add(&a->parts.part, data, n, &a->failure) < 0
+		       : append(a, data, n) < 0) {
+		archive_set_error(archive, EIO, "%s", a->failure.message);
+		return -1;
+	}
+	return (ssize_t)n;
+}
+
+static int
+failed(const struct archiver *a, const char *path, struct err *e)
+{
+	if (a->failure.code != ERR_NONE) {
+		*e = a->failure;
+		return err_add(e, "cannot write the archive");
+	}
+	return err_set(e, ERR_IO, "cannot put %s into the archive: %s", path,
+		       archive_error_string(a->archive));
+}
+
+static int
+open_archive(struct archiver *a, struct err *e)
+{
+	struct archive *to = a->archive = archive_write_new();
+	int status = ARCHIVE_OK;
+
+	if (to == NULL)
+		return err_memory(e);
+	if (a->format == PACK_ZIP) {
+		status = archive_write_set_format_zip(to);
+		if (status == ARCHIVE_OK)
+			status = archive_write_set_options(to, "zip:compression-level=1");
+	} else {
+		status = archive_write_set_format_pax(to);
+	}
+	/* No threads: each wants several MiB of its own. */
+	if (status == ARCHIVE_OK && a->format == PACK_TAR_ZST) {
+		status = archive_write_add_filter_zstd(to);
+		if (status == ARCHIVE_OK)
+			status = archive_write_set_options(to, "zstd:compression-level=1");
+	}
+	if (status == ARCHIVE_OK)
+		status = archive_write_set_bytes_per_block(to, 0);
+	if (status == ARCHIVE_OK)
+		status = archive_write_open(to, a, NULL, take, NULL);
+	if (status != ARCHIVE_OK)
+		return failed(a, "the head", e);
+	return 0;
+}
+
+struct archiver *
+archiver_new(int fd, enum pack_format format, struct err *e)
+{
+	struct archiver *a = calloc(1, sizeof *a);
+
+	if (a == NULL || (a->out = malloc(OUT)) == NULL ||
+	    (a->header = archive_entry_new()) == NULL) {
+		(void)err_memory(e);
+		goto err;
+	}
+	a->fd = fd;
+	a->format = format;
+	a->parts.part = (struct buf)BUF_INIT((size_t)4 * PART);
+	a->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+	a->raw = newlocale(LC_CTYPE_MASK, "C", (locale_t)0);
+	if (a->utf8 == (locale_t)0 || a->raw == (locale_t)0) {
+		(void)err_set(e, ERR_CONFIG, "the system has no locale C.UTF-8");
+		goto err;
+	}
+	if (open_archive(a, e) < 0)
+		goto err;
+	return a;
+err:
+	archiver_free(a);
+	return NULL;
+}
+
+void
+archiver_free(struct archiver *a)
+{
+	if (a == NULL)
+		return;
+	archive_entry_free(a->header);
+	a->over = true; /* an archive that is given up must not write its end */
+	if (a->archive != NULL)
+		(void)archive_write_free(a->archive);
+	zip_parts_free(&a->parts);
+	free(a->out);
+	if (a->utf8 != (locale_t)0)
+		freelocale(a->utf8);
+	if (a->raw != (locale_t)0)
+		freelocale(a->raw);
+	free(a);
+}
+
+void
+archiver_compress(struct archiver *a, bool compress)
+{
+	a->deflate = compress;
+	if (a->format != PACK_ZIP)
+		return;
+	if (compress)
+		(void)archive_write_zip_set_compression_deflate(a->archive);
+	else
+		(void)archive_write_zip_set_compression_store(a->archive);
+}
+
+/* The reader of libarchive takes a name with a backslash and no slash for one from Windows. */
+static void
+set_path(struct archiver *a, const char *path)
+{
+	char shown[TREE_PATH + 3];
+
+	if (a->format == PACK_ZIP && strchr(path, '\\') != NULL && strchr(path, '/') == NULL) {
+		(void)snprintf(shown, sizeof shown, "./%s", path);
+		archive_entry_copy_pathname(a->header, shown);
+	} else {
+		archive_entry_copy_pathname(a->header, path);
+	}
+}
+
+static void
+set_extents(struct archiver *a, const struct entry *entry, const struct extent *extents, size_t n)
+{
+	if (a->format == PACK_ZIP)
+		return;
+	for (size_t i = 0; i < n; i++)
+		archive_entry_sparse_add_entry(a->header, (int64_t)extents[i].at,
+					       (int64_t)extents[i].length);
+	/* What lies behind the last one is a hole, too. */
+	if (n > 0 && extents[n - 1].at + extents[n - 1].length < entry->size)
+		archive_entry_sparse_add_entry(a->header, (int64_t)entry->size, 0);
+}
+
+/* Send the entries that libarchive has, and take their directory. */
+static int
+end_part(struct archiver *a, struct err *e)
+{
+	/* What comes behind the last content is no directory yet. */
+	int status = archive_write_finish_entry(a->archive);
+
+	a->closing = true;
+	if (status == ARCHIVE_OK)
+		status = archive_write_close(a->archive);
+	a->closing = false;
+	if (status != ARCHIVE_OK)
+		return failed(a, "the directory", e);
+	return zip_parts_add(&a->parts, a->bytes + a->out_used, e);
+}
+
+/* Make room in memory for another entry of a ZIP. */
+static int
+make_room(struct archiver *a, const struct entry *entry, struct err *e)
+{
+	size_t wanted = RECORD + strlen(entry->path);
+
+	if (a->format == PACK_ZIP && a->in_part + wanted > PART) {
+		if (end_part(a, e) < 0)
+			return -1;
+		(void)archive_write_free(a->archive);
+		a->in_part = 0;
+		if (open_archive(a, e) < 0)
+			return -1;
+		archiver_compress(a, a->deflate);
+	}
+	a->in_part += wanted;
+	return 0;
+}
+
+int
+archiver_begin(struct archiver *a, const struct entry *entry, const struct extent *extents,
+	       size_t n, struct err *e)
+{
+	static const struct {
+		char type;
+		unsigned format;
+	} types[] = {{'f', AE_IFREG}, {'d', AE_IFDIR}, {'l', AE_IFLNK}};
+	struct archive_entry *h = archive_entry_clear(a->header);
+	bool utf8 = utf8_valid(entry->path) && (entry->target == NULL || utf8_valid(entry->target));
+	struct timespec mtime = tree_timespec(entry->mtime);
+
+	if (make_room(a, entry, e) < 0)
+		return -1;
+	locale_t before = uselocale(utf8 ? a->utf8 : a->raw);
+	set_path(a, entry->path);
+	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+		if (types[i].type == entry->type)
+			archive_entry_set_filetype(h, types[i].format);
+	archive_entry_set_perm(h, entry->mode);
+	archive_entry_set_mtime(h, mtime.tv_sec, mtime.tv_nsec);
+	archive_entry_set_size(h, entry->type == 'f' ? (int64_t)entry->size : 0);
+	if (entry->type == 'l')
+		archive_entry_copy_symlink(h, entry->target);
+	set_extents(a, entry, extents, n);
+	/* A warning is about a name that is not UTF-8, which tar then marks as bytes. */
+	int status = archive_write_header(a->archive, h);
+	(void)uselocale(before);
+	return status < ARCHIVE_WARN ? failed(a, entry->path, e) : 0;
+}
+
+int
+archiver_data(struct archiver *a, const char *path, const void *p, size_t n, struct err *e)
+{
+	if (n > 0 && archive_write_data(a->archive, p, n) != (ssize_t)n)
+		return failed(a, path, e);
+	return 0;
+}
+
+int
+archiver_zeros(struct archiver *a, const char *path, uint64_t n, struct err *e)
+{
+	static const char zeros[64 * 1024];
+
+	while (n > 0) {
+		size_t piece = n < sizeof zeros ? (size_t)n : sizeof zeros;
+		if (archiver_data(a, path, zeros, piece, e) < 0)
+			return -1;
+		n -= piece;
+	}
+	return 0;
+}
+
+int
+archiver_finish(struct archiver *a, uint64_t *bytes, struct err *e)
+{
+	locale_t before = uselocale(a->utf8);
+	int status = a->parts.file != NULL ? end_part(a, e) : archive_write_close(a->archive);
+
+	(void)uselocale(before);
+	if (a->parts.file != NULL && (status < 0 || zip_parts_finish(&a->parts, append, a, e) < 0))
+		return a->failure.code != ERR_NONE ? failed(a, "the end", e) : -1;
+	if (status != ARCHIVE_OK || write_out(a) < 0)
+		return failed(a, "the end", e);
+	*bytes = a->bytes;
+	return 0;
+}

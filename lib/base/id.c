@@ -1,0 +1,41 @@
+#include "base/id.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+bool
+id_valid(const char *s)
+{
+	static const char allowed[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+	size_t n = strlen(s);
+
+	return n >= 1 && n <= ID_MAX && strspn(s, allowed) == n;
+}
+
+int
+id_random(void *p, size_t n, struct err *e)
+{
+	if (getrandom(p, n, 0) != (ssize_t)n)
+		return err_sys(e, "cannot get random bytes");
+	return 0;
+}
+
+int
+id_make(const char *prefix, size_t digits, char out[ID_MAX + 1], struct err *e)
+{
+	static const char hex[] = "0123456789abcdef";
+	unsigned char raw[32];
+	size_t n = strlen(prefix);
+
+	if (id_random(raw, digits / 2, e) < 0)
+		return -1;
+	memcpy(out, prefix, n);
+	for (size_t i = 0; i < digits / 2; i++) {
+		out[n++] = hex[raw[i] >> 4];
+		out[n++] = hex[raw[i] & 15];
+	}
+	out[n] = '\0';
+	return 0;
+}

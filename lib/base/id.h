@@ -1,0 +1,26 @@
+/*
+ * id - names for delegations and snapshots.
+ *
+ * An id that comes from the network or from a person is data: it must pass id_valid before it goes
+ * anywhere near a path (AWCP v1: delegation ids are dlg_ + 32 hex digits, snapshot ids snap_ + 12).
+ */
+#ifndef BASE_ID_H
+#define BASE_ID_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+#define ID_MAX 128 /* longest id, without the NUL */
+
+/* True if ${s} matches ^[A-Za-z0-9_-]{1,128}$. */
+bool id_valid(const char *s);
+
+/* Write ${prefix} and ${digits} random hex digits (even, at most 64) into ${out}. */
+int id_make(const char *prefix, size_t digits, char out[ID_MAX + 1], struct err *e);
+
+/* Fill ${p} with ${n} (at most 256) random bytes from the kernel. */
+int id_random(void *p, size_t n, struct err *e);
+
+#endif

@@ -1,0 +1,177 @@
+#include "base/jsonx.h"
+
+#include <string.h>
+
+json_t *
+jsonx_parse(const char *p, size_t n, struct err *e)
+{
+	json_error_t why;
+
+	json_t *o = json_loadb(p, n, JSON_REJECT_DUPLICATES, &why);
+	if (o == NULL) {
+		(void)err_set(e, ERR_BAD_MESSAGE, "not JSON: %s (line %d, column %d)", why.text,
+			      why.line, why.column);
+		return NULL;
+	}
+	if (!json_is_object(o)) {
+		json_decref(o);
+		(void)err_set(e, ERR_BAD_MESSAGE, "not a JSON object");
+		return NULL;
+	}
+	return o;
+}
+
+json_t *
+jsonx_at(const json_t *o, const char *path)
+{
+	char name[64];
+
+	for (;;) {
+		size_t n = strcspn(path, ".");
+		if (n >= sizeof name)
+			return NULL;
+		memcpy(name, path, n);
+		name[n] = '\0';
+		json_t *member = json_object_get(o, name);
+		if (member == NULL || path[n] == '\0')
+			return member;
+		o = member;
+		path += n + 1;
+	}
+}
+
+const char *
+jsonx_string(const json_t *o, const char *path, size_t max, struct err *e)
+{
+	json_t *s = jsonx_at(o, path);
+
+	if (s == NULL)
+		(void)err_set(e, ERR_BAD_MESSAGE, "%s is missing", path);
+	else if (!json_is_string(s))
+		(void)err_set(e, ERR_BAD_MESSAGE, "%s must be a string", path);
+	else if (json_string_length(s) > max)
+		(void)err_set(e, ERR_TOO_LARGE, "%s is longer than %zu bytes", path, max);
+	else if (strlen(json_string_value(s)) != json_string_length(s))
+		(void)err_set(e, ERR_BAD_MESSAGE, "%s has a NUL in it", path);
+	else
+		return json_string_value(s);
+	return NULL;
+}
+
+const char *
+jsonx_text(const json_t *o, const char *path, const char *otherwise)
+{
+	const char *s = json_string_value(jsonx_at(o, path));
+
+	return s != NULL ? s : otherwise;
+}
+
+/* A real that a double holds to the unit. */
+static bool
+real_fits(const json_t *n)
+{
+	return json_is_real(n) && json_real_value(n) < 9e15 && json_real_value(n) > -9e15;
+}
+
+int
+jsonx_integer(const json_t *o, const char *path, int64_t low, int64_t high, int64_t *value,
+	      struct err *e)
+{
+	json_t *n = jsonx_at(o, path);
+
+	if (n == NULL)
+		return err_set(e, ERR_BAD_MESSAGE, "%s is missing", path);
+	if (json_is_integer(n)) {
+		*value = json_integer_value(n);
+	} else if (real_fits(n) && (double)(int64_t)json_real_value(n) == json_real_value(n)) {
+		*value = (int64_t)json_real_value(n);
+	} else {
+		return err_set(e, ERR_BAD_MESSAGE, "%s must be a whole number", path);
+	}
+	if (*value < low || *value > high)
+		return err_set(e, ERR_BAD_MESSAGE, "%s must be between %lld and %lld", path,
+			       (long long)low, (long long)high);
+	return 0;
+}
+
+int64_t
+jsonx_number(const json_t *o, const char *path, int64_t otherwise)
+{
+	json_t *n = jsonx_at(o, path);
+
+	if (json_is_integer(n))
+		return json_integer_value(n);
+	if (real_fits(n))
+		return (int64_t)json_real_value(n);
+	return otherwise;
+}
+
+/* The length of the UTF-8 sequence at ${s}, 0 if it is not one (RFC 3629). */
+static size_t
+sequence(const unsigned char *s)
+{
+	if (s[0] < 0x80)
+		return 1;
+	size_t n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+	if (s[0] < 0xc2 || s[0] > 0xf4)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+/* ${s} as a JSON string, with U+FFFD for every byte that is not UTF-8. */
+static json_t *
+repaired(const char *s)
+{
+	json_t *o = json_string(s);
+	struct err e;
+
+	if (o != NULL)
+		return o;
+	struct buf b = BUF_INIT(3 * strlen(s) + 1);
+	for (const unsigned char *p = (const unsigned char *)s; *p != '\0';) {
+		size_t n = sequence(p);
+		if (buf_add(&b, n > 0 ? (const char *)p : "\xef\xbf\xbd", n > 0 ? n : 3, &e) < 0)
+			break;
+		p += n > 0 ? n : 1;
+	}
+	if (b.data != NULL)
+		o = json_stringn(b.data, b.len);
+	buf_free(&b);
+	return o;
+}
+
+int
+jsonx_set(json_t *o, const char *key, const char *s)
+{
+	if (s == NULL) {
+		(void)json_object_del(o, key); /* it may not be there */
+		return 0;
+	}
+	return json_object_set_new(o, key, repaired(s));
+}
+
+int
+jsonx_append(json_t *o, const char *s)
+{
+	return json_array_append_new(o, repaired(s));
+}
+
+static int
+dump_piece(const char *p, size_t n, void *b)
+{
+	return buf_add(b, p, n, NULL);
+}
+
+int
+jsonx_dump(const json_t *o, struct buf *b, struct err *e)
+{
+	if (json_dump_callback(o, dump_piece, b, JSON_COMPACT | JSON_ENCODE_ANY) < 0)
+		return err_set(e, ERR_TOO_LARGE, "cannot write JSON: more than %zu bytes", b->max);
+	return 0;
+}

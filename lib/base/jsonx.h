@@ -1,0 +1,48 @@
+/*
+ * jsonx - jansson with bounds and errors of ours.
+ *
+ * Members are named by a path such as "task.prompt".  Every function that reads says what was
+ * wrong: "task.prompt must be a string".
+ */
+#ifndef BASE_JSONX_H
+#define BASE_JSONX_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/* Parse ${n} bytes as one JSON object; duplicate members and trailing text are errors.
+ * Returns a new reference or NULL. */
+json_t *jsonx_parse(const char *p, size_t n, struct err *e);
+
+/* The member at ${path}, borrowed; NULL if it or something on the way is missing. */
+json_t *jsonx_at(const json_t *o, const char *path);
+
+/* The string at ${path}, borrowed, at most ${max} bytes.  NULL and an error if it is missing, not
+ * a string, longer, or has a NUL inside. */
+const char *jsonx_string(const json_t *o, const char *path, size_t max, struct err *e);
+
+/* The string at ${path}, borrowed, or ${otherwise} if it is missing or not a string. */
+const char *jsonx_text(const json_t *o, const char *path, const char *otherwise);
+
+/* The integer at ${path}, between ${low} and ${high} (a real without a fraction will do). */
+int jsonx_integer(const json_t *o, const char *path, int64_t low, int64_t high, int64_t *value,
+		  struct err *e);
+
+/* The number at ${path} as an integer, or ${otherwise}. */
+int64_t jsonx_number(const json_t *o, const char *path, int64_t otherwise);
+
+/* Set member ${key} of ${o} to the string ${s}; a NULL ${s} removes it.  Bytes that are not UTF-8
+ * become U+FFFD.  Returns -1 only when memory is out. */
+int jsonx_set(json_t *o, const char *key, const char *s);
+
+/* Append the string ${s} to the array ${o}; as jsonx_set. */
+int jsonx_append(json_t *o, const char *s);
+
+/* Append ${o} as compact JSON without a newline to ${b}. */
+int jsonx_dump(const json_t *o, struct buf *b, struct err *e);
+
+#endif

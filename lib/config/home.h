@@ -1,0 +1,59 @@
+/*
+ * home - where the state is.
+ *
+ * $AWCP_HOME, else $XDG_STATE_HOME/awcp, else ~/.local/state/awcp: plain files, directories 0700,
+ * files 0600, owned by the user who runs the command.  See awcp-state(5).
+ *
+ *	delegations/<id>/  record.json events.ndjson base.manifest base.archive snapshots/<snap>/
+ *	assignments/<id>/  record.json events.ndjson workspace.archive result.archive work/ ...
+ *	queue/<name>/      pending/ running/
+ *	peers/ tokens/     a file each
+ *	hooks/ log/ tmp/ corrupt/
+ */
+#ifndef CONFIG_HOME_H
+#define CONFIG_HOME_H
+
+#include <dirent.h>
+
+#include "base/err.h"
+
+/* Open the state directory, creating it if need be, and remember it for the process.  Fails with
+ * ERR_PERMISSION if it belongs to someone else or others may write to it, and with ERR_CONFIG if
+ * its layout is not ours (layout.h).  Returns a descriptor that stays open for the life of the
+ * process and must not be closed, or -1. */
+int home_open(struct err *e);
+
+/* The same, whatever its layout is: *${layout}.  For who examines it or brings it up to date. */
+int home_open_any(int *layout, struct err *e);
+
+/* Where the state directory is or would be; nothing is looked at or made.  NULL if it cannot be
+ * told. */
+const char *home_find(struct err *e);
+
+/* The absolute path of the state directory; valid after home_open. */
+const char *home_path(void);
+
+/* A descriptor of the directory ${name} in it (such as "delegations"), created if missing, kept
+ * for the process and not to be closed; -1 on failure. */
+int home_dir(const char *name, struct err *e);
+
+/* The directory ${name} in it to be read, if it is there; NULL if not.  For closedir(3). */
+DIR *home_list(const char *name);
+
+/* Call ${each} with every name in ${dirfd}, a directory of the state, that ${is}, in their order,
+ * until it returns something else than 0; returns that, or -1. */
+int home_each(int dirfd, int (*is)(const struct dirent *d),
+	      int (*each)(void *arg, const char *name), void *arg, struct err *e);
+
+/* Move ${name} out of ${dirfd} into corrupt/, so that it stops nothing else. */
+int home_quarantine(int dirfd, const char *name, const char *label, struct err *e);
+
+/* The number that ${text} is: digits, or with K, M, G or T behind them for powers of 1024.  -1 if
+ * it is none. */
+int home_number(const char *text, long long *value);
+
+/* A bound that the environment may set: the number in variable ${name} (digits, or with K, M, G),
+ * else ${otherwise}.  Something that is not a number is ERR_CONFIG. */
+int home_limit(const char *name, long long otherwise, long long *value, struct err *e);
+
+#endif

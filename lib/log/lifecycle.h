@@ -1,0 +1,32 @@
+/*
+ * lifecycle - lifecycle.log and the counters of what changes its state.
+ *
+ * Called where a change is made, after it was: a record that was saved, a task in the journal.  A
+ * line has what it is (event), which one (id), from, to, why, and by whom (logfmt).
+ */
+#ifndef LOG_LIFECYCLE_H
+#define LOG_LIFECYCLE_H
+
+#include <jansson.h>
+
+#define LIFECYCLE_LOG "lifecycle"
+
+/* Delegation or assignment ${id} of ${collection} came from state ${from} ("": it is new) to the
+ * one in ${record}, on ${event} or NULL. */
+void lifecycle_record(const char *collection, const char *id, const char *from, const char *event,
+		      const json_t *record);
+
+/* It was removed. */
+void lifecycle_removed(const char *collection, const char *id, const json_t *record,
+		       const char *why);
+
+/* Task ${task}, of ${id}'s queue, came from state ${from}; with ${last}, so did all up to that id,
+ * which were put with it. */
+void lifecycle_task(const json_t *task, const char *from, const char *last);
+
+/* Something else, a ${what} ("snapshot", "token"), came from a state to another; ${part} of ${id},
+ * or NULL; ${why} or NULL. */
+void lifecycle_note(const char *what, const char *id, const char *part, const char *from,
+		    const char *to, const char *why);
+
+#endif

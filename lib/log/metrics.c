@@ -1,0 +1,237 @@
+#include "log/metrics_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "config/home.h"
+
+#define AGAIN_MS 10000 /* after which a process that got no file tries again */
+
+const struct metric_description metrics_known[METRICS] = {
+    [METRIC_DELEGATIONS] = {"awcp_delegations_entered_total",
+			    METRIC_COUNTER,
+			    {"state"},
+			    "Delegations that came into a state."},
+    [METRIC_ASSIGNMENTS] = {"awcp_assignments_entered_total",
+			    METRIC_COUNTER,
+			    {"state"},
+			    "Assignments that came into a state."},
+    [METRIC_DELIVERIES] = {"awcp_deliveries_total",
+			   METRIC_COUNTER,
+			   {"step", "outcome"},
+			   "Steps between delegator and executor."},
+    [METRIC_BYTES] = {"awcp_delivery_bytes_total",
+		      METRIC_COUNTER,
+		      {"side", "direction"},
+		      "Bytes of bodies that were received and sent in them."},
+    [METRIC_ERRORS] = {"awcp_errors_total",
+		       METRIC_COUNTER,
+		       {"where", "code"},
+		       "Requests refused, and work that ended badly, by code."},
+    [METRIC_REAPED] = {"awcp_reaped_total",
+		       METRIC_COUNTER,
+		       {"kind"},
+		       "What awcp-reap ended, retired or removed."},
+    [METRIC_STREAMS] = {"awcp_open_streams", METRIC_LEVEL, {NULL}, "Event streams open now."},
+    [METRIC_START_DELAY] = {"awcp_start_delay_seconds",
+			    METRIC_DURATION,
+			    {NULL},
+			    "From an INVITE to its START."},
+    [METRIC_RUN] = {"awcp_task_run_seconds", METRIC_DURATION, {NULL}, "How long tasks ran."},
+    [METRIC_DELEGATION] = {"awcp_delegation_seconds",
+			   METRIC_DURATION,
+			   {NULL},
+			   "From the creation of a delegation to its end."},
+};
+
+const int64_t metrics_bucket[] = {10,    50,    100,    500,    1000,    5000,     10000,
+				  30000, 60000, 300000, 900000, 3600000, INT64_MAX};
+
+/* The file of this process, and what is in it. */
+static struct {
+	pthread_mutex_t lock;
+	pid_t pid; /* whose file it is: a child of ours needs its own */
+	int fd;
+	int64_t again; /* clock_steady before which no file is looked for */
+	struct metrics_slot *slot;
+	size_t count, room;
+} own = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1};
+
+static void
+write_slot(size_t i)
+{
+	const struct metrics_slot *s = &own.slot[i];
+
+	/* Where it fails, the next count of this slot writes the right value. */
+	ssize_t n = pwrite(own.fd, s, sizeof *s, (off_t)(i * sizeof *s));
+	(void)n;
+}
+
+static bool
+is_level(const struct metrics_slot *s)
+{
+	for (int m = 0; m < METRICS; m++)
+		if (metrics_known[m].kind == METRIC_LEVEL &&
+		    strncmp(s->name, metrics_known[m].name, sizeof s->name) == 0)
+			return true;
+	return false;
+}
+
+static bool
+make_room(size_t count)
+{
+	if (count <= own.room)
+		return true;
+	size_t room = count + 32;
+	struct metrics_slot *more = realloc(own.slot, room * sizeof *more);
+	if (more == NULL)
+		return false;
+	own.slot = more;
+	own.room = room;
+	return true;
+}
+
+/* Read what earlier processes left in the file; nothing is open that they had open. */
+static bool
+load(int fd, off_t size)
+{
+	size_t count = (size_t)size / sizeof *own.slot;
+
+	if (count > METRICS_SLOTS || !make_room(count) ||
+	    pread(fd, own.slot, count * sizeof *own.slot, 0) != (ssize_t)(count * sizeof *own.slot))
+		return false;
+	own.fd = fd;
+	own.count = count;
+	for (size_t i = 0; i < count; i++)
+		if (own.slot[i].value != 0 && is_level(&own.slot[i])) {
+			own.slot[i].value = 0;
+			own.slot[i].check = ~UINT64_C(0);
+			write_slot(i);
+		}
+	return true;
+}
+
+/* Take file ${n}: 1, 0 if somebody has it, -1 if there is no use in trying others. */
+static int
+take_file(int dirfd, int n)
+{
+	char name[16];
+	struct stat st;
+
+	(void)snprintf(name, sizeof name, "%d", n);
+	int fd = openat(dirfd, name,
+			O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
+	if (fd < 0)
+		return errno == ELOOP || errno == EISDIR || errno == ENXIO ? 0 : -1;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    st.st_nlink == 1 && load(fd, st.st_size))
+		return 1;
+	file_close(fd);
+	return 0;
+}
+
+/* Have a file to count in; the lock is held. */
+static bool
+have_file(void)
+{
+	struct stat st;
+	int taken = 0;
+
+	if (own.pid != getpid()) { /* the lock on it stays our parent's */
+		own.again = 0;
+		own.pid = getpid();
+		file_close(own.fd);
+		own.fd = -1;
+	}
+	if (own.fd >= 0 && fstat(own.fd, &st) == 0 && st.st_nlink > 0)
+		return true;
+	file_close(own.fd);
+	own.fd = -1;
+	own.count = 0;
+	int64_t now = clock_steady();
+	if (now < own.again)
+		return false;
+	int dirfd = home_dir(METRICS_DIR, NULL);
+	for (int n = 0; dirfd >= 0 && taken == 0 && n < METRICS_FILES; n++)
+		taken = take_file(dirfd, n);
+	if (taken != 1)
+		own.again = now + AGAIN_MS;
+	return taken == 1;
+}
+
+static void
+put_text(char *out, size_t size, const char *text)
+{
+	for (size_t i = 0; i + 1 < size && text != NULL && text[i] != '\0'; i++) {
+		unsigned char c = (unsigned char)text[i];
+		out[i] = (char)(c < ' ' || c >= 0x7f || c == '"' || c == '\\' ? '_' : c);
+	}
+}
+
+/* Add ${n} to the slot of ${m}; the lock is held. */
+static void
+add(enum metric m, const char *a, const char *b, uint64_t n)
+{
+	struct metrics_slot wanted = {.check = ~UINT64_C(0)};
+	const size_t key = offsetof(struct metrics_slot, value);
+	size_t i = 0;
+
+	put_text(wanted.name, sizeof wanted.name, metrics_known[m].name);
+	put_text(wanted.label[0], METRICS_LABEL, a);
+	put_text(wanted.label[1], METRICS_LABEL, b);
+	while (i < own.count && memcmp(&own.slot[i], &wanted, key) != 0)
+		i++;
+	if (i == own.count) {
+		if (own.count == METRICS_SLOTS || !make_room(own.count + 1))
+			return;
+		own.slot[own.count++] = wanted;
+	}
+	own.slot[i].value += n;
+	own.slot[i].check = ~own.slot[i].value;
+	write_slot(i);
+}
+
+void
+metrics_count(enum metric m, const char *a, const char *b, uint64_t n)
+{
+	(void)pthread_mutex_lock(&own.lock);
+	if (have_file())
+		add(m, a, b, n);
+	(void)pthread_mutex_unlock(&own.lock);
+}
+
+void
+metrics_level(enum metric m, int64_t change)
+{
+	metrics_count(m, NULL, NULL, (uint64_t)change);
+}
+
+void
+metrics_observe(enum metric m, int64_t ms)
+{
+	char end[METRICS_LABEL];
+	size_t i = 0;
+
+	if (ms < 0)
+		ms = 0; /* the clock was set back */
+	while (ms > metrics_bucket[i])
+		i++;
+	(void)snprintf(end, sizeof end, "%" PRId64, metrics_bucket[i]);
+	(void)pthread_mutex_lock(&own.lock);
+	if (have_file()) {
+		add(m, end, NULL, 1);
+		add(m, "sum", NULL, (uint64_t)ms);
+	}
+	(void)pthread_mutex_unlock(&own.lock);
+}

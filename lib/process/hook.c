@@ -1,0 +1,388 @@
+/*
+ * A hook may be run by a program with many threads, so what happens between fork and exec, or in
+ * the process that watches over a hook that nobody waits for, keeps to what is safe there: system
+ * calls, on memory that was made ready before.
+ */
+#include "process/hook.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "config/home.h"
+#include "log/logfmt.h"
+#include "process/output.h"
+
+#define INPUT_MAX (4 * 1024 * 1024) /* bytes of a record */
+#define VARIABLES 16
+#define TIMED_OUT (-2)
+
+/* What a hook may know of our environment. */
+static const char *const passed[] = {"PATH", "HOME",   "USER",      "LOGNAME",       "LANG",
+				     "TZ",   "TMPDIR", "AWCP_HOME", "XDG_STATE_HOME"};
+
+struct hook {
+	char program[8192];
+	char home[4096];
+	int inputfd, outputfd, logfd;
+	long long seconds;
+	char variables[VARIABLES][4352];
+	char *environment[VARIABLES + 1];
+	size_t count;
+	struct output *output;  /* to hooks.log: its lines without secrets */
+	char line[LOGFMT_LINE]; /* of the log, but for how it ended */
+};
+
+static void
+set_variable(struct hook *k, const char *name, const char *value)
+{
+	if (value == NULL || k->count == VARIABLES)
+		return;
+	int n = snprintf(k->variables[k->count], sizeof k->variables[0], "%s=%s", name, value);
+	if (n < 0 || (size_t)n >= sizeof k->variables[0])
+		return; /* one that is so long is not one that a hook needs */
+	k->environment[k->count] = k->variables[k->count];
+	k->environment[++k->count] = NULL;
+}
+
+static void
+hook_close(struct hook *k)
+{
+	if (k == NULL)
+		return;
+	output_free(k->output);
+	file_close(k->inputfd);
+	file_close(k->outputfd);
+	file_close(k->logfd);
+	free(k);
+}
+
+/* Is there such a hook?  Writes its path. */
+static bool
+find(const char *name, char path[8192])
+{
+	const char *dir = getenv("AWCP_HOOKS");
+	struct err ignored;
+
+	if (home_open(&ignored) < 0)
+		return false;
+	if (dir != NULL && dir[0] == '/')
+		(void)snprintf(path, 8192, "%s/%s", dir, name);
+	else
+		(void)snprintf(path, 8192, "%s/%s/%s", home_path(),
+			       dir != NULL && dir[0] != '\0' ? dir : "hooks", name);
+	return access(path, F_OK) == 0;
+}
+
+/* A file in memory with ${o} as text, to be read from its beginning. */
+static int
+make_input(const json_t *o, struct err *e)
+{
+	char *text = json_dumps(o, JSON_COMPACT);
+	int fd = text == NULL ? -1 : memfd_create("hook", MFD_CLOEXEC);
+
+	if (text == NULL)
+		return err_memory(e);
+	if (fd < 0)
+		(void)err_sys(e, "cannot make a hook's input");
+	else if (file_write(fd, text, strlen(text), e) < 0 || lseek(fd, 0, SEEK_SET) < 0) {
+		file_close(fd);
+		fd = -1;
+	}
+	free(text);
+	return fd;
+}
+
+/* Make everything ready to run ${program} as hook ${name}. */
+static struct hook *
+prepare(const char *name, const char *program, const char *id, const json_t *record, struct err *e)
+{
+	struct hook *k = calloc(1, sizeof *k);
+
+	if (k == NULL) {
+		(void)err_memory(e);
+		return NULL;
+	}
+	k->inputfd = k->outputfd = k->logfd = -1;
+	(void)snprintf(k->program, sizeof k->program, "%s", program);
+	(void)snprintf(k->home, sizeof k->home, "%s", home_path());
+	for (size_t i = 0; i < sizeof passed / sizeof passed[0]; i++)
+		set_variable(k, passed[i], getenv(passed[i]));
+	set_variable(k, "AWCP_ID", id);
+	set_variable(k, "AWCP_HOOK", name);
+	set_variable(k, "AWCP_ROLE",
+		     json_object_get(record, "peerUrl") != NULL ? "delegator" : "executor");
+	logfmt_render(k->line, "hook-failed", "hook", name, "id", id, LOGFMT_END);
+	if (home_limit("AWCP_HOOK_TIMEOUT", HOOK_SECONDS, &k->seconds, e) < 0 ||
+	    (k->inputfd = make_input(record, e)) < 0 ||
+	    (k->outputfd = logfmt_open("hooks", e)) < 0 ||
+	    (k->output = output_new(k->outputfd, UINT64_MAX, e)) == NULL ||
+	    (k->logfd = logfmt_target("lifecycle", e)) < 0) {
+		hook_close(k);
+		return NULL;
+	}
+	if (k->seconds < 1 || k->seconds > 3600)
+		k->seconds = HOOK_SECONDS;
+	return k;
+}
+
+/* A pipe that does not block us, but the hook. */
+static int
+make_pipe(int ends[2])
+{
+	return pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0 || fcntl(ends[1], F_SETFL, 0) < 0 ? -1 : 0;
+}
+
+/* Between fork and exec. */
+_Noreturn static void
+become(const struct hook *k, int stdoutfd, int stderrfd)
+{
+	struct sigaction usual = {.sa_handler = SIG_DFL};
+	char *const argv[] = {(char *)(uintptr_t)k->program, NULL};
+	sigset_t none;
+
+	for (int i = 1; i < NSIG; i++)
+		(void)sigaction(i, &usual, NULL); /* some cannot be changed, and need not be */
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	if (setsid() < 0 || chdir(k->home) < 0 || dup2(k->inputfd, 0) < 0 ||
+	    dup2(stdoutfd, 1) < 0 || dup2(stderrfd, 2) < 0 ||
+	    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+		_exit(127);
+	(void)execve(k->program, argv, k->environment);
+	_exit(127);
+}
+
+/* What comes from a hook. */
+struct hearing {
+	struct hook *hook;
+	struct pollfd fds[3]; /* its end, its answer (fd -1: none is wanted), the rest */
+	char *answer;
+	size_t n;
+};
+
+enum { END, ANSWER, REST };
+
+/* Read what is there of ${which}; false if there is nothing, and the end is noted. */
+static bool
+take(struct hearing *h, int which)
+{
+	char piece[4096];
+	ssize_t got = read(h->fds[which].fd, piece, sizeof piece);
+
+	if (got > 0 && which == REST)
+		output_add(h->hook->output, OUTPUT_STDERR, piece, (size_t)got);
+	for (ssize_t i = 0; which == ANSWER && i < got && h->n < HOOK_ANSWER - 1; i++)
+		h->answer[h->n++] = piece[i];
+	if (got == 0 || (got < 0 && errno != EINTR && errno != EAGAIN))
+		h->fds[which].fd = -1;
+	return got > 0;
+}
+
+/* Listen until the hook ends, and if nobody waits for its answer, to what goes on in the background
+ * then.  False if it did not end in time. */
+static bool
+listen_to(struct hearing *h)
+{
+	int64_t until = clock_steady() + h->hook->seconds * 1000;
+	bool alone = h->fds[ANSWER].fd < 0, ended = false;
+	int left;
+
+	if (h->fds[END].fd < 0)
+		return false;
+	while ((!ended || (alone && h->fds[REST].fd >= 0)) &&
+	       (left = (int)(until - clock_steady())) > 0) {
+		if (poll(h->fds, 3, left) <= 0)
+			continue;
+		for (int i = ANSWER; i <= REST; i++)
+			if (h->fds[i].revents != 0)
+				(void)take(h, i);
+		if (h->fds[END].revents != 0) {
+			ended = true;
+			h->fds[END].fd = -1;
+		}
+	}
+	return ended;
+}
+
+/* Wait for the end of ${pid}, which is killed with its group when the time is over.  Returns its
+ * status as from waitpid(2), TIMED_OUT, or -1.  What comes from ${answerfd} (or -1) goes to
+ * ${answer}, what comes from ${outputfd} to the log. */
+static int
+watch_over(struct hook *k, pid_t pid, int answerfd, int outputfd, char answer[HOOK_ANSWER])
+{
+	int pidfd = pidfd_open(pid, 0), status = -1;
+	struct hearing h = {k,
+			    {{.fd = pidfd, .events = POLLIN},
+			     {.fd = answerfd, .events = POLLIN},
+			     {.fd = outputfd, .events = POLLIN}},
+			    answer,
+			    0};
+
+	bool ended = listen_to(&h);
+	if (!ended) {
+		(void)kill(-pid, SIGKILL);
+		(void)kill(pid, SIGKILL); /* it may not have come to setsid */
+	}
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR) {
+			status = -1;
+			break;
+		}
+	for (int i = ANSWER; i <= REST; i++)
+		while (h.fds[i].fd >= 0 && (i == REST || ended) && take(&h, i))
+			continue;
+	output_end(k->output);
+	answer[h.n] = '\0';
+	file_close(pidfd);
+	return ended ? status : TIMED_OUT;
+}
+
+/* Put the number ${n} (at most 3 digits) and an end of line behind ${line}. */
+static void
+finish_line(char *line, size_t size, const char *how, int n)
+{
+	char tail[64];
+	size_t at = strlen(line), m = 0;
+
+	tail[m++] = ' ';
+	while (*how != '\0')
+		tail[m++] = *how++;
+	tail[m++] = '=';
+	for (int unit = 100; unit > 0; unit /= 10)
+		if (n >= unit || unit == 1)
+			tail[m++] = (char)('0' + n / unit % 10);
+	tail[m++] = '\n';
+	if (at + m < size) {
+		memcpy(line + at, tail, m);
+		line[at + m] = '\0';
+	}
+}
+
+/* Log how a hook ended, if that was not well. */
+static void
+log_end(struct hook *k, int status)
+{
+	if (status == TIMED_OUT)
+		finish_line(k->line, sizeof k->line, "timeout", (int)(k->seconds % 1000));
+	else if (status != -1 && WIFSIGNALED(status))
+		finish_line(k->line, sizeof k->line, "signal", WTERMSIG(status));
+	else
+		finish_line(k->line, sizeof k->line, "status",
+			    status == -1 ? 127 : WEXITSTATUS(status));
+	(void)file_write(k->logfd, k->line, strlen(k->line), NULL);
+}
+
+/* The life of the process that watches over a hook for nobody. */
+_Noreturn static void
+attend(struct hook *k)
+{
+	static char unused[HOOK_ANSWER];
+	unsigned kept = (unsigned)k->outputfd;
+	int ends[2];
+
+	/* Nothing of ours may stay open because of a hook: no lock, no connection. */
+	if (dup2(k->inputfd, 0) < 0 || dup2(k->logfd, 1) < 0 || dup2(k->logfd, 2) < 0 ||
+	    (kept > 3 && close_range(3, kept - 1, 0) < 0) || close_range(kept + 1, ~0U, 0) < 0)
+		_exit(1);
+	k->inputfd = 0;
+	k->logfd = 2;
+	pid_t pid = fork();
+	if (pid > 0)
+		_exit(0);
+	if (pid < 0 || setsid() < 0 || make_pipe(ends) < 0)
+		_exit(1);
+	pid = fork();
+	if (pid == 0)
+		become(k, ends[1], ends[1]);
+	file_close(ends[1]);
+	int status = pid < 0 ? -1 : watch_over(k, pid, -1, ends[0], unused);
+	if (status != 0)
+		log_end(k, status);
+	_exit(0);
+}
+
+void
+hook_tell(const char *name, const char *id, const json_t *record)
+{
+	char path[8192];
+	struct err e;
+
+	if (!find(name, path))
+		return;
+	struct hook *k = prepare(name, path, id, record, &e);
+	if (k == NULL) {
+		logfmt_write("lifecycle", "hook-failed", "hook", name, "id", id, "why", e.message,
+			     LOGFMT_END);
+		return;
+	}
+	pid_t pid = fork();
+	if (pid == 0)
+		attend(k);
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		continue;
+	if (pid < 0)
+		log_end(k, -1);
+	hook_close(k);
+}
+
+/* Run ${k} with a pipe to its standard output, and wait. */
+static int
+converse(struct hook *k, char answer[HOOK_ANSWER], struct err *e)
+{
+	int ends[2], others[2] = {-1, -1};
+
+	if (make_pipe(ends) < 0)
+		return err_sys(e, "cannot make a pipe");
+	pid_t pid = make_pipe(others) < 0 ? -1 : fork();
+	if (pid == 0)
+		become(k, ends[1], others[1]);
+	file_close(ends[1]);
+	file_close(others[1]);
+	int status = pid < 0 ? -1 : watch_over(k, pid, ends[0], others[0], answer);
+	file_close(ends[0]);
+	file_close(others[0]);
+	if (status == 0)
+		return 1;
+	if (status > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 1) {
+		answer[strcspn(answer, "\r\n")] = '\0';
+		return 0;
+	}
+	log_end(k, status);
+	return err_set(e, ERR_SETUP_FAILED, "the hook did not answer");
+}
+
+int
+hook_ask(const char *name, const char *id, const char *owner, const json_t *question,
+	 char answer[HOOK_ANSWER], struct err *e)
+{
+	char path[8192];
+
+	answer[0] = '\0';
+	if (!find(name, path))
+		return 1;
+	struct hook *k = prepare(name, path, id, question, e);
+	if (k == NULL) {
+		logfmt_write("lifecycle", "hook-failed", "hook", name, "id", id, "why", e->message,
+			     LOGFMT_END);
+		return -1;
+	}
+	set_variable(k, "AWCP_OWNER", owner);
+	int status = converse(k, answer, e);
+	hook_close(k);
+	return status;
+}

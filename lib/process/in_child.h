@@ -1,0 +1,20 @@
+/*
+ * aside - runs a piece of work in a child process.
+ *
+ * Archives and connections both want memory, but not at the same time: work on an archive that is
+ * done aside gives all of it back when it ends, so that no process is ever as large as both.  It
+ * also cannot hurt the connection: a child that dies is an error, no more.
+ */
+#ifndef PROCESS_IN_CHILD_H
+#define PROCESS_IN_CHILD_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/* Fork and call ${work} in the child; what it appends to its ${result} (at most ${result}->max
+ * bytes) is appended to ours.  Returns what it returned, with its error.  The child has copies of
+ * everything and must change the world only through files and descriptors. */
+int aside(int (*work)(void *arg, struct buf *result, struct err *e), void *arg, struct buf *result,
+	  struct err *e);
+
+#endif

@@ -1,0 +1,312 @@
+#include "process/output.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "log/redact.h"
+
+#define ESCAPE 0x1b
+#define BELL 0x07
+
+struct line {
+	struct redact redact;
+	size_t length;
+	char text[OUTPUT_LINE + 1]; /* with room for the newline */
+};
+
+struct output {
+	int logfd;
+	uint64_t max, left; /* bytes of the log */
+	bool full;
+	struct line line[2];
+	bool due;     /* progress holds a line that was not sent */
+	int64_t sent; /* clock_steady of the last one that was; 0: none */
+	char progress[OUTPUT_PROGRESS + 1];
+	char complaint[512];
+	struct tail {
+		size_t length;
+		char text[2 * OUTPUT_SUMMARY + 2]; /* clean lines, each with its newline */
+	} tail[2];
+};
+
+struct output *
+output_new(int logfd, uint64_t max, struct err *e)
+{
+	struct output *o = malloc(sizeof *o);
+
+	if (o == NULL) {
+		(void)err_memory(e);
+		return NULL;
+	}
+	o->logfd = logfd;
+	o->max = o->left = max;
+	o->full = logfd < 0;
+	o->line[0].length = o->line[1].length = 0;
+	o->line[0].redact = o->line[1].redact = (struct redact){0};
+	o->due = false;
+	o->sent = 0;
+	o->progress[0] = o->complaint[0] = '\0';
+	o->tail[0].length = o->tail[1].length = 0;
+	return o;
+}
+
+void
+output_free(struct output *o)
+{
+	free(o);
+}
+
+/* Bytes of the escape sequence at ${p} (ECMA-48): CSI … final, OSC and its like … BEL or ST, or two
+ * characters. */
+static size_t
+escape_length(const unsigned char *p, size_t n)
+{
+	size_t i = 2;
+
+	if (n < 2)
+		return n;
+	if (p[1] == '[') {
+		while (i < n && (p[i] < 0x40 || p[i] > 0x7e))
+			i++;
+		return i < n ? i + 1 : n;
+	}
+	if (strchr("]PX^_", p[1]) == NULL)
+		return 2;
+	while (i < n && p[i] != BELL && p[i] != ESCAPE)
+		i++;
+	if (i + 1 < n && p[i] == ESCAPE && p[i + 1] == '\\')
+		i++;
+	return i < n ? i + 1 : n;
+}
+
+/* Cut a UTF-8 character that is not whole off the end of ${s}; returns the length. */
+static size_t
+cut_half(char *s, size_t n)
+{
+	size_t back = 0;
+
+	while (back < n && back < 3 && ((unsigned char)s[n - 1 - back] & 0xc0) == 0x80)
+		back++;
+	if (back < n) {
+		unsigned char head = (unsigned char)s[n - 1 - back];
+		size_t want = head >= 0xf0 ? 3 : head >= 0xe0 ? 2 : head >= 0xc0 ? 1 : 0;
+		if (want > back)
+			n -= back + 1;
+	}
+	s[n] = '\0';
+	return n;
+}
+
+void
+output_clean(const char *text, size_t n, char *out, size_t size)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	size_t length = 0;
+	bool cut = false;
+
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] == ESCAPE) {
+			i += escape_length(p + i, n - i) - 1;
+			continue;
+		}
+		if ((p[i] < 0x20 && p[i] != '\t' && p[i] != '\n') || p[i] == 0x7f)
+			continue;
+		/* U+0080 to U+009F are control characters too. */
+		if (p[i] == 0xc2 && i + 1 < n && p[i + 1] >= 0x80 && p[i + 1] < 0xa0) {
+			i++;
+			continue;
+		}
+		if (length + 1 == size) {
+			cut = true;
+			break;
+		}
+		out[length++] = (char)p[i];
+	}
+	out[length] = '\0';
+	if (cut)
+		(void)cut_half(out, length);
+}
+
+/* Copy as much of ${line} as fits. */
+static void
+keep(const char *line, char *out, size_t size)
+{
+	size_t n = strnlen(line, size - 1);
+
+	memcpy(out, line, n);
+	out[n] = '\0';
+	if (line[n] != '\0')
+		(void)cut_half(out, n);
+}
+
+static bool
+is_blank(const char *s)
+{
+	return s[strspn(s, " \t\r\n")] == '\0';
+}
+
+/* Add a line to the log, or the note that it is full. */
+static void
+log_line(struct output *o, char *p, size_t n)
+{
+	char note[80];
+
+	if (o->full)
+		return;
+	if (n + 1 > o->left) {
+		int length =
+		    snprintf(note, sizeof note, "[cut: the output was longer than %llu bytes]\n",
+			     (unsigned long long)o->max);
+		(void)file_write(o->logfd, note, (size_t)length, NULL);
+		o->full = true;
+		return;
+	}
+	o->left -= n + 1;
+	/* The header says why a failure here is not the task's. */
+	p[n] = '\n';
+	if (file_write(o->logfd, p, n + 1, NULL) < 0)
+		o->full = true;
+}
+
+/* Keep at least the last OUTPUT_SUMMARY bytes of whole lines. */
+static void
+add_to_tail(struct tail *t, const char *line)
+{
+	size_t n = strlen(line);
+
+	if (t->length + n + 2 > sizeof t->text) {
+		char *keep = t->text + (t->length - OUTPUT_SUMMARY);
+		char *start = memchr(keep, '\n', OUTPUT_SUMMARY);
+		start = start == NULL ? t->text + t->length : start + 1;
+		t->length -= (size_t)(start - t->text);
+		memmove(t->text, start, t->length);
+	}
+	memcpy(t->text + t->length, line, n);
+	t->length += n;
+	t->text[t->length++] = '\n';
+	t->text[t->length] = '\0';
+}
+
+/* Take the ${n} bytes of a line, or of a piece of one. */
+static void
+take_line(struct output *o, enum output_stream from, size_t n)
+{
+	struct line *l = &o->line[from];
+	char clean[OUTPUT_SUMMARY], next = l->text[n];
+
+	log_line(o, l->text, n);
+	l->text[n] = next;
+	while (n > 0 && l->text[n - 1] == '\r')
+		n--;
+	const char *start = l->text, *overwritten = memrchr(l->text, '\r', n);
+	if (overwritten != NULL) {
+		n -= (size_t)(overwritten + 1 - start);
+		start = overwritten + 1;
+	}
+	output_clean(start, n, clean, sizeof clean);
+	add_to_tail(&o->tail[from], clean);
+	if (is_blank(clean))
+		return;
+	if (from == OUTPUT_STDERR) {
+		keep(clean, o->complaint, sizeof o->complaint);
+	} else {
+		keep(clean, o->progress, sizeof o->progress);
+		o->due = true;
+	}
+}
+
+/* The line of ${from} has ended, or (${ends} false) is as long as it may be, and is broken where no
+ * secret is cut in two. */
+static void
+end_line(struct output *o, enum output_stream from, bool ends)
+{
+	struct line *l = &o->line[from];
+
+	size_t n = redact_line(&l->redact, l->text, l->length, ends);
+	size_t wait = ends ? 0 : redact_wait(&l->redact, l->text, n);
+	take_line(o, from, n - wait);
+	memmove(l->text, l->text + n - wait, wait);
+	l->length = wait;
+}
+
+void
+output_add(struct output *o, enum output_stream from, const char *p, size_t n)
+{
+	struct line *l = &o->line[from];
+
+	while (n > 0) {
+		const char *newline = memchr(p, '\n', n);
+		size_t piece = newline == NULL ? n : (size_t)(newline - p);
+		bool ends = newline != NULL;
+		if (piece > OUTPUT_LINE - l->length) {
+			piece = OUTPUT_LINE - l->length;
+			ends = false;
+		}
+		memcpy(l->text + l->length, p, piece);
+		l->length += piece;
+		p += piece + ends;
+		n -= piece + ends;
+		if (ends || (l->length == OUTPUT_LINE && n > 0 && *p != '\n'))
+			end_line(o, from, ends);
+	}
+}
+
+void
+output_end(struct output *o)
+{
+	for (int from = OUTPUT_STDOUT; from <= OUTPUT_STDERR; from++)
+		if (o->line[from].length > 0)
+			end_line(o, (enum output_stream)from, true);
+}
+
+const char *
+output_progress(struct output *o, int64_t now, int *wait)
+{
+	*wait = -1;
+	if (!o->due)
+		return NULL;
+	if (o->sent != 0 && now - o->sent < 1000 / OUTPUT_RATE) {
+		*wait = (int)(1000 / OUTPUT_RATE - (now - o->sent));
+		return NULL;
+	}
+	o->sent = now;
+	o->due = false;
+	return o->progress;
+}
+
+const char *
+output_last(struct output *o, enum output_stream from)
+{
+	struct tail *t = &o->tail[from];
+	char *start = t->text, *end = t->text + t->length;
+	int lines = 0;
+
+	while (end > start && strchr(" \t\n", end[-1]) != NULL)
+		end--;
+	*end = '\0';
+	if ((size_t)(end - start) > OUTPUT_SUMMARY) {
+		char *newline = memchr(end - OUTPUT_SUMMARY - 1, '\n', OUTPUT_SUMMARY);
+		start = newline == NULL ? end - OUTPUT_SUMMARY : newline + 1;
+	}
+	for (char *p = end; p > start; p--)
+		if (p[-1] == '\n' && ++lines == OUTPUT_SUMMARY_LINES)
+			start = p;
+	while (*start == '\n')
+		start++;
+	return start;
+}
+
+const char *
+output_summary(struct output *o)
+{
+	return output_last(o, OUTPUT_STDOUT);
+}
+
+const char *
+output_complaint(const struct output *o)
+{
+	return o->complaint;
+}

@@ -1,0 +1,316 @@
+#include "process/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+
+#define WORD 64
+#define TMP (1ULL << 30)
+
+extern char **environ;
+
+enum unit { COUNT, BYTES, SECONDS };
+
+static const struct limit {
+	const char *name;
+	enum unit unit;
+	size_t offset;
+} limits[] = {
+    {"memory", BYTES, offsetof(struct sandbox, memory)},
+    {"processes", COUNT, offsetof(struct sandbox, processes)},
+    {"cpu", SECONDS, offsetof(struct sandbox, cpu)},
+    {"file", BYTES, offsetof(struct sandbox, file)},
+    {"disk", BYTES, offsetof(struct sandbox, disk)},
+    {"tmp", BYTES, offsetof(struct sandbox, tmp)},
+};
+
+static int
+parse_amount(const char *text, enum unit unit, uint64_t *value)
+{
+	int64_t seconds;
+	char *end;
+
+	if (unit == SECONDS) {
+		if (clock_parse_span(text, &seconds, NULL) < 0)
+			return -1;
+		*value = (uint64_t)seconds;
+		return 0;
+	}
+	errno = 0;
+	unsigned long long n = strtoull(text, &end, 10);
+	int shift = 0;
+	if (unit == BYTES)
+		shift = *end == 'K'   ? 10
+			: *end == 'M' ? 20
+			: *end == 'G' ? 30
+			: *end == 'T' ? 40
+				      : 0;
+	if (text[0] < '0' || text[0] > '9' || errno != 0 || end[shift != 0] != '\0' || n == 0 ||
+	    n > (uint64_t)INT64_MAX >> shift)
+		return -1;
+	*value = n << shift;
+	return 0;
+}
+
+static int
+parse_word(const char *word, struct sandbox *s, struct err *e)
+{
+	size_t n = strcspn(word, "=");
+
+	if (strcmp(word, "no-network") == 0) {
+		s->no_network = true;
+		return 0;
+	}
+	if (strcmp(word, "no-exec") == 0) {
+		s->no_exec = true;
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+		if (strlen(limits[i].name) != n || strncmp(limits[i].name, word, n) != 0)
+			continue;
+		uint64_t *to = (uint64_t *)(void *)((char *)s + limits[i].offset);
+		if (word[n] == '=' && parse_amount(word + n + 1, limits[i].unit, to) == 0)
+			return 0;
+		(void)err_set(e, ERR_USAGE, "not a limit of a sandbox: %s", word);
+		return err_hint(e, "limits read like memory=2G, processes=256 and cpu=1h");
+	}
+	(void)err_set(e, ERR_USAGE, "a sandbox knows no word %s", word);
+	return err_hint(
+	    e, "there are no-network, no-exec, memory=, processes=, cpu=, file=, disk=, tmp=");
+}
+
+int
+sandbox_parse(const char *text, struct sandbox *s, struct err *e)
+{
+	char word[WORD];
+
+	*s = (struct sandbox){.kind = SANDBOX_BWRAP, .tmp = TMP};
+	if (text == NULL || text[0] == '\0')
+		return 0;
+	if (strcmp(text, "none") == 0) {
+		s->kind = SANDBOX_NONE;
+		return 0;
+	}
+	for (const char *p = text;; p++) {
+		size_t n = strcspn(p, ",");
+		if (snprintf(word, sizeof word, "%.*s", (int)(n < WORD ? n : WORD), p) >= WORD)
+			return err_set(e, ERR_USAGE, "a word of the sandbox is too long: %s", word);
+		if (p == text && strcmp(word, "none") == 0)
+			return err_set(e, ERR_USAGE,
+				       "without a sandbox nothing is limited: none "
+				       "takes no words");
+		if (p == text && strcmp(word, "bwrap") != 0) {
+			(void)err_set(e, ERR_USAGE, "there is no sandbox called %s", word);
+			return err_hint(e, "there are bwrap, with words behind commas, and none");
+		}
+		if (p != text && parse_word(word, s, e) < 0)
+			return -1;
+		p += n;
+		if (*p == '\0')
+			return 0;
+	}
+}
+
+json_t *
+sandbox_announce(const struct sandbox *s, struct err *e)
+{
+	json_t *o = json_pack("{sb sb sb}", "cwdOnly", s->kind != SANDBOX_NONE, "allowNetwork",
+			      !s->no_network, "allowExec", !s->no_exec);
+
+	if (o == NULL)
+		(void)err_memory(e);
+	return o;
+}
+
+int
+sandbox_meets(const struct sandbox *s, const json_t *demand, struct err *e)
+{
+	const struct {
+		const char *name, *lacking;
+		bool wanted; /* the value that demands a fence */
+		bool fenced;
+	} fences[] = {
+	    {"cwdOnly", "tasks are not kept to their workspace here", true,
+	     s->kind != SANDBOX_NONE},
+	    {"allowNetwork", "tasks are not kept off the network here", false, s->no_network},
+	    {"allowExec", "tasks are not kept from executing programs here", false, s->no_exec},
+	};
+
+	if (demand == NULL || json_is_null(demand))
+		return 0;
+	if (!json_is_object(demand))
+		return err_set(e, ERR_BAD_MESSAGE, "requirements.sandbox is not an object");
+	for (size_t i = 0; i < sizeof fences / sizeof fences[0]; i++) {
+		const json_t *value = json_object_get(demand, fences[i].name);
+		if (value == NULL)
+			continue;
+		if (!json_is_boolean(value))
+			return err_set(e, ERR_BAD_MESSAGE,
+				       "requirements.sandbox.%s is not true or false",
+				       fences[i].name);
+		if (json_is_true(value) != fences[i].wanted || fences[i].fenced)
+			continue;
+		(void)err_set(e, ERR_DECLINED, "%s", fences[i].lacking);
+		return err_hint(e, "do not demand %s, or ask another executor", fences[i].name);
+	}
+	return 0;
+}
+
+json_t *
+sandbox_demand(const char *text, struct err *e)
+{
+	struct sandbox s, usual;
+	bool limited = false;
+
+	if (sandbox_parse(text, &s, e) < 0 || sandbox_parse("bwrap", &usual, e) < 0)
+		return NULL;
+	for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
+		limited |= memcmp((char *)&s + limits[i].offset, (char *)&usual + limits[i].offset,
+				  sizeof(uint64_t)) != 0;
+	if (s.kind == SANDBOX_NONE || limited) {
+		(void)err_set(e, ERR_USAGE, "no executor can promise that: %.200s", text);
+		(void)err_hint(e, "there are bwrap, and no-network and no-exec behind commas");
+		return NULL;
+	}
+	json_t *demand = json_pack("{sb}", "cwdOnly", 1);
+	if (demand == NULL ||
+	    (s.no_network && json_object_set_new(demand, "allowNetwork", json_false()) < 0) ||
+	    (s.no_exec && json_object_set_new(demand, "allowExec", json_false()) < 0)) {
+		json_decref(demand);
+		demand = NULL;
+		(void)err_memory(e);
+	}
+	return demand;
+}
+
+int
+sandbox_promised(const json_t *demand, const json_t *profile, struct err *e)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach ((json_t *)(uintptr_t)demand, name, value) {
+		if (json_equal(json_object_get(profile, name), value) == 1)
+			continue;
+		(void)err_set(e, ERR_DECLINED, "it does not promise the sandbox: %s %s", name,
+			      json_is_true(value) ? "true" : "false");
+		return err_hint(e, "demand less with -S, or ask another executor");
+	}
+	return 0;
+}
+
+/* Run ${argv} with its messages in ${outfd}; 0 if it ended well. */
+static int
+try(char **argv, int outfd)
+{
+	posix_spawn_file_actions_t actions;
+	int status = -1;
+	pid_t pid;
+
+	if (posix_spawn_file_actions_init(&actions) != 0)
+		return -1;
+	if (posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0) == 0 &&
+	    posix_spawn_file_actions_adddup2(&actions, outfd, 1) == 0 &&
+	    posix_spawn_file_actions_adddup2(&actions, outfd, 2) == 0) {
+		errno = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
+		if (errno == 0)
+			while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+				;
+	}
+	(void)posix_spawn_file_actions_destroy(&actions);
+	return status;
+}
+
+/* Run ${script} in ${s}; what it said goes to ${said}.  1 if it ended well, 0 if not, -1 if it
+ * could not be tried. */
+static int
+try_script(const struct sandbox *s, const char *script, char said[256], struct err *e)
+{
+	const struct sandbox_place p = {.cwd = "/", .infofd = -1};
+	char *shell[] = {(char[]){"sh"}, (char[]){"-c"}, strdup(script), NULL};
+	char **argv = shell[2] == NULL ? NULL : sandbox_command(s, &p, shell, e);
+	int result = -1;
+
+	free(shell[2]);
+	if (argv == NULL)
+		return err_memory(e);
+	int outfd = memfd_create("sandbox", MFD_CLOEXEC);
+	if (outfd < 0) {
+		(void)err_sys(e, "cannot try the sandbox");
+		goto out;
+	}
+	errno = 0;
+	said[0] = '\0';
+	result = try(argv, outfd) == 0;
+	if (result == 0 && errno != 0) {
+		(void)snprintf(said, 256, "bwrap: %s", strerror(errno));
+	} else {
+		ssize_t n = pread(outfd, said, 255, 0);
+		said[n < 0 ? 0 : n] = '\0'; /* nothing read: then it only failed */
+	}
+	said[strcspn(said, "\n")] = '\0';
+out:
+	file_close(outfd);
+	sandbox_free(argv);
+	return result;
+}
+
+/* The kernel exempts root from the limit, so see whether it holds. */
+static int
+try_processes(const struct sandbox *s, struct err *e)
+{
+	struct sandbox narrow = *s;
+	char said[256];
+
+	if (s->processes == 0)
+		return 0;
+	narrow.processes = 1; /* which the shell is */
+	int status = try_script(&narrow, "true & wait", said, e);
+	if (status != 1)
+		return status;
+	(void)err_set(e, ERR_CONFIG, "the sandbox cannot limit the number of processes here");
+	return err_hint(e, geteuid() == 0
+			       ? "root is exempt: run as another user, or without processes="
+			       : "leave processes= out");
+}
+
+/* Where the filter is not taken, nothing runs; where it lets another program through, it is none.
+ */
+static int
+try_exec(const struct sandbox *s, struct err *e)
+{
+	char said[256];
+
+	if (!s->no_exec)
+		return 0;
+	int status = try_script(s, "! /bin/sh -c : 2>/dev/null", said, e);
+	if (status != 0)
+		return status < 0 ? -1 : 0;
+	(void)err_set(e, ERR_CONFIG, "the sandbox cannot keep a task from executing programs here");
+	return err_hint(e, "leave no-exec out");
+}
+
+int
+sandbox_available(const struct sandbox *s, struct err *e)
+{
+	char said[256];
+
+	if (s->kind == SANDBOX_NONE)
+		return 0;
+	int status = try_script(s, ":", said, e);
+	if (status == 0) {
+		(void)err_set(e, ERR_CONFIG, "the sandbox does not work here: %s", said);
+		return err_hint(e, "install bubblewrap or allow user namespaces, ask for less with "
+				   "-S, or run with -S none");
+	}
+	return status < 0 || try_processes(s, e) < 0 ? -1 : try_exec(s, e);
+}

@@ -1,0 +1,159 @@
+#include "process/tree.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+#define MOST (1024 * 1024)
+#define HUNTS 500 /* with HUNT_MS between two */
+#define HUNT_MS 10
+
+static bool
+add(struct process_tree *t, pid_t pid)
+{
+	if (t->count == t->room) {
+		size_t room = t->room == 0 ? 64 : t->room * 2;
+		pid_t *more = room > MOST ? NULL : realloc(t->pid, room * sizeof *more);
+		if (more == NULL)
+			return false;
+		t->pid = more;
+		t->room = room;
+	}
+	t->pid[t->count++] = pid;
+	return true;
+}
+
+/* Append the children of ${pid}; the system keeps them by the thread that made them. */
+static void
+add_children(struct process_tree *t, pid_t pid)
+{
+	const struct dirent *d;
+	char path[64];
+	int child;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+	DIR *tasks = opendir(path);
+	if (tasks == NULL)
+		return; /* it is gone */
+	while ((d = readdir(tasks)) != NULL) {
+		if (!isdigit((unsigned char)d->d_name[0]))
+			continue;
+		(void)snprintf(path, sizeof path, "%.20s/children", d->d_name);
+		int fd = openat(dirfd(tasks), path, O_RDONLY | O_CLOEXEC);
+		FILE *list = fd < 0 ? NULL : fdopen(fd, "r");
+		if (list == NULL) {
+			file_close(fd);
+			continue;
+		}
+		while (fscanf(list, "%d", &child) == 1 && add(t, child))
+			;
+		(void)fclose(list);
+	}
+	(void)closedir(tasks);
+}
+
+void
+process_tree_add(struct process_tree *t, pid_t root)
+{
+	size_t next = t->count;
+
+	add_children(t, root);
+	while (next < t->count)
+		add_children(t, t->pid[next++]);
+}
+
+void
+process_tree_free(struct process_tree *t)
+{
+	free(t->pid);
+	*t = (struct process_tree)PROCESS_TREE_INIT;
+}
+
+void
+process_tree_signal(pid_t root, int signal)
+{
+	struct process_tree t = PROCESS_TREE_INIT;
+
+	process_tree_add(&t, root);
+	for (size_t i = 0; i < t.count; i++)
+		(void)kill(t.pid[i], signal);
+	process_tree_free(&t);
+}
+
+/* Is ${mark} one of the strings in /proc/<name>/environ?  Where it may not be read, it is not a
+ * process of ours. */
+static bool
+carries(int procfd, const char *name, const char *mark)
+{
+	size_t length = strlen(mark), at = 0;
+	bool same = true, found = false;
+	char path[64], piece[4096];
+	ssize_t n;
+
+	(void)snprintf(path, sizeof path, "%.20s/environ", name);
+	int fd = openat(procfd, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	while (!found && (n = read(fd, piece, sizeof piece)) > 0)
+		for (ssize_t i = 0; i < n && !found; i++) {
+			if (piece[i] == '\0') {
+				found = same && at == length;
+				same = true;
+				at = 0;
+			} else {
+				same = same && at < length && piece[i] == mark[at];
+				at++;
+			}
+		}
+	file_close(fd);
+	return found;
+}
+
+/* One round: how many were found, and killed. */
+static int
+hunt(DIR *proc, const char *mark)
+{
+	const struct dirent *d;
+	int found = 0;
+
+	rewinddir(proc);
+	while ((d = readdir(proc)) != NULL) {
+		if (!isdigit((unsigned char)d->d_name[0]) || !carries(dirfd(proc), d->d_name, mark))
+			continue;
+		pid_t pid = (pid_t)strtol(d->d_name, NULL, 10);
+		if (pid == getpid())
+			continue;
+		process_tree_signal(pid, SIGKILL);
+		found += kill(pid, SIGKILL) == 0;
+	}
+	return found;
+}
+
+int
+process_hunt(const char *mark, struct err *e)
+{
+	const struct timespec pause = {.tv_nsec = HUNT_MS * 1000000L};
+	int killed = 0, found;
+
+	DIR *proc = opendir("/proc");
+	if (proc == NULL)
+		return err_sys(e, "cannot look for processes");
+	for (int i = 0; (found = hunt(proc, mark)) > 0 && i < HUNTS; i++) {
+		if (i == 0)
+			killed = found;
+		(void)nanosleep(&pause, NULL);
+	}
+	(void)closedir(proc);
+	if (found > 0)
+		return err_set(e, ERR_BUSY, "%d processes of an earlier run do not end", found);
+	return killed;
+}

@@ -1,0 +1,43 @@
+/*
+ * meter - how much a running task uses of what its sandbox limits as a whole: memory and CPU time
+ * of all its processes together, and the growth of its directory.
+ *
+ * The kernel limits a process, or a file; what many of them use together is looked at here, a few
+ * times a second, and the directory as often as costs no more than a twentieth of the time.  So a
+ * task can be over a limit for a moment before it is stopped.  CPU time of processes for which
+ * nobody waited, and files that were removed but are still open, are not seen.
+ */
+#ifndef PROCESS_USAGE_H
+#define PROCESS_USAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "process/sandbox.h"
+
+#define METER_MS 250 /* between two looks at processes */
+
+struct meter {
+	const struct sandbox *sandbox;
+	const char *directory;  /* absolute */
+	uint64_t before;        /* bytes in it when the task began */
+	int64_t next_processes; /* clock_steady of the next look */
+	int64_t next_directory;
+	long ticks; /* of CPU time in a second */
+	uint64_t page;
+};
+
+/* Begin to watch over a task in ${directory}; both stay the caller's. */
+void meter_begin(struct meter *m, const struct sandbox *s, const char *directory);
+
+/* Look at all that descends from ${root}, if it is time.  0, or -1 with ERR_TASK_FAILED if it uses
+ * more than it may. */
+int meter_look(struct meter *m, pid_t root, struct err *e);
+
+/* Bytes that the tree at ${path} takes on the disk; a file with several names counts once in all,
+ * shared out among them.  UINT64_MAX if it is nested too deep. */
+uint64_t meter_directory(const char *path);
+
+#endif

@@ -1,0 +1,120 @@
+/* queue_check - whether the index says what the journal says. */
+#include "queue/private.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/jsonx.h"
+
+struct findings {
+	struct queue *queue;
+	void (*report)(void *arg, const char *text);
+	void *arg;
+	int wrong;
+};
+
+static void __attribute__((format(printf, 2, 3))) wrong(struct findings *f, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	f->wrong++;
+	f->report(f->arg, text);
+}
+
+/* Compare what ${cell} says with the task's newest line. */
+static void
+check_cell(struct findings *f, uint64_t number, const struct queue_cell *cell)
+{
+	struct queue *q = f->queue;
+	struct err e;
+
+	json_t *task = queue_read(q, cell, true, &e);
+	if (task == NULL)
+		wrong(f, "task %llu cannot be read: %s", (unsigned long long)number, e.message);
+	else if ((uint64_t)jsonx_number(task, "number", 0) != number)
+		wrong(f, "the cell of task %llu leads to another", (unsigned long long)number);
+	else if (queue_state_named(jsonx_text(task, "state", "")) !=
+		     (enum queue_state)cell->state ||
+		 (uint32_t)jsonx_number(task, "attempt", 0) != cell->attempt)
+		wrong(f, "task %llu is %s, its cell says %s", (unsigned long long)number,
+		      jsonx_text(task, "state", "?"),
+		      queue_state_name((enum queue_state)cell->state));
+	json_decref(task);
+}
+
+static int
+check_block(void *arg, uint64_t number, const struct queue_block *b)
+{
+	struct findings *f = arg;
+	unsigned states[QUEUE_STATES] = {0};
+	struct err e;
+
+	for (uint64_t n = number * QUEUE_CELLS + 1; n <= (number + 1) * QUEUE_CELLS; n++) {
+		const struct queue_cell *c = queue_index_cell(&f->queue->index, n, &e);
+		if (c == NULL)
+			return -1;
+		struct queue_cell cell = *c;
+		if (cell.put == 0)
+			continue;
+		if (cell.state >= QUEUE_STATES || cell.priority >= QUEUE_PRIORITIES) {
+			wrong(f, "the cell of task %llu makes no sense", (unsigned long long)n);
+			continue;
+		}
+		states[cell.state]++;
+		check_cell(f, n, &cell);
+	}
+	for (int i = QUEUE_NONE + 1; i < QUEUE_STATES; i++)
+		if (states[i] != b->states[i])
+			wrong(f, "block %llu has %u tasks that are %s, its summary says %u",
+			      (unsigned long long)number, states[i],
+			      queue_state_name((enum queue_state)i), b->states[i]);
+	return 0;
+}
+
+/* Every line of the journal is where its version says, and belongs to a task that is known. */
+static int
+check_versions(struct findings *f, struct err *e)
+{
+	struct queue *q = f->queue;
+	struct buf line = BUF_INIT(QUEUE_LINE);
+	int found = 0;
+
+	for (uint64_t v = q->index.head.gone + 1; found >= 0 && v <= q->index.head.version; v++) {
+		uint64_t at = queue_index_version(&q->index, v);
+		if (at == 0)
+			wrong(f, "version %llu is lost: its line was damaged",
+			      (unsigned long long)v);
+		if (at == 0)
+			continue;
+		found = queue_journal_read(&q->journal, at, &line, NULL, e);
+		json_t *task = found == 1 ? jsonx_parse(line.data, line.len, NULL) : NULL;
+		if (found >= 0 && (uint64_t)jsonx_number(task, "version", 0) != v)
+			wrong(f, "version %llu is not where the index says", (unsigned long long)v);
+		json_decref(task);
+	}
+	buf_free(&line);
+	return found < 0 ? -1 : 0;
+}
+
+int
+queue_check(struct queue *q, bool repair, void (*report)(void *arg, const char *text), void *arg,
+	    struct err *e)
+{
+	struct findings f = {.queue = q, .report = report, .arg = arg};
+
+	if (queue_begin(q, e) < 0)
+		return -1;
+	q->index.head.first = q->index.head.kept;
+	if (queue_index_blocks(&q->index, check_block, &f, e) < 0 || check_versions(&f, e) < 0 ||
+	    (repair && queue_rebuild(q, e) < 0)) {
+		queue_abort(q);
+		return -1;
+	}
+	return queue_end(q, false, e) < 0 ? -1 : f.wrong;
+}

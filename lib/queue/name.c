@@ -1,0 +1,124 @@
+/* queue_name - what tasks are called, and short stand-ins for texts. */
+#include "queue/private.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "config/home.h"
+#include "base/id.h"
+
+static const char *const adjectives[] = {
+    "able",  "amber", "brave",  "brisk", "calm",  "clever", "cosy",  "crisp", "eager", "early",
+    "fair",  "fancy", "fleet",  "fond",  "fresh", "gentle", "glad",  "green", "happy", "hardy",
+    "keen",  "kind",  "lively", "lucky", "merry", "mild",   "neat",  "noble", "proud", "quick",
+    "quiet", "ready", "red",    "rosy",  "royal", "shy",    "sunny", "swift", "tidy",  "warm",
+};
+static const char *const animals[] = {
+    "ant",   "badger", "bear",   "beaver", "bee",    "crane",  "crow",  "deer",  "dove",  "duck",
+    "eagle", "falcon", "finch",  "fox",    "frog",   "goat",   "goose", "hare",  "hawk",  "heron",
+    "ibex",  "jay",    "lark",   "lion",   "lynx",   "marten", "mole",  "moose", "newt",  "otter",
+    "owl",   "panda",  "pigeon", "puffin", "rabbit", "raven",  "robin", "seal",  "shrew", "stork",
+    "swan",  "tiger",  "toad",   "trout",  "whale",  "wolf",   "wren",
+};
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+uint64_t
+queue_hash(const char *text)
+{
+	uint64_t h = 14695981039346656037u; /* FNV-1a, then mixed so that the low bits are good */
+
+	if (text == NULL)
+		return 0;
+	for (; *text != '\0'; text++)
+		h = (h ^ (unsigned char)*text) * 1099511628211u;
+	h ^= h >> 32;
+	h *= 0x9e3779b97f4a7c15u;
+	h ^= h >> 29;
+	return (h & UINT32_MAX) == 0 ? 1 : h; /* a half of it is not 0 either */
+}
+
+uint64_t
+queue_bits(const char *text)
+{
+	uint64_t h = queue_hash(text);
+
+	return UINT64_C(1) << (h & 63) | UINT64_C(1) << (h >> 6 & 63);
+}
+
+void
+queue_human_name(uint64_t number, char out[64])
+{
+	(void)snprintf(out, 64, "%s-%s-%llu", adjectives[number * 7 % COUNT(adjectives)],
+		       animals[number * 11 % COUNT(animals)], (unsigned long long)number);
+}
+
+bool
+queue_is_name(const char *name, uint64_t *number)
+{
+	const char *digits = strrchr(name, '-');
+	char expected[64];
+
+	if (digits == NULL || digits[1] < '1' || digits[1] > '9')
+		return false;
+	*number = strtoull(digits + 1, NULL, 10);
+	queue_human_name(*number, expected);
+	return strcmp(name, expected) == 0;
+}
+
+/* Digits up to ${end}, not 0. */
+static int
+parse_number(const char **p, char end, uint64_t most, uint64_t *n)
+{
+	uint64_t value = 0;
+
+	if (**p < '1' || **p > '9')
+		return -1;
+	for (; **p >= '0' && **p <= '9'; (*p)++) {
+		value = value * 10 + (uint64_t)(**p - '0');
+		if (value > most)
+			return -1;
+	}
+	*n = value;
+	return **p == end || **p == '\0' ? 0 : -1;
+}
+
+int
+queue_parse_id(const char *id, char queue[QUEUE_NAME + 1], uint64_t *number, uint32_t *attempt,
+	       struct err *e)
+{
+	size_t n = strcspn(id, ".");
+	uint64_t value = 0;
+
+	*attempt = 0;
+	if (n > 0 && n <= QUEUE_NAME && id[n] == '.') {
+		const char *p = id + n + 1;
+		memcpy(queue, id, n);
+		queue[n] = '\0';
+		if (id_valid(queue) && parse_number(&p, '.', (uint64_t)1 << 48, number) == 0) {
+			bool claim = *p == '.';
+			if (!claim)
+				return 0;
+			p++;
+			if (parse_number(&p, '\0', UINT32_MAX, &value) == 0) {
+				*attempt = (uint32_t)value;
+				return 0;
+			}
+		}
+	}
+	(void)err_set(e, ERR_USAGE, "not a task: %.80s", id);
+	return err_hint(e, "a task is called like review.17, and a claim on it review.17.1");
+}
+
+static int
+is_queue(const struct dirent *d)
+{
+	return id_valid(d->d_name) && strlen(d->d_name) <= QUEUE_NAME;
+}
+
+int
+queue_each(int (*each)(void *arg, const char *name), void *arg, struct err *e)
+{
+	int fd = home_dir("queue", e);
+	return fd < 0 ? -1 : home_each(fd, is_queue, each, arg, e);
+}

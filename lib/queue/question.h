@@ -1,0 +1,51 @@
+/*
+ * queue_question - a task that waits for a person.
+ *
+ * The questions of a task are in its record, as "questions", the last QUEUE_QUESTIONS of them, and
+ * "asked" counts all, so that an id is never used again: an answer to a question of an earlier
+ * attempt cannot be taken for one of this.  A question is open while it has no outcome, its attempt
+ * is the one that runs, and the task is waiting_answer; so whatever ends the attempt ends its
+ * questions, and there is nothing to be cleaned up after a worker that died.
+ *
+ * The answer to a secret question is not in the record but in queue/<name>/answers/<number>.<id>,
+ * until it was heard or the attempt ends.
+ */
+#ifndef QUEUE_QUESTION_H
+#define QUEUE_QUESTION_H
+
+#include "wire/question.h"
+#include "queue/queue.h"
+
+#define QUEUE_QUESTIONS 16 /* kept in the record */
+#define QUEUE_OPEN 8       /* open at the same time, of one task */
+
+/* The worker with claim ${number}.${attempt} asks ${question} (question_make), which gets its id;
+ * the first one after ${asked} (0, unless the task is known to have asked elsewhere).  Durable.
+ * ERR_BAD_STATE if the claim is lost, ERR_BUSY if too many are open. */
+int queue_ask(struct queue *q, uint64_t number, uint32_t attempt, json_t *question, int64_t asked,
+	      struct err *e);
+
+/* What became of question ${id} of the claim: 1 with *${question}, a new reference, when it is
+ * over, with the answer even if that is secret, which is told only once; 0 while it is open; -1.
+ * One whose time is over ends by this, in its default if it has one. */
+int queue_hear(struct queue *q, uint64_t number, uint32_t attempt, const char *id,
+	       json_t **question, struct err *e);
+
+/* Nobody waits for the answer to question ${id} of the claim any more; *${question}, a new
+ * reference, is what became of it. */
+int queue_withdraw(struct queue *q, uint64_t number, uint32_t attempt, const char *id,
+		   json_t **question, struct err *e);
+
+/* ${by} (a name, or NULL) answers question ${id} of task ${number}; NULL: the one that is open.
+ * Durable.  ERR_BAD_DATA if the answer is none of its options, ERR_BAD_STATE if the question is
+ * over, ERR_NOT_FOUND if there is none. */
+int queue_answer(struct queue *q, uint64_t number, const char *id, const char *answer,
+		 const char *by, struct err *e);
+
+/* Is ${question} of ${task} open? */
+bool queue_question_open(const json_t *task, const json_t *question);
+
+/* The open questions of ${task}: a new array. */
+json_t *queue_questions(const json_t *task, struct err *e);
+
+#endif

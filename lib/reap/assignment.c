@@ -1,0 +1,151 @@
+/*
+ * Assignments: one whose START did not come, or whose lease has ended, ends; one that has ended is
+ * kept for its delegator as long as was agreed on; of what has ended nothing is left at work.
+ */
+#include "reap/private.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "assignment/due.h"
+#include "assignment/private.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/jsonx.h"
+
+#define FRESH_MS 86400000 /* the walk comes by in the meantime */
+#define SOON_MS 15000     /* its worker, or its START, is just there */
+
+/* Files of an assignment that only a worker has use for. */
+static const char *const working[] = {"work", "report", "result.archive.tmp"};
+
+/* Take what only a worker has use for away. */
+static int
+clear_work(const struct record *a, struct err *e)
+{
+	int busyfd = file_lock(a->dirfd, ASSIGNMENT_BUSY, false, e);
+	int status = busyfd < 0 ? -1 : 0;
+
+	for (size_t i = 0; status == 0 && i < sizeof working / sizeof working[0]; i++)
+		if (faccessat(a->dirfd, working[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			status = reap_remove(a->dirfd, working[i], e);
+	file_close(busyfd);
+	return status;
+}
+
+/* Is something of a worker left in the ended ${a}? */
+static bool
+has_work(const struct record *a)
+{
+	for (size_t i = 0; i < sizeof working / sizeof working[0]; i++)
+		if (faccessat(a->dirfd, working[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			return true;
+	return false;
+}
+
+/* ${a} has not ended: has its time?  Returns when to look again, 0 if that is not known. */
+static int64_t
+look_unfinished(struct reap *r, struct record *a, bool *ended)
+{
+	struct reap_deed d;
+	struct err why, e;
+	int64_t when;
+
+	if (!assignment_is_over(a, &r->policy, &when, &why))
+		return when > r->now ? when : when > 0 ? r->now + SOON_MS : 0;
+	reap_deed(&d, REAP_LEASES, a->id, "expire", "%s", why.message);
+	if (!reap_should(r, &d))
+		return -1;
+	int status = assignment_finish(a, FSM_TASK_FAIL, &why, &e);
+	reap_did(r, &d, status, &e);
+	*ended = status == 0;
+	return status == 0 ? assignment_kept_until(a->json) : r->now + REAP_WAIT_MS;
+}
+
+/* ${a} has ended: is there something to clear away, or all of it to remove? */
+static int64_t
+look_ended(struct reap *r, struct record *a)
+{
+	struct reap_deed d;
+	char span[32];
+	struct err e;
+
+	int64_t until = assignment_kept_until(a->json);
+	bool remove = until >= 0 && until <= r->now;
+	/* Whoever ended it may have been killed before the journal said so. */
+	if (!remove && !r->options->dry && assignment_settle(a, &e) < 0)
+		reap_trouble(r, "%s: %s", a->id, e.message);
+	if (!remove && !has_work(a))
+		return until < 0 ? 0 : until;
+	if (assignment_is_busy(a))
+		return r->now + SOON_MS; /* its worker is still tidying up */
+	if (remove)
+		reap_deed(&d, REAP_RETENTION, a->id, "remove",
+			  "it was kept for its delegator until %s ago",
+			  reap_span(r->now - until, span));
+	else
+		reap_deed(&d, REAP_ORPHANS, a->id, "clear", "its worker left files behind");
+	if (remove ? !reap_should_remove(r, &d) : !reap_should(r, &d))
+		return -1;
+	/* Nobody begins to work on what has ended. */
+	int status = remove ? reap_remove_record(a, &d, &e) : clear_work(a, &e);
+	reap_did(r, &d, status, &e);
+	return status < 0 ? r->now + REAP_WAIT_MS : remove ? 0 : until;
+}
+
+/* Did ${json} end long ago, so that its journal was looked at since? */
+static bool
+is_old(const struct reap *r, const json_t *json)
+{
+	int64_t ended;
+
+	return clock_parse(jsonx_text(json, "completedAt", ""), &ended, NULL) == 0 &&
+	       ended < r->now - FRESH_MS;
+}
+
+/* Of most records that the walk comes to there is nothing to say but when they will be due: that
+ * needs no lock. */
+static bool
+is_quiet(const struct reap *r, const char *id)
+{
+	struct record a;
+	struct err ignored;
+
+	if (r->due != NULL || record_open(ASSIGNMENTS, id, false, &a, &ignored) < 0) {
+		if (r->due == NULL)
+			record_close(&a);
+		return false;
+	}
+	int64_t until = assignment_kept_until(a.json);
+	bool quiet = until > r->now && is_old(r, a.json) && !has_work(&a) &&
+		     fsm_ended(&fsm_assignment, jsonx_text(a.json, "state", ""));
+	if (quiet && !r->options->dry)
+		due_set(ASSIGNMENT_DUE, id, until);
+	record_close(&a);
+	return quiet;
+}
+
+void
+reap_assignment(struct reap *r, const char *id)
+{
+	struct record a;
+	bool ended = false;
+	int64_t again = 0;
+	struct err e;
+
+	if (is_quiet(r, id))
+		return;
+	if (record_open(ASSIGNMENTS, id, !r->options->dry, &a, &e) < 0) {
+		if (e.code == ERR_BAD_DATA)
+			reap_trouble(r, "%s; %s", e.message, e.hint);
+	} else if (fsm_ended(&fsm_assignment, jsonx_text(a.json, "state", ""))) {
+		again = look_ended(r, &a);
+	} else {
+		again = look_unfinished(r, &a, &ended);
+	}
+	if (again >= 0)
+		reap_again(r, ASSIGNMENT_DUE, id, again);
+	assignment_close(&a, ended ? 0 : -1);
+}

@@ -1,0 +1,181 @@
+/*
+ * Delegations: one that is under way has somebody who follows it; one that was never handed over
+ * ends with the lease that it would have had; one that has ended is kept until its retention is
+ * over, and longer as long as something that came back waits for a person.
+ */
+#include "reap/private.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+
+#include "base/clock.h"
+#include "delegation/delegation.h"
+#include "delegation/due.h"
+#include "base/file.h"
+#include "base/jsonx.h"
+
+#define DAY_MS (INT64_C(24) * 3600 * 1000)
+
+/* Does somebody follow ${r}?  A shared lock, so that two who ask do not see each other. */
+static bool
+is_followed(const struct record *delegation)
+{
+	int fd = openat(delegation->dirfd, "follow.lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	bool followed = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0;
+
+	file_close(fd);
+	return followed;
+}
+
+/* Was ${json} handed over, or left to a program to be? */
+static bool
+goes_on_alone(const json_t *json)
+{
+	const char *state = jsonx_text(json, "state", "");
+
+	return json_object_get(json, "owner") != NULL || strcmp(state, "started") == 0 ||
+	       strcmp(state, "running") == 0 || delegation_waits(json);
+}
+
+static int64_t
+start_follower(struct reap *r, struct record *delegation, int64_t idle)
+{
+	char *const argv[] = {(char *)"awcp-watch", (char *)"-q", delegation->id, NULL};
+	struct reap_deed d;
+	char span[32];
+	struct err e;
+
+	reap_deed(&d, REAP_FOLLOWERS, delegation->id, "follow",
+		  "it is %s, and for %s nobody followed it",
+		  jsonx_text(delegation->json, "state", ""), reap_span(idle, span));
+	if (!reap_should(r, &d))
+		return -1;
+	int status = reap_start(r, delegation, argv, &e);
+	if (status < 0 && e.code == ERR_BUSY)
+		return -1; /* by the next run */
+	reap_did(r, &d, status, &e);
+	return r->now + (r->limits.follow > 0 ? r->limits.follow : 1);
+}
+
+/* End ${delegation}, which was never handed over. */
+static int64_t
+expire(struct reap *r, struct record *delegation, bool *ended)
+{
+	struct reap_deed d;
+	struct err why, e;
+
+	(void)err_set(&why, ERR_EXPIRED, "its time was over before it was handed over");
+	reap_deed(&d, REAP_LEASES, delegation->id, "expire", "%s", why.message);
+	if (!reap_should(r, &d))
+		return -1;
+	int status = delegation_end_record(delegation, FSM_EXPIRE, &why, &e);
+	reap_did(r, &d, status, &e);
+	*ended = status == 0;
+	return status < 0 ? r->now + REAP_WAIT_MS : delegation_kept_until(delegation->json);
+}
+
+/* ${delegation} has not ended, or is not applied yet. */
+static int64_t
+look_unfinished(struct reap *r, struct record *delegation, bool *ended)
+{
+	int64_t changed = 0, lease = delegation_lease_end(delegation->json);
+
+	if (is_followed(delegation))
+		return r->now + r->limits.follow;
+	(void)clock_parse(jsonx_text(delegation->json, "updatedAt", ""), &changed, NULL);
+	if (r->now >= changed && r->now < changed + r->limits.follow)
+		return changed + r->limits.follow; /* who works on it may just change hands */
+	if (goes_on_alone(delegation->json))
+		return start_follower(r, delegation, r->now - changed);
+	/* A person may hand it over yet. */
+	return lease <= r->now ? expire(r, delegation, ended) : lease;
+}
+
+static bool
+has_pending(const json_t *delegation, const char **id)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach (json_object_get(delegation, "snapshots"), i, one)
+		if (strcmp(jsonx_text(one, "status", ""), "pending") == 0) {
+			*id = jsonx_text(one, "id", "");
+			return true;
+		}
+	return false;
+}
+
+/* ${delegation} has ended, and its time here is over. */
+static int64_t
+retire(struct reap *r, struct record *delegation, int64_t until)
+{
+	int64_t kept = jsonx_number(delegation->json, "retentionMs", 0);
+	const char *snapshot;
+	struct reap_deed d;
+	char span[32];
+	struct err e;
+
+	if (has_pending(delegation->json, &snapshot)) {
+		if (r->doubt || !reap_wants(r, REAP_RETENTION))
+			return -1;
+		if (!r->options->dry && r->due != NULL)
+			reap_trouble(r,
+				     "%s waits to be applied since %s; awcp-snapshot apply or "
+				     "discard %s",
+				     snapshot, jsonx_text(delegation->json, "updatedAt", ""),
+				     delegation->id);
+		return r->now + (kept > DAY_MS ? kept : DAY_MS);
+	}
+	if (is_followed(delegation) || reap_snapshot_at_work(delegation))
+		return r->now + r->limits.follow;
+	reap_deed(&d, REAP_RETENTION, delegation->id, "remove", "it was kept until %s ago",
+		  reap_span(r->now - until, span));
+	if (!reap_should_remove(r, &d))
+		return -1;
+	int status = reap_remove_record(delegation, &d, &e);
+	reap_did(r, &d, status, &e);
+	return status < 0 ? r->now + REAP_WAIT_MS : 0;
+}
+
+static int64_t
+look_ended(struct reap *r, struct record *delegation)
+{
+	bool again = false; /* it has ended, and does not so here */
+	struct err e;
+
+	/* Whoever ended it may have been killed before the journal said so. */
+	if (!r->options->dry && delegation_settle(delegation, &e) < 0)
+		reap_trouble(r, "%s: %s", delegation->id, e.message);
+	int64_t next = reap_snapshots(r, delegation);
+	if (next < 0)
+		return next;
+	if (delegation_waits(delegation->json) &&
+	    json_object_get(delegation->json, "applyError") == NULL)
+		return look_unfinished(r, delegation, &again);
+	int64_t until = delegation_kept_until(delegation->json);
+	if (until <= r->now)
+		return retire(r, delegation, until);
+	return next < until ? next : until;
+}
+
+void
+reap_delegation(struct reap *r, const char *id)
+{
+	struct record delegation;
+	bool ended = false;
+	int64_t again = 0;
+	struct err e;
+
+	if (record_open(DELEGATIONS, id, !r->options->dry, &delegation, &e) < 0) {
+		if (e.code == ERR_BAD_DATA)
+			reap_trouble(r, "%s; %s", e.message, e.hint);
+	} else if (delegation_ended(delegation.json)) {
+		again = look_ended(r, &delegation);
+	} else {
+		again = look_unfinished(r, &delegation, &ended);
+	}
+	if (again >= 0)
+		reap_again(r, DELEGATION_DUE, id, again == INT64_MAX ? 0 : again);
+	delegation_close(&delegation, ended ? "error" : NULL);
+}

@@ -1,0 +1,86 @@
+/*
+ * Hints: .open/<id> stands for an unfinished record, and goes when that ends or is removed; after a
+ * crash in between it does here.
+ */
+#include "reap/private.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "assignment/private.h"
+#include "delegation/delegation.h"
+#include "config/home.h"
+#include "base/id.h"
+#include "base/jsonx.h"
+
+static bool
+assignment_closed(const json_t *json)
+{
+	return fsm_ended(&fsm_assignment, jsonx_text(json, "state", ""));
+}
+
+static bool
+delegation_closed(const json_t *json)
+{
+	return delegation_ended(json) &&
+	       (!delegation_waits(json) || json_object_get(json, "applyError") != NULL);
+}
+
+static const struct open_hints {
+	const char *collection;
+	bool (*closed)(const json_t *json);
+} hints[] = {{ASSIGNMENTS, assignment_closed}, {DELEGATIONS, delegation_closed}};
+
+/* Is ${name} a hint of nothing?  Looked at with the record's lock if ${lock}.  One that has no
+ * record may be that of a record in the making; its time of modification says something else. */
+static bool
+is_stale(const struct reap *r, const struct open_hints *h, int openfd, const char *name,
+	 struct record *record, bool lock)
+{
+	struct stat st;
+	struct err e;
+
+	if (record_open(h->collection, name, lock, record, &e) == 0)
+		return h->closed(record->json);
+	return e.code == ERR_NOT_FOUND && fstatat(openfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       (int64_t)st.st_ctim.tv_sec * 1000 + r->limits.age <= r->now;
+}
+
+static void
+look_at(struct reap *r, const struct open_hints *h, int openfd, const char *name)
+{
+	struct record record;
+	struct reap_deed d;
+	struct err e;
+
+	bool stale = is_stale(r, h, openfd, name, &record, false);
+	record_close(&record);
+	if (!stale)
+		return;
+	reap_deed(&d, REAP_ORPHANS, name, "forget", "nothing of it is unfinished any more");
+	if (!reap_should(r, &d))
+		return;
+	if (is_stale(r, h, openfd, name, &record, true))
+		reap_did(r, &d, unlinkat(openfd, name, 0) < 0 ? err_sys(&e, "cannot remove it") : 0,
+			 &e);
+	record_close(&record);
+}
+
+void
+reap_open(struct reap *r)
+{
+	const struct dirent *entry;
+	char path[64];
+
+	for (size_t i = 0; i < sizeof hints / sizeof hints[0]; i++) {
+		(void)snprintf(path, sizeof path, "%s/.open", hints[i].collection);
+		DIR *dir = home_list(path);
+		while (dir != NULL && (entry = readdir(dir)) != NULL)
+			if (id_valid(entry->d_name))
+				look_at(r, &hints[i], dirfd(dir), entry->d_name);
+		if (dir != NULL)
+			(void)closedir(dir);
+	}
+}

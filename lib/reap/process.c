@@ -1,0 +1,243 @@
+/*
+ * Processes: what a worker that was killed left running without a sandbox, found by the workspace
+ * in its environment; and the programs of an awcp-serve that was killed, which go on and hold its
+ * port, found by the directory of their sockets in theirs, or for nginx, which writes over it, by
+ * the directory that it works in.
+ *
+ * A process is held by a descriptor (pidfd) before anything is asked about its owner, so that what
+ * is killed is what was judged, and nothing that began meanwhile.
+ */
+#include "reap/private.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
+#include "assignment/private.h"
+#include "base/buf.h"
+#include "base/file.h"
+#include "config/home.h"
+
+#define ENVIRONMENT (4 * 1024 * 1024)
+#define STOP_MS 30000 /* between TERM and KILL: a worker hands its tasks back */
+
+/* Whom to look for, and what to do with them. */
+struct hunt {
+	struct reap *r;
+	const char *prefix; /* of a string in the environment */
+	const char *cwd;    /* or NULL: nginx in this directory */
+	/* ${pidfd} was found; ${rest} is what follows the prefix. */
+	void (*found)(struct hunt *h, int pidfd, const char *pid, const char *rest);
+	int signal;
+	size_t count;
+	const struct reap_left *left;
+};
+
+/* Does the process ${pid} carry what is looked for?  Then *${rest} is in ${b}. */
+static bool
+carries(int procfd, const char *pid, const char *prefix, struct buf *b, const char **rest)
+{
+	char path[32];
+	size_t n = strlen(prefix);
+
+	(void)snprintf(path, sizeof path, "%.20s/environ", pid);
+	if (file_slurp(procfd, path, b, NULL) < 0 || buf_add(b, "", 1, NULL) < 0)
+		return false;
+	for (const char *s = b->data; s < b->data + b->len; s += strlen(s) + 1)
+		if (strncmp(s, prefix, n) == 0) {
+			*rest = s + n;
+			return true;
+		}
+	return false;
+}
+
+/* Does link ${name} of process ${pid} lead to ${target}, or with ${base} to a file of that name? */
+static bool
+leads_to(int procfd, const char *pid, const char *name, const char *target, bool base)
+{
+	char path[64], found[PATH_MAX];
+
+	(void)snprintf(path, sizeof path, "%.20s/%s", pid, name);
+	ssize_t n = readlinkat(procfd, path, found, sizeof found - 1);
+	if (n <= 0)
+		return false;
+	found[n] = '\0';
+	const char *slash = base ? strrchr(found, '/') : NULL;
+	return strcmp(slash != NULL ? slash + 1 : found, target) == 0;
+}
+
+static void
+look_at(struct hunt *h, int procfd, const char *pid)
+{
+	struct buf b = BUF_INIT(ENVIRONMENT);
+	const char *rest = "";
+
+	pid_t number = (pid_t)strtol(pid, NULL, 10);
+	int pidfd = number == getpid() ? -1 : pidfd_open(number, 0);
+	if (pidfd < 0)
+		return;
+	if (carries(procfd, pid, h->prefix, &b, &rest) ||
+	    (h->cwd != NULL && leads_to(procfd, pid, "exe", "nginx", true) &&
+	     leads_to(procfd, pid, "cwd", h->cwd, false)))
+		h->found(h, pidfd, pid, rest);
+	buf_free(&b);
+	file_close(pidfd);
+}
+
+static void
+run(struct hunt *h)
+{
+	const struct dirent *entry;
+
+	DIR *proc = opendir("/proc");
+	while (proc != NULL && (entry = readdir(proc)) != NULL)
+		if (isdigit((unsigned char)entry->d_name[0]))
+			look_at(h, dirfd(proc), entry->d_name);
+	if (proc != NULL)
+		(void)closedir(proc);
+}
+
+/* Is the lock ${path} in the state held, or with ${shared} held for itself alone? */
+static bool
+is_held(const char *path)
+{
+	int homefd = home_open(NULL);
+	int fd = homefd < 0 ? -1 : openat(homefd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	bool held = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0;
+
+	file_close(fd);
+	return held;
+}
+
+/* Is somebody at work in ${rest}, "/assignments/<id>/work" or "/queue/<name>/jobs/<n>/work"? */
+static bool
+has_worker(const char *rest)
+{
+	char id[ID_MAX + 1], name[ID_MAX + 1], path[2 * ID_MAX + 64];
+	unsigned long long number;
+
+	if (sscanf(rest, "/assignments/%128[A-Za-z0-9_-]/work", id) == 1)
+		(void)snprintf(path, sizeof path, ASSIGNMENTS "/%s/" ASSIGNMENT_BUSY, id);
+	else if (sscanf(rest, "/queue/%128[A-Za-z0-9_-]/jobs/%llu/work", name, &number) == 2)
+		(void)snprintf(path, sizeof path, "queue/%s/running/%llu", name, number);
+	else
+		return true; /* nothing of ours */
+	return is_held(path);
+}
+
+static void
+kill_orphan(struct hunt *h, int pidfd, const char *pid, const char *rest)
+{
+	struct reap_deed d;
+	struct err e;
+
+	if (has_worker(rest))
+		return;
+	reap_deed(&d, REAP_ORPHANS, pid, "kill", "the worker that started it in %s is gone",
+		  rest + 1);
+	if (!reap_should(h->r, &d))
+		return;
+	int status = pidfd_send_signal(pidfd, SIGKILL, NULL, 0) < 0
+			 ? err_sys(&e, "cannot kill the process")
+			 : 0;
+	reap_did(h->r, &d, status, &e);
+}
+
+void
+reap_processes(struct reap *r)
+{
+	char prefix[PATH_MAX + 32], home[PATH_MAX];
+	struct hunt h = {.r = r, .prefix = prefix, .found = kill_orphan};
+
+	if (realpath(home_path(), home) == NULL)
+		return;
+	(void)snprintf(prefix, sizeof prefix, "AWCP_WORKSPACE=%s", home);
+	run(&h);
+}
+
+static void
+stop(struct hunt *h, int pidfd, const char *pid, const char *rest)
+{
+	struct reap_deed d;
+
+	if (*rest != '\0')
+		return; /* of another one, whose name begins like this */
+	h->count++;
+	reap_deed(&d, h->left->kind, pid, "stop", "the %s of %s is gone", h->left->owner,
+		  h->left->name);
+	if (reap_should(h->r, &d) && pidfd_send_signal(pidfd, h->signal, NULL, 0) == 0)
+		reap_did(h->r, &d, 0, NULL);
+}
+
+void
+reap_clear_left(struct reap *r, const struct reap_left *l)
+{
+	struct hunt h = {.r = r, .prefix = l->mark, .cwd = l->cwd, .found = stop, .left = l};
+	struct reap_deed d;
+	char mark[300];
+	struct err e;
+
+	(void)snprintf(mark, sizeof mark, "%.255s/stopping", l->name);
+	h.signal = reap_age(r, l->dirfd, mark) >= STOP_MS ? SIGKILL : SIGTERM;
+	run(&h);
+	if (h.count > 0) {
+		int fd =
+		    r->options->dry
+			? -1
+			: openat(l->dirfd, mark, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		file_close(fd);
+		return;
+	}
+	reap_deed(&d, l->kind, l->name, "remove", "the %s that made it is gone", l->owner);
+	if (reap_should(r, &d))
+		reap_did(r, &d,
+			 l->outside ? file_remove_tree(l->dirfd, l->name, &e)
+				    : reap_remove(l->dirfd, l->name, &e),
+			 &e);
+}
+
+/* The directory ${name}, in ${homefd}, of an awcp-serve that is gone. */
+static void
+clear_server(struct reap *r, int homefd, const char *name)
+{
+	char mark[PATH_MAX + 300], home[PATH_MAX], cwd[PATH_MAX + 300];
+
+	if (realpath(home_path(), home) == NULL)
+		return;
+	(void)snprintf(cwd, sizeof cwd, "%s/%s", home, name);
+	(void)snprintf(mark, sizeof mark, "AWCP_SERVE=%s/%s", home_path(), name);
+	reap_clear_left(r, &(struct reap_left){.kind = REAP_ORPHANS,
+					       .owner = "awcp-serve",
+					       .dirfd = homefd,
+					       .name = name,
+					       .mark = mark,
+					       .cwd = cwd});
+}
+
+void
+reap_servers(struct reap *r)
+{
+	const struct dirent *entry;
+	char path[300];
+
+	DIR *dir = home_list(".");
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		const char *name = entry->d_name;
+		if (strncmp(name, "serve-", 6) != 0 || !isdigit((unsigned char)name[6]))
+			continue;
+		(void)snprintf(path, sizeof path, "%s/lock", name);
+		/* One without a lock is just being made, or was made by an older version. */
+		bool locked = faccessat(dirfd(dir), path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+		if (locked ? !is_held(path) : reap_age(r, dirfd(dir), name) >= r->limits.age)
+			clear_server(r, dirfd(dir), name);
+	}
+	if (dir != NULL)
+		(void)closedir(dir);
+}

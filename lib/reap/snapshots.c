@@ -1,0 +1,195 @@
+/*
+ * Snapshots: an apply or an undo that was cut off is finished; the files for an undo go when their
+ * time is over; of those that wait no more are kept than was agreed on.
+ */
+#include "reap/private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/jsonx.h"
+
+#define MAX_SNAPSHOTS 10 /* as in snapshot_record.c, where the record says nothing */
+
+static bool
+there(int dirfd, const char *name)
+{
+	return faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Open the directory of snapshot ${id}, so that nobody works with it; -1 if it is not there, or
+ * ${busy}: somebody does. */
+static int
+open_snapshot(const struct record *delegation, const char *id, bool *busy)
+{
+	char path[ID_MAX + 16];
+
+	*busy = false;
+	if (!id_valid(id))
+		return -1;
+	(void)snprintf(path, sizeof path, "snapshots/%s", id);
+	int fd = file_open_beneath(delegation->dirfd, path, O_RDONLY | O_DIRECTORY, 0, NULL);
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd;
+	*busy = fd >= 0;
+	file_close(fd);
+	return -1;
+}
+
+/* Which command finishes what was begun in ${fd} and cut off, or, if that changed nothing yet,
+ * takes it away; NULL: nothing was.  It may all be done but for the record, which says in which
+ * state the snapshot was. */
+static const char *
+cut_off(int fd, bool applied)
+{
+	static const struct {
+		const char *undone, *command;
+	} marks[] = {{"undone/plan", "undo"},
+		     {"undone/rollback", "undo"},
+		     {"undone/undo", "undo"},
+		     {"undone/plan.new", "clear"}};
+
+	for (size_t i = 0; applied && i < sizeof marks / sizeof marks[0]; i++)
+		if (there(fd, marks[i].undone))
+			return marks[i].command;
+	if (applied)
+		return NULL;
+	if (there(fd, "plan") || there(fd, "rollback") ||
+	    (there(fd, "undo") && !there(fd, "undone")))
+		return "apply";
+	return there(fd, "plan.new") ? "clear" : NULL;
+}
+
+/* Let awcp-snapshot do ${what} to snapshot ${id}. */
+static int64_t
+hand_on(struct reap *r, struct record *delegation, enum reap_kind kind, const char *what,
+	const char *id, const char *why)
+{
+	char *const argv[] = {(char *)"awcp-snapshot", (char *)(uintptr_t)what, delegation->id,
+			      (char *)(uintptr_t)id, NULL};
+	struct reap_deed d;
+	struct err e;
+
+	reap_deed(&d, kind, delegation->id, what, "%s %s", id, why);
+	if (kind == REAP_RETENTION ? !reap_should_remove(r, &d) : !reap_should(r, &d))
+		return -1;
+	int status = reap_start(r, delegation, argv, &e);
+	if (status < 0 && e.code == ERR_BUSY)
+		return -1;
+	reap_did(r, &d, status, &e);
+	return r->now + REAP_WAIT_MS; /* has it come to an end? */
+}
+
+/* The files for an undo of the applied snapshot ${fd} go when it is time.  Returns when. */
+static int64_t
+forget_undo(struct reap *r, const struct record *delegation, int fd, const json_t *snapshot)
+{
+	int64_t applied;
+	struct reap_deed d;
+	char span[32];
+	struct err e;
+
+	if (!there(fd, "undo") ||
+	    clock_parse(jsonx_text(snapshot, "appliedAt", ""), &applied, NULL) < 0)
+		return INT64_MAX;
+	if (applied + r->limits.undo > r->now)
+		return applied + r->limits.undo;
+	reap_deed(&d, REAP_RETENTION, delegation->id, "forget-undo", "%s was applied %s ago",
+		  jsonx_text(snapshot, "id", ""), reap_span(r->now - applied, span));
+	if (!reap_should_remove(r, &d))
+		return -1;
+	/* The plan first: without it nobody takes what is left of the files for an undo. */
+	int status = unlinkat(fd, "undo", 0) < 0 && errno != ENOENT
+			 ? err_sys(&e, "cannot remove the plan")
+			 : reap_remove(fd, "kept", &e);
+	reap_did(r, &d, status, &e);
+	return status < 0 ? r->now + REAP_WAIT_MS : INT64_MAX;
+}
+
+static int64_t
+look_at(struct reap *r, struct record *delegation, const json_t *snapshot)
+{
+	const char *id = jsonx_text(snapshot, "id", "");
+	bool applied = strcmp(jsonx_text(snapshot, "status", ""), "applied") == 0;
+	bool pending = strcmp(jsonx_text(snapshot, "status", ""), "pending") == 0;
+	int64_t next = INT64_MAX;
+	bool busy;
+
+	if (!applied && !pending)
+		return next;
+	int fd = open_snapshot(delegation, id, &busy);
+	if (fd < 0)
+		return next;
+	const char *what = cut_off(fd, applied);
+	if (what == NULL && applied)
+		next = forget_undo(r, delegation, fd, snapshot);
+	file_close(fd);
+	if (what != NULL)
+		next = hand_on(r, delegation, REAP_APPLIES, what, id, "was cut off");
+	return next;
+}
+
+bool
+reap_snapshot_at_work(const struct record *delegation)
+{
+	bool busy = false;
+	json_t *one;
+	size_t i;
+
+	json_array_foreach (json_object_get(delegation->json, "snapshots"), i, one) {
+		bool applied = strcmp(jsonx_text(one, "status", ""), "applied") == 0;
+		int fd = open_snapshot(delegation, jsonx_text(one, "id", ""), &busy);
+		if (busy || (fd >= 0 && cut_off(fd, applied) != NULL)) {
+			file_close(fd);
+			return true;
+		}
+		file_close(fd);
+	}
+	return false;
+}
+
+/* The oldest snapshot that waits and is one too many; NULL: none is. */
+static const char *
+surplus(const json_t *json)
+{
+	int64_t most = jsonx_number(json, "snapshotPolicy.maxSnapshots", MAX_SNAPSHOTS);
+	const char *oldest = NULL;
+	int64_t pending = 0;
+	json_t *one;
+	size_t i;
+
+	json_array_foreach (json_object_get(json, "snapshots"), i, one) {
+		if (strcmp(jsonx_text(one, "status", ""), "pending") != 0)
+			continue;
+		pending++;
+		if (oldest == NULL && !json_is_true(json_object_get(one, "recommended")))
+			oldest = jsonx_text(one, "id", "");
+	}
+	return pending > most ? oldest : NULL;
+}
+
+int64_t
+reap_snapshots(struct reap *r, struct record *delegation)
+{
+	int64_t next = INT64_MAX;
+	json_t *one;
+	size_t i;
+
+	json_array_foreach (json_object_get(delegation->json, "snapshots"), i, one) {
+		int64_t when = look_at(r, delegation, one);
+		if (when < 0)
+			return when;
+		next = when < next ? when : next;
+	}
+	const char *id = surplus(delegation->json);
+	if (id == NULL)
+		return next;
+	int64_t when = hand_on(r, delegation, REAP_RETENTION, "discard", id, "is one too many");
+	return when < next ? when : next;
+}

@@ -1,0 +1,167 @@
+/*
+ * snapshot_diff - shows a snapshot's changes by git-diff(1).  See snapshot_diff.h.
+ *
+ * Both directories become trees in an object store that lasts as long as we do: so git shows paths,
+ * modes, links and renames as in any repository, and its patch can be applied like any other.
+ * Nothing in the directories may tell git what to run: attributes are overruled.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "apply/git.h"
+#include "process/process.h"
+#include "snapshot/diff.h"
+
+#define ATTRIBUTES "* -text -ident -filter !diff !eol !working-tree-encoding\n"
+
+/* How git is run, in the directory above both. */
+struct git {
+	int dirfd;
+	const char *env[4];
+	char index[40];
+};
+
+/* Run git; it may end with ${most}. */
+static int
+run(const struct git *g, const char *const *argv, int most, char *line, size_t size, struct err *e)
+{
+	const struct git_call call = {.dirfd = g->dirfd,
+				      .argv = argv,
+				      .env = g->env,
+				      .shows = true,
+				      .line = line,
+				      .size = size};
+	int code = 0;
+	if (git_run(&call, &code, e))
+		return e->code == ERR_CONFIG
+			   ? err_hint(e, "install git, or look at it with awcp-snapshot show")
+			   : -1;
+	return code <= most ? 0 : err_set(e, ERR_IO, "git failed");
+}
+
+static int
+set_up(struct git *g, const struct snapshot_trees *t, struct err *e)
+{
+	size_t n = 0;
+	g->dirfd = file_open_dir(AT_FDCWD, t->path, e);
+	snprintf(g->index, sizeof g->index, "GIT_INDEX_FILE=../store/index");
+	g->env[n++] = "GIT_ATTR_NOSYSTEM=1";
+	g->env[n++] = g->index;
+	/* What nobody chose is less, or nothing: Debian's "pager" may be one that waits for a key.
+	 * The person's core.pager comes before PAGER. */
+	char *less = process_find("less", NULL);
+	if (getenv("PAGER") == NULL && less == NULL)
+		g->env[n] = "PAGER=cat";
+	free(less);
+	return g->dirfd < 0 ? -1 : 0;
+}
+
+/* Make the store, where attributes of ours come before all others. */
+static int
+make_store(const struct git *g, struct err *e)
+{
+	const char *init[] = {"git", "init", "-q", "--bare", "--template=", "store", NULL};
+	if (run(g, init, 0, NULL, 0, e) || file_make_dirs(g->dirfd, "store/info", e))
+		return -1;
+	int info = file_open_beneath(g->dirfd, "store/info", O_RDONLY | O_DIRECTORY, 0, e);
+	if (info < 0)
+		return -1;
+	int status = file_replace(info, "attributes", ATTRIBUTES, strlen(ATTRIBUTES), false, e);
+	file_close(info);
+	return status;
+}
+
+/* Make a tree of the directory ${name}. */
+static int
+make_tree(struct git *g, const char *name, char tree[80], struct err *e)
+{
+	snprintf(g->index, sizeof g->index, "GIT_INDEX_FILE=../store/index.%s", name);
+	const char *add[] = {"git",
+			     "-C",
+			     name,
+			     "--git-dir=../store",
+			     "--work-tree=.",
+			     "-c",
+			     "core.autocrlf=false",
+			     "-c",
+			     "core.compression=0",
+			     "-c",
+			     "core.fileMode=true",
+			     "-c",
+			     "core.fsmonitor=false",
+			     "-c",
+			     "core.ignoreCase=false",
+			     "-c",
+			     "core.precomposeUnicode=false",
+			     "-c",
+			     "core.protectHFS=false",
+			     "-c",
+			     "core.protectNTFS=false",
+			     "-c",
+			     "core.symlinks=true",
+			     "add",
+			     "-A",
+			     "-f",
+			     ".",
+			     NULL};
+	const char *write[] = {"git",        "-C",
+			       name,         "--git-dir=../store",
+			       "-c",         "core.protectHFS=false",
+			       "-c",         "core.protectNTFS=false",
+			       "write-tree", NULL};
+	if (run(g, add, 0, NULL, 0, e) || run(g, write, 0, tree, 80, e))
+		return -1;
+	return *tree ? 0 : err_set(e, ERR_IO, "git made no tree");
+}
+
+/* What lies in a .git would be no part of a tree, so it is compared file by file. */
+static int
+show_hidden(const struct git *g, bool stat, struct err *e)
+{
+	if (faccessat(g->dirfd, "hidden", F_OK, 0))
+		return 0;
+	if (file_make_dirs(g->dirfd, "hidden/a", e) || file_make_dirs(g->dirfd, "hidden/b", e))
+		return -1;
+	const char *diff[] = {"git",
+			      "-C",
+			      "hidden",
+			      "diff",
+			      "--no-index",
+			      "--no-prefix",
+			      "--no-ext-diff",
+			      "--no-textconv",
+			      "--no-renames",
+			      stat ? "--stat" : "--patch",
+			      "a",
+			      "b",
+			      NULL};
+	return run(g, diff, 1, NULL, 0, e);
+}
+
+int
+snapshot_diff(const struct snapshot_trees *t, bool stat, struct err *e)
+{
+	struct git g = {.dirfd = -1};
+	char a[80] = "", b[80] = "";
+	int status = -1;
+	const char *diff[] = {"git",
+			      "--git-dir=store",
+			      "diff",
+			      "--src-prefix=a/",
+			      "--dst-prefix=b/",
+			      "--no-ext-diff",
+			      "--no-textconv",
+			      stat ? "--stat" : "--patch",
+			      a,
+			      b,
+			      NULL};
+	if (set_up(&g, t, e) == 0 && make_store(&g, e) == 0 && make_tree(&g, "a", a, e) == 0 &&
+	    make_tree(&g, "b", b, e) == 0 && run(&g, diff, 1, NULL, 0, e) == 0)
+		status = show_hidden(&g, stat, e);
+	file_close(g.dirfd);
+	return status;
+}

@@ -1,0 +1,118 @@
+/*
+ * snapshot_export - a snapshot as an archive for others.  See snapshot.h.
+ *
+ * The base's archive and the manifest are in the order of a walk, so they are read side by side.
+ * What is not in the base comes behind.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "tree/manifest.h"
+#include "archive/repack.h"
+#include "snapshot/snapshot.h"
+
+struct export
+{
+	struct manifest_reader *manifest;
+	struct entry *head; /* the next entry that was not dealt with; NULL at the end */
+	struct repack repack;
+};
+
+static int
+advance(struct export *x, struct err *e)
+{
+	int n = manifest_next(x->manifest, &x->head, e);
+	if (n == 0)
+		x->head = NULL;
+	return n < 0 ? -1 : 0;
+}
+
+/* Write what is no file, up to the entry at ${path} (NULL: to the end). */
+static int
+write_up_to(struct export *x, const char *path, struct err *e)
+{
+	while (x->head && (!path || tree_order(x->head->path, path) < 0)) {
+		if (x->head->in_base)
+			return err_set(e, ERR_BAD_DATA, "base.archive lacks %s", x->head->path);
+		if (x->head->type != 'f' && archiver_begin(x->repack.to, x->head, NULL, 0, e))
+			return -1;
+		if (advance(x, e))
+			return -1;
+	}
+	return 0;
+}
+
+static int
+begin_base(void *arg, const struct entry *entry, uint64_t size, struct err *e)
+{
+	struct export *x = arg;
+	if (write_up_to(x, entry->path, e))
+		return -1;
+	if (!x->head || !x->head->in_base || tree_order(x->head->path, entry->path) != 0)
+		return 0;
+	int status = repack_begin(&x->repack, x->head, size, e);
+	return status < 0 || advance(x, e) ? -1 : status;
+}
+
+static int
+begin_data(void *arg, const struct entry *entry, uint64_t size, struct err *e)
+{
+	struct export *x = arg;
+	return repack_begin(&x->repack, entry, size, e);
+}
+
+static int
+put_piece(void *arg, const void *p, size_t n, uint64_t at, struct err *e)
+{
+	struct export *x = arg;
+	return repack_piece(&x->repack, p, n, at, e);
+}
+
+static int
+end_file(void *arg, const struct entry *entry, struct err *e)
+{
+	struct export *x = arg;
+	return repack_end(&x->repack, entry, e);
+}
+
+static int
+write_all(struct export *x, int base, int data, struct err *e)
+{
+	struct unpack_visitor v = {begin_base, put_piece, end_file, x};
+	struct unpack_totals totals;
+	uint64_t bytes;
+	archiver_compress(x->repack.to, true);
+	if (advance(x, e) || unpack_visit(base, &unpack_unlimited, &v, -1, -1, &totals, e) ||
+	    write_up_to(x, NULL, e))
+		return -1;
+	v.begin = begin_data;
+	if (unpack_visit(data, &unpack_unlimited, &v, -1, -1, &totals, e))
+		return -1;
+	return archiver_finish(x->repack.to, &bytes, e);
+}
+
+int
+snapshot_export(const struct record *r, const char *snap, int fd, enum pack_format format,
+		struct err *e)
+{
+	struct export *x = calloc(1, sizeof *x);
+	int status = -1, base = -1, data = -1;
+	if (!x)
+		return err_memory(e);
+	int manifest = snapshot_open_part(r, snap, "manifest", e);
+	data = manifest < 0 ? -1 : snapshot_open_part(r, snap, "data.tar.zst", e);
+	base = data < 0 ? -1 : file_open_beneath(r->dirfd, "base.archive", O_RDONLY, 0, e);
+	if (base >= 0) {
+		x->manifest = manifest_reader_new(manifest, e);
+		x->repack.to = x->manifest ? archiver_new(fd, format, e) : NULL;
+		status = x->repack.to ? write_all(x, base, data, e) : -1;
+	}
+	archiver_free(x->repack.to);
+	manifest_reader_free(x->manifest);
+	file_close(base);
+	file_close(data);
+	file_close(manifest);
+	free(x);
+	return status;
+}

@@ -1,0 +1,273 @@
+#include "state/record.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "config/home.h"
+#include "base/id.h"
+#include "base/jsonx.h"
+#include "log/lifecycle.h"
+
+#define RECORD_MAX (4 * 1024 * 1024) /* bytes of a record.json */
+
+static int
+index_dir(const char *collection, struct err *e)
+{
+	char name[128];
+
+	(void)snprintf(name, sizeof name, "%s/.open", collection);
+	return home_dir(name, e);
+}
+
+static void
+begin(struct record *r, const char *collection, const char *id)
+{
+	*r = (struct record){.dirfd = -1, .lockfd = -1, .collection = collection};
+	(void)snprintf(r->id, sizeof r->id, "%s", id);
+}
+
+void
+record_close(struct record *r)
+{
+	json_decref(r->json);
+	r->json = NULL;
+	file_close(r->lockfd);
+	file_close(r->dirfd);
+	r->lockfd = r->dirfd = -1;
+}
+
+static int
+not_found(const char *id, struct err *e)
+{
+	return err_set(e, ERR_NOT_FOUND, "there is no %s", id);
+}
+
+/* Is the directory still where it was opened, or was it removed while we waited for the lock? */
+static bool
+is_in_place(int parent, const struct record *r)
+{
+	struct stat a, b;
+
+	return fstat(r->dirfd, &a) == 0 && fstatat(parent, r->id, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+}
+
+int
+record_create(const char *collection, const char *id, struct record *r, struct err *e)
+{
+	begin(r, collection, id);
+	int parent = home_dir(collection, e);
+	if (parent < 0)
+		return -1;
+	if (mkdirat(parent, id, 0700) < 0 && errno != EEXIST)
+		return err_sys(e, "cannot create %s/%s", collection, id);
+	r->dirfd = openat(parent, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (r->dirfd < 0)
+		return err_sys(e, "cannot open %s/%s", collection, id);
+	if ((r->lockfd = file_lock(r->dirfd, "lock", true, e)) < 0)
+		return -1;
+	if (!is_in_place(parent, r))
+		return err_set(e, ERR_CONFLICT, "%s was just removed", id);
+	/* A directory without a record is what a crash left: it is ours now. */
+	if (faccessat(r->dirfd, "record.json", F_OK, 0) == 0)
+		return err_set(e, ERR_CONFLICT, "%s exists already", id);
+	r->json = json_object();
+	if (r->json == NULL)
+		return err_memory(e);
+	r->created = true;
+	return 0;
+}
+
+int
+record_open(const char *collection, const char *id, bool change, struct record *r, struct err *e)
+{
+	struct buf b = BUF_INIT(RECORD_MAX);
+
+	begin(r, collection, id);
+	if (!id_valid(id)) {
+		(void)err_set(e, ERR_BAD_DATA, "not an id: %.64s", id);
+		return err_hint(e, "an id has letters, digits, _ and - only");
+	}
+	int parent = home_dir(collection, e);
+	if (parent < 0)
+		return -1;
+	r->dirfd = openat(parent, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (r->dirfd < 0)
+		return errno == ENOENT ? not_found(id, e) : err_sys(e, "cannot open %s", id);
+	if (change && (r->lockfd = file_lock(r->dirfd, "lock", true, e)) < 0)
+		return -1;
+	if (change && !is_in_place(parent, r)) {
+		file_close(r->lockfd);
+		r->lockfd = -1;
+		return not_found(id, e);
+	}
+	if (file_slurp(r->dirfd, "record.json", &b, e) < 0) {
+		int missing = errno == ENOENT;
+		buf_free(&b);
+		return missing ? not_found(id, e) : err_add(e, "%s", id);
+	}
+	r->json = jsonx_parse(b.data, b.len, e);
+	buf_free(&b);
+	if (r->json != NULL) {
+		(void)snprintf(r->was, sizeof r->was, "%s", jsonx_text(r->json, "state", ""));
+		return 0;
+	}
+	(void)home_quarantine(r->dirfd, "record.json", id, NULL);
+	e->code = ERR_BAD_DATA;
+	(void)err_add(e, "the record of %s is damaged", id);
+	return err_hint(e, "it was moved to %s/corrupt", home_path());
+}
+
+static int
+put(struct record *r, const struct buf *b, bool durable, struct err *e)
+{
+	if (!r->created || !durable)
+		return file_replace(r->dirfd, "record.json", b->data, b->len, durable, e);
+	int parent = home_dir(r->collection, e);
+	if (parent < 0 || file_replace_new(parent, r->dirfd, "record.json", b->data, b->len, e) < 0)
+		return -1;
+	r->created = false;
+	return 0;
+}
+
+/* It is saved: tell of its new state. */
+static void
+tell(struct record *r)
+{
+	const char *state = jsonx_text(r->json, "state", "");
+
+	if (strcmp(state, r->was) == 0 && r->event == NULL)
+		return;
+	lifecycle_record(r->collection, r->id, r->was, r->event, r->json);
+	(void)snprintf(r->was, sizeof r->was, "%s", state);
+	r->event = NULL;
+}
+
+/* Have an entry for ${r} in the index: its lock by another name. */
+static int
+add_to_index(const struct record *r, int indexfd, struct err *e)
+{
+	if (linkat(r->dirfd, "lock", indexfd, r->id, 0) == 0 || errno == EEXIST)
+		return 0;
+	int fd = openat(indexfd, r->id, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(e, "cannot index %s", r->id);
+	file_close(fd);
+	return 0;
+}
+
+int
+record_save(struct record *r, bool open, bool durable, struct err *e)
+{
+	struct buf b = BUF_INIT(RECORD_MAX);
+	char now[CLOCK_TEXT];
+	int status = -1;
+
+	int indexfd = index_dir(r->collection, e);
+	if (indexfd < 0)
+		return -1;
+	if (open && add_to_index(r, indexfd, e) < 0)
+		return -1;
+	if (jsonx_set(r->json, "updatedAt", clock_format(clock_now(), now)) < 0) {
+		(void)err_memory(e);
+		goto out;
+	}
+	if (jsonx_dump(r->json, &b, e) < 0 || buf_add(&b, "\n", 1, e) < 0 ||
+	    put(r, &b, durable, e) < 0)
+		goto out;
+	if (!open)
+		(void)unlinkat(indexfd, r->id, 0); /* a hint: one too many is harmless */
+	tell(r);
+	status = 0;
+out:
+	buf_free(&b);
+	return status < 0 ? err_add(e, "cannot save %s", r->id) : 0;
+}
+
+int
+record_remove(struct record *r, struct err *e)
+{
+	char name[ID_MAX + 1];
+
+	int parent = home_dir(r->collection, e);
+	int tmpfd = home_dir("tmp", e);
+	int indexfd = index_dir(r->collection, e);
+	if (parent < 0 || tmpfd < 0 || indexfd < 0 || id_make("removed-", 16, name, e) < 0)
+		return -1;
+	if (renameat(parent, r->id, tmpfd, name) < 0)
+		return err_sys(e, "cannot remove %s", r->id);
+	(void)unlinkat(indexfd, r->id, 0); /* a hint */
+	if (r->was[0] != '\0')
+		lifecycle_removed(r->collection, r->id, r->json, r->event);
+	/* Nobody finds it any more.  A file that is open costs more to remove. */
+	file_close(r->lockfd);
+	file_close(r->dirfd);
+	r->lockfd = r->dirfd = -1;
+	return file_remove_tree(tmpfd, name, e);
+}
+
+static int
+is_id(const struct dirent *d)
+{
+	return id_valid(d->d_name);
+}
+
+int
+record_list(const char *collection, bool all, int (*each)(void *arg, const char *id), void *arg,
+	    struct err *e)
+{
+	int fd = all ? home_dir(collection, e) : index_dir(collection, e);
+	return fd < 0 ? -1 : home_each(fd, is_id, each, arg, e);
+}
+
+struct search {
+	const char *prefix;
+	char *id;
+	int found;
+};
+
+static int
+match(void *arg, const char *id)
+{
+	struct search *s = arg;
+
+	if (strncmp(id, s->prefix, strlen(s->prefix)) == 0 && s->found++ == 0)
+		strcpy(s->id, id);
+	return s->found > 1;
+}
+
+int
+record_find(const char *collection, const char *prefix, char id[129], struct err *e)
+{
+	struct search s = {prefix, id, 0};
+
+	if (!id_valid(prefix)) {
+		(void)err_set(e, ERR_USAGE, "not an id: %.64s", prefix);
+		return err_hint(e, "an id has letters, digits, _ and - only");
+	}
+	int fd = home_dir(collection, e);
+	if (fd < 0)
+		return -1;
+	if (faccessat(fd, prefix, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+		strcpy(id, prefix);
+		return 0;
+	}
+	if (record_list(collection, true, match, &s, e) < 0)
+		return -1;
+	if (s.found == 0)
+		return not_found(prefix, e);
+	if (s.found > 1) {
+		(void)err_set(e, ERR_USAGE, "more than one id begins with %s", prefix);
+		return err_hint(e, "give more of it");
+	}
+	return 0;
+}

@@ -1,0 +1,172 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/home.h"
+#include "tree/tree.h"
+
+/* Names that AWCP v1 holds to be secrets: what they begin and end with; what has no star is the
+ * whole name. */
+static const struct {
+	const char *begin, *end; /* ${end} NULL: the name is ${begin} */
+} secrets[] = {
+    {".env", NULL},
+    {".env.", ""},
+    {"", ".pem"},
+    {"", ".key"},
+    {"", ".p12"},
+    {"", ".pfx"},
+    {"id_rsa", ""},
+    {"id_ed25519", ""},
+    {"id_ecdsa", ""},
+    {"credentials.json", NULL},
+    {"service-account", ".json"},
+    {".npmrc", NULL},
+    {".pypirc", NULL},
+};
+
+static bool
+is_secret(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < sizeof secrets / sizeof secrets[0]; i++) {
+		const char *begin = secrets[i].begin, *end = secrets[i].end;
+		if (end == NULL) {
+			if (strcmp(name, begin) == 0)
+				return true;
+			continue;
+		}
+		size_t b = strlen(begin), z = strlen(end);
+		if (n >= b + z && strncmp(name, begin, b) == 0 && strcmp(name + n - z, end) == 0)
+			return true;
+	}
+	return false;
+}
+
+int
+tree_limits(struct tree_limits *l, struct err *e)
+{
+	const struct {
+		const char *name;
+		long long otherwise;
+		uint64_t *value;
+	} limits[] = {
+	    {"AWCP_MAX_BYTES", 100LL << 20, &l->bytes},
+	    {"AWCP_MAX_FILES", 10000, &l->files},
+	    {"AWCP_MAX_FILE_BYTES", 50LL << 20, &l->file_bytes},
+	};
+
+	for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+		long long value;
+		if (home_limit(limits[i].name, limits[i].otherwise, &value, e) < 0)
+			return -1;
+		*limits[i].value = (uint64_t)value;
+	}
+	const char *sensitive = getenv("AWCP_SENSITIVE");
+	l->sensitive_ok = sensitive != NULL && strcmp(sensitive, "allow") == 0;
+	return 0;
+}
+
+/* What is known of a walk while it goes on. */
+struct admission {
+	const struct tree_limits *limits;
+	struct tree_totals *totals;
+	uint64_t secrets;
+	char secret[512]; /* path of the first, perhaps cut */
+};
+
+static int
+too_large(struct err *e, const char *variable)
+{
+	return err_hint(e, "raise %s, or leave something out with a pattern", variable);
+}
+
+int
+tree_count(const struct tree_limits *l, const char *path, uint64_t size, struct tree_totals *totals,
+	   struct err *e)
+{
+	if (size > l->file_bytes) {
+		(void)err_set(e, ERR_WORKSPACE_TOO_LARGE,
+			      "%s has %" PRIu64 " bytes; a file may have %" PRIu64, path, size,
+			      l->file_bytes);
+		return too_large(e, "AWCP_MAX_FILE_BYTES");
+	}
+	if (++totals->files > l->files) {
+		(void)err_set(e, ERR_WORKSPACE_TOO_LARGE, "there are more than %" PRIu64 " files",
+			      l->files);
+		return too_large(e, "AWCP_MAX_FILES");
+	}
+	totals->bytes += size;
+	if (totals->bytes > l->bytes) {
+		(void)err_set(e, ERR_WORKSPACE_TOO_LARGE,
+			      "the files have more than %" PRIu64 " bytes", l->bytes);
+		return too_large(e, "AWCP_MAX_BYTES");
+	}
+	return 0;
+}
+
+static int
+admit_file(struct tree *t, const struct entry *entry, struct admission *a, struct err *e)
+{
+	if (tree_count(a->limits, entry->path, entry->size, a->totals, e) < 0)
+		return -1;
+	/* A file that cannot be read must be found out now, not when half of all is sent. */
+	int fd = tree_open_file(t, e);
+	if (fd < 0)
+		return -1;
+	(void)close(fd);
+	return 0;
+}
+
+static int
+admit_entry(struct tree *t, const struct entry *entry, struct admission *a, struct err *e)
+{
+	if (entry->type == 'd') {
+		a->totals->directories++;
+		return 0;
+	}
+	if (entry->type != 'f' && entry->type != 'l')
+		return 0;
+	if (is_secret(entry->path) && a->secrets++ == 0)
+		(void)snprintf(a->secret, sizeof a->secret, "%s", entry->path);
+	if (entry->type == 'f')
+		return admit_file(t, entry, a, e);
+	a->totals->links++;
+	return 0;
+}
+
+int
+tree_admit(const struct resource *r, size_t n, const struct tree_limits *l,
+	   struct tree_totals *totals, int (*each)(void *arg, const struct entry *entry), void *arg,
+	   struct err *e)
+{
+	struct admission a = {.limits = l, .totals = totals};
+	struct entry *entry;
+	int status;
+
+	*totals = (struct tree_totals){0};
+	struct tree *t = tree_open(r, n, e);
+	if (t == NULL)
+		return -1;
+	while ((status = tree_next(t, &entry, e)) == 1) {
+		if ((status = admit_entry(t, entry, &a, e)) < 0)
+			break;
+		if (each != NULL && (status = each(arg, entry)) != 0)
+			break;
+	}
+	tree_close(t);
+	if (status != 0)
+		return status;
+	if (a.secrets == 0 || l->sensitive_ok)
+		return 0;
+	if (a.secrets == 1)
+		(void)err_set(e, ERR_SENSITIVE_FILES, "%s looks like a secret", a.secret);
+	else
+		(void)err_set(e, ERR_SENSITIVE_FILES, "%s and %" PRIu64 " more look like secrets",
+			      a.secret, a.secrets - 1);
+	return err_hint(e, "leave them out with a pattern, or set AWCP_SENSITIVE=allow");
+}

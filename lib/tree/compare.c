@@ -1,0 +1,248 @@
+/*
+ * compare - what came back against what was sent.  See compare.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tree/compare.h"
+#include "base/file.h"
+#include "tree/manifest.h"
+
+/* A manifest with its next entry looked at already; NULL at the end. */
+struct side {
+	struct manifest_reader *reader;
+	struct entry *head;
+	bool shown; /* the caller has it; step over it first */
+};
+
+struct compare {
+	struct side base, theirs;
+	const struct resource *resources;
+	size_t count;
+	int *roots;           /* of each resource's directory, -2 before it was tried */
+	bool *sent, *came;    /* something of each resource */
+	struct entry implied; /* a directory without an entry of its own */
+	char *skip;           /* an excluded directory: all below it is, too */
+	char *skip_room;
+};
+
+size_t
+compare_resource(const struct resource *resources, size_t count, const char *path)
+{
+	for (size_t i = 0; i < count; i++) {
+		size_t n = strlen(resources[i].name);
+		if (n == 0 || (strncmp(path, resources[i].name, n) == 0 &&
+			       (path[n] == '/' || path[n] == '\0')))
+			return i;
+	}
+	return count;
+}
+
+const char *
+compare_relative(const struct resource *resource, const char *path)
+{
+	size_t n = strlen(resource->name);
+	if (n == 0)
+		return path;
+	return path[n] == '/' ? path + n + 1 : path + n;
+}
+
+struct compare *
+compare_open(int basefd, int theirsfd, const struct resource *resources, size_t count,
+	     struct err *e)
+{
+	struct compare *c = calloc(1, sizeof *c);
+	if (!c) {
+		err_memory(e);
+		return NULL;
+	}
+	c->resources = resources;
+	c->count = count;
+	c->roots = calloc(count + 1, sizeof *c->roots);
+	c->sent = calloc(count + 1, sizeof *c->sent);
+	c->came = calloc(count + 1, sizeof *c->came);
+	c->skip_room = malloc(TREE_PATH + 1);
+	if (!c->roots || !c->sent || !c->came || !c->skip_room) {
+		err_memory(e);
+		goto err0;
+	}
+	for (size_t i = 0; i < count; i++)
+		c->roots[i] = -2;
+	c->base.shown = c->theirs.shown = true;
+	c->base.reader = manifest_reader_new(basefd, e);
+	if (!c->base.reader) {
+		err_add(e, "the list of what was sent");
+		goto err0;
+	}
+	c->theirs.reader = manifest_reader_new(theirsfd, e);
+	if (!c->theirs.reader) {
+		err_add(e, "the list of what came back");
+		goto err0;
+	}
+	return c;
+err0:
+	compare_close(c);
+	return NULL;
+}
+
+void
+compare_close(struct compare *c)
+{
+	if (!c)
+		return;
+	for (size_t i = 0; c->roots && i < c->count; i++)
+		if (c->roots[i] >= 0)
+			close(c->roots[i]);
+	manifest_reader_free(c->base.reader);
+	manifest_reader_free(c->theirs.reader);
+	free(c->roots);
+	free(c->sent);
+	free(c->came);
+	free(c->skip_room);
+	free(c);
+}
+
+bool
+compare_returned(const struct compare *c, size_t i)
+{
+	return c->came[i] || !c->sent[i];
+}
+
+int
+compare_excluded(struct compare *c, const char *path, bool is_dir, bool *excluded, struct err *e)
+{
+	size_t i = compare_resource(c->resources, c->count, path);
+	*excluded = i == c->count;
+	if (i == c->count)
+		return 0;
+	const struct resource *r = &c->resources[i];
+	const char *relative = compare_relative(r, path);
+	if (strcmp(relative, ".awcp") == 0 || strncmp(relative, ".awcp/", 6) == 0) {
+		*excluded = true;
+		return 0;
+	}
+	if (!r->filter || *relative == '\0')
+		return 0;
+	if (c->roots[i] == -2)
+		c->roots[i] = open(r->source, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (c->roots[i] < 0)
+		return err_sys(e, "%s", r->source);
+	return filter_check(r->filter, c->roots[i], relative, is_dir, excluded, e);
+}
+
+/* The next entry of ${s} in a resource that is taken back, or NULL. */
+static int
+side_advance(struct compare *c, struct side *s, bool *seen, struct err *e)
+{
+	while (s->shown) {
+		int n = manifest_next(s->reader, &s->head, e);
+		if (n < 0)
+			return -1;
+		if (n == 0) {
+			s->head = NULL;
+			s->shown = false;
+			return 0;
+		}
+		size_t i = compare_resource(c->resources, c->count, s->head->path);
+		s->shown = i == c->count || !c->resources[i].writable || s->head->unsent;
+		if (i < c->count)
+			seen[i] = true;
+	}
+	return 0;
+}
+
+static bool
+is_below(const char *path, const char *directory)
+{
+	size_t n = strlen(directory);
+	return strncmp(path, directory, n) == 0 && path[n] == '/';
+}
+
+/* Is the new ${t} one that the filter leaves out? */
+static int
+left_out(struct compare *c, const struct entry *t, bool *excluded, struct err *e)
+{
+	if (c->skip && is_below(t->path, c->skip)) {
+		*excluded = true;
+		return 0;
+	}
+	c->skip = NULL;
+	if (compare_excluded(c, t->path, t->type == 'd', excluded, e))
+		return -1;
+	size_t n = strlen(t->path);
+	if (*excluded && t->type == 'd' && n <= TREE_PATH) {
+		memcpy(c->skip_room, t->path, n + 1);
+		c->skip = c->skip_room;
+	}
+	return 0;
+}
+
+int
+compare_next(struct compare *c, const struct entry **base, const struct entry **theirs,
+	     struct err *e)
+{
+	for (;;) {
+		if (side_advance(c, &c->base, c->sent, e) ||
+		    side_advance(c, &c->theirs, c->came, e))
+			return -1;
+		struct entry *b = c->base.head, *t = c->theirs.head;
+		if (!b && !t)
+			return 0;
+		int order = !b ? 1 : !t ? -1 : tree_order(b->path, t->path);
+		*base = order <= 0 ? b : NULL;
+		*theirs = order >= 0 ? t : NULL;
+		c->base.shown = order <= 0;
+		c->theirs.shown = order >= 0;
+		if (order < 0 && t && is_below(t->path, b->path)) {
+			c->implied = (struct entry){.path = b->path, .type = 'd'};
+			c->implied.mode = b->type == 'd' ? b->mode : 0755;
+			c->implied.mtime = b->type == 'd' ? b->mtime : t->mtime;
+			*theirs = &c->implied;
+		}
+		bool excluded = false;
+		if (!*base && left_out(c, t, &excluded, e))
+			return -1;
+		if (!excluded)
+			return 1;
+	}
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+bool
+compare_same_time(int64_t base, int64_t theirs)
+{
+	return base == theirs ||
+	       (theirs % 1000000000 == 0 && base > theirs && base - theirs < 1000000000);
+}
+
+unsigned
+compare_delta(const struct entry *base, const struct entry *theirs, bool fidelity, bool times)
+{
+	if (!base)
+		return theirs ? COMPARE_ADDED : 0;
+	if (!theirs)
+		return COMPARE_DELETED;
+	bool sent_as_file = base->type == 'l' && base->sha256[0] != '\0';
+	if (base->type != theirs->type && !(sent_as_file && theirs->type == 'f'))
+		return COMPARE_TYPE;
+	unsigned delta = 0;
+	if (theirs->type == 'f' && strcmp(base->sha256, theirs->sha256) != 0)
+		delta |= COMPARE_CONTENT;
+	if (theirs->type == 'l' && !same_text(base->target, theirs->target))
+		delta |= COMPARE_CONTENT;
+	if (fidelity && theirs->type != 'l' && base->type == theirs->type &&
+	    ((base->mode ^ theirs->mode) & 0777) != 0)
+		delta |= COMPARE_MODE;
+	if (times && theirs->type != 'd' && base->type == theirs->type &&
+	    !compare_same_time(base->mtime, theirs->mtime))
+		delta |= COMPARE_TIMES;
+	return delta;
+}

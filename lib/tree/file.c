@@ -1,0 +1,188 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/sha256.h"
+#include "tree/tree.h"
+
+#define PIECE (128 * 1024) /* bytes read at once */
+
+/* The path that ${fd} has in /proc, as the kernel resolved it. */
+static char *
+real_path(int fd, struct err *e)
+{
+	char link[40], path[PATH_MAX + 1];
+
+	(void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	ssize_t n = readlink(link, path, sizeof path - 1);
+	if (n < 0) {
+		(void)err_sys(e, "cannot resolve a path");
+		return NULL;
+	}
+	path[n] = '\0';
+	char *copy = strdup(path);
+	if (copy == NULL)
+		(void)err_memory(e);
+	return copy;
+}
+
+/* Add ${n} zeros. */
+static int
+hash_hole(struct sha256 *hash, char *piece, off_t n, const struct interrupt *i, struct err *e)
+{
+	memset(piece, 0, PIECE);
+	for (; n > 0; n -= n < PIECE ? n : PIECE) {
+		if (interrupt_check(i, e) < 0)
+			return -1;
+		sha256_add(hash, piece, n < PIECE ? (size_t)n : PIECE);
+	}
+	return 0;
+}
+
+/* Hash the file ${fd} from its beginning, without reading its holes. */
+static int
+hash_file(int fd, struct sha256 *hash, char *piece, const struct interrupt *i, struct err *e)
+{
+	struct stat st;
+	off_t at = 0;
+	ssize_t n;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "cannot read");
+	while ((off_t)st.st_blocks * 512 < st.st_size && at < st.st_size) {
+		off_t data = lseek(fd, at, SEEK_DATA);
+		if (data < 0 && errno == ENXIO)
+			data = st.st_size;
+		if (data < at)
+			return err_sys(e, "cannot read");
+		if (hash_hole(hash, piece, data - at, i, e) < 0)
+			return -1;
+		at = data < st.st_size ? lseek(fd, data, SEEK_HOLE) : data;
+		for (off_t left = at - data; left > 0; left -= n) {
+			n = pread(fd, piece, left < PIECE ? (size_t)left : PIECE, at - left);
+			if (n <= 0)
+				return err_sys(e, "cannot read");
+			if (interrupt_check(i, e) < 0)
+				return -1;
+			sha256_add(hash, piece, (size_t)n);
+		}
+	}
+	if (lseek(fd, at, SEEK_SET) < 0)
+		return err_sys(e, "cannot read");
+	while ((n = file_read(fd, piece, PIECE, e)) > 0) {
+		if (interrupt_check(i, e) < 0)
+			return -1;
+		sha256_add(hash, piece, (size_t)n);
+	}
+	return n < 0 ? -1 : 0;
+}
+
+int
+tree_hash(struct tree *t, struct entry *entry, struct err *e)
+{
+	struct sha256 *hash = NULL;
+	char *piece = NULL;
+	int status = -1;
+
+	int fd = tree_open_file(t, e);
+	if (fd < 0)
+		return -1;
+	if ((hash = sha256_new(e)) == NULL)
+		goto out;
+	if ((piece = malloc(PIECE)) == NULL) {
+		(void)err_memory(e);
+		goto out;
+	}
+	if ((status = hash_file(fd, hash, piece, tree_interrupt(t), e)) < 0)
+		(void)err_add(e, "%s", entry->path);
+	else
+		sha256_hex(hash, entry->sha256);
+out:
+	free(piece);
+	sha256_free(hash);
+	(void)close(fd);
+	return status;
+}
+
+static int
+leads_nowhere(const struct entry *entry, const char *where, struct err *e)
+{
+	(void)err_set(e, ERR_WORKSPACE_INVALID, "%s is a link that leads %s: %s", entry->path,
+		      where, entry->target);
+	return err_hint(e, "leave it out with a pattern, or replace it by what it points to");
+}
+
+/* ${path}, in the resource whose directory is ${root}: 1 if it is part of it, 0 if not, -1. */
+static int
+is_part(const struct resource *r, int root, const char *path, struct err *e)
+{
+	bool excluded = strncmp(path, ".awcp/", 6) == 0;
+
+	if (r->filter != NULL && filter_check(r->filter, root, path, false, &excluded, e) < 0)
+		return -1;
+	return !excluded;
+}
+
+/* ${real} is where the link leads: 1 to send what is there, 0 to leave it out, -1. */
+static int
+may_follow(const struct resource *r, const struct entry *entry, const char *real, mode_t mode,
+	   struct err *e)
+{
+	char *top = NULL;
+	int status = -1;
+
+	int root = file_open_dir(AT_FDCWD, r->source, e);
+	if (root < 0 || (top = real_path(root, e)) == NULL)
+		goto out;
+	size_t n = strcmp(top, "/") == 0 ? 0 : strlen(top);
+	if (strncmp(real, top, n) != 0 || (real[n] != '/' && real[n] != '\0'))
+		status = leads_nowhere(entry, "out of what is sent", e);
+	else if (S_ISDIR(mode))
+		status = 0;
+	else if (!S_ISREG(mode))
+		status = leads_nowhere(entry, "to no file", e);
+	else
+		status = is_part(r, root, real + n + 1, e);
+out:
+	free(top);
+	file_close(root);
+	return status;
+}
+
+int
+tree_follow(struct tree *t, const struct entry *entry, int *fd, struct err *e)
+{
+	char *real = NULL, link[40];
+	const char *name;
+	struct stat st;
+	int status = -1;
+
+	*fd = -1;
+	int dirfd = tree_at(t, &name);
+	int at = openat(dirfd, name, O_PATH | O_CLOEXEC);
+	if (at < 0 && (errno == ENOENT || errno == ELOOP || errno == ENOTDIR))
+		return leads_nowhere(entry, "to nothing", e);
+	if (at < 0 || fstat(at, &st) < 0) {
+		(void)err_sys(e, "cannot follow the link %s", entry->path);
+		goto out;
+	}
+	if ((real = real_path(at, e)) == NULL)
+		goto out;
+	status = may_follow(tree_resource(t), entry, real, st.st_mode, e);
+	if (status == 1) {
+		/* What was looked at is what is opened. */
+		(void)snprintf(link, sizeof link, "/proc/self/fd/%d", at);
+		*fd = open(link, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+		status = *fd < 0 ? err_sys(e, "cannot read %s", entry->path) : 0;
+	}
+out:
+	free(real);
+	file_close(at);
+	return status;
+}

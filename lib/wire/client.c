@@ -1,0 +1,321 @@
+/*
+ * Every request is a transfer in one curl multi handle, and so is the event stream: whoever waits
+ * for a transfer of his own runs them all.
+ *
+ * The time of a whole request has no bound, as an upload and an answer may be of any size; what is
+ * bounded is the time in which nothing moves.  Only client_call, which is small, has a bound.
+ */
+#include "wire/client.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "wire/transfer.h"
+
+#define TICK 1000 /* ms; how late a timeout may be noticed */
+
+struct client {
+	CURLM *multi;
+	char *token;
+	long timeout; /* s */
+	struct transfer *stream;
+};
+
+/* A token goes into a header line: printable ASCII without spaces, of sane length. */
+static bool
+token_valid(const char *token)
+{
+	size_t n = 0;
+
+	while (token[n] > 0x20 && token[n] < 0x7f)
+		n++;
+	return n > 0 && n <= 256 && token[n] == '\0';
+}
+
+struct client *
+client_new(const char *token, long timeout, struct err *e)
+{
+	struct client *c;
+
+	if (token != NULL && !token_valid(token)) {
+		(void)err_set(e, ERR_USAGE, "the token has characters that no token has");
+		return NULL;
+	}
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+		(void)err_set(e, ERR_INTERNAL, "cannot start libcurl");
+		return NULL;
+	}
+	c = calloc(1, sizeof *c);
+	if (c == NULL)
+		goto err1;
+	if (token != NULL && (c->token = strdup(token)) == NULL)
+		goto err2;
+	if ((c->multi = curl_multi_init()) == NULL)
+		goto err3;
+	c->timeout = timeout;
+	return c;
+err3:
+	free(c->token);
+err2:
+	free(c);
+err1:
+	curl_global_cleanup();
+	(void)err_memory(e);
+	return NULL;
+}
+
+void
+client_free(struct client *c)
+{
+	if (c == NULL)
+		return;
+	client_stream_close(c);
+	(void)curl_multi_cleanup(c->multi);
+	free(c->token);
+	free(c);
+	curl_global_cleanup();
+}
+
+/* Do what can be done now, for every transfer. */
+static int
+perform(struct client *c, struct err *e)
+{
+	int running, left;
+	CURLMsg *m;
+
+	CURLMcode code = curl_multi_perform(c->multi, &running);
+	if (code != CURLM_OK)
+		return err_set(e, ERR_INTERNAL, "libcurl: %s", curl_multi_strerror(code));
+	while ((m = curl_multi_info_read(c->multi, &left)) != NULL) {
+		struct transfer *t = NULL;
+		if (m->msg != CURLMSG_DONE ||
+		    curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &t) != CURLE_OK)
+			continue;
+		t->code = m->data.result;
+		t->done = true;
+	}
+	return 0;
+}
+
+/* Wait for something to do, at most until ${until} (clock_steady ms; 0: never). */
+static int
+wait_for(struct client *c, int64_t until, struct err *e)
+{
+	int64_t ms = TICK;
+
+	if (until != 0 && until - clock_steady() < ms)
+		ms = until - clock_steady();
+	CURLMcode code = curl_multi_poll(c->multi, NULL, 0, ms > 0 ? (int)ms : 0, NULL);
+	return code == CURLM_OK
+		   ? 0
+		   : err_set(e, ERR_INTERNAL, "libcurl: %s", curl_multi_strerror(code));
+}
+
+static int
+begin(struct client *c, struct transfer *t, struct err *e)
+{
+	CURLMcode code = curl_multi_add_handle(c->multi, t->easy);
+
+	return code == CURLM_OK
+		   ? 0
+		   : err_set(e, ERR_INTERNAL, "libcurl: %s", curl_multi_strerror(code));
+}
+
+static void
+end(struct client *c, struct transfer *t)
+{
+	if (t == NULL)
+		return;
+	(void)curl_multi_remove_handle(c->multi, t->easy); /* one that was never added is fine */
+	transfer_free(t);
+}
+
+/* Run ${t} until it is answered; the stream runs along. */
+static int
+finish(struct client *c, struct transfer *t, struct err *e)
+{
+	if (begin(c, t, e) < 0)
+		return -1;
+	for (;;) {
+		if (perform(c, e) < 0)
+			return -1;
+		if (t->done)
+			break;
+		if (transfer_check(t, c->timeout, e) < 0 || wait_for(c, 0, e) < 0)
+			return -1;
+	}
+	return transfer_outcome(t, e);
+}
+
+int
+client_send(struct client *c, const char *method, const char *url, const struct client_body *body,
+	    client_sink *sink, void *arg, int *status, struct err *e)
+{
+	struct transfer *t =
+	    transfer_new(url, c->token, "application/json", c->timeout, sink, arg, e);
+	int r = -1;
+
+	if (t == NULL)
+		return -1;
+	if (strcmp(method, "POST") == 0 && transfer_post(t, body, e) < 0)
+		goto out;
+	if (finish(c, t, e) < 0 || (t->status / 100 == 3 && transfer_refused(t, e) < 0))
+		goto out;
+	*status = (int)t->status;
+	r = 0;
+out:
+	end(c, t);
+	return r;
+}
+
+struct answer {
+	struct buf *text;
+	enum { BLANK, JSON, OTHER } kind;
+};
+
+/* Collect an answer that begins as JSON does; of any other nothing is kept. */
+static int
+take_json(void *arg, const char *p, size_t n, struct err *e)
+{
+	struct answer *a = arg;
+
+	for (; a->kind == BLANK && n > 0; p++, n--) {
+		if (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n')
+			continue;
+		a->kind = *p == '{' || *p == '[' ? JSON : OTHER;
+		break;
+	}
+	if (a->kind == OTHER)
+		return err_set(e, ERR_TRANSPORT_ERROR, "not JSON");
+	return n > 0 ? buf_add(a->text, p, n, e) : 0;
+}
+
+static const char *
+media(const struct transfer *t)
+{
+	return t->type[0] != '\0' ? t->type : "without a type";
+}
+
+/* Say what came instead of JSON. */
+static int
+not_json(const struct transfer *t, const char *url, const struct answer *a, struct err *e)
+{
+	if (transfer_refused(t, e) < 0)
+		return -1;
+	(void)err_set(e, ERR_TRANSPORT_ERROR, "%s answered %ld %s, not JSON", url, t->status,
+		      a->kind == BLANK ? "with nothing" : media(t));
+	return err_hint(e, "give the executor's AWCP address, it usually ends in /awcp");
+}
+
+int
+client_call(struct client *c, const char *method, const char *url, const char *json,
+	    struct buf *answer, int *status, struct err *e)
+{
+	struct answer a = {answer, BLANK};
+	struct transfer *t =
+	    transfer_new(url, c->token, "application/json", c->timeout, take_json, &a, e);
+	int r = -1;
+
+	if (t == NULL)
+		return -1;
+	/* Also for a peer that sends a byte now and then. */
+	if (curl_easy_setopt(t->easy, CURLOPT_TIMEOUT, 2 * c->timeout) != CURLE_OK) {
+		(void)err_memory(e);
+		goto out;
+	}
+	if (strcmp(method, "POST") == 0 && transfer_post_text(t, json != NULL ? json : "", e) < 0)
+		goto out;
+	r = finish(c, t, e);
+	if (a.kind == OTHER || (r == 0 && a.kind == BLANK))
+		r = not_json(t, url, &a, e);
+	else if (r < 0 && e->code == ERR_TOO_LARGE)
+		(void)err_add(e, "the answer of %s", url);
+	*status = (int)t->status;
+out:
+	end(c, t);
+	return r;
+}
+
+/* The stream's head is here: is it one? */
+static int
+check_stream(const struct transfer *t, const char *url, struct err *e)
+{
+	if (t->status == 200 && strcmp(t->type, "text/event-stream") == 0)
+		return 0;
+	if (transfer_refused(t, e) < 0)
+		return -1;
+	(void)err_set(e, ERR_TRANSPORT_ERROR, "%s answered %ld %s, not an event stream", url,
+		      t->status, media(t));
+	return err_hint(e, "give the executor's AWCP address, it usually ends in /awcp");
+}
+
+int
+client_stream(struct client *c, const char *url, const char *last_id, client_sink *sink, void *arg,
+	      struct err *e)
+{
+	client_stream_close(c);
+	struct transfer *t =
+	    transfer_new(url, c->token, "text/event-stream", c->timeout, sink, arg, e);
+	if (t == NULL)
+		return -1;
+	t->only = 200;
+	if (last_id != NULL && transfer_header(t, "Last-Event-ID", last_id, e) < 0)
+		goto err;
+	if (begin(c, t, e) < 0)
+		goto err;
+	for (;;) {
+		if (perform(c, e) < 0)
+			goto err;
+		if (t->head || t->done)
+			break;
+		if (transfer_check(t, c->timeout, e) < 0 || wait_for(c, 0, e) < 0)
+			goto err;
+	}
+	if (!t->head) {
+		(void)transfer_outcome(t, e); /* without an answer it failed */
+		goto err;
+	}
+	if (check_stream(t, url, e) < 0)
+		goto err;
+	c->stream = t;
+	return 0;
+err:
+	end(c, t);
+	return -1;
+}
+
+int
+client_run(struct client *c, long quiet, int64_t until, struct err *e)
+{
+	struct transfer *t = c->stream;
+
+	if (t == NULL)
+		return err_set(e, ERR_INTERNAL, "no event stream is open");
+	for (;;) {
+		if (perform(c, e) < 0)
+			return -1;
+		if (t->done)
+			break;
+		if (until != 0 && clock_steady() >= until)
+			return 0;
+		if (transfer_check(t, quiet, e) < 0) {
+			e->code = ERR_SSE_FAILED;
+			return -1;
+		}
+		if (wait_for(c, until, e) < 0)
+			return -1;
+	}
+	if (transfer_outcome(t, e) == 0)
+		return 1;
+	if (t->err.code == ERR_NONE)
+		e->code = ERR_SSE_FAILED;
+	return -1;
+}
+
+void
+client_stream_close(struct client *c)
+{
+	end(c, c->stream);
+	c->stream = NULL;
+}

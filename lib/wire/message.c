@@ -1,0 +1,259 @@
+#include "wire/message.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/jsonx.h"
+#include "log/redact.h"
+#include "tree/tree.h"
+
+#define RETRY_MAX 86400 /* seconds that a peer may ask us to wait */
+
+json_t *
+message_new(const char *type, const char *id, json_t *more, struct err *e)
+{
+	json_t *m = json_pack("{ss ss ss}", "version", "1", "type", type, "delegationId", id);
+
+	if (m == NULL || more == NULL || json_object_update(m, more) < 0) {
+		json_decref(m);
+		m = NULL;
+		(void)err_memory(e);
+	}
+	json_decref(more);
+	return m;
+}
+
+const char *
+message_type(const json_t *m, struct err *e)
+{
+	const char *type = jsonx_string(m, "type", 64, e);
+	if (type == NULL)
+		return NULL;
+	if (strcmp(type, "INVITE") != 0 && strcmp(type, "ACCEPT") != 0 &&
+	    strcmp(type, "START") != 0 && strcmp(type, "ERROR") != 0) {
+		(void)err_set(e, ERR_BAD_MESSAGE, "unexpected message type: %s", type);
+		return NULL;
+	}
+	const char *version = jsonx_string(m, "version", 64, e);
+	if (version == NULL)
+		return NULL;
+	if (strcmp(version, "1") != 0) {
+		(void)err_set(e, ERR_BAD_MESSAGE, "version %s is not spoken here", version);
+		(void)err_hint(e, "send AWCP version \"1\"");
+		return NULL;
+	}
+	const char *id = jsonx_string(m, "delegationId", 1024, e);
+	if (id == NULL)
+		return NULL;
+	if (!id_valid(id)) {
+		(void)err_set(e, ERR_BAD_MESSAGE, "delegationId is not an id");
+		(void)err_hint(e, "an id has 1 to 128 letters, digits, _ and -");
+		return NULL;
+	}
+	return type;
+}
+
+/* "ro" or "rw" at ${path}. */
+static int
+check_mode(const json_t *o, const char *path, struct err *e)
+{
+	const char *mode = jsonx_string(o, path, 16, e);
+
+	if (mode == NULL)
+		return -1;
+	if (strcmp(mode, "ro") != 0 && strcmp(mode, "rw") != 0)
+		return err_set(e, ERR_BAD_MESSAGE, "%s must be \"ro\" or \"rw\"", path);
+	return 0;
+}
+
+static int
+check_resource(const json_t *list, size_t at, struct err *e)
+{
+	const json_t *r = json_array_get(list, at);
+
+	if (!json_is_object(r))
+		return err_set(e, ERR_BAD_MESSAGE, "it must be an object");
+	const char *name = jsonx_string(r, "name", 4096, e);
+	if (name == NULL)
+		return -1;
+	if (!resource_name_valid(name)) {
+		(void)err_set(e, ERR_BAD_MESSAGE, "its name cannot be a folder's name: %.64s",
+			      name);
+		return err_hint(
+		    e, "1 to 255 bytes, no slash or control character, not . or .. or .awcp");
+	}
+	const char *type = jsonx_string(r, "type", 64, e);
+	if (type == NULL)
+		return -1;
+	if (strcmp(type, "fs") != 0)
+		return err_set(e, ERR_BAD_MESSAGE, "its type must be \"fs\"");
+	if (check_mode(r, "mode", e) < 0)
+		return -1;
+	for (size_t i = 0; i < at; i++)
+		if (strcmp(jsonx_text(json_array_get(list, i), "name", ""), name) == 0)
+			return err_set(e, ERR_BAD_MESSAGE, "there are two with the name %s", name);
+	return 0;
+}
+
+int
+message_check_invite(const json_t *m, struct err *e)
+{
+	int64_t n;
+
+	if (jsonx_string(m, "task.description", MESSAGE_DESCRIPTION, e) == NULL ||
+	    jsonx_string(m, "task.prompt", MESSAGE_PROMPT, e) == NULL ||
+	    jsonx_integer(m, "lease.ttlSeconds", 1, INT64_C(9007199254740991), &n, e) < 0 ||
+	    check_mode(m, "lease.accessMode", e) < 0 ||
+	    jsonx_integer(m, "retentionMs", 0, INT64_C(9007199254740991), &n, e) < 0)
+		return -1;
+	const json_t *list = jsonx_at(m, "environment.resources");
+	if (!json_is_array(list) || json_array_size(list) < 1 ||
+	    json_array_size(list) > MESSAGE_RESOURCES)
+		return err_set(e, ERR_BAD_MESSAGE,
+			       "environment.resources must be an array of 1 to %d resources",
+			       MESSAGE_RESOURCES);
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (check_resource(list, i, e) < 0)
+			return err_add(e, "environment.resources[%zu]", i);
+	const char *transport = "archive";
+	if (jsonx_at(m, "requirements.transport") != NULL)
+		transport = jsonx_string(m, "requirements.transport", 64, e);
+	if (transport == NULL)
+		return -1;
+	if (strcmp(transport, "archive") != 0) {
+		(void)err_set(e, ERR_DEP_MISSING, "transport %s is not offered here", transport);
+		return err_hint(e, "use the archive transport");
+	}
+	return 0;
+}
+
+int
+message_check_accept(const json_t *m, const char *id, struct err *e)
+{
+	const char *type = message_type(m, e);
+	int64_t n;
+
+	if (type == NULL)
+		return -1;
+	if (strcmp(jsonx_text(m, "delegationId", ""), id) != 0)
+		return err_set(e, ERR_BAD_MESSAGE, "the answer is for another delegation");
+	if (strcmp(type, "ERROR") == 0)
+		return message_error(m, e);
+	if (strcmp(type, "ACCEPT") != 0)
+		return err_set(e, ERR_BAD_MESSAGE, "%s is no answer to INVITE", type);
+	if (jsonx_integer(m, "retentionMs", 0, INT64_C(9007199254740991), &n, e) < 0)
+		return -1;
+	if (jsonx_at(m, "executorConstraints.maxTtlSeconds") != NULL &&
+	    jsonx_integer(m, "executorConstraints.maxTtlSeconds", 1, INT64_C(9007199254740991), &n,
+			  e) < 0)
+		return -1;
+	return 0;
+}
+
+int
+message_check_start(const json_t *m, struct err *e)
+{
+	int64_t when;
+
+	const char *expires = jsonx_string(m, "lease.expiresAt", 64, e);
+	if (expires == NULL)
+		return -1;
+	if (clock_parse(expires, &when, e) < 0) {
+		e->code = ERR_BAD_MESSAGE;
+		return err_add(e, "lease.expiresAt");
+	}
+	if (check_mode(m, "lease.accessMode", e) < 0)
+		return -1;
+	const char *transport = jsonx_string(m, "transportHandle.transport", 64, e);
+	if (transport == NULL)
+		return -1;
+	if (strcmp(transport, "archive") != 0)
+		return err_set(e, ERR_DEP_MISSING, "transport %s is not offered here", transport);
+	if (jsonx_string(m, "transportHandle.workspaceBase64", MESSAGE_MAX, e) == NULL ||
+	    jsonx_string(m, "transportHandle.checksum", 256, e) == NULL)
+		return -1;
+	return 0;
+}
+
+int
+message_error(const json_t *o, struct err *e)
+{
+	const char *code = jsonx_text(o, "code", "TASK_FAILED");
+	const char *hint = jsonx_text(o, "hint", "");
+
+	(void)err_set(e, err_from_name(code), "%s",
+		      jsonx_text(o, "message", "no reason was given"));
+	(void)err_hint(e, "%s", hint);
+	int64_t retry = jsonx_number(o, "retryAfterSeconds", 0);
+	return err_retry(e, retry < 0 ? 0 : retry > RETRY_MAX ? RETRY_MAX : (unsigned)retry);
+}
+
+static const char *const fidelity[] = {"modes", "links", "times", "delta"};
+#define FIDELITY (sizeof fidelity / sizeof fidelity[0])
+
+json_t *
+message_fidelity(void)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < FIDELITY; i++)
+		if (json_array_append_new(list, json_string(fidelity[i])) < 0) {
+			json_decref(list);
+			return NULL;
+		}
+	return list;
+}
+
+static bool
+is_in(const json_t *list, const char *word)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach (list, i, item) {
+		if (json_is_string(item) && strcmp(json_string_value(item), word) == 0)
+			return true;
+	}
+	return false;
+}
+
+unsigned
+message_agreed(const json_t *list)
+{
+	unsigned agreed = 0;
+
+	for (size_t i = 0; i < FIDELITY && is_in(list, fidelity[i]); i++)
+		agreed |= 1U << i;
+	return agreed == MESSAGE_MODES ? 0 : agreed;
+}
+
+json_t *
+message_event(const char *type, const char *id, struct err *e)
+{
+	char now[CLOCK_TEXT];
+	json_t *m = json_pack("{ss ss ss}", "delegationId", id, "type", type, "timestamp",
+			      clock_format(clock_now(), now));
+
+	if (m == NULL)
+		(void)err_memory(e);
+	return m;
+}
+
+int
+message_put_error(json_t *o, const struct err *why, struct err *e)
+{
+	struct err clean = *why;
+
+	redact_text(clean.message);
+	redact_text(clean.hint);
+	if (jsonx_set(o, "code", err_name(why->code)) < 0 ||
+	    jsonx_set(o, "message", clean.message) < 0 ||
+	    (clean.hint[0] != '\0' && jsonx_set(o, "hint", clean.hint) < 0) ||
+	    (why->retry > 0 &&
+	     json_object_set_new(o, "retryAfterSeconds", json_integer(why->retry)) < 0))
+		return err_memory(e);
+	return 0;
+}

@@ -1,0 +1,366 @@
+#include "wire/question.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/jsonx.h"
+#include "process/output.h"
+
+/* The types, and the options of those that have some unless others are given. */
+static const struct {
+	const char *name;
+	const char *options[2];
+} types[] = {{"user_input", {NULL}},
+	     {"command_approval", {"yes", "no"}},
+	     {"file_approval", {"yes", "no"}},
+	     {"elicitation", {NULL}},
+	     {"dynamic_tool", {NULL}}};
+
+#define TYPES (sizeof types / sizeof types[0])
+
+/* Drop U+061C, U+200E, U+200F, U+202A to U+202E and U+2066 to U+2069, in place: with these a text
+ * reads other than it is. */
+static void
+drop_directions(char *s)
+{
+	unsigned char *to = (unsigned char *)s;
+
+	for (const unsigned char *p = to; *p != '\0';) {
+		bool mark = p[0] == 0xd8 && p[1] == 0x9c;
+		bool turn = p[0] == 0xe2 && ((p[1] == 0x80 && (p[2] == 0x8e || p[2] == 0x8f ||
+							       (p[2] >= 0xaa && p[2] <= 0xae))) ||
+					     (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
+		if (mark || turn)
+			p += mark ? 2 : 3;
+		else
+			*to++ = *p++;
+	}
+	*to = '\0';
+}
+
+/* Write ${text} (${what}) to ${out}, which has room for ${most} bytes and the NUL. */
+static int
+clean(const char *what, const char *text, char *out, size_t most, struct err *e)
+{
+	size_t n = strlen(text);
+
+	if (n > most)
+		return err_set(e, ERR_TOO_LARGE, "%s has more than %zu bytes", what, most);
+	output_clean(text, n, out, most + 1);
+	drop_directions(out);
+	return 0;
+}
+
+/* As clean, without white space around it; it must not be empty. */
+static int
+clean_some(const char *what, const json_t *text, char *out, size_t most, struct err *e)
+{
+	if (!json_is_string(text))
+		return err_set(e, ERR_BAD_DATA, "%s must be a text", what);
+	if (clean(what, json_string_value(text), out, most, e) < 0)
+		return -1;
+	size_t begin = strspn(out, " \t\n"), n = strlen(out);
+	while (n > begin && strchr(" \t\n", out[n - 1]) != NULL)
+		n--;
+	if (n == begin)
+		return err_set(e, ERR_BAD_DATA, "%s is empty", what);
+	memmove(out, out + begin, n - begin);
+	out[n - begin] = '\0';
+	return 0;
+}
+
+static bool
+is_in(const json_t *list, const char *text)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach (list, i, one)
+		if (strcmp(json_string_value(one), text) == 0)
+			return true;
+	return false;
+}
+
+static int
+add_option(json_t *list, const json_t *option, struct err *e)
+{
+	char text[QUESTION_OPTION + 1];
+
+	if (json_array_size(list) == QUESTION_OPTIONS)
+		return err_set(e, ERR_TOO_LARGE, "a question has %d options at most",
+			       QUESTION_OPTIONS);
+	if (clean_some("an option", option, text, sizeof text - 1, e) < 0)
+		return -1;
+	if (strchr(text, '\n') != NULL)
+		return err_set(e, ERR_BAD_DATA, "an option is one line");
+	if (is_in(list, text))
+		return err_set(e, ERR_BAD_DATA, "there are two options %s", text);
+	return jsonx_append(list, text) < 0 ? err_memory(e) : 0;
+}
+
+/* The options of ${asked}, or those of type ${type}, to ${q}. */
+static int
+take_options(json_t *q, const json_t *asked, size_t type, struct err *e)
+{
+	const json_t *given = json_object_get(asked, "options"), *one;
+	json_t *list = json_array();
+	size_t i;
+
+	if (given != NULL && !json_is_array(given)) {
+		(void)err_set(e, ERR_BAD_DATA, "options must be an array of texts");
+		goto err;
+	}
+	json_array_foreach (given, i, one)
+		if (add_option(list, one, e) < 0)
+			goto err;
+	for (i = 0; json_array_size(given) == 0 && i < 2; i++)
+		if (types[type].options[i] != NULL &&
+		    jsonx_append(list, types[type].options[i]) < 0)
+			goto memory;
+	if (json_array_size(list) > 0 && json_object_set(q, "options", list) < 0)
+		goto memory;
+	json_decref(list);
+	return 0;
+memory:
+	(void)err_memory(e);
+err:
+	json_decref(list);
+	return -1;
+}
+
+static int
+take_default(json_t *q, const json_t *asked, struct err *e)
+{
+	const json_t *given = json_object_get(asked, "default");
+	const json_t *options = json_object_get(q, "options");
+	char text[QUESTION_ANSWER + 1];
+
+	if (given == NULL)
+		return 0;
+	if (clean_some("the default", given, text, sizeof text - 1, e) < 0)
+		return -1;
+	if (options != NULL && !is_in(options, text))
+		return err_set(e, ERR_BAD_DATA, "the default is none of the options");
+	return jsonx_set(q, "default", text) < 0 ? err_memory(e) : 0;
+}
+
+/* What both a question of ours and one of a peer have. */
+static json_t *
+make(const json_t *asked, struct err *e)
+{
+	const char *name = jsonx_text(asked, "type", types[0].name);
+	const json_t *secret = json_object_get(asked, "secret");
+	char text[QUESTION_TEXT + 1];
+	json_t *q = json_object();
+	size_t type = 0;
+
+	while (type < TYPES && strcmp(types[type].name, name) != 0)
+		type++;
+	if (type == TYPES) {
+		(void)err_set(e, ERR_BAD_DATA, "there is no type %.64s", name);
+		(void)err_hint(e, "user_input, command_approval, file_approval, elicitation or "
+				  "dynamic_tool");
+		goto err;
+	}
+	if (secret != NULL && !json_is_boolean(secret)) {
+		(void)err_set(e, ERR_BAD_DATA, "secret must be true or false");
+		goto err;
+	}
+	if (clean_some("the question", json_object_get(asked, "text"), text, sizeof text - 1, e) <
+	    0)
+		goto err;
+	if (q == NULL || jsonx_set(q, "type", name) < 0 || jsonx_set(q, "text", text) < 0 ||
+	    (json_is_true(secret) && json_object_set_new(q, "secret", json_true()) < 0)) {
+		(void)err_memory(e);
+		goto err;
+	}
+	if (take_options(q, asked, type, e) == 0 && take_default(q, asked, e) == 0)
+		return q;
+err:
+	json_decref(q);
+	return NULL;
+}
+
+json_t *
+question_make(const json_t *asked, struct err *e)
+{
+	char text[CLOCK_TEXT];
+	int64_t seconds = 0;
+
+	if (json_object_get(asked, "timeout") != NULL &&
+	    jsonx_integer(asked, "timeout", 1, QUESTION_TIMEOUT, &seconds, e) < 0) {
+		e->code = ERR_BAD_DATA;
+		return NULL;
+	}
+	json_t *q = make(asked, e);
+	if (q == NULL)
+		return NULL;
+	int64_t now = clock_now();
+	if (jsonx_set(q, "askedAt", clock_format(now, text)) == 0 &&
+	    (seconds == 0 || jsonx_set(q, "until", clock_format(now + seconds * 1000, text)) == 0))
+		return q;
+	json_decref(q);
+	(void)err_memory(e);
+	return NULL;
+}
+
+/* Copy the text ${name}, which is short, if ${peer} has it. */
+static int
+copy(json_t *q, const json_t *peer, const char *name, size_t most, struct err *e)
+{
+	char text[QUESTION_ANSWER + 1];
+	const json_t *value = json_object_get(peer, name);
+
+	if (value == NULL)
+		return 0;
+	if (!json_is_string(value))
+		return err_set(e, ERR_BAD_MESSAGE, "%s must be a text", name);
+	if (clean(name, json_string_value(value), text, most, e) < 0)
+		return -1;
+	return jsonx_set(q, name, text) < 0 ? err_memory(e) : 0;
+}
+
+json_t *
+question_from_peer(const json_t *peer, struct err *e)
+{
+	static const struct {
+		const char *name;
+		size_t most;
+	} members[] = {{"id", QUESTION_ID - 1}, {"askedAt", 40},  {"until", 40},
+		       {"outcome", 20},         {"closedAt", 40}, {"answer", QUESTION_ANSWER}};
+
+	if (!question_id_valid(jsonx_text(peer, "id", ""))) {
+		(void)err_set(e, ERR_BAD_MESSAGE, "a question without an id");
+		return NULL;
+	}
+	json_t *q = make(peer, e);
+	for (size_t i = 0; q != NULL && i < sizeof members / sizeof members[0]; i++)
+		if (copy(q, peer, members[i].name, members[i].most, e) < 0) {
+			json_decref(q);
+			q = NULL;
+		}
+	return q;
+}
+
+/* "yes, no" */
+static void
+list_options(const json_t *options, char *out, size_t size)
+{
+	const json_t *one;
+	size_t i, n = 0;
+
+	out[0] = '\0';
+	json_array_foreach (options, i, one)
+		if (n < size)
+			n += (size_t)snprintf(out + n, size - n, "%s%s", i > 0 ? ", " : "",
+					      json_string_value(one));
+}
+
+int
+question_take_answer(const json_t *question, const char *answer, char out[QUESTION_ANSWER + 1],
+		     struct err *e)
+{
+	const json_t *options = json_object_get(question, "options");
+	char all[200];
+
+	if (clean("the answer", answer, out, QUESTION_ANSWER, e) < 0)
+		return -1;
+	size_t n = strlen(out);
+	while (n > 0 && out[n - 1] == '\n')
+		out[--n] = '\0';
+	if (n == 0)
+		(void)snprintf(out, QUESTION_ANSWER + 1, "%s", jsonx_text(question, "default", ""));
+	if (out[0] == '\0') {
+		(void)err_set(e, ERR_BAD_DATA, "the answer is empty, and there is no default");
+		return -1;
+	}
+	if (options == NULL || is_in(options, out))
+		return 0;
+	(void)err_set(e, ERR_BAD_DATA, "the answer is none of the options");
+	list_options(options, all, sizeof all);
+	return err_hint(e, "one of: %s", all);
+}
+
+int
+question_answer_of(const json_t *o, const char **id, const char **answer, struct err *e)
+{
+	*id = NULL;
+	*answer = jsonx_string(o, "answer", QUESTION_LINE, e);
+	if (*answer == NULL)
+		return -1;
+	if (json_object_get(o, "question") == NULL)
+		return 0;
+	*id = jsonx_string(o, "question", QUESTION_LINE, e);
+	if (*id == NULL)
+		return -1;
+	return question_id_valid(*id) ? 0
+				      : err_set(e, ERR_BAD_DATA, "question is not an id, like q1");
+}
+
+int
+question_close(json_t *question, const char *outcome, const char *answer, const char *by,
+	       struct err *e)
+{
+	char now[CLOCK_TEXT];
+
+	return jsonx_set(question, "outcome", outcome) < 0 ||
+		       jsonx_set(question, "answer", answer) < 0 ||
+		       jsonx_set(question, "by", by) < 0 ||
+		       jsonx_set(question, "closedAt", clock_format(clock_now(), now)) < 0
+		   ? err_memory(e)
+		   : 0;
+}
+
+bool
+question_open(const json_t *question)
+{
+	return json_object_get(question, "outcome") == NULL;
+}
+
+bool
+question_late(const json_t *question, int64_t now)
+{
+	const char *until = jsonx_text(question, "until", NULL);
+	int64_t ms;
+
+	return until != NULL && clock_parse(until, &ms, NULL) == 0 && now >= ms;
+}
+
+bool
+question_id_valid(const char *id)
+{
+	size_t n = strlen(id);
+
+	return id[0] == 'q' && n > 1 && n < QUESTION_ID && strspn(id + 1, "0123456789") == n - 1;
+}
+
+json_t *
+question_find(const json_t *list, const char *id, struct err *e)
+{
+	json_t *one, *found = NULL;
+	char all[200] = "";
+	size_t i, open = 0, n = 0;
+
+	json_array_foreach (list, i, one) {
+		const char *its = jsonx_text(one, "id", "");
+		if (id != NULL ? strcmp(id, its) != 0 : !question_open(one))
+			continue;
+		found = one;
+		open++;
+		if (n < sizeof all)
+			n += (size_t)snprintf(all + n, sizeof all - n, " %s", its);
+	}
+	if (open == 1)
+		return found;
+	if (open > 1) {
+		(void)err_set(e, ERR_USAGE, "%zu questions are open", open);
+		(void)err_hint(e, "say which is answered:%s", all);
+	} else if (id != NULL) {
+		(void)err_set(e, ERR_NOT_FOUND, "there is no question %.64s", id);
+	} else {
+		(void)err_set(e, ERR_NOT_FOUND, "no question is open");
+	}
+	return NULL;
+}

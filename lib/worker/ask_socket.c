@@ -1,0 +1,356 @@
+#include "worker/ask_socket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/jsonx.h"
+
+#define LOOK_MS 100 /* between two looks at the queue */
+#define ALL_MS 1000 /* between two at all questions, also if it has not changed: time passes */
+#define PIECE 4096
+
+struct asker {
+	int fd;               /* -1: free */
+	char id[QUESTION_ID]; /* of its question, "" as long as that is not here */
+	struct buf line;
+};
+
+struct asking {
+	const struct asking_place *place;
+	int fd;
+	struct asker asker[QUEUE_OPEN];
+	size_t open;      /* questions */
+	int64_t since;    /* clock_steady: they are */
+	int64_t waited;   /* ms, before */
+	int64_t look_at;  /* clock_steady of the next look at the queue */
+	int64_t all_at;   /* and at everything */
+	uint64_t version; /* of the queue when it was looked at */
+};
+
+/* The address of ${name} in the directory ${dirfd}, which may be too deep to be named whole
+ * (sun_path has 108 bytes). */
+static struct sockaddr_un
+address(int dirfd, const char *name)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+
+	(void)snprintf(at.sun_path, sizeof at.sun_path, "/proc/self/fd/%d/%.64s", dirfd, name);
+	return at;
+}
+
+/* Listen, under a name that the task made nothing of: it is not running yet. */
+static int
+listen_in(const char *directory, struct err *e)
+{
+	int dirfd = file_open_dir(AT_FDCWD, directory, e);
+	int fd = dirfd < 0 ? -1 : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const struct sockaddr_un at = address(dirfd, ASKING_SOCKET);
+
+	if (dirfd < 0)
+		return -1;
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&at, sizeof at) < 0 ||
+	    listen(fd, QUEUE_OPEN) < 0) {
+		(void)err_sys(e, "cannot listen to questions");
+		file_close(fd);
+		fd = -1;
+	}
+	file_close(dirfd);
+	return fd;
+}
+
+struct asking *
+asking_open(const struct asking_place *p, const char *directory, struct err *e)
+{
+	struct asking *a = calloc(1, sizeof *a);
+
+	if (a == NULL) {
+		(void)err_memory(e);
+		return NULL;
+	}
+	a->place = p;
+	for (size_t i = 0; i < QUEUE_OPEN; i++)
+		a->asker[i] = (struct asker){.fd = -1, .line = BUF_INIT(QUESTION_LINE)};
+	a->fd = listen_in(directory, e);
+	if (a->fd >= 0)
+		return a;
+	free(a);
+	return NULL;
+}
+
+/* ${s} has an answer, or wants none any more. */
+static void
+let_go(struct asking *a, struct asker *s)
+{
+	if (s->id[0] != '\0' && --a->open == 0)
+		a->waited += clock_steady() - a->since;
+	file_close(s->fd);
+	buf_free(&s->line);
+	s->fd = -1;
+	s->id[0] = '\0';
+}
+
+void
+asking_close(struct asking *a)
+{
+	if (a == NULL)
+		return;
+	for (size_t i = 0; i < QUEUE_OPEN; i++)
+		let_go(a, &a->asker[i]);
+	file_close(a->fd);
+	free(a);
+}
+
+size_t
+asking_poll(const struct asking *a, struct pollfd fds[ASKING_FDS])
+{
+	size_t n = 1;
+
+	fds[0] = (struct pollfd){.fd = -1, .events = POLLIN};
+	for (size_t i = 0; i < QUEUE_OPEN; i++) {
+		const struct asker *s = &a->asker[i];
+		if (s->fd < 0)
+			fds[0].fd = a->fd; /* there is room for one more */
+		fds[n++] = (struct pollfd){.fd = s->fd, .events = s->id[0] == '\0' ? POLLIN : 0};
+	}
+	return n;
+}
+
+/* Send ${o}, whose reference is taken, to ${s}, and let go of it.  What does not fit into the
+ * socket at once is nobody's who listens. */
+static void
+reply(struct asking *a, struct asker *s, json_t *o)
+{
+	struct buf text = BUF_INIT(QUESTION_LINE);
+	struct err e;
+
+	if (o != NULL && jsonx_dump(o, &text, &e) == 0 && buf_add(&text, "\n", 1, &e) == 0)
+		(void)send(s->fd, text.data, text.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	json_decref(o);
+	if (text.data != NULL)
+		explicit_bzero(text.data, text.len);
+	buf_free(&text);
+	let_go(a, s);
+}
+
+static void
+refuse(struct asking *a, struct asker *s, const struct err *e)
+{
+	json_t *o = json_object();
+
+	(void)jsonx_set(o, "error", e->message);
+	(void)jsonx_set(o, "code", err_name(e->code));
+	(void)jsonx_set(o, "hint", e->hint);
+	reply(a, s, o);
+}
+
+static void
+tell(const struct asking *a, const json_t *question)
+{
+	const struct asking_place *p = a->place;
+	json_t *open = json_copy((json_t *)(uintptr_t)question);
+
+	if (json_is_true(json_object_get(open, "secret")))
+		(void)json_object_del(open, "answer");
+	if (p->tell != NULL && open != NULL)
+		p->tell(p->arg, open);
+	json_decref(open);
+}
+
+/* The line of ${s} is here. */
+static void
+ask(struct asking *a, struct asker *s)
+{
+	const struct asking_place *p = a->place;
+	struct err e;
+
+	json_t *asked = jsonx_parse(s->line.data, s->line.len, &e);
+	json_t *question = asked == NULL ? NULL : question_make(asked, &e);
+	json_decref(asked);
+	if (question == NULL ||
+	    queue_ask(p->queue, p->number, p->attempt, question, p->asked, &e) < 0) {
+		refuse(a, s, &e);
+	} else {
+		(void)snprintf(s->id, sizeof s->id, "%s", jsonx_text(question, "id", ""));
+		if (a->open++ == 0)
+			a->since = clock_steady();
+		tell(a, question);
+	}
+	json_decref(question);
+}
+
+/* Take what ${s} says. */
+static void
+take(struct asking *a, struct asker *s)
+{
+	char piece[PIECE];
+	struct err e;
+
+	ssize_t n = read(s->fd, piece, sizeof piece);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		let_go(a, s);
+		return;
+	}
+	const char *end = memchr(piece, '\n', (size_t)n);
+	if (buf_add(&s->line, piece, end != NULL ? (size_t)(end - piece) : (size_t)n, &e) < 0)
+		refuse(a, s, &e);
+	else if (end != NULL)
+		ask(a, s);
+}
+
+/* Who hung up does not wait any more. */
+static void
+withdraw(struct asking *a, struct asker *s)
+{
+	const struct asking_place *p = a->place;
+	json_t *question;
+	struct err e;
+
+	/* If that fails it stays open until the attempt ends, and an answer finds nobody. */
+	if (queue_withdraw(p->queue, p->number, p->attempt, s->id, &question, &e) == 0) {
+		tell(a, question);
+		json_decref(question);
+	}
+	let_go(a, s);
+}
+
+/* Is the question of ${s} over? */
+static void
+hear(struct asking *a, struct asker *s)
+{
+	const struct asking_place *p = a->place;
+	json_t *question;
+	struct err e;
+
+	int over = queue_hear(p->queue, p->number, p->attempt, s->id, &question, &e);
+	if (over < 0)
+		refuse(a, s, &e);
+	if (over <= 0)
+		return;
+	tell(a, question);
+	reply(a, s, question);
+}
+
+static void
+look(struct asking *a)
+{
+	int64_t now = clock_steady();
+	uint64_t version;
+	struct err e;
+
+	if (a->open == 0 || now < a->look_at)
+		return;
+	a->look_at = now + LOOK_MS;
+	if (now < a->all_at && queue_version(a->place->queue, &version, &e) == 0 &&
+	    version == a->version)
+		return;
+	if (queue_version(a->place->queue, &a->version, &e) < 0)
+		return; /* the next look may be luckier */
+	a->all_at = now + ALL_MS;
+	for (size_t i = 0; i < QUEUE_OPEN; i++)
+		if (a->asker[i].id[0] != '\0')
+			hear(a, &a->asker[i]);
+}
+
+/* Somebody knocks. */
+static void
+let_in(struct asking *a)
+{
+	for (size_t i = 0; i < QUEUE_OPEN; i++)
+		if (a->asker[i].fd < 0) {
+			a->asker[i].fd = accept4(a->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+			return;
+		}
+}
+
+void
+asking_serve(struct asking *a, const struct pollfd *fds, size_t n)
+{
+	for (size_t i = 1; i < n; i++) {
+		struct asker *s = &a->asker[i - 1];
+		if (s->fd < 0 || s->fd != fds[i].fd || fds[i].revents == 0)
+			continue;
+		if (s->id[0] == '\0')
+			take(a, s);
+		else
+			withdraw(a, s);
+	}
+	if (n > 0 && fds[0].fd >= 0 && fds[0].revents != 0)
+		let_in(a);
+	look(a);
+}
+
+int64_t
+asking_waited(const struct asking *a)
+{
+	if (a == NULL)
+		return 0;
+	return a->waited + (a->open > 0 ? clock_steady() - a->since : 0);
+}
+
+static int
+connect_to(const char *path, struct err *e)
+{
+	char directory[4096];
+	const char *slash = strrchr(path, '/');
+
+	if (slash == NULL || (size_t)(slash - path) >= sizeof directory)
+		return err_set(e, ERR_TRANSPORT_ERROR, "AWCP_ASK is not the path of a socket");
+	(void)snprintf(directory, sizeof directory, "%.*s/", (int)(slash - path), path);
+	int dirfd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const struct sockaddr_un at = address(dirfd, slash + 1);
+	if (dirfd < 0 || fd < 0 || connect(fd, (const struct sockaddr *)&at, sizeof at) < 0) {
+		(void)err_sys(e, "nobody listens at %.200s", path);
+		e->code = ERR_TRANSPORT_ERROR;
+		file_close(fd);
+		fd = -1;
+	}
+	file_close(dirfd);
+	return fd;
+}
+
+static int
+read_line(int fd, struct buf *line, struct err *e)
+{
+	char piece[PIECE];
+	ssize_t n;
+
+	while ((n = read(fd, piece, sizeof piece)) > 0 || (n < 0 && errno == EINTR))
+		if (n > 0 && buf_add(line, piece, (size_t)n, e) < 0)
+			return -1;
+	if (line->len > 0 && line->data[line->len - 1] == '\n')
+		return 0;
+	return err_set(e, ERR_TRANSPORT_ERROR,
+		       "nobody answers any more: the task is being stopped");
+}
+
+json_t *
+asking_ask(const char *socket_path, const char *line, struct err *e)
+{
+	struct buf answer = BUF_INIT(QUESTION_LINE);
+	json_t *o = NULL;
+
+	int fd = connect_to(socket_path, e);
+	if (fd >= 0 && file_write(fd, line, strlen(line), e) == 0 && read_line(fd, &answer, e) == 0)
+		o = jsonx_parse(answer.data, answer.len, e);
+	file_close(fd);
+	buf_free(&answer);
+	const char *code = jsonx_text(o, "code", NULL);
+	if (code == NULL)
+		return o;
+	(void)err_set(e, err_from_name(code), "%s", jsonx_text(o, "error", ""));
+	(void)err_hint(e, "%s", jsonx_text(o, "hint", ""));
+	json_decref(o);
+	return NULL;
+}

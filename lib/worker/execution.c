@@ -1,0 +1,346 @@
+#include "worker/execution.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "config/home.h"
+#include "base/jsonx.h"
+#include "process/usage.h"
+#include "log/metrics.h"
+#include "process/process.h"
+#include "process/tree.h"
+
+#define LOOK_MS 100 /* between two looks at the record; a look is one stat(2) */
+#define ASK_MS 20   /* between two looks for signals, where nothing waits for them */
+
+extern char **environ;
+
+int
+execution_begin(struct execution *x, const struct execution_purpose *p, struct err *e)
+{
+	sigset_t signals;
+
+	*x = (struct execution){.purpose = *p, .signalfd = -1};
+	x->until = clock_steady() + (p->expires - clock_now());
+	(void)sigemptyset(&signals);
+	for (size_t i = 0; i < 5; i++)
+		(void)sigaddset(
+		    &signals, (const int[]){SIGTERM, SIGINT, SIGHUP, SIGCHLD, EXECUTION_ORPHAN}[i]);
+	if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
+		return err_sys(e, "cannot block signals");
+	x->signalfd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+	return x->signalfd < 0 ? err_sys(e, "cannot wait for signals") : 0;
+}
+
+void
+execution_end(struct execution *x)
+{
+	file_close(x->signalfd);
+	x->signalfd = -1;
+}
+
+/* Look whether there is a reason to stop.  The first one stays, except that what nobody wants any
+ * more is not given the time that the other reasons leave. */
+static void
+look(struct execution *x)
+{
+	struct signalfd_siginfo signal;
+
+	while (read(x->signalfd, &signal, sizeof signal) == sizeof signal) {
+		x->orphaned |= signal.ssi_signo == EXECUTION_ORPHAN;
+		if (signal.ssi_signo != SIGCHLD && x->stop == EXECUTION_GOES_ON)
+			x->stop = EXECUTION_STOPPED;
+	}
+	int64_t waited = x->purpose.patient ? x->waited + asking_waited(x->asking) : 0;
+	if (x->stop == EXECUTION_GOES_ON && x->purpose.expires != 0 &&
+	    (clock_now() >= x->purpose.expires + waited || clock_steady() >= x->until + waited))
+		x->stop = EXECUTION_EXPIRED;
+	if (x->stop == EXECUTION_OVERTAKEN || clock_steady() < x->look_at)
+		return;
+	x->look_at = clock_steady() + LOOK_MS;
+	if (!x->purpose.wanted(x->purpose.arg))
+		x->stop = EXECUTION_OVERTAKEN;
+}
+
+enum execution_stop
+execution_pause(struct execution *x, int64_t ms)
+{
+	struct pollfd p = {.fd = x->signalfd, .events = POLLIN};
+	int64_t until = clock_steady() + ms, left;
+
+	look(x);
+	while (x->stop == EXECUTION_GOES_ON && (left = until - clock_steady()) > 0) {
+		(void)poll(&p, 1, left < LOOK_MS ? (int)left : LOOK_MS);
+		look(x);
+	}
+	return x->stop;
+}
+
+/* Asked very often. */
+static bool
+goes_on(void *arg)
+{
+	struct execution *x = arg;
+
+	if (clock_steady() >= x->ask_at) {
+		x->ask_at = clock_steady() + ASK_MS;
+		look(x);
+	}
+	return x->stop == EXECUTION_GOES_ON;
+}
+
+struct interrupt
+execution_interrupt(struct execution *x)
+{
+	return (struct interrupt){goes_on, x};
+}
+
+/* The environment of the command.  ${own} are our variables, NULL-terminated; free(3) the list. */
+static char **
+make_environment(char *const *own, const struct sandbox *sandbox, struct err *e)
+{
+	size_t n = 0, room = 1;
+
+	for (char **p = environ; *p != NULL; p++)
+		room++;
+	for (char *const *p = own; *p != NULL; p++)
+		room++;
+	char **list = calloc(room, sizeof *list);
+	if (list == NULL) {
+		(void)err_memory(e);
+		return NULL;
+	}
+	for (char **p = environ; *p != NULL; p++) {
+		/* In the sandbox /tmp is the one place for temporary files. */
+		bool moved = sandbox->kind != SANDBOX_NONE && strncmp(*p, "TMPDIR=", 7) == 0;
+		if (strncmp(*p, "AWCP_", 5) != 0 && !moved)
+			list[n++] = *p;
+	}
+	for (char *const *p = own; *p != NULL; p++)
+		list[n++] = *p;
+	return list;
+}
+
+/* Start the command with ${promptfd} as its stdin; ${infofd} is where the sandbox tells its first
+ * process. */
+static int
+start(const struct execution *x, const struct workspace *w, const struct sandbox *sandbox,
+      char *const *argv, int promptfd, int infofd, struct process *p, struct err *e)
+{
+	const char *const writable[] = {w->path, w->report, NULL};
+	struct sandbox_place place = {.cwd = w->cwd, .writable = writable, .infofd = infofd};
+	char *own[7] = {NULL}, **environment = NULL, **command = NULL;
+	int status = -1;
+
+	const char **readonly = workspace_readonly(w, e);
+	if (readonly == NULL)
+		return -1;
+	place.readonly = readonly;
+	if (asprintf(&own[0], "AWCP_ID=%s", x->purpose.id) < 0 ||
+	    asprintf(&own[1], "AWCP_WORKSPACE=%s", w->path) < 0 ||
+	    asprintf(&own[2], "AWCP_DESCRIPTION=%s", x->purpose.description) < 0 ||
+	    asprintf(&own[3], "AWCP_RESULT=%s", w->result) < 0 ||
+	    asprintf(&own[4], "AWCP_ASK=%s/" ASKING_SOCKET, w->report) < 0 ||
+	    (x->purpose.session != NULL &&
+	     asprintf(&own[5], "AWCP_SESSION=%s", x->purpose.session) < 0)) {
+		(void)err_memory(e);
+		goto out;
+	}
+	if ((environment = make_environment(own, sandbox, e)) == NULL ||
+	    (command = sandbox_command(sandbox, &place, argv, e)) == NULL)
+		goto out;
+	const struct process_spec spec = {.argv = command,
+					  .envp = environment,
+					  .cwd = w->cwd,
+					  .stdinfd = promptfd,
+					  .keepfd = infofd};
+	status = process_start(&spec, p, e);
+out:
+	sandbox_free(command);
+	free(environment);
+	for (size_t i = 0; i < 6; i++)
+		free(own[i]);
+	free(readonly);
+	return status;
+}
+
+/* Ask all processes of the command to end.  The sandbox's own process would take TERM for itself
+ * and kill all that is inside at once, so only those inside are asked, and without a sandbox all
+ * that came of us. */
+static void
+ask_to_end(const struct process *p, int infofd)
+{
+	char text[512];
+	int64_t first = 0;
+
+	if (infofd < 0) {
+		process_tree_signal(getpid(), SIGTERM);
+		return;
+	}
+	ssize_t n = pread(infofd, text, sizeof text, 0);
+	if (n > 0) {
+		json_t *info = jsonx_parse(text, (size_t)n, NULL);
+		first = jsonx_number(info, "child-pid", 0);
+		json_decref(info);
+	}
+	if (first > 1)
+		process_tree_signal((pid_t)first, SIGTERM);
+	else
+		process_signal(p, SIGTERM); /* nothing runs in it yet */
+}
+
+/* Take a piece of what there is to read from ${fd}: 1, 0 if there is nothing now, -1 at its end. */
+static int
+take_piece(int fd, enum output_stream from, struct output *out)
+{
+	char piece[16384];
+
+	ssize_t n = read(fd, piece, sizeof piece);
+	if (n > 0)
+		output_add(out, from, piece, (size_t)n);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -1;
+	return n > 0 ? 1 : -1;
+}
+
+/* Take all that is left, when nobody writes any more. */
+static void
+drain(int fd, enum output_stream from, struct output *out)
+{
+	while (take_piece(fd, from, out) > 0)
+		;
+}
+
+/* Send the progress that is due; returns how many ms to wait for more. */
+static int
+send_progress(const struct execution *x, struct output *out, int64_t now)
+{
+	int wait;
+
+	const char *text = output_progress(out, now, &wait);
+	if (text != NULL)
+		/* Not being able to tell is no reason to fail; being overtaken shows in look(). */
+		x->purpose.progress(x->purpose.arg, text);
+	return wait;
+}
+
+/* Look whether the command uses too much, and whether there is another reason to stop. */
+static void
+look_at_all(struct execution *x, struct meter *m)
+{
+	look(x);
+	if (x->stop == EXECUTION_GOES_ON && meter_look(m, getpid(), &x->exceeded) < 0)
+		x->stop = EXECUTION_EXCEEDED;
+}
+
+static int64_t
+grace(const struct execution *x)
+{
+	bool haste = x->stop == EXECUTION_OVERTAKEN || x->stop == EXECUTION_EXCEEDED;
+
+	return haste ? EXECUTION_HASTE_MS : EXECUTION_GRACE_MS;
+}
+
+/* Until the command has ended, or has been made to. */
+static void
+follow(struct execution *x, struct process *p, int infofd, struct meter *m, struct output *out)
+{
+	struct pollfd fds[3 + ASKING_FDS] = {{.fd = x->signalfd, .events = POLLIN},
+					     {.fd = p->outputfd, .events = POLLIN},
+					     {.fd = p->errorfd, .events = POLLIN}};
+	int64_t asked = 0;
+
+	while (!process_ended(p)) {
+		int wait = send_progress(x, out, clock_steady());
+		size_t asking = asking_poll(x->asking, fds + 3);
+		(void)poll(fds, 3 + asking, wait >= 0 && wait < LOOK_MS ? wait : LOOK_MS);
+		for (int i = 1; i <= 2; i++)
+			if (fds[i].revents != 0 &&
+			    take_piece(fds[i].fd, i == 1 ? OUTPUT_STDOUT : OUTPUT_STDERR, out) < 0)
+				fds[i].fd = -1;
+		asking_serve(x->asking, fds + 3, asking);
+		look_at_all(x, m);
+		if (x->stop == EXECUTION_GOES_ON)
+			continue;
+		if (asked == 0) {
+			asked = clock_steady();
+			ask_to_end(p, infofd);
+		} else if (clock_steady() >= asked + grace(x)) {
+			process_signal(p, SIGKILL);
+		}
+	}
+	process_sweep(NULL, 0);
+	drain(p->outputfd, OUTPUT_STDOUT, out);
+	drain(p->errorfd, OUTPUT_STDERR, out);
+	output_end(out);
+	(void)send_progress(x, out, INT64_MAX);
+}
+
+int
+execution_run(struct execution *x, const struct workspace *w, const struct sandbox *sandbox,
+	      char *const *argv, struct output *out, int *status, struct err *e)
+{
+	struct process p;
+	struct meter m;
+	int infofd = -1, result = -1;
+	int64_t began = clock_steady();
+
+	meter_begin(&m, sandbox, w->path);
+	int promptfd = file_of_text(x->purpose.prompt, e);
+	if (promptfd < 0)
+		return -1;
+	x->asking = asking_open(&x->purpose.asks, w->report, e);
+	if (x->asking == NULL) {
+		file_close(promptfd);
+		return -1;
+	}
+	if (sandbox->kind == SANDBOX_BWRAP && (infofd = memfd_create("sandbox", MFD_CLOEXEC)) < 0) {
+		(void)err_sys(e, "cannot follow the sandbox");
+	} else if (start(x, w, sandbox, argv, promptfd, infofd, &p, e) == 0) {
+		follow(x, &p, infofd, &m, out);
+		file_close(p.outputfd);
+		file_close(p.errorfd);
+		*status = p.status;
+		result = 0;
+	}
+	x->took = clock_steady() - began;
+	metrics_observe(METRIC_RUN, x->took);
+	/* Who reads it moves the place in the file for us, too. */
+	x->prompted = x->purpose.prompt[0] == '\0' || lseek(promptfd, 0, SEEK_CUR) > 0;
+	file_close(promptfd);
+	x->waited += asking_waited(x->asking);
+	asking_close(x->asking);
+	x->asking = NULL;
+	file_close(infofd);
+	return result;
+}
+
+int
+execution_clear(const char *directory, struct err *e)
+{
+	int killed = -1;
+	char *mark;
+
+	char *home = realpath(home_path(), NULL);
+	if (home == NULL)
+		return err_sys(e, "cannot resolve %s", home_path());
+	if (asprintf(&mark, "AWCP_WORKSPACE=%s/%s/work", home, directory) < 0) {
+		(void)err_memory(e);
+	} else {
+		killed = process_hunt(mark, e);
+		free(mark);
+	}
+	free(home);
+	return killed < 0 ? -1 : 0;
+}

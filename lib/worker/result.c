@@ -1,0 +1,73 @@
+/* What the command says of its work, in the file that AWCP_RESULT names. */
+#include "worker/workspace.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/jsonx.h"
+#include "log/redact.h"
+
+#define RESULT_MAX 65536 /* bytes of the file AWCP_RESULT */
+#define HIGHLIGHTS 100
+#define HIGHLIGHT_MAX 4096
+
+/* Read the file that AWCP_RESULT named into ${b}.  It was the command's to make, so it may be
+ * anything: a link, a pipe, a terabyte. */
+static int
+read_report(const struct workspace *w, struct buf *b)
+{
+	char piece[4096];
+	struct stat st;
+	ssize_t n = -1;
+
+	int fd = file_open_beneath(w->dirfd, "report/result.json", O_RDONLY | O_NONBLOCK, 0, NULL);
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		while ((n = file_read(fd, piece, sizeof piece, NULL)) > 0)
+			if (buf_add(b, piece, (size_t)n, NULL) < 0) {
+				n = -1;
+				break;
+			}
+	file_close(fd);
+	return n < 0 || b->data == NULL ? -1 : 0;
+}
+
+/* The strings of ${list} that are usable, as a new array; NULL if there are none. */
+static json_t *
+pick_highlights(const json_t *list)
+{
+	json_t *picked = json_array(), *item;
+	size_t i;
+
+	json_array_foreach (list, i, item) {
+		if (json_is_string(item) && json_string_length(item) <= HIGHLIGHT_MAX &&
+		    json_array_size(picked) < HIGHLIGHTS)
+			(void)json_array_append(picked, item); /* one that is missing is no harm */
+	}
+	if (json_array_size(picked) > 0)
+		return picked;
+	json_decref(picked);
+	return NULL;
+}
+
+json_t *
+workspace_result(const struct workspace *w)
+{
+	struct buf b = BUF_INIT(RESULT_MAX);
+	json_t *result = NULL, *written = NULL, *highlights;
+
+	if (read_report(w, &b) == 0)
+		written = jsonx_parse(b.data, b.len, NULL);
+	buf_free(&b);
+	const char *summary = jsonx_string(written, "summary", RESULT_MAX, NULL);
+	if (summary != NULL && summary[0] != '\0')
+		result = json_pack("{ss}", "summary", summary);
+	highlights = pick_highlights(json_object_get(written, "highlights"));
+	if (result != NULL && highlights != NULL)
+		(void)json_object_set(result, "highlights", highlights); /* the summary will do */
+	json_decref(highlights);
+	json_decref(written);
+	redact_json(result);
+	return result;
+}

@@ -1,0 +1,429 @@
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "worker/execution.h"
+#include "base/file.h"
+#include "state/breaker.h"
+#include "worker/job.h"
+#include "base/jsonx.h"
+#include "process/process.h"
+#include "queue/queue.h"
+#include "worker/runner.h"
+#include "worker/outcome.h"
+#include "base/watch.h"
+
+#define PAUSE_MS 1000 /* before the next task, when something failed that is not the task's */
+
+struct worker {
+	const struct worker_options *options;
+	struct queue *queue[WORKER_QUEUES];
+	struct watch *watch[WORKER_QUEUES];
+	char name[96]; /* host:pid */
+	pid_t pid;
+	int signalfd;
+	struct runners runners; /* what runs */
+	int64_t beat_at;        /* clock_steady of the next beat of their claims */
+	size_t taken;           /* tasks, since the start */
+	bool stopping;          /* a signal said so: take no more */
+	bool giving_back;       /* and hand back what runs */
+	int64_t give_back_at;   /* clock_steady, while stopping: when that begins */
+	char held[256];         /* what a guard held back when tasks were last looked for, or "" */
+	int64_t told[WORKER_QUEUES + PROFILES]; /* until when that is, where it was reported */
+	bool try_again;                         /* the last task that ended is to be run later */
+	int64_t not_before;                     /* clock_steady before which no task is taken */
+};
+
+static void __attribute__((format(printf, 4, 5)))
+report(const struct worker *w, bool trouble, const char *what, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	if (w->options->task.report != NULL)
+		w->options->task.report(w->options->task.report_arg, trouble, what, text);
+}
+
+static int
+watch_signals(struct worker *w, struct err *e)
+{
+	sigset_t signals;
+
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigaddset(&signals, SIGINT);
+	(void)sigaddset(&signals, SIGHUP);
+	(void)sigaddset(&signals, SIGCHLD);
+	(void)sigaddset(&signals, EXECUTION_ORPHAN); /* for our children, who inherit the mask */
+	if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
+		return err_sys(e, "cannot block signals");
+	w->signalfd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+	return w->signalfd < 0 ? err_sys(e, "cannot wait for signals") : 0;
+}
+
+static int
+open_queue(struct worker *w, size_t i, struct err *e)
+{
+	char path[PATH_MAX];
+
+	w->queue[i] = queue_open(w->options->queues[i], true, e);
+	if (w->queue[i] == NULL || queue_bell(w->queue[i], path, sizeof path, e) < 0 ||
+	    (w->watch[i] = watch_open(path, e)) == NULL)
+		return -1;
+	if (w->options->own_recovery)
+		queue_set_recovery(w->queue[i], w->options->task.recovery);
+	return 0;
+}
+
+static int
+begin(struct worker *w, struct err *e)
+{
+	char host[64] = "";
+
+	(void)gethostname(host, sizeof host - 1);
+	(void)snprintf(w->name, sizeof w->name, "%s:%ld", host, (long)getpid());
+	if (runners_open(&w->runners, w->options->jobs, e) < 0)
+		return -1;
+	/* Before the watches: their thread must not be given our signals. */
+	if (watch_signals(w, e) < 0 || process_adopt(0, 0, e) < 0)
+		return -1;
+	for (size_t i = 0; i < w->options->queue_count; i++)
+		if (open_queue(w, i, e) < 0)
+			return -1;
+	struct err why;
+	if (profiles_note(w->options->task.profiles, &why) < 0) /* it is only a note */
+		report(w, true, "profiles", "%s", why.message);
+	return 0;
+}
+
+static void
+end(struct worker *w)
+{
+	runners_close(&w->runners);
+	for (size_t i = 0; i < w->options->queue_count; i++) {
+		watch_close(w->watch[i]);
+		queue_close(w->queue[i]);
+	}
+	file_close(w->signalfd);
+}
+
+/* What the record of the task says of an end; ${pause}: TASK_LIMITED for so many ms. */
+static int
+let_go(struct queue *q, const struct queue_claim *c, enum task_end end, int64_t pause,
+       struct err *e)
+{
+	struct queue_outcome o = {.event = QUEUE_RETURN, .exit = -1, .pause = pause};
+
+	if (end == TASK_OVER) {
+		o.event = QUEUE_COMPLETE;
+		o.forgettable = true; /* the assignment says it */
+	}
+	if (end == TASK_LIMITED) {
+		o.event = QUEUE_LIMIT;
+		o.message = "its profile has had enough for now";
+	}
+	return queue_finish(q, c->number, c->attempt, &o, e);
+}
+
+/* Carry out ${c} with ${p}, and say what became of it. */
+static enum task_end
+carry_out_task(struct worker *w, struct queue *q, const struct queue_claim *c,
+	       const struct profile *p, volatile bool *at_archive)
+{
+	struct task_options o = w->options->task;
+	struct err e;
+
+	o.profile = p;
+	o.recovery = queue_recovery(q);
+	o.at_archive = at_archive;
+	if (jsonx_at(c->task, "payload.assignment") == NULL)
+		return job_run(&o, q, c);
+	enum task_end end = task_run(&o, q, c);
+	bool died = end == TASK_ORPHANED || end == TASK_DIED;
+	int64_t pause = end == TASK_LIMITED ? verdict_pause(&o, c->task) : 0;
+	/* Of a death nothing is said: whoever takes next sees it. */
+	if (!died && (end == TASK_OVER || getppid() == w->pid) &&
+	    let_go(q, c, end, pause, &e) < 0 && e.code != ERR_BAD_STATE)
+		report(w, true, queue_name(q), "%s", e.message);
+	return end;
+}
+
+/* In a task's process: carry it out. */
+static enum runner_end
+carry_out(void *arg, const struct runner_task *t, struct queue_claim *c, volatile bool *at_archive)
+{
+	struct worker *w = arg;
+	const struct profile *p = &w->options->task.profiles->profile[t->profile];
+	struct queue *q = w->queue[t->queue];
+	struct err e;
+
+	/* The claim is durable before anything is done for it: no run is unseen. */
+	if (queue_claim_sync(q, c, &e) < 0) {
+		report(w, true, queue_name(q), "%s", e.message);
+		(void)let_go(q, c, TASK_RETURN, 0,
+			     NULL); /* else the lock that goes with us does it */
+		return RUNNER_NOT_BEGUN;
+	}
+	enum task_end end = carry_out_task(w, q, c, p, at_archive);
+	return end == TASK_LATER || end == TASK_LIMITED || end == TASK_DIED ? RUNNER_AGAIN
+									    : RUNNER_DONE;
+}
+
+/* Take a task from queue ${i} for profile ${k} and begin it: 1, 0 if there is none. */
+static int
+take(struct worker *w, size_t i, size_t k, struct err *e)
+{
+	const struct profile *p = &w->options->task.profiles->profile[k];
+	char name[sizeof w->name + PROFILE_NAME + 2];
+	const struct queue_worker self = {
+	    .name = name, .lease = QUEUE_LEASE_MS, .held = true, .capabilities = p->capabilities};
+	struct queue_claim c;
+
+	(void)snprintf(name, sizeof name, "%s/%s", w->name, p->name);
+	int status = queue_take(w->queue[i], &self, &c, NULL, e);
+	if (status <= 0)
+		return status;
+	const struct runner_task t = {i, k, c.number, c.attempt};
+	if (runners_give(&w->runners, &t, &c, e) < 0) {
+		(void)let_go(w->queue[i], &c, TASK_RETURN, 0,
+			     NULL); /* else the lock that goes with us does it */
+		status = -1;
+	} else {
+		w->taken++;
+	}
+	queue_claim_free(&c);
+	return status;
+}
+
+/* Does the guard of ${name} let it be used?  1, 0 if not, which is told once in *${told}, or -1. */
+static int
+is_free(struct worker *w, enum guard_kind kind, const char *name, int64_t *told, struct err *e)
+{
+	char until[CLOCK_TEXT];
+	struct guard g;
+
+	if (guard_look(kind, name, &g, e) < 0)
+		return -1;
+	if (g.until == 0)
+		return 1;
+	(void)snprintf(w->held, sizeof w->held, "%s %.64s %s until %s: %.120s",
+		       guard_kind_name(kind), name, g.stopped ? "is stopped" : "cools down",
+		       clock_format(g.until, until), g.why);
+	if (*told != g.until)
+		report(w, g.stopped && w->taken == 0, "worker", "%s", w->held);
+	*told = g.until;
+	return 0;
+}
+
+static bool
+has_room(const struct worker *w)
+{
+	return w->runners.busy < w->options->jobs && !(w->options->once && w->taken > 0);
+}
+
+/* Begin what may be begun of queue ${i} with profile ${k}. */
+static int
+take_for(struct worker *w, size_t i, size_t k, struct err *e)
+{
+	const struct profile *p = &w->options->task.profiles->profile[k];
+	int status = is_free(w, GUARD_PROFILE, p->name, &w->told[WORKER_QUEUES + k], e);
+
+	while (status == 1 && has_room(w))
+		status = take(w, i, k, e);
+	return status < 0 ? -1 : 0;
+}
+
+/* Begin as many tasks as may run at once. */
+static int
+take_all(struct worker *w, struct err *e)
+{
+	const struct worker_options *o = w->options;
+
+	w->held[0] = '\0';
+	for (size_t i = 0; i < o->queue_count && has_room(w); i++) {
+		int status = is_free(w, GUARD_QUEUE, o->queues[i], &w->told[i], e);
+		for (size_t k = 0; status == 1 && k < o->task.profiles->count && has_room(w); k++)
+			if (take_for(w, i, k, e) < 0)
+				return -1;
+		if (status < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Say that the tasks which run are alive; one whose claim is lost is stopped. */
+static void
+beat(struct worker *w)
+{
+	struct err e;
+
+	if (clock_steady() < w->beat_at)
+		return;
+	w->beat_at = clock_steady() + QUEUE_LEASE_MS / 3;
+	for (size_t i = 0; i < w->runners.places; i++) {
+		struct runner *one = &w->runners.place[i];
+		const struct runner_task *t = &one->task;
+		if (one->busy &&
+		    queue_beat(w->queue[t->queue], t->number, t->attempt, QUEUE_LEASE_MS, NULL,
+			       &e) < 0 &&
+		    e.code == ERR_BAD_STATE)
+			runner_stop(one);
+	}
+}
+
+/* The process of a task of ${q} died. */
+static void
+died(struct worker *w, const struct queue *q, int signal, bool at_archive)
+{
+	const struct guard_rule *rule = &w->options->task.profiles->rule;
+	char why[96];
+	bool stopped = false;
+	struct err e;
+
+	if (signal == 0)
+		(void)snprintf(why, sizeof why, "the process of a task ended before the task");
+	else
+		(void)snprintf(why, sizeof why, "the process of a task was killed by signal %d%s",
+			       signal, at_archive ? ", at an archive" : "");
+	report(w, true, "worker", "%s", why);
+	/* Of what a delegator sent nobody else is to suffer: it is the task that is counted then.
+	 */
+	if (!at_archive && guard_died(GUARD_QUEUE, queue_name(q), rule, why, &stopped, &e) < 0)
+		report(w, true, "worker", "%s", e.message);
+	else if (stopped)
+		report(
+		    w, true, queue_name(q),
+		    "that was so %u times within %lld s; nothing is taken from this queue for as "
+		    "long; awcp-run --clear %s lets it go on",
+		    rule->deaths, (long long)rule->window / 1000, queue_name(q));
+	/* What it had running is ours now.  The task is taken again. */
+	runners_sweep(&w->runners);
+	w->not_before = clock_steady() + PAUSE_MS;
+	w->try_again = true;
+}
+
+/* A task has ended. */
+static void
+ended(void *arg, const struct runner_task *t, enum runner_end end, int signal, bool at_archive)
+{
+	struct worker *w = arg;
+	const struct queue *q = w->queue[t->queue];
+
+	w->try_again = end != RUNNER_DONE;
+	if (end == RUNNER_NOT_BEGUN)
+		w->not_before = clock_steady() + PAUSE_MS;
+	if (end == RUNNER_DIED)
+		died(w, q, signal, at_archive);
+	else
+		(void)guard_well(GUARD_QUEUE, queue_name(q), NULL); /* if not, it is stopped */
+}
+
+static void
+give_back(struct worker *w)
+{
+	w->giving_back = true;
+	for (size_t i = 0; i < w->runners.places; i++)
+		if (w->runners.place[i].busy)
+			runner_stop(&w->runners.place[i]);
+}
+
+static void
+take_signals(struct worker *w)
+{
+	struct signalfd_siginfo signal;
+
+	while (read(w->signalfd, &signal, sizeof signal) == sizeof signal) {
+		if (signal.ssi_signo == SIGCHLD)
+			continue;
+		if (w->stopping) {
+			w->give_back_at = 0;
+			continue;
+		}
+		w->stopping = true;
+		w->give_back_at = clock_steady() + w->options->grace;
+		if (w->runners.busy > 0 && w->options->grace > 0)
+			report(w, true, "worker",
+			       "stopping; what runs may go on for %lld s, a second signal hands it "
+			       "back at once",
+			       (long long)w->options->grace / 1000);
+	}
+	if (w->stopping && !w->giving_back && clock_steady() >= w->give_back_at)
+		give_back(w);
+}
+
+/* Wait until something happens, or it is time to look. */
+static void
+wait_for_change(struct worker *w)
+{
+	struct pollfd fds[WORKER_QUEUES + 2] = {{.fd = w->signalfd, .events = POLLIN},
+						{.fd = w->runners.answerfd, .events = POLLIN}};
+	size_t n = w->options->queue_count;
+	int64_t left = runners_dismiss(&w->runners, WATCH_POLL_MS);
+
+	for (size_t i = 0; i < n; i++)
+		fds[i + 2] = (struct pollfd){.fd = watch_fd(w->watch[i]), .events = POLLIN};
+	if (w->stopping && !w->giving_back && w->give_back_at - clock_steady() < left)
+		left = w->give_back_at - clock_steady();
+	(void)poll(fds, n + 2, left > 0 ? (int)left : 0);
+	for (size_t i = 0; i < n; i++)
+		if (fds[i + 2].revents != 0)
+			(void)watch_wait(w->watch[i], -1, 0); /* only to note that we know */
+	take_signals(w);
+}
+
+/* Take tasks and see them end; 0 when that was all. */
+static int
+work(struct worker *w, struct err *e)
+{
+	const struct worker_options *o = w->options;
+
+	for (;;) {
+		runners_reap(&w->runners);
+		beat(w);
+		bool enough = w->stopping || (o->once && w->taken > 0);
+		if (enough && w->runners.busy == 0)
+			break;
+		if (!enough && clock_steady() >= w->not_before && take_all(w, e) < 0) {
+			if (o->once)
+				return -1;
+			report(w, true, "worker", "%s", e->message);
+			w->not_before = clock_steady() + PAUSE_MS;
+		}
+		if (o->once && w->taken == 0) {
+			(void)err_set(e, ERR_BUSY, "no task is waiting");
+			return w->held[0] == '\0' ? -1 : err_hint(e, "%s", w->held);
+		}
+		wait_for_change(w);
+	}
+	if (o->once && w->try_again)
+		return err_set(e, ERR_BUSY, "the task was handed back, to be run again");
+	return 0;
+}
+
+int
+worker_run(const struct worker_options *o, struct err *e)
+{
+	struct worker w = {.options = o,
+			   .signalfd = -1,
+			   .pid = getpid(),
+			   .runners = {.work = carry_out, .ended = ended, .arg = &w}};
+	int status = -1;
+
+	if (begin(&w, e) == 0)
+		status = work(&w, e);
+	end(&w);
+	return status;
+}
