@@ -218,7 +218,7 @@ with_etc()
 @test "every variable that the sources read is a setting, and every setting is read" {
 	{
 		grep -rhoE '(getenv|home_limit|caller_listed)\("AWCP_[A-Z_]+"' "$REPO"/lib "$REPO"/bin "$REPO"/cgi
-		grep -hoE '\{"AWCP_[A-Z_]+", [0-9]' "$REPO"/lib/*.c
+		grep -hoE '\{"AWCP_[A-Z_]+", [0-9]' "$REPO"/lib/*/*.c
 	} | grep -oE 'AWCP_[A-Z_]+' | grep -vxE 'AWCP_(CONFIG|ID|WORKSPACE|DESCRIPTION|RESULT|ASK)' | sort -u \
 		>"$HOME/read"
 	awcp-config -j | jq -r .variable | sort >"$HOME/settings"

@@ -2,7 +2,7 @@
  * for each transition, and "* * EVENT" for each event; for tests that must miss none. */
 #include <stdio.h>
 
-#include "fsm.c" /* NOLINT(bugprone-suspicious-include): the tables are private to it */
+#include "wire/fsm.c" /* NOLINT(bugprone-suspicious-include): the tables are private to it */
 
 static void
 print(const char *machine, const struct fsm *m)

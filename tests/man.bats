@@ -310,7 +310,7 @@ variables_of_sources()
 }
 
 @test "awcp(7) has every error code with its exit status and HTTP status" {
-	sed -n 's/.*{"\([A-Z_]*\)", \([0-9]*\), \([0-9]*\)}.*/\1 \2 \3/p' "$REPO/lib/err.c" |
+	sed -n 's/.*{"\([A-Z_]*\)", \([0-9]*\), \([0-9]*\)}.*/\1 \2 \3/p' "$REPO/lib/base/err.c" |
 		grep -v '^OK ' >"$BATS_TEST_TMPDIR/sources"
 	sed -n 's/^\.It Dv \([A-Z_]*\) Ta \([0-9]*\) Ta \([0-9]*\) .*/\1 \2 \3/p' "$MAN/awcp.7" \
 		>"$BATS_TEST_TMPDIR/page"

@@ -14,7 +14,7 @@
 make_fsm()
 {
 	gcc -std=c11 -D_GNU_SOURCE -I"$REPO/lib" -o "$BATS_FILE_TMPDIR/fsm" "$REPO/tests/fsm_table.c" \
-		"$REPO/lib/err.c"
+		"$REPO/lib/base/err.c"
 	"$BATS_FILE_TMPDIR/fsm" >"$BATS_FILE_TMPDIR/fsm.txt"
 }
 

@@ -14,7 +14,7 @@
  * What the files hold is here: the last line of the task in the journal, and what of the journal
  * is on the disk; what the index says, which is behind when a writer was killed and not believed
  * after a power cut; the claim's file in running/ and whether its lease has ended; and the lock.
- * See lib/queue.h for the protocol, lib/queue_claim.c and lib/queue_take.c for what is modelled.
+ * See lib/queue/queue.h for the protocol, lib/queue/claim.c and lib/queue/take.c for what is modelled.
  *
  * Compiled with one of these, the model is of a protocol that lacks something, and Spin must find
  * out: NO_LOCK, NO_FENCE, NO_SYNC, NO_CLAIM_SYNC, NO_CATCH_UP, NO_RESTORE.
