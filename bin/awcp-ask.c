@@ -88,7 +88,7 @@ ask(json_t *asked, int argc, char **argv, struct err *e)
 		json_t *checked = question_make(asked, e);
 		if (checked != NULL && jsonx_dump(asked, &line, e) == 0 &&
 		    buf_add(&line, "\n", 1, e) == 0)
-			question = asking_ask(socket, line.data, e);
+			question = ask_socket_ask(socket, line.data, e);
 		json_decref(checked);
 	}
 	buf_free(&text);

@@ -283,7 +283,7 @@ create(struct options *o, int argc, char **argv, char id[ID_MAX + 1], struct err
 	struct buf prompt = BUF_INIT(MESSAGE_PROMPT);
 	const char *url = executor(o, e);
 
-	if (url == NULL || client_check_url(url, e) < 0 ||
+	if (url == NULL || url_check(url, e) < 0 ||
 	    prompt_read("prompt", o->file, argc, argv, &prompt, e) < 0 || admit(o, e) < 0)
 		return -1;
 	char *line = prompt_first_line(prompt.data);

@@ -71,7 +71,7 @@ is_wanted(struct options *o, const json_t *line)
 
 	for (size_t i = 0; i < o->count; i++) {
 		struct subject *s = &o->subjects[i];
-		if (!logread_about(line, s->id, s->prefix))
+		if (!log_read_about(line, s->id, s->prefix))
 			continue;
 		const char *id = jsonx_text(line, "id", "");
 		s->prefix &= strcmp(id, s->id) != 0; /* it is whole */
@@ -90,12 +90,12 @@ is_wanted(struct options *o, const json_t *line)
 
 /* Print what there is now.  Returns an exit status. */
 static int
-print_lines(struct options *o, struct logread *r)
+print_lines(struct options *o, struct log_reader *r)
 {
 	const char *text, *log;
 
-	while (logread_next(r, &text, &log) > 0) {
-		json_t *line = logread_parse(text, log);
+	while (log_read_next(r, &text, &log) > 0) {
+		json_t *line = log_read_parse(text, log);
 		int wanted = line == NULL ? o->count == 0 && !o->json : is_wanted(o, line);
 		if (wanted > 0 && o->json) {
 			command_json(line);
@@ -142,15 +142,15 @@ show(struct options *o)
 				       : "look where syslogd puts what awcp says");
 		return command_fail(&e);
 	}
-	struct logread *r = logread_open(&e);
+	struct log_reader *r = log_read_open(&e);
 	if (r == NULL)
 		return command_fail(&e);
 	int status = print_lines(o, r);
 	while (status == 0 && o->follow && fflush(stdout) == 0 && ferror(stdout) == 0) {
-		logread_wait(r);
+		log_read_wait(r);
 		status = print_lines(o, r);
 	}
-	logread_close(r);
+	log_read_close(r);
 	return status != 0 || o->follow ? status : check_seen(o);
 }
 

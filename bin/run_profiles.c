@@ -58,8 +58,8 @@ run_clear(void *arg, const char *name)
 	struct err e, other;
 
 	(void)arg;
-	int profile = guard_clear(GUARD_PROFILE, name, &e);
-	int queue = guard_clear(GUARD_QUEUE, name, &other);
+	int profile = breaker_clear(BREAKER_PROFILE, name, &e);
+	int queue = breaker_clear(BREAKER_QUEUE, name, &other);
 	if ((profile == 0 || e.code == ERR_NOT_FOUND) &&
 	    (queue == 0 || other.code == ERR_NOT_FOUND)) {
 		if (profile == 0 || queue == 0)

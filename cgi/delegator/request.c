@@ -132,7 +132,7 @@ take_members(const json_t *body, struct delegation_order *o, struct err *e)
 	}
 	o->url = jsonx_string(body, "executorUrl", 2000, e);
 	o->prompt = o->url == NULL ? NULL : jsonx_string(body, "task.prompt", MESSAGE_PROMPT, e);
-	if (o->prompt == NULL || client_check_url(o->url, e) < 0)
+	if (o->prompt == NULL || url_check(o->url, e) < 0)
 		return -1;
 	if (o->prompt[0] == '\0') {
 		(void)err_set(e, ERR_BAD_MESSAGE, "task.prompt must not be empty");

@@ -57,14 +57,15 @@ place_fresh(struct stage *s, int freshfd, const struct plan_step *step, struct e
 	snprintf(parent, sizeof parent, "%.*s", slash ? (int)(slash - step->path) : 0, step->path);
 	if (*parent && file_make_dirs(s->treefd, parent, e))
 		return -1;
-	const struct spot fresh = {.dirfd = freshfd, .name = number};
-	struct spot staged = {0};
+	const struct location fresh = {.dirfd = freshfd, .name = number};
+	struct location staged = {0};
 	staged.dirfd = file_parent_beneath(s->treefd, step->path, &staged.name, e);
 	if (staged.dirfd < 0)
 		return -1;
 	int status = 1;
 	/* A link keeps the very file; it can only be copied to another file system. */
-	if (linkat(freshfd, number, staged.dirfd, staged.name, 0) && spot_copy(&fresh, &staged, e))
+	if (linkat(freshfd, number, staged.dirfd, staged.name, 0) &&
+	    location_copy(&fresh, &staged, e))
 		status = -1;
 	else if (file_sync_dir(staged.dirfd, e))
 		status = -1;
@@ -293,14 +294,14 @@ end_step(struct stage *s, const struct plan_step *step, bool done, struct err *e
 	const struct entry *to = done ? &step->after : &step->before;
 	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, tree_timespec(to->mtime)};
 	const char *relative = compare_relative(s->resource, step->path);
-	struct spot p = {.dirfd = -1};
+	struct location p = {.dirfd = -1};
 	int status = 0;
 	if (to->type != 'd')
 		return 0;
 	p.dirfd = file_parent_beneath(s->sourcefd, *relative ? relative : ".", &p.name, e);
 	if (p.dirfd < 0)
 		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -1;
-	bool there = spot_look(&p) == 0 && p.there && spot_type_of(&p.st) == 'd';
+	bool there = location_look(&p) == 0 && p.there && location_type_of(&p.st) == 'd';
 	if (there && utimensat(p.dirfd, p.name, times, AT_SYMLINK_NOFOLLOW) && errno != EPERM)
 		status = err_sys(e, "%s", step->path);
 	close(p.dirfd);

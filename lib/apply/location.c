@@ -12,14 +12,14 @@
 #include "base/sha256.h"
 
 int
-spot_look(struct spot *p)
+location_look(struct location *p)
 {
 	p->there = fstatat(p->dirfd, p->name, &p->st, AT_SYMLINK_NOFOLLOW) == 0;
 	return p->there || errno == ENOENT ? 0 : -1;
 }
 
 char
-spot_type_of(const struct stat *st)
+location_type_of(const struct stat *st)
 {
 	return S_ISREG(st->st_mode)   ? 'f'
 	       : S_ISDIR(st->st_mode) ? 'd'
@@ -28,14 +28,14 @@ spot_type_of(const struct stat *st)
 }
 
 void
-spot_entry(const struct spot *p, struct entry *entry)
+location_entry(const struct location *p, struct entry *entry)
 {
 	const struct stat *st = &p->st;
 	*entry = (struct entry){.type = '-'};
 	if (!p->there)
 		return;
 	*entry = (struct entry){
-	    .type = spot_type_of(st),
+	    .type = location_type_of(st),
 	    .mode = st->st_mode & 07777,
 	    .size = S_ISDIR(st->st_mode) ? 0 : (uint64_t)st->st_size,
 	    .mtime = tree_time(st->st_mtim),
@@ -45,10 +45,10 @@ spot_entry(const struct spot *p, struct entry *entry)
 }
 
 bool
-spot_is_before(const struct spot *p, const struct entry *b, bool exact)
+location_is_before(const struct location *p, const struct entry *b, bool exact)
 {
 	const struct stat *st = &p->st;
-	if (!p->there || spot_type_of(st) != b->type || st->st_ino != b->inode)
+	if (!p->there || location_type_of(st) != b->type || st->st_ino != b->inode)
 		return false;
 	if (b->type == 'd')
 		return true;
@@ -58,13 +58,13 @@ spot_is_before(const struct spot *p, const struct entry *b, bool exact)
 }
 
 bool
-spot_same_file(const struct spot *a, const struct spot *b)
+location_same_file(const struct location *a, const struct location *b)
 {
 	return a->there && b->there && a->st.st_ino == b->st.st_ino && a->st.st_dev == b->st.st_dev;
 }
 
 int
-spot_hash(const struct spot *p, char hex[SHA256_HEX])
+location_hash(const struct location *p, char hex[SHA256_HEX])
 {
 	char piece[16384];
 	ssize_t n;
@@ -83,10 +83,10 @@ spot_hash(const struct spot *p, char hex[SHA256_HEX])
 }
 
 bool
-spot_is_after(const struct spot *p, const struct entry *a)
+location_is_after(const struct location *p, const struct entry *a)
 {
 	char hex[SHA256_HEX], target[TREE_PATH + 1];
-	if (!p->there || spot_type_of(&p->st) != a->type)
+	if (!p->there || location_type_of(&p->st) != a->type)
 		return false;
 	if (a->type == 'd')
 		return true;
@@ -95,34 +95,34 @@ spot_is_after(const struct spot *p, const struct entry *a)
 		return n >= 0 && a->target && (size_t)n == strlen(a->target) &&
 		       memcmp(target, a->target, (size_t)n) == 0;
 	}
-	return (uint64_t)p->st.st_size == a->size && spot_hash(p, hex) == 0 &&
+	return (uint64_t)p->st.st_size == a->size && location_hash(p, hex) == 0 &&
 	       strcmp(hex, a->sha256) == 0;
 }
 
 int
-spot_exchange(const struct spot *a, const struct spot *b)
+location_exchange(const struct location *a, const struct location *b)
 {
 	return renameat2(a->dirfd, a->name, b->dirfd, b->name, RENAME_EXCHANGE);
 }
 
 bool
-spot_not_supported(void)
+location_not_supported(void)
 {
 	return errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP;
 }
 
 int
-spot_move_over(const struct spot *from, const struct spot *to)
+location_move_over(const struct location *from, const struct location *to)
 {
 	return renameat(from->dirfd, from->name, to->dirfd, to->name);
 }
 
 int
-spot_move_free(const struct spot *from, const struct spot *to)
+location_move_free(const struct location *from, const struct location *to)
 {
 	if (renameat2(from->dirfd, from->name, to->dirfd, to->name, RENAME_NOREPLACE) == 0)
 		return 0;
-	if (!spot_not_supported())
+	if (!location_not_supported())
 		return -1;
 	if (linkat(from->dirfd, from->name, to->dirfd, to->name, 0) == 0)
 		return unlinkat(from->dirfd, from->name, 0);
@@ -134,11 +134,11 @@ spot_move_free(const struct spot *from, const struct spot *to)
 		errno = EEXIST;
 		return -1;
 	}
-	return spot_move_over(from, to);
+	return location_move_over(from, to);
 }
 
 static int
-copy_file(const struct spot *from, const struct spot *to, struct err *e)
+copy_file(const struct location *from, const struct location *to, struct err *e)
 {
 	int status = -1;
 	int in = openat(from->dirfd, from->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -160,7 +160,7 @@ copy_file(const struct spot *from, const struct spot *to, struct err *e)
 }
 
 int
-spot_copy(const struct spot *from, const struct spot *to, struct err *e)
+location_copy(const struct location *from, const struct location *to, struct err *e)
 {
 	struct stat st;
 	char target[TREE_PATH + 1];

@@ -54,11 +54,11 @@ refuse(struct merging *m, const struct plan_step *step, const char *why)
 static bool
 is_as_compared(int fd, const struct entry *before)
 {
-	struct spot p = {.there = true};
+	struct location p = {.there = true};
 	struct entry now;
 	if (fstat(fd, &p.st))
 		return false;
-	spot_entry(&p, &now);
+	location_entry(&p, &now);
 	return now.type == 'f' && now.inode == before->inode && now.size == before->size &&
 	       now.mtime == before->mtime && now.ctime == before->ctime;
 }
@@ -128,10 +128,10 @@ is_text(struct merging *m, const char *name, bool *text, struct err *e)
 static int
 emit(struct merging *m, struct plan_step *step, const char *was, struct err *e)
 {
-	struct spot merged = {.dirfd = m->mergefd, .name = ours_name};
+	struct location merged = {.dirfd = m->mergefd, .name = ours_name};
 	struct timespec now;
 	char number[24];
-	if (spot_look(&merged) || spot_hash(&merged, step->after.sha256))
+	if (location_look(&merged) || location_hash(&merged, step->after.sha256))
 		return err_sys(e, "cannot read what was merged");
 	if (step->kind == PLAN_CHANGE && strcmp(step->after.sha256, was) == 0) {
 		/* All that they changed was here already. */
@@ -158,7 +158,7 @@ merge(struct merging *m, struct plan_step *step, struct err *e)
 					  "-L",      "base",       "-L", "theirs", ours_name,
 					  base_name, theirs_name,  NULL};
 	static const char *const names[] = {ours_name, base_name, theirs_name};
-	struct spot ours = {.dirfd = m->mergefd, .name = ours_name};
+	struct location ours = {.dirfd = m->mergefd, .name = ours_name};
 	char was[SHA256_HEX];
 	bool text = true;
 	int code = copy_ours(m, step, e);
@@ -174,7 +174,7 @@ merge(struct merging *m, struct plan_step *step, struct err *e)
 			return -1;
 	if (!text)
 		return refuse(m, step, "both changed, and it is not text");
-	if (spot_hash(&ours, was))
+	if (location_hash(&ours, was))
 		return err_sys(e, "cannot read %s", step->path);
 	if (git_run(&(struct git_call){.dirfd = m->mergefd, .argv = git}, &code, e))
 		return -1;

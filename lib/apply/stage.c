@@ -245,9 +245,9 @@ keep_one(int oldfd, int keptfd, const char *name, struct err *e)
 		return 0;
 	if (errno != EXDEV)
 		return err_sys(e, "cannot keep the old file %s", name);
-	const struct spot old = {.dirfd = oldfd, .name = name};
-	const struct spot kept = {.dirfd = keptfd, .name = name};
-	if (spot_copy(&old, &kept, e))
+	const struct location old = {.dirfd = oldfd, .name = name};
+	const struct location kept = {.dirfd = keptfd, .name = name};
+	if (location_copy(&old, &kept, e))
 		return err_add(e, "cannot keep an old file");
 	if (unlinkat(oldfd, name, 0))
 		return err_sys(e, "cannot remove the old file %s", name);

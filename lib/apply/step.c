@@ -19,10 +19,10 @@
 /* The places that a step moves things between. */
 struct scene {
 	const struct plan_step *step;
-	struct spot path;   /* in the person's directory */
-	struct spot staged; /* the new, for kinds A and C; dirfd -1 else */
-	struct spot old;    /* where the old is kept */
-	struct spot made;   /* the new directory, for kind X */
+	struct location path;   /* in the person's directory */
+	struct location staged; /* the new, for kinds A and C; dirfd -1 else */
+	struct location old;    /* where the old is kept */
+	struct location made;   /* the new directory, for kind X */
 	char number[24];
 };
 
@@ -39,9 +39,10 @@ refuse(const char **why, const char *text)
 	return 1;
 }
 
-/* spot_move_free() was cut off between its link and its unlink: take one of the two names away. */
+/* location_move_free() was cut off between its link and its unlink: take one of the two names away.
+ */
 static int
-drop(struct scene *c, struct spot *p, struct err *e)
+drop(struct scene *c, struct location *p, struct err *e)
 {
 	p->there = false;
 	return unlinkat(p->dirfd, p->name, 0) ? fail(c, e) : 0;
@@ -52,9 +53,9 @@ do_add(struct scene *c, const char **why, struct err *e)
 {
 	if (!c->staged.there)
 		return 0;
-	if (spot_same_file(&c->staged, &c->path))
+	if (location_same_file(&c->staged, &c->path))
 		return drop(c, &c->staged, e);
-	if (!c->path.there && spot_move_free(&c->staged, &c->path) == 0)
+	if (!c->path.there && location_move_free(&c->staged, &c->path) == 0)
 		return 0;
 	if (c->path.there || errno == EEXIST)
 		return refuse(why, "appeared while it was compared");
@@ -65,12 +66,12 @@ static int
 undo_add(struct scene *c, const char **why, struct err *e)
 {
 	if (c->staged.there)
-		return spot_same_file(&c->staged, &c->path) ? drop(c, &c->path, e) : 0;
+		return location_same_file(&c->staged, &c->path) ? drop(c, &c->path, e) : 0;
 	if (!c->path.there)
 		return 0;
-	if (!spot_is_after(&c->path, &c->step->after))
+	if (!location_is_after(&c->path, &c->step->after))
 		return refuse(why, "changed since it was added");
-	return spot_move_free(&c->path, &c->staged) ? fail(c, e) : 0;
+	return location_move_free(&c->path, &c->staged) ? fail(c, e) : 0;
 }
 
 /* New and old are exchanged: put the old where it is kept, or back if it is not what it should be.
@@ -79,9 +80,9 @@ static int
 finish_change(struct scene *c, const char **why, struct err *e)
 {
 	bool right;
-	if (spot_look(&c->staged))
+	if (location_look(&c->staged))
 		return fail(c, e);
-	right = spot_is_before(&c->staged, &c->step->before, false);
+	right = location_is_before(&c->staged, &c->step->before, false);
 	if (right && c->step->before.type == 'd') {
 		if (unlinkat(c->staged.dirfd, c->staged.name, AT_REMOVEDIR) == 0)
 			return 0;
@@ -89,9 +90,9 @@ finish_change(struct scene *c, const char **why, struct err *e)
 		if (right)
 			return fail(c, e);
 	} else if (right) {
-		return spot_move_over(&c->staged, &c->old) ? fail(c, e) : 0;
+		return location_move_over(&c->staged, &c->old) ? fail(c, e) : 0;
 	}
-	return spot_exchange(&c->staged, &c->path) ? fail(c, e) : refuse(why, CHANGED);
+	return location_exchange(&c->staged, &c->path) ? fail(c, e) : refuse(why, CHANGED);
 }
 
 /* Where names cannot be exchanged. */
@@ -104,21 +105,21 @@ change_by_link(struct scene *c, const char **why, struct err *e)
 				return refuse(why, CHANGED);
 			return fail(c, e);
 		}
-		return spot_move_free(&c->staged, &c->path) ? fail(c, e) : 0;
+		return location_move_free(&c->staged, &c->path) ? fail(c, e) : 0;
 	}
-	if (!spot_same_file(&c->old, &c->path)) {
+	if (!location_same_file(&c->old, &c->path)) {
 		if (linkat(c->path.dirfd, c->path.name, c->old.dirfd, c->old.name, 0) &&
-		    spot_move_over(&c->path, &c->old))
+		    location_move_over(&c->path, &c->old))
 			return fail(c, e);
-		if (spot_look(&c->old))
+		if (location_look(&c->old))
 			return fail(c, e);
 	}
-	if (!spot_is_before(&c->old, &c->step->before, false)) {
-		if (spot_move_free(&c->old, &c->path) && errno != EEXIST)
+	if (!location_is_before(&c->old, &c->step->before, false)) {
+		if (location_move_free(&c->old, &c->path) && errno != EEXIST)
 			return fail(c, e);
 		return refuse(why, CHANGED);
 	}
-	return spot_move_over(&c->staged, &c->path) ? fail(c, e) : 0;
+	return location_move_over(&c->staged, &c->path) ? fail(c, e) : 0;
 }
 
 static int
@@ -127,17 +128,17 @@ do_change(struct scene *c, const char **why, struct err *e)
 	const struct entry *before = &c->step->before;
 	if (!c->staged.there)
 		return 0;
-	if (spot_same_file(&c->staged, &c->path))
+	if (location_same_file(&c->staged, &c->path))
 		return drop(c, &c->staged, e);
-	if (spot_is_before(&c->staged, before, false))
+	if (location_is_before(&c->staged, before, false))
 		return finish_change(c, why, e);
-	if (!c->path.there && (before->type == 'd' || spot_is_before(&c->old, before, false)))
-		return spot_move_free(&c->staged, &c->path) ? fail(c, e) : 0;
-	if (!spot_is_before(&c->path, before, !spot_same_file(&c->path, &c->old)))
+	if (!c->path.there && (before->type == 'd' || location_is_before(&c->old, before, false)))
+		return location_move_free(&c->staged, &c->path) ? fail(c, e) : 0;
+	if (!location_is_before(&c->path, before, !location_same_file(&c->path, &c->old)))
 		return refuse(why, CHANGED);
-	if (spot_exchange(&c->staged, &c->path) == 0)
+	if (location_exchange(&c->staged, &c->path) == 0)
 		return finish_change(c, why, e);
-	return spot_not_supported() ? change_by_link(c, why, e) : fail(c, e);
+	return location_not_supported() ? change_by_link(c, why, e) : fail(c, e);
 }
 
 static int
@@ -155,24 +156,24 @@ undo_change(struct scene *c, const char **why, struct err *e)
 {
 	const struct entry *before = &c->step->before;
 	bool directory = before->type == 'd';
-	if (spot_same_file(&c->staged, &c->path) && drop(c, &c->path, e))
+	if (location_same_file(&c->staged, &c->path) && drop(c, &c->path, e))
 		return -1;
-	if (c->staged.there && !spot_is_before(&c->staged, before, false)) {
+	if (c->staged.there && !location_is_before(&c->staged, before, false)) {
 		if (!c->path.there && directory)
 			return make_directory(c, before->mode, e);
 		if (!c->path.there && c->old.there)
-			return spot_move_free(&c->old, &c->path) ? fail(c, e) : 0;
+			return location_move_free(&c->old, &c->path) ? fail(c, e) : 0;
 		return 0;
 	}
-	if (spot_is_before(&c->path, before, false) && !c->old.there)
+	if (location_is_before(&c->path, before, false) && !c->old.there)
 		return 0;
-	if (c->path.there && !spot_is_after(&c->path, &c->step->after))
+	if (c->path.there && !location_is_after(&c->path, &c->step->after))
 		return refuse(why, "changed since it was applied");
 	if (c->staged.there)
-		return spot_exchange(&c->staged, &c->path) ? fail(c, e) : 0;
+		return location_exchange(&c->staged, &c->path) ? fail(c, e) : 0;
 	if (!directory)
-		return spot_move_over(&c->old, &c->path) ? fail(c, e) : 0;
-	if (c->path.there && spot_move_free(&c->path, &c->staged))
+		return location_move_over(&c->old, &c->path) ? fail(c, e) : 0;
+	if (c->path.there && location_move_free(&c->path, &c->staged))
 		return fail(c, e);
 	return make_directory(c, before->mode, e);
 }
@@ -180,7 +181,7 @@ undo_change(struct scene *c, const char **why, struct err *e)
 static int
 do_directory(struct scene *c, const char **why, struct err *e)
 {
-	if (c->path.there && spot_type_of(&c->path.st) != 'd')
+	if (c->path.there && location_type_of(&c->path.st) != 'd')
 		return refuse(why, "appeared while it was compared");
 	/* The group of what is made here goes on downwards, as mkdir(2) has it. */
 	struct stat above;
@@ -204,46 +205,46 @@ do_convert(struct scene *c, const char **why, struct err *e)
 	const struct entry *before = &c->step->before;
 	mode_t mode = c->step->after.mode & 07777;
 	if (c->old.there) {
-		if (c->path.there && spot_type_of(&c->path.st) != 'd')
+		if (c->path.there && location_type_of(&c->path.st) != 'd')
 			return refuse(why, CHANGED);
 		return make_directory(c, mode, e);
 	}
 	if (!c->made.there && mkdirat(c->made.dirfd, c->made.name, 0700))
 		return fail(c, e);
-	if (!spot_is_before(&c->made, before, false)) {
-		if (!spot_is_before(&c->path, before, true))
+	if (!location_is_before(&c->made, before, false)) {
+		if (!location_is_before(&c->path, before, true))
 			return refuse(why, CHANGED);
 		if (fchmodat(c->made.dirfd, c->made.name, mode, 0))
 			return fail(c, e);
-		if (spot_exchange(&c->made, &c->path)) {
-			if (!spot_not_supported() || spot_move_over(&c->path, &c->old))
+		if (location_exchange(&c->made, &c->path)) {
+			if (!location_not_supported() || location_move_over(&c->path, &c->old))
 				return fail(c, e);
-			return spot_move_free(&c->made, &c->path) ? fail(c, e) : 0;
+			return location_move_free(&c->made, &c->path) ? fail(c, e) : 0;
 		}
-		if (spot_look(&c->made))
+		if (location_look(&c->made))
 			return fail(c, e);
-		if (!spot_is_before(&c->made, before, false))
-			return spot_exchange(&c->made, &c->path) ? fail(c, e)
-								 : refuse(why, CHANGED);
+		if (!location_is_before(&c->made, before, false))
+			return location_exchange(&c->made, &c->path) ? fail(c, e)
+								     : refuse(why, CHANGED);
 	}
-	return spot_move_over(&c->made, &c->old) ? fail(c, e) : 0;
+	return location_move_over(&c->made, &c->old) ? fail(c, e) : 0;
 }
 
 static int
 undo_convert(struct scene *c, const char **why, struct err *e)
 {
-	if (spot_is_before(&c->made, &c->step->before, false))
-		return spot_exchange(&c->made, &c->path) ? fail(c, e) : 0;
+	if (location_is_before(&c->made, &c->step->before, false))
+		return location_exchange(&c->made, &c->path) ? fail(c, e) : 0;
 	if (!c->old.there)
 		return 0;
-	if (spot_same_file(&c->old, &c->path))
+	if (location_same_file(&c->old, &c->path))
 		return drop(c, &c->old, e);
 	if (c->path.there && unlinkat(c->path.dirfd, c->path.name, AT_REMOVEDIR)) {
 		if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR)
 			return refuse(why, "changed since it was applied");
 		return fail(c, e);
 	}
-	return spot_move_free(&c->old, &c->path) ? fail(c, e) : 0;
+	return location_move_free(&c->old, &c->path) ? fail(c, e) : 0;
 }
 
 static int
@@ -251,13 +252,13 @@ do_remove(struct scene *c, const char **why, struct err *e)
 {
 	if (!c->path.there || c->old.there)
 		return 0;
-	if (!spot_is_before(&c->path, &c->step->before, true))
+	if (!location_is_before(&c->path, &c->step->before, true))
 		return refuse(why, CHANGED);
-	if (spot_move_over(&c->path, &c->old) || spot_look(&c->old))
+	if (location_move_over(&c->path, &c->old) || location_look(&c->old))
 		return fail(c, e);
-	if (spot_is_before(&c->old, &c->step->before, false))
+	if (location_is_before(&c->old, &c->step->before, false))
 		return 0;
-	if (spot_move_free(&c->old, &c->path) && errno != EEXIST)
+	if (location_move_free(&c->old, &c->path) && errno != EEXIST)
 		return fail(c, e);
 	return refuse(why, CHANGED);
 }
@@ -265,9 +266,9 @@ do_remove(struct scene *c, const char **why, struct err *e)
 static int
 undo_remove(struct scene *c, const char **why, struct err *e)
 {
-	if (spot_same_file(&c->old, &c->path))
+	if (location_same_file(&c->old, &c->path))
 		return drop(c, &c->old, e);
-	if (!c->old.there || spot_move_free(&c->old, &c->path) == 0)
+	if (!c->old.there || location_move_free(&c->old, &c->path) == 0)
 		return 0;
 	return errno == EEXIST ? refuse(why, "appeared since it was deleted") : fail(c, e);
 }
@@ -292,7 +293,7 @@ undo_empty(struct scene *c, const char **why, struct err *e)
 static int
 set_mode(struct scene *c, mode_t from, mode_t to, const char **why, struct err *e)
 {
-	if (!c->path.there || spot_type_of(&c->path.st) != c->step->before.type)
+	if (!c->path.there || location_type_of(&c->path.st) != c->step->before.type)
 		return refuse(why, CHANGED);
 	mode_t now = c->path.st.st_mode & 0777;
 	if (now == (to & 0777))
@@ -326,7 +327,7 @@ set_time(struct scene *c, const struct entry *from, const struct entry *to, stru
 {
 	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, tree_timespec(to->mtime)};
 	struct entry now;
-	spot_entry(&c->path, &now);
+	location_entry(&c->path, &now);
 	if (now.type != from->type || now.mtime != from->mtime || now.size != from->size)
 		return 0;
 	/* Somebody else's: it is not worth stopping for. */
@@ -373,8 +374,8 @@ open_scene(struct stage *s, const struct plan_step *step, struct scene *c, struc
 	*c = (struct scene){.step = step};
 	c->path.dirfd = c->staged.dirfd = -1;
 	snprintf(c->number, sizeof c->number, "%" PRIu64, step->number);
-	c->old = (struct spot){.dirfd = s->oldfd, .name = c->number};
-	c->made = (struct spot){.dirfd = s->dirfd, .name = c->number};
+	c->old = (struct location){.dirfd = s->oldfd, .name = c->number};
+	c->made = (struct location){.dirfd = s->dirfd, .name = c->number};
 	const char *relative = compare_relative(s->resource, step->path);
 	c->path.dirfd = file_parent_beneath(s->sourcefd, relative, &c->path.name, e);
 	if (c->path.dirfd < 0)
@@ -383,10 +384,12 @@ open_scene(struct stage *s, const struct plan_step *step, struct scene *c, struc
 		c->staged.dirfd = file_parent_beneath(s->treefd, step->path, &c->staged.name, e);
 		if (c->staged.dirfd < 0)
 			return -1;
-		if (spot_look(&c->staged))
+		if (location_look(&c->staged))
 			return fail(c, e);
 	}
-	return spot_look(&c->path) || spot_look(&c->old) || spot_look(&c->made) ? fail(c, e) : 1;
+	return location_look(&c->path) || location_look(&c->old) || location_look(&c->made)
+		   ? fail(c, e)
+		   : 1;
 }
 
 static int

@@ -36,7 +36,7 @@ struct undoing {
 struct deed {
 	const struct plan_step *step;
 	struct stage *stage;
-	struct spot now, kept;
+	struct location now, kept;
 	char number[24];
 };
 
@@ -53,14 +53,15 @@ emit(struct undoing *u, const struct deed *d, char kind, const struct entry *aft
 {
 	struct plan_step s = {.kind = kind, .path = d->step->path, .after = *after};
 	char number[24];
-	spot_entry(&d->now, &s.before);
+	location_entry(&d->now, &s.before);
 	if (plan_add(u->writer, &s, e))
 		return -1;
 	snprintf(number, sizeof number, "%" PRIu64, s.number);
 	if (!plan_is_staged(&s) || u->freshfd < 0)
 		return 0;
-	const struct spot fresh = {.dirfd = u->freshfd, .name = number};
-	if (linkat(u->keptfd, d->number, u->freshfd, number, 0) && spot_copy(&d->kept, &fresh, e))
+	const struct location fresh = {.dirfd = u->freshfd, .name = number};
+	if (linkat(u->keptfd, d->number, u->freshfd, number, 0) &&
+	    location_copy(&d->kept, &fresh, e))
 		return err_add(e, "%s", s.path);
 	return 0;
 }
@@ -75,10 +76,11 @@ kept_entry(const struct deed *d, char target[TREE_PATH + 1], struct entry *entry
 		err_set(e, ERR_NOT_FOUND, "the old %s is not kept any more", d->step->path);
 		return err_hint(e, "nothing was undone");
 	}
-	spot_entry(&d->kept, entry);
+	location_entry(&d->kept, entry);
 	if (entry->type == 'f')
-		return spot_hash(&d->kept, entry->sha256) ? err_sys(e, "the old %s", d->step->path)
-							  : 0;
+		return location_hash(&d->kept, entry->sha256)
+			   ? err_sys(e, "the old %s", d->step->path)
+			   : 0;
 	ssize_t n = readlinkat(d->kept.dirfd, d->kept.name, target, TREE_PATH);
 	if (n < 0)
 		return err_sys(e, "the old %s", d->step->path);
@@ -99,15 +101,15 @@ put_back(struct undoing *u, const struct deed *d, char kind, bool as_made, const
 		return -1;
 	if (as_made)
 		return emit(u, d, kind, &old, e);
-	bool same = spot_is_after(&d->now, &old) &&
+	bool same = location_is_after(&d->now, &old) &&
 		    (old.type == 'l' || ((d->now.st.st_mode ^ old.mode) & 0777) == 0);
 	return same ? 0 : refuse(u, d, why);
 }
 
 static bool
-is_directory(const struct spot *p)
+is_directory(const struct location *p)
 {
-	return p->there && spot_type_of(&p->st) == 'd';
+	return p->there && location_type_of(&p->st) == 'd';
 }
 
 /* Is what is there now what apply put there?  A script got its x from apply if the peer has none
@@ -116,7 +118,7 @@ static bool
 is_as_made(const struct undoing *u, const struct deed *d)
 {
 	const struct entry *a = &d->step->after;
-	if (!spot_is_after(&d->now, a))
+	if (!location_is_after(&d->now, a))
 		return false;
 	mode_t more = (d->now.st.st_mode ^ a->mode) & 0777;
 	bool script =
@@ -202,7 +204,7 @@ static int
 undo_mode(struct undoing *u, const struct deed *d, struct err *e)
 {
 	const struct entry *before = &d->step->before, *after = &d->step->after;
-	if (!d->now.there || spot_type_of(&d->now.st) != before->type ||
+	if (!d->now.there || location_type_of(&d->now.st) != before->type ||
 	    ((d->now.st.st_mode ^ before->mode) & 0777) == 0)
 		return 0;
 	if (((d->now.st.st_mode ^ after->mode) & 0777) != 0)
@@ -215,7 +217,7 @@ undo_times(struct undoing *u, const struct deed *d, struct err *e)
 {
 	const struct entry *before = &d->step->before;
 	struct entry now;
-	spot_entry(&d->now, &now);
+	location_entry(&d->now, &now);
 	/* Who touched it since has the last word. */
 	if (now.type != before->type || now.mtime != d->step->after.mtime)
 		return 0;
@@ -240,13 +242,14 @@ look(struct undoing *u, const struct plan_step *step, struct deed *d, struct err
 	if (!d->stage)
 		return err_set(e, ERR_BAD_DATA, "the plan of an apply is damaged");
 	snprintf(d->number, sizeof d->number, "%" PRIu64, step->number);
-	d->kept = (struct spot){.dirfd = u->keptfd, .name = d->number};
+	d->kept = (struct location){.dirfd = u->keptfd, .name = d->number};
 	const char *relative = compare_relative(d->stage->resource, step->path);
 	d->now.dirfd =
 	    file_parent_beneath(d->stage->sourcefd, *relative ? relative : ".", &d->now.name, e);
 	if (d->now.dirfd < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
 		return -1;
-	if ((u->keptfd >= 0 && spot_look(&d->kept)) || (d->now.dirfd >= 0 && spot_look(&d->now)))
+	if ((u->keptfd >= 0 && location_look(&d->kept)) ||
+	    (d->now.dirfd >= 0 && location_look(&d->now)))
 		return err_sys(e, "%s", step->path);
 	return d->now.dirfd >= 0;
 }

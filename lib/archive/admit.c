@@ -5,7 +5,7 @@
 #include <string.h>
 
 int
-incoming_refuse(const struct incoming *i, const char *why, struct err *e)
+admit_refuse(const struct admit *i, const char *why, struct err *e)
 {
 	return err_set(e, ERR_WORKSPACE_INVALID, "the archive's entry %.256s%s %s", i->path,
 		       strlen(i->path) > 256 ? "…" : "", why);
@@ -13,7 +13,7 @@ incoming_refuse(const struct incoming *i, const char *why, struct err *e)
 
 /* True if the first component of the path is one that may occur: as a directory. */
 static bool
-top_allowed(const struct incoming *i)
+top_allowed(const struct admit *i)
 {
 	size_t n = strcspn(i->path, "/");
 
@@ -29,39 +29,38 @@ top_allowed(const struct incoming *i)
 
 /* Check the components of the path. */
 static int
-check_path(const struct incoming *i, struct err *e)
+check_path(const struct admit *i, struct err *e)
 {
 	unsigned depth = 0;
 
 	if (i->path[0] == '/')
-		return incoming_refuse(i, "has an absolute path", e);
+		return admit_refuse(i, "has an absolute path", e);
 	for (const char *p = i->path;; p++) {
 		size_t n = strcspn(p, "/");
 		if (n == 0 || (n <= 2 && strncmp(p, "..", n) == 0))
-			return incoming_refuse(i, "has an empty, \".\" or \"..\" name in its path",
-					       e);
+			return admit_refuse(i, "has an empty, \".\" or \"..\" name in its path", e);
 		if (n > NAME_MAX)
-			return incoming_refuse(i, "has a name of more than 255 bytes", e);
+			return admit_refuse(i, "has a name of more than 255 bytes", e);
 		if (++depth > i->limits->depth)
-			return incoming_refuse(i, "lies too deep", e);
+			return admit_refuse(i, "lies too deep", e);
 		p += n;
 		if (*p == '\0')
 			break;
 	}
 	if (!top_allowed(i))
-		return incoming_refuse(i, "belongs to no resource that was asked for", e);
+		return admit_refuse(i, "belongs to no resource that was asked for", e);
 	return 0;
 }
 
 /* Take over the path, without "./" in front (tar writes it) and '/' behind (directories).
  * 1, 0 for the top itself, -1. */
 static int
-take_path(struct incoming *i, struct archive_entry *h, struct err *e)
+take_path(struct admit *i, struct archive_entry *h, struct err *e)
 {
 	const char *path = archive_entry_pathname(h);
 
 	if (path == NULL || *path == '\0')
-		return incoming_refuse(i, "is followed by one without a usable name", e);
+		return admit_refuse(i, "is followed by one without a usable name", e);
 	while (strncmp(path, "./", 2) == 0)
 		path += 2;
 	size_t n = strlen(path);
@@ -71,22 +70,22 @@ take_path(struct incoming *i, struct archive_entry *h, struct err *e)
 		return 0;
 	(void)snprintf(i->path, sizeof i->path, "%.*s", (int)(n < TREE_PATH ? n : TREE_PATH), path);
 	if (n > TREE_PATH)
-		return incoming_refuse(i, "has a path that is too long", e);
+		return admit_refuse(i, "has a path that is too long", e);
 	return check_path(i, e) < 0 ? -1 : 1;
 }
 
 /* Take over the target of the link at hand, if it has one that can be followed. */
 static int
-take_target(struct incoming *i, const char *target, struct err *e)
+take_target(struct admit *i, const char *target, struct err *e)
 {
 	const char *inside = i->path;
 
 	if (target == NULL || strlen(target) > TREE_PATH)
-		return incoming_refuse(i, "is a link without a usable target", e);
+		return admit_refuse(i, "is a link without a usable target", e);
 	if (i->limits->tops != NULL)
 		inside = strchr(i->path, '/') + 1;
 	if (!tree_link_inside(inside, target))
-		return incoming_refuse(i, "is a link that leads out of its resource", e);
+		return admit_refuse(i, "is a link that leads out of its resource", e);
 	strcpy(i->target, target);
 	i->entry.target = i->target;
 	i->entry.size = strlen(target);
@@ -94,7 +93,7 @@ take_target(struct incoming *i, const char *target, struct err *e)
 }
 
 int
-incoming_take(struct incoming *i, struct archive_entry *h, struct err *e)
+admit_take(struct admit *i, struct archive_entry *h, struct err *e)
 {
 	static const struct {
 		unsigned format;
@@ -114,17 +113,17 @@ incoming_take(struct incoming *i, struct archive_entry *h, struct err *e)
 	if (status <= 0)
 		return status;
 	if (archive_entry_hardlink(h) != NULL)
-		return incoming_refuse(i, "is a hard link", e);
+		return admit_refuse(i, "is a hard link", e);
 	if (i->entry.type == '?')
-		return incoming_refuse(i, "is neither a file nor a directory nor a link", e);
+		return admit_refuse(i, "is neither a file nor a directory nor a link", e);
 	if (archive_entry_is_encrypted(h))
-		return incoming_refuse(i, "is encrypted", e);
+		return admit_refuse(i, "is encrypted", e);
 	i->entry.mode = archive_entry_perm(h) & 0777;
 	if (i->entry.mode == 0)
 		i->entry.mode = otherwise;
 	int64_t seconds = archive_entry_mtime_is_set(h) ? archive_entry_mtime(h) : 0;
 	if (seconds > INT64_MAX / 1000000000 - 1 || seconds < INT64_MIN / 1000000000 + 1)
-		return incoming_refuse(i, "has an impossible time", e);
+		return admit_refuse(i, "has an impossible time", e);
 	i->entry.mtime = seconds * 1000000000 + archive_entry_mtime_nsec(h);
 	if (i->entry.type == 'l' && take_target(i, archive_entry_symlink(h), e) < 0)
 		return -1;
@@ -132,13 +131,13 @@ incoming_take(struct incoming *i, struct archive_entry *h, struct err *e)
 }
 
 int
-incoming_listed(struct incoming *i, const struct entry *entry, struct err *e)
+admit_listed(struct admit *i, const struct entry *entry, struct err *e)
 {
 	i->entry = *entry;
 	i->entry.path = strcpy(i->path, entry->path);
 	if (check_path(i, e) < 0)
 		return -1;
 	if (entry->unsent || entry->mode > 0777)
-		return incoming_refuse(i, "has a mark or a mode that no list may have", e);
+		return admit_refuse(i, "has a mark or a mode that no list may have", e);
 	return entry->type == 'l' ? take_target(i, entry->target, e) : 0;
 }

@@ -11,7 +11,7 @@
 #include "tree/tree.h"
 #include "archive/unpack.h"
 
-struct incoming {
+struct admit {
 	const struct unpack_limits *limits;
 	struct entry entry; /* what was last taken; points into the two below */
 	char path[TREE_PATH + 1];
@@ -21,13 +21,13 @@ struct incoming {
 /* Fill ${i}->entry from a header: 1, 0 if it is the top of the archive itself and nothing to make,
  * -1 with ERR_WORKSPACE_INVALID and ${i}->path set as far as it is known. The size is 0, but for a
  * link: what the header claims is not believed. */
-int incoming_take(struct incoming *i, struct archive_entry *h, struct err *e);
+int admit_take(struct admit *i, struct archive_entry *h, struct err *e);
 
 /* Check ${entry}, which a list tells of, as if it came in the archive; ${i}->path is its path then.
  */
-int incoming_listed(struct incoming *i, const struct entry *entry, struct err *e);
+int admit_listed(struct admit *i, const struct entry *entry, struct err *e);
 
 /* Refuse the entry: "the archive's entry <path> <why>". Returns -1. */
-int incoming_refuse(const struct incoming *i, const char *why, struct err *e);
+int admit_refuse(const struct admit *i, const char *why, struct err *e);
 
 #endif

@@ -123,7 +123,7 @@ zstd_frame(struct reader *r, uint64_t most, struct err *e)
 }
 
 int
-code_window_zstd(int fd, uint64_t size, uint64_t most, struct err *e)
+decoder_memory_zstd(int fd, uint64_t size, uint64_t most, struct err *e)
 {
 	struct reader r = {.fd = fd, .size = size, .data = malloc(WINDOW)};
 	const unsigned char *p;
@@ -220,7 +220,7 @@ xz_stream(struct reader *blocks, struct reader *index, uint64_t most, struct err
 }
 
 int
-code_window_xz(int fd, uint64_t size, uint64_t most, struct err *e)
+decoder_memory_xz(int fd, uint64_t size, uint64_t most, struct err *e)
 {
 	struct reader blocks = {.fd = fd, .size = size, .data = malloc(WINDOW)};
 	struct reader index = {.fd = fd, .size = size, .data = malloc(WINDOW)};

@@ -15,9 +15,9 @@
 
 /* Check that no frame of the zstd file ${fd}, ${size} bytes long, looks back more than ${most}
  * bytes (RFC 8878).  ERR_WORKSPACE_INVALID. */
-int code_window_zstd(int fd, uint64_t size, uint64_t most, struct err *e);
+int decoder_memory_zstd(int fd, uint64_t size, uint64_t most, struct err *e);
 
 /* The same for the blocks of an xz file (The .xz File Format 1.2.1). */
-int code_window_xz(int fd, uint64_t size, uint64_t most, struct err *e);
+int decoder_memory_xz(int fd, uint64_t size, uint64_t most, struct err *e);
 
 #endif

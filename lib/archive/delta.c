@@ -115,31 +115,31 @@ delta_mark(struct delta *d, struct pathset *fresh, struct err *e)
 
 /* Check the file ${entry} of the list against what was sent and what came. */
 static int
-check_file(const struct incoming *in, const struct entry *entry, const struct entry *base,
+check_file(const struct admit *in, const struct entry *entry, const struct entry *base,
 	   const struct entry *got, struct err *e)
 {
 	if (entry->sha256[0] == '\0')
-		return incoming_refuse(in, "has no hash in the list", e);
+		return admit_refuse(in, "has no hash in the list", e);
 	if (entry->in_base) {
 		if (got != NULL)
-			return incoming_refuse(in, "is not needed, its list says", e);
+			return admit_refuse(in, "is not needed, its list says", e);
 		/* Only what is a file on both sides: a peer that keeps links got no link as one. */
 		if (base == NULL || base->type != 'f' || !is_same(entry, base) ||
 		    base->size != entry->size)
-			return incoming_refuse(in, "is said to be as it was sent, and is not", e);
+			return admit_refuse(in, "is said to be as it was sent, and is not", e);
 		return 0;
 	}
 	if (got == NULL)
-		return incoming_refuse(in, "is in the list, and is missing", e);
+		return admit_refuse(in, "is in the list, and is missing", e);
 	if (got->type != 'f' || strcmp(got->sha256, entry->sha256) != 0 ||
 	    got->size != entry->size || got->mode != entry->mode)
-		return incoming_refuse(in, "is not what its list tells", e);
+		return admit_refuse(in, "is not what its list tells", e);
 	return 0;
 }
 
 static int
 check_all(struct delta *d, struct cursor *base, struct cursor *got, struct manifest_reader *list,
-	  struct manifest_writer *out, struct incoming *in, struct err *e)
+	  struct manifest_writer *out, struct admit *in, struct err *e)
 {
 	struct entry *entry, *old = NULL, *came = NULL;
 	uint64_t count = 0;
@@ -150,14 +150,14 @@ check_all(struct delta *d, struct cursor *base, struct cursor *got, struct manif
 			return err_set(e, ERR_WORKSPACE_TOO_LARGE,
 				       "the archive's list has more than %llu entries",
 				       (unsigned long long)d->limits->entries);
-		if (incoming_listed(in, entry, e) < 0 ||
+		if (admit_listed(in, entry, e) < 0 ||
 		    cursor_find(base, entry->path, false, &old, e) < 0 ||
 		    cursor_find(got, entry->path, true, &came, e) < 0)
 			return -1;
 		if (entry->type == 'f' && check_file(in, entry, old, came, e) < 0)
 			return -1;
 		if (entry->type != 'f' && came != NULL)
-			return incoming_refuse(in, "is in the list alone, if it is no file", e);
+			return admit_refuse(in, "is in the list alone, if it is no file", e);
 		if (put(d, out, entry, old, e) < 0)
 			return -1;
 	}
@@ -171,7 +171,7 @@ check_all(struct delta *d, struct cursor *base, struct cursor *got, struct manif
 int
 delta_check(struct delta *d, int listfd, struct err *e)
 {
-	struct incoming *in = calloc(1, sizeof *in);
+	struct admit *in = calloc(1, sizeof *in);
 	struct cursor base = {0}, got = {0};
 	struct manifest_reader *list = NULL;
 	struct manifest_writer *out = NULL;

@@ -20,9 +20,9 @@ struct waiting {
 };
 
 int
-place_open(struct place *p, int dirfd, struct err *e)
+extract_open(struct extract *p, int dirfd, struct err *e)
 {
-	*p = (struct place){.dirfd = dirfd, .parent = -1, .held = BUF_INIT(HELD)};
+	*p = (struct extract){.dirfd = dirfd, .parent = -1, .held = BUF_INIT(HELD)};
 
 	if ((p->path = calloc(1, TREE_PATH + 2)) == NULL)
 		return err_memory(e);
@@ -30,7 +30,7 @@ place_open(struct place *p, int dirfd, struct err *e)
 }
 
 void
-place_close(struct place *p)
+extract_close(struct extract *p)
 {
 	file_close(p->parent);
 	p->parent = -1;
@@ -68,7 +68,7 @@ no_way(const char *path, struct err *e)
 /* Go to the directory that is to hold ${path}, and return the last component of ${path}.  Entries
  * of one directory follow each other, so it is kept open. */
 static const char *
-go_to(struct place *p, const char *path, struct err *e)
+go_to(struct extract *p, const char *path, struct err *e)
 {
 	const char *slash = strrchr(path, '/');
 	size_t length = slash == NULL ? 0 : (size_t)(slash + 1 - path);
@@ -98,7 +98,7 @@ go_to(struct place *p, const char *path, struct err *e)
 
 /* What waits is too much for memory. */
 static int
-begin_file(struct place *p, struct err *e)
+begin_file(struct extract *p, struct err *e)
 {
 	int fd = file_unnamed(p->dirfd, e);
 
@@ -114,7 +114,7 @@ begin_file(struct place *p, struct err *e)
 }
 
 static int
-put_off(struct place *p, const void *what, size_t n, struct err *e)
+put_off(struct extract *p, const void *what, size_t n, struct err *e)
 {
 	if (p->waiting == NULL && p->held.len + n <= HELD)
 		return buf_add(&p->held, what, n, e);
@@ -125,7 +125,7 @@ put_off(struct place *p, const void *what, size_t n, struct err *e)
 }
 
 int
-place_directory(struct place *p, const struct entry *entry, struct err *e)
+extract_directory(struct extract *p, const struct entry *entry, struct err *e)
 {
 	struct waiting w = {entry->mode, (uint32_t)strlen(entry->path), entry->mtime};
 
@@ -148,7 +148,7 @@ exists(const char *path, struct err *e)
 }
 
 int
-place_link(struct place *p, const struct entry *entry, struct err *e)
+extract_link(struct extract *p, const struct entry *entry, struct err *e)
 {
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, tree_timespec(entry->mtime)};
 
@@ -163,7 +163,7 @@ place_link(struct place *p, const struct entry *entry, struct err *e)
 }
 
 int
-place_file(struct place *p, const struct entry *entry, struct err *e)
+extract_file(struct extract *p, const struct entry *entry, struct err *e)
 {
 	const char *name = go_to(p, entry->path, e);
 
@@ -175,7 +175,7 @@ place_file(struct place *p, const struct entry *entry, struct err *e)
 }
 
 int
-place_file_end(struct entry *entry, int fd, struct err *e)
+extract_file_end(struct entry *entry, int fd, struct err *e)
 {
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, tree_timespec(entry->mtime)};
 	struct stat st;
@@ -194,7 +194,7 @@ place_file_end(struct entry *entry, int fd, struct err *e)
 }
 
 static int
-settle(struct place *p, const struct waiting *w, const char *path, struct err *e)
+settle(struct extract *p, const struct waiting *w, const char *path, struct err *e)
 {
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, tree_timespec(w->mtime)};
 
@@ -215,7 +215,7 @@ settle(struct place *p, const struct waiting *w, const char *path, struct err *e
 }
 
 int
-place_finish(struct place *p, struct err *e)
+extract_finish(struct extract *p, struct err *e)
 {
 	char path[TREE_PATH + 1];
 	struct waiting w;

@@ -15,7 +15,7 @@
 #include "base/err.h"
 #include "tree/tree.h"
 
-struct place { /* private */
+struct extract { /* private */
 	int dirfd;
 	int parent;      /* the directory that the last path was created in, or -1 */
 	char *path;      /* its path with a slash, "" for ${dirfd} itself */
@@ -24,24 +24,24 @@ struct place { /* private */
 };
 
 /* Begin to create things beneath ${dirfd}, which stays the caller's. */
-int place_open(struct place *p, int dirfd, struct err *e);
+int extract_open(struct extract *p, int dirfd, struct err *e);
 
 /* Create the directory of ${entry}, or find it there. */
-int place_directory(struct place *p, const struct entry *entry, struct err *e);
+int extract_directory(struct extract *p, const struct entry *entry, struct err *e);
 
 /* Create the link of ${entry}. */
-int place_link(struct place *p, const struct entry *entry, struct err *e);
+int extract_link(struct extract *p, const struct entry *entry, struct err *e);
 
 /* Create the file of ${entry}; returns a descriptor to write to. */
-int place_file(struct place *p, const struct entry *entry, struct err *e);
+int extract_file(struct extract *p, const struct entry *entry, struct err *e);
 
 /* The file is written: give it its mode and time and close ${fd}.  ${entry} gets the mtime, ctime
  * and inode that it has then. */
-int place_file_end(struct entry *entry, int fd, struct err *e);
+int extract_file_end(struct entry *entry, int fd, struct err *e);
 
 /* Everything is there: set the modes and times of directories. */
-int place_finish(struct place *p, struct err *e);
+int extract_finish(struct extract *p, struct err *e);
 
-void place_close(struct place *p);
+void extract_close(struct extract *p);
 
 #endif

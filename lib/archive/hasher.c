@@ -28,7 +28,7 @@ struct header {
 	uint64_t length; /* of data, or zeros */
 };
 
-struct recorder {
+struct hasher {
 	struct manifest_writer *manifest;
 	struct sha256 *hash; /* of the file at hand */
 	char *ring;
@@ -54,7 +54,7 @@ in_one(uint64_t at, size_t n)
 }
 
 static uint64_t
-copy_in(struct recorder *r, uint64_t at, const void *p, size_t n)
+copy_in(struct hasher *r, uint64_t at, const void *p, size_t n)
 {
 	size_t first = in_one(at, n);
 
@@ -66,7 +66,7 @@ copy_in(struct recorder *r, uint64_t at, const void *p, size_t n)
 }
 
 static uint64_t
-copy_out(const struct recorder *r, uint64_t at, void *p, size_t n)
+copy_out(const struct hasher *r, uint64_t at, void *p, size_t n)
 {
 	size_t first = in_one(at, n);
 
@@ -76,7 +76,7 @@ copy_out(const struct recorder *r, uint64_t at, void *p, size_t n)
 }
 
 static uint64_t
-hash_data(struct recorder *r, uint64_t at, size_t n)
+hash_data(struct hasher *r, uint64_t at, size_t n)
 {
 	size_t first = in_one(at, n);
 
@@ -86,7 +86,7 @@ hash_data(struct recorder *r, uint64_t at, size_t n)
 }
 
 static void
-hash_zeros(struct recorder *r, uint64_t n)
+hash_zeros(struct hasher *r, uint64_t n)
 {
 	static const char zeros[32 * 1024];
 
@@ -95,7 +95,7 @@ hash_zeros(struct recorder *r, uint64_t n)
 }
 
 static int
-add_entry(struct recorder *r, struct entry *entry, const struct header *h, struct err *e)
+add_entry(struct hasher *r, struct entry *entry, const struct header *h, struct err *e)
 {
 	entry->path = r->path;
 	entry->target = h->target > 0 ? r->target : NULL;
@@ -107,7 +107,7 @@ add_entry(struct recorder *r, struct entry *entry, const struct header *h, struc
 
 /* Take the record at ${at}; where the next one begins. */
 static uint64_t
-take(struct recorder *r, uint64_t at)
+take(struct hasher *r, uint64_t at)
 {
 	struct header h;
 	struct entry entry;
@@ -134,7 +134,7 @@ take(struct recorder *r, uint64_t at)
 
 /* Take all that is there; called with the lock, which is given up meanwhile. */
 static void
-take_all(struct recorder *r)
+take_all(struct hasher *r)
 {
 	while (r->tail < r->head && !r->abandoned) {
 		uint64_t at = r->tail, end = r->head;
@@ -151,7 +151,7 @@ take_all(struct recorder *r)
 static void *
 run(void *arg)
 {
-	struct recorder *r = arg;
+	struct hasher *r = arg;
 
 	(void)pthread_mutex_lock(&r->lock);
 	while (!r->closing) {
@@ -164,10 +164,10 @@ run(void *arg)
 	return NULL;
 }
 
-struct recorder *
-recorder_new(int fd, struct err *e)
+struct hasher *
+hasher_new(int fd, struct err *e)
 {
-	struct recorder *r = calloc(1, sizeof *r);
+	struct hasher *r = calloc(1, sizeof *r);
 
 	if (r == NULL) {
 		(void)err_memory(e);
@@ -182,13 +182,13 @@ recorder_new(int fd, struct err *e)
 		   (r->hash = sha256_new(e)) != NULL) {
 		return r;
 	}
-	recorder_free(r);
+	hasher_free(r);
 	return NULL;
 }
 
 /* Start the thread, which gets no signals: they are for those who wait for them. */
 static void
-start(struct recorder *r)
+start(struct hasher *r)
 {
 	pthread_attr_t a;
 	sigset_t all, before;
@@ -205,7 +205,7 @@ start(struct recorder *r)
 
 /* Wait for ${n} bytes of room. */
 static int
-make_room(struct recorder *r, size_t n, struct err *e)
+make_room(struct hasher *r, size_t n, struct err *e)
 {
 	(void)pthread_mutex_lock(&r->lock);
 	while (ROOM - (r->head - r->tail) < n) {
@@ -222,7 +222,7 @@ make_room(struct recorder *r, size_t n, struct err *e)
 }
 
 static void
-publish(struct recorder *r, uint64_t head)
+publish(struct hasher *r, uint64_t head)
 {
 	(void)pthread_mutex_lock(&r->lock);
 	r->head = head;
@@ -235,7 +235,7 @@ publish(struct recorder *r, uint64_t head)
 }
 
 int
-recorder_data(struct recorder *r, const void *p, size_t n, struct err *e)
+hasher_data(struct hasher *r, const void *p, size_t n, struct err *e)
 {
 	for (size_t piece; n > 0; p = (const char *)p + piece, n -= piece) {
 		piece = n < PIECE ? n : PIECE;
@@ -248,7 +248,7 @@ recorder_data(struct recorder *r, const void *p, size_t n, struct err *e)
 }
 
 int
-recorder_zeros(struct recorder *r, uint64_t n, struct err *e)
+hasher_zeros(struct hasher *r, uint64_t n, struct err *e)
 {
 	const struct header h = {.kind = ZEROS, .length = n};
 
@@ -259,7 +259,7 @@ recorder_zeros(struct recorder *r, uint64_t n, struct err *e)
 }
 
 int
-recorder_entry(struct recorder *r, const struct entry *entry, bool hashed, struct err *e)
+hasher_entry(struct hasher *r, const struct entry *entry, bool hashed, struct err *e)
 {
 	const struct header h = {.kind = ENTRY,
 				 .hashed = hashed,
@@ -279,7 +279,7 @@ recorder_entry(struct recorder *r, const struct entry *entry, bool hashed, struc
 
 /* Let the thread end, if there is one. */
 static void
-end(struct recorder *r)
+end(struct hasher *r)
 {
 	(void)pthread_mutex_lock(&r->lock);
 	r->closing = true;
@@ -291,7 +291,7 @@ end(struct recorder *r)
 }
 
 int
-recorder_finish(struct recorder *r, struct err *e)
+hasher_finish(struct hasher *r, struct err *e)
 {
 	end(r);
 	(void)pthread_mutex_lock(&r->lock);
@@ -305,7 +305,7 @@ recorder_finish(struct recorder *r, struct err *e)
 }
 
 void
-recorder_free(struct recorder *r)
+hasher_free(struct hasher *r)
 {
 	if (r == NULL)
 		return;

@@ -23,12 +23,12 @@ struct packer {
 	const struct pack_options *o;
 	struct pack_totals *totals;
 	struct tree *tree;
-	struct archiver *archive;
-	struct recorder *recorder; /* of the manifest and the hashes in it, or NULL; or else */
+	struct writer *archive;
+	struct hasher *hasher; /* of the manifest and the hashes in it, or NULL; or else */
 	struct manifest_writer
 	    *manifest;       /* of a delta, which must know each hash at once; or NULL */
 	struct sha256 *file; /* for it */
-	bool hashed;         /* the recorder has the content of the entry at hand */
+	bool hashed;         /* the hasher has the content of the entry at hand */
 	struct since *since; /* or NULL */
 	int sincefd;         /* what it reads, or -1 */
 	int listfd;          /* of a delta, or -1 */
@@ -104,7 +104,7 @@ count_bytes(struct packer *p, uint64_t n)
 static int
 put_zeros(struct packer *p, const struct entry *entry, uint64_t n, struct err *e)
 {
-	if (n > 0 && p->recorder != NULL && recorder_zeros(p->recorder, n, e) < 0)
+	if (n > 0 && p->hasher != NULL && hasher_zeros(p->hasher, n, e) < 0)
 		return -1;
 	while (n > 0) {
 		size_t piece = n < PIECE ? (size_t)n : PIECE;
@@ -113,7 +113,7 @@ put_zeros(struct packer *p, const struct entry *entry, uint64_t n, struct err *e
 		memset(p->piece, 0, piece);
 		if (p->file != NULL)
 			sha256_add(p->file, p->piece, piece);
-		if (archiver_data(p->archive, entry->path, p->piece, piece, e) < 0)
+		if (writer_data(p->archive, entry->path, p->piece, piece, e) < 0)
 			return -1;
 		count_bytes(p, piece);
 		n -= piece;
@@ -135,9 +135,9 @@ put_bytes(struct packer *p, const struct entry *entry, int fd, uint64_t n, struc
 			return changed(entry, e);
 		if (p->file != NULL)
 			sha256_add(p->file, p->piece, (size_t)got);
-		if (p->recorder != NULL && recorder_data(p->recorder, p->piece, (size_t)got, e) < 0)
+		if (p->hasher != NULL && hasher_data(p->hasher, p->piece, (size_t)got, e) < 0)
 			return -1;
-		if (archiver_data(p->archive, entry->path, p->piece, (size_t)got, e) < 0)
+		if (writer_data(p->archive, entry->path, p->piece, (size_t)got, e) < 0)
 			return -1;
 		p->content += (uint64_t)got;
 		count_bytes(p, (uint64_t)got);
@@ -178,7 +178,7 @@ choose_compression(struct packer *p, int fd, const struct entry *entry, struct e
 			return err_sys(e, "cannot read %s", entry->path);
 		worth = worth_compressing(sample, (size_t)n);
 	}
-	archiver_compress(p->archive, worth);
+	writer_compress(p->archive, worth);
 	return 0;
 }
 
@@ -201,7 +201,7 @@ put_file(struct packer *p, const struct entry *entry, int fd, char *sha256, stru
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		return err_sys(e, "cannot read %s", entry->path);
 	if (choose_compression(p, fd, entry, e) < 0 ||
-	    archiver_begin(p->archive, entry, p->extents, n, e) < 0)
+	    writer_begin(p->archive, entry, p->extents, n, e) < 0)
 		return -1;
 	if (p->file != NULL)
 		sha256_reset(p->file);
@@ -279,7 +279,7 @@ put_followed(struct packer *p, struct entry *entry, struct err *e)
 static int
 put_header(struct packer *p, const struct entry *entry, struct err *e)
 {
-	return p->listfd >= 0 ? 0 : archiver_begin(p->archive, entry, NULL, 0, e);
+	return p->listfd >= 0 ? 0 : writer_begin(p->archive, entry, NULL, 0, e);
 }
 
 static int
@@ -307,8 +307,8 @@ note(struct packer *p, const struct entry *entry, struct err *e)
 	bool hashed = p->hashed;
 
 	p->hashed = false;
-	if (p->recorder != NULL)
-		return recorder_entry(p->recorder, entry, hashed, e);
+	if (p->hasher != NULL)
+		return hasher_entry(p->hasher, entry, hashed, e);
 	if (p->manifest == NULL || (p->listfd >= 0 && entry->unsent))
 		return 0;
 	if (p->listfd >= 0) {
@@ -350,8 +350,7 @@ prepare(struct packer *p, const struct resource *r, size_t n, int fd, int manife
 			return -1;
 		since_tell(p->since, p->o->changed, p->o->changed_arg);
 	}
-	if (p->since == NULL && manifestfd >= 0 &&
-	    (p->recorder = recorder_new(manifestfd, e)) == NULL)
+	if (p->since == NULL && manifestfd >= 0 && (p->hasher = hasher_new(manifestfd, e)) == NULL)
 		return -1;
 	if (p->since != NULL &&
 	    ((manifestfd >= 0 && (p->manifest = manifest_writer_new(manifestfd, e)) == NULL) ||
@@ -360,7 +359,7 @@ prepare(struct packer *p, const struct resource *r, size_t n, int fd, int manife
 	if ((p->tree = tree_open(r, n, e)) == NULL)
 		return -1;
 	tree_heed(p->tree, &p->o->interrupt);
-	p->archive = archiver_new(fd, p->o->format, e);
+	p->archive = writer_new(fd, p->o->format, e);
 	return p->archive == NULL ? -1 : 0;
 }
 
@@ -375,11 +374,11 @@ put_list(struct packer *p, struct err *e)
 	if (fstat(p->listfd, &st) < 0 || lseek(p->listfd, 0, SEEK_SET) < 0)
 		return err_sys(e, "cannot read the list");
 	list.size = (uint64_t)st.st_size;
-	archiver_compress(p->archive, false);
-	if (archiver_begin(p->archive, &list, NULL, 0, e) < 0)
+	writer_compress(p->archive, false);
+	if (writer_begin(p->archive, &list, NULL, 0, e) < 0)
 		return -1;
 	while ((n = file_read(p->listfd, p->piece, PIECE, e)) > 0)
-		if (archiver_data(p->archive, list.path, p->piece, (size_t)n, e) < 0)
+		if (writer_data(p->archive, list.path, p->piece, (size_t)n, e) < 0)
 			return -1;
 	return n < 0 ? -1 : 0;
 }
@@ -387,14 +386,14 @@ put_list(struct packer *p, struct err *e)
 static int
 finish(struct packer *p, struct err *e)
 {
-	if ((p->recorder != NULL && recorder_finish(p->recorder, e) < 0) ||
+	if ((p->hasher != NULL && hasher_finish(p->hasher, e) < 0) ||
 	    (p->manifest != NULL && manifest_finish(p->manifest, e) < 0))
 		return -1;
 	if (p->since != NULL && since_finish(p->since, &p->totals->changed, e) < 0)
 		return -1;
 	if (p->listfd >= 0 && put_list(p, e) < 0)
 		return -1;
-	return archiver_finish(p->archive, &p->totals->archive_bytes, e);
+	return writer_finish(p->archive, &p->totals->archive_bytes, e);
 }
 
 static int
@@ -410,10 +409,10 @@ run(struct packer *p, const struct resource *r, size_t n, int fd, int manifestfd
 		if (status == 0)
 			status = finish(p, e);
 	}
-	archiver_free(p->archive);
+	writer_free(p->archive);
 	since_close(p->since);
 	tree_close(p->tree);
-	recorder_free(p->recorder);
+	hasher_free(p->hasher);
 	manifest_writer_free(p->manifest);
 	sha256_free(p->file);
 	free(p->piece);

@@ -11,7 +11,7 @@ repack_begin(struct repack *r, const struct entry *as, uint64_t size, struct err
 	strcpy(r->path, as->path);
 	r->at = 0;
 	r->size = size;
-	return archiver_begin(r->to, &entry, NULL, 0, e) < 0 ? -1 : 1;
+	return writer_begin(r->to, &entry, NULL, 0, e) < 0 ? -1 : 1;
 }
 
 static int
@@ -28,10 +28,10 @@ repack_piece(void *arg, const void *p, size_t n, uint64_t at, struct err *e)
 
 	if (at > r->size || n > r->size - at)
 		return other_size(r, e);
-	if (archiver_zeros(r->to, r->path, at - r->at, e) < 0)
+	if (writer_zeros(r->to, r->path, at - r->at, e) < 0)
 		return -1;
 	r->at = at + n;
-	return archiver_data(r->to, r->path, p, n, e);
+	return writer_data(r->to, r->path, p, n, e);
 }
 
 int

@@ -10,7 +10,7 @@
 #include "archive/unpack.h"
 
 struct repack {
-	struct archiver *to;
+	struct writer *to;
 	char path[TREE_PATH + 1]; /* private, as what follows: the file at hand */
 	uint64_t at, size;
 };

@@ -103,7 +103,7 @@ is_key(const char *p, size_t n, const char *key)
 }
 
 static int
-take_record(struct tar_watch *w, const char *key, size_t n, const char *value, size_t length,
+take_record(struct tar_check *w, const char *key, size_t n, const char *value, size_t length,
 	    struct err *e)
 {
 	bool names = is_key(key, n, "path") || is_key(key, n, "GNU.sparse.name");
@@ -129,7 +129,7 @@ take_record(struct tar_watch *w, const char *key, size_t n, const char *value, s
 
 /* Each record is "<length> <key>=<value>\n", the length that of all of it. */
 static int
-take_pax(struct tar_watch *w, struct err *e)
+take_pax(struct tar_check *w, struct err *e)
 {
 	char *p = w->body, *end = p + w->length;
 
@@ -156,7 +156,7 @@ take_pax(struct tar_watch *w, struct err *e)
 
 /* GNU's long names end with a NUL, or with the body. */
 static int
-take_long_name(struct tar_watch *w, struct err *e)
+take_long_name(struct tar_check *w, struct err *e)
 {
 	size_t n = strnlen(w->body, w->length);
 
@@ -168,7 +168,7 @@ take_long_name(struct tar_watch *w, struct err *e)
 }
 
 static int
-take_special(struct tar_watch *w, struct err *e)
+take_special(struct tar_check *w, struct err *e)
 {
 	int status = 0;
 
@@ -183,7 +183,7 @@ take_special(struct tar_watch *w, struct err *e)
 }
 
 static int
-begin_special(struct tar_watch *w, char type, uint64_t size, struct err *e)
+begin_special(struct tar_check *w, char type, uint64_t size, struct err *e)
 {
 	if (size > SPECIAL)
 		return err_set(e, ERR_WORKSPACE_INVALID,
@@ -200,7 +200,7 @@ begin_special(struct tar_watch *w, char type, uint64_t size, struct err *e)
 
 /* The content follows: of ${size} bytes, filled up to whole blocks. */
 static void
-begin_body(struct tar_watch *w, uint64_t size)
+begin_body(struct tar_check *w, uint64_t size)
 {
 	w->left = (size + BLOCK - 1) / BLOCK * BLOCK;
 	w->state = w->left == 0 ? HEADER : w->mapped ? MAP : BODY;
@@ -211,7 +211,7 @@ begin_body(struct tar_watch *w, uint64_t size)
 
 /* Does the name in the header end with a slash?  libarchive takes such a file as a directory. */
 static bool
-ends_with_slash(const struct tar_watch *w)
+ends_with_slash(const struct tar_check *w)
 {
 	size_t n = strnlen((const char *)w->block + NAME, 100);
 
@@ -219,7 +219,7 @@ ends_with_slash(const struct tar_watch *w)
 }
 
 static int
-take_header(struct tar_watch *w, struct err *e)
+take_header(struct tar_check *w, struct err *e)
 {
 	const unsigned char *block = w->block;
 	char type = (char)block[TYPE];
@@ -259,13 +259,13 @@ static int
 has_many_extents(struct err *e)
 {
 	return err_set(e, ERR_WORKSPACE_INVALID,
-		       "the archive has a sparse file of more than %d pieces", TAR_WATCH_EXTENTS);
+		       "the archive has a sparse file of more than %d pieces", TAR_CHECK_EXTENTS);
 }
 
 static int
-take_extension(struct tar_watch *w, struct err *e)
+take_extension(struct tar_check *w, struct err *e)
 {
-	if (++w->extensions > TAR_WATCH_EXTENTS / PER_EXTENSION)
+	if (++w->extensions > TAR_CHECK_EXTENTS / PER_EXTENSION)
 		return has_many_extents(e);
 	w->have = 0;
 	if (w->block[EXTENDED_AGAIN] == 0)
@@ -275,13 +275,13 @@ take_extension(struct tar_watch *w, struct err *e)
 
 /* A map begins with the number of its extents, on a line of its own. */
 static int
-take_map(struct tar_watch *w, struct err *e)
+take_map(struct tar_check *w, struct err *e)
 {
 	unsigned long count = 0;
 
 	for (const unsigned char *p = w->block; *p >= '0' && *p <= '9' && p < w->block + 16; p++)
 		count = count * 10 + (unsigned)(*p - '0');
-	if (count > TAR_WATCH_EXTENTS)
+	if (count > TAR_CHECK_EXTENTS)
 		return has_many_extents(e);
 	w->left -= BLOCK;
 	w->have = 0;
@@ -291,7 +291,7 @@ take_map(struct tar_watch *w, struct err *e)
 
 /* A block is complete. */
 static int
-take_block(struct tar_watch *w, struct err *e)
+take_block(struct tar_check *w, struct err *e)
 {
 	switch (w->state) {
 	case HEADER:
@@ -305,7 +305,7 @@ take_block(struct tar_watch *w, struct err *e)
 
 /* Take what can be taken of ${n} bytes at once; how many, or -1. */
 static ssize_t
-take(struct tar_watch *w, const unsigned char *p, size_t n, struct err *e)
+take(struct tar_check *w, const unsigned char *p, size_t n, struct err *e)
 {
 	size_t part;
 
@@ -340,7 +340,7 @@ take(struct tar_watch *w, const unsigned char *p, size_t n, struct err *e)
 }
 
 int
-tar_watch_feed(struct tar_watch *w, const unsigned char *p, size_t n, struct err *e)
+tar_check_feed(struct tar_check *w, const unsigned char *p, size_t n, struct err *e)
 {
 	while (n > 0) {
 		ssize_t taken = take(w, p, n, e);
@@ -353,7 +353,7 @@ tar_watch_feed(struct tar_watch *w, const unsigned char *p, size_t n, struct err
 }
 
 int
-tar_watch_skip(struct tar_watch *w, uint64_t n)
+tar_check_skip(struct tar_check *w, uint64_t n)
 {
 	if (w->state == LOST)
 		return 0;
@@ -366,7 +366,7 @@ tar_watch_skip(struct tar_watch *w, uint64_t n)
 }
 
 int
-tar_watch_end(const struct tar_watch *w, struct err *e)
+tar_check_end(const struct tar_check *w, struct err *e)
 {
 	if (w->state != END)
 		return err_set(e, ERR_WORKSPACE_INVALID, "the archive ends early or is damaged");
@@ -374,7 +374,7 @@ tar_watch_end(const struct tar_watch *w, struct err *e)
 }
 
 void
-tar_watch_free(struct tar_watch *w)
+tar_check_free(struct tar_check *w)
 {
 	free(w->body);
 	w->body = NULL;

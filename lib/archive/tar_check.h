@@ -1,5 +1,5 @@
 /*
- * tar_watch - what libarchive does not tell of a tar, seen in the bytes as they pass.
+ * tar_check - what libarchive does not tell of a tar, seen in the bytes as they pass.
  *
  * It ends a name at its first NUL, so that what one reader calls "a\0b" is "a" to another; it reads
  * a sparse file's map into memory, however long it is; it forgives pax records that make no sense;
@@ -16,9 +16,9 @@
 
 #include "base/err.h"
 
-#define TAR_WATCH_EXTENTS 100000 /* pieces of one sparse file, at most */
+#define TAR_CHECK_EXTENTS 100000 /* pieces of one sparse file, at most */
 
-struct tar_watch { /* private; zero at the start */
+struct tar_check { /* private; zero at the start */
 	int state;
 	unsigned char block[512];
 	size_t have;         /* bytes of the block */
@@ -35,15 +35,15 @@ struct tar_watch { /* private; zero at the start */
 };
 
 /* The next ${n} bytes of the tar: 0, or -1 with ERR_WORKSPACE_INVALID, the entry named. */
-int tar_watch_feed(struct tar_watch *w, const unsigned char *p, size_t n, struct err *e);
+int tar_check_feed(struct tar_check *w, const unsigned char *p, size_t n, struct err *e);
 
 /* ${n} bytes will not be shown, as nobody reads them; 0 if they may be skipped: they lie in the
  * content of a file. */
-int tar_watch_skip(struct tar_watch *w, uint64_t n);
+int tar_check_skip(struct tar_check *w, uint64_t n);
 
 /* There are no more: 0 if the tar has come to its end, else -1. */
-int tar_watch_end(const struct tar_watch *w, struct err *e);
+int tar_check_end(const struct tar_check *w, struct err *e);
 
-void tar_watch_free(struct tar_watch *w);
+void tar_check_free(struct tar_check *w);
 
 #endif

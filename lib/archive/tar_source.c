@@ -17,7 +17,7 @@ struct tar_source {
 	uint64_t at, size;      /* of the file */
 	struct archive *filter; /* takes the compression off; NULL: there is none */
 	int failed;             /* errno of a read that failed, or 0 */
-	struct tar_watch watch;
+	struct tar_check watch;
 	char in[IN];
 };
 
@@ -114,9 +114,9 @@ tar_source_open(int fd, uint64_t size, struct err *e)
 	s->size = size;
 	int code = compression(fd), status = 0;
 	if (code == ARCHIVE_FILTER_ZSTD)
-		status = code_window_zstd(fd, size, TAR_SOURCE_WINDOW, e);
+		status = decoder_memory_zstd(fd, size, TAR_SOURCE_WINDOW, e);
 	else if (code == ARCHIVE_FILTER_XZ)
-		status = code_window_xz(fd, size, TAR_SOURCE_WINDOW, e);
+		status = decoder_memory_xz(fd, size, TAR_SOURCE_WINDOW, e);
 	if (status == 0 && code != ARCHIVE_FILTER_NONE)
 		status = open_filter(s, code, e);
 	if (status == 0)
@@ -144,14 +144,14 @@ tar_source_next(struct tar_source *s, const void **data, struct err *e)
 	}
 	if (n < 0)
 		return refuse(s, e);
-	return tar_watch_feed(&s->watch, *data, (size_t)n, e) < 0 ? -1 : n;
+	return tar_check_feed(&s->watch, *data, (size_t)n, e) < 0 ? -1 : n;
 }
 
 uint64_t
 tar_source_skip(struct tar_source *s, uint64_t n)
 {
 	if (s->filter != NULL || s->at > s->size || n > s->size - s->at ||
-	    tar_watch_skip(&s->watch, n) < 0)
+	    tar_check_skip(&s->watch, n) < 0)
 		return 0;
 	s->at += n;
 	return n;
@@ -165,7 +165,7 @@ tar_source_finish(struct tar_source *s, struct err *e)
 
 	while ((n = tar_source_next(s, &data, e)) > 0)
 		;
-	if (n < 0 || tar_watch_end(&s->watch, e) < 0)
+	if (n < 0 || tar_check_end(&s->watch, e) < 0)
 		return -1;
 	/* A filter stops where its compression ends. */
 	if (s->filter != NULL && (uint64_t)archive_filter_bytes(s->filter, -1) != s->size)
@@ -186,6 +186,6 @@ tar_source_close(struct tar_source *s)
 		return;
 	if (s->filter != NULL)
 		(void)archive_read_free(s->filter);
-	tar_watch_free(&s->watch);
+	tar_check_free(&s->watch);
 	free(s);
 }

@@ -2,7 +2,7 @@
  * tar_source - the bytes of a tar, whatever it is compressed with, watched as they pass.
  *
  * The whole of the file is read, to the end of the compression and of the tar: what was cut off, or
- * has something behind it, is found out (tar_watch.h).  One compression is taken off, no more, and
+ * has something behind it, is found out (tar_check.h).  One compression is taken off, no more, and
  * only one that needs little memory for that.
  */
 #ifndef ARCHIVE_TAR_SOURCE_H

@@ -39,7 +39,7 @@ struct unpacker {
 	int64_t written;  /* how far the file at hand is, without a hole at its end */
 	uint64_t content; /* bytes of files, without holes */
 	struct archive *archive;
-	struct place place;
+	struct extract place;
 	bool (*want)(void *arg, const char *path);
 	void *arg;
 	bool creates;                         /* there is a directory to unpack to */
@@ -47,8 +47,8 @@ struct unpacker {
 	int listfd;                           /* for the list of a delta, or -1 */
 	bool visits;                          /* the visitor takes the file at hand */
 	bool listed;                          /* it was there: nothing may follow */
-	struct recorder *recorder;            /* of the manifest, or NULL */
-	struct incoming in_hand;              /* the entry being unpacked */
+	struct hasher *hasher;                /* of the manifest, or NULL */
+	struct admit in_hand;                 /* the entry being unpacked */
 	locale_t locale, before;
 };
 
@@ -195,14 +195,14 @@ static int
 take_piece(struct unpacker *u, int fd, const void *p, size_t n, int64_t at, struct err *e)
 {
 	if (at < 0 || (uint64_t)at < u->in_hand.entry.size)
-		return incoming_refuse(&u->in_hand, "is out of order inside", e);
+		return admit_refuse(&u->in_hand, "is out of order inside", e);
 	uint64_t hole = (uint64_t)at - u->in_hand.entry.size;
 	if (interrupt_check(&u->l->interrupt, e) < 0 || count_bytes(u, hole, e) < 0 ||
 	    count_content(u, n, e) < 0)
 		return -1;
-	if (u->recorder != NULL && !u->listed &&
-	    ((hole > 0 && recorder_zeros(u->recorder, hole, e) < 0) ||
-	     recorder_data(u->recorder, p, n, e) < 0))
+	if (u->hasher != NULL && !u->listed &&
+	    ((hole > 0 && hasher_zeros(u->hasher, hole, e) < 0) ||
+	     hasher_data(u->hasher, p, n, e) < 0))
 		return -1;
 	if (fd >= 0 && n > 0 && !is_hole(p, n)) {
 		if (write_at(u, fd, p, n, at, e) < 0)
@@ -213,7 +213,7 @@ take_piece(struct unpacker *u, int fd, const void *p, size_t n, int64_t at, stru
 	if (u->visits)
 		return u->visitor->piece(u->visitor->arg, p, n, (uint64_t)at, e);
 	return u->listed && u->in_hand.entry.size > LIST_MAX
-		   ? incoming_refuse(&u->in_hand, "is too large", e)
+		   ? admit_refuse(&u->in_hand, "is too large", e)
 		   : 0;
 }
 
@@ -264,16 +264,16 @@ take_file(struct unpacker *u, bool wanted, struct err *e)
 {
 	int fd = -1;
 
-	if (!wanted && u->recorder == NULL)
+	if (!wanted && u->hasher == NULL)
 		return archive_read_data_skip(u->archive) == ARCHIVE_OK ? 0 : refuse(u, e);
-	if (wanted && (fd = place_file(&u->place, &u->in_hand.entry, e)) < 0)
+	if (wanted && (fd = extract_file(&u->place, &u->in_hand.entry, e)) < 0)
 		return -1;
 	if (take_content(u, fd, e) < 0) {
 		if (fd >= 0)
 			(void)close(fd);
 		return -1;
 	}
-	return wanted ? place_file_end(&u->in_hand.entry, fd, e) : 0;
+	return wanted ? extract_file_end(&u->in_hand.entry, fd, e) : 0;
 }
 
 /* Take the list of a delta: 1, 0 if this is another entry, -1. */
@@ -283,12 +283,12 @@ take_list(struct unpacker *u, struct archive_entry *h, struct err *e)
 	const char *path = archive_entry_pathname(h);
 
 	if (u->listed)
-		return incoming_refuse(&u->in_hand, "is not the last one", e);
+		return admit_refuse(&u->in_hand, "is not the last one", e);
 	if (u->listfd < 0 || path == NULL || strcmp(path, PACK_LIST) != 0)
 		return 0;
 	u->in_hand.entry = (struct entry){.path = strcpy(u->in_hand.path, PACK_LIST), .type = 'f'};
 	if (archive_entry_filetype(h) != AE_IFREG || archive_entry_hardlink(h) != NULL)
-		return incoming_refuse(&u->in_hand, "is no file", e);
+		return admit_refuse(&u->in_hand, "is no file", e);
 	u->listed = true;
 	return take_content(u, u->listfd, e) < 0 ? -1 : 1;
 }
@@ -341,7 +341,7 @@ take_entry(struct unpacker *u, struct archive_entry *h, struct err *e)
 	int status = take_list(u, h, e);
 	if (status != 0)
 		return status < 0 ? -1 : 0;
-	status = incoming_take(&u->in_hand, h, e);
+	status = admit_take(&u->in_hand, h, e);
 	if (status <= 0)
 		return status;
 	if (u->zip != NULL && u->in_hand.entry.type == 'f' && zip_source_entry(u->zip)->method != 0)
@@ -355,13 +355,13 @@ take_entry(struct unpacker *u, struct archive_entry *h, struct err *e)
 	else if (!wanted)
 		status = 0;
 	else if (u->in_hand.entry.type == 'd')
-		status = place_directory(&u->place, &u->in_hand.entry, e);
+		status = extract_directory(&u->place, &u->in_hand.entry, e);
 	else
-		status = place_link(&u->place, &u->in_hand.entry, e);
+		status = extract_link(&u->place, &u->in_hand.entry, e);
 	if (status < 0)
 		return -1;
 	const struct entry *entry = &u->in_hand.entry;
-	return u->recorder != NULL ? recorder_entry(u->recorder, entry, entry->type == 'f', e) : 0;
+	return u->hasher != NULL ? hasher_entry(u->hasher, entry, entry->type == 'f', e) : 0;
 }
 
 static int
@@ -385,9 +385,9 @@ take_all(struct unpacker *u, struct err *e)
 		if (tar_source_finish(u->tar, e) < 0)
 			return -1;
 	}
-	if (u->creates && place_finish(&u->place, e) < 0)
+	if (u->creates && extract_finish(&u->place, e) < 0)
 		return -1;
-	return u->recorder != NULL ? recorder_finish(u->recorder, e) : 0;
+	return u->hasher != NULL ? hasher_finish(u->hasher, e) : 0;
 }
 
 static int
@@ -403,9 +403,9 @@ prepare(struct unpacker *u, int dirfd, int manifestfd, struct err *e)
 	if (u->locale == (locale_t)0)
 		return err_memory(e);
 	u->before = uselocale(u->locale);
-	if (u->creates && place_open(&u->place, dirfd, e) < 0)
+	if (u->creates && extract_open(&u->place, dirfd, e) < 0)
 		return -1;
-	if (manifestfd >= 0 && (u->recorder = recorder_new(manifestfd, e)) == NULL)
+	if (manifestfd >= 0 && (u->hasher = hasher_new(manifestfd, e)) == NULL)
 		return -1;
 	u->nothing = u->size == EMPTY_ZIP && begins_with(u, nothing, sizeof nothing);
 	if (u->nothing)
@@ -425,8 +425,8 @@ clean_up(struct unpacker *u)
 	tar_source_close(u->tar);
 	zip_source_close(u->zip);
 	if (u->creates)
-		place_close(&u->place);
-	recorder_free(u->recorder);
+		extract_close(&u->place);
+	hasher_free(u->hasher);
 	if (u->before != (locale_t)0)
 		(void)uselocale(u->before);
 	if (u->locale != (locale_t)0)

@@ -24,7 +24,7 @@
 #define PART (256 * 1024) /* bytes of a ZIP's directory in memory, about */
 #define RECORD 128        /* of them for an entry, besides its name */
 
-struct archiver {
+struct writer {
 	int fd;
 	enum pack_format format;
 	struct archive *archive;
@@ -43,7 +43,7 @@ struct archiver {
 };
 
 static int
-write_out(struct archiver *a)
+write_out(struct writer *a)
 {
 	struct err e;
 
@@ -60,7 +60,7 @@ write_out(struct archiver *a)
 static int
 append(void *arg, const void *data, size_t n)
 {
-	struct archiver *a = arg;
+	struct writer *a = arg;
 	size_t done = 0;
 
 	while (done < n) {
@@ -78,7 +78,7 @@ append(void *arg, const void *data, size_t n)
 static ssize_t
 take(struct archive *archive, void *arg, const void *data, size_t n)
 {
-	struct archiver *a = arg;
+	struct writer *a = arg;
 
 	if (a->over)
 		return -1;
@@ -91,7 +91,7 @@ take(struct archive *archive, void *arg, const void *data, size_t n)
 }
 
 static int
-failed(const struct archiver *a, const char *path, struct err *e)
+failed(const struct writer *a, const char *path, struct err *e)
 {
 	if (a->failure.code != ERR_NONE) {
 		*e = a->failure;
@@ -102,7 +102,7 @@ failed(const struct archiver *a, const char *path, struct err *e)
 }
 
 static int
-open_archive(struct archiver *a, struct err *e)
+open_archive(struct writer *a, struct err *e)
 {
 	struct archive *to = a->archive = archive_write_new();
 	int status = ARCHIVE_OK;
@@ -131,10 +131,10 @@ open_archive(struct archiver *a, struct err *e)
 	return 0;
 }
 
-struct archiver *
-archiver_new(int fd, enum pack_format format, struct err *e)
+struct writer *
+writer_new(int fd, enum pack_format format, struct err *e)
 {
-	struct archiver *a = calloc(1, sizeof *a);
+	struct writer *a = calloc(1, sizeof *a);
 
 	if (a == NULL || (a->out = malloc(OUT)) == NULL ||
 	    (a->header = archive_entry_new()) == NULL) {
@@ -154,12 +154,12 @@ archiver_new(int fd, enum pack_format format, struct err *e)
 		goto err;
 	return a;
 err:
-	archiver_free(a);
+	writer_free(a);
 	return NULL;
 }
 
 void
-archiver_free(struct archiver *a)
+writer_free(struct writer *a)
 {
 	if (a == NULL)
 		return;
@@ -177,7 +177,7 @@ archiver_free(struct archiver *a)
 }
 
 void
-archiver_compress(struct archiver *a, bool compress)
+writer_compress(struct writer *a, bool compress)
 {
 	a->deflate = compress;
 	if (a->format != PACK_ZIP)
@@ -190,7 +190,7 @@ archiver_compress(struct archiver *a, bool compress)
 
 /* The reader of libarchive takes a name with a backslash and no slash for one from Windows. */
 static void
-set_path(struct archiver *a, const char *path)
+set_path(struct writer *a, const char *path)
 {
 	char shown[TREE_PATH + 3];
 
@@ -203,7 +203,7 @@ set_path(struct archiver *a, const char *path)
 }
 
 static void
-set_extents(struct archiver *a, const struct entry *entry, const struct extent *extents, size_t n)
+set_extents(struct writer *a, const struct entry *entry, const struct extent *extents, size_t n)
 {
 	if (a->format == PACK_ZIP)
 		return;
@@ -217,7 +217,7 @@ set_extents(struct archiver *a, const struct entry *entry, const struct extent *
 
 /* Send the entries that libarchive has, and take their directory. */
 static int
-end_part(struct archiver *a, struct err *e)
+end_part(struct writer *a, struct err *e)
 {
 	/* What comes behind the last content is no directory yet. */
 	int status = archive_write_finish_entry(a->archive);
@@ -233,7 +233,7 @@ end_part(struct archiver *a, struct err *e)
 
 /* Make room in memory for another entry of a ZIP. */
 static int
-make_room(struct archiver *a, const struct entry *entry, struct err *e)
+make_room(struct writer *a, const struct entry *entry, struct err *e)
 {
 	size_t wanted = RECORD + strlen(entry->path);
 
@@ -244,15 +244,15 @@ make_room(struct archiver *a, const struct entry *entry, struct err *e)
 		a->in_part = 0;
 		if (open_archive(a, e) < 0)
 			return -1;
-		archiver_compress(a, a->deflate);
+		writer_compress(a, a->deflate);
 	}
 	a->in_part += wanted;
 	return 0;
 }
 
 int
-archiver_begin(struct archiver *a, const struct entry *entry, const struct extent *extents,
-	       size_t n, struct err *e)
+writer_begin(struct writer *a, const struct entry *entry, const struct extent *extents, size_t n,
+	     struct err *e)
 {
 	static const struct {
 		char type;
@@ -282,7 +282,7 @@ archiver_begin(struct archiver *a, const struct entry *entry, const struct exten
 }
 
 int
-archiver_data(struct archiver *a, const char *path, const void *p, size_t n, struct err *e)
+writer_data(struct writer *a, const char *path, const void *p, size_t n, struct err *e)
 {
 	if (n > 0 && archive_write_data(a->archive, p, n) != (ssize_t)n)
 		return failed(a, path, e);
@@ -290,13 +290,13 @@ archiver_data(struct archiver *a, const char *path, const void *p, size_t n, str
 }
 
 int
-archiver_zeros(struct archiver *a, const char *path, uint64_t n, struct err *e)
+writer_zeros(struct writer *a, const char *path, uint64_t n, struct err *e)
 {
 	static const char zeros[64 * 1024];
 
 	while (n > 0) {
 		size_t piece = n < sizeof zeros ? (size_t)n : sizeof zeros;
-		if (archiver_data(a, path, zeros, piece, e) < 0)
+		if (writer_data(a, path, zeros, piece, e) < 0)
 			return -1;
 		n -= piece;
 	}
@@ -304,7 +304,7 @@ archiver_zeros(struct archiver *a, const char *path, uint64_t n, struct err *e)
 }
 
 int
-archiver_finish(struct archiver *a, uint64_t *bytes, struct err *e)
+writer_finish(struct writer *a, uint64_t *bytes, struct err *e)
 {
 	locale_t before = uselocale(a->utf8);
 	int status = a->parts.file != NULL ? end_part(a, e) : archive_write_close(a->archive);

@@ -101,9 +101,9 @@ check_machine(const struct assignment_policy *p, struct err *e)
 static int
 check_queue(const char *queue, struct err *e)
 {
-	struct guard g;
+	struct breaker g;
 
-	if (guard_look(GUARD_QUEUE, queue, &g, NULL) < 0 || !g.stopped)
+	if (breaker_look(BREAKER_QUEUE, queue, &g, NULL) < 0 || !g.stopped)
 		return 0; /* then it is its worker's to see */
 	(void)err_set(e, ERR_DECLINED, "the executor has stopped: its tasks died too often");
 	(void)err_hint(e, "try again later");

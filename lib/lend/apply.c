@@ -55,7 +55,7 @@ follow_apply(struct lend *l, const json_t *delegation, struct err *e)
 	if (snap == NULL)
 		return 0;
 	struct applying a = {l, jsonx_text(snap, "id", "")};
-	int status = aside(apply_aside, &a, &result, e);
+	int status = in_child(apply_aside, &a, &result, e);
 	if (status == 0)
 		memcpy(&totals, result.data, sizeof totals);
 	buf_free(&result);

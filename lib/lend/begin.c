@@ -163,7 +163,7 @@ pack_aside(void *arg, struct buf *result, struct err *e)
 	    .format = times ? PACK_TAR_ZST : PACK_ZIP,
 	    .fidelity = json_is_true(json_object_get(p->delegation, "fidelity")),
 	    /* To this very machine, bytes are cheaper than the time to deflate them. */
-	    .compress = !client_is_loopback(p->l->url),
+	    .compress = !url_is_loopback(p->l->url),
 	    .progress = packing,
 	    .progress_arg = p->l,
 	};
@@ -200,7 +200,7 @@ pack_base(struct lend *l, const json_t *delegation, struct err *e)
 		goto out;
 	}
 	struct packing p = {l, delegation, archive, manifest};
-	if (aside(pack_aside, &p, &result, e) < 0)
+	if (in_child(pack_aside, &p, &result, e) < 0)
 		goto out;
 	memcpy(&totals, result.data, sizeof totals);
 	if (fdatasync(manifest) < 0) {

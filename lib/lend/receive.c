@@ -93,7 +93,7 @@ follow_keep(struct lend *l, const char *id, const json_t *event, struct err *e)
 	if (status == 0 && l->receiving) {
 		strcpy(l->incoming.id, id);
 		struct keeping k = {&l->incoming, r.json};
-		status = aside(keep_aside, &k, &text, e);
+		status = in_child(keep_aside, &k, &text, e);
 		if (text.len > 0)
 			metadata = jsonx_parse(text.data, text.len, NULL);
 	}

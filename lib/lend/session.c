@@ -58,7 +58,7 @@ set_addresses(struct lend *l, const char *url, struct err *e)
 {
 	size_t n = strlen(url);
 
-	if (client_check_url(url, e) < 0)
+	if (url_check(url, e) < 0)
 		return -1;
 	if (n >= sizeof l->url)
 		return err_set(e, ERR_USAGE, "the executor's address is too long");

@@ -113,8 +113,7 @@ logfmt_render(char out[LOGFMT_LINE], const char *event, ...)
 	va_list ap;
 
 	va_start(ap, event);
-	(void)render(out, logfmt_elsewhere() != NULL ? logfmt_syslog_head(out) : 0, event, ap,
-		     NULL);
+	(void)render(out, logfmt_elsewhere() != NULL ? syslog_head(out) : 0, event, ap, NULL);
 	va_end(ap);
 }
 
@@ -194,7 +193,7 @@ logfmt_open(const char *name, struct err *e)
 int
 logfmt_target(const char *name, struct err *e)
 {
-	return logfmt_elsewhere() != NULL ? logfmt_syslog_open(e) : logfmt_open(name, e);
+	return logfmt_elsewhere() != NULL ? syslog_open(e) : logfmt_open(name, e);
 }
 
 /* A descriptor of log ${name} that stays ours; the lock is held. */
@@ -232,14 +231,14 @@ logfmt_write(const char *name, const char *event, ...)
 	va_list ap;
 
 	va_start(ap, event);
-	size_t n = render(line, syslog ? logfmt_syslog_head(line) : 0, event, ap, &id);
+	size_t n = render(line, syslog ? syslog_head(line) : 0, event, ap, &id);
 	va_end(ap);
 	(void)snprintf(by, sizeof by, "%.60s[%ld]", program_invocation_short_name, (long)getpid());
 	n = add(line, n, "by", by);
 	if (to != NULL && syslog) {
-		logfmt_syslog_send(line, n);
+		syslog_send(line, n);
 	} else if (to != NULL) {
-		logfmt_journal_send(name, event, id, line, n);
+		syslog_journal_send(name, event, id, line, n);
 	} else {
 		line[n++] = '\n';
 		(void)pthread_mutex_lock(&lock);

@@ -27,19 +27,19 @@ struct log {
 	char text[4 * LOGFMT_LINE];
 };
 
-struct logread {
+struct log_reader {
 	int dirfd;
 	struct watch *watch;
 	struct log *last; /* whose line was given out */
 	struct log log[LOGS];
 };
 
-struct logread *
-logread_open(struct err *e)
+struct log_reader *
+log_read_open(struct err *e)
 {
 	static const char *const names[LOGS] = {LIFECYCLE_LOG, DELIVERY_LOG};
 	char path[PATH_MAX];
-	struct logread *r = calloc(1, sizeof *r);
+	struct log_reader *r = calloc(1, sizeof *r);
 
 	if (r == NULL) {
 		(void)err_memory(e);
@@ -52,14 +52,14 @@ logread_open(struct err *e)
 	r->dirfd = home_dir("log", e);
 	(void)snprintf(path, sizeof path, "%s/log", home_path());
 	if (r->dirfd < 0 || (r->watch = watch_open(path, e)) == NULL) {
-		logread_close(r);
+		log_read_close(r);
 		return NULL;
 	}
 	return r;
 }
 
 void
-logread_close(struct logread *r)
+log_read_close(struct log_reader *r)
 {
 	if (r == NULL)
 		return;
@@ -82,7 +82,7 @@ name_of(const struct log *l, int older, char name[80])
 
 /* How old, in files, is the one that is read?  -1 if it is not there any more. */
 static int
-age(const struct logread *r, const struct log *l)
+age(const struct log_reader *r, const struct log *l)
 {
 	struct stat mine, st;
 	char name[80];
@@ -96,7 +96,7 @@ age(const struct logread *r, const struct log *l)
 
 /* Go on with the oldest file that is at most ${oldest} old. */
 static bool
-begin_file(const struct logread *r, struct log *l, int oldest)
+begin_file(const struct log_reader *r, struct log *l, int oldest)
 {
 	char name[80];
 
@@ -135,7 +135,7 @@ read_more(struct log *l)
 
 /* Have the next line of ${l}, if there is one. */
 static void
-fill(const struct logread *r, struct log *l)
+fill(const struct log_reader *r, struct log *l)
 {
 	while (l->line == NULL) {
 		char *newline = memchr(l->text + l->begin, '\n', l->used - l->begin);
@@ -164,7 +164,7 @@ fill(const struct logread *r, struct log *l)
 }
 
 int
-logread_next(struct logread *r, const char **text, const char **log)
+log_read_next(struct log_reader *r, const char **text, const char **log)
 {
 	struct log *first = NULL;
 
@@ -187,7 +187,7 @@ logread_next(struct logread *r, const char **text, const char **log)
 }
 
 void
-logread_wait(struct logread *r)
+log_read_wait(struct log_reader *r)
 {
 	(void)watch_wait(r->watch, -1, WATCH_POLL_MS);
 }
@@ -211,7 +211,7 @@ take_value(const char *p, char out[LOGFMT_LINE])
 }
 
 json_t *
-logread_parse(const char *text, const char *log)
+log_read_parse(const char *text, const char *log)
 {
 	char key[64], value[LOGFMT_LINE];
 	json_t *o = json_pack("{ss}", "log", log);
@@ -247,7 +247,7 @@ is_between(const char *id, const char *first, const char *last)
 }
 
 bool
-logread_about(const json_t *line, const char *id, bool prefix)
+log_read_about(const json_t *line, const char *id, bool prefix)
 {
 	const char *first = jsonx_text(line, "id", ""), *last = jsonx_text(line, "last", NULL);
 

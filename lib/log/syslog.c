@@ -48,7 +48,7 @@ send_pieces(const char *path, struct iovec *pieces, size_t n)
 }
 
 size_t
-logfmt_syslog_head(char out[LOGFMT_LINE])
+syslog_head(char out[LOGFMT_LINE])
 {
 	char when[32] = "";
 	time_t now = time(NULL);
@@ -61,7 +61,7 @@ logfmt_syslog_head(char out[LOGFMT_LINE])
 }
 
 int
-logfmt_syslog_open(struct err *e)
+syslog_open(struct err *e)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX, .sun_path = SYSLOG};
 
@@ -75,7 +75,7 @@ logfmt_syslog_open(struct err *e)
 }
 
 void
-logfmt_syslog_send(const char *line, size_t n)
+syslog_send(const char *line, size_t n)
 {
 	struct iovec piece = {(char *)(size_t)line, n};
 
@@ -83,7 +83,7 @@ logfmt_syslog_send(const char *line, size_t n)
 }
 
 void
-logfmt_journal_send(const char *log, const char *event, const char *id, const char *line, size_t n)
+syslog_journal_send(const char *log, const char *event, const char *id, const char *line, size_t n)
 {
 	char head[512];
 

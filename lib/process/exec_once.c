@@ -117,7 +117,7 @@ restrict_to(const char *path, char *const *argv, char *const *envp)
 }
 
 int
-last_exec(char *const argv[], struct err *e)
+exec_once(char *const argv[], struct err *e)
 {
 	char *path, **words, **environment;
 

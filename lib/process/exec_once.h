@@ -1,5 +1,5 @@
 /*
- * last_exec - execute a program that can execute no other, and neither can what descends from it.
+ * exec_once - execute a program that can execute no other, and neither can what descends from it.
  *
  * A seccomp(2) filter takes execve(2) only with the three addresses that this process calls it with
  * once, and execveat(2) never.  The addresses are chosen at random, far from each other, and mean
@@ -15,11 +15,11 @@
 
 #include "base/err.h"
 
-/* The word behind a program's own name that asks it to be last_exec for the words behind it. */
+/* The word behind a program's own name that asks it to be exec_once for the words behind it. */
 #define LAST_EXEC_OPTION "--last-exec"
 
 /* Execute ${argv}, found as execvp(3) finds it, with the environment as it is.  Returns only on
  * failure, -1; ERR_CONFIG where it cannot be done. */
-int last_exec(char *const argv[], struct err *e);
+int exec_once(char *const argv[], struct err *e);
 
 #endif

@@ -57,8 +57,8 @@ hear(int fd, struct buf *result, struct err *e)
 }
 
 int
-aside(int (*work)(void *arg, struct buf *result, struct err *e), void *arg, struct buf *result,
-      struct err *e)
+in_child(int (*work)(void *arg, struct buf *result, struct err *e), void *arg, struct buf *result,
+	 struct err *e)
 {
 	pid_t parent = getpid(), ended;
 	int ends[2], how = 0;

@@ -14,7 +14,7 @@
 /* Fork and call ${work} in the child; what it appends to its ${result} (at most ${result}->max
  * bytes) is appended to ours.  Returns what it returned, with its error.  The child has copies of
  * everything and must change the world only through files and descriptors. */
-int aside(int (*work)(void *arg, struct buf *result, struct err *e), void *arg, struct buf *result,
-	  struct err *e);
+int in_child(int (*work)(void *arg, struct buf *result, struct err *e), void *arg,
+	     struct buf *result, struct err *e);
 
 #endif

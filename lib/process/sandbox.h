@@ -11,7 +11,7 @@
  * with the command.  "none" is no sandbox at all.
  *
  *	no-network	only a loopback of its own; /run, where services have sockets, is hidden
- *	no-exec		the command can execute no other program, by last_exec
+ *	no-exec		the command can execute no other program, by exec_once
  *	memory=2G	of each process, by RLIMIT_DATA, and of all together, by meter
  *	processes=256	and threads, by RLIMIT_NPROC in a user namespace of its own
  *	cpu=1h		CPU time of each process, by RLIMIT_CPU, and of all together, by meter

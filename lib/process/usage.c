@@ -19,15 +19,15 @@
 #define DEPTH 128          /* directories below each other; each takes a buffer while it is open */
 
 void
-meter_begin(struct meter *m, const struct sandbox *s, const char *directory)
+usage_begin(struct usage *m, const struct sandbox *s, const char *directory)
 {
-	*m = (struct meter){.sandbox = s,
+	*m = (struct usage){.sandbox = s,
 			    .directory = directory,
 			    .ticks = sysconf(_SC_CLK_TCK),
 			    .page = (uint64_t)sysconf(_SC_PAGESIZE)};
 	if (s->disk == 0)
 		return;
-	m->before = meter_directory(directory);
+	m->before = usage_directory(directory);
 	if (m->before == UINT64_MAX)
 		m->before = 0; /* the first look says so */
 }
@@ -96,7 +96,7 @@ exact_memory_of(pid_t pid)
 }
 
 static int
-look_at_processes(const struct meter *m, pid_t root, struct err *e)
+look_at_processes(const struct usage *m, pid_t root, struct err *e)
 {
 	const struct sandbox *s = m->sandbox;
 	struct process_tree t = PROCESS_TREE_INIT;
@@ -165,7 +165,7 @@ count(struct walk *w, const char *name)
 }
 
 uint64_t
-meter_directory(const char *path)
+usage_directory(const char *path)
 {
 	struct walk w = {.depth = 0};
 	const struct dirent *d;
@@ -189,7 +189,7 @@ meter_directory(const char *path)
 }
 
 int
-meter_look(struct meter *m, pid_t root, struct err *e)
+usage_look(struct usage *m, pid_t root, struct err *e)
 {
 	const struct sandbox *s = m->sandbox;
 	int64_t now = clock_steady();
@@ -200,7 +200,7 @@ meter_look(struct meter *m, pid_t root, struct err *e)
 			return -1;
 	}
 	if (s->disk != 0 && now >= m->next_directory) {
-		uint64_t bytes = meter_directory(m->directory);
+		uint64_t bytes = usage_directory(m->directory);
 		int64_t took = clock_steady() - now;
 		m->next_directory = now + DIRECTORY_MS + took * DIRECTORY_SHARE;
 		if (bytes == UINT64_MAX)

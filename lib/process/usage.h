@@ -19,7 +19,7 @@
 
 #define METER_MS 250 /* between two looks at processes */
 
-struct meter {
+struct usage {
 	const struct sandbox *sandbox;
 	const char *directory;  /* absolute */
 	uint64_t before;        /* bytes in it when the task began */
@@ -30,14 +30,14 @@ struct meter {
 };
 
 /* Begin to watch over a task in ${directory}; both stay the caller's. */
-void meter_begin(struct meter *m, const struct sandbox *s, const char *directory);
+void usage_begin(struct usage *m, const struct sandbox *s, const char *directory);
 
 /* Look at all that descends from ${root}, if it is time.  0, or -1 with ERR_TASK_FAILED if it uses
  * more than it may. */
-int meter_look(struct meter *m, pid_t root, struct err *e);
+int usage_look(struct usage *m, pid_t root, struct err *e);
 
 /* Bytes that the tree at ${path} takes on the disk; a file with several names counts once in all,
  * shared out among them.  UINT64_MAX if it is nested too deep. */
-uint64_t meter_directory(const char *path);
+uint64_t usage_directory(const char *path);
 
 #endif

@@ -40,7 +40,7 @@ tend(struct reap *r, const char *name)
 
 /* Something of ${g} is over. */
 static int
-free_one(void *arg, const struct guard *g)
+free_one(void *arg, const struct breaker *g)
 {
 	bool waited = g->until != 0;
 	struct reap *r = arg;
@@ -48,14 +48,14 @@ free_one(void *arg, const struct guard *g)
 	char id[160];
 	struct err e;
 
-	(void)snprintf(id, sizeof id, "%s.%s", guard_kind_name(g->kind), g->name);
+	(void)snprintf(id, sizeof id, "%s.%s", breaker_kind_name(g->kind), g->name);
 	reap_deed(&d, REAP_GUARDS, id, waited ? "clear" : "forget", "%s%s%s",
 		  g->stopped ? "it was stopped for long enough"
 		  : waited   ? "it has cooled down"
 			     : "it last died long ago",
 		  g->why[0] != '\0' ? ": " : "", g->why);
 	if (reap_should(r, &d))
-		reap_did(r, &d, guard_end(g->kind, g->name, &e), &e);
+		reap_did(r, &d, breaker_end(g->kind, g->name, &e), &e);
 	return 0;
 }
 
@@ -64,7 +64,7 @@ reap_guards(struct reap *r)
 {
 	struct err e;
 
-	if (guard_over(free_one, r, &e) < 0)
+	if (breaker_over(free_one, r, &e) < 0)
 		reap_trouble(r, "guards: %s", e.message);
 }
 

@@ -35,7 +35,7 @@ write_up_to(struct export *x, const char *path, struct err *e)
 	while (x->head && (!path || tree_order(x->head->path, path) < 0)) {
 		if (x->head->in_base)
 			return err_set(e, ERR_BAD_DATA, "base.archive lacks %s", x->head->path);
-		if (x->head->type != 'f' && archiver_begin(x->repack.to, x->head, NULL, 0, e))
+		if (x->head->type != 'f' && writer_begin(x->repack.to, x->head, NULL, 0, e))
 			return -1;
 		if (advance(x, e))
 			return -1;
@@ -82,14 +82,14 @@ write_all(struct export *x, int base, int data, struct err *e)
 	struct unpack_visitor v = {begin_base, put_piece, end_file, x};
 	struct unpack_totals totals;
 	uint64_t bytes;
-	archiver_compress(x->repack.to, true);
+	writer_compress(x->repack.to, true);
 	if (advance(x, e) || unpack_visit(base, &unpack_unlimited, &v, -1, -1, &totals, e) ||
 	    write_up_to(x, NULL, e))
 		return -1;
 	v.begin = begin_data;
 	if (unpack_visit(data, &unpack_unlimited, &v, -1, -1, &totals, e))
 		return -1;
-	return archiver_finish(x->repack.to, &bytes, e);
+	return writer_finish(x->repack.to, &bytes, e);
 }
 
 int
@@ -105,10 +105,10 @@ snapshot_export(const struct record *r, const char *snap, int fd, enum pack_form
 	base = data < 0 ? -1 : file_open_beneath(r->dirfd, "base.archive", O_RDONLY, 0, e);
 	if (base >= 0) {
 		x->manifest = manifest_reader_new(manifest, e);
-		x->repack.to = x->manifest ? archiver_new(fd, format, e) : NULL;
+		x->repack.to = x->manifest ? writer_new(fd, format, e) : NULL;
 		status = x->repack.to ? write_all(x, base, data, e) : -1;
 	}
-	archiver_free(x->repack.to);
+	writer_free(x->repack.to);
 	manifest_reader_free(x->manifest);
 	file_close(base);
 	file_close(data);

@@ -117,7 +117,7 @@ static int
 put_link(void *arg, const struct entry *entry, struct err *e)
 {
 	struct keeping *k = arg;
-	return archiver_begin(k->repack.to, entry, NULL, 0, e);
+	return writer_begin(k->repack.to, entry, NULL, 0, e);
 }
 
 /* Copy the files that are to be kept to data.tar.zst; the manifest of them all goes to gotfd. */
@@ -178,7 +178,7 @@ open_all(struct keeping *k, struct err *e)
 		return -1;
 	k->delta =
 	    (struct delta){&k->limits, k->basefd, k->gotfd, k->manifestfd, put_link, k, 0, 0};
-	k->repack.to = archiver_new(k->datafd, PACK_TAR_ZST, e);
+	k->repack.to = writer_new(k->datafd, PACK_TAR_ZST, e);
 	return k->repack.to ? 0 : -1;
 }
 
@@ -201,8 +201,7 @@ settle(struct snapshot_incoming *in, const struct resource *resources, size_t co
 	if (open_all(k, e))
 		goto out;
 	k->limits.tops = tops;
-	if ((delta ? keep_delta(k, e) : keep_whole(k, e)) ||
-	    archiver_finish(k->repack.to, &bytes, e))
+	if ((delta ? keep_delta(k, e) : keep_whole(k, e)) || writer_finish(k->repack.to, &bytes, e))
 		goto out;
 	totals[0] = k->delta.files;
 	totals[1] = k->delta.bytes;
@@ -211,7 +210,7 @@ settle(struct snapshot_incoming *in, const struct resource *resources, size_t co
 		     : 0;
 out:
 	if (k) {
-		archiver_free(k->repack.to);
+		writer_free(k->repack.to);
 		pathset_free(&k->fresh);
 		file_close(k->basefd);
 		file_close(k->gotfd);

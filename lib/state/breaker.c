@@ -19,18 +19,18 @@
 #define GUARDS "guards"
 #define DEATHS_KEPT 1000 /* more than any rule asks for */
 #define FILE_MAX 65536
-#define FILE_NAME (GUARD_NAME + 16)
+#define FILE_NAME (BREAKER_NAME + 16)
 
-static const char *const kinds[GUARD_KINDS] = {"profile", "queue"};
+static const char *const kinds[BREAKER_KINDS] = {"profile", "queue"};
 
 const char *
-guard_kind_name(enum guard_kind kind)
+breaker_kind_name(enum breaker_kind kind)
 {
 	return kinds[kind];
 }
 
 static int
-name_file(enum guard_kind kind, const char *name, char file[FILE_NAME], struct err *e)
+name_file(enum breaker_kind kind, const char *name, char file[FILE_NAME], struct err *e)
 {
 	if (!id_valid(name)) {
 		(void)err_set(e, ERR_USAGE, "not the name of a %s: %.64s", kinds[kind], name);
@@ -90,9 +90,9 @@ prune(json_t *o, int64_t now)
 }
 
 static void
-describe(enum guard_kind kind, const char *name, const json_t *o, struct guard *g)
+describe(enum breaker_kind kind, const char *name, const json_t *o, struct breaker *g)
 {
-	*g = (struct guard){.kind = kind};
+	*g = (struct breaker){.kind = kind};
 	(void)snprintf(g->name, sizeof g->name, "%s", name);
 	g->until = time_at(json_object_get(o, "until"));
 	g->stopped = json_is_true(json_object_get(o, "stopped"));
@@ -101,7 +101,7 @@ describe(enum guard_kind kind, const char *name, const json_t *o, struct guard *
 }
 
 int
-guard_look(enum guard_kind kind, const char *name, struct guard *g, struct err *e)
+breaker_look(enum breaker_kind kind, const char *name, struct breaker *g, struct err *e)
 {
 	char file[FILE_NAME];
 
@@ -118,8 +118,8 @@ guard_look(enum guard_kind kind, const char *name, struct guard *g, struct err *
 }
 
 static void
-tell(const char *event, enum guard_kind kind, const char *name, unsigned long deaths, int64_t until,
-     const char *why)
+tell(const char *event, enum breaker_kind kind, const char *name, unsigned long deaths,
+     int64_t until, const char *why)
 {
 	char text[CLOCK_TEXT], number[32];
 
@@ -134,11 +134,11 @@ struct change {
 	int dirfd, lockfd;
 	char file[FILE_NAME];
 	json_t *json; /* what is over is forgotten */
-	struct guard was;
+	struct breaker was;
 };
 
 static int
-begin(enum guard_kind kind, const char *name, struct change *c, struct err *e)
+begin(enum breaker_kind kind, const char *name, struct change *c, struct err *e)
 {
 	*c = (struct change){.dirfd = home_dir(GUARDS, e), .lockfd = -1};
 	if (c->dirfd < 0 || name_file(kind, name, c->file, e) < 0 ||
@@ -201,7 +201,7 @@ end(struct change *c, int status)
 static int
 wait_until(json_t *o, int64_t until, bool stopped, const char *why, struct err *e)
 {
-	char text[CLOCK_TEXT], kept[GUARD_REASON];
+	char text[CLOCK_TEXT], kept[BREAKER_REASON];
 
 	(void)snprintf(kept, sizeof kept, "%s", why);
 	return jsonx_set(o, "until", clock_format(until, text)) < 0 ||
@@ -212,7 +212,8 @@ wait_until(json_t *o, int64_t until, bool stopped, const char *why, struct err *
 }
 
 int
-guard_cool(enum guard_kind kind, const char *name, int64_t until, const char *why, struct err *e)
+breaker_pause(enum breaker_kind kind, const char *name, int64_t until, const char *why,
+	      struct err *e)
 {
 	struct change c;
 	int status = begin(kind, name, &c, e);
@@ -244,8 +245,8 @@ add_death(json_t *o, const struct guard_rule *rule, int64_t now, size_t *count, 
 }
 
 int
-guard_died(enum guard_kind kind, const char *name, const struct guard_rule *rule, const char *why,
-	   bool *stopped, struct err *e)
+breaker_died(enum breaker_kind kind, const char *name, const struct guard_rule *rule,
+	     const char *why, bool *stopped, struct err *e)
 {
 	int64_t now = clock_now();
 	struct change c;
@@ -271,12 +272,12 @@ guard_died(enum guard_kind kind, const char *name, const struct guard_rule *rule
 }
 
 int
-guard_well(enum guard_kind kind, const char *name, struct err *e)
+breaker_success(enum breaker_kind kind, const char *name, struct err *e)
 {
-	struct guard g;
+	struct breaker g;
 	struct change c;
 
-	if (guard_look(kind, name, &g, e) < 0)
+	if (breaker_look(kind, name, &g, e) < 0)
 		return -1;
 	if (g.deaths == 0)
 		return 0;
@@ -289,7 +290,7 @@ guard_well(enum guard_kind kind, const char *name, struct err *e)
 }
 
 int
-guard_clear(enum guard_kind kind, const char *name, struct err *e)
+breaker_clear(enum breaker_kind kind, const char *name, struct err *e)
 {
 	char file[FILE_NAME];
 	int status = 0;
@@ -313,13 +314,13 @@ guard_clear(enum guard_kind kind, const char *name, struct err *e)
 
 /* Tell kind and name of what ${file} stands for; false if it is none of ours. */
 static bool
-parse_file(const char *file, enum guard_kind *kind, const char **name)
+parse_file(const char *file, enum breaker_kind *kind, const char **name)
 {
-	for (int i = 0; i < GUARD_KINDS; i++) {
+	for (int i = 0; i < BREAKER_KINDS; i++) {
 		size_t n = strlen(kinds[i]);
 		if (strncmp(file, kinds[i], n) != 0 || file[n] != '.' || !id_valid(file + n + 1))
 			continue;
-		*kind = (enum guard_kind)i;
+		*kind = (enum breaker_kind)i;
 		*name = file + n + 1;
 		return true;
 	}
@@ -327,12 +328,12 @@ parse_file(const char *file, enum guard_kind *kind, const char **name)
 }
 
 int
-guard_over(int (*each)(void *arg, const struct guard *g), void *arg, struct err *e)
+breaker_over(int (*each)(void *arg, const struct breaker *g), void *arg, struct err *e)
 {
 	struct listing l = {.names = NULL};
 	const char *file, *name;
-	enum guard_kind kind;
-	struct guard g;
+	enum breaker_kind kind;
+	struct breaker g;
 	int status = 0, dirfd = home_dir(GUARDS, e);
 
 	if (dirfd < 0)
@@ -358,7 +359,7 @@ guard_over(int (*each)(void *arg, const struct guard *g), void *arg, struct err 
 }
 
 int
-guard_end(enum guard_kind kind, const char *name, struct err *e)
+breaker_end(enum breaker_kind kind, const char *name, struct err *e)
 {
 	struct change c;
 	int status = begin(kind, name, &c, e);

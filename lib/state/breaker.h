@@ -20,10 +20,10 @@
 
 #include "base/err.h"
 
-enum guard_kind { GUARD_PROFILE, GUARD_QUEUE, GUARD_KINDS };
+enum breaker_kind { BREAKER_PROFILE, BREAKER_QUEUE, BREAKER_KINDS };
 
-#define GUARD_NAME 128   /* longest name, bytes; as id_valid has it */
-#define GUARD_REASON 256 /* bytes of a reason with its NUL; the beginning of a longer one */
+#define BREAKER_NAME 128   /* longest name, bytes; as id_valid has it */
+#define BREAKER_REASON 256 /* bytes of a reason with its NUL; the beginning of a longer one */
 
 /* So many deaths within so many ms stop it, for as many ms. */
 struct guard_rule {
@@ -31,40 +31,40 @@ struct guard_rule {
 	int64_t window;
 };
 
-struct guard {
-	enum guard_kind kind;
-	char name[GUARD_NAME + 1];
+struct breaker {
+	enum breaker_kind kind;
+	char name[BREAKER_NAME + 1];
 	int64_t until;   /* nothing is begun before, ms since 1970; 0: it is free */
 	bool stopped;    /* it died too often; else it cools down */
 	unsigned deaths; /* since its last success, within the window */
-	char why[GUARD_REASON];
+	char why[BREAKER_REASON];
 };
 
 /* "profile" or "queue". */
-const char *guard_kind_name(enum guard_kind kind);
+const char *breaker_kind_name(enum breaker_kind kind);
 
 /* Look at the guard of ${name}; where there is none it is free, without deaths. */
-int guard_look(enum guard_kind kind, const char *name, struct guard *g, struct err *e);
+int breaker_look(enum breaker_kind kind, const char *name, struct breaker *g, struct err *e);
 
 /* Give it no work before ${until}, because of ${why}; a later end that it has already stays. */
-int guard_cool(enum guard_kind kind, const char *name, int64_t until, const char *why,
-	       struct err *e);
+int breaker_pause(enum breaker_kind kind, const char *name, int64_t until, const char *why,
+		  struct err *e);
 
 /* It died of ${why}.  *${stopped}: that was one too many by ${rule}, and it is stopped now. */
-int guard_died(enum guard_kind kind, const char *name, const struct guard_rule *rule,
-	       const char *why, bool *stopped, struct err *e);
+int breaker_died(enum breaker_kind kind, const char *name, const struct guard_rule *rule,
+		 const char *why, bool *stopped, struct err *e);
 
 /* It did its work: the deaths before are forgotten, but a time to wait goes on. */
-int guard_well(enum guard_kind kind, const char *name, struct err *e);
+int breaker_success(enum breaker_kind kind, const char *name, struct err *e);
 
 /* Forget all of it: it may go on at once.  ERR_NOT_FOUND if there is nothing to forget. */
-int guard_clear(enum guard_kind kind, const char *name, struct err *e);
+int breaker_clear(enum breaker_kind kind, const char *name, struct err *e);
 
 /* Call ${each} for every guard of which something is over, as it was: a time to wait, or all of its
  * deaths; until it returns non-zero, which is returned. */
-int guard_over(int (*each)(void *arg, const struct guard *g), void *arg, struct err *e);
+int breaker_over(int (*each)(void *arg, const struct breaker *g), void *arg, struct err *e);
 
 /* Forget what is over of it; that its time to wait is, is told in the log. */
-int guard_end(enum guard_kind kind, const char *name, struct err *e);
+int breaker_end(enum breaker_kind kind, const char *name, struct err *e);
 
 #endif

@@ -63,9 +63,9 @@ int client_run(struct client *c, long quiet, int64_t until, struct err *e);
 void client_stream_close(struct client *c);
 
 /* True if the host in ${url} is this machine by name: localhost, 127.x or ::1. */
-bool client_is_loopback(const char *url);
+bool url_is_loopback(const char *url);
 
 /* Check that ${url} is http or https with a host; ERR_USAGE says what an address looks like. */
-int client_check_url(const char *url, struct err *e);
+int url_check(const char *url, struct err *e);
 
 #endif

@@ -131,7 +131,7 @@ set_options(struct transfer *t, const char *url, long timeout, struct err *e)
 	bad |= curl_easy_setopt(h, CURLOPT_HEADERDATA, (void *)t) != CURLE_OK;
 	bad |= curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_data) != CURLE_OK;
 	bad |= curl_easy_setopt(h, CURLOPT_WRITEDATA, (void *)t) != CURLE_OK;
-	if (client_is_loopback(url)) /* a proxy of the environment cannot get here */
+	if (url_is_loopback(url)) /* a proxy of the environment cannot get here */
 		bad |= curl_easy_setopt(h, CURLOPT_PROXY, "") != CURLE_OK;
 	return bad ? err_set(e, ERR_INTERNAL, "cannot set up a request to %s", t->origin) : 0;
 }

@@ -28,7 +28,7 @@ bad:
 }
 
 bool
-client_is_loopback(const char *url)
+url_is_loopback(const char *url)
 {
 	CURLU *u = parse(url);
 	char *host = NULL;
@@ -46,7 +46,7 @@ client_is_loopback(const char *url)
 }
 
 int
-client_check_url(const char *url, struct err *e)
+url_check(const char *url, struct err *e)
 {
 	CURLU *u = parse(url);
 	char *user = NULL;

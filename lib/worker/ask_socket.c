@@ -24,7 +24,7 @@ struct asker {
 	struct buf line;
 };
 
-struct asking {
+struct ask_socket {
 	const struct asking_place *place;
 	int fd;
 	struct asker asker[QUEUE_OPEN];
@@ -67,10 +67,10 @@ listen_in(const char *directory, struct err *e)
 	return fd;
 }
 
-struct asking *
-asking_open(const struct asking_place *p, const char *directory, struct err *e)
+struct ask_socket *
+ask_socket_open(const struct asking_place *p, const char *directory, struct err *e)
 {
-	struct asking *a = calloc(1, sizeof *a);
+	struct ask_socket *a = calloc(1, sizeof *a);
 
 	if (a == NULL) {
 		(void)err_memory(e);
@@ -88,7 +88,7 @@ asking_open(const struct asking_place *p, const char *directory, struct err *e)
 
 /* ${s} has an answer, or wants none any more. */
 static void
-let_go(struct asking *a, struct asker *s)
+let_go(struct ask_socket *a, struct asker *s)
 {
 	if (s->id[0] != '\0' && --a->open == 0)
 		a->waited += clock_steady() - a->since;
@@ -99,7 +99,7 @@ let_go(struct asking *a, struct asker *s)
 }
 
 void
-asking_close(struct asking *a)
+ask_socket_close(struct ask_socket *a)
 {
 	if (a == NULL)
 		return;
@@ -110,7 +110,7 @@ asking_close(struct asking *a)
 }
 
 size_t
-asking_poll(const struct asking *a, struct pollfd fds[ASKING_FDS])
+ask_socket_poll(const struct ask_socket *a, struct pollfd fds[ASKING_FDS])
 {
 	size_t n = 1;
 
@@ -127,7 +127,7 @@ asking_poll(const struct asking *a, struct pollfd fds[ASKING_FDS])
 /* Send ${o}, whose reference is taken, to ${s}, and let go of it.  What does not fit into the
  * socket at once is nobody's who listens. */
 static void
-reply(struct asking *a, struct asker *s, json_t *o)
+reply(struct ask_socket *a, struct asker *s, json_t *o)
 {
 	struct buf text = BUF_INIT(QUESTION_LINE);
 	struct err e;
@@ -142,7 +142,7 @@ reply(struct asking *a, struct asker *s, json_t *o)
 }
 
 static void
-refuse(struct asking *a, struct asker *s, const struct err *e)
+refuse(struct ask_socket *a, struct asker *s, const struct err *e)
 {
 	json_t *o = json_object();
 
@@ -153,7 +153,7 @@ refuse(struct asking *a, struct asker *s, const struct err *e)
 }
 
 static void
-tell(const struct asking *a, const json_t *question)
+tell(const struct ask_socket *a, const json_t *question)
 {
 	const struct asking_place *p = a->place;
 	json_t *open = json_copy((json_t *)(uintptr_t)question);
@@ -167,7 +167,7 @@ tell(const struct asking *a, const json_t *question)
 
 /* The line of ${s} is here. */
 static void
-ask(struct asking *a, struct asker *s)
+ask(struct ask_socket *a, struct asker *s)
 {
 	const struct asking_place *p = a->place;
 	struct err e;
@@ -189,7 +189,7 @@ ask(struct asking *a, struct asker *s)
 
 /* Take what ${s} says. */
 static void
-take(struct asking *a, struct asker *s)
+take(struct ask_socket *a, struct asker *s)
 {
 	char piece[PIECE];
 	struct err e;
@@ -210,7 +210,7 @@ take(struct asking *a, struct asker *s)
 
 /* Who hung up does not wait any more. */
 static void
-withdraw(struct asking *a, struct asker *s)
+withdraw(struct ask_socket *a, struct asker *s)
 {
 	const struct asking_place *p = a->place;
 	json_t *question;
@@ -226,7 +226,7 @@ withdraw(struct asking *a, struct asker *s)
 
 /* Is the question of ${s} over? */
 static void
-hear(struct asking *a, struct asker *s)
+hear(struct ask_socket *a, struct asker *s)
 {
 	const struct asking_place *p = a->place;
 	json_t *question;
@@ -242,7 +242,7 @@ hear(struct asking *a, struct asker *s)
 }
 
 static void
-look(struct asking *a)
+look(struct ask_socket *a)
 {
 	int64_t now = clock_steady();
 	uint64_t version;
@@ -264,7 +264,7 @@ look(struct asking *a)
 
 /* Somebody knocks. */
 static void
-let_in(struct asking *a)
+let_in(struct ask_socket *a)
 {
 	for (size_t i = 0; i < QUEUE_OPEN; i++)
 		if (a->asker[i].fd < 0) {
@@ -274,7 +274,7 @@ let_in(struct asking *a)
 }
 
 void
-asking_serve(struct asking *a, const struct pollfd *fds, size_t n)
+ask_socket_serve(struct ask_socket *a, const struct pollfd *fds, size_t n)
 {
 	for (size_t i = 1; i < n; i++) {
 		struct asker *s = &a->asker[i - 1];
@@ -291,7 +291,7 @@ asking_serve(struct asking *a, const struct pollfd *fds, size_t n)
 }
 
 int64_t
-asking_waited(const struct asking *a)
+ask_socket_waited(const struct ask_socket *a)
 {
 	if (a == NULL)
 		return 0;
@@ -336,7 +336,7 @@ read_line(int fd, struct buf *line, struct err *e)
 }
 
 json_t *
-asking_ask(const char *socket_path, const char *line, struct err *e)
+ask_socket_ask(const char *socket_path, const char *line, struct err *e)
 {
 	struct buf answer = BUF_INIT(QUESTION_LINE);
 	json_t *o = NULL;

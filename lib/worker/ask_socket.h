@@ -37,27 +37,28 @@ struct asking_place {
 	void *arg;
 };
 
-struct asking;
+struct ask_socket;
 
-/* Listen in ${directory}; ${p} is used until asking_close. */
-struct asking *asking_open(const struct asking_place *p, const char *directory, struct err *e);
+/* Listen in ${directory}; ${p} is used until ask_socket_close. */
+struct ask_socket *ask_socket_open(const struct asking_place *p, const char *directory,
+				   struct err *e);
 
 /* Hang up on everybody.  What is open ends with the attempt. */
-void asking_close(struct asking *a);
+void ask_socket_close(struct ask_socket *a);
 
 /* What to wait for; returns how many. */
-size_t asking_poll(const struct asking *a, struct pollfd fds[ASKING_FDS]);
+size_t ask_socket_poll(const struct ask_socket *a, struct pollfd fds[ASKING_FDS]);
 
 /* Do what there is to do; ${fds} as poll(2) has left it, or not.  To be called every tenth of a
  * second. */
-void asking_serve(struct asking *a, const struct pollfd *fds, size_t n);
+void ask_socket_serve(struct ask_socket *a, const struct pollfd *fds, size_t n);
 
 /* For how long, ms, there was a question open.  0 for NULL. */
-int64_t asking_waited(const struct asking *a);
+int64_t ask_socket_waited(const struct ask_socket *a);
 
 /* Ask ${line}, a line of JSON with its newline, at ${socket}, the path of such a socket, and wait
  * for what comes back: a new reference.  NULL with ERR_TRANSPORT_ERROR if there is nobody, or with
  * what was told. */
-json_t *asking_ask(const char *socket, const char *line, struct err *e);
+json_t *ask_socket_ask(const char *socket, const char *line, struct err *e);
 
 #endif

@@ -62,7 +62,7 @@ look(struct execution *x)
 		if (signal.ssi_signo != SIGCHLD && x->stop == EXECUTION_GOES_ON)
 			x->stop = EXECUTION_STOPPED;
 	}
-	int64_t waited = x->purpose.patient ? x->waited + asking_waited(x->asking) : 0;
+	int64_t waited = x->purpose.patient ? x->waited + ask_socket_waited(x->asking) : 0;
 	if (x->stop == EXECUTION_GOES_ON && x->purpose.expires != 0 &&
 	    (clock_now() >= x->purpose.expires + waited || clock_steady() >= x->until + waited))
 		x->stop = EXECUTION_EXPIRED;
@@ -237,10 +237,10 @@ send_progress(const struct execution *x, struct output *out, int64_t now)
 
 /* Look whether the command uses too much, and whether there is another reason to stop. */
 static void
-look_at_all(struct execution *x, struct meter *m)
+look_at_all(struct execution *x, struct usage *m)
 {
 	look(x);
-	if (x->stop == EXECUTION_GOES_ON && meter_look(m, getpid(), &x->exceeded) < 0)
+	if (x->stop == EXECUTION_GOES_ON && usage_look(m, getpid(), &x->exceeded) < 0)
 		x->stop = EXECUTION_EXCEEDED;
 }
 
@@ -254,7 +254,7 @@ grace(const struct execution *x)
 
 /* Until the command has ended, or has been made to. */
 static void
-follow(struct execution *x, struct process *p, int infofd, struct meter *m, struct output *out)
+follow(struct execution *x, struct process *p, int infofd, struct usage *m, struct output *out)
 {
 	struct pollfd fds[3 + ASKING_FDS] = {{.fd = x->signalfd, .events = POLLIN},
 					     {.fd = p->outputfd, .events = POLLIN},
@@ -263,13 +263,13 @@ follow(struct execution *x, struct process *p, int infofd, struct meter *m, stru
 
 	while (!process_ended(p)) {
 		int wait = send_progress(x, out, clock_steady());
-		size_t asking = asking_poll(x->asking, fds + 3);
+		size_t asking = ask_socket_poll(x->asking, fds + 3);
 		(void)poll(fds, 3 + asking, wait >= 0 && wait < LOOK_MS ? wait : LOOK_MS);
 		for (int i = 1; i <= 2; i++)
 			if (fds[i].revents != 0 &&
 			    take_piece(fds[i].fd, i == 1 ? OUTPUT_STDOUT : OUTPUT_STDERR, out) < 0)
 				fds[i].fd = -1;
-		asking_serve(x->asking, fds + 3, asking);
+		ask_socket_serve(x->asking, fds + 3, asking);
 		look_at_all(x, m);
 		if (x->stop == EXECUTION_GOES_ON)
 			continue;
@@ -292,15 +292,15 @@ execution_run(struct execution *x, const struct workspace *w, const struct sandb
 	      char *const *argv, struct output *out, int *status, struct err *e)
 {
 	struct process p;
-	struct meter m;
+	struct usage m;
 	int infofd = -1, result = -1;
 	int64_t began = clock_steady();
 
-	meter_begin(&m, sandbox, w->path);
+	usage_begin(&m, sandbox, w->path);
 	int promptfd = file_of_text(x->purpose.prompt, e);
 	if (promptfd < 0)
 		return -1;
-	x->asking = asking_open(&x->purpose.asks, w->report, e);
+	x->asking = ask_socket_open(&x->purpose.asks, w->report, e);
 	if (x->asking == NULL) {
 		file_close(promptfd);
 		return -1;
@@ -319,8 +319,8 @@ execution_run(struct execution *x, const struct workspace *w, const struct sandb
 	/* Who reads it moves the place in the file for us, too. */
 	x->prompted = x->purpose.prompt[0] == '\0' || lseek(promptfd, 0, SEEK_CUR) > 0;
 	file_close(promptfd);
-	x->waited += asking_waited(x->asking);
-	asking_close(x->asking);
+	x->waited += ask_socket_waited(x->asking);
+	ask_socket_close(x->asking);
 	x->asking = NULL;
 	file_close(infofd);
 	return result;

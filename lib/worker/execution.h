@@ -58,7 +58,7 @@ struct execution {
 	struct execution_purpose purpose;
 	int64_t until;  /* end of the lease by clock_steady, should the wall clock be put back */
 	int64_t waited; /* ms of what is over, for persons */
-	struct asking *asking;
+	struct ask_socket *asking;
 	int signalfd;
 	enum execution_stop stop; /* why it does not go on */
 	bool orphaned;            /* the worker died */

@@ -169,12 +169,13 @@ ended(struct job *j, int status)
 	char limit[VERDICT_REASON];
 	struct err why;
 
-	enum verdict verdict = verdict_give(j->options, &j->execution, j->output, status, limit);
+	enum verdict verdict =
+	    outcome_classify(j->options, &j->execution, j->output, status, limit);
 	if (verdict == VERDICT_DONE)
 		return done(j);
 	o.exit = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 	if (verdict == VERDICT_LIMITED) {
-		o.pause = verdict_pause(j->options, j->claim->task);
+		o.pause = outcome_pause(j->options, j->claim->task);
 		o.message = limit;
 		report(j, false, "%s", limit);
 		return finish(j, &o);
@@ -195,7 +196,7 @@ carry_out(struct job *j)
 	report(j, false, "begun");
 	if (execution_run(&j->execution, &j->workspace, &j->options->sandbox,
 			  j->options->profile->argv, j->output, &status, &e) < 0) {
-		verdict_not_started(j->options, &e);
+		outcome_not_started(j->options, &e);
 		return fail(j, QUEUE_FAIL, &e, -1);
 	}
 	if (j->execution.stop != EXECUTION_GOES_ON)

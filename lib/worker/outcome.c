@@ -29,7 +29,7 @@ report(const struct task_options *o, const char *fmt, ...)
 }
 
 int
-verdict_signal(const struct sandbox *sandbox, int status)
+outcome_signal(const struct sandbox *sandbox, int status)
 {
 	if (WIFSIGNALED(status))
 		return WTERMSIG(status);
@@ -75,7 +75,7 @@ died(const struct task_options *o, const char *why)
 	bool stopped;
 	struct err e;
 
-	if (guard_died(GUARD_PROFILE, o->profile->name, rule, why, &stopped, &e) < 0)
+	if (breaker_died(BREAKER_PROFILE, o->profile->name, rule, why, &stopped, &e) < 0)
 		report(o, "%s", e.message);
 	else if (stopped)
 		report(o,
@@ -85,31 +85,31 @@ died(const struct task_options *o, const char *why)
 }
 
 void
-verdict_not_started(const struct task_options *o, const struct err *why)
+outcome_not_started(const struct task_options *o, const struct err *why)
 {
 	died(o, why->message);
 }
 
 enum verdict
-verdict_give(const struct task_options *o, const struct execution *x, struct output *out,
-	     int status, char why[VERDICT_REASON])
+outcome_classify(const struct task_options *o, const struct execution *x, struct output *out,
+		 int status, char why[VERDICT_REASON])
 {
 	const char *name = o->profile->name;
 	char text[64];
 	struct err e;
 
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-		if (guard_well(GUARD_PROFILE, name, &e) < 0)
+		if (breaker_success(BREAKER_PROFILE, name, &e) < 0)
 			report(o, "%s", e.message);
 		return VERDICT_DONE;
 	}
 	if (WIFEXITED(status) && is_limited(o, out, WEXITSTATUS(status), why)) {
 		int64_t until = clock_now() + o->profiles->cooldown;
-		if (guard_cool(GUARD_PROFILE, name, until, why, &e) < 0)
+		if (breaker_pause(BREAKER_PROFILE, name, until, why, &e) < 0)
 			report(o, "%s", e.message);
 		return VERDICT_LIMITED;
 	}
-	int signal = verdict_signal(&o->sandbox, status);
+	int signal = outcome_signal(&o->sandbox, status);
 	if (signal == 0 && (x->prompted || x->took >= QUICK_MS))
 		return VERDICT_FAILED;
 	if (signal != 0)
@@ -122,7 +122,7 @@ verdict_give(const struct task_options *o, const struct execution *x, struct out
 }
 
 int64_t
-verdict_pause(const struct task_options *o, const json_t *task)
+outcome_pause(const struct task_options *o, const json_t *task)
 {
 	int64_t now = clock_now();
 	int64_t ready = profiles_ready(o->profiles, json_object_get(task, "requires"), o->profile,

@@ -24,17 +24,17 @@ enum verdict { VERDICT_DONE, VERDICT_FAILED, VERDICT_LIMITED, VERDICT_DIED };
 
 /* Judge the command of ${x}, which ended by itself with the wait status ${status}, and note it for
  * the profile.  ${why}: what to say of a limit. */
-enum verdict verdict_give(const struct task_options *o, const struct execution *x,
-			  struct output *out, int status, char why[VERDICT_REASON]);
+enum verdict outcome_classify(const struct task_options *o, const struct execution *x,
+			      struct output *out, int status, char why[VERDICT_REASON]);
 
 /* The command could not be started, because of ${why}: note that it died. */
-void verdict_not_started(const struct task_options *o, const struct err *why);
+void outcome_not_started(const struct task_options *o, const struct err *why);
 
 /* The signal that killed a command with the wait status ${status}, or 0.  The sandbox tells it as a
  * shell does. */
-int verdict_signal(const struct sandbox *sandbox, int status);
+int outcome_signal(const struct sandbox *sandbox, int status);
 
 /* For how many ms ${task} is to wait when its profile is limited: 0 if there is another for it. */
-int64_t verdict_pause(const struct task_options *o, const json_t *task);
+int64_t outcome_pause(const struct task_options *o, const json_t *task);
 
 #endif

@@ -247,13 +247,13 @@ profiles_ready(const struct profiles *all, const json_t *requires, const struct 
 	       int64_t then)
 {
 	int64_t soonest = then;
-	struct guard g;
+	struct breaker g;
 
 	for (size_t i = 0; i < all->count; i++) {
 		const struct profile *p = &all->profile[i];
 		/* One of which nothing can be told is left to who takes the task next. */
 		if (p == but || !fits(p, requires) ||
-		    guard_look(GUARD_PROFILE, p->name, &g, NULL) < 0)
+		    breaker_look(BREAKER_PROFILE, p->name, &g, NULL) < 0)
 			continue;
 		if (g.until < soonest)
 			soonest = g.until;
@@ -267,13 +267,13 @@ describe(int dirfd, const char *name, struct err *e)
 {
 	struct buf b = BUF_INIT(FILE_MAX);
 	char until[CLOCK_TEXT];
-	struct guard g;
+	struct breaker g;
 
 	json_t *o = file_slurp(dirfd, name, &b, e) < 0 ? NULL : jsonx_parse(b.data, b.len, e);
 	buf_free(&b);
 	if (o == NULL)
 		return NULL;
-	if (guard_look(GUARD_PROFILE, name, &g, e) < 0)
+	if (breaker_look(BREAKER_PROFILE, name, &g, e) < 0)
 		goto err1;
 	const char *state = g.until == 0 ? "ready" : g.stopped ? "stopped" : "cooling";
 	if (jsonx_set(o, "state", state) < 0 ||

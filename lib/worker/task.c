@@ -165,7 +165,7 @@ static void
 explain(const struct task *t, int status, struct err *why)
 {
 	const char *said = output_complaint(t->output);
-	int signal = verdict_signal(&t->options->sandbox, status);
+	int signal = outcome_signal(&t->options->sandbox, status);
 
 	const char *limit = signal == SIGXCPU   ? ", out of CPU time"
 			    : signal == SIGXFSZ ? ", at a file that grew too large"
@@ -302,12 +302,12 @@ carry_out(struct task *t)
 		return e.code == ERR_BAD_STATE ? TASK_OVER : later(t, &e);
 	if (execution_run(&t->execution, &t->workspace, &o->sandbox, o->profile->argv, t->output,
 			  &status, &e) < 0) {
-		verdict_not_started(o, &e);
+		outcome_not_started(o, &e);
 		return fail(t, &e, ERR_SETUP_FAILED);
 	}
 	if (t->execution.stop != EXECUTION_GOES_ON)
 		return stopped(t);
-	enum verdict verdict = verdict_give(o, &t->execution, t->output, status, said);
+	enum verdict verdict = outcome_classify(o, &t->execution, t->output, status, said);
 	return verdict == VERDICT_DONE ? hand_in(t, began) : not_done(t, verdict, status, said);
 }
 

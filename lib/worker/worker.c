@@ -153,7 +153,7 @@ carry_out_task(struct worker *w, struct queue *q, const struct queue_claim *c,
 		return job_run(&o, q, c);
 	enum task_end end = task_run(&o, q, c);
 	bool died = end == TASK_ORPHANED || end == TASK_DIED;
-	int64_t pause = end == TASK_LIMITED ? verdict_pause(&o, c->task) : 0;
+	int64_t pause = end == TASK_LIMITED ? outcome_pause(&o, c->task) : 0;
 	/* Of a death nothing is said: whoever takes next sees it. */
 	if (!died && (end == TASK_OVER || getppid() == w->pid) &&
 	    let_go(q, c, end, pause, &e) < 0 && e.code != ERR_BAD_STATE)
@@ -210,17 +210,17 @@ take(struct worker *w, size_t i, size_t k, struct err *e)
 
 /* Does the guard of ${name} let it be used?  1, 0 if not, which is told once in *${told}, or -1. */
 static int
-is_free(struct worker *w, enum guard_kind kind, const char *name, int64_t *told, struct err *e)
+is_free(struct worker *w, enum breaker_kind kind, const char *name, int64_t *told, struct err *e)
 {
 	char until[CLOCK_TEXT];
-	struct guard g;
+	struct breaker g;
 
-	if (guard_look(kind, name, &g, e) < 0)
+	if (breaker_look(kind, name, &g, e) < 0)
 		return -1;
 	if (g.until == 0)
 		return 1;
 	(void)snprintf(w->held, sizeof w->held, "%s %.64s %s until %s: %.120s",
-		       guard_kind_name(kind), name, g.stopped ? "is stopped" : "cools down",
+		       breaker_kind_name(kind), name, g.stopped ? "is stopped" : "cools down",
 		       clock_format(g.until, until), g.why);
 	if (*told != g.until)
 		report(w, g.stopped && w->taken == 0, "worker", "%s", w->held);
@@ -239,7 +239,7 @@ static int
 take_for(struct worker *w, size_t i, size_t k, struct err *e)
 {
 	const struct profile *p = &w->options->task.profiles->profile[k];
-	int status = is_free(w, GUARD_PROFILE, p->name, &w->told[WORKER_QUEUES + k], e);
+	int status = is_free(w, BREAKER_PROFILE, p->name, &w->told[WORKER_QUEUES + k], e);
 
 	while (status == 1 && has_room(w))
 		status = take(w, i, k, e);
@@ -254,7 +254,7 @@ take_all(struct worker *w, struct err *e)
 
 	w->held[0] = '\0';
 	for (size_t i = 0; i < o->queue_count && has_room(w); i++) {
-		int status = is_free(w, GUARD_QUEUE, o->queues[i], &w->told[i], e);
+		int status = is_free(w, BREAKER_QUEUE, o->queues[i], &w->told[i], e);
 		for (size_t k = 0; status == 1 && k < o->task.profiles->count && has_room(w); k++)
 			if (take_for(w, i, k, e) < 0)
 				return -1;
@@ -301,7 +301,7 @@ died(struct worker *w, const struct queue *q, int signal, bool at_archive)
 	report(w, true, "worker", "%s", why);
 	/* Of what a delegator sent nobody else is to suffer: it is the task that is counted then.
 	 */
-	if (!at_archive && guard_died(GUARD_QUEUE, queue_name(q), rule, why, &stopped, &e) < 0)
+	if (!at_archive && breaker_died(BREAKER_QUEUE, queue_name(q), rule, why, &stopped, &e) < 0)
 		report(w, true, "worker", "%s", e.message);
 	else if (stopped)
 		report(
@@ -328,7 +328,8 @@ ended(void *arg, const struct runner_task *t, enum runner_end end, int signal, b
 	if (end == RUNNER_DIED)
 		died(w, q, signal, at_archive);
 	else
-		(void)guard_well(GUARD_QUEUE, queue_name(q), NULL); /* if not, it is stopped */
+		(void)breaker_success(BREAKER_QUEUE, queue_name(q),
+				      NULL); /* if not, it is stopped */
 }
 
 static void

@@ -34,17 +34,16 @@ test_check_url(void)
 	struct err e;
 
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
-		CHECK(client_check_url(good[i], &e) == 0, "%s is an address", good[i]);
+		CHECK(url_check(good[i], &e) == 0, "%s is an address", good[i]);
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		e.code = ERR_NONE;
-		CHECK(client_check_url(bad[i], &e) == -1 && e.code == ERR_USAGE &&
-			  e.hint[0] != '\0',
+		CHECK(url_check(bad[i], &e) == -1 && e.code == ERR_USAGE && e.hint[0] != '\0',
 		      "bad address %zu is refused with a hint", i);
 	}
-	CHECK(client_check_url("http://me:secret@host/awcp", &e) == -1 &&
+	CHECK(url_check("http://me:secret@host/awcp", &e) == -1 &&
 		  strstr(e.message, "secret") == NULL && strstr(e.hint, "secret") == NULL,
 	      "an address with a password is refused and not shown");
-	CHECK(client_check_url("http://:secret@host/awcp", &e) == -1 &&
+	CHECK(url_check("http://:secret@host/awcp", &e) == -1 &&
 		  strstr(e.message, "secret") == NULL,
 	      "nor is one with only a password");
 }
@@ -73,9 +72,9 @@ test_loopback(void)
 					   "ftp://localhost/"};
 
 	for (size_t i = 0; i < sizeof here / sizeof *here; i++)
-		CHECK(client_is_loopback(here[i]), "%s is this machine", here[i]);
+		CHECK(url_is_loopback(here[i]), "%s is this machine", here[i]);
 	for (size_t i = 0; i < sizeof away / sizeof *away; i++)
-		CHECK(!client_is_loopback(away[i]), "\"%s\" is not this machine", away[i]);
+		CHECK(!url_is_loopback(away[i]), "\"%s\" is not this machine", away[i]);
 }
 
 static void

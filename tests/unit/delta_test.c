@@ -48,13 +48,13 @@ expand(const char *list, char *out)
 }
 
 static void
-put(struct archiver *a, const char *path, const char *text)
+put(struct writer *a, const char *path, const char *text)
 {
 	struct entry entry = {
 	    .path = (char *)path, .type = 'f', .mode = 0644, .size = strlen(text)};
 
-	(void)archiver_begin(a, &entry, NULL, 0, NULL);
-	(void)archiver_data(a, path, text, strlen(text), NULL);
+	(void)writer_begin(a, &entry, NULL, 0, NULL);
+	(void)writer_data(a, path, text, strlen(text), NULL);
 }
 
 static void
@@ -64,12 +64,12 @@ write_archive(const struct sent *sent, const char *list)
 	uint64_t bytes;
 
 	int fd = scratch_new("archive");
-	struct archiver *a = archiver_new(fd, PACK_TAR, NULL);
+	struct writer *a = writer_new(fd, PACK_TAR, NULL);
 	expand(list, text);
 	for (; sent->path != NULL; sent++)
 		put(a, sent->path, sent->text != NULL ? sent->text : text);
-	(void)archiver_finish(a, &bytes, NULL);
-	archiver_free(a);
+	(void)writer_finish(a, &bytes, NULL);
+	writer_free(a);
 	(void)close(fd);
 }
 

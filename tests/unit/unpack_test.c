@@ -208,22 +208,22 @@ test_many_directories(void)
 	char path[64];
 	struct stat st;
 	struct err e;
-	struct place p;
+	struct extract p;
 	int placed = 0, right = 0;
 
 	scratch_dir("many");
 	int fd = file_open_dir(AT_FDCWD, "many", &e);
-	if (place_open(&p, fd, &e) < 0)
+	if (extract_open(&p, fd, &e) < 0)
 		scratch_fail("many");
 	for (int i = 0; i < 300; i++) {
 		(void)snprintf(path, sizeof path, "%030d", i);
 		const struct entry entry = {
 		    .path = path, .type = 'd', .mode = 0750, .mtime = INT64_C(1000000000)};
-		placed += place_directory(&p, &entry, &e) == 0;
+		placed += extract_directory(&p, &entry, &e) == 0;
 	}
 	CHECK_INT(placed, 300, "300 directories are created");
-	CHECK_INT(place_finish(&p, &e), 0, "and get their modes and times");
-	place_close(&p);
+	CHECK_INT(extract_finish(&p, &e), 0, "and get their modes and times");
+	extract_close(&p);
 	for (int i = 0; i < 300; i++) {
 		(void)snprintf(path, sizeof path, "%030d", i);
 		right += fstatat(fd, path, &st, 0) == 0 && (st.st_mode & 07777) == 0750 &&

@@ -9,13 +9,13 @@
 #include "state/breaker.h"
 #include "scratch.h"
 
-static struct guard
-look(enum guard_kind kind, const char *name)
+static struct breaker
+look(enum breaker_kind kind, const char *name)
 {
-	struct guard g;
+	struct breaker g;
 	struct err e = {.message = ""};
 
-	if (guard_look(kind, name, &g, &e) < 0)
+	if (breaker_look(kind, name, &g, &e) < 0)
 		CHECK(false, "%s can be looked at: %s", name, e.message);
 	return g;
 }
@@ -24,31 +24,33 @@ static void
 test_cooling(void)
 {
 	int64_t now = clock_now();
-	struct guard g = look(GUARD_PROFILE, "codex");
+	struct breaker g = look(BREAKER_PROFILE, "codex");
 
 	CHECK(g.until == 0 && g.deaths == 0, "what nobody spoke of is free");
-	CHECK_INT(guard_cool(GUARD_PROFILE, "codex", now + 60000, "quota", NULL), 0, "it cools");
-	g = look(GUARD_PROFILE, "codex");
+	CHECK_INT(breaker_pause(BREAKER_PROFILE, "codex", now + 60000, "quota", NULL), 0,
+		  "it cools");
+	g = look(BREAKER_PROFILE, "codex");
 	CHECK_INT(g.until, now + 60000, "until that time");
 	CHECK_STR(g.why, "quota", "for that reason");
 	CHECK(!g.stopped, "which is no stop");
-	CHECK_INT(look(GUARD_QUEUE, "codex").until, 0, "a queue of that name does not");
-	(void)guard_cool(GUARD_PROFILE, "codex", now + 1000, "less", NULL);
-	CHECK_INT(look(GUARD_PROFILE, "codex").until, now + 60000, "the later end stays");
-	CHECK_INT(guard_clear(GUARD_PROFILE, "codex", NULL), 0, "a person clears it");
-	CHECK_INT(look(GUARD_PROFILE, "codex").until, 0, "and it is free");
+	CHECK_INT(look(BREAKER_QUEUE, "codex").until, 0, "a queue of that name does not");
+	(void)breaker_pause(BREAKER_PROFILE, "codex", now + 1000, "less", NULL);
+	CHECK_INT(look(BREAKER_PROFILE, "codex").until, now + 60000, "the later end stays");
+	CHECK_INT(breaker_clear(BREAKER_PROFILE, "codex", NULL), 0, "a person clears it");
+	CHECK_INT(look(BREAKER_PROFILE, "codex").until, 0, "and it is free");
 	struct err e;
-	CHECK_INT(guard_clear(GUARD_PROFILE, "codex", &e), -1, "there is nothing left to clear");
+	CHECK_INT(breaker_clear(BREAKER_PROFILE, "codex", &e), -1,
+		  "there is nothing left to clear");
 	CHECK_INT(e.code, ERR_NOT_FOUND, "which is said");
-	CHECK_INT(guard_cool(GUARD_PROFILE, "../x", now, "", &e), -1, "a path is no name");
+	CHECK_INT(breaker_pause(BREAKER_PROFILE, "../x", now, "", &e), -1, "a path is no name");
 	CHECK_INT(e.code, ERR_USAGE, "but a wrong use");
 }
 
 static unsigned
 die(const struct guard_rule *rule, bool *stopped)
 {
-	(void)guard_died(GUARD_QUEUE, "review", rule, "signal 9", stopped, NULL);
-	return look(GUARD_QUEUE, "review").deaths;
+	(void)breaker_died(BREAKER_QUEUE, "review", rule, "signal 9", stopped, NULL);
+	return look(BREAKER_QUEUE, "review").deaths;
 }
 
 static void
@@ -60,27 +62,27 @@ test_deaths(void)
 	CHECK_INT(die(&none, &stopped), 0, "without a rule deaths are not counted");
 	CHECK_INT(die(&rule, &stopped), 1, "with one they are");
 	CHECK_INT(die(&rule, &stopped), 2, "each of them");
-	CHECK_INT(guard_well(GUARD_QUEUE, "review", NULL), 0, "a success");
-	CHECK_INT(look(GUARD_QUEUE, "review").deaths, 0, "makes them be forgotten");
+	CHECK_INT(breaker_success(BREAKER_QUEUE, "review", NULL), 0, "a success");
+	CHECK_INT(look(BREAKER_QUEUE, "review").deaths, 0, "makes them be forgotten");
 	(void)die(&rule, &stopped);
 	(void)die(&rule, &stopped);
-	CHECK(!stopped && look(GUARD_QUEUE, "review").until == 0, "two do not stop it");
+	CHECK(!stopped && look(BREAKER_QUEUE, "review").until == 0, "two do not stop it");
 	(void)die(&rule, &stopped);
-	struct guard g = look(GUARD_QUEUE, "review");
+	struct breaker g = look(BREAKER_QUEUE, "review");
 	CHECK(stopped && g.stopped && g.until > clock_now(), "the third does");
 	CHECK_STR(g.why, "signal 9", "for what it died of");
 	(void)die(&rule, &stopped);
 	CHECK(!stopped, "a further one is no news");
-	(void)guard_well(GUARD_QUEUE, "review", NULL);
-	CHECK(look(GUARD_QUEUE, "review").stopped, "a success of before does not end the stop");
+	(void)breaker_success(BREAKER_QUEUE, "review", NULL);
+	CHECK(look(BREAKER_QUEUE, "review").stopped, "a success of before does not end the stop");
 	CHECK_INT(scratch_run("grep -c 'event=guard-stopped kind=queue name=review deaths=3 ' "
 			      "log/lifecycle.log | grep -qx 1"),
 		  0, "the log has it once");
-	(void)guard_clear(GUARD_QUEUE, "review", NULL);
+	(void)breaker_clear(BREAKER_QUEUE, "review", NULL);
 }
 
 static int
-count_one(void *arg, const struct guard *g)
+count_one(void *arg, const struct breaker *g)
 {
 	int *count = arg;
 
@@ -96,34 +98,34 @@ test_end(void)
 
 	(void)die(&rule, &stopped);
 	CHECK(stopped, "it is stopped for a twentieth of a second");
-	(void)guard_cool(GUARD_PROFILE, "slow", clock_now() + 50, "quota", NULL);
+	(void)breaker_pause(BREAKER_PROFILE, "slow", clock_now() + 50, "quota", NULL);
 	int over = 0;
-	(void)guard_over(count_one, &over, NULL);
+	(void)breaker_over(count_one, &over, NULL);
 	CHECK_INT(over, 0, "what is in force is not over");
 	for (int64_t until = clock_steady() + 5000; clock_steady() < until && over < 2;) {
 		(void)nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
 		over = 0;
-		(void)guard_over(count_one, &over, NULL);
+		(void)breaker_over(count_one, &over, NULL);
 	}
-	struct guard g = look(GUARD_QUEUE, "review");
+	struct breaker g = look(BREAKER_QUEUE, "review");
 	CHECK(g.until == 0 && !g.stopped && g.deaths == 0, "then that is over by itself");
 	CHECK_INT(over, 2, "which can be seen");
-	CHECK_INT(guard_end(GUARD_QUEUE, "review", NULL), 0, "what is over is forgotten");
+	CHECK_INT(breaker_end(BREAKER_QUEUE, "review", NULL), 0, "what is over is forgotten");
 	CHECK(access("guards/queue.review", F_OK) < 0, "with its file");
-	(void)guard_well(GUARD_PROFILE, "slow", NULL);
-	(void)guard_end(GUARD_PROFILE, "slow", NULL);
+	(void)breaker_success(BREAKER_PROFILE, "slow", NULL);
+	(void)breaker_end(BREAKER_PROFILE, "slow", NULL);
 	int told = scratch_run("grep -c 'event=guard-cleared kind=.* why=\"its .* is over\"' "
 			       "log/lifecycle.log | grep -qx 2");
 	CHECK_INT(told, 0, "and is told, once each");
 }
 
 static int
-note(void *arg, const struct guard *g)
+note(void *arg, const struct breaker *g)
 {
 	char *text = arg;
 	size_t n = strlen(text);
 
-	(void)snprintf(text + n, 256 - n, "%s.%s ", guard_kind_name(g->kind), g->name);
+	(void)snprintf(text + n, 256 - n, "%s.%s ", breaker_kind_name(g->kind), g->name);
 	return 0;
 }
 
@@ -133,14 +135,14 @@ test_list(void)
 	char text[256] = "";
 	int64_t now = clock_now(), soon = now + 20;
 
-	(void)guard_cool(GUARD_QUEUE, "b", soon, "", NULL);
-	(void)guard_cool(GUARD_PROFILE, "z", soon, "", NULL);
-	(void)guard_cool(GUARD_PROFILE, "y", now + 60000, "", NULL);
+	(void)breaker_pause(BREAKER_QUEUE, "b", soon, "", NULL);
+	(void)breaker_pause(BREAKER_PROFILE, "z", soon, "", NULL);
+	(void)breaker_pause(BREAKER_PROFILE, "y", now + 60000, "", NULL);
 	while (clock_now() <= soon)
 		(void)usleep(1000);
 	scratch_text("guards/stray", "x");
 	scratch_text("guards/profile.torn", "{\"until\": ");
-	CHECK_INT(guard_over(note, text, NULL), 0, "all can be listed");
+	CHECK_INT(breaker_over(note, text, NULL), 0, "all can be listed");
 	CHECK_STR(text, "profile.z queue.b ", "in order, without what goes on or is none");
 	CHECK(access("guards/profile.torn", F_OK) < 0, "a damaged one is moved away");
 }

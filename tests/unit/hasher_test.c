@@ -1,4 +1,4 @@
-/* recorder: what it writes is what would have been written without it, whatever the sizes. */
+/* hasher: what it writes is what would have been written without it, whatever the sizes. */
 #include "check.h"
 #include "tree/manifest.h"
 #include "archive/hasher.h"
@@ -36,25 +36,25 @@ entry_of(unsigned i, char path[32])
 
 /* Record ${n} files, with one of zeros and a link behind each. */
 static int
-record(struct recorder *r, unsigned n, struct err *e)
+record(struct hasher *r, unsigned n, struct err *e)
 {
 	char path[32], name[40], target[] = "target";
 
 	for (unsigned i = 0; i < n; i++) {
 		struct entry f = entry_of(i, path);
 		size_t first = f.size / 3;
-		if (recorder_data(r, noise, first, e) < 0 ||
-		    recorder_data(r, noise + first, f.size - first, e) < 0 ||
-		    recorder_entry(r, &f, true, e) < 0)
+		if (hasher_data(r, noise, first, e) < 0 ||
+		    hasher_data(r, noise + first, f.size - first, e) < 0 ||
+		    hasher_entry(r, &f, true, e) < 0)
 			return -1;
 		(void)snprintf(name, sizeof name, "%s-", path);
 		f.path = name;
-		if (recorder_zeros(r, 100000, e) < 0 || recorder_entry(r, &f, true, e) < 0)
+		if (hasher_zeros(r, 100000, e) < 0 || hasher_entry(r, &f, true, e) < 0)
 			return -1;
 		(void)snprintf(name, sizeof name, "%s-link", path);
 		f.type = 'l';
 		f.target = target;
-		if (recorder_entry(r, &f, false, e) < 0)
+		if (hasher_entry(r, &f, false, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -98,10 +98,10 @@ test_sizes(void)
 	for (unsigned n = 0; n <= 200; n = n * 5 + 1) {
 		struct err e = {0};
 		int fd = scratch_new("manifest");
-		struct recorder *r = recorder_new(fd, &e);
+		struct hasher *r = hasher_new(fd, &e);
 		CHECK_INT(record(r, n, &e), 0, "files of many sizes are taken");
-		CHECK_INT(recorder_finish(r, &e), 0, "and written");
-		recorder_free(r);
+		CHECK_INT(hasher_finish(r, &e), 0, "and written");
+		hasher_free(r);
 		CHECK_INT(count_right(fd, n), 3 * n + 1, "each with its own hash");
 		(void)close(fd);
 	}
@@ -116,20 +116,20 @@ test_failure(void)
 	struct entry twice = {.path = path, .type = 'f'};
 
 	int fd = open("/dev/full", O_RDWR | O_CLOEXEC);
-	struct recorder *r = recorder_new(fd, &e);
+	struct hasher *r = hasher_new(fd, &e);
 	int status = r == NULL ? -1 : record(r, 100000, &e);
 	CHECK_INT(status, -1, "a full disk is told while there is more to come");
 	CHECK_INT(e.code, ERR_NO_SPACE, "as that");
-	CHECK_INT(r == NULL ? -1 : recorder_finish(r, &e), -1, "and at the end, too");
-	recorder_free(r);
+	CHECK_INT(r == NULL ? -1 : hasher_finish(r, &e), -1, "and at the end, too");
+	hasher_free(r);
 	(void)close(fd);
 	fd = scratch_new("manifest");
-	r = recorder_new(fd, &e);
-	(void)recorder_entry(r, &twice, true, &e);
-	(void)recorder_entry(r, &twice, true, &e);
-	CHECK_INT(recorder_finish(r, &e), -1, "a path that is there twice is told at the end");
+	r = hasher_new(fd, &e);
+	(void)hasher_entry(r, &twice, true, &e);
+	(void)hasher_entry(r, &twice, true, &e);
+	CHECK_INT(hasher_finish(r, &e), -1, "a path that is there twice is told at the end");
 	CHECK_INT(e.code, ERR_WORKSPACE_INVALID, "as that");
-	recorder_free(r);
+	hasher_free(r);
 	(void)close(fd);
 }
 
@@ -140,9 +140,9 @@ test_given_up(void)
 
 	for (unsigned n = 0; n < 20; n++) {
 		int fd = scratch_new("manifest");
-		struct recorder *r = recorder_new(fd, &e);
+		struct hasher *r = hasher_new(fd, &e);
 		(void)record(r, n, &e);
-		recorder_free(r);
+		hasher_free(r);
 		(void)close(fd);
 	}
 	CHECK(true, "it can be given up at any time");
