@@ -256,7 +256,7 @@ answer_one(int argc, char **argv)
 	buf_free(&text);
 	if (status == 0)
 		return 0;
-	(void)err_add(&e, "%s", argv[0]);
+	err_add(&e, "%s", argv[0]);
 	return command_fail(&e);
 }
 

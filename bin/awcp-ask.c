@@ -77,9 +77,8 @@ ask(json_t *asked, int argc, char **argv, struct err *e)
 	json_t *question = NULL;
 
 	if (socket == NULL || socket[0] == '\0') {
-		(void)err_set(e, ERR_TRANSPORT_ERROR,
-			      "there is nobody to ask: AWCP_ASK is not set");
-		(void)err_hint(e, "only what awcp-run runs can ask");
+		err_set(e, ERR_TRANSPORT_ERROR, "there is nobody to ask: AWCP_ASK is not set");
+		err_hint(e, "only what awcp-run runs can ask");
 		return NULL;
 	}
 	if (prompt_read("question", NULL, argc, argv, &text, e) == 0) {
@@ -115,7 +114,7 @@ main(int argc, char **argv)
 		(void)puts(answer);
 	int status = 0;
 	if (answer == NULL) {
-		(void)err_set(&e, ERR_BUSY, "nobody answered in time");
+		err_set(&e, ERR_BUSY, "nobody answered in time");
 		status = command_fail(&e);
 	}
 	json_decref(question);

@@ -114,7 +114,7 @@ add_resource(struct options *o, const char *text)
 	path[n] = '\0';
 	if (realpath(path, real) == NULL) {
 		struct err e;
-		(void)err_sys(&e, "cannot lend %s", path);
+		err_sys(&e, "cannot lend %s", path);
 		exit(command_fail(&e));
 	}
 	r->source = strdup(real);
@@ -183,7 +183,7 @@ parse(struct options *o, int argc, char **argv)
 			break;
 		case 'T':
 			if ((o->token_file = realpath(optarg, NULL)) == NULL) {
-				(void)err_sys(&e, "cannot read the token file %s", optarg);
+				err_sys(&e, "cannot read the token file %s", optarg);
 				exit(command_fail(&e));
 			}
 			break;

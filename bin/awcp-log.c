@@ -41,7 +41,7 @@ add_subject(void *arg, const char *operand)
 
 	struct subject *more = realloc(o->subjects, (o->count + 1) * sizeof *more);
 	if (more == NULL) {
-		(void)err_memory(&e);
+		err_memory(&e);
 		return command_fail(&e);
 	}
 	o->subjects = more;
@@ -76,8 +76,8 @@ is_wanted(struct options *o, const json_t *line)
 		const char *id = jsonx_text(line, "id", "");
 		s->prefix &= strcmp(id, s->id) != 0; /* it is whole */
 		if (s->prefix && s->seen && strcmp(id, s->found) != 0) {
-			(void)err_set(&e, ERR_USAGE, "more than one id begins with %s", s->id);
-			(void)err_hint(&e, "give more of it");
+			err_set(&e, ERR_USAGE, "more than one id begins with %s", s->id);
+			err_hint(&e, "give more of it");
 			(void)command_fail(&e);
 			return -1;
 		}
@@ -121,8 +121,7 @@ check_seen(const struct options *o)
 
 	for (size_t i = 0; i < o->count; i++)
 		if (!o->subjects[i].seen) {
-			(void)err_set(&e, ERR_NOT_FOUND, "nothing is logged about %s",
-				      o->subjects[i].id);
+			err_set(&e, ERR_NOT_FOUND, "nothing is logged about %s", o->subjects[i].id);
 			worst = command_fail(&e);
 		}
 	return worst;
@@ -135,11 +134,10 @@ show(struct options *o)
 	struct err e;
 
 	if (elsewhere != NULL) {
-		(void)err_set(&e, ERR_NOT_FOUND, "the logs are not in files: AWCP_LOG is %s",
-			      elsewhere);
-		(void)err_hint(&e, strcmp(elsewhere, "journal") == 0
-				       ? "look there: journalctl -t awcp, or AWCP_ID=id"
-				       : "look where syslogd puts what awcp says");
+		err_set(&e, ERR_NOT_FOUND, "the logs are not in files: AWCP_LOG is %s", elsewhere);
+		err_hint(&e, strcmp(elsewhere, "journal") == 0
+				 ? "look there: journalctl -t awcp, or AWCP_ID=id"
+				 : "look where syslogd puts what awcp says");
 		return command_fail(&e);
 	}
 	struct log_reader *r = log_read_open(&e);

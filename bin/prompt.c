@@ -11,7 +11,7 @@ static int
 check_prompt(const char *what, const struct buf *b, struct err *e)
 {
 	if (b->len == 0) {
-		(void)err_set(e, ERR_USAGE, "the %s is empty", what);
+		err_set(e, ERR_USAGE, "the %s is empty", what);
 		return err_hint(e, "give it as operands, or on standard input");
 	}
 	if (memchr(b->data, '\0', b->len) != NULL)

@@ -179,7 +179,7 @@ flush(const struct queue_options *o, struct queue *q, struct batch *b)
 	int status = 0;
 
 	if (b->count > 0 && queue_put(q, b->task, b->count, b->receipt, &done, &e) < 0) {
-		(void)err_add(&e, "line %zu", b->before + done + 1);
+		err_add(&e, "line %zu", b->before + done + 1);
 		status = command_fail(&e);
 	}
 	(void)show_receipts(o, q, b->receipt, done);
@@ -228,8 +228,8 @@ put_lines(const struct queue_options *o, struct queue *q)
 		return command_fail((err_memory(&e), &e));
 	while (status == 0 && (n = getline(&line, &size, stdin)) > 0) {
 		if (n > QUEUE_PAYLOAD + 65536)
-			(void)err_set(&e, ERR_TOO_LARGE, "line %zu is too long",
-				      b->before + b->count + 1);
+			err_set(&e, ERR_TOO_LARGE, "line %zu is too long",
+				b->before + b->count + 1);
 		if (n > QUEUE_PAYLOAD + 65536 || add_line(o, b, line, (size_t)n, &e) < 0) {
 			status = flush(o, q, b);
 			if (status == 0)

@@ -44,8 +44,8 @@ queue_of_claim(const struct queue_options *o, const char *id, uint64_t *number, 
 
 	if (q == NULL || *attempt > 0)
 		return q;
-	(void)err_set(e, ERR_USAGE, "%s is a task, not a claim on it", id);
-	(void)err_hint(e, "give what take printed, such as %s.1", id);
+	err_set(e, ERR_USAGE, "%s is a task, not a claim on it", id);
+	err_hint(e, "give what take printed, such as %s.1", id);
 	return NULL;
 }
 
@@ -164,8 +164,8 @@ queue_do_done(const struct queue_options *o)
 		    json_loadb(b.data == NULL ? "" : b.data, b.len, JSON_DECODE_ANY, &why);
 		buf_free(&b);
 		if (outcome.result == NULL) {
-			(void)err_set(&e, ERR_BAD_DATA, "%s is not JSON: %s (line %d)", o->file,
-				      why.text, why.line);
+			err_set(&e, ERR_BAD_DATA, "%s is not JSON: %s (line %d)", o->file, why.text,
+				why.line);
 			return command_fail(&e);
 		}
 	}

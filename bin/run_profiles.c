@@ -64,8 +64,8 @@ run_clear(void *arg, const char *name)
 	    (queue == 0 || other.code == ERR_NOT_FOUND)) {
 		if (profile == 0 || queue == 0)
 			return 0;
-		(void)err_set(&e, ERR_NOT_FOUND, "there is nothing against %.64s", name);
-		(void)err_hint(&e, "awcp-run --profiles lists what is known");
+		err_set(&e, ERR_NOT_FOUND, "there is nothing against %.64s", name);
+		err_hint(&e, "awcp-run --profiles lists what is known");
 		return command_fail(&e);
 	}
 	return command_fail(profile < 0 && e.code != ERR_NOT_FOUND ? &e : &other);

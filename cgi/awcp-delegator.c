@@ -39,7 +39,7 @@ identify(const struct http *h, struct caller *c, struct err *e)
 	if (caller_admit(h, c, e) < 0)
 		return -1;
 	if (c->owner[0] != '\0' && !caller_listed("AWCP_CALLERS", c->owner, true)) {
-		(void)err_set(e, ERR_AUTH_FAILED, "this token may not delegate here");
+		err_set(e, ERR_AUTH_FAILED, "this token may not delegate here");
 		return err_hint(e, "the operator of this server says with AWCP_CALLERS which may");
 	}
 	return 0;
@@ -68,7 +68,7 @@ check_room(struct err *e)
 	int full = lent_list(NULL, true, count, &n, e);
 	if (full <= 0)
 		return full;
-	(void)err_set(e, ERR_BUSY, "%lld delegations are unfinished", n);
+	err_set(e, ERR_BUSY, "%lld delegations are unfinished", n);
 	return err_hint(e, "try again later, or raise AWCP_MAX_DELEGATIONS");
 }
 

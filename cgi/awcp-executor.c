@@ -202,7 +202,7 @@ get_events(struct http *h)
 		caller_hide(c.owner, &e);
 		if (e.code == ERR_NOT_FOUND) {
 			/* AWCP v1: a stream with one event, not a status. */
-			(void)err_set(&e, ERR_NOT_FOUND, "Delegation not found on executor");
+			err_set(&e, ERR_NOT_FOUND, "Delegation not found on executor");
 			http_outcome(h, e.code);
 			stream_error(h, &e);
 			return;
@@ -276,7 +276,7 @@ post_cancel(struct http *h)
 	struct caller c;
 	struct err e, why;
 
-	(void)err_set(&why, ERR_CANCELLED, "Delegation cancelled");
+	err_set(&why, ERR_CANCELLED, "Delegation cancelled");
 	if (caller_identify(h, &c, &e) == 0) {
 		http_step(h, "cancel", http_id(h), c.owner);
 		if (assignment_cancel(http_id(h), c.owner, &why, &e) == 0) {
@@ -285,7 +285,7 @@ post_cancel(struct http *h)
 		}
 		caller_hide(c.owner, &e);
 		if (e.code == ERR_NOT_FOUND)
-			(void)err_set(&e, ERR_NOT_FOUND, "Delegation not found: %s", http_id(h));
+			err_set(&e, ERR_NOT_FOUND, "Delegation not found: %s", http_id(h));
 	}
 	http_fail(h, &e);
 }
@@ -314,7 +314,7 @@ print_metrics(struct http *h, struct buf *out, struct err *e)
 	if (caller_identify(h, &c, e) < 0 || caller_required(&c, e) < 0)
 		return -1;
 	if (c.owner[0] != '\0' && !caller_listed("AWCP_OPERATORS", c.owner, false)) {
-		(void)err_set(e, ERR_AUTH_FAILED, "the metrics are for operators");
+		err_set(e, ERR_AUTH_FAILED, "the metrics are for operators");
 		return err_hint(e, "have the token's name put into AWCP_OPERATORS");
 	}
 	return metrics_print(out, e) < 0 ? -1 : metrics_now(out, e);

@@ -62,8 +62,8 @@ failed(const struct buf *answer, json_t **more, struct err *e)
 		json_decref(o);
 		return err_set(e, ERR_INTERNAL, "a process that worked for this request died");
 	}
-	(void)err_set(e, err_from_name(code), "%s", jsonx_text(o, "error", ""));
-	(void)err_hint(e, "%s", jsonx_text(o, "hint", ""));
+	err_set(e, err_from_name(code), "%s", jsonx_text(o, "error", ""));
+	err_hint(e, "%s", jsonx_text(o, "hint", ""));
 	*more = o;
 	return -1;
 }

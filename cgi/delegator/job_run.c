@@ -116,8 +116,8 @@ cancel(struct errand *d, struct err *e)
 		return 0;
 	if (e->code == ERR_BAD_STATE || e->code == ERR_NOT_FOUND || e->code == ERR_BAD_DATA)
 		return -1;
-	(void)err_set(&why, ERR_CANCELLED, "cancelled by the delegator; its executor was not told");
-	(void)err_hint(&why, "%.200s", e->message);
+	err_set(&why, ERR_CANCELLED, "cancelled by the delegator; its executor was not told");
+	err_hint(&why, "%.200s", e->message);
 	return delegation_end(d->id, FSM_CANCEL, &why, e);
 }
 
@@ -195,7 +195,7 @@ run(struct errand *d, int argc, char **argv, struct err *e)
 			d->snapshot = argc > 3 ? argv[3] : NULL;
 			return errands[i].run(d, e);
 		}
-	(void)err_set(e, ERR_USAGE, "awcp-delegator: no such errand");
+	err_set(e, ERR_USAGE, "awcp-delegator: no such errand");
 	return err_hint(e,
 			"follow id, cancel id, answer id, apply id snapshot, discard id snapshot");
 }

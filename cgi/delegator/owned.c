@@ -18,9 +18,8 @@ lent_open(const char *id, const char *owner, struct record *r, struct err *e)
 		status = err_set(e, ERR_NOT_FOUND, "no delegation with id %s", id);
 	}
 	if (status < 0 && e->code == ERR_NOT_FOUND) {
-		(void)err_set(e, ERR_NOT_FOUND, "Delegation not found: no delegation with id %s",
-			      id);
-		(void)err_hint(e, "it was never made with this credential, or is long over");
+		err_set(e, ERR_NOT_FOUND, "Delegation not found: no delegation with id %s", id);
+		err_hint(e, "it was never made with this credential, or is long over");
 	}
 	return status;
 }

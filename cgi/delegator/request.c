@@ -31,7 +31,7 @@ one_of(const json_t *o, const char *name, const char *const *words, size_t n, st
 			return words[i];
 		strcat(strcat(all, i == 0 ? "" : " or "), words[i]);
 	}
-	(void)err_set(e, ERR_BAD_MESSAGE, "%s must be %s", name, all);
+	err_set(e, ERR_BAD_MESSAGE, "%s must be %s", name, all);
 	return NULL;
 }
 
@@ -60,9 +60,9 @@ take_resource(const json_t *o, const char *access, struct err *e)
 	if (name == NULL || mode == NULL || one_of(o, "type", types, 1, e) == NULL)
 		return NULL;
 	if (!resource_name_valid(name)) {
-		(void)err_set(e, ERR_BAD_MESSAGE, "name: not the name of a resource: %.80s", name);
-		(void)err_hint(e, "1 to 255 bytes, no slash or control character, not . or .. or "
-				  ".awcp");
+		err_set(e, ERR_BAD_MESSAGE, "name: not the name of a resource: %.80s", name);
+		err_hint(e, "1 to 255 bytes, no slash or control character, not . or .. or "
+			    ".awcp");
 		return NULL;
 	}
 	if (check_patterns(o, "include", e) < 0 || check_patterns(o, "exclude", e) < 0 ||
@@ -71,8 +71,7 @@ take_resource(const json_t *o, const char *access, struct err *e)
 	json_t *r = json_pack("{ss ss ss ss}", "name", name, "type", "fs", "source", real, "mode",
 			      strcmp(access, "ro") == 0 ? "ro" : mode);
 	if (r == NULL) {
-		(void)err_set(e, ERR_WORKSPACE_INVALID, "%s leads to a path that is not UTF-8",
-			      source);
+		err_set(e, ERR_WORKSPACE_INVALID, "%s leads to a path that is not UTF-8", source);
 		return NULL;
 	}
 	if ((json_object_get(o, "include") != NULL &&
@@ -80,7 +79,7 @@ take_resource(const json_t *o, const char *access, struct err *e)
 	    (json_object_get(o, "exclude") != NULL &&
 	     json_object_set(r, "exclude", json_object_get(o, "exclude")) < 0)) {
 		json_decref(r);
-		(void)err_memory(e);
+		err_memory(e);
 		return NULL;
 	}
 	return r;
@@ -95,19 +94,19 @@ take_environment(const json_t *body, const char *access, struct err *e)
 	size_t i;
 
 	if (json_array_size(given) < 1 || json_array_size(given) > MESSAGE_RESOURCES) {
-		(void)err_set(e, ERR_BAD_MESSAGE,
-			      "environment.resources must be an array of 1 to %d resources",
-			      MESSAGE_RESOURCES);
+		err_set(e, ERR_BAD_MESSAGE,
+			"environment.resources must be an array of 1 to %d resources",
+			MESSAGE_RESOURCES);
 		goto err;
 	}
 	json_array_foreach (given, i, one) {
 		json_t *r = take_resource(one, access, e);
 		if (r == NULL) {
-			(void)err_add(e, "environment.resources[%zu]", i);
+			err_add(e, "environment.resources[%zu]", i);
 			goto err;
 		}
 		if (json_array_append_new(list, r) < 0) {
-			(void)err_memory(e);
+			err_memory(e);
 			goto err;
 		}
 	}
@@ -126,8 +125,8 @@ take_members(const json_t *body, struct delegation_order *o, struct err *e)
 
 	if (json_object_get(body, "executorUrl") == NULL ||
 	    json_object_get(body, "environment") == NULL || json_object_get(body, "task") == NULL) {
-		(void)err_set(e, ERR_BAD_MESSAGE,
-			      "Missing required fields: executorUrl, environment, task");
+		err_set(e, ERR_BAD_MESSAGE,
+			"Missing required fields: executorUrl, environment, task");
 		return -1;
 	}
 	o->url = jsonx_string(body, "executorUrl", 2000, e);
@@ -135,7 +134,7 @@ take_members(const json_t *body, struct delegation_order *o, struct err *e)
 	if (o->prompt == NULL || url_check(o->url, e) < 0)
 		return -1;
 	if (o->prompt[0] == '\0') {
-		(void)err_set(e, ERR_BAD_MESSAGE, "task.prompt must not be empty");
+		err_set(e, ERR_BAD_MESSAGE, "task.prompt must not be empty");
 		return -1;
 	}
 	o->description = "";

@@ -19,14 +19,12 @@ add_root(const char *path, struct err *e)
 	struct stat st;
 
 	if (path[0] != '/')
-		(void)err_set(e, ERR_CONFIG, "AWCP_ROOTS has a path that is not absolute: %s",
-			      path);
+		err_set(e, ERR_CONFIG, "AWCP_ROOTS has a path that is not absolute: %s", path);
 	else if (count == ROOTS)
-		(void)err_set(e, ERR_CONFIG, "AWCP_ROOTS has more than %d directories", ROOTS);
+		err_set(e, ERR_CONFIG, "AWCP_ROOTS has more than %d directories", ROOTS);
 	else if ((roots[count] = realpath(path, NULL)) == NULL || stat(roots[count], &st) < 0 ||
 		 !S_ISDIR(st.st_mode))
-		(void)err_set(e, ERR_CONFIG, "AWCP_ROOTS has a path that is no directory: %s",
-			      path);
+		err_set(e, ERR_CONFIG, "AWCP_ROOTS has a path that is no directory: %s", path);
 	else {
 		count++;
 		return 0;
@@ -84,7 +82,7 @@ would_be_in_roots(const char *path)
 static int
 denied(const char *path, const char *why, struct err *e)
 {
-	(void)err_set(e, ERR_WORKDIR_DENIED, "%s %s", path, why);
+	err_set(e, ERR_WORKDIR_DENIED, "%s %s", path, why);
 	return count > 0 ? err_hint(e, "the operator of this server says with AWCP_ROOTS what may")
 			 : err_hint(e, "no directory may, until AWCP_ROOTS (awcp-serve -D) names "
 				       "those that may");
@@ -96,13 +94,13 @@ roots_check(const char *path, char real[PATH_MAX], struct err *e)
 	struct stat st;
 
 	if (path[0] != '/') {
-		(void)err_set(e, ERR_WORKSPACE_INVALID, "%s is not an absolute path", path);
+		err_set(e, ERR_WORKSPACE_INVALID, "%s is not an absolute path", path);
 		return err_hint(e, "this server has no current directory of yours");
 	}
 	if (realpath(path, real) == NULL) {
 		if (!would_be_in_roots(path))
 			return denied(path, "may not be delegated", e);
-		(void)err_set(e, ERR_WORKSPACE_NOT_FOUND, "there is no directory %s", path);
+		err_set(e, ERR_WORKSPACE_NOT_FOUND, "there is no directory %s", path);
 		return err_hint(e, "verify the path");
 	}
 	if (!is_in_roots(real))
@@ -112,7 +110,7 @@ roots_check(const char *path, char real[PATH_MAX], struct err *e)
 	if (stat(real, &st) < 0)
 		return err_sys(e, "cannot look at %s", path);
 	if (!S_ISDIR(st.st_mode)) {
-		(void)err_set(e, ERR_WORKSPACE_INVALID, "%s is not a directory", path);
+		err_set(e, ERR_WORKSPACE_INVALID, "%s is not a directory", path);
 		return err_hint(e, "a directory can be delegated, a file cannot");
 	}
 	return 0;

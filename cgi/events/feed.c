@@ -62,7 +62,7 @@ make(const struct event_source *from, struct err *e)
 	char *id = strdup(from->id), *owner = from->owner != NULL ? strdup(from->owner) : NULL;
 
 	if (s == NULL || id == NULL || (from->owner != NULL && owner == NULL)) {
-		(void)err_memory(e);
+		err_memory(e);
 		goto fail;
 	}
 	s->from = (struct event_source){from->kind, id, owner, from->dirfd};

@@ -248,7 +248,7 @@ start(struct err *e)
 	epollfd = epoll_create1(EPOLL_CLOEXEC);
 	wakefd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (epollfd < 0 || wakefd < 0 || add(wakefd, &wakefd) < 0) {
-		(void)err_sys(e, "cannot watch event streams");
+		err_sys(e, "cannot watch event streams");
 		goto fail;
 	}
 	if (source_open(e) < 0)
@@ -259,7 +259,7 @@ start(struct err *e)
 	int number = crew_start(run);
 	if (number == 0)
 		return 0;
-	(void)err_set(e, ERR_BUSY, "cannot start a thread: %s", strerror(number));
+	err_set(e, ERR_BUSY, "cannot start a thread: %s", strerror(number));
 	source_close();
 fail:
 	file_close(epollfd);
@@ -301,8 +301,8 @@ lot_enter(struct err *e)
 	if (status == 0 && (open_streams >= most || open_streams >= by_descriptors)) {
 		bool fds = open_streams >= by_descriptors;
 		status = err_set(e, ERR_BUSY, "too many event streams are open");
-		(void)err_hint(e, "try again later, or raise %s",
-			       fds ? "the limit on open files" : "AWCP_STREAMS");
+		err_hint(e, "try again later, or raise %s",
+			 fds ? "the limit on open files" : "AWCP_STREAMS");
 		if (told == 0 || clock_steady() - told >= 60000) {
 			http_log("%lld event streams are open; raise %s for more", open_streams,
 				 fds ? "the limit on open files (ulimit -n)" : "AWCP_STREAMS");

@@ -157,7 +157,7 @@ stay(struct follower *f, bool over)
 		return;
 	http_log("events: %s", e.message);
 	if (e.code != ERR_NOT_FOUND && e.code != ERR_EXPIRED)
-		(void)err_set(&e, e.code, "the server cannot read what happened");
+		err_set(&e, e.code, "the server cannot read what happened");
 	send_error(f->h, &e);
 }
 

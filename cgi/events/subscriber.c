@@ -173,7 +173,7 @@ fail(struct stream *s, struct err *why)
 	s->failed_with = why->code;
 	http_log("events: %s", why->message);
 	if (why->code != ERR_NOT_FOUND && why->code != ERR_EXPIRED)
-		(void)err_set(why, why->code, "the server cannot read what happened");
+		err_set(why, why->code, "the server cannot read what happened");
 	if (event_error(&v, s->source->from.id, why) == 0)
 		status = put_text(s, v.text.data, v.text.len, true);
 	event_free(&v);

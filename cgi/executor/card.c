@@ -20,11 +20,11 @@ read_card(struct err *e)
 	if (fd >= 0 && file_slurp(fd, CARD, &b, e) == 0 &&
 	    (card = jsonx_parse(b.data, b.len, e)) == NULL) {
 		e->code = ERR_CONFIG;
-		(void)err_add(e, CARD);
+		err_add(e, CARD);
 	}
 	if (card == NULL && e->code == ERR_NOT_FOUND) {
-		(void)err_set(e, ERR_NOT_FOUND, "this executor has no agent card");
-		(void)err_hint(e, "whoever runs it can write one: " CARD " in the state directory");
+		err_set(e, ERR_NOT_FOUND, "this executor has no agent card");
+		err_hint(e, "whoever runs it can write one: " CARD " in the state directory");
 	}
 	buf_free(&b);
 	return card;

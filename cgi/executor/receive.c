@@ -127,8 +127,8 @@ begin(struct spool *s, struct err *e)
 	} else if (s->owner != NULL) {
 		status = 0;
 	} else {
-		(void)err_set(e, ERR_AUTH_FAILED, "who sends this is not known");
-		(void)err_hint(e, "show a bearer token, or put delegationId before the archive");
+		err_set(e, ERR_AUTH_FAILED, "who sends this is not known");
+		err_hint(e, "show a bearer token, or put delegationId before the archive");
 	}
 	if (status == 0 && !s->unwanted)
 		status = open_file(s->r, e);
@@ -146,8 +146,8 @@ take(struct spool *s, const char *p, size_t n, struct err *e)
 		return 0;
 	s->r->size += len;
 	if (s->r->size > s->max) {
-		(void)err_set(e, ERR_WORKSPACE_TOO_LARGE, "the workspace is larger than %llu bytes",
-			      (unsigned long long)s->max);
+		err_set(e, ERR_WORKSPACE_TOO_LARGE, "the workspace is larger than %llu bytes",
+			(unsigned long long)s->max);
 		return err_hint(e, "leave files out, or have AWCP_MAX_ARCHIVE raised");
 	}
 	sha256_add(s->hash, s->bytes, len);
@@ -222,7 +222,7 @@ receive(struct http *h, const char *owner, const struct assignment_policy *p, ui
 	s.hash = sha256_new(e);
 	struct jsplit *split = jsplit_new(archive_path, MESSAGE_MAX, sink, &s, e);
 	if (s.bytes == NULL)
-		(void)err_memory(e);
+		err_memory(e);
 	else if (s.hash != NULL && split != NULL)
 		status = read_message(h, &s, split, e);
 	jsplit_free(split);

@@ -27,7 +27,7 @@ send_completed(struct http *h, json_t *o, const json_t *result, int fd, struct e
 	int status = -1;
 
 	if (json_object_update(o, (json_t *)(uintptr_t)result) < 0) {
-		(void)err_memory(e);
+		err_memory(e);
 		goto out;
 	}
 	if (jsonx_dump(o, &b, e) < 0)
@@ -38,7 +38,7 @@ send_completed(struct http *h, json_t *o, const json_t *result, int fd, struct e
 		goto out;
 	}
 	if (fstat(fd, &st) < 0) {
-		(void)err_sys(e, "cannot look at a result");
+		err_sys(e, "cannot look at a result");
 		goto out;
 	}
 	(void)snprintf(length, sizeof length, "Content-Length: %zu\r\n",

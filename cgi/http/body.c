@@ -42,8 +42,8 @@ body_json(struct http *h, size_t max, bool optional, struct err *e)
 	buf_free(&b);
 	return o;
 other:
-	(void)err_set(e, ERR_BAD_MESSAGE, "the request is not JSON");
-	(void)err_hint(e, "send it with Content-Type: application/json");
+	err_set(e, ERR_BAD_MESSAGE, "the request is not JSON");
+	err_hint(e, "send it with Content-Type: application/json");
 	return NULL;
 }
 
@@ -69,7 +69,7 @@ body_only(const json_t *o, const char *known, struct err *e)
 	json_object_foreach ((json_t *)(uintptr_t)o, name, value) {
 		if (body_named(known, name))
 			continue;
-		(void)err_set(e, ERR_BAD_DATA, "there is no member %.40s here", name);
+		err_set(e, ERR_BAD_DATA, "there is no member %.40s here", name);
 		return known[0] == '\0' ? -1 : err_hint(e, "there may be: %s", known);
 	}
 	return 0;

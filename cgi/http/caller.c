@@ -24,7 +24,7 @@ caller_policy(struct err *e)
 		open_to_all = true;
 		return 0;
 	}
-	(void)err_set(e, ERR_CONFIG, "AWCP_AUTH is neither token nor none: %.40s", auth);
+	err_set(e, ERR_CONFIG, "AWCP_AUTH is neither token nor none: %.40s", auth);
 	return -1;
 }
 
@@ -37,7 +37,7 @@ caller_scheme(void)
 static int
 nobody(struct err *e)
 {
-	(void)err_set(e, ERR_AUTH_FAILED, "a token is needed here");
+	err_set(e, ERR_AUTH_FAILED, "a token is needed here");
 	return err_hint(e, "send \"Authorization: Bearer\" and a token that awcp-token add made");
 }
 
@@ -97,7 +97,7 @@ caller_admit(const struct http *h, struct caller *c, struct err *e)
 		return -1;
 	if (c->owner[0] != '\0' || http_variable(h, "HTTP_ORIGIN") == NULL)
 		return 0;
-	(void)err_set(e, ERR_AUTH_FAILED, "no web page may call without a token");
+	err_set(e, ERR_AUTH_FAILED, "no web page may call without a token");
 	return err_hint(e, "run it with AWCP_AUTH=token");
 }
 

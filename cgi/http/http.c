@@ -192,7 +192,7 @@ http_read(struct http *h, char *p, size_t n, struct err *e)
 	h->delivery.in += (uint64_t)got;
 	return got;
 broken:
-	(void)err_set(e, ERR_BAD_MESSAGE, "the request broke off before its end");
+	err_set(e, ERR_BAD_MESSAGE, "the request broke off before its end");
 	return -1;
 }
 
@@ -353,10 +353,10 @@ count_failure(const struct http *h, const struct err *e, struct err *limited)
 			     LOGFMT_END);
 	if (wait == 0)
 		return e;
-	(void)err_set(limited, ERR_RATE_LIMITED,
-		      "too many requests without a right token came from this address");
-	(void)err_hint(limited, "try again in %u s", wait);
-	(void)err_retry(limited, wait);
+	err_set(limited, ERR_RATE_LIMITED,
+		"too many requests without a right token came from this address");
+	err_hint(limited, "try again in %u s", wait);
+	err_retry(limited, wait);
 	return limited;
 }
 

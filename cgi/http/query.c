@@ -81,6 +81,6 @@ query_number(const char *name, const char *value, int64_t least, int64_t most, i
 int
 query_unknown(const char *name, const char *known, struct err *e)
 {
-	(void)err_set(e, ERR_BAD_MESSAGE, "there is no parameter %s here", name);
+	err_set(e, ERR_BAD_MESSAGE, "there is no parameter %s here", name);
 	return known[0] == '\0' ? -1 : err_hint(e, "there may be: %s", known);
 }

@@ -43,11 +43,11 @@ route_find(const struct http_route *routes, const char *method, const char *path
 		(void)snprintf(allow + n, ROUTE_METHODS - n, "%s%s", n > 0 ? ", " : "", r->method);
 	}
 	if (allow[0] != '\0') {
-		(void)err_set(e, ERR_BAD_METHOD, "this path does not take that method");
-		(void)err_hint(e, "use %s", allow);
+		err_set(e, ERR_BAD_METHOD, "this path does not take that method");
+		err_hint(e, "use %s", allow);
 	} else {
-		(void)err_set(e, ERR_NOT_FOUND, "there is nothing at this path");
-		(void)err_hint(e, "an id in it has 1 to 128 letters, digits, _ and -");
+		err_set(e, ERR_NOT_FOUND, "there is nothing at this path");
+		err_hint(e, "an id in it has 1 to 128 letters, digits, _ and -");
 	}
 	return NULL;
 }

@@ -156,7 +156,7 @@ find_start(const struct http *h, int64_t *since, struct err *e)
 		*since = (int64_t)version;
 	if ((uint64_t)*since <= version)
 		return kept(h, (uint64_t)*since, e);
-	(void)err_set(e, ERR_EXPIRED, "version %lld was never there", (long long)*since);
+	err_set(e, ERR_EXPIRED, "version %lld was never there", (long long)*since);
 	return err_hint(e, "list the tasks, and go on from the version of that");
 }
 

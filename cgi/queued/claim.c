@@ -265,7 +265,7 @@ take_arrivals(void)
 		TAILQ_INSERT_TAIL(&w->line->waiters, w, next);
 		w->line->rung = true; /* there was none, but that was before it was watched */
 		if (epoll_ctl(epollfd, EPOLL_CTL_ADD, w->connection.fd, &event) < 0) {
-			(void)err_sys(&w->failed, "cannot wait for a task");
+			err_sys(&w->failed, "cannot wait for a task");
 			finish(w);
 			continue;
 		}

@@ -205,7 +205,7 @@ tail_answer(struct http *h, const struct visit *v, struct err *e)
 	if (atomic_fetch_add(&followers, 1) < FOLLOWERS)
 		status = follow(&t, e);
 	else
-		(void)err_set(e, ERR_BUSY, "too many follow an output");
+		err_set(e, ERR_BUSY, "too many follow an output");
 	(void)atomic_fetch_sub(&followers, 1);
 	return status;
 }

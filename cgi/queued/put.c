@@ -25,7 +25,7 @@ own(const struct visit *v, json_t *asked, struct err *e)
 		return 0;
 	if (tenant != NULL &&
 	    (!json_is_string(tenant) || strcmp(json_string_value(tenant), v->tenant) != 0)) {
-		(void)err_set(e, ERR_DECLINED, "tenant is not this token's name");
+		err_set(e, ERR_DECLINED, "tenant is not this token's name");
 		return err_hint(e, "leave it away, and it will be");
 	}
 	return jsonx_set(asked, "tenant", owner) < 0 ? err_memory(e) : 0;
@@ -257,7 +257,7 @@ put_batch(struct http *h, const struct visit *v, struct err *e)
 	struct err late;
 
 	if (http_variable(h, "HTTP_IDEMPOTENCY_KEY") != NULL) {
-		(void)err_set(e, ERR_BAD_DATA, "a batch has no single key");
+		err_set(e, ERR_BAD_DATA, "a batch has no single key");
 		return err_hint(e, "give each line a \"key\"");
 	}
 	struct batch *b = calloc(1, sizeof *b);

@@ -15,7 +15,7 @@ visit_begin(const struct http *h, struct visit *v, struct err *e)
 	const char *name = v->caller.owner;
 	if (v->caller.token.limits.queues[0] != '\0' &&
 	    !token_allows(&v->caller.token.limits, v->queue)) {
-		(void)err_set(e, ERR_DECLINED, "this token may not use queue %s", v->queue);
+		err_set(e, ERR_DECLINED, "this token may not use queue %s", v->queue);
 		return err_hint(e, "it may use %.200s", v->caller.token.limits.queues);
 	}
 	if (name[0] != '\0' && !caller_listed("AWCP_OPERATORS", name, false))

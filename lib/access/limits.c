@@ -70,7 +70,7 @@ token_limit(struct token_limits *l, const char *text, struct err *e)
 		*number_of(l, i) = value;
 		return 0;
 	}
-	(void)err_set(e, ERR_USAGE, "not a limit: %.80s", text);
+	err_set(e, ERR_USAGE, "not a limit: %.80s", text);
 	return err_hint(e, "active=n, ttl=time, bytes=n, rate=n (a minute) or queue=name");
 }
 

@@ -22,7 +22,7 @@ check_name(const char *name, struct err *e)
 
 	if (n >= 1 && n <= 64 && strspn(name, allowed) == n && name[0] != '.')
 		return 0;
-	(void)err_set(e, ERR_USAGE, "not a peer's name: %.80s", name);
+	err_set(e, ERR_USAGE, "not a peer's name: %.80s", name);
 	return err_hint(e, "1 to 64 letters, digits, . _ and -, not beginning with a dot");
 }
 
@@ -59,8 +59,8 @@ peer_get(const char *name, struct err *e)
 		return NULL;
 	if (file_slurp(fd, name, &b, e) < 0) {
 		if (e != NULL && e->code == ERR_NOT_FOUND) {
-			(void)err_set(e, ERR_NOT_FOUND, "there is no peer named %s", name);
-			(void)err_hint(e, "name its address with -e");
+			err_set(e, ERR_NOT_FOUND, "there is no peer named %s", name);
+			err_hint(e, "name its address with -e");
 		}
 	} else if ((o = jsonx_parse(b.data, b.len, e)) == NULL) {
 		(void)home_quarantine(fd, name, "peer", NULL);

@@ -27,7 +27,7 @@ check_name(const char *name, struct err *e)
 
 	if (n >= 1 && n <= TOKEN_NAME && strspn(name, allowed) == n && name[0] != '.')
 		return 0;
-	(void)err_set(e, ERR_USAGE, "not a token's name: %.80s", name);
+	err_set(e, ERR_USAGE, "not a token's name: %.80s", name);
 	return err_hint(e, "1 to %d letters, digits, . _ and -, not beginning with a dot",
 			TOKEN_NAME);
 }
@@ -122,7 +122,7 @@ store(int dirfd, json_t *o, char out[70], char file[SHA256_HEX], struct err *e)
 	if (id_make("awcp_", 64, made, e) < 0 || digest(made, file, e) < 0)
 		return -1;
 	if (jsonx_set(o, "sha256", file) < 0)
-		(void)err_memory(e);
+		err_memory(e);
 	else if (jsonx_dump(o, &b, e) == 0)
 		status = file_replace(dirfd, file, b.data, b.len, true, e);
 	if (status == 0)
@@ -142,7 +142,7 @@ new_token(const char *name, const struct token_limits *l, int64_t expires, struc
 			      clock_format(clock_now(), now), "expiresAt",
 			      expires > 0 ? clock_format(expires, then) : NULL, "limits", limits);
 	if (o == NULL)
-		(void)err_memory(e);
+		err_memory(e);
 	return o;
 }
 
@@ -171,8 +171,8 @@ token_add(const char *name, const struct token_limits *l, int64_t expires, char 
 		return -1;
 	int walked = walk(take_named, &known, e);
 	if (walked == 0 && known.found > 0) {
-		(void)err_set(e, ERR_CONFLICT, "there is a token named %s already", name);
-		(void)err_hint(e, "remove it first (awcp-token rm %s), or rotate it", name);
+		err_set(e, ERR_CONFLICT, "there is a token named %s already", name);
+		err_hint(e, "remove it first (awcp-token rm %s), or rotate it", name);
 	} else if (walked == 0) {
 		json_t *o = new_token(name, l, expires, e);
 		if (o != NULL)
@@ -211,7 +211,7 @@ token_rotate(const char *name, char out[70], struct err *e)
 		goto out;
 	}
 	if (jsonx_set(known.token, "rotatedAt", clock_format(clock_now(), now)) < 0) {
-		(void)err_memory(e);
+		err_memory(e);
 		goto out;
 	}
 	/* The new one first: a crash leaves two that work, and the next rotation removes both. */
@@ -287,7 +287,7 @@ admit(const json_t *o, struct token *t, struct err *e)
 
 	/* What cannot be read as a time or a limit must not mean that there is none. */
 	if (text != NULL && (clock_parse(text, &expires, e) < 0 || expires <= clock_now())) {
-		(void)err_set(e, ERR_AUTH_FAILED, "the token has expired");
+		err_set(e, ERR_AUTH_FAILED, "the token has expired");
 		return err_hint(e, "ask the operator of this executor for a new one");
 	}
 	if (token_limits_read(o, &t->limits, e) < 0)
@@ -313,8 +313,8 @@ token_holder(const char *credential, struct token *t, struct err *e)
 	if (o != NULL && sha256_equal(jsonx_text(o, "sha256", ""), file)) {
 		status = admit(o, t, e);
 	} else {
-		(void)err_set(e, ERR_AUTH_FAILED, "the credential is not known here");
-		(void)err_hint(e, "ask the operator of this executor for a token (awcp-token add)");
+		err_set(e, ERR_AUTH_FAILED, "the credential is not known here");
+		err_hint(e, "ask the operator of this executor for a token (awcp-token add)");
 	}
 	json_decref(o);
 	return status;
@@ -341,12 +341,12 @@ token_read(const char *path, char out[TOKEN_MAX], struct err *e)
 	if (fd < 0)
 		return err_sys(e, "cannot read the token file %s", path);
 	if (fstat(fd, &st) < 0) {
-		(void)err_sys(e, "cannot read the token file %s", path);
+		err_sys(e, "cannot read the token file %s", path);
 		goto out;
 	}
 	if (S_ISREG(st.st_mode) && (st.st_mode & 0077) != 0) {
-		(void)err_set(e, ERR_PERMISSION, "others may read the token file %s", path);
-		(void)err_hint(e, "chmod 600 %.200s", path);
+		err_set(e, ERR_PERMISSION, "others may read the token file %s", path);
+		err_hint(e, "chmod 600 %.200s", path);
 		goto out;
 	}
 	ssize_t n = file_read(fd, out, TOKEN_MAX - 1, e);
@@ -356,7 +356,7 @@ token_read(const char *path, char out[TOKEN_MAX], struct err *e)
 	out[strcspn(out, "\r\n")] = '\0';
 	if (out[0] == '\0' || strspn(out, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 					  "0123456789-._~+/=") != strlen(out)) {
-		(void)err_set(e, ERR_BAD_DATA, "%s does not begin with a bearer token", path);
+		err_set(e, ERR_BAD_DATA, "%s does not begin with a bearer token", path);
 		goto out;
 	}
 	status = 0;

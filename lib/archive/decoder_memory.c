@@ -26,9 +26,9 @@ ends_early(struct err *e)
 static int
 wants_memory(uint64_t window, uint64_t most, struct err *e)
 {
-	(void)err_set(e, ERR_WORKSPACE_INVALID,
-		      "the archive wants %llu MiB of memory to be decompressed; %llu are allowed",
-		      (unsigned long long)(window >> 20), (unsigned long long)(most >> 20));
+	err_set(e, ERR_WORKSPACE_INVALID,
+		"the archive wants %llu MiB of memory to be decompressed; %llu are allowed",
+		(unsigned long long)(window >> 20), (unsigned long long)(most >> 20));
 	return err_hint(e, "compress it at a lower level");
 }
 
@@ -43,7 +43,7 @@ take(struct reader *r, size_t n, struct err *e)
 	if (r->at < r->from || r->at + n > r->from + r->have) {
 		ssize_t got = pread(r->fd, r->data, WINDOW, (off_t)r->at);
 		if (got < 0) {
-			(void)err_sys(e, "cannot read the archive");
+			err_sys(e, "cannot read the archive");
 			return NULL;
 		}
 		r->from = r->at;

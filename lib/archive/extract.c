@@ -209,7 +209,7 @@ settle(struct extract *p, const struct waiting *w, const char *path, struct err 
 	if (status == 0)
 		status = futimens(fd, times);
 	if (status < 0)
-		(void)err_sys(e, "cannot set the mode of %s", path);
+		err_sys(e, "cannot set the mode of %s", path);
 	(void)close(fd);
 	return status;
 }

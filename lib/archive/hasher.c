@@ -170,14 +170,14 @@ hasher_new(int fd, struct err *e)
 	struct hasher *r = calloc(1, sizeof *r);
 
 	if (r == NULL) {
-		(void)err_memory(e);
+		err_memory(e);
 		return NULL;
 	}
 	(void)pthread_mutex_init(&r->lock, NULL); /* none of these fails on Linux */
 	(void)pthread_cond_init(&r->more, NULL);
 	(void)pthread_cond_init(&r->less, NULL);
 	if ((r->ring = malloc(ROOM)) == NULL) {
-		(void)err_memory(e);
+		err_memory(e);
 	} else if ((r->manifest = manifest_writer_new(fd, e)) != NULL &&
 		   (r->hash = sha256_new(e)) != NULL) {
 		return r;

@@ -56,7 +56,7 @@ worth_compressing(const unsigned char *p, size_t n)
 static int
 changed(const struct entry *entry, struct err *e)
 {
-	(void)err_set(e, ERR_BUSY, "%s changed while it was read", entry->path);
+	err_set(e, ERR_BUSY, "%s changed while it was read", entry->path);
 	return err_hint(e, "try again when nothing writes to the directory");
 }
 
@@ -263,7 +263,7 @@ put_followed(struct packer *p, struct entry *entry, struct err *e)
 	}
 	int status = fstat(fd, &st);
 	if (status < 0) {
-		(void)err_sys(e, "cannot read %s", entry->path);
+		err_sys(e, "cannot read %s", entry->path);
 	} else {
 		file.type = 'f';
 		file.target = NULL;
@@ -290,10 +290,9 @@ put_link(struct packer *p, struct entry *entry, struct err *e)
 	if (!p->o->fidelity)
 		return put_followed(p, entry, e);
 	if (!tree_link_inside(entry->path + (top > 0 ? top + 1 : 0), entry->target)) {
-		(void)err_set(e, ERR_WORKSPACE_INVALID,
-			      "%s is a link that leads out of what is sent: %s", entry->path,
-			      entry->target);
-		(void)err_hint(e, "leave it out with a pattern, or make it relative");
+		err_set(e, ERR_WORKSPACE_INVALID, "%s is a link that leads out of what is sent: %s",
+			entry->path, entry->target);
+		err_hint(e, "leave it out with a pattern, or make it relative");
 		return leave_out(p, entry, e);
 	}
 	return put_header(p, entry, e);

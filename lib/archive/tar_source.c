@@ -107,7 +107,7 @@ tar_source_open(int fd, uint64_t size, struct err *e)
 	struct tar_source *s = calloc(1, sizeof *s);
 
 	if (s == NULL) {
-		(void)err_memory(e);
+		err_memory(e);
 		return NULL;
 	}
 	s->fd = fd;

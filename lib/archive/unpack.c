@@ -143,9 +143,9 @@ static int
 count_bytes(struct unpacker *u, uint64_t n, struct err *e)
 {
 	if (n > u->l->bytes - u->totals->bytes) {
-		(void)err_set(e, ERR_WORKSPACE_TOO_LARGE,
-			      "the archive unpacks to more than %llu bytes, at %.256s",
-			      (unsigned long long)u->l->bytes, u->in_hand.path);
+		err_set(e, ERR_WORKSPACE_TOO_LARGE,
+			"the archive unpacks to more than %llu bytes, at %.256s",
+			(unsigned long long)u->l->bytes, u->in_hand.path);
 		return err_hint(e, "raise AWCP_MAX_UNPACKED if that is right");
 	}
 	u->totals->bytes += n;
@@ -161,9 +161,9 @@ count_content(struct unpacker *u, uint64_t n, struct err *e)
 	if (u->l->ratio == 0 || u->content <= UNPACK_ANY_RATIO ||
 	    u->content / u->l->ratio <= u->size)
 		return count_bytes(u, n, e);
-	(void)err_set(e, ERR_WORKSPACE_TOO_LARGE,
-		      "the archive unpacks to more than %llu times its size, at %.256s",
-		      (unsigned long long)u->l->ratio, u->in_hand.path);
+	err_set(e, ERR_WORKSPACE_TOO_LARGE,
+		"the archive unpacks to more than %llu times its size, at %.256s",
+		(unsigned long long)u->l->ratio, u->in_hand.path);
 	return err_hint(e, "raise AWCP_MAX_RATIO if that is right");
 }
 

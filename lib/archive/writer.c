@@ -138,7 +138,7 @@ writer_new(int fd, enum pack_format format, struct err *e)
 
 	if (a == NULL || (a->out = malloc(OUT)) == NULL ||
 	    (a->header = archive_entry_new()) == NULL) {
-		(void)err_memory(e);
+		err_memory(e);
 		goto err;
 	}
 	a->fd = fd;
@@ -147,7 +147,7 @@ writer_new(int fd, enum pack_format format, struct err *e)
 	a->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
 	a->raw = newlocale(LC_CTYPE_MASK, "C", (locale_t)0);
 	if (a->utf8 == (locale_t)0 || a->raw == (locale_t)0) {
-		(void)err_set(e, ERR_CONFIG, "the system has no locale C.UTF-8");
+		err_set(e, ERR_CONFIG, "the system has no locale C.UTF-8");
 		goto err;
 	}
 	if (open_archive(a, e) < 0)

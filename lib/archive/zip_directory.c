@@ -242,8 +242,8 @@ zip_directory_next(struct zip_directory *d, struct zip_record *r, struct err *e)
 	if (next(d, r, e) < 0)
 		return -1;
 	if (d->count++ == d->most) {
-		(void)err_set(e, ERR_WORKSPACE_TOO_LARGE, "the archive has more than %llu entries",
-			      (unsigned long long)d->most);
+		err_set(e, ERR_WORKSPACE_TOO_LARGE, "the archive has more than %llu entries",
+			(unsigned long long)d->most);
 		return err_hint(e, "raise AWCP_MAX_ENTRIES if you want it");
 	}
 	return check_entry(d, r, e) < 0 ? -1 : 1;
@@ -256,7 +256,7 @@ zip_directory_open(int fd, uint64_t size, uint64_t most, struct err *e)
 
 	if (d == NULL || (d->central = malloc(WINDOW)) == NULL ||
 	    (d->local = malloc(WINDOW)) == NULL) {
-		(void)err_memory(e);
+		err_memory(e);
 		goto err;
 	}
 	d->fd = fd;

@@ -28,7 +28,7 @@ zip_source_open(int fd, uint64_t size, uint64_t most, struct err *e)
 	int n = 1;
 
 	if (s == NULL || (s->piece = malloc(PIECE)) == NULL) {
-		(void)err_memory(e);
+		err_memory(e);
 		goto err;
 	}
 	s->fd = fd;

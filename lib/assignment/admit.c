@@ -85,13 +85,13 @@ check_machine(const struct assignment_policy *p, struct err *e)
 	if (fd < 0)
 		return -1;
 	if (file_space(fd) < (uint64_t)p->min_free) {
-		(void)err_set(e, ERR_DECLINED, "the disk is nearly full");
-		(void)err_hint(e, "try again later");
+		err_set(e, ERR_DECLINED, "the disk is nearly full");
+		err_hint(e, "try again later");
 		return err_retry(e, DISK_S);
 	}
 	if (p->max_load > 0 && getloadavg(&load, 1) == 1 && load > (double)p->max_load) {
-		(void)err_set(e, ERR_DECLINED, "the machine is busy");
-		(void)err_hint(e, "try again later");
+		err_set(e, ERR_DECLINED, "the machine is busy");
+		err_hint(e, "try again later");
 		return err_retry(e, LOAD_S);
 	}
 	return 0;
@@ -105,8 +105,8 @@ check_queue(const char *queue, struct err *e)
 
 	if (breaker_look(BREAKER_QUEUE, queue, &g, NULL) < 0 || !g.stopped)
 		return 0; /* then it is its worker's to see */
-	(void)err_set(e, ERR_DECLINED, "the executor has stopped: its tasks died too often");
-	(void)err_hint(e, "try again later");
+	err_set(e, ERR_DECLINED, "the executor has stopped: its tasks died too often");
+	err_hint(e, "try again later");
 	return err_retry(e, (unsigned)((g.until - clock_now()) / 1000 + 1));
 }
 
@@ -121,13 +121,13 @@ assignment_terms(const json_t *invite, const struct assignment_guest *g,
 	if (sandbox_meets(&p->sandbox, jsonx_at(invite, "requirements.sandbox"), e) < 0)
 		return -1;
 	if (ttl > most) {
-		(void)err_set(e, ERR_DECLINED, "a lease of %lld s is longer than is given here",
-			      (long long)ttl);
+		err_set(e, ERR_DECLINED, "a lease of %lld s is longer than is given here",
+			(long long)ttl);
 		return err_hint(e, "ask for at most %lld s", most);
 	}
 	const char *queue = assignment_queue(invite, &g->limits, first);
 	if (queue == NULL) {
-		(void)err_set(e, ERR_DECLINED, "that queue is not for this token");
+		err_set(e, ERR_DECLINED, "that queue is not for this token");
 		return err_hint(e, "leave requirements.queue out");
 	}
 	if (check_machine(p, e) < 0 || check_queue(queue, e) < 0)
@@ -160,6 +160,6 @@ assignment_ask_hook(const json_t *invite, const struct assignment_guest *g, stru
 	if (status == 0)
 		return err_hint(e, "%s", answer);
 	/* One that cannot be asked may have been about to refuse. */
-	(void)err_hint(e, "try again later");
+	err_hint(e, "try again later");
 	return err_retry(e, HOOK_S);
 }

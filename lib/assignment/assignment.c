@@ -29,7 +29,7 @@ assignment_open(const char *id, const char *owner, bool change, struct record *r
 	if (record_open(ASSIGNMENTS, id, change, r, e) < 0) {
 		/* A name that cannot be an id and one that is not there look the same. */
 		if (e->code == ERR_BAD_DATA && !id_valid(id))
-			(void)err_set(e, ERR_NOT_FOUND, "there is no such delegation here");
+			err_set(e, ERR_NOT_FOUND, "there is no such delegation here");
 		return -1;
 	}
 	if (!owned_by(r->json, owner))

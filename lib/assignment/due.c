@@ -85,8 +85,8 @@ assignment_due_ended(const struct record *r, int64_t before)
 void
 assignment_expired(struct err *why)
 {
-	(void)err_set(why, ERR_EXPIRED, "the lease ended before the task did");
-	(void)err_hint(why, "ask for a longer lease");
+	err_set(why, ERR_EXPIRED, "the lease ended before the task did");
+	err_hint(why, "ask for a longer lease");
 }
 
 bool
@@ -111,8 +111,7 @@ assignment_overdue(const json_t *record, const struct assignment_policy *p, stru
 	    clock_parse(jsonx_text(record, "invitedAt", ""), &invited, NULL) < 0 ||
 	    clock_now() - invited < p->start_within * 1000)
 		return 0;
-	(void)err_set(e, ERR_START_EXPIRED, "no START came within %lld s of the INVITE",
-		      p->start_within);
+	err_set(e, ERR_START_EXPIRED, "no START came within %lld s of the INVITE", p->start_within);
 	return err_hint(e, "invite again");
 }
 

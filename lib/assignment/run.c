@@ -56,7 +56,7 @@ append_status(struct record *r, const char *kind, const char *text, const json_t
 	if (jsonx_set(event, "status", kind) < 0 || jsonx_set(event, "message", text) < 0 ||
 	    (question != NULL &&
 	     json_object_set(event, "question", (json_t *)(uintptr_t)question) < 0))
-		(void)err_memory(e);
+		err_memory(e);
 	else
 		status = journal_append(r->dirfd, ASSIGNMENT_JOURNAL, event, false, e);
 	json_decref(event);

@@ -43,7 +43,7 @@ each_id(int fd, int (*each)(void *arg, int fd, const char *id), void *arg, struc
 	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
 	if (dir == NULL) {
-		(void)err_sys(e, "cannot count the assignments in hand");
+		err_sys(e, "cannot count the assignments in hand");
 		file_close(copy);
 		return -1;
 	}
@@ -157,8 +157,8 @@ has_own_room(int openfd, const char *id, const char *owner, long long max, bool 
 static int
 refuse(const char *what, long long max, struct err *e)
 {
-	(void)err_set(e, ERR_DECLINED, "%lld %s, which is all that is taken at once", max, what);
-	(void)err_hint(e, "try again later");
+	err_set(e, ERR_DECLINED, "%lld %s, which is all that is taken at once", max, what);
+	err_hint(e, "try again later");
 	return err_retry(e, COME_BACK_S);
 }
 
@@ -291,9 +291,8 @@ assignment_room_rate(const char *owner, long long rate, struct err *e)
 	int64_t wait = ahead + share - INT64_C(1000) * MINUTE_MS;
 	int status = 0;
 	if (wait > 0) {
-		(void)err_set(e, ERR_DECLINED, "this token may send %lld invitations a minute",
-			      rate);
-		(void)err_hint(e, "try again later");
+		err_set(e, ERR_DECLINED, "this token may send %lld invitations a minute", rate);
+		err_hint(e, "try again later");
 		status = err_retry(e, (unsigned)(wait / 1000000) + 1);
 	} else {
 		status = write_number(fd, (uint64_t)(now * 1000 + ahead + share), e);

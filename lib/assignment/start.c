@@ -22,7 +22,7 @@ assignment_startable(const json_t *record, const struct assignment_policy *p, st
 		/* Also where a sweep was faster than the START. */
 		if (strcmp(jsonx_text(record, "error.code", ""), err_name(ERR_START_EXPIRED)) != 0)
 			return -1;
-		(void)err_set(e, ERR_START_EXPIRED, "%s", jsonx_text(record, "error.message", ""));
+		err_set(e, ERR_START_EXPIRED, "%s", jsonx_text(record, "error.message", ""));
 		return err_hint(e, "invite again");
 	}
 	return assignment_overdue(record, p, e);
@@ -53,8 +53,7 @@ take_lease(struct record *r, const json_t *start, int64_t *until, struct err *e)
 	if (clock_parse(jsonx_text(start, "lease.expiresAt", ""), &expires, e) < 0)
 		return -1;
 	if (expires <= now) {
-		(void)err_set(e, ERR_START_EXPIRED,
-			      "the lease had ended before the START was here");
+		err_set(e, ERR_START_EXPIRED, "the lease had ended before the START was here");
 		return err_hint(e, "invite again; compare the clocks of both machines");
 	}
 	int64_t longest = now + jsonx_number(r->json, "invite.lease.ttlSeconds", 0) * 1000;
@@ -76,7 +75,7 @@ take_archive(struct record *r, int dirfd, const char *name, struct err *e)
 	if (fd < 0)
 		return err_sys(e, "cannot open the received archive");
 	if (fdatasync(fd) < 0 || renameat(dirfd, name, r->dirfd, "workspace.archive") < 0)
-		(void)err_sys(e, "cannot keep the received archive");
+		err_sys(e, "cannot keep the received archive");
 	else
 		status = 0; /* the record, which is saved beside it, makes its name durable */
 	file_close(fd);
@@ -118,15 +117,15 @@ assignment_start(const char *id, const char *owner, const struct assignment_poli
 		goto out;
 	int64_t most = jsonx_number(r.json, "maxArchiveBytes", INT64_MAX);
 	if (most < 0 || size > (uint64_t)most) {
-		(void)err_set(e, ERR_WORKSPACE_TOO_LARGE, "the workspace is larger than %lld bytes",
-			      (long long)most);
+		err_set(e, ERR_WORKSPACE_TOO_LARGE, "the workspace is larger than %lld bytes",
+			(long long)most);
 		goto out;
 	}
 	const char *checksum = jsonx_text(start, "transportHandle.checksum", "");
 	if (!sha256_equal(checksum, sha256)) {
-		(void)err_set(e, ERR_CHECKSUM_MISMATCH, "the archive has SHA-256 %s, not %.64s",
-			      sha256, checksum);
-		(void)err_hint(e, "send it again");
+		err_set(e, ERR_CHECKSUM_MISMATCH, "the archive has SHA-256 %s, not %.64s", sha256,
+			checksum);
+		err_hint(e, "send it again");
 		goto out;
 	}
 	if (take_lease(&r, start, &until, e) < 0 || take_archive(&r, dirfd, name, e) < 0)
@@ -138,7 +137,7 @@ assignment_start(const char *id, const char *owner, const struct assignment_poli
 			 "retry");
 	json_t *workspace = json_pack("{sI ss}", "bytes", (json_int_t)size, "sha256", sha256);
 	if (task == NULL || json_object_set_new(r.json, "workspace", workspace) < 0) {
-		(void)err_memory(e);
+		err_memory(e);
 		goto out;
 	}
 	/* The task first: one without an active record is dropped by the worker, an active record

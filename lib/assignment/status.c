@@ -129,7 +129,7 @@ assignment_status(const char *owner, struct err *e)
 			   "completedDelegations", (json_int_t)(kept.ended < 0 ? 0 : kept.ended),
 			   "delegations", list);
 	if (answer == NULL)
-		(void)err_memory(e);
+		err_memory(e);
 out:
 	(void)pthread_mutex_unlock(&lock);
 	json_decref(list);

@@ -148,7 +148,7 @@ clock_parse_span(const char *text, int64_t *seconds, struct err *e)
 	*seconds = n * unit;
 	return 0;
 bad:
-	(void)err_set(e, ERR_USAGE, "not a span of time: %.40s", text);
+	err_set(e, ERR_USAGE, "not a span of time: %.40s", text);
 	return err_hint(e, "give seconds, or a number with s, m, h or d, such as 15m");
 }
 

@@ -117,7 +117,7 @@ err_sys(struct err *e, const char *fmt, ...)
 	size_t n = strlen(e->message);
 	(void)snprintf(e->message + n, sizeof e->message - n, ": %s", strerror(number));
 	if (e->code == ERR_NO_SPACE)
-		(void)err_hint(e, "free some space and run it again");
+		err_hint(e, "free some space and run it again");
 	errno = number;
 	return -1;
 }

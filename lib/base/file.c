@@ -138,7 +138,7 @@ make_dirs(int dirfd, const char *path, bool durable, struct err *e)
 		*p = '\0';
 		bool made = mkdirat(dirfd, copy, 0700) == 0;
 		if (!made && errno != EEXIST) {
-			(void)err_sys(e, "cannot create directory %s", copy);
+			err_sys(e, "cannot create directory %s", copy);
 			goto out;
 		}
 		if (made && durable)
@@ -221,7 +221,7 @@ file_slurp(int dirfd, const char *name, struct buf *b, struct err *e)
 	if (n >= 0)
 		status = buf_add(b, "", 0, e); /* so that an empty file gives "" and not NULL */
 	else
-		(void)err_add(e, "%s", name);
+		err_add(e, "%s", name);
 	file_close(fd);
 	return status;
 }
@@ -240,15 +240,15 @@ replace(int dirfd, const char *name, const void *p, size_t n, bool durable, stru
 	if (file_write(fd, p, n, e) < 0)
 		goto err1;
 	if (durable && fsync(fd) < 0) {
-		(void)err_sys(e, "cannot write %s", name);
+		err_sys(e, "cannot write %s", name);
 		goto err1;
 	}
 	if (close(fd) < 0) {
-		(void)err_sys(e, "cannot write %s", name);
+		err_sys(e, "cannot write %s", name);
 		goto err0;
 	}
 	if (renameat(dirfd, temporary, dirfd, name) < 0) {
-		(void)err_sys(e, "cannot replace %s", name);
+		err_sys(e, "cannot replace %s", name);
 		goto err0;
 	}
 	return 0;
@@ -294,9 +294,9 @@ file_lock(int dirfd, const char *name, bool wait, struct err *e)
 		if (errno == EINTR)
 			continue;
 		if (errno == EWOULDBLOCK)
-			(void)err_set(e, ERR_BUSY, "%s is held by another process", name);
+			err_set(e, ERR_BUSY, "%s is held by another process", name);
 		else
-			(void)err_sys(e, "cannot lock %s", name);
+			err_sys(e, "cannot lock %s", name);
 		file_close(fd);
 		return -1;
 	}

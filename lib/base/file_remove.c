@@ -58,11 +58,11 @@ open_to_empty(int parentfd, const char *name, dev_t *device, struct err *e)
 		fd = openat(parentfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	}
 	if (fd < 0 || fstat(fd, &st) < 0) {
-		(void)err_sys(e, "cannot open %s to remove it", name);
+		err_sys(e, "cannot open %s to remove it", name);
 		goto fail;
 	}
 	if (*device != 0 && st.st_dev != *device) {
-		(void)err_set(e, ERR_IO, "cannot remove %s: it is on another file system", name);
+		err_set(e, ERR_IO, "cannot remove %s: it is on another file system", name);
 		goto fail;
 	}
 	*device = st.st_dev;
@@ -71,7 +71,7 @@ open_to_empty(int parentfd, const char *name, dev_t *device, struct err *e)
 	DIR *dir = fdopendir(fd);
 	if (dir != NULL)
 		return dir;
-	(void)err_sys(e, "cannot read %s", name);
+	err_sys(e, "cannot read %s", name);
 fail:
 	file_close(fd);
 	return NULL;

@@ -9,13 +9,13 @@ jsonx_parse(const char *p, size_t n, struct err *e)
 
 	json_t *o = json_loadb(p, n, JSON_REJECT_DUPLICATES, &why);
 	if (o == NULL) {
-		(void)err_set(e, ERR_BAD_MESSAGE, "not JSON: %s (line %d, column %d)", why.text,
-			      why.line, why.column);
+		err_set(e, ERR_BAD_MESSAGE, "not JSON: %s (line %d, column %d)", why.text, why.line,
+			why.column);
 		return NULL;
 	}
 	if (!json_is_object(o)) {
 		json_decref(o);
-		(void)err_set(e, ERR_BAD_MESSAGE, "not a JSON object");
+		err_set(e, ERR_BAD_MESSAGE, "not a JSON object");
 		return NULL;
 	}
 	return o;
@@ -46,13 +46,13 @@ jsonx_string(const json_t *o, const char *path, size_t max, struct err *e)
 	json_t *s = jsonx_at(o, path);
 
 	if (s == NULL)
-		(void)err_set(e, ERR_BAD_MESSAGE, "%s is missing", path);
+		err_set(e, ERR_BAD_MESSAGE, "%s is missing", path);
 	else if (!json_is_string(s))
-		(void)err_set(e, ERR_BAD_MESSAGE, "%s must be a string", path);
+		err_set(e, ERR_BAD_MESSAGE, "%s must be a string", path);
 	else if (json_string_length(s) > max)
-		(void)err_set(e, ERR_TOO_LARGE, "%s is longer than %zu bytes", path, max);
+		err_set(e, ERR_TOO_LARGE, "%s is longer than %zu bytes", path, max);
 	else if (strlen(json_string_value(s)) != json_string_length(s))
-		(void)err_set(e, ERR_BAD_MESSAGE, "%s has a NUL in it", path);
+		err_set(e, ERR_BAD_MESSAGE, "%s has a NUL in it", path);
 	else
 		return json_string_value(s);
 	return NULL;
@@ -124,9 +124,8 @@ sequence(const unsigned char *s)
 	return n;
 }
 
-/* ${s} as a JSON string, with U+FFFD for every byte that is not UTF-8. */
-static json_t *
-repaired(const char *s)
+json_t *
+jsonx_new_text(const char *s)
 {
 	json_t *o = json_string(s);
 	struct err e;
@@ -153,13 +152,58 @@ jsonx_set(json_t *o, const char *key, const char *s)
 		(void)json_object_del(o, key); /* it may not be there */
 		return 0;
 	}
-	return json_object_set_new(o, key, repaired(s));
+	return json_object_set_new(o, key, jsonx_new_text(s));
+}
+
+/* The object that the last name of ${path} is in, and that name; objects on the way are made. */
+static json_t *
+parent_of(json_t *o, const char **path)
+{
+	char name[64];
+	size_t n;
+
+	while ((*path)[n = strcspn(*path, ".")] != '\0') {
+		if (n >= sizeof name)
+			return NULL;
+		memcpy(name, *path, n);
+		name[n] = '\0';
+		json_t *inner = json_object_get(o, name);
+		if (!json_is_object(inner)) {
+			inner = json_object();
+			if (json_object_set_new(o, name, inner) < 0)
+				return NULL;
+		}
+		o = inner;
+		*path += n + 1;
+	}
+	return o;
+}
+
+int
+jsonx_put(json_t *o, const char *path, json_t *value)
+{
+	json_t *parent = value == NULL ? NULL : parent_of(o, &path);
+
+	if (parent == NULL) {
+		json_decref(value);
+		return -1;
+	}
+	return json_object_set_new(parent, path, value);
+}
+
+void
+jsonx_drop(json_t *o, const char *path)
+{
+	const char *name = strrchr(path, '.');
+
+	if (jsonx_at(o, path) != NULL) /* so what is on the way is there */
+		(void)json_object_del(parent_of(o, &path), name == NULL ? path : name + 1);
 }
 
 int
 jsonx_append(json_t *o, const char *s)
 {
-	return json_array_append_new(o, repaired(s));
+	return json_array_append_new(o, jsonx_new_text(s));
 }
 
 static int

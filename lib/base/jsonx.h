@@ -39,6 +39,16 @@ int64_t jsonx_number(const json_t *o, const char *path, int64_t otherwise);
  * become U+FFFD.  Returns -1 only when memory is out. */
 int jsonx_set(json_t *o, const char *key, const char *s);
 
+/* ${s} as a JSON string, as jsonx_set writes it; NULL when memory is out. */
+json_t *jsonx_new_text(const char *s);
+
+/* Set the member at ${path} to ${value}, whose reference is taken over; objects that are missing on
+ * the way are made.  Returns -1 when memory is out, and for a NULL ${value}. */
+int jsonx_put(json_t *o, const char *path, json_t *value);
+
+/* Remove the member at ${path}, if there is one. */
+void jsonx_drop(json_t *o, const char *path);
+
 /* Append the string ${s} to the array ${o}; as jsonx_set. */
 int jsonx_append(json_t *o, const char *s);
 

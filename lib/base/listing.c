@@ -119,7 +119,7 @@ read_batch(struct listing *l, int dirfd, const char *after, struct err *e)
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
 	if (dir == NULL) {
-		(void)err_sys(e, "cannot read the directory");
+		err_sys(e, "cannot read the directory");
 		if (fd >= 0)
 			(void)close(fd);
 		return -1;

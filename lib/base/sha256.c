@@ -24,7 +24,7 @@ sha256_new(struct err *e)
 	struct sha256 *h = malloc(sizeof *h);
 
 	if (h == NULL)
-		(void)err_memory(e);
+		err_memory(e);
 	else
 		sha256_reset(h);
 	return h;

@@ -117,12 +117,12 @@ watch_open(const char *path, struct err *e)
 	struct watch *w = malloc(sizeof *w);
 
 	if (w == NULL) {
-		(void)err_memory(e);
+		err_memory(e);
 		return NULL;
 	}
 	*w = (struct watch){.wd = -1, .eventfd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
 	if (w->eventfd < 0) {
-		(void)err_sys(e, "cannot watch %s", path);
+		err_sys(e, "cannot watch %s", path);
 		free(w);
 		return NULL;
 	}
@@ -214,7 +214,7 @@ watch_set_open(struct err *e)
 	struct watch_set *s = calloc(1, sizeof *s);
 
 	if (s == NULL)
-		(void)err_memory(e);
+		err_memory(e);
 	else
 		s->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	return s;

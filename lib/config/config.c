@@ -129,7 +129,7 @@ convert(const struct config_setting *s, char **text, struct err *e)
 	case CONFIG_BYTES:
 		if (home_number(*text, &number) == 0)
 			return 0;
-		(void)err_set(e, ERR_CONFIG, "not a number: %.40s", *text);
+		err_set(e, ERR_CONFIG, "not a number: %.40s", *text);
 		return err_hint(e, "give digits, with K, M, G or T behind them if you like");
 	case CONFIG_SPAN:
 		if (strcmp(*text, "0") == 0)
@@ -199,14 +199,14 @@ read_line(int file, unsigned number, char *line, struct err *e)
 		return 0;
 	char *value = strchr(key, '=');
 	if (value == NULL) {
-		(void)err_set(e, ERR_CONFIG, "neither a comment nor \"key = value\"");
+		err_set(e, ERR_CONFIG, "neither a comment nor \"key = value\"");
 		return err_hint(e, "awcp.conf(5) says how it is written");
 	}
 	*value = '\0';
 	key = trim(key);
 	const struct config_setting *s = strncmp(key, "AWCP_", 5) == 0 ? NULL : config_find(key);
 	if (s == NULL) {
-		(void)err_set(e, ERR_CONFIG, "there is no setting %.60s", key);
+		err_set(e, ERR_CONFIG, "there is no setting %.60s", key);
 		return err_hint(e, "awcp-config lists them");
 	}
 	struct place *p = &places[s - config_settings];
@@ -234,11 +234,11 @@ check_owner(int fd, struct err *e)
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, ERR_CONFIG, "not a file");
 	if (st.st_uid != 0 && st.st_uid != geteuid()) {
-		(void)err_set(e, ERR_PERMISSION, "it belongs to another user");
+		err_set(e, ERR_PERMISSION, "it belongs to another user");
 		return err_hint(e, "chown it to root or to yourself");
 	}
 	if ((st.st_mode & 0022) != 0) {
-		(void)err_set(e, ERR_PERMISSION, "others may write to it");
+		err_set(e, ERR_PERMISSION, "others may write to it");
 		return err_hint(e, "chmod go-w it, if you trust what is in it");
 	}
 	return 0;
@@ -273,7 +273,7 @@ read_file(int file, bool wanted, struct err *e)
 	if (fd < 0) {
 		if (!wanted && (errno == ENOENT || errno == ENOTDIR))
 			return 0;
-		(void)err_sys(e, "cannot read %s", paths[file]);
+		err_sys(e, "cannot read %s", paths[file]);
 		e->code = ERR_CONFIG;
 		return -1;
 	}
@@ -285,13 +285,13 @@ read_file(int file, bool wanted, struct err *e)
 	if (n < 0 || buf_add(&b, "", 0, e) < 0)
 		goto out;
 	if (strlen(b.data) != b.len) {
-		(void)err_set(e, ERR_CONFIG, "it has a NUL, so it is no text");
+		err_set(e, ERR_CONFIG, "it has a NUL, so it is no text");
 		goto out;
 	}
 	status = read_lines(file, b.data, e);
 	goto done;
 out:
-	(void)err_add(e, "%s", paths[file]);
+	err_add(e, "%s", paths[file]);
 done:
 	buf_free(&b);
 	file_close(fd);

@@ -44,7 +44,7 @@ find_path(struct err *e)
 	} else if (account != NULL && account[0] == '/') {
 		n = snprintf(path, sizeof path, "%s/.local/state/awcp", account);
 	} else {
-		(void)err_set(e, ERR_CONFIG, "no state directory: HOME is not set");
+		err_set(e, ERR_CONFIG, "no state directory: HOME is not set");
 		return err_hint(e, "set AWCP_HOME to a directory of yours");
 	}
 	if (n < 0 || (size_t)n >= sizeof path / 2)
@@ -79,23 +79,21 @@ open_home(int *layout, struct err *e)
 	if (fd < 0)
 		return err_add(e, "state directory");
 	if (fstat(fd, &st) < 0) {
-		(void)err_sys(e, "cannot look at %s", path);
+		err_sys(e, "cannot look at %s", path);
 		goto err1;
 	}
 	if (st.st_uid != geteuid()) {
-		(void)err_set(e, ERR_PERMISSION, "the state directory %s belongs to another user",
-			      path);
-		(void)err_hint(e, "set AWCP_HOME to a directory of yours");
+		err_set(e, ERR_PERMISSION, "the state directory %s belongs to another user", path);
+		err_hint(e, "set AWCP_HOME to a directory of yours");
 		goto err1;
 	}
 	if ((st.st_mode & 0022) != 0) {
-		(void)err_set(e, ERR_PERMISSION, "others may write to the state directory %s",
-			      path);
-		(void)err_hint(e, "chmod 700 it, if you trust what is in it");
+		err_set(e, ERR_PERMISSION, "others may write to the state directory %s", path);
+		err_hint(e, "chmod 700 it, if you trust what is in it");
 		goto err1;
 	}
 	if (layout_read(fd, &found, e) < 0) {
-		(void)err_add(e, "%s", path);
+		err_add(e, "%s", path);
 		goto err1;
 	}
 	if (layout != NULL)
@@ -147,14 +145,14 @@ home_dir(const char *name, struct err *e)
 			goto out;
 		}
 	if (i == KEPT) {
-		(void)err_set(e, ERR_INTERNAL, "too many state directories in use");
+		err_set(e, ERR_INTERNAL, "too many state directories in use");
 		goto out;
 	}
 	fd = openat(homefd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 && errno == ENOENT && file_make_durable_dirs(homefd, name, e) == 0)
 		fd = openat(homefd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0) {
-		(void)err_sys(e, "cannot open %s/%s", path, name);
+		err_sys(e, "cannot open %s/%s", path, name);
 		goto out;
 	}
 	strcpy(kept[i].name, name);
@@ -239,6 +237,6 @@ home_limit(const char *name, long long otherwise, long long *value, struct err *
 	*value = otherwise;
 	if (text == NULL || text[0] == '\0' || home_number(text, value) == 0)
 		return 0;
-	(void)err_set(e, ERR_CONFIG, "%s is not a number: %.40s", name, text);
+	err_set(e, ERR_CONFIG, "%s is not a number: %.40s", name, text);
 	return err_hint(e, "give digits, with K, M, G or T behind them if you like");
 }

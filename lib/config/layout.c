@@ -28,7 +28,7 @@ read_file(int fd, struct err *e)
 	long number = strtol(text, &end, 10);
 	if (text[0] >= '1' && text[0] <= '9' && *end == '\n' && number < 1000000)
 		return (int)number;
-	(void)err_set(e, ERR_CONFIG, "the file %s does not hold a number", NAME);
+	err_set(e, ERR_CONFIG, "the file %s does not hold a number", NAME);
 	return err_hint(e, "was the state directory damaged? take it from a backup");
 }
 
@@ -70,14 +70,14 @@ layout_check(int layout, const char *path, struct err *e)
 	if (layout == LAYOUT)
 		return 0;
 	if (layout > LAYOUT) {
-		(void)err_set(e, ERR_CONFIG,
-			      "the state directory %s has layout %d, and this version of awcp "
-			      "knows %d",
-			      path, layout, LAYOUT);
+		err_set(e, ERR_CONFIG,
+			"the state directory %s has layout %d, and this version of awcp "
+			"knows %d",
+			path, layout, LAYOUT);
 		return err_hint(e, "install the version that made it, or a newer one");
 	}
-	(void)err_set(e, ERR_CONFIG, "the state directory %s has layout %d, which is older than %d",
-		      path, layout, LAYOUT);
+	err_set(e, ERR_CONFIG, "the state directory %s has layout %d, which is older than %d", path,
+		layout, LAYOUT);
 	return err_hint(e, "stop what uses it, then awcp-doctor -u brings it up to date");
 }
 

@@ -45,8 +45,7 @@ static int
 check_order(const struct delegation_order *o, struct err *e)
 {
 	if (strlen(o->prompt) > MESSAGE_PROMPT) {
-		(void)err_set(e, ERR_TOO_LARGE, "the prompt is longer than %d bytes",
-			      MESSAGE_PROMPT);
+		err_set(e, ERR_TOO_LARGE, "the prompt is longer than %d bytes", MESSAGE_PROMPT);
 		return err_hint(
 		    e, "put the text into a file of the workspace and name it in the prompt");
 	}
@@ -58,16 +57,16 @@ check_order(const struct delegation_order *o, struct err *e)
 			       MESSAGE_RESOURCES);
 	for (size_t i = 0; i < o->count; i++) {
 		if (!resource_name_valid(o->resources[i].name)) {
-			(void)err_set(e, ERR_USAGE, "%.64s cannot be the name of a resource",
-				      o->resources[i].name);
+			err_set(e, ERR_USAGE, "%.64s cannot be the name of a resource",
+				o->resources[i].name);
 			return err_hint(
 			    e, "give it one: -r name=path; 1 to 255 bytes, no slash or control "
 			       "character, not . or .. or .awcp");
 		}
 		for (size_t j = 0; j < i; j++)
 			if (strcmp(o->resources[i].name, o->resources[j].name) == 0) {
-				(void)err_set(e, ERR_USAGE, "two resources have the name %s",
-					      o->resources[i].name);
+				err_set(e, ERR_USAGE, "two resources have the name %s",
+					o->resources[i].name);
 				return err_hint(e, "give one another name: -r name=path");
 			}
 	}
@@ -98,13 +97,13 @@ describe(const struct delegation_order *o, const char *id, struct err *e)
 	    jsonx_set(task, "prompt", o->prompt) < 0 ||
 	    (o->owner != NULL && jsonx_set(d, "owner", o->owner) < 0) ||
 	    (o->token_file != NULL && jsonx_set(d, "tokenFile", o->token_file) < 0)) {
-		(void)err_set(e, ERR_USAGE, "the address, a path or a pattern is not UTF-8 text");
+		err_set(e, ERR_USAGE, "the address, a path or a pattern is not UTF-8 text");
 		goto err;
 	}
 	if ((o->sandbox == NULL || json_object_set(d, "sandbox", o->sandbox) == 0) &&
 	    (!o->narrower || json_object_set_new(d, "narrower", json_true()) == 0))
 		return d;
-	(void)err_memory(e);
+	err_memory(e);
 err:
 	json_decref(d);
 	return NULL;
@@ -122,10 +121,10 @@ ask_hook(const json_t *d, const char *id, struct err *e)
 	if (status > 0)
 		return 0;
 	if (status == 0) {
-		(void)err_set(e, ERR_PERMISSION, "the admission hook refuses it");
+		err_set(e, ERR_PERMISSION, "the admission hook refuses it");
 		return err_hint(e, "%s", answer);
 	}
-	(void)err_set(e, ERR_BUSY, "the admission hook does not answer");
+	err_set(e, ERR_BUSY, "the admission hook does not answer");
 	return err_hint(e, "log/lifecycle.log of the state directory says why");
 }
 

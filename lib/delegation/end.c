@@ -50,7 +50,7 @@ delegation_settle(struct record *r, struct err *e)
 	json_t *what = json_object_get(r->json, completed ? "result" : "error");
 	if ((what != NULL && json_object_update(event, what) < 0) ||
 	    (completed && name_snapshots(r->json, event) < 0))
-		(void)err_memory(e);
+		err_memory(e);
 	else
 		status = journal_append(r->dirfd, JOURNAL, event, false, e);
 out:
@@ -75,7 +75,7 @@ delegation_end_record(struct record *r, enum fsm_event event, const struct err *
 	json_t *error = json_object();
 	if (error == NULL || message_put_error(error, why, e) < 0 ||
 	    json_object_set(r->json, "error", error) < 0)
-		(void)err_memory(e);
+		err_memory(e);
 	else if (delegation_step(r, event, e) == 0)
 		status = delegation_save(r, true, e);
 	json_decref(error);

@@ -123,7 +123,7 @@ try_configuration(const struct buf *configuration, char *nginx, char said[256], 
 			(char[]){"nginx.conf"},
 			NULL};
 	if (fd < 0)
-		(void)err_sys(e, "cannot open %s", prefix);
+		err_sys(e, "cannot open %s", prefix);
 	else if (file_replace(fd, "nginx.conf", configuration->data, configuration->len, false,
 			      e) == 0)
 		status = ask(argv, prefix, said);

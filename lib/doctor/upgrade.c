@@ -87,7 +87,7 @@ check_idle(struct err *e)
 			continue;
 		if (busy < 0)
 			return -1;
-		(void)err_set(e, ERR_BUSY, "somebody is at work in %s", collections[i]);
+		err_set(e, ERR_BUSY, "somebody is at work in %s", collections[i]);
 		return err_hint(e, "stop awcp-serve, awcp-run and awcp-watch first");
 	}
 	return 0;
@@ -124,10 +124,10 @@ upgrade_run(void (*each)(void *arg, int to, const char *what), void *arg, struct
 	int lockfd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (lockfd < 0 || flock(lockfd, LOCK_EX | LOCK_NB) < 0) {
 		if (lockfd >= 0 && errno == EWOULDBLOCK)
-			(void)err_set(e, ERR_BUSY, "somebody else is bringing %s up to date",
-				      home_path());
+			err_set(e, ERR_BUSY, "somebody else is bringing %s up to date",
+				home_path());
 		else
-			(void)err_sys(e, "cannot lock %s", home_path());
+			err_sys(e, "cannot lock %s", home_path());
 		goto out;
 	}
 	if (layout_read(fd, &layout, e) < 0)

@@ -61,7 +61,7 @@ follow_apply(struct lend *l, const json_t *delegation, struct err *e)
 	buf_free(&result);
 	if (status < 0) {
 		if (e->code == ERR_CONFLICT)
-			(void)err_hint(e, "nothing was changed; see awcp-snapshot diff %s", l->id);
+			err_hint(e, "nothing was changed; see awcp-snapshot diff %s", l->id);
 		note_failure(l, e);
 		return err_add(e, "completed, but the snapshot stays pending");
 	}

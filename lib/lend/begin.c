@@ -90,7 +90,7 @@ check_terms(struct lend *l, const json_t *delegation, const json_t *answer, stru
 	bool narrower = strcmp(jsonx_text(delegation, "leaseConfig.accessMode", "rw"), "rw") == 0 &&
 			strcmp(jsonx_text(constraints, "acceptedAccessMode", "rw"), "rw") != 0;
 	if (narrower && !json_is_true(json_object_get(delegation, "narrower"))) {
-		(void)err_set(e, ERR_DECLINED, "%s takes the workspace read-only", l->url);
+		err_set(e, ERR_DECLINED, "%s takes the workspace read-only", l->url);
 		return err_hint(e, "invite with -o ro or -o any, or another executor");
 	}
 	if (sandbox_promised(json_object_get(delegation, "sandbox"),
@@ -123,7 +123,7 @@ lend_invite(struct lend *l, json_t *delegation, struct err *e)
 	}
 	reply = jsonx_parse(answer.data, answer.len, e);
 	if (reply == NULL || message_check_accept(reply, l->id, e) < 0) {
-		(void)err_add(e, "%s", l->url);
+		err_add(e, "%s", l->url);
 		goto out;
 	}
 	peer_seen(jsonx_text(delegation, "peerUrl", ""));
@@ -196,7 +196,7 @@ pack_base(struct lend *l, const json_t *delegation, struct err *e)
 	int manifest =
 	    openat(l->dirfd, "base.manifest", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (archive < 0 || manifest < 0) {
-		(void)err_sys(e, "cannot create base.archive");
+		err_sys(e, "cannot create base.archive");
 		goto out;
 	}
 	struct packing p = {l, delegation, archive, manifest};
@@ -204,7 +204,7 @@ pack_base(struct lend *l, const json_t *delegation, struct err *e)
 		goto out;
 	memcpy(&totals, result.data, sizeof totals);
 	if (fdatasync(manifest) < 0) {
-		(void)err_sys(e, "cannot write base.manifest");
+		err_sys(e, "cannot write base.manifest");
 		goto out;
 	}
 	status = record_open(DELEGATIONS, l->id, true, &r, e);
@@ -283,7 +283,7 @@ lend_start(struct lend *l, const json_t *delegation, struct err *e)
 	int fd = openat(l->dirfd, "base.archive", O_RDONLY | O_CLOEXEC);
 	if (start == NULL || fd < 0) {
 		if (start != NULL)
-			(void)err_sys(e, "cannot read base.archive");
+			err_sys(e, "cannot read base.archive");
 		goto out;
 	}
 	uint64_t size = (uint64_t)jsonx_number(delegation, "base.archiveBytes", 0);

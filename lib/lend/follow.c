@@ -270,8 +270,7 @@ ask_result(struct lend *l, struct err *e)
 	const char *what = jsonx_text(o, "status", "");
 	int status = 0;
 	if (http == 404 || strcmp(what, "not_found") == 0) {
-		(void)err_set(&why, ERR_SSE_FAILED,
-			      "the executor does not know the delegation any more");
+		err_set(&why, ERR_SSE_FAILED, "the executor does not know the delegation any more");
 		l->last = message_event("error", l->id, e);
 		status = l->last == NULL ? -1 : message_put_error(l->last, &why, e);
 	} else if (http == 200 && (strcmp(what, "completed") == 0 || strcmp(what, "error") == 0)) {
@@ -341,9 +340,8 @@ run_streams(struct lend *l, int64_t until, bool lease, struct err *e)
 		if (l->last != NULL)
 			break;
 		if (attempt > RECONNECTS) {
-			(void)err_set(e, ERR_BUSY, "the executor of %s cannot be reached: %s",
-				      l->id,
-				      status < 0 ? lost.message : "it closes the event stream");
+			err_set(e, ERR_BUSY, "the executor of %s cannot be reached: %s", l->id,
+				status < 0 ? lost.message : "it closes the event stream");
 			return err_hint(e, "the task may still run; follow it later: awcp-watch %s",
 					l->id);
 		}
@@ -378,8 +376,7 @@ lend_follow(struct lend *l, int64_t until, struct err *e)
 	if (!l->ended && !delegation_ended(r.json)) {
 		if (strcmp(state, "started") != 0 && strcmp(state, "running") != 0 &&
 		    !l->streaming) {
-			(void)err_set(e, ERR_BAD_STATE, "%s was never started: it is %s", l->id,
-				      state);
+			err_set(e, ERR_BAD_STATE, "%s was never started: it is %s", l->id, state);
 			status = err_hint(e, "begin it again: awcp-invite -R %s", l->id);
 			goto out;
 		}
@@ -388,7 +385,7 @@ lend_follow(struct lend *l, int64_t until, struct err *e)
 		status = run_streams(l, bounded ? until : lease, !bounded, e);
 		if (status < 0 && e->code == ERR_BUSY && !bounded && lease != 0 &&
 		    clock_steady() >= lease) {
-			(void)err_set(&why, ERR_EXPIRED, "the lease has ended");
+			err_set(&why, ERR_EXPIRED, "the lease has ended");
 			status = delegation_end(l->id, FSM_EXPIRE, &why, e);
 		}
 		if (status < 0 && e->code != ERR_BUSY && e->code != ERR_NO_SPACE &&

@@ -42,8 +42,8 @@ follow_take(void *arg, const char *p, size_t n, struct err *e)
 			return err_add(e, "snapshot");
 		l->received += len;
 		if (l->received > (uint64_t)l->most) {
-			(void)err_set(e, ERR_WORKSPACE_TOO_LARGE,
-				      "a snapshot of more than %lld bytes", l->most);
+			err_set(e, ERR_WORKSPACE_TOO_LARGE, "a snapshot of more than %lld bytes",
+				l->most);
 			return err_hint(e, "raise AWCP_MAX_SNAPSHOT if you want it");
 		}
 		if (!l->discard && file_write(l->incoming.fd, raw, len, e) < 0)

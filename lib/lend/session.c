@@ -96,7 +96,7 @@ lend_open(const char *id, long timeout, const struct lend_observer *o, struct er
 	struct record r;
 
 	if (l == NULL) {
-		(void)err_memory(e);
+		err_memory(e);
 		return NULL;
 	}
 	l->lockfd = l->dirfd = -1;
@@ -144,12 +144,12 @@ lend_refused(const struct lend *l, const char *what, int http, const struct buf 
 			  : http == 429 || http == 503 ? ERR_BUSY
 						       : ERR_TRANSPORT_ERROR;
 
-	(void)err_set(e, c, "%s was refused by %s (HTTP %d): %s", what, l->url, http, text);
+	err_set(e, c, "%s was refused by %s (HTTP %d): %s", what, l->url, http, text);
 	/* Its hint speaks to whoever writes clients; ours to who runs this one. */
-	(void)err_hint(e, "%s",
-		       c == ERR_AUTH_FAILED ? "give the executor's token with -T file"
-		       : http == 413 ? "it takes no request of that size; leave files out with -x"
-				     : jsonx_text(o, "hint", ""));
+	err_hint(e, "%s",
+		 c == ERR_AUTH_FAILED ? "give the executor's token with -T file"
+		 : http == 413        ? "it takes no request of that size; leave files out with -x"
+				      : jsonx_text(o, "hint", ""));
 	json_decref(o);
 	return -1;
 }
@@ -255,8 +255,7 @@ check_under_way(const struct record *r, struct err *e)
 {
 	if (!delegation_ended(r->json))
 		return 0;
-	(void)err_set(e, ERR_BAD_STATE, "%s is %s already", r->id,
-		      jsonx_text(r->json, "state", ""));
+	err_set(e, ERR_BAD_STATE, "%s is %s already", r->id, jsonx_text(r->json, "state", ""));
 	return err_hint(e, "awcp-show %s", r->id);
 }
 
@@ -335,14 +334,14 @@ lend_cancel(const char *id, long timeout, const char *reason, struct err *e)
 	if (status == 0 && strcmp(jsonx_text(r.json, "state", ""), "created") != 0) {
 		status = call(&r, timeout, "cancel", NULL, &l, &answer, &http, e);
 		if (status == 0 && http == 409) {
-			(void)err_set(e, ERR_BAD_STATE, "%s has ended at its executor", r.id);
+			err_set(e, ERR_BAD_STATE, "%s has ended at its executor", r.id);
 			status = err_hint(e, "fetch the outcome: awcp-watch %s", r.id);
 		} else if (status == 0 && http != 200 && http != 404) {
 			status = lend_refused(&l, "the cancellation", http, &answer, e);
 		}
 	}
 	if (status == 0) {
-		(void)err_set(&why, ERR_CANCELLED, "%s", reason);
+		err_set(&why, ERR_CANCELLED, "%s", reason);
 		status = delegation_end(r.id, FSM_CANCEL, &why, e);
 	}
 	record_close(&r);

@@ -42,7 +42,7 @@ log_read_open(struct err *e)
 	struct log_reader *r = calloc(1, sizeof *r);
 
 	if (r == NULL) {
-		(void)err_memory(e);
+		err_memory(e);
 		return NULL;
 	}
 	for (int i = 0; i < LOGS; i++) {

@@ -68,7 +68,7 @@ syslog_open(struct err *e)
 	int fd = make_socket();
 	if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0)
 		return fd;
-	(void)err_sys(e, "cannot reach syslogd");
+	err_sys(e, "cannot reach syslogd");
 	if (fd >= 0)
 		(void)close(fd);
 	return -1;

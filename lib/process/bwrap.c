@@ -282,7 +282,7 @@ sandbox_command(const struct sandbox *s, const struct sandbox_place *p, char *co
 
 	if (s->kind == SANDBOX_BWRAP) {
 		if (s->no_exec && (self = realpath("/proc/self/exe", NULL)) == NULL) {
-			(void)err_sys(e, "cannot find this program");
+			err_sys(e, "cannot find this program");
 			return NULL;
 		}
 		for (size_t i = 0; i < sizeof base / sizeof base[0]; i++)
@@ -304,7 +304,7 @@ sandbox_command(const struct sandbox *s, const struct sandbox_place *p, char *co
 	if (!l.failed)
 		return l.word;
 	sandbox_free(l.word);
-	(void)err_memory(e);
+	err_memory(e);
 	return NULL;
 }
 

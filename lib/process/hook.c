@@ -98,7 +98,7 @@ make_input(const json_t *o, struct err *e)
 	if (text == NULL)
 		return err_memory(e);
 	if (fd < 0)
-		(void)err_sys(e, "cannot make a hook's input");
+		err_sys(e, "cannot make a hook's input");
 	else if (file_write(fd, text, strlen(text), e) < 0 || lseek(fd, 0, SEEK_SET) < 0) {
 		file_close(fd);
 		fd = -1;
@@ -114,7 +114,7 @@ prepare(const char *name, const char *program, const char *id, const json_t *rec
 	struct hook *k = calloc(1, sizeof *k);
 
 	if (k == NULL) {
-		(void)err_memory(e);
+		err_memory(e);
 		return NULL;
 	}
 	k->inputfd = k->outputfd = k->logfd = -1;

@@ -70,13 +70,13 @@ launch(const struct launch *l, struct err *e)
 	file_close(stdinfd);
 	file_close(tell[1]);
 	if (child < 0)
-		(void)err_sys(e, "cannot start a process");
+		err_sys(e, "cannot start a process");
 	/* Closed without a word when it was executed. */
 	else if (file_read(tell[0], &why, sizeof why, NULL) == sizeof why) {
 		(void)launch_wait(child);
 		child = -1;
 		errno = why;
-		(void)err_sys(e, "cannot start %s", l->program);
+		err_sys(e, "cannot start %s", l->program);
 	}
 	file_close(tell[0]);
 	return child;

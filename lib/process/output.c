@@ -38,7 +38,7 @@ output_new(int logfd, uint64_t max, struct err *e)
 	struct output *o = malloc(sizeof *o);
 
 	if (o == NULL) {
-		(void)err_memory(e);
+		err_memory(e);
 		return NULL;
 	}
 	o->logfd = logfd;

@@ -58,8 +58,8 @@ process_find(const char *name, struct err *e)
 		}
 	}
 	if (path == NULL) {
-		(void)err_set(e, ERR_CONFIG, "cannot run %s: no such program", name);
-		(void)err_hint(e, "give the path of a program that may be executed");
+		err_set(e, ERR_CONFIG, "cannot run %s: no such program", name);
+		err_hint(e, "give the path of a program that may be executed");
 	}
 	return path;
 }
@@ -122,7 +122,7 @@ process_start(const struct process_spec *s, struct process *p, struct err *e)
 	if (open_pipe(output, e) < 0 || open_pipe(error, e) < 0 || open_pipe(tell, e) < 0)
 		goto err1;
 	if (fcntl(output[0], F_SETFL, O_NONBLOCK) < 0 || fcntl(error[0], F_SETFL, O_NONBLOCK) < 0) {
-		(void)err_sys(e, "cannot set up a pipe");
+		err_sys(e, "cannot set up a pipe");
 		goto err1;
 	}
 	/* The child has our memory until it is another program, for to copy that costs more than
@@ -132,7 +132,7 @@ process_start(const struct process_spec *s, struct process *p, struct err *e)
 	if (pid == 0)
 		become(s, self, output[1], error[1], tell[1]); /* NOLINT(*Vfork) */
 	if (pid < 0) {
-		(void)err_sys(e, "cannot start a process");
+		err_sys(e, "cannot start a process");
 		goto err1;
 	}
 	p->pid = pid;
@@ -140,7 +140,7 @@ process_start(const struct process_spec *s, struct process *p, struct err *e)
 	tell[1] = -1;
 	if (file_read(tell[0], &why, sizeof why, NULL) == sizeof why) {
 		(void)waitpid(p->pid, &p->status, 0);
-		(void)err_set(e, ERR_SETUP_FAILED, "cannot run %s: %s", s->argv[0], strerror(why));
+		err_set(e, ERR_SETUP_FAILED, "cannot run %s: %s", s->argv[0], strerror(why));
 		goto err1;
 	}
 	file_close(tell[0]);

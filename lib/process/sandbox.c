@@ -80,10 +80,10 @@ parse_word(const char *word, struct sandbox *s, struct err *e)
 		uint64_t *to = (uint64_t *)(void *)((char *)s + limits[i].offset);
 		if (word[n] == '=' && parse_amount(word + n + 1, limits[i].unit, to) == 0)
 			return 0;
-		(void)err_set(e, ERR_USAGE, "not a limit of a sandbox: %s", word);
+		err_set(e, ERR_USAGE, "not a limit of a sandbox: %s", word);
 		return err_hint(e, "limits read like memory=2G, processes=256 and cpu=1h");
 	}
-	(void)err_set(e, ERR_USAGE, "a sandbox knows no word %s", word);
+	err_set(e, ERR_USAGE, "a sandbox knows no word %s", word);
 	return err_hint(
 	    e, "there are no-network, no-exec, memory=, processes=, cpu=, file=, disk=, tmp=");
 }
@@ -109,7 +109,7 @@ sandbox_parse(const char *text, struct sandbox *s, struct err *e)
 				       "without a sandbox nothing is limited: none "
 				       "takes no words");
 		if (p == text && strcmp(word, "bwrap") != 0) {
-			(void)err_set(e, ERR_USAGE, "there is no sandbox called %s", word);
+			err_set(e, ERR_USAGE, "there is no sandbox called %s", word);
 			return err_hint(e, "there are bwrap, with words behind commas, and none");
 		}
 		if (p != text && parse_word(word, s, e) < 0)
@@ -127,7 +127,7 @@ sandbox_announce(const struct sandbox *s, struct err *e)
 			      !s->no_network, "allowExec", !s->no_exec);
 
 	if (o == NULL)
-		(void)err_memory(e);
+		err_memory(e);
 	return o;
 }
 
@@ -159,7 +159,7 @@ sandbox_meets(const struct sandbox *s, const json_t *demand, struct err *e)
 				       fences[i].name);
 		if (json_is_true(value) != fences[i].wanted || fences[i].fenced)
 			continue;
-		(void)err_set(e, ERR_DECLINED, "%s", fences[i].lacking);
+		err_set(e, ERR_DECLINED, "%s", fences[i].lacking);
 		return err_hint(e, "do not demand %s, or ask another executor", fences[i].name);
 	}
 	return 0;
@@ -177,8 +177,8 @@ sandbox_demand(const char *text, struct err *e)
 		limited |= memcmp((char *)&s + limits[i].offset, (char *)&usual + limits[i].offset,
 				  sizeof(uint64_t)) != 0;
 	if (s.kind == SANDBOX_NONE || limited) {
-		(void)err_set(e, ERR_USAGE, "no executor can promise that: %.200s", text);
-		(void)err_hint(e, "there are bwrap, and no-network and no-exec behind commas");
+		err_set(e, ERR_USAGE, "no executor can promise that: %.200s", text);
+		err_hint(e, "there are bwrap, and no-network and no-exec behind commas");
 		return NULL;
 	}
 	json_t *demand = json_pack("{sb}", "cwdOnly", 1);
@@ -187,7 +187,7 @@ sandbox_demand(const char *text, struct err *e)
 	    (s.no_exec && json_object_set_new(demand, "allowExec", json_false()) < 0)) {
 		json_decref(demand);
 		demand = NULL;
-		(void)err_memory(e);
+		err_memory(e);
 	}
 	return demand;
 }
@@ -201,8 +201,8 @@ sandbox_promised(const json_t *demand, const json_t *profile, struct err *e)
 	json_object_foreach ((json_t *)(uintptr_t)demand, name, value) {
 		if (json_equal(json_object_get(profile, name), value) == 1)
 			continue;
-		(void)err_set(e, ERR_DECLINED, "it does not promise the sandbox: %s %s", name,
-			      json_is_true(value) ? "true" : "false");
+		err_set(e, ERR_DECLINED, "it does not promise the sandbox: %s %s", name,
+			json_is_true(value) ? "true" : "false");
 		return err_hint(e, "demand less with -S, or ask another executor");
 	}
 	return 0;
@@ -245,7 +245,7 @@ try_script(const struct sandbox *s, const char *script, char said[256], struct e
 		return err_memory(e);
 	int outfd = memfd_create("sandbox", MFD_CLOEXEC);
 	if (outfd < 0) {
-		(void)err_sys(e, "cannot try the sandbox");
+		err_sys(e, "cannot try the sandbox");
 		goto out;
 	}
 	errno = 0;
@@ -277,7 +277,7 @@ try_processes(const struct sandbox *s, struct err *e)
 	int status = try_script(&narrow, "true & wait", said, e);
 	if (status != 1)
 		return status;
-	(void)err_set(e, ERR_CONFIG, "the sandbox cannot limit the number of processes here");
+	err_set(e, ERR_CONFIG, "the sandbox cannot limit the number of processes here");
 	return err_hint(e, geteuid() == 0
 			       ? "root is exempt: run as another user, or without processes="
 			       : "leave processes= out");
@@ -295,7 +295,7 @@ try_exec(const struct sandbox *s, struct err *e)
 	int status = try_script(s, "! /bin/sh -c : 2>/dev/null", said, e);
 	if (status != 0)
 		return status < 0 ? -1 : 0;
-	(void)err_set(e, ERR_CONFIG, "the sandbox cannot keep a task from executing programs here");
+	err_set(e, ERR_CONFIG, "the sandbox cannot keep a task from executing programs here");
 	return err_hint(e, "leave no-exec out");
 }
 
@@ -308,7 +308,7 @@ sandbox_available(const struct sandbox *s, struct err *e)
 		return 0;
 	int status = try_script(s, ":", said, e);
 	if (status == 0) {
-		(void)err_set(e, ERR_CONFIG, "the sandbox does not work here: %s", said);
+		err_set(e, ERR_CONFIG, "the sandbox does not work here: %s", said);
 		return err_hint(e, "install bubblewrap or allow user namespaces, ask for less with "
 				   "-S, or run with -S none");
 	}

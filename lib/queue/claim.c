@@ -58,7 +58,7 @@ make_file(struct queue *q, const struct queue_worker *w, struct queue_claim *c, 
 	int n = snprintf(text, sizeof text, "%u %.120s\n", c->attempt, w->name);
 	if ((w->held && flock(fd, LOCK_EX | LOCK_NB) < 0) ||
 	    (write(fd, text, (size_t)n) != n && errno != ENOSPC && errno != EDQUOT)) {
-		(void)err_sys(e, "cannot claim task %s.%s", q->name, name);
+		err_sys(e, "cannot claim task %s.%s", q->name, name);
 		goto err1;
 	}
 	if (set_lease(fd, clock_now() + w->lease, e) < 0)
@@ -168,17 +168,17 @@ queue_claimed(struct queue *q, uint64_t number, uint32_t attempt, struct err *e)
 	if (queue_find(q, number, &cell, &why) < 0) {
 		/* Who comes so late is told the same as who comes late. */
 		if (why.code == ERR_EXPIRED)
-			(void)err_set(e, ERR_BAD_STATE, "the claim is over: %s", why.message);
+			err_set(e, ERR_BAD_STATE, "the claim is over: %s", why.message);
 		else if (e != NULL)
 			*e = why;
 		return NULL;
 	}
 	if (queue_state_held((enum queue_state)cell.state) && cell.attempt == attempt)
 		return queue_read(q, &cell, false, e);
-	(void)err_set(e, ERR_BAD_STATE, "the claim %s.%llu.%u is over: the task is %s", q->name,
-		      (unsigned long long)number, attempt,
-		      queue_state_name((enum queue_state)cell.state));
-	(void)err_hint(e, "its lease ended, or somebody cancelled it; leave it alone");
+	err_set(e, ERR_BAD_STATE, "the claim %s.%llu.%u is over: the task is %s", q->name,
+		(unsigned long long)number, attempt,
+		queue_state_name((enum queue_state)cell.state));
+	err_hint(e, "its lease ended, or somebody cancelled it; leave it alone");
 	return NULL;
 }
 
@@ -219,7 +219,7 @@ note_outcome(json_t *task, const struct queue_outcome *o, struct err *e)
 {
 	if (o->result != NULL &&
 	    json_dumpb(o->result, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY) > QUEUE_RESULT) {
-		(void)err_set(e, ERR_TOO_LARGE, "the result has more than %d bytes", QUEUE_RESULT);
+		err_set(e, ERR_TOO_LARGE, "the result has more than %d bytes", QUEUE_RESULT);
 		return err_hint(e, "put it into a file, and name that");
 	}
 	json_t *attempts = json_object_get(task, "attempts");
@@ -293,7 +293,7 @@ queue_beat(struct queue *q, uint64_t number, uint32_t attempt, int64_t lease, co
 	json_t *task = queue_claimed(q, number, attempt, e);
 	int fd = task == NULL ? -1 : openat(q->runningfd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (task != NULL && fd < 0)
-		(void)err_sys(e, "cannot extend the lease of %s.%s", q->name, name);
+		err_sys(e, "cannot extend the lease of %s.%s", q->name, name);
 	if (fd < 0 || set_lease(fd, clock_now() + lease, e) < 0)
 		goto out;
 	if (progress != NULL && (queue_set_reason(task, "progress", progress) < 0 ||

@@ -24,7 +24,7 @@ number_of(const struct queue *q, const char *id, uint64_t *number, struct err *e
 		return -1;
 	if (strcmp(queue, q->name) == 0)
 		return 0;
-	(void)err_set(e, ERR_BAD_DATA, "%.80s is not in queue %s", id, q->name);
+	err_set(e, ERR_BAD_DATA, "%.80s is not in queue %s", id, q->name);
 	return err_hint(e, "tasks that depend on each other go through the same queue");
 }
 
@@ -120,7 +120,7 @@ settle_one(struct queue *q, uint64_t number, struct err *e)
 		goto out;
 	}
 	if (json_object_set_new(task, "waitsFor", json_integer(bad == NULL ? left : 0)) < 0) {
-		(void)err_memory(e);
+		err_memory(e);
 		goto out;
 	}
 	if (bad != NULL) {

@@ -125,7 +125,7 @@ queue_index_lock(struct queue_index *x, bool *sound, struct err *e)
 		return -1;
 	while (flock(x->headfd, LOCK_EX) < 0)
 		if (errno != EINTR) {
-			(void)err_sys(e, "cannot lock the queue");
+			err_sys(e, "cannot lock the queue");
 			queue_index_unlock(x);
 			return -1;
 		}
@@ -301,7 +301,7 @@ struct queue_cell *
 queue_index_cell(struct queue_index *x, uint64_t number, struct err *e)
 {
 	if (number == 0)
-		(void)err_set(e, ERR_NOT_FOUND, "tasks are counted from 1");
+		err_set(e, ERR_NOT_FOUND, "tasks are counted from 1");
 	if (number == 0 || load(x, (number - 1) / QUEUE_CELLS, e) < 0)
 		return NULL;
 	return &x->cell[(number - 1) % QUEUE_CELLS];
@@ -347,7 +347,7 @@ reserve(int fd, uint64_t hole, uint64_t end, struct err *e)
 	    fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)end / ahead * ahead, 3 * ahead) == 0 ||
 	    errno == EOPNOTSUPP)
 		return 0;
-	(void)err_sys(e, "no room for more work");
+	err_sys(e, "no room for more work");
 	return err_hint(e, "what runs can still end; free some space, then try again");
 }
 

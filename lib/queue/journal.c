@@ -72,7 +72,7 @@ reserve(int fd, off_t offset, size_t n, size_t keep, struct err *e)
 	    fallocate(fd, FALLOC_FL_KEEP_SIZE, offset, (off_t)(n + AHEAD * keep)) == 0 ||
 	    errno == EOPNOTSUPP)
 		return 0;
-	(void)err_sys(e, "no room for more work");
+	err_sys(e, "no room for more work");
 	return err_hint(e, "what runs can still end; free some space, then try again");
 }
 
@@ -133,7 +133,7 @@ queue_journal_append(struct queue_journal *j, const char *p, size_t n, size_t ke
 		if (k <= 0) {
 			if (k == 0)
 				errno = ENOSPC;
-			(void)err_sys(e, "cannot write the journal");
+			err_sys(e, "cannot write the journal");
 			if (ftruncate(fd, offset) < 0)
 				errno = 0; /* the next writer cuts it */
 			return -1;

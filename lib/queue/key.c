@@ -18,8 +18,7 @@ queue_link_name(const char *tenant, const char *key, char name[QUEUE_LINK], stru
 	for (int i = 0; i < 2; i++) {
 		for (const char *p = parts[i]; *p != '\0'; p++) {
 			if (n + 5 > QUEUE_LINK) {
-				(void)err_set(e, ERR_TOO_LARGE, "the name is too long: %.40s...",
-					      key);
+				err_set(e, ERR_TOO_LARGE, "the name is too long: %.40s...", key);
 				return err_hint(e, "hash it, for example with sha256sum");
 			}
 			if (strchr(plain, *p) != NULL)

@@ -166,8 +166,8 @@ queue_list(struct queue *q, const struct queue_filter *f,
 static int
 expired(uint64_t version, struct err *e)
 {
-	(void)err_set(e, ERR_EXPIRED, "the changes after version %llu are not kept",
-		      (unsigned long long)version);
+	err_set(e, ERR_EXPIRED, "the changes after version %llu are not kept",
+		(unsigned long long)version);
 	return err_hint(e, "list the tasks, and go on from the version of that");
 }
 
@@ -335,7 +335,7 @@ queue_stats(struct queue *q, const char *tenant, struct err *e)
 	if (o == NULL ||
 	    (tenant == NULL && (json_object_set_new(o, "lastMinute", json_integer(last)) < 0 ||
 				json_object_set_new(o, "lastHour", json_integer(hour)) < 0)))
-		(void)err_memory(e);
+		err_memory(e);
 out:
 	free(s.lanes);
 	return o;

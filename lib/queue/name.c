@@ -106,7 +106,7 @@ queue_parse_id(const char *id, char queue[QUEUE_NAME + 1], uint64_t *number, uin
 			}
 		}
 	}
-	(void)err_set(e, ERR_USAGE, "not a task: %.80s", id);
+	err_set(e, ERR_USAGE, "not a task: %.80s", id);
 	return err_hint(e, "a task is called like review.17, and a claim on it review.17.1");
 }
 

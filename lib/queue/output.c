@@ -35,7 +35,7 @@ queue_output(struct queue *q, uint64_t number, bool *over, struct err *e)
 			*e = why;
 		return fd;
 	}
-	(void)err_set(e, ERR_NOT_FOUND, "task %s.%llu has printed nothing", q->name,
-		      (unsigned long long)number);
+	err_set(e, ERR_NOT_FOUND, "task %s.%llu has printed nothing", q->name,
+		(unsigned long long)number);
 	return err_hint(e, "the output of what awcp-run(1) starts is kept");
 }

@@ -100,7 +100,7 @@ check_member(const struct member *m, const json_t *asked, const json_t *value, s
 	case TIME:
 		if (!json_is_string(value) ||
 		    clock_parse(json_string_value(value), &number, e) < 0) {
-			(void)err_set(e, ERR_BAD_DATA, "%s must be a time", m->name);
+			err_set(e, ERR_BAD_DATA, "%s must be a time", m->name);
 			return err_hint(e, "such as 2026-11-20T09:05:42Z");
 		}
 		break;
@@ -123,7 +123,7 @@ check(json_t *asked, struct err *e)
 	json_t *value;
 
 	if (json_object_get(asked, "payload") == NULL) {
-		(void)err_set(e, ERR_BAD_DATA, "payload is missing");
+		err_set(e, ERR_BAD_DATA, "payload is missing");
 		return err_hint(e, "it is what the worker gets: any JSON, or a prompt as a string");
 	}
 	json_object_foreach (asked, name, value) {
@@ -131,7 +131,7 @@ check(json_t *asked, struct err *e)
 		while (i < MEMBERS && strcmp(members[i].name, name) != 0)
 			i++;
 		if (i == MEMBERS) {
-			(void)err_set(e, ERR_BAD_DATA, "there is no member %.40s", name);
+			err_set(e, ERR_BAD_DATA, "there is no member %.40s", name);
 			return err_hint(e, "what is yours goes into payload");
 		}
 		if (check_member(&members[i], asked, value, e) < 0)
@@ -142,8 +142,8 @@ check(json_t *asked, struct err *e)
 	size_t size =
 	    json_dumpb(json_object_get(asked, "payload"), NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY);
 	if (size == 0 || size > QUEUE_PAYLOAD) {
-		(void)err_set(e, ERR_TOO_LARGE, "the payload has %zu bytes, more than %d", size,
-			      QUEUE_PAYLOAD);
+		err_set(e, ERR_TOO_LARGE, "the payload has %zu bytes, more than %d", size,
+			QUEUE_PAYLOAD);
 		return err_hint(e, "put it into a file, and name that");
 	}
 	return 0;
@@ -186,8 +186,8 @@ known(struct queue *q, const json_t *asked, struct queue_receipt *r, struct err 
 		return !queue_state_ended((enum queue_state)cell.state);
 	if (same)
 		return 1;
-	(void)err_set(e, ERR_KEY_REUSED, "the key %.80s was used for another payload, %s.%llu", key,
-		      q->name, (unsigned long long)number);
+	err_set(e, ERR_KEY_REUSED, "the key %.80s was used for another payload, %s.%llu", key,
+		q->name, (unsigned long long)number);
 	return err_hint(e, "take a key of its own for each task");
 }
 
@@ -206,7 +206,7 @@ complete(struct queue *q, json_t *asked, uint64_t number, struct err *e)
 	    jsonx_set(task, "state", queue_state_name(QUEUE_NONE)) < 0 ||
 	    json_object_update(task, asked) < 0) {
 		json_decref(task);
-		(void)err_memory(e);
+		err_memory(e);
 		return NULL;
 	}
 	return task;

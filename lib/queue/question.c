@@ -33,7 +33,7 @@ queue_questions(const json_t *task, struct err *e)
 			break;
 		}
 	if (list == NULL)
-		(void)err_memory(e);
+		err_memory(e);
 	return list;
 }
 
@@ -70,7 +70,7 @@ add(json_t *task, json_t *question, int64_t asked, struct err *e)
 	int64_t before = jsonx_number(task, "asked", 0);
 
 	if (count_open(task) >= QUEUE_OPEN) {
-		(void)err_set(e, ERR_BUSY, "%d questions of this task are open", QUEUE_OPEN);
+		err_set(e, ERR_BUSY, "%d questions of this task are open", QUEUE_OPEN);
 		return err_hint(e, "wait for an answer to one of them");
 	}
 	if (before < asked)
@@ -282,9 +282,9 @@ take_answer(struct queue *q, json_t *task, const char *id, const char *answer, c
 		goto out;
 	if (!queue_question_open(task, one)) {
 		const char *how = jsonx_text(one, "outcome", "");
-		(void)err_set(e, ERR_BAD_STATE, "question %s is over%s%s", id,
-			      how[0] != '\0' ? ": " : "", how);
-		(void)err_hint(e, "awcp-answer shows what is open");
+		err_set(e, ERR_BAD_STATE, "question %s is over%s%s", id, how[0] != '\0' ? ": " : "",
+			how);
+		err_hint(e, "awcp-answer shows what is open");
 		goto out;
 	}
 	if (question_take_answer(one, answer, text, e) < 0)

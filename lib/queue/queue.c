@@ -23,7 +23,7 @@
 static int
 bad_name(const char *name, struct err *e)
 {
-	(void)err_set(e, ERR_USAGE, "not a queue name: %.64s", name);
+	err_set(e, ERR_USAGE, "not a queue name: %.64s", name);
 	return err_hint(e, "a name has 1 to %d letters, digits, _ and -", QUEUE_NAME);
 }
 
@@ -97,7 +97,7 @@ read_retention(const json_t *o, struct queue_config *c, struct err *e)
 	int64_t seconds = RETENTION;
 
 	if (text != NULL && clock_parse_span(text, &seconds, e) < 0) {
-		(void)err_set(e, ERR_CONFIG, "AWCP_TASK_RETENTION is not a time: %.40s", text);
+		err_set(e, ERR_CONFIG, "AWCP_TASK_RETENTION is not a time: %.40s", text);
 		return err_hint(e, "such as 12h or 7d");
 	}
 	if (read_number(o, "retention", &seconds, e) < 0)
@@ -145,7 +145,7 @@ open_files(struct queue *q, bool create, struct err *e)
 	q->dirfd = openat(homefd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	bool fresh = q->dirfd < 0 && errno == ENOENT;
 	if (fresh && !create) {
-		(void)err_set(e, ERR_NOT_FOUND, "there is no queue %s", q->name);
+		err_set(e, ERR_NOT_FOUND, "there is no queue %s", q->name);
 		return err_hint(e, "the first put makes it");
 	}
 	if (fresh && file_make_durable_dirs(homefd, path, e) < 0)
@@ -178,7 +178,7 @@ queue_open(const char *name, bool create, struct err *e)
 	}
 	struct queue *q = calloc(1, sizeof *q);
 	if (q == NULL) {
-		(void)err_memory(e);
+		err_memory(e);
 		return NULL;
 	}
 	strcpy(q->name, name);
@@ -288,8 +288,8 @@ queue_find(struct queue *q, uint64_t number, struct queue_cell *cell, struct err
 	if (number > q->index.head.count)
 		return err_set(e, ERR_NOT_FOUND, "there is no task %s.%llu", q->name,
 			       (unsigned long long)number);
-	(void)err_set(e, ERR_EXPIRED, "task %s.%llu is not kept any more", q->name,
-		      (unsigned long long)number);
+	err_set(e, ERR_EXPIRED, "task %s.%llu is not kept any more", q->name,
+		(unsigned long long)number);
 	return err_hint(e, "what has ended is kept for a while, see awcp-queue(1)");
 }
 
@@ -303,10 +303,9 @@ read_line(struct queue *q, uint64_t at, struct err *e)
 	if (found == 1)
 		o = jsonx_parse(line.data, line.len, e);
 	else if (found == 0)
-		(void)err_set(e, ERR_BAD_DATA, "the journal of queue %s has a gap", q->name);
+		err_set(e, ERR_BAD_DATA, "the journal of queue %s has a gap", q->name);
 	if (o == NULL && found == 1)
-		(void)err_set(e, ERR_BAD_DATA, "a line in the journal of queue %s is damaged",
-			      q->name);
+		err_set(e, ERR_BAD_DATA, "a line in the journal of queue %s is damaged", q->name);
 	if (o == NULL && found >= 0)
 		queue_index_distrust(&q->index); /* it leads to nothing, or what it led to broke */
 	buf_free(&line);
@@ -323,7 +322,7 @@ queue_read(struct queue *q, const struct queue_cell *cell, bool payload, struct 
 	json_t *first = read_line(q, cell->put, e);
 	json_t *content = json_object_get(first, "payload");
 	if (first != NULL && content != NULL && json_object_set(task, "payload", content) < 0) {
-		(void)err_memory(e);
+		err_memory(e);
 		json_decref(task);
 		task = NULL;
 	} else if (first == NULL) {

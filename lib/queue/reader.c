@@ -42,7 +42,7 @@ open_readers(const struct queue *q, struct err *e)
 	char path[16] = "readers";
 
 	if (mkdirat(q->dirfd, path, 0700) < 0 && errno != EEXIST) {
-		(void)err_sys(e, "cannot create queue/%s/%s", q->name, path);
+		err_sys(e, "cannot create queue/%s/%s", q->name, path);
 		return -1;
 	}
 	return file_open_beneath(q->dirfd, path, O_RDONLY | O_DIRECTORY, 0, e);
@@ -232,7 +232,7 @@ compact(struct queue *q, struct queue_reader *r, struct err *e)
 	drop_marks(r, false);
 	if (json_object_size(r->marks) <= MARKS_MAX)
 		return 0;
-	(void)err_set(e, ERR_TOO_LARGE, "a reader marks at most %d tasks", MARKS_MAX);
+	err_set(e, ERR_TOO_LARGE, "a reader marks at most %d tasks", MARKS_MAX);
 	return err_hint(e, "read everything up to a version instead");
 }
 

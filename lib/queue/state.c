@@ -53,8 +53,8 @@ queue_state_next(enum queue_state state, enum queue_event event, struct err *e)
 	enum queue_state then = next[state][event];
 
 	if (then == QUEUE_NONE)
-		(void)err_set(e, ERR_BAD_STATE, "the task is %s: no %s", state_names[state],
-			      event_names[event]);
+		err_set(e, ERR_BAD_STATE, "the task is %s: no %s", state_names[state],
+			event_names[event]);
 	return then;
 }
 

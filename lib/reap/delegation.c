@@ -65,7 +65,7 @@ expire(struct reap *r, struct record *delegation, bool *ended)
 	struct reap_deed d;
 	struct err why, e;
 
-	(void)err_set(&why, ERR_EXPIRED, "its time was over before it was handed over");
+	err_set(&why, ERR_EXPIRED, "its time was over before it was handed over");
 	reap_deed(&d, REAP_LEASES, delegation->id, "expire", "%s", why.message);
 	if (!reap_should(r, &d))
 		return -1;

@@ -33,7 +33,7 @@ static int
 name_file(enum breaker_kind kind, const char *name, char file[FILE_NAME], struct err *e)
 {
 	if (!id_valid(name)) {
-		(void)err_set(e, ERR_USAGE, "not the name of a %s: %.64s", kinds[kind], name);
+		err_set(e, ERR_USAGE, "not the name of a %s: %.64s", kinds[kind], name);
 		return err_hint(e, "a name has 1 to %d letters, digits, _ and -", ID_MAX);
 	}
 	(void)snprintf(file, FILE_NAME, "%s.%s", kinds[kind], name);
@@ -55,7 +55,7 @@ read_file(int dirfd, const char *file, struct err *e)
 		if (o == NULL && home_quarantine(dirfd, file, file, NULL) == 0)
 			o = json_object();
 		if (o == NULL)
-			(void)err_set(e, ERR_BAD_DATA, "guards/%s is damaged", file);
+			err_set(e, ERR_BAD_DATA, "guards/%s is damaged", file);
 	} else if (errno == ENOENT) {
 		o = json_object(); /* cleared meanwhile */
 	}

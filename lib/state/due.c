@@ -206,7 +206,7 @@ due_open(int64_t until, struct err *e)
 	struct due *d = calloc(1, sizeof *d);
 
 	if (d == NULL) {
-		(void)err_memory(e);
+		err_memory(e);
 		return NULL;
 	}
 	d->until = until;

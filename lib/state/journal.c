@@ -50,11 +50,11 @@ journal_append(int dirfd, const char *name, const json_t *o, bool durable, struc
 	if (n != (ssize_t)b.len) {
 		if (n >= 0)
 			errno = ENOSPC;
-		(void)err_sys(e, "cannot write %s", name);
+		err_sys(e, "cannot write %s", name);
 		goto out;
 	}
 	if (durable && fdatasync(fd) < 0) {
-		(void)err_sys(e, "cannot write %s", name);
+		err_sys(e, "cannot write %s", name);
 		goto out;
 	}
 	status = 0;

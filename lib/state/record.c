@@ -94,7 +94,7 @@ record_open(const char *collection, const char *id, bool change, struct record *
 
 	begin(r, collection, id);
 	if (!id_valid(id)) {
-		(void)err_set(e, ERR_BAD_DATA, "not an id: %.64s", id);
+		err_set(e, ERR_BAD_DATA, "not an id: %.64s", id);
 		return err_hint(e, "an id has letters, digits, _ and - only");
 	}
 	int parent = home_dir(collection, e);
@@ -123,7 +123,7 @@ record_open(const char *collection, const char *id, bool change, struct record *
 	}
 	(void)home_quarantine(r->dirfd, "record.json", id, NULL);
 	e->code = ERR_BAD_DATA;
-	(void)err_add(e, "the record of %s is damaged", id);
+	err_add(e, "the record of %s is damaged", id);
 	return err_hint(e, "it was moved to %s/corrupt", home_path());
 }
 
@@ -178,7 +178,7 @@ record_save(struct record *r, bool open, bool durable, struct err *e)
 	if (open && add_to_index(r, indexfd, e) < 0)
 		return -1;
 	if (jsonx_set(r->json, "updatedAt", clock_format(clock_now(), now)) < 0) {
-		(void)err_memory(e);
+		err_memory(e);
 		goto out;
 	}
 	if (jsonx_dump(r->json, &b, e) < 0 || buf_add(&b, "\n", 1, e) < 0 ||
@@ -251,7 +251,7 @@ record_find(const char *collection, const char *prefix, char id[129], struct err
 	struct search s = {prefix, id, 0};
 
 	if (!id_valid(prefix)) {
-		(void)err_set(e, ERR_USAGE, "not an id: %.64s", prefix);
+		err_set(e, ERR_USAGE, "not an id: %.64s", prefix);
 		return err_hint(e, "an id has letters, digits, _ and - only");
 	}
 	int fd = home_dir(collection, e);
@@ -266,7 +266,7 @@ record_find(const char *collection, const char *prefix, char id[129], struct err
 	if (s.found == 0)
 		return not_found(prefix, e);
 	if (s.found > 1) {
-		(void)err_set(e, ERR_USAGE, "more than one id begins with %s", prefix);
+		err_set(e, ERR_USAGE, "more than one id begins with %s", prefix);
 		return err_hint(e, "give more of it");
 	}
 	return 0;

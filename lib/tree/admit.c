@@ -90,20 +90,20 @@ tree_count(const struct tree_limits *l, const char *path, uint64_t size, struct 
 	   struct err *e)
 {
 	if (size > l->file_bytes) {
-		(void)err_set(e, ERR_WORKSPACE_TOO_LARGE,
-			      "%s has %" PRIu64 " bytes; a file may have %" PRIu64, path, size,
-			      l->file_bytes);
+		err_set(e, ERR_WORKSPACE_TOO_LARGE,
+			"%s has %" PRIu64 " bytes; a file may have %" PRIu64, path, size,
+			l->file_bytes);
 		return too_large(e, "AWCP_MAX_FILE_BYTES");
 	}
 	if (++totals->files > l->files) {
-		(void)err_set(e, ERR_WORKSPACE_TOO_LARGE, "there are more than %" PRIu64 " files",
-			      l->files);
+		err_set(e, ERR_WORKSPACE_TOO_LARGE, "there are more than %" PRIu64 " files",
+			l->files);
 		return too_large(e, "AWCP_MAX_FILES");
 	}
 	totals->bytes += size;
 	if (totals->bytes > l->bytes) {
-		(void)err_set(e, ERR_WORKSPACE_TOO_LARGE,
-			      "the files have more than %" PRIu64 " bytes", l->bytes);
+		err_set(e, ERR_WORKSPACE_TOO_LARGE, "the files have more than %" PRIu64 " bytes",
+			l->bytes);
 		return too_large(e, "AWCP_MAX_BYTES");
 	}
 	return 0;
@@ -164,9 +164,9 @@ tree_admit(const struct resource *r, size_t n, const struct tree_limits *l,
 	if (a.secrets == 0 || l->sensitive_ok)
 		return 0;
 	if (a.secrets == 1)
-		(void)err_set(e, ERR_SENSITIVE_FILES, "%s looks like a secret", a.secret);
+		err_set(e, ERR_SENSITIVE_FILES, "%s looks like a secret", a.secret);
 	else
-		(void)err_set(e, ERR_SENSITIVE_FILES, "%s and %" PRIu64 " more look like secrets",
-			      a.secret, a.secrets - 1);
+		err_set(e, ERR_SENSITIVE_FILES, "%s and %" PRIu64 " more look like secrets",
+			a.secret, a.secrets - 1);
 	return err_hint(e, "leave them out with a pattern, or set AWCP_SENSITIVE=allow");
 }

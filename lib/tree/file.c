@@ -22,13 +22,13 @@ real_path(int fd, struct err *e)
 	(void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
 	ssize_t n = readlink(link, path, sizeof path - 1);
 	if (n < 0) {
-		(void)err_sys(e, "cannot resolve a path");
+		err_sys(e, "cannot resolve a path");
 		return NULL;
 	}
 	path[n] = '\0';
 	char *copy = strdup(path);
 	if (copy == NULL)
-		(void)err_memory(e);
+		err_memory(e);
 	return copy;
 }
 
@@ -96,11 +96,11 @@ tree_hash(struct tree *t, struct entry *entry, struct err *e)
 	if ((hash = sha256_new(e)) == NULL)
 		goto out;
 	if ((piece = malloc(PIECE)) == NULL) {
-		(void)err_memory(e);
+		err_memory(e);
 		goto out;
 	}
 	if ((status = hash_file(fd, hash, piece, tree_interrupt(t), e)) < 0)
-		(void)err_add(e, "%s", entry->path);
+		err_add(e, "%s", entry->path);
 	else
 		sha256_hex(hash, entry->sha256);
 out:
@@ -113,8 +113,8 @@ out:
 static int
 leads_nowhere(const struct entry *entry, const char *where, struct err *e)
 {
-	(void)err_set(e, ERR_WORKSPACE_INVALID, "%s is a link that leads %s: %s", entry->path,
-		      where, entry->target);
+	err_set(e, ERR_WORKSPACE_INVALID, "%s is a link that leads %s: %s", entry->path, where,
+		entry->target);
 	return err_hint(e, "leave it out with a pattern, or replace it by what it points to");
 }
 
@@ -169,7 +169,7 @@ tree_follow(struct tree *t, const struct entry *entry, int *fd, struct err *e)
 	if (at < 0 && (errno == ENOENT || errno == ELOOP || errno == ENOTDIR))
 		return leads_nowhere(entry, "to nothing", e);
 	if (at < 0 || fstat(at, &st) < 0) {
-		(void)err_sys(e, "cannot follow the link %s", entry->path);
+		err_sys(e, "cannot follow the link %s", entry->path);
 		goto out;
 	}
 	if ((real = real_path(at, e)) == NULL)

@@ -41,7 +41,7 @@ filter_new(struct err *e)
 	struct filter *f = calloc(1, sizeof *f);
 
 	if (f == NULL)
-		(void)err_memory(e);
+		err_memory(e);
 	return f;
 }
 
@@ -190,7 +190,7 @@ read_level(struct rules *level, int dirfd, const char *path, struct err *e)
 	buf_free(&text);
 	if (status < 0 && e != NULL) {
 		*e = why;
-		(void)err_add(e, "%s%s%s", path, *path != '\0' ? "/" : "", IGNORE_FILE);
+		err_add(e, "%s%s%s", path, *path != '\0' ? "/" : "", IGNORE_FILE);
 	}
 	return status;
 }

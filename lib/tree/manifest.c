@@ -153,7 +153,7 @@ manifest_writer_new(int fd, struct err *e)
 
 	if (w == NULL || (w->out = malloc(OUT)) == NULL || (w->arena = malloc(ARENA)) == NULL ||
 	    (w->last = calloc(1, TEXT_MAX)) == NULL) {
-		(void)err_memory(e);
+		err_memory(e);
 		goto err;
 	}
 	w->fd = fd;

@@ -22,11 +22,11 @@ manifest_reader_new(int fd, struct err *e)
 	struct stat st;
 
 	if (m == NULL) {
-		(void)err_memory(e);
+		err_memory(e);
 		return NULL;
 	}
 	if (fstat(fd, &st) < 0) {
-		(void)err_sys(e, "cannot read the manifest");
+		err_sys(e, "cannot read the manifest");
 		goto err;
 	}
 	if (lines_open(&m->lines, fd, 0, (uint64_t)st.st_size, e) < 0)

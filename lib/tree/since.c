@@ -39,14 +39,14 @@ since_open(int fd, const struct resource *resources, size_t n, bool modes, struc
 	struct stat st;
 
 	if (s == NULL) {
-		(void)err_memory(e);
+		err_memory(e);
 		return NULL;
 	}
 	s->resources = resources;
 	s->count = n;
 	s->modes = modes;
 	if (fstat(fd, &st) < 0) {
-		(void)err_sys(e, "the list of what was received");
+		err_sys(e, "the list of what was received");
 		goto err;
 	}
 	s->fresh = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec - SINCE_TICK;

@@ -53,8 +53,8 @@ open_resource(const struct resource *r, struct err *e)
 	int fd = file_open_dir(AT_FDCWD, r->source, e);
 
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) {
-		(void)err_set(e, ERR_WORKSPACE_NOT_FOUND, "%s: %s", r->source, strerror(errno));
-		(void)err_hint(e, "name a directory that is there");
+		err_set(e, ERR_WORKSPACE_NOT_FOUND, "%s: %s", r->source, strerror(errno));
+		err_hint(e, "name a directory that is there");
 	}
 	return fd;
 }
@@ -65,7 +65,7 @@ tree_open(const struct resource *r, size_t n, struct err *e)
 	struct tree *t = calloc(1, sizeof *t);
 
 	if (t == NULL || (t->resources = calloc(n + 1, sizeof *t->resources)) == NULL) {
-		(void)err_memory(e);
+		err_memory(e);
 		goto err;
 	}
 	t->root = -1;
@@ -125,7 +125,7 @@ tree_close(struct tree *t)
 static int
 changed(const char *path, struct err *e)
 {
-	(void)err_set(e, ERR_BUSY, "%s changed while it was read", path);
+	err_set(e, ERR_BUSY, "%s changed while it was read", path);
 	return err_hint(e, "try again when nothing writes to the directory");
 }
 
@@ -304,8 +304,8 @@ look(struct tree *t, const char *name, struct err *e)
 	struct stat st;
 
 	if (top->length + strlen(name) > TREE_PATH) {
-		(void)err_set(e, ERR_WORKSPACE_INVALID, "a path is longer than %d bytes: %.200s…",
-			      TREE_PATH, t->path);
+		err_set(e, ERR_WORKSPACE_INVALID, "a path is longer than %d bytes: %.200s…",
+			TREE_PATH, t->path);
 		return err_hint(e, "leave the directory out with a pattern");
 	}
 	if (top->length > 0)

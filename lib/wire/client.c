@@ -39,11 +39,11 @@ client_new(const char *token, long timeout, struct err *e)
 	struct client *c;
 
 	if (token != NULL && !token_valid(token)) {
-		(void)err_set(e, ERR_USAGE, "the token has characters that no token has");
+		err_set(e, ERR_USAGE, "the token has characters that no token has");
 		return NULL;
 	}
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
-		(void)err_set(e, ERR_INTERNAL, "cannot start libcurl");
+		err_set(e, ERR_INTERNAL, "cannot start libcurl");
 		return NULL;
 	}
 	c = calloc(1, sizeof *c);
@@ -61,7 +61,7 @@ err2:
 	free(c);
 err1:
 	curl_global_cleanup();
-	(void)err_memory(e);
+	err_memory(e);
 	return NULL;
 }
 
@@ -203,8 +203,8 @@ not_json(const struct transfer *t, const char *url, const struct answer *a, stru
 {
 	if (transfer_refused(t, e) < 0)
 		return -1;
-	(void)err_set(e, ERR_TRANSPORT_ERROR, "%s answered %ld %s, not JSON", url, t->status,
-		      a->kind == BLANK ? "with nothing" : media(t));
+	err_set(e, ERR_TRANSPORT_ERROR, "%s answered %ld %s, not JSON", url, t->status,
+		a->kind == BLANK ? "with nothing" : media(t));
 	return err_hint(e, "give the executor's AWCP address, it usually ends in /awcp");
 }
 
@@ -221,7 +221,7 @@ client_call(struct client *c, const char *method, const char *url, const char *j
 		return -1;
 	/* Also for a peer that sends a byte now and then. */
 	if (curl_easy_setopt(t->easy, CURLOPT_TIMEOUT, 2 * c->timeout) != CURLE_OK) {
-		(void)err_memory(e);
+		err_memory(e);
 		goto out;
 	}
 	if (strcmp(method, "POST") == 0 && transfer_post_text(t, json != NULL ? json : "", e) < 0)
@@ -230,7 +230,7 @@ client_call(struct client *c, const char *method, const char *url, const char *j
 	if (a.kind == OTHER || (r == 0 && a.kind == BLANK))
 		r = not_json(t, url, &a, e);
 	else if (r < 0 && e->code == ERR_TOO_LARGE)
-		(void)err_add(e, "the answer of %s", url);
+		err_add(e, "the answer of %s", url);
 	*status = (int)t->status;
 out:
 	end(c, t);
@@ -245,8 +245,8 @@ check_stream(const struct transfer *t, const char *url, struct err *e)
 		return 0;
 	if (transfer_refused(t, e) < 0)
 		return -1;
-	(void)err_set(e, ERR_TRANSPORT_ERROR, "%s answered %ld %s, not an event stream", url,
-		      t->status, media(t));
+	err_set(e, ERR_TRANSPORT_ERROR, "%s answered %ld %s, not an event stream", url, t->status,
+		media(t));
 	return err_hint(e, "give the executor's AWCP address, it usually ends in /awcp");
 }
 

@@ -76,8 +76,7 @@ fsm_next(const struct fsm *m, const char *state, enum fsm_event event, struct er
 
 	if (i >= 0 && m->next[i][event] != NULL)
 		return m->next[i][event];
-	(void)err_set(e, ERR_BAD_STATE, "%s is not possible in state %s", event_names[event],
-		      state);
+	err_set(e, ERR_BAD_STATE, "%s is not possible in state %s", event_names[event], state);
 	return NULL;
 }
 

@@ -44,7 +44,7 @@ jsplit_new(const char *const *path, size_t max, jsplit_sink *sink, void *arg, st
 	struct jsplit *s = calloc(1, sizeof *s);
 
 	if (s == NULL) {
-		(void)err_memory(e);
+		err_memory(e);
 		return NULL;
 	}
 	s->path = path;
@@ -390,10 +390,10 @@ jsplit_finish(struct jsplit *s, bool *found, struct err *e)
 {
 	*found = s->found;
 	if (!s->ended) {
-		(void)err_set(e, ERR_BAD_MESSAGE,
-			      s->mode == CUT ? "the JSON ends early, inside \"%s\""
-					     : "the JSON ends early",
-			      name(s));
+		err_set(e, ERR_BAD_MESSAGE,
+			s->mode == CUT ? "the JSON ends early, inside \"%s\""
+				       : "the JSON ends early",
+			name(s));
 		return NULL;
 	}
 	return jsonx_parse(s->rest.data, s->rest.len, e);

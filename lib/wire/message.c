@@ -20,7 +20,7 @@ message_new(const char *type, const char *id, json_t *more, struct err *e)
 	if (m == NULL || more == NULL || json_object_update(m, more) < 0) {
 		json_decref(m);
 		m = NULL;
-		(void)err_memory(e);
+		err_memory(e);
 	}
 	json_decref(more);
 	return m;
@@ -34,23 +34,23 @@ message_type(const json_t *m, struct err *e)
 		return NULL;
 	if (strcmp(type, "INVITE") != 0 && strcmp(type, "ACCEPT") != 0 &&
 	    strcmp(type, "START") != 0 && strcmp(type, "ERROR") != 0) {
-		(void)err_set(e, ERR_BAD_MESSAGE, "unexpected message type: %s", type);
+		err_set(e, ERR_BAD_MESSAGE, "unexpected message type: %s", type);
 		return NULL;
 	}
 	const char *version = jsonx_string(m, "version", 64, e);
 	if (version == NULL)
 		return NULL;
 	if (strcmp(version, "1") != 0) {
-		(void)err_set(e, ERR_BAD_MESSAGE, "version %s is not spoken here", version);
-		(void)err_hint(e, "send AWCP version \"1\"");
+		err_set(e, ERR_BAD_MESSAGE, "version %s is not spoken here", version);
+		err_hint(e, "send AWCP version \"1\"");
 		return NULL;
 	}
 	const char *id = jsonx_string(m, "delegationId", 1024, e);
 	if (id == NULL)
 		return NULL;
 	if (!id_valid(id)) {
-		(void)err_set(e, ERR_BAD_MESSAGE, "delegationId is not an id");
-		(void)err_hint(e, "an id has 1 to 128 letters, digits, _ and -");
+		err_set(e, ERR_BAD_MESSAGE, "delegationId is not an id");
+		err_hint(e, "an id has 1 to 128 letters, digits, _ and -");
 		return NULL;
 	}
 	return type;
@@ -80,8 +80,7 @@ check_resource(const json_t *list, size_t at, struct err *e)
 	if (name == NULL)
 		return -1;
 	if (!resource_name_valid(name)) {
-		(void)err_set(e, ERR_BAD_MESSAGE, "its name cannot be a folder's name: %.64s",
-			      name);
+		err_set(e, ERR_BAD_MESSAGE, "its name cannot be a folder's name: %.64s", name);
 		return err_hint(
 		    e, "1 to 255 bytes, no slash or control character, not . or .. or .awcp");
 	}
@@ -124,7 +123,7 @@ message_check_invite(const json_t *m, struct err *e)
 	if (transport == NULL)
 		return -1;
 	if (strcmp(transport, "archive") != 0) {
-		(void)err_set(e, ERR_DEP_MISSING, "transport %s is not offered here", transport);
+		err_set(e, ERR_DEP_MISSING, "transport %s is not offered here", transport);
 		return err_hint(e, "use the archive transport");
 	}
 	return 0;
@@ -184,9 +183,8 @@ message_error(const json_t *o, struct err *e)
 	const char *code = jsonx_text(o, "code", "TASK_FAILED");
 	const char *hint = jsonx_text(o, "hint", "");
 
-	(void)err_set(e, err_from_name(code), "%s",
-		      jsonx_text(o, "message", "no reason was given"));
-	(void)err_hint(e, "%s", hint);
+	err_set(e, err_from_name(code), "%s", jsonx_text(o, "message", "no reason was given"));
+	err_hint(e, "%s", hint);
 	int64_t retry = jsonx_number(o, "retryAfterSeconds", 0);
 	return err_retry(e, retry < 0 ? 0 : retry > RETRY_MAX ? RETRY_MAX : (unsigned)retry);
 }
@@ -238,7 +236,7 @@ message_event(const char *type, const char *id, struct err *e)
 			      clock_format(clock_now(), now));
 
 	if (m == NULL)
-		(void)err_memory(e);
+		err_memory(e);
 	return m;
 }
 

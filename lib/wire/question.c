@@ -109,7 +109,7 @@ take_options(json_t *q, const json_t *asked, size_t type, struct err *e)
 	size_t i;
 
 	if (given != NULL && !json_is_array(given)) {
-		(void)err_set(e, ERR_BAD_DATA, "options must be an array of texts");
+		err_set(e, ERR_BAD_DATA, "options must be an array of texts");
 		goto err;
 	}
 	json_array_foreach (given, i, one)
@@ -124,7 +124,7 @@ take_options(json_t *q, const json_t *asked, size_t type, struct err *e)
 	json_decref(list);
 	return 0;
 memory:
-	(void)err_memory(e);
+	err_memory(e);
 err:
 	json_decref(list);
 	return -1;
@@ -159,13 +159,13 @@ make(const json_t *asked, struct err *e)
 	while (type < TYPES && strcmp(types[type].name, name) != 0)
 		type++;
 	if (type == TYPES) {
-		(void)err_set(e, ERR_BAD_DATA, "there is no type %.64s", name);
-		(void)err_hint(e, "user_input, command_approval, file_approval, elicitation or "
-				  "dynamic_tool");
+		err_set(e, ERR_BAD_DATA, "there is no type %.64s", name);
+		err_hint(e, "user_input, command_approval, file_approval, elicitation or "
+			    "dynamic_tool");
 		goto err;
 	}
 	if (secret != NULL && !json_is_boolean(secret)) {
-		(void)err_set(e, ERR_BAD_DATA, "secret must be true or false");
+		err_set(e, ERR_BAD_DATA, "secret must be true or false");
 		goto err;
 	}
 	if (clean_some("the question", json_object_get(asked, "text"), text, sizeof text - 1, e) <
@@ -173,7 +173,7 @@ make(const json_t *asked, struct err *e)
 		goto err;
 	if (q == NULL || jsonx_set(q, "type", name) < 0 || jsonx_set(q, "text", text) < 0 ||
 	    (json_is_true(secret) && json_object_set_new(q, "secret", json_true()) < 0)) {
-		(void)err_memory(e);
+		err_memory(e);
 		goto err;
 	}
 	if (take_options(q, asked, type, e) == 0 && take_default(q, asked, e) == 0)
@@ -202,7 +202,7 @@ question_make(const json_t *asked, struct err *e)
 	    (seconds == 0 || jsonx_set(q, "until", clock_format(now + seconds * 1000, text)) == 0))
 		return q;
 	json_decref(q);
-	(void)err_memory(e);
+	err_memory(e);
 	return NULL;
 }
 
@@ -232,7 +232,7 @@ question_from_peer(const json_t *peer, struct err *e)
 		       {"outcome", 20},         {"closedAt", 40}, {"answer", QUESTION_ANSWER}};
 
 	if (!question_id_valid(jsonx_text(peer, "id", ""))) {
-		(void)err_set(e, ERR_BAD_MESSAGE, "a question without an id");
+		err_set(e, ERR_BAD_MESSAGE, "a question without an id");
 		return NULL;
 	}
 	json_t *q = make(peer, e);
@@ -273,12 +273,12 @@ question_take_answer(const json_t *question, const char *answer, char out[QUESTI
 	if (n == 0)
 		(void)snprintf(out, QUESTION_ANSWER + 1, "%s", jsonx_text(question, "default", ""));
 	if (out[0] == '\0') {
-		(void)err_set(e, ERR_BAD_DATA, "the answer is empty, and there is no default");
+		err_set(e, ERR_BAD_DATA, "the answer is empty, and there is no default");
 		return -1;
 	}
 	if (options == NULL || is_in(options, out))
 		return 0;
-	(void)err_set(e, ERR_BAD_DATA, "the answer is none of the options");
+	err_set(e, ERR_BAD_DATA, "the answer is none of the options");
 	list_options(options, all, sizeof all);
 	return err_hint(e, "one of: %s", all);
 }
@@ -355,12 +355,12 @@ question_find(const json_t *list, const char *id, struct err *e)
 	if (open == 1)
 		return found;
 	if (open > 1) {
-		(void)err_set(e, ERR_USAGE, "%zu questions are open", open);
-		(void)err_hint(e, "say which is answered:%s", all);
+		err_set(e, ERR_USAGE, "%zu questions are open", open);
+		err_hint(e, "say which is answered:%s", all);
 	} else if (id != NULL) {
-		(void)err_set(e, ERR_NOT_FOUND, "there is no question %.64s", id);
+		err_set(e, ERR_NOT_FOUND, "there is no question %.64s", id);
 	} else {
-		(void)err_set(e, ERR_NOT_FOUND, "no question is open");
+		err_set(e, ERR_NOT_FOUND, "no question is open");
 	}
 	return NULL;
 }

@@ -21,8 +21,8 @@ on_header(char *p, size_t one, size_t n, void *arg)
 	(void)one; /* is always 1 */
 	t->head_size += n;
 	if (t->head_size > HEAD_MAX) {
-		(void)err_set(&t->err, ERR_TRANSPORT_ERROR, "%s answered with an endless head",
-			      t->origin);
+		err_set(&t->err, ERR_TRANSPORT_ERROR, "%s answered with an endless head",
+			t->origin);
 		return 0;
 	}
 	if (t->head || (*p != '\r' && *p != '\n'))
@@ -50,7 +50,7 @@ on_data(char *p, size_t one, size_t n, void *arg)
 	if (t->sink(t->arg, p, n, &t->err) == 0)
 		return n;
 	if (t->err.code == ERR_NONE)
-		(void)err_set(&t->err, ERR_CANCELLED, "stopped");
+		err_set(&t->err, ERR_CANCELLED, "stopped");
 	return n == 0 ? 1 : 0; /* anything but ${n} stops the transfer */
 }
 
@@ -72,10 +72,10 @@ on_read(char *p, size_t one, size_t n, void *arg)
 	}
 	/* Without this the peer would wait for bytes that never come. */
 	if (got == 0)
-		(void)err_set(&t->err, ERR_IO, "what was to be sent is %llu bytes short",
-			      (unsigned long long)left);
+		err_set(&t->err, ERR_IO, "what was to be sent is %llu bytes short",
+			(unsigned long long)left);
 	else if (t->err.code == ERR_NONE)
-		(void)err_set(&t->err, ERR_IO, "cannot read what was to be sent");
+		err_set(&t->err, ERR_IO, "cannot read what was to be sent");
 	return CURL_READFUNC_ABORT;
 }
 
@@ -144,7 +144,7 @@ transfer_new(const char *url, const char *token, const char *accept, long timeou
 	struct transfer *t = calloc(1, sizeof *t);
 
 	if (t == NULL || (t->easy = curl_easy_init()) == NULL) {
-		(void)err_memory(e);
+		err_memory(e);
 		goto err;
 	}
 	t->sink = sink;
@@ -223,11 +223,11 @@ transfer_check(struct transfer *t, long timeout, struct err *e)
 		limit += (int64_t)(t->body->length / SPOOL_RATE);
 	if (now - t->moved_at < limit * 1000)
 		return 0;
-	(void)err_set(e, ERR_TRANSPORT_ERROR, "%s %s for %lld s", t->origin,
-		      t->head ? "sent nothing more"
-		      : sent  ? "did not answer"
-			      : "took no more data",
-		      (long long)limit);
+	err_set(e, ERR_TRANSPORT_ERROR, "%s %s for %lld s", t->origin,
+		t->head ? "sent nothing more"
+		: sent  ? "did not answer"
+			: "took no more data",
+		(long long)limit);
 	return err_hint(e, "the executor may be stuck or hard to reach");
 }
 
@@ -238,8 +238,8 @@ unreachable(const struct transfer *t, struct err *e)
 	long number = 0;
 
 	(void)curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &number);
-	(void)err_set(e, ERR_TRANSPORT_ERROR, "cannot reach %s: %s", t->origin,
-		      number != 0 ? strerror((int)number) : t->detail);
+	err_set(e, ERR_TRANSPORT_ERROR, "cannot reach %s: %s", t->origin,
+		number != 0 ? strerror((int)number) : t->detail);
 	return err_hint(e, "is the executor running there?");
 }
 
@@ -283,7 +283,7 @@ transfer_outcome(const struct transfer *t, struct err *e)
 	if (t->code == CURLE_COULDNT_CONNECT)
 		return unreachable(t, e);
 	if (t->code == CURLE_COULDNT_RESOLVE_HOST) {
-		(void)err_set(e, ERR_TRANSPORT_ERROR, "cannot reach %s: no such host", t->origin);
+		err_set(e, ERR_TRANSPORT_ERROR, "cannot reach %s: no such host", t->origin);
 		return err_hint(e, "check the address");
 	}
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -300,14 +300,14 @@ transfer_refused(const struct transfer *t, struct err *e)
 
 	if (t->status / 100 == 3) {
 		(void)curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_URL, &to);
-		(void)err_set(e, ERR_TRANSPORT_ERROR, "%s answered %ld, a redirect", t->origin,
-			      t->status);
+		err_set(e, ERR_TRANSPORT_ERROR, "%s answered %ld, a redirect", t->origin,
+			t->status);
 		return to == NULL ? -1 : err_hint(e, "if you trust it, give %s instead", to);
 	}
 	if (t->status != 401 && t->status != 403)
 		return 0;
-	(void)err_set(e, ERR_AUTH_FAILED, "%s refused the %s (%ld)", t->origin,
-		      t->status == 401 ? "token" : "request", t->status);
+	err_set(e, ERR_AUTH_FAILED, "%s refused the %s (%ld)", t->origin,
+		t->status == 401 ? "token" : "request", t->status);
 	return err_hint(e, "a token of that executor is needed");
 }
 

@@ -35,7 +35,7 @@ upload_new(const json_t *start, int fd, uint64_t size,
 	struct upload *u = calloc(1, sizeof *u);
 
 	if (u == NULL) {
-		(void)err_memory(e);
+		err_memory(e);
 		return NULL;
 	}
 	*u = (struct upload){.text = BUF_INIT(MESSAGE_MAX),
@@ -47,7 +47,7 @@ upload_new(const json_t *start, int fd, uint64_t size,
 		goto err;
 	const char *at = strstr(u->text.data, place);
 	if (at == NULL || strncmp(at + sizeof place - 1, sum, sizeof sum - 1) != 0) {
-		(void)err_set(e, ERR_INTERNAL, "a START has no place for the archive");
+		err_set(e, ERR_INTERNAL, "a START has no place for the archive");
 		goto err;
 	}
 	u->split = (size_t)(at - u->text.data) + sizeof place - 2;

@@ -52,7 +52,7 @@ url_check(const char *url, struct err *e)
 	char *user = NULL;
 
 	if (u == NULL) {
-		(void)err_set(e, ERR_USAGE, "not an address: %.200s", url);
+		err_set(e, ERR_USAGE, "not an address: %.200s", url);
 		return err_hint(e, "an address looks like http://host:10200/awcp");
 	}
 	CURLUcode has_user = curl_url_get(u, CURLUPART_USER, &user, 0);
@@ -60,7 +60,7 @@ url_check(const char *url, struct err *e)
 	curl_url_cleanup(u);
 	if (has_user != CURLUE_NO_USER) {
 		/* The address itself is not shown: it may hold a password. */
-		(void)err_set(e, ERR_USAGE, "an address must not name a user");
+		err_set(e, ERR_USAGE, "an address must not name a user");
 		return err_hint(e, "give a token instead");
 	}
 	return 0;

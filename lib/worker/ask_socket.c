@@ -59,7 +59,7 @@ listen_in(const char *directory, struct err *e)
 		return -1;
 	if (fd < 0 || bind(fd, (const struct sockaddr *)&at, sizeof at) < 0 ||
 	    listen(fd, QUEUE_OPEN) < 0) {
-		(void)err_sys(e, "cannot listen to questions");
+		err_sys(e, "cannot listen to questions");
 		file_close(fd);
 		fd = -1;
 	}
@@ -73,7 +73,7 @@ ask_socket_open(const struct asking_place *p, const char *directory, struct err 
 	struct ask_socket *a = calloc(1, sizeof *a);
 
 	if (a == NULL) {
-		(void)err_memory(e);
+		err_memory(e);
 		return NULL;
 	}
 	a->place = p;
@@ -311,7 +311,7 @@ connect_to(const char *path, struct err *e)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	const struct sockaddr_un at = address(dirfd, slash + 1);
 	if (dirfd < 0 || fd < 0 || connect(fd, (const struct sockaddr *)&at, sizeof at) < 0) {
-		(void)err_sys(e, "nobody listens at %.200s", path);
+		err_sys(e, "nobody listens at %.200s", path);
 		e->code = ERR_TRANSPORT_ERROR;
 		file_close(fd);
 		fd = -1;
@@ -349,8 +349,8 @@ ask_socket_ask(const char *socket_path, const char *line, struct err *e)
 	const char *code = jsonx_text(o, "code", NULL);
 	if (code == NULL)
 		return o;
-	(void)err_set(e, err_from_name(code), "%s", jsonx_text(o, "error", ""));
-	(void)err_hint(e, "%s", jsonx_text(o, "hint", ""));
+	err_set(e, err_from_name(code), "%s", jsonx_text(o, "error", ""));
+	err_hint(e, "%s", jsonx_text(o, "hint", ""));
 	json_decref(o);
 	return NULL;
 }

@@ -118,7 +118,7 @@ make_environment(char *const *own, const struct sandbox *sandbox, struct err *e)
 		room++;
 	char **list = calloc(room, sizeof *list);
 	if (list == NULL) {
-		(void)err_memory(e);
+		err_memory(e);
 		return NULL;
 	}
 	for (char **p = environ; *p != NULL; p++) {
@@ -154,7 +154,7 @@ start(const struct execution *x, const struct workspace *w, const struct sandbox
 	    asprintf(&own[4], "AWCP_ASK=%s/" ASKING_SOCKET, w->report) < 0 ||
 	    (x->purpose.session != NULL &&
 	     asprintf(&own[5], "AWCP_SESSION=%s", x->purpose.session) < 0)) {
-		(void)err_memory(e);
+		err_memory(e);
 		goto out;
 	}
 	if ((environment = make_environment(own, sandbox, e)) == NULL ||
@@ -306,7 +306,7 @@ execution_run(struct execution *x, const struct workspace *w, const struct sandb
 		return -1;
 	}
 	if (sandbox->kind == SANDBOX_BWRAP && (infofd = memfd_create("sandbox", MFD_CLOEXEC)) < 0) {
-		(void)err_sys(e, "cannot follow the sandbox");
+		err_sys(e, "cannot follow the sandbox");
 	} else if (start(x, w, sandbox, argv, promptfd, infofd, &p, e) == 0) {
 		follow(x, &p, infofd, &m, out);
 		file_close(p.outputfd);
@@ -336,7 +336,7 @@ execution_clear(const char *directory, struct err *e)
 	if (home == NULL)
 		return err_sys(e, "cannot resolve %s", home_path());
 	if (asprintf(&mark, "AWCP_WORKSPACE=%s/%s/work", home, directory) < 0) {
-		(void)err_memory(e);
+		err_memory(e);
 	} else {
 		killed = process_hunt(mark, e);
 		free(mark);

@@ -99,7 +99,7 @@ stopped(struct job *j)
 		report(j, false, "cancelled, or taken by another worker");
 		return TASK_OVER;
 	case EXECUTION_EXPIRED:
-		(void)err_set(&why, ERR_EXPIRED, "it ran longer than its timeout");
+		err_set(&why, ERR_EXPIRED, "it ran longer than its timeout");
 		return fail(j, QUEUE_TIME_OUT, &why, -1);
 	case EXECUTION_EXCEEDED:
 		return fail(j, QUEUE_FAIL, &j->execution.exceeded, -1);
@@ -180,8 +180,7 @@ ended(struct job *j, int status)
 		report(j, false, "%s", limit);
 		return finish(j, &o);
 	}
-	(void)err_set(&why, ERR_TASK_FAILED, "exit %d%s%s", o.exit, said[0] != '\0' ? ": " : "",
-		      said);
+	err_set(&why, ERR_TASK_FAILED, "exit %d%s%s", o.exit, said[0] != '\0' ? ": " : "", said);
 	return fail(j, QUEUE_FAIL, &why, o.exit);
 }
 

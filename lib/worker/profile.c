@@ -47,9 +47,8 @@ parse_words(struct profile *p, char *command, struct err *e)
 
 	size_t odd = strcspn(command, SHELL_CHARACTERS);
 	if (command[odd] != '\0') {
-		(void)err_set(e, ERR_USAGE,
-			      "profile %s: no shell reads the command, which has a %c", p->name,
-			      command[odd]);
+		err_set(e, ERR_USAGE, "profile %s: no shell reads the command, which has a %c",
+			p->name, command[odd]);
 		return err_hint(e, "put it into a script, or behind --");
 	}
 	p->argv = calloc(strlen(command) / 2 + 2, sizeof *p->argv);
@@ -75,7 +74,7 @@ parse(struct profile *p, const char *text, struct err *e)
 	if (capabilities != NULL)
 		*capabilities++ = '\0';
 	if (!id_valid(p->name) || strlen(p->name) > PROFILE_NAME) {
-		(void)err_set(e, ERR_USAGE, "not a profile's name: %.64s", p->name);
+		err_set(e, ERR_USAGE, "not a profile's name: %.64s", p->name);
 		return err_hint(e, "a name has 1 to %d letters, digits, _ and -", PROFILE_NAME);
 	}
 	if (capabilities != NULL && parse_capabilities(p, capabilities, e) < 0)
@@ -103,12 +102,12 @@ profiles_add(struct profiles *all, const char *text, struct err *e)
 	for (size_t i = 0; i < all->count; i++) {
 		const struct profile *other = &all->profile[i];
 		if (strcmp(other->name, p.name) == 0) {
-			(void)err_set(e, ERR_USAGE, "there are two profiles %s", p.name);
+			err_set(e, ERR_USAGE, "there are two profiles %s", p.name);
 			goto err1;
 		}
 		if (other->argv == NULL && p.argv == NULL) {
-			(void)err_set(e, ERR_USAGE, "profile %s has no command", p.name);
-			(void)err_hint(e, "that behind -- is for %s", other->name);
+			err_set(e, ERR_USAGE, "profile %s has no command", p.name);
+			err_hint(e, "that behind -- is for %s", other->name);
 			goto err1;
 		}
 	}
@@ -128,7 +127,7 @@ give_command(struct profiles *all, char *const *argv, const char *name, struct e
 	while (i < all->count && all->profile[i].argv != NULL)
 		i++;
 	if (argv[0] == NULL && i < all->count) {
-		(void)err_set(e, ERR_USAGE, "profile %s has no command", all->profile[i].name);
+		err_set(e, ERR_USAGE, "profile %s has no command", all->profile[i].name);
 		return err_hint(e, "give it behind -- or as -P %s=command", all->profile[i].name);
 	}
 	if (argv[0] == NULL)
@@ -198,12 +197,12 @@ note(int dirfd, const struct profile *p, struct err *e)
 	if (o == NULL || json_object_set_new(o, "capabilities", list) < 0 ||
 	    jsonx_set(o, "name", p->name) < 0 || jsonx_set(o, "program", p->program) < 0 ||
 	    jsonx_set(o, "usedAt", clock_format(clock_now(), now)) < 0) {
-		(void)err_memory(e);
+		err_memory(e);
 		goto out;
 	}
 	for (const char *const *c = p->capabilities; *c != NULL; c++)
 		if (jsonx_append(list, *c) < 0) {
-			(void)err_memory(e);
+			err_memory(e);
 			goto out;
 		}
 	if (jsonx_dump(o, &b, e) == 0 && buf_printf(&b, e, "\n") == 0)
@@ -280,7 +279,7 @@ describe(int dirfd, const char *name, struct err *e)
 	    json_object_set_new(o, "deaths", json_integer(g.deaths)) < 0 ||
 	    (g.until != 0 && (jsonx_set(o, "until", clock_format(g.until, until)) < 0 ||
 			      jsonx_set(o, "why", g.why) < 0))) {
-		(void)err_memory(e);
+		err_memory(e);
 		goto err1;
 	}
 	return o;

@@ -44,9 +44,9 @@ raise_limit(size_t n, struct err *e)
 	if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur >= n + OTHERS)
 		return 0;
 	if (files.rlim_max < n + OTHERS) {
-		(void)err_set(e, ERR_CONFIG,
-			      "%zu tasks at once need %zu open files, and the limit is %llu", n,
-			      n + OTHERS, (unsigned long long)files.rlim_max);
+		err_set(e, ERR_CONFIG,
+			"%zu tasks at once need %zu open files, and the limit is %llu", n,
+			n + OTHERS, (unsigned long long)files.rlim_max);
 		return err_hint(e, "raise it (ulimit -n, LimitNOFILE=), or give a smaller -c");
 	}
 	files.rlim_cur = n + OTHERS;

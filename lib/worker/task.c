@@ -106,7 +106,7 @@ stopped(struct task *t)
 		assignment_expired(&why);
 		return fail(t, &why, ERR_EXPIRED);
 	case EXECUTION_EXCEEDED:
-		(void)err_hint(&t->execution.exceeded, "the executor's operator set this limit");
+		err_hint(&t->execution.exceeded, "the executor's operator set this limit");
 		return fail(t, &t->execution.exceeded, ERR_TASK_FAILED);
 	default:
 		report(t, false,
@@ -171,9 +171,9 @@ explain(const struct task *t, int status, struct err *why)
 			    : signal == SIGXFSZ ? ", at a file that grew too large"
 						: "";
 	if (signal != 0)
-		(void)err_set(why, ERR_TASK_FAILED, "killed by signal %d%s", signal, limit);
+		err_set(why, ERR_TASK_FAILED, "killed by signal %d%s", signal, limit);
 	else
-		(void)err_set(why, ERR_TASK_FAILED, "exit %d", WEXITSTATUS(status));
+		err_set(why, ERR_TASK_FAILED, "exit %d", WEXITSTATUS(status));
 	if (said[0] != '\0') {
 		size_t n = strlen(why->message);
 		(void)snprintf(why->message + n, sizeof why->message - n, ": %s", said);
@@ -227,7 +227,7 @@ hand_in(struct task *t, int64_t began)
 	result = make_result(t);
 	/* Out of the way first: once it is complete, the delegator may have all of it removed. */
 	if (result == NULL) {
-		(void)err_memory(&e);
+		err_memory(&e);
 		end = later(t, &e);
 	} else if (workspace_retire(&t->workspace, t->retired, &e) < 0 ||
 		   assignment_complete(t->record.id, t->run, result, metadata, &e) < 0) {
@@ -254,12 +254,11 @@ give_up(struct task *t)
 	if (t->deaths > 1)
 		(void)snprintf(times, sizeof times, " %lld times", (long long)t->deaths);
 	if (t->options->recovery == QUEUE_LOSE)
-		(void)err_set(&why, ERR_TASK_FAILED,
-			      "its worker died%s, and nobody can know what it had done by then",
-			      times);
+		err_set(&why, ERR_TASK_FAILED,
+			"its worker died%s, and nobody can know what it had done by then", times);
 	else
-		(void)err_set(&why, ERR_TASK_FAILED, "its worker died%s", times);
-	(void)err_hint(&why, "delegate it again if it did no harm there");
+		err_set(&why, ERR_TASK_FAILED, "its worker died%s", times);
+	err_hint(&why, "delegate it again if it did no harm there");
 	return fail(t, &why, ERR_TASK_FAILED);
 }
 

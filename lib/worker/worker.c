@@ -404,7 +404,7 @@ work(struct worker *w, struct err *e)
 			w->not_before = clock_steady() + PAUSE_MS;
 		}
 		if (o->once && w->taken == 0) {
-			(void)err_set(e, ERR_BUSY, "no task is waiting");
+			err_set(e, ERR_BUSY, "no task is waiting");
 			return w->held[0] == '\0' ? -1 : err_hint(e, "%s", w->held);
 		}
 		wait_for_change(w);

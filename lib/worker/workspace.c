@@ -210,7 +210,7 @@ workspace_readonly(const struct workspace *w, struct err *e)
 
 	const char **paths = calloc(w->count + 1, sizeof *paths);
 	if (paths == NULL) {
-		(void)err_memory(e);
+		err_memory(e);
 		return NULL;
 	}
 	for (size_t i = 0; i < w->count; i++)
@@ -249,7 +249,7 @@ list_writable(const struct workspace *w, size_t *count, struct err *e)
 	struct resource *list = calloc(w->count + 1, sizeof *list);
 
 	if (list == NULL)
-		(void)err_memory(e);
+		err_memory(e);
 	*count = 0;
 	for (size_t i = 0; list != NULL && i < w->count; i++)
 		if (w->resources[i].writable)
@@ -316,7 +316,7 @@ collect(const struct workspace *w, struct pack_totals *totals, json_t *changed, 
 	if (pack_result(w, fd, totals, changed, e) < 0)
 		goto out;
 	if (fsync(fd) < 0 || renameat(w->dirfd, RESULT ".tmp", w->dirfd, RESULT) < 0)
-		(void)err_sys(e, "cannot keep the result");
+		err_sys(e, "cannot keep the result");
 	else
 		status = 0; /* the record, which is saved beside it, makes its name durable */
 out:
