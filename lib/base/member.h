@@ -10,6 +10,8 @@
  * reads delegation_ttl(o) and writes delegation_set_ttl(o, 60), so that a misspelt member does not
  * compile.  Only the member that is set changes: what a newer version or a peer added stays.
  *
+ * delegation_ttl_path() is the path itself, for functions that check what a peer sent, and name it.
+ *
  * Text and JSON that are read are borrowed from the record, and gone when the member is set.
  * Setters return -1 only when memory is out; objects on the way of a path are made.
  */
@@ -18,8 +20,15 @@
 
 #include "base/jsonx.h"
 
+#define MEMBER_PATH(record, name, path)                        \
+	static inline const char *record##_##name##_path(void) \
+	{                                                      \
+		return path;                                   \
+	}
+
 /* A string; ${fallback} may be NULL.  Setting NULL removes it. */
 #define MEMBER_TEXT(record, name, path, fallback)                       \
+	MEMBER_PATH(record, name, path)                                 \
 	static inline const char *record##_##name(const json_t *o)      \
 	{                                                               \
 		return jsonx_text(o, path, fallback);                   \
@@ -34,6 +43,7 @@
 
 /* A whole number. */
 #define MEMBER_INTEGER(record, name, path, fallback)                \
+	MEMBER_PATH(record, name, path)                             \
 	static inline int64_t record##_##name(const json_t *o)      \
 	{                                                           \
 		return jsonx_number(o, path, fallback);             \
@@ -45,6 +55,7 @@
 
 /* true, or false, which is also what a missing one means. */
 #define MEMBER_BOOL(record, name, path)                          \
+	MEMBER_PATH(record, name, path)                          \
 	static inline bool record##_##name(const json_t *o)      \
 	{                                                        \
 		return json_is_true(jsonx_at(o, path));          \
@@ -57,6 +68,7 @@
 /* Any JSON, NULL if it is missing.  The setter takes over the reference to ${v}, also when it
  * fails; json_null() is a value, and NULL a failure of whoever made it. */
 #define MEMBER_JSON(record, name, path)                             \
+	MEMBER_PATH(record, name, path)                             \
 	static inline json_t *record##_##name(const json_t *o)      \
 	{                                                           \
 		return jsonx_at(o, path);                           \
