@@ -298,7 +298,7 @@ main(int argc, char **argv)
 		return errand_do(argc, argv); /* the environment has come from us */
 	if (config_load(&e) < 0 || home_open(&e) < 0 || caller_policy(&e) < 0 ||
 	    roots_read(&e) < 0 || home_limit("AWCP_MAX_DELEGATIONS", 256, &most, &e) < 0 ||
-	    lot_policy(&e) < 0 || home_limit("AWCP_THREADS", 4096, &threads, &e) < 0 ||
+	    loop_policy(&e) < 0 || home_limit("AWCP_THREADS", 4096, &threads, &e) < 0 ||
 	    (http_serves() && errand_keep(&e) < 0) ||
 	    http_run("awcp-delegator", routes, threads > 65536 ? 65536 : (unsigned)threads, &e) <
 		0) {

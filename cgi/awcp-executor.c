@@ -377,7 +377,7 @@ begin(struct err *e)
 {
 	if (!http_serves())
 		(void)assignment_sweep(&policy);
-	int number = crew_start(keep_time);
+	int number = offload_thread(keep_time);
 	return number == 0 ? 0 : err_set(e, ERR_IO, "cannot start a thread: %s", strerror(number));
 }
 
@@ -388,7 +388,7 @@ main(void)
 	long long threads;
 
 	if (config_load(&e) < 0 || home_open(&e) < 0 || caller_policy(&e) < 0 ||
-	    assignment_policy(&policy, &e) < 0 || lot_policy(&e) < 0 ||
+	    assignment_policy(&policy, &e) < 0 || loop_policy(&e) < 0 ||
 	    home_limit("AWCP_THREADS", 4096, &threads, &e) < 0 || begin(&e) < 0 ||
 	    http_run("awcp-executor", routes, threads > 65536 ? 65536 : (unsigned)threads, &e) <
 		0) {

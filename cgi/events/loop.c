@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -15,44 +14,41 @@
 #include "base/file.h"
 #include "config/home.h"
 #include "base/id.h"
-#include "log/metrics.h"
+#include "events/slots.h"
 #include "events/subscriber.h"
-#include "events/feed.h"
+#include "events/channel.h"
 
 #define AT_ONCE 256 /* connections that are seen to before the clock is looked at again */
-#define SPARE 2048  /* descriptors kept for everything else, or a quarter of all */
 
-/* A stream on its way to the lot. */
+/* A subscriber on its way to the loop. */
 struct arrival {
-	struct crew_job job;
-	struct stream *stream;
+	struct offload_job job;
+	struct subscriber *subscriber;
 	struct event_source from;
 	char *owner, id[ID_MAX + 1]; /* of ${from} */
 };
 
-/* A look whether a source is over. */
-struct look {
-	struct crew_job job;
-	struct source *source;
+/* A check whether what a channel is about has ended. */
+struct check {
+	struct offload_job job;
+	struct channel *channel;
 	int status;
 	bool over;
 	struct err why;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static long long most = 65536, keepalive_ms = 30000; /* set before there are threads */
+static long long keepalive_ms = 30000; /* set before there are threads */
 
 /* Under the lock. */
-static long long open_streams, by_descriptors;
-static bool running;
-static struct crew_job *arrived, **last_arrived = &arrived;
+static struct offload_job *arrived, **last_arrived = &arrived;
 
-/* Of the lot's thread, once it runs. */
+/* Used by the loop's thread alone, once it runs. */
 static int epollfd = -1, wakefd = -1;
 
-/* Have the lot's thread do ${work} to ${j}. */
+/* Have the loop's thread do ${work} on ${j}. */
 static void
-post(struct crew_job *j, void (*work)(struct crew_job *))
+post(struct offload_job *j, void (*work)(struct offload_job *))
 {
 	const uint64_t one = 1;
 
@@ -75,111 +71,112 @@ take_arrivals(void)
 	if (read(wakefd, &count, sizeof count) < 0)
 		return;
 	(void)pthread_mutex_lock(&lock);
-	struct crew_job *j = arrived;
+	struct offload_job *j = arrived;
 	arrived = NULL;
 	last_arrived = &arrived;
 	(void)pthread_mutex_unlock(&lock);
 	while (j != NULL) {
-		struct crew_job *next = j->next;
+		struct offload_job *next = j->next;
 		j->work(j);
 		j = next;
 	}
 }
 
-static void look(struct source *source);
+static void check_end(struct channel *channel);
 
-/* What a look saw is for the streams that were there when it began. */
+/* What a check found is about the subscribers that were there when it began. */
 static void
-looked(struct crew_job *j)
+end_checked(struct offload_job *j)
 {
-	struct look *l = (struct look *)(void *)j;
-	struct source *source = l->source;
-	struct stream *s, *next;
-	bool again = source->again;
+	struct check *c = (struct check *)(void *)j;
+	struct channel *channel = c->channel;
+	struct subscriber *s, *next;
+	bool again = channel->check_again;
 
-	source->looking = source->again = false;
-	source->held = true;
-	for (s = again ? NULL : LIST_FIRST(&source->streams); s != NULL; s = next) {
-		next = LIST_NEXT(s, same_source);
-		s->over |= l->over;
-		if (l->status < 0)
-			parked_fail(s, &l->why);
-		if (l->status < 0 || l->over)
-			parked_pump(s);
+	channel->checking = channel->check_again = false;
+	channel->held = true;
+	for (s = again ? NULL : LIST_FIRST(&channel->subscribers); s != NULL; s = next) {
+		next = LIST_NEXT(s, same_channel);
+		s->over |= c->over;
+		if (c->status < 0)
+			subscriber_fail(s, &c->why);
+		if (c->status < 0 || c->over)
+			subscriber_send(s);
 	}
-	source->held = false;
-	free(l);
+	channel->held = false;
+	free(c);
 	if (again)
-		look(source);
-	source_leave(source);
+		check_end(channel);
+	channel_release(channel);
 }
 
-/* By the crew, for it may have to wait for a lock. */
+/* In a thread of its own, for it may have to wait for a lock. */
 static void
-do_look(struct crew_job *j)
+do_check(struct offload_job *j)
 {
-	struct look *l = (struct look *)(void *)j;
-	const struct source *s = l->source;
+	struct check *c = (struct check *)(void *)j;
+	const struct event_source *from = &c->channel->from;
 
-	l->status = s->from.kind->look(s->from.id, s->from.owner, &l->over, &l->why);
-	post(j, looked);
+	c->status = from->kind->look(from->id, from->owner, &c->over, &c->why);
+	post(j, end_checked);
 }
 
-/* Have somebody look whether ${source} is over. */
+/* Have a thread check whether what ${channel} is about has ended. */
 static void
-look(struct source *source)
+check_end(struct channel *channel)
 {
-	if (source->from.kind->look == NULL)
+	if (channel->from.kind->look == NULL)
 		return;
-	source->again |= source->looking;
-	if (source->looking || LIST_EMPTY(&source->streams))
+	channel->check_again |= channel->checking;
+	if (channel->checking || LIST_EMPTY(&channel->subscribers))
 		return;
-	struct look *l = calloc(1, sizeof *l);
-	if (l == NULL)
-		return; /* there will be another */
-	source->looking = true;
-	source->looked = clock_steady();
-	l->source = source;
-	l->job.work = do_look;
-	crew_hand(&l->job);
+	struct check *c = calloc(1, sizeof *c);
+	if (c == NULL)
+		return; /* the next keepalive tries again */
+	channel->checking = true;
+	channel->checked = clock_steady();
+	c->channel = channel;
+	c->job.work = do_check;
+	offload_submit(&c->job);
 }
 
 static void
-read_source(struct source *source, int64_t now)
+read_channel(struct channel *channel, int64_t now)
 {
 	struct event_file file;
 
-	if (!source->from.kind->last_is_end || now - source->looked >= keepalive_ms)
-		look(source);
-	if (event_look(&source->from, &file) == 0 &&
-	    memcmp(&file, &source->file, sizeof file) != 0) {
-		source->file = file;
-		parked_pump_all(source, &file);
+	if (!channel->from.kind->last_is_end || now - channel->checked >= keepalive_ms)
+		check_end(channel);
+	if (event_look(&channel->from, &file) == 0 &&
+	    memcmp(&file, &channel->file, sizeof file) != 0) {
+		channel->file = file;
+		subscriber_send_all(channel, &file);
 	}
-	source_leave(source);
+	channel_release(channel);
 }
 
-/* A stream is parked. */
+/* Add a subscriber. */
 static void
-arrive(struct crew_job *j)
+arrive(struct offload_job *j)
 {
 	struct arrival *a = (struct arrival *)(void *)j;
-	struct stream *s = a->stream;
+	struct subscriber *s = a->subscriber;
 	struct err e;
 
-	struct source *source = source_find(&a->from, &e);
-	if (source == NULL || parked_add(s, source) < 0) {
-		http_log("cannot park a stream: %s", source == NULL ? e.message : strerror(errno));
+	struct channel *channel = channel_find(&a->from, &e);
+	if (channel == NULL || subscriber_add(s, channel) < 0) {
+		http_log("cannot add an event stream: %s",
+			 channel == NULL ? e.message : strerror(errno));
 		file_close(s->connection.fd);
 		free(s);
-		lot_leave();
-		if (source != NULL)
-			source_leave(source);
+		slots_release();
+		if (channel != NULL)
+			channel_release(channel);
 	} else {
-		/* It was not over before; and whoever looks now may have begun before that. */
-		if (source->looking || !a->from.kind->last_is_end)
-			look(source);
-		parked_pump(s);
+		/* It had not ended before; a check that runs now may have begun before that. */
+		if (channel->checking || !a->from.kind->last_is_end)
+			check_end(channel);
+		subscriber_send(s);
 	}
 	free(a->owner);
 	free(a);
@@ -188,7 +185,7 @@ arrive(struct crew_job *j)
 static int
 until_due(int64_t now)
 {
-	int64_t due = source_due(), other = parked_due();
+	int64_t due = channel_due(), other = subscriber_due();
 
 	if (other < due)
 		due = other;
@@ -201,7 +198,7 @@ static void *
 run(void *unused)
 {
 	struct epoll_event events[AT_ONCE];
-	struct source *source;
+	struct channel *channel;
 
 	(void)unused;
 	for (;;) {
@@ -211,16 +208,16 @@ run(void *unused)
 			if (events[i].data.ptr == &wakefd)
 				woken = true;
 			else if (events[i].data.ptr == &epollfd)
-				source_note();
+				channel_note();
 			else
-				parked_see(events[i].data.ptr, events[i].events);
+				subscriber_handle(events[i].data.ptr, events[i].events);
 		}
 		if (woken)
 			take_arrivals();
 		int64_t now = clock_steady();
-		while ((source = source_changed(now)) != NULL)
-			read_source(source, now);
-		parked_keepalive(now);
+		while ((channel = channel_changed(now)) != NULL)
+			read_channel(channel, now);
+		subscriber_keepalive(now);
 	}
 	return NULL;
 }
@@ -237,30 +234,22 @@ add(int fd, void *mark)
 static int
 start(struct err *e)
 {
-	struct rlimit files;
-
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY) {
-		long long all = (long long)files.rlim_cur;
-		by_descriptors = all - (all / 4 < SPARE ? all / 4 : SPARE);
-	} else {
-		by_descriptors = INT64_MAX;
-	}
 	epollfd = epoll_create1(EPOLL_CLOEXEC);
 	wakefd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (epollfd < 0 || wakefd < 0 || add(wakefd, &wakefd) < 0) {
 		err_sys(e, "cannot watch event streams");
 		goto fail;
 	}
-	if (source_open(e) < 0)
+	if (channel_open(e) < 0)
 		goto fail;
-	if (source_watch() >= 0)
-		(void)add(source_watch(), &epollfd); /* else they are polled */
-	parked_begin(epollfd, post, keepalive_ms);
-	int number = crew_start(run);
+	if (channel_watch() >= 0)
+		(void)add(channel_watch(), &epollfd); /* else they are polled */
+	subscriber_init(epollfd, post, keepalive_ms);
+	int number = offload_thread(run);
 	if (number == 0)
 		return 0;
 	err_set(e, ERR_BUSY, "cannot start a thread: %s", strerror(number));
-	source_close();
+	channel_close();
 fail:
 	file_close(epollfd);
 	file_close(wakefd);
@@ -269,11 +258,11 @@ fail:
 }
 
 int
-lot_policy(struct err *e)
+loop_policy(struct err *e)
 {
 	long long seconds;
 
-	if (home_limit("AWCP_STREAMS", most, &most, e) < 0 ||
+	if (slots_policy(e) < 0 ||
 	    home_limit("AWCP_KEEPALIVE", keepalive_ms / 1000, &seconds, e) < 0)
 		return -1;
 	if (seconds < 1 || seconds > 3600)
@@ -283,67 +272,43 @@ lot_policy(struct err *e)
 }
 
 int64_t
-lot_keepalive(void)
+loop_keepalive(void)
 {
 	return keepalive_ms;
 }
 
 int
-lot_enter(struct err *e)
+loop_start(struct err *e)
 {
-	static int64_t told;
+	static bool running;
 	int status = 0;
 
 	(void)pthread_mutex_lock(&lock);
 	if (!running)
 		status = start(e);
 	running |= status == 0;
-	if (status == 0 && (open_streams >= most || open_streams >= by_descriptors)) {
-		bool fds = open_streams >= by_descriptors;
-		status = err_set(e, ERR_BUSY, "too many event streams are open");
-		err_hint(e, "try again later, or raise %s",
-			 fds ? "the limit on open files" : "AWCP_STREAMS");
-		if (told == 0 || clock_steady() - told >= 60000) {
-			http_log("%lld event streams are open; raise %s for more", open_streams,
-				 fds ? "the limit on open files (ulimit -n)" : "AWCP_STREAMS");
-			told = clock_steady();
-		}
-	}
-	if (status == 0)
-		open_streams++;
 	(void)pthread_mutex_unlock(&lock);
-	if (status == 0)
-		metrics_level(METRIC_STREAMS, 1);
 	return status;
 }
 
-void
-lot_leave(void)
-{
-	(void)pthread_mutex_lock(&lock);
-	open_streams--;
-	(void)pthread_mutex_unlock(&lock);
-	metrics_level(METRIC_STREAMS, -1);
-}
-
 int
-lot_park(const struct fastcgi *c, const struct event_source *from, const struct event_position *p,
+loop_add(const struct fastcgi *c, const struct event_source *from, const struct event_position *p,
 	 struct err *e)
 {
 	struct arrival *a = calloc(1, sizeof *a);
-	struct stream *s = calloc(1, sizeof *s);
+	struct subscriber *s = calloc(1, sizeof *s);
 
 	if (a == NULL || s == NULL ||
 	    (from->owner != NULL && (a->owner = strdup(from->owner)) == NULL)) {
 		free(a);
 		free(s);
 		file_close(c->fd);
-		lot_leave();
+		slots_release();
 		return err_memory(e);
 	}
 	s->connection = *c;
 	s->position = *p;
-	a->stream = s;
+	a->subscriber = s;
 	a->from = *from;
 	(void)snprintf(a->id, sizeof a->id, "%s", from->id);
 	a->from.id = a->id;

@@ -6,18 +6,19 @@
 #include <stddef.h>
 #include <time.h>
 
-#define MOST 256   /* threads; each may be stuck with a reader until the web server gives that up */
+#define MAX_THREADS \
+	256        /* threads; each may be stuck with a reader until the web server gives that up */
 #define LINGER_S 5 /* how long an idle one stays */
 #define STACK ((size_t)256 * 1024) /* as in pool.c */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t come = PTHREAD_COND_INITIALIZER;
-static struct crew_job *first, **last = &first;
+static struct offload_job *first, **last = &first;
 static unsigned alive, idle, waiting; /* waiting: jobs */
 
 /* The next job, or NULL when there was none for long.  The lock is held. */
-static struct crew_job *
-take(void)
+static struct offload_job *
+next_job(void)
 {
 	struct timespec until;
 	int status = 0;
@@ -28,7 +29,7 @@ take(void)
 	while (first == NULL && status != ETIMEDOUT)
 		status = pthread_cond_timedwait(&come, &lock, &until);
 	idle--;
-	struct crew_job *j = first;
+	struct offload_job *j = first;
 	if (j == NULL)
 		return NULL;
 	first = j->next;
@@ -41,11 +42,11 @@ take(void)
 static void *
 run(void *unused)
 {
-	struct crew_job *j;
+	struct offload_job *j;
 
 	(void)unused;
 	(void)pthread_mutex_lock(&lock);
-	while ((j = take()) != NULL) {
+	while ((j = next_job()) != NULL) {
 		(void)pthread_mutex_unlock(&lock);
 		j->work(j);
 		(void)pthread_mutex_lock(&lock);
@@ -56,7 +57,7 @@ run(void *unused)
 }
 
 int
-crew_start(void *(*call)(void *))
+offload_thread(void *(*call)(void *))
 {
 	pthread_attr_t attributes;
 	pthread_t thread;
@@ -72,14 +73,14 @@ crew_start(void *(*call)(void *))
 }
 
 void
-crew_hand(struct crew_job *j)
+offload_submit(struct offload_job *j)
 {
 	bool mine = false;
 
 	(void)pthread_mutex_lock(&lock);
-	if (idle <= waiting && alive < MOST) {
+	if (idle <= waiting && alive < MAX_THREADS) {
 		alive++;
-		if (crew_start(run) != 0) {
+		if (offload_thread(run) != 0) {
 			alive--;
 			mine = alive == 0;
 		}

@@ -11,6 +11,7 @@
 #include "base/id.h"
 #include "state/journal.h"
 #include "events/loop.h"
+#include "events/slots.h"
 #include "base/watch.h"
 
 struct follower {
@@ -80,7 +81,7 @@ follow(struct follower *f, struct err *e)
 	static const char text[] = ": keepalive\n\n";
 	char path[8192];
 	bool ends = f->from.kind->look != NULL, looked = !ends, over = false;
-	int64_t next = clock_steady() + lot_keepalive();
+	int64_t next = clock_steady() + loop_keepalive();
 	int status = -1;
 
 	event_directory(&f->from, path, sizeof path);
@@ -102,7 +103,7 @@ follow(struct follower *f, struct err *e)
 		looked = f->from.kind->last_is_end || !ends;
 		if (clock_steady() >= next) {
 			(void)http_write(f->h, text, sizeof text - 1);
-			next = clock_steady() + lot_keepalive();
+			next = clock_steady() + loop_keepalive();
 			looked = !ends;
 		}
 	}
@@ -161,18 +162,18 @@ stay(struct follower *f, bool over)
 	send_error(f->h, &e);
 }
 
-/* Send what happened and wait for the rest in the lot. */
+/* Send what happened and have the loop send the rest. */
 static int
-park(struct follower *f, struct err *e)
+hand_over(struct follower *f, struct err *e)
 {
 	struct fastcgi connection;
 
-	if (lot_enter(e) < 0)
+	if (loop_start(e) < 0 || slots_take(e) < 0)
 		return -1;
 	begin_stream(f->h);
 	if (http_detach(f->h, &connection) < 0)
-		lot_leave();
-	else if (lot_park(&connection, &f->from, &f->position, e) < 0)
+		slots_release();
+	else if (loop_add(&connection, &f->from, &f->position, e) < 0)
 		http_log("events: %s", e->message);
 	return 0;
 }
@@ -205,7 +206,7 @@ stream_follow(struct http *h, const struct event_source *from, const struct even
 	struct follower f = {.h = h, .from = *from, .position = *p};
 
 	if (!over && http_serves())
-		return park(&f, e);
+		return hand_over(&f, e);
 	stay(&f, over);
 	return 0;
 }

@@ -2,7 +2,7 @@
  * stream - what happens to an assignment or a delegation, as server-sent events made from its
  * journal.
  *
- * Of what has ended, the events are sent at once; a stream that is to wait goes to the lot.
+ * Of what has ended, the events are sent at once; a stream that has to wait goes to the loop.
  */
 #ifndef EVENTS_STREAM_H
 #define EVENTS_STREAM_H

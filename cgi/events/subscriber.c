@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "log/delivery.h"
 #include "base/file.h"
-#include "events/loop.h"
+#include "events/slots.h"
 
 #define AT_ONCE 256 /* keepalives that are sent before something else is looked at */
 
@@ -23,14 +23,14 @@ struct rest {
 /* What a stream needs to go on. */
 enum need { NOTHING = -1, NEWS, MORE, ROOM };
 
-static TAILQ_HEAD(keepalives, stream) keepalives = TAILQ_HEAD_INITIALIZER(keepalives);
+static TAILQ_HEAD(keepalives, subscriber) keepalives = TAILQ_HEAD_INITIALIZER(keepalives);
 static int epollfd;
 static int64_t interval; /* ms */
-static void (*post)(struct crew_job *j, void (*work)(struct crew_job *));
+static void (*post)(struct offload_job *j, void (*work)(struct offload_job *));
 
 void
-parked_begin(int fd, void (*call)(struct crew_job *j, void (*work)(struct crew_job *)),
-	     int64_t keepalive_ms)
+subscriber_init(int fd, void (*call)(struct offload_job *j, void (*work)(struct offload_job *)),
+		int64_t keepalive_ms)
 {
 	epollfd = fd;
 	post = call;
@@ -38,7 +38,7 @@ parked_begin(int fd, void (*call)(struct crew_job *j, void (*work)(struct crew_j
 }
 
 static int
-attend(const struct stream *s, int operation)
+attend(const struct subscriber *s, int operation)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | (s->full ? EPOLLOUT : 0U),
 				    .data.ptr = (void *)(uintptr_t)s};
@@ -48,9 +48,9 @@ attend(const struct stream *s, int operation)
 
 /* Note the end of a stream of what was lent to us. */
 static void
-note_end(const struct stream *s)
+note_end(const struct subscriber *s)
 {
-	const struct event_source *from = &s->source->from;
+	const struct event_source *from = &s->channel->from;
 	struct delivery d = {.step = "events",
 			     .side = "executor",
 			     .id = from->id,
@@ -66,22 +66,22 @@ note_end(const struct stream *s)
 
 /* Forget the stream: its connection ends here, whatever was sent. */
 static void
-drop(struct stream *s)
+drop(struct subscriber *s)
 {
-	struct source *source = s->source;
+	struct channel *channel = s->channel;
 
 	note_end(s);
 	file_close(s->connection.fd); /* epoll forgets it, too */
 	TAILQ_REMOVE(&keepalives, s, later);
-	LIST_REMOVE(s, same_source);
+	LIST_REMOVE(s, same_channel);
 	free(s->rest);
 	free(s);
-	lot_leave();
-	source_leave(source);
+	slots_release();
+	channel_release(channel);
 }
 
 static int
-keep(struct stream *s, const char *p, size_t n)
+keep(struct subscriber *s, const char *p, size_t n)
 {
 	size_t old = s->rest != NULL ? s->rest->length : 0;
 
@@ -100,7 +100,7 @@ keep(struct stream *s, const char *p, size_t n)
  * are kept, and so are those that ${must} be.  Returns 1, 0 if nothing was taken, -1 if the peer is
  * gone. */
 static int
-put(struct stream *s, struct iovec head, struct iovec text, bool must)
+put(struct subscriber *s, struct iovec head, struct iovec text, bool must)
 {
 	struct iovec v[2] = {head, text};
 	struct msghdr m = {.msg_iov = v, .msg_iovlen = 2};
@@ -125,7 +125,7 @@ put(struct stream *s, struct iovec head, struct iovec text, bool must)
 }
 
 static int
-put_text(struct stream *s, const char *p, size_t n, bool must)
+put_text(struct subscriber *s, const char *p, size_t n, bool must)
 {
 	unsigned char head[FASTCGI_HEAD];
 
@@ -136,7 +136,7 @@ put_text(struct stream *s, const char *p, size_t n, bool must)
 
 /* Send what is left of what was begun. */
 static enum need
-send_rest(struct stream *s)
+send_rest(struct subscriber *s)
 {
 	struct rest *r = s->rest;
 
@@ -153,7 +153,7 @@ send_rest(struct stream *s)
 }
 
 static enum need
-finish(struct stream *s)
+finish(struct subscriber *s)
 {
 	unsigned char end[FASTCGI_END];
 
@@ -165,7 +165,7 @@ finish(struct stream *s)
 
 /* End the stream with an event that says ${why}. */
 static enum need
-fail(struct stream *s, struct err *why)
+fail(struct subscriber *s, struct err *why)
 {
 	struct event v;
 	int status = 0;
@@ -174,14 +174,14 @@ fail(struct stream *s, struct err *why)
 	http_log("events: %s", why->message);
 	if (why->code != ERR_NOT_FOUND && why->code != ERR_EXPIRED)
 		err_set(why, why->code, "the server cannot read what happened");
-	if (event_error(&v, s->source->from.id, why) == 0)
+	if (event_error(&v, s->channel->from.id, why) == 0)
 		status = put_text(s, v.text.data, v.text.len, true);
 	event_free(&v);
 	return status < 0 ? NOTHING : finish(s);
 }
 
 struct sending {
-	struct stream *stream;
+	struct subscriber *subscriber;
 	struct journal journal;
 	struct event event;
 };
@@ -191,10 +191,10 @@ static int
 send_one(struct http *h, void *arg)
 {
 	struct sending *d = arg;
-	struct stream *s = d->stream;
+	struct subscriber *s = d->subscriber;
 	struct err e;
 
-	int n = event_next(&s->source->from, &d->journal, &d->event, &e);
+	int n = event_next(&s->channel->from, &d->journal, &d->event, &e);
 	if (n > 0) {
 		s->position.offset = d->journal.offset;
 		s->position.seq = d->journal.seq;
@@ -213,22 +213,22 @@ send_one(struct http *h, void *arg)
 	return 0;
 }
 
-static void come_back(struct crew_job *j);
+static void come_back(struct offload_job *j);
 
-/* By the crew: the event that is too big for the lot. */
+/* Runs in another thread: sends an event that is too big for the loop. */
 static void
-send_big(struct crew_job *j)
+send_big(struct offload_job *j)
 {
-	struct stream *s = (struct stream *)(void *)j;
-	struct sending d = {.stream = s, .event = EVENT_NONE};
+	struct subscriber *s = (struct subscriber *)(void *)j;
+	struct sending d = {.subscriber = s, .event = EVENT_NONE};
 	struct event_file now;
 
-	if (event_look(&s->source->from, &now) == 0)
+	if (event_look(&s->channel->from, &now) == 0)
 		event_follow(&s->position, &now);
 	journal_open(&d.journal);
 	d.journal.offset = s->position.offset;
 	d.journal.seq = s->position.seq;
-	(void)http_detached(&s->connection, s->source->from.id, send_one, &d);
+	(void)http_detached(&s->connection, s->channel->from.id, send_one, &d);
 	journal_close(&d.journal);
 	event_free(&d.event);
 	post(j, come_back);
@@ -236,7 +236,7 @@ send_big(struct crew_job *j)
 
 /* Send the next thing, if there is one. */
 static enum need
-step(struct stream *s)
+step(struct subscriber *s)
 {
 	struct event_position next = s->position;
 	const struct event *v;
@@ -250,7 +250,7 @@ step(struct stream *s)
 		return NOTHING;
 	if (s->ended)
 		return finish(s);
-	int n = source_next(s->source, &next, &v, &e);
+	int n = channel_next(s->channel, &next, &v, &e);
 	if (n < 0)
 		return fail(s, &e);
 	if (n == 0)
@@ -271,7 +271,7 @@ step(struct stream *s)
 
 /* Send what ${s} has not got yet, as far as it takes that.  It may be no more afterwards. */
 static void
-pump(struct stream *s)
+pump(struct subscriber *s)
 {
 	enum need need = MORE;
 
@@ -285,7 +285,7 @@ pump(struct stream *s)
 		/* A connection that nobody watches can be written to by another thread. */
 		(void)epoll_ctl(epollfd, EPOLL_CTL_DEL, s->connection.fd, NULL);
 		s->job.work = send_big;
-		crew_hand(&s->job);
+		offload_submit(&s->job);
 	} else if (s->full != (need == ROOM)) {
 		s->full = need == ROOM;
 		s->gone = attend(s, EPOLL_CTL_MOD) < 0; /* the next keepalive sees that */
@@ -294,20 +294,20 @@ pump(struct stream *s)
 
 /* As pump, when its source has not just been looked at. */
 void
-parked_pump(struct stream *s)
+subscriber_send(struct subscriber *s)
 {
 	struct event_file now;
 
-	if (!s->away && event_look(&s->source->from, &now) == 0)
+	if (!s->away && event_look(&s->channel->from, &now) == 0)
 		event_follow(&s->position, &now);
 	pump(s);
-	source_rest();
+	channel_rest();
 }
 
 static void
-come_back(struct crew_job *j)
+come_back(struct offload_job *j)
 {
-	struct stream *s = (struct stream *)(void *)j;
+	struct subscriber *s = (struct subscriber *)(void *)j;
 	struct err *why = s->failed;
 
 	s->away = s->full = false;
@@ -316,29 +316,29 @@ come_back(struct crew_job *j)
 	if (why != NULL && !s->gone)
 		s->gone = fail(s, why) == NOTHING;
 	free(why);
-	parked_pump(s);
+	subscriber_send(s);
 }
 
 void
-parked_pump_all(struct source *source, const struct event_file *now)
+subscriber_send_all(struct channel *channel, const struct event_file *now)
 {
-	struct stream *s, *next;
+	struct subscriber *s, *next;
 
-	source->held = true; /* until the last stream is seen to */
-	for (s = LIST_FIRST(&source->streams); s != NULL; s = next) {
-		next = LIST_NEXT(s, same_source);
+	channel->held = true; /* until the last stream is seen to */
+	for (s = LIST_FIRST(&channel->subscribers); s != NULL; s = next) {
+		next = LIST_NEXT(s, same_channel);
 		/* What it gets when there is room again is all that there is then. */
 		if (s->away || s->full)
 			continue;
 		event_follow(&s->position, now);
 		pump(s);
 	}
-	source_rest();
-	source->held = false;
+	channel_rest();
+	channel->held = false;
 }
 
 void
-parked_fail(struct stream *s, const struct err *why)
+subscriber_fail(struct subscriber *s, const struct err *why)
 {
 	struct err e = *why;
 
@@ -347,12 +347,12 @@ parked_fail(struct stream *s, const struct err *why)
 }
 
 int
-parked_add(struct stream *s, struct source *source)
+subscriber_add(struct subscriber *s, struct channel *channel)
 {
 	if (attend(s, EPOLL_CTL_ADD) < 0)
 		return -1;
-	s->source = source;
-	LIST_INSERT_HEAD(&source->streams, s, same_source);
+	s->channel = channel;
+	LIST_INSERT_HEAD(&channel->subscribers, s, same_channel);
 	s->began = clock_steady();
 	s->keepalive = s->began + interval;
 	TAILQ_INSERT_TAIL(&keepalives, s, later);
@@ -360,20 +360,20 @@ parked_add(struct stream *s, struct source *source)
 }
 
 void
-parked_see(struct stream *s, uint32_t events)
+subscriber_handle(struct subscriber *s, uint32_t events)
 {
 	/* A web server has nothing more to say than that nobody listens any more. */
 	if ((events & ~(uint32_t)EPOLLOUT) != 0)
 		drop(s);
 	else
-		parked_pump(s);
+		subscriber_send(s);
 }
 
 void
-parked_keepalive(int64_t now)
+subscriber_keepalive(int64_t now)
 {
 	static const char text[] = ": keepalive\n\n";
-	struct stream *s;
+	struct subscriber *s;
 
 	for (int i = 0; i < AT_ONCE; i++) {
 		s = TAILQ_FIRST(&keepalives);
@@ -389,14 +389,14 @@ parked_keepalive(int64_t now)
 		if (s->gone)
 			drop(s);
 		else if (s->rest != NULL)
-			parked_pump(s);
+			subscriber_send(s);
 	}
 }
 
 int64_t
-parked_due(void)
+subscriber_due(void)
 {
-	const struct stream *s = TAILQ_FIRST(&keepalives);
+	const struct subscriber *s = TAILQ_FIRST(&keepalives);
 
 	return s != NULL ? s->keepalive : INT64_MAX;
 }

@@ -1,8 +1,8 @@
 /*
- * parked - a stream in the lot, and what it is sent.
+ * subscriber - the client of one event stream, and what it is sent.
  *
- * Only the thread of the lot comes here, except for what parked_pump hands to the crew: a stream
- * that is away is left alone until it is back.
+ * Only the loop's thread calls this.  A subscriber to whom another thread sends a big event
+ * ("away") is left alone until that is done.
  */
 #ifndef EVENTS_SUBSCRIBER_H
 #define EVENTS_SUBSCRIBER_H
@@ -14,55 +14,56 @@
 #include "events/offload.h"
 #include "events/event.h"
 #include "http/fastcgi.h"
-#include "events/feed.h"
+#include "events/channel.h"
 
 struct rest;
 
-struct stream {
-	struct crew_job job; /* while others have it */
+struct subscriber {
+	struct offload_job job; /* while another thread has it */
 	struct fastcgi connection;
 	struct event_position position;
 	struct rest *rest;
-	struct source *source;
-	LIST_ENTRY(stream) same_source;
-	TAILQ_ENTRY(stream) later; /* in the order of keepalives */
+	struct channel *channel;
+	LIST_ENTRY(subscriber) same_channel;
+	TAILQ_ENTRY(subscriber) later; /* in the order of keepalives */
 	int64_t keepalive;
 	int64_t began; /* clock_steady */
 	uint64_t sent; /* bytes */
 	enum err_code failed_with;
 	bool full;          /* waits until it can be written to */
-	bool away;          /* the crew has it */
+	bool away;          /* another thread sends to it */
 	bool over;          /* ends when nothing is left to send */
 	bool ended;         /* the last event was sent */
 	bool closing;       /* ends when ${rest} is sent */
 	bool gone;          /* the peer is */
-	struct err *failed; /* why the crew could not send on, to be freed */
+	struct err *failed; /* why the other thread could not go on, to be freed */
 };
 
-/* Streams are watched with ${epollfd}, each with itself as data; ${post} has the lot's thread do
+/* Streams are watched with ${epollfd}, each with itself as data; ${post} has the loop's thread do
  * something; every ${keepalive_ms} a quiet one is sent a comment. */
-void parked_begin(int epollfd, void (*post)(struct crew_job *j, void (*work)(struct crew_job *)),
-		  int64_t keepalive_ms);
+void subscriber_init(int epollfd,
+		     void (*post)(struct offload_job *j, void (*work)(struct offload_job *)),
+		     int64_t keepalive_ms);
 
-/* Begin to watch ${s}, which follows ${source}.  -1 with errno if it cannot be. */
-int parked_add(struct stream *s, struct source *source);
+/* Begin to watch ${s}, which follows ${channel}.  -1 with errno if it cannot be. */
+int subscriber_add(struct subscriber *s, struct channel *channel);
 
 /* Something is to be seen at the connection of ${s}. */
-void parked_see(struct stream *s, uint32_t events);
+void subscriber_handle(struct subscriber *s, uint32_t events);
 
 /* Send what ${s} has not got yet, as far as it takes that.  It may be no more afterwards. */
-void parked_pump(struct stream *s);
+void subscriber_send(struct subscriber *s);
 
-/* The same for all streams of ${source}, which is ${now} the journal. */
-void parked_pump_all(struct source *source, const struct event_file *now);
+/* The same for all subscribers of ${channel}, whose journal is ${now}. */
+void subscriber_send_all(struct channel *channel, const struct event_file *now);
 
 /* End ${s} with an event that says ${why}, if it has not ended; then it is to be pumped. */
-void parked_fail(struct stream *s, const struct err *why);
+void subscriber_fail(struct subscriber *s, const struct err *why);
 
 /* Send the keepalives that are due, or some of them. */
-void parked_keepalive(int64_t now);
+void subscriber_keepalive(int64_t now);
 
 /* When the next one is due; INT64_MAX: never. */
-int64_t parked_due(void);
+int64_t subscriber_due(void);
 
 #endif

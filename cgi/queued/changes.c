@@ -8,7 +8,7 @@
 #include "base/jsonx.h"
 #include "http/query.h"
 #include "queued/queues.h"
-#include "events/feed.h"
+#include "events/channel.h"
 #include "events/stream.h"
 
 #define HEAD 64     /* bytes of an event beside its task */
@@ -90,7 +90,7 @@ take_change(void *arg, const json_t *task)
 static int
 next(const struct event_source *s, struct journal *j, struct event *v, struct err *e)
 {
-	*v = (struct event){.archive = -1, .text = BUF_INIT(SOURCE_EVENT)};
+	*v = (struct event){.archive = -1, .text = BUF_INIT(CHANNEL_EVENT)};
 	struct search x = {.tenant = s->owner, .event = v, .last = j->seq, .left = AT_ONCE, .e = e};
 
 	struct queue *q = queues_borrow(s->id, false, e);

@@ -17,7 +17,7 @@
 #include "http/fastcgi.h"
 #include "base/file.h"
 #include "base/jsonx.h"
-#include "events/loop.h"
+#include "events/slots.h"
 #include "queued/queues.h"
 #include "base/watch.h"
 
@@ -26,7 +26,7 @@
 
 /* A worker that waits, and then the answer to it. */
 struct waiter {
-	struct crew_job job;
+	struct offload_job job;
 	struct fastcgi connection;
 	struct claim_wish wish; /* with texts of its own */
 	int64_t until;          /* clock_steady */
@@ -137,12 +137,12 @@ forget(struct waiter *w)
 	free((char *)(uintptr_t)w->wish.queue);
 	free((char *)(uintptr_t)w->wish.tenant);
 	free(w);
-	lot_leave();
+	slots_release();
 }
 
-/* By the crew: a reader may be slow. */
+/* Runs in a thread of its own: a reader may be slow. */
 static void
-answer(struct crew_job *j)
+answer(struct offload_job *j)
 {
 	struct waiter *w = (struct waiter *)(void *)j;
 	unsigned char end[FASTCGI_END];
@@ -177,7 +177,7 @@ finish(struct waiter *w)
 {
 	leave_line(w);
 	w->job.work = answer;
-	crew_hand(&w->job);
+	offload_submit(&w->job);
 }
 
 /* Give those in the line what there is. */
@@ -366,7 +366,7 @@ watch_fds(struct err *e)
 		return err_sys(e, "cannot wait for tasks");
 	if (watch_set_fd(watches) >= 0) /* else there is polling */
 		(void)epoll_ctl(epollfd, EPOLL_CTL_ADD, watch_set_fd(watches), &bells);
-	int number = crew_start(run);
+	int number = offload_thread(run);
 	return number == 0 ? 0 : err_set(e, ERR_BUSY, "no thread: %s", strerror(number));
 }
 
@@ -396,7 +396,7 @@ stand_in_line(struct http *h, const struct claim_wish *wish, struct err *e)
 
 	struct waiter *w = calloc(1, sizeof *w);
 	if (w == NULL) {
-		lot_leave();
+		slots_release();
 		return err_memory(e);
 	}
 	w->wish = *wish;
@@ -448,7 +448,7 @@ claim_answer(struct http *h, const struct claim_wish *w, struct err *e)
 
 	int status = take(w, &c, &pause, e);
 	if (status == 0 && w->wait > 0 && http_serves()) {
-		if (begin(e) < 0 || lot_enter(e) < 0)
+		if (begin(e) < 0 || slots_take(e) < 0)
 			return -1;
 		return stand_in_line(h, w, e);
 	}

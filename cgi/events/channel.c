@@ -1,4 +1,4 @@
-#include "events/feed.h"
+#include "events/channel.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,14 +10,14 @@
 #define BUCKETS 4096
 #define KEPT 4 /* events: a task ends with two at once */
 
-static LIST_HEAD(bucket, source) buckets[BUCKETS];
-static TAILQ_HEAD(polls, source) polls = TAILQ_HEAD_INITIALIZER(polls);
-static STAILQ_HEAD(changes, source) changes = STAILQ_HEAD_INITIALIZER(changes);
+static LIST_HEAD(bucket, channel) buckets[BUCKETS];
+static TAILQ_HEAD(polls, channel) polls = TAILQ_HEAD_INITIALIZER(polls);
+static STAILQ_HEAD(changes, channel) changes = STAILQ_HEAD_INITIALIZER(changes);
 static struct watch_set *watches;
 
-/* What is being read: one source at a time. */
+/* What is being read: one channel at a time. */
 static struct {
-	const struct source *source;
+	const struct channel *channel;
 	struct journal journal;
 	off_t end; /* there is no whole line here yet; -1: not known */
 	struct {
@@ -29,21 +29,21 @@ static struct {
 } reading;
 
 int
-source_open(struct err *e)
+channel_open(struct err *e)
 {
 	watches = watch_set_open(e);
 	return watches != NULL ? 0 : -1;
 }
 
 void
-source_close(void)
+channel_close(void)
 {
 	watch_set_close(watches);
 	watches = NULL;
 }
 
 int
-source_watch(void)
+channel_watch(void)
 {
 	return watch_set_fd(watches);
 }
@@ -54,11 +54,11 @@ same_text(const char *a, const char *b)
 	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-static struct source *
+static struct channel *
 make(const struct event_source *from, struct err *e)
 {
 	char path[8192];
-	struct source *s = calloc(1, sizeof *s);
+	struct channel *s = calloc(1, sizeof *s);
 	char *id = strdup(from->id), *owner = from->owner != NULL ? strdup(from->owner) : NULL;
 
 	if (s == NULL || id == NULL || (from->owner != NULL && owner == NULL)) {
@@ -67,9 +67,9 @@ make(const struct event_source *from, struct err *e)
 	}
 	s->from = (struct event_source){from->kind, id, owner, from->dirfd};
 	event_directory(from, path, sizeof path);
-	LIST_INIT(&s->streams);
-	s->looked = clock_steady();
-	s->poll = s->looked + WATCH_POLL_MS;
+	LIST_INIT(&s->subscribers);
+	s->checked = clock_steady();
+	s->poll = s->checked + WATCH_POLL_MS;
 	s->watch = watch_set_add(watches, path, s);
 	TAILQ_INSERT_TAIL(&polls, s, later);
 	return s;
@@ -80,11 +80,11 @@ fail:
 	return NULL;
 }
 
-struct source *
-source_find(const struct event_source *from, struct err *e)
+struct channel *
+channel_find(const struct event_source *from, struct err *e)
 {
 	uint32_t hash = 2166136261U; /* FNV-1a */
-	struct source *s;
+	struct channel *s;
 
 	for (const char *p = from->id; *p != '\0'; p++)
 		hash = (hash ^ (unsigned char)*p) * 16777619U;
@@ -99,11 +99,11 @@ source_find(const struct event_source *from, struct err *e)
 }
 
 void
-source_leave(struct source *s)
+channel_release(struct channel *s)
 {
-	if (!LIST_EMPTY(&s->streams) || s->looking || s->changed || s->held)
+	if (!LIST_EMPTY(&s->subscribers) || s->checking || s->changed || s->held)
 		return;
-	source_rest();
+	channel_rest();
 	LIST_REMOVE(s, same_hash);
 	TAILQ_REMOVE(&polls, s, later);
 	watch_set_remove(watches, s->watch, s);
@@ -113,18 +113,18 @@ source_leave(struct source *s)
 }
 
 static void
-change(struct source *s)
+change(struct channel *s)
 {
 	if (!s->changed)
 		STAILQ_INSERT_TAIL(&changes, s, next_changed);
 	s->changed = true;
 }
 
-/* File ${name} of the source's directory has changed.  Many may, of which one tells something. */
+/* File ${name} in the channel's directory has changed; not every file matters. */
 static void
 note(void *mark, const char *name)
 {
-	struct source *s = mark;
+	struct channel *s = mark;
 	const char *written = s->from.kind->written;
 
 	if (written == NULL || strcmp(name, written) == 0)
@@ -132,15 +132,15 @@ note(void *mark, const char *name)
 }
 
 void
-source_note(void)
+channel_note(void)
 {
 	watch_set_read(watches, note);
 }
 
-struct source *
-source_changed(int64_t now)
+struct channel *
+channel_changed(int64_t now)
 {
-	struct source *s;
+	struct channel *s;
 
 	while ((s = TAILQ_FIRST(&polls)) != NULL && s->poll <= now) {
 		TAILQ_REMOVE(&polls, s, later);
@@ -157,18 +157,18 @@ source_changed(int64_t now)
 }
 
 int64_t
-source_due(void)
+channel_due(void)
 {
-	const struct source *s = TAILQ_FIRST(&polls);
+	const struct channel *s = TAILQ_FIRST(&polls);
 
 	return s != NULL ? s->poll : INT64_MAX;
 }
 
 static void
-begin(const struct source *s)
+begin(const struct channel *s)
 {
-	source_rest();
-	reading.source = s;
+	channel_rest();
+	reading.channel = s;
 	reading.end = -1;
 	reading.next = 0;
 	for (int i = 0; i < KEPT; i++)
@@ -177,24 +177,24 @@ begin(const struct source *s)
 }
 
 void
-source_rest(void)
+channel_rest(void)
 {
-	if (reading.source == NULL)
+	if (reading.channel == NULL)
 		return;
 	for (int i = 0; i < KEPT; i++)
 		if (reading.kept[i].from >= 0)
 			event_free(&reading.kept[i].event);
 	journal_close(&reading.journal);
-	reading.source = NULL;
+	reading.channel = NULL;
 }
 
 int
-source_next(struct source *s, struct event_position *p, const struct event **v, struct err *e)
+channel_next(struct channel *s, struct event_position *p, const struct event **v, struct err *e)
 {
 	struct event new;
 	unsigned i;
 
-	if (reading.source != s)
+	if (reading.channel != s)
 		begin(s);
 	if (p->offset == reading.end)
 		return 0;
@@ -208,7 +208,7 @@ source_next(struct source *s, struct event_position *p, const struct event **v, 
 		reading.end = p->offset;
 	if (n <= 0)
 		return n;
-	if (!event_whole(&new, SOURCE_EVENT)) {
+	if (!event_whole(&new, CHANNEL_EVENT)) {
 		event_free(&new);
 		return 2;
 	}

@@ -1,0 +1,62 @@
+/*
+ * channel - a feed with its subscribers.
+ *
+ * One watch and one poll serve them all, and an entry is made an event once for all that are at the
+ * same place.  Only the loop's thread calls this.
+ */
+#ifndef EVENTS_CHANNEL_H
+#define EVENTS_CHANNEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "events/event.h"
+
+#define CHANNEL_EVENT ((size_t)16384) /* max bytes of an event that the loop sends itself */
+
+struct channel {
+	struct event_source from;
+	LIST_HEAD(subscribers, subscriber) subscribers;
+	bool checking;          /* a thread checks whether what it is about has ended */
+	bool check_again;       /* and is to check once more after that */
+	bool changed;           /* it is in the list of channel_changed */
+	bool held;              /* it may not be freed for the moment */
+	int64_t checked;        /* when the last check began (clock_steady) */
+	struct event_file file; /* as it was read last */
+	int watch;
+	int64_t poll; /* when to look for changes that nobody reports */
+	LIST_ENTRY(channel) same_hash;
+	TAILQ_ENTRY(channel) later;
+	STAILQ_ENTRY(channel) next_changed;
+};
+
+/* Set up; the descriptor of channel_watch is readable when there are changes, or -1. */
+int channel_open(struct err *e);
+int channel_watch(void);
+void channel_close(void); /* before there are any */
+
+/* The channel of ${from}, which is copied; made if there is none.  NULL out of memory. */
+struct channel *channel_find(const struct event_source *from, struct err *e);
+
+/* Free ${c} if it has no subscriber and no check runs. */
+void channel_release(struct channel *c);
+
+/* Note which channels were reported as changed. */
+void channel_note(void);
+
+/* The next channel that has changed, or is to be polled at ${now}; NULL if there is none. */
+struct channel *channel_changed(int64_t now);
+
+/* When the next poll is due; INT64_MAX: never. */
+int64_t channel_due(void);
+
+/* The event after ${p}.  Returns 1 and *${v}, borrowed until channel_rest, and moves ${p} past it;
+ * 2 if there is one that is too big; 0 if there is none yet; or -1. */
+int channel_next(struct channel *s, struct event_position *p, const struct event **v,
+		 struct err *e);
+
+/* Nothing more is read of ${s} for now. */
+void channel_rest(void);
+
+#endif
