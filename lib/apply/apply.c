@@ -21,6 +21,7 @@
 #include "apply/apply.h"
 #include "apply/merge.h"
 #include "apply/decide.h"
+#include "apply/report.h"
 #include "apply/stage.h"
 #include "apply/step.h"
 #include "apply/undo.h"
@@ -79,7 +80,7 @@ tell(struct transaction *t, struct err *e)
 	int n;
 	plan_rewind(t->plan);
 	while ((n = plan_next(t->plan, &step, e)) > 0) {
-		apply_tell(t->job, step, t->totals);
+		apply_report_step(t->job, step, t->totals);
 		t->steps = step->number;
 	}
 	return n;
@@ -116,7 +117,7 @@ roll_back(struct transaction *t, struct err *e)
 		if (status < 0)
 			return -1;
 		if (status > 0)
-			apply_tell_conflict(t->job, step->path, why, t->totals);
+			apply_report_conflict(t->job, step->path, why, t->totals);
 	}
 	/* The plan ends before the stage: without the stage it could not be followed again. */
 	if (n < 0 || stages_keep(t->stages, t->count, t->job->statefd, e) ||
@@ -163,7 +164,7 @@ commit(struct transaction *t, struct err *e)
 		if (status == 0)
 			continue;
 		if (status > 0) {
-			apply_tell_conflict(t->job, step->path, why, t->totals);
+			apply_report_conflict(t->job, step->path, why, t->totals);
 			conflicts(t, e);
 		}
 		return give_up(t, e);

@@ -13,16 +13,4 @@
 int apply_plan(const struct apply_job *job, const struct resource *resources, const int *roots,
 	       size_t count, int planfd, struct apply_totals *totals, struct err *e);
 
-/* Tell ${job} about ${step} and count it. */
-void apply_tell(const struct apply_job *job, const struct plan_step *step,
-		struct apply_totals *totals);
-
-/* Tell ${job} about a conflict and count it. */
-void apply_tell_conflict(const struct apply_job *job, const char *path, const char *why,
-			 struct apply_totals *totals);
-
-/* Tell ${job} how the conflict at ${path} was settled and count it. */
-void apply_tell_settled(const struct apply_job *job, const char *path, const char *why,
-			enum apply_settle how, struct apply_totals *totals);
-
 #endif

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "apply/merge.h"
-#include "apply/decide.h"
+#include "apply/report.h"
 #include "apply/location.h"
 #include "tree/compare.h"
 #include "base/file.h"
@@ -46,7 +46,7 @@ apply_merge_needed(struct plan *draft, struct err *e)
 static int
 refuse(struct merging *m, const struct plan_step *step, const char *why)
 {
-	apply_tell_conflict(m->job, step->path, why, m->totals);
+	apply_report_conflict(m->job, step->path, why, m->totals);
 	return 0;
 }
 
@@ -183,9 +183,9 @@ merge(struct merging *m, struct plan_step *step, struct err *e)
 		return err_set(e, ERR_IO, "git merge-file cannot merge %s", step->path);
 	if (code > 0 && !m->job->markers)
 		return refuse(m, step, "both changed, and the changes overlap");
-	apply_tell_settled(m->job, step->path,
-			   code > 0 ? "both changed, and the changes overlap" : "both changed",
-			   APPLY_MERGE, m->totals);
+	apply_report_settled(m->job, step->path,
+			     code > 0 ? "both changed, and the changes overlap" : "both changed",
+			     APPLY_MERGE, m->totals);
 	step->kind = code > 0 ? PLAN_MARKED : PLAN_CHANGE;
 	return emit(m, step, was, e);
 }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apply/decide.h"
+#include "apply/report.h"
 #include "apply/rule.h"
 
 int
@@ -25,9 +25,9 @@ rule_settle(struct planner *p, const char *path, const char *why, const bool can
 	if (!can[how] || !selection_has(&p->job->settle_only, path))
 		how = APPLY_ASK;
 	if (how == APPLY_ASK)
-		apply_tell_conflict(p->job, path, why, p->totals);
+		apply_report_conflict(p->job, path, why, p->totals);
 	else if (how != APPLY_MERGE)
-		apply_tell_settled(p->job, path, why, how, p->totals);
+		apply_report_settled(p->job, path, why, how, p->totals);
 	return how;
 }
 
@@ -244,10 +244,10 @@ plan_doomed(struct planner *p, const struct sides *v, struct frame *f, bool *gon
 	if (same < 0)
 		return -1;
 	if (!same)
-		apply_tell_settled(p->job, v->path,
-				   v->base ? "changed here, deleted there"
-					   : "added here, where there is no directory",
-				   APPLY_THEIRS, p->totals);
+		apply_report_settled(p->job, v->path,
+				     v->base ? "changed here, deleted there"
+					     : "added here, where there is no directory",
+				     APPLY_THEIRS, p->totals);
 	return plan_removal(p, v, f, gone, e);
 }
 

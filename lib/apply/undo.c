@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "apply/decide.h"
+#include "apply/report.h"
 #include "apply/location.h"
 #include "apply/undo.h"
 #include "tree/compare.h"
@@ -43,7 +43,7 @@ struct deed {
 static int
 refuse(struct undoing *u, const struct deed *d, const char *why)
 {
-	apply_tell_conflict(u->job, d->step->path, why, u->totals);
+	apply_report_conflict(u->job, d->step->path, why, u->totals);
 	return 0;
 }
 
