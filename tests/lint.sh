@@ -26,6 +26,7 @@ done)
 mapfile -t pages < <(git ls-files 'man/*.[1-8]')
 
 step 'clang-format agrees' clang-format --dry-run --Werror "${sources[@]}" "${headers[@]}"
+step 'every include leads down' tests/floors.sh
 step 'gcc -Werror builds everything' make --no-print-directory all unit
 step 'cppcheck finds nothing' cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 \
 	--enable=warning,performance,portability --suppress=missingIncludeSystem \

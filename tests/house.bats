@@ -1,0 +1,89 @@
+#!/usr/bin/env bats
+# How the code is laid out: an include leads down, no file needs one that needs it; and the two scripts
+# that say so see it when it is not so.
+# shellcheck disable=SC2030,SC2031,SC2154 # a test's variables are its own; bats sets output
+
+load helper
+
+# A copy of what the scripts read, and of the objects, without what else a build makes.
+copy_tree()
+{
+	TREE=$BATS_TEST_TMPDIR/tree
+	mkdir -p "$TREE/build/o"
+	cp -r "$REPO/lib" "$REPO/cgi" "$REPO/bin" "$TREE/"
+	cp -r "$BUILD/o/lib" "$BUILD/o/cgi" "$BUILD/o/bin" "$TREE/build/o/"
+}
+
+# object file: compile one that was added to the copy.
+object()
+{
+	${CC:-gcc} -I"$TREE/lib" -c -o "$TREE/build/o/${1%.c}.o" "$TREE/$1"
+}
+
+@test "every include leads down or stays in its folder" {
+	run "$REPO/tests/floors.sh"
+	assert_success
+	assert_output ''
+}
+
+@test "an include that leads up is seen, and where" {
+	copy_tree
+	echo '#include "queue/queue.h"' >>"$TREE/lib/base/err.h"
+	echo '#include "executor/card.h"' >>"$TREE/cgi/http/body.c"
+	run "$REPO/tests/floors.sh" "$TREE"
+	assert_failure 1
+	assert_line --partial "lib/base/err.h:$(wc -l <"$TREE/lib/base/err.h"): base may not include queue"
+	assert_line --partial "cgi/http/body.c:$(wc -l <"$TREE/cgi/http/body.c"): http may not include executor"
+	assert_equal "${#lines[@]}" 2
+}
+
+@test "lib includes no program, and a folder without a floor is told" {
+	copy_tree
+	mkdir "$TREE/lib/cellar"
+	echo '#include "command.h"' >>"$TREE/lib/base/err.c"
+	echo '#include "base/err.h"' >"$TREE/lib/cellar/wine.c"
+	echo '#include "cellar/wine.h"' >>"$TREE/bin/command.c"
+	run "$REPO/tests/floors.sh" "$TREE"
+	assert_failure 1
+	assert_line --partial 'lib/base/err.c:'
+	assert_line --partial 'lib/cellar/wine.c:1: the folder cellar is on no floor'
+	assert_line --partial 'bin/command.c:'
+	assert_equal "${#lines[@]}" 3
+}
+
+@test "a file that is too long or lies in no folder is told" {
+	copy_tree
+	yes | head -n 600 >"$TREE/lib/base/long.h"
+	: >"$TREE/lib/loose.c"
+	run "$REPO/tests/floors.sh" "$TREE"
+	assert_failure 1
+	assert_line --partial 'lib/base/long.h:600: has more than'
+	assert_line --partial 'lib/loose.c:1: lies in no folder'
+	assert_equal "${#lines[@]}" 2
+}
+
+@test "two objects that need each other are told, with the lines" {
+	copy_tree
+	printf '%s\n' 'int to(int n);' 'int fro(int n);' >"$TREE/lib/base/swing.h"
+	printf '%s\n' '#include "base/swing.h"' 'int to(int n) { return n ? fro(n - 1) : 0; }' >"$TREE/lib/base/to.c"
+	printf '%s\n' '#include "base/swing.h"' 'int fro(int n) { return to(n); }' >"$TREE/lib/base/fro.c"
+	run "$REPO/tests/circles.sh" "$TREE/build" "$TREE"
+	assert_failure 1
+	assert_line --partial 'lib/base/to.c:1: has no object'
+	object lib/base/to.c
+	object lib/base/fro.c
+	run "$REPO/tests/circles.sh" "$TREE/build" "$TREE"
+	assert_failure 1
+	assert_line --partial 'lib/base/to.c:2: needs fro, of lib/base/fro.c'
+	assert_line --partial 'lib/base/fro.c:2: needs to, of lib/base/to.c'
+}
+
+@test "headers that include each other are told" {
+	copy_tree
+	echo '#include "base/b.h"' >"$TREE/lib/base/a.h"
+	echo '#include "base/a.h"' >"$TREE/lib/base/b.h"
+	run "$REPO/tests/circles.sh" "$TREE/build" "$TREE"
+	assert_failure 1
+	assert_line --partial 'lib/base/a.h:1: includes lib/base/b.h'
+	assert_line --partial 'lib/base/b.h:1: includes lib/base/a.h'
+}
