@@ -20,6 +20,7 @@
 #include "config/config.h"
 #include "config/home.h"
 #include "http/http.h"
+#include "http/log.h"
 #include "base/jsonx.h"
 #include "delegator/owned.h"
 #include "events/loop.h"

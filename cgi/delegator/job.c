@@ -13,6 +13,7 @@
 #include "delegation/delegation.h"
 #include "base/file.h"
 #include "http/http.h"
+#include "http/log.h"
 #include "base/jsonx.h"
 #include "process/launch.h"
 #include "delegator/owned.h"

@@ -17,6 +17,7 @@
 #include "events/slots.h"
 #include "events/subscriber.h"
 #include "events/channel.h"
+#include "http/log.h"
 
 #define AT_ONCE 256 /* connections that are seen to before the clock is looked at again */
 

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "config/home.h"
-#include "http/http.h"
+#include "http/log.h"
 #include "log/metrics.h"
 
 #define RESERVED 2048 /* descriptors for everything else, or a quarter of all */

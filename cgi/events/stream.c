@@ -13,6 +13,7 @@
 #include "events/loop.h"
 #include "events/slots.h"
 #include "base/watch.h"
+#include "http/log.h"
 
 struct follower {
 	struct http *h;

@@ -11,6 +11,7 @@
 #include "log/delivery.h"
 #include "base/file.h"
 #include "events/slots.h"
+#include "http/log.h"
 
 #define AT_ONCE 256 /* keepalives that are sent before something else is looked at */
 

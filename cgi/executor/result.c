@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "wire/fsm.h"
 #include "base/jsonx.h"
+#include "http/log.h"
 
 #define RESULT_MAX (1024 * 1024) /* bytes of a result without its archive */
 

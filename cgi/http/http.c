@@ -20,6 +20,7 @@
 #include "base/jsonx.h"
 #include "log/logfmt.h"
 #include "log/metrics.h"
+#include "http/log.h"
 #include "http/pool.h"
 #include "http/route.h"
 #include "http/throttle.h"
@@ -46,7 +47,6 @@ struct http {
 	char about[ID_MAX + 1], owner[80];
 };
 
-static const char *program;
 static const struct http_route *routes;
 
 static const struct {
@@ -84,19 +84,6 @@ static const struct {
     {ERR_CONFIG, "the server is not set up right"},
     {ERR_INTERNAL, "the server failed"},
 };
-
-void
-http_log(const char *fmt, ...)
-{
-	char text[1200];
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
-	err_clean(text);
-	(void)dprintf(STDERR_FILENO, "%s: %s\n", program, text);
-}
 
 bool
 http_serves(void)
@@ -478,7 +465,7 @@ http_run(const char *name, const struct http_route *table, unsigned threads, str
 {
 	struct rlimit files;
 
-	program = name;
+	http_log_name(name);
 	routes = table;
 	if (FCGX_Init() != 0)
 		return err_set(e, ERR_INTERNAL, "cannot set up FastCGI");

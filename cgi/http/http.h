@@ -119,7 +119,4 @@ int http_detach(struct http *h, struct fastcgi *c);
 int http_detached(const struct fastcgi *c, const char *id, int (*send)(struct http *h, void *arg),
 		  void *arg);
 
-/* Write a line to stderr, with the program's name in front. */
-void http_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-
 #endif

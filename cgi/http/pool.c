@@ -11,11 +11,11 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "http/http.h"
+#include "http/log.h"
 
-#define IDLE 8                     /* threads kept ready */
+#define MAX_IDLE 8                 /* threads kept ready */
 #define STACK ((size_t)256 * 1024) /* a JSON text nests at most 64 deep here */
-#define LEAST 64                   /* threads that there may be in any case */
+#define MIN_THREADS 64             /* threads that there may be in any case */
 #define HEAPS 2 /* for all threads: more are no faster, and each keeps its peak */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -26,29 +26,30 @@ static void (*answer)(FCGX_Request *r);
 
 static void start_thread(void);
 
-/* Too many descriptors or too little memory pass; a listening socket that is gone does not. */
+/* Too many descriptors or too little memory are over soon; a listening socket that is gone stays
+ * gone. */
 static bool
-passes(int number)
+is_transient(int number)
 {
 	return number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM ||
 	       number == EINTR || number == EAGAIN;
 }
 
-/* Become idle, unless there are enough who are. */
+/* Become idle, unless enough threads are. */
 static bool
-enlist(bool first)
+stay_idle(bool first)
 {
 	(void)pthread_mutex_lock(&lock);
-	bool stay = first || idle < IDLE;
+	bool stay = first || idle < MAX_IDLE;
 	if (stay)
 		idle++;
 	(void)pthread_mutex_unlock(&lock);
 	return stay;
 }
 
-/* Stop being idle; see to it that somebody is. */
+/* Stop being idle; start a thread if none is left idle. */
 static void
-engage(void)
+start_busy(void)
 {
 	bool more = false;
 
@@ -63,19 +64,19 @@ engage(void)
 		start_thread();
 }
 
-/* Tell the operator, but not more than once a minute. */
+/* Log it, once a minute at most. */
 static void
-complain(const char *what, int number)
+log_failure(const char *what, int number)
 {
-	static int64_t told;
+	static int64_t logged;
 	int64_t now = clock_steady();
 
 	(void)pthread_mutex_lock(&lock);
-	bool tell = told == 0 || now - told >= 60000;
-	if (tell)
-		told = now;
+	bool due = logged == 0 || now - logged >= 60000;
+	if (due)
+		logged = now;
 	(void)pthread_mutex_unlock(&lock);
-	if (tell)
+	if (due)
 		http_log("%s: %s", what, strerror(number));
 }
 
@@ -85,16 +86,16 @@ accept_request(FCGX_Request *r)
 	const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
 	int status;
 
-	while ((status = FCGX_Accept_r(r)) < 0 && passes(-status)) {
+	while ((status = FCGX_Accept_r(r)) < 0 && is_transient(-status)) {
 		if (status != -EINTR && status != -EAGAIN)
-			complain("cannot accept a request for now", -status);
+			log_failure("cannot accept a request for now", -status);
 		(void)nanosleep(&pause, NULL);
 	}
 	return status;
 }
 
 static void
-leave(int number)
+thread_ended(int number)
 {
 	(void)pthread_mutex_lock(&lock);
 	alive--;
@@ -113,21 +114,21 @@ serve(void *unused)
 
 	(void)unused;
 	if (FCGX_InitRequest(&r, 0, 0) != 0) {
-		leave(ENOMEM);
+		thread_ended(ENOMEM);
 		return NULL;
 	}
-	while (enlist(first)) {
+	while (stay_idle(first)) {
 		first = false;
 		int status = accept_request(&r);
-		engage();
+		start_busy();
 		if (status < 0) {
-			leave(-status);
+			thread_ended(-status);
 			return NULL;
 		}
 		answer(&r);
 		FCGX_Finish_r(&r);
 	}
-	leave(0);
+	thread_ended(0);
 	return NULL;
 }
 
@@ -139,15 +140,16 @@ start_thread(void)
 	pthread_t thread;
 
 	if (pthread_attr_init(&attributes) != 0) {
-		leave(0);
+		thread_ended(0);
 		return;
 	}
 	(void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	(void)pthread_attr_setstacksize(&attributes, STACK);
 	int number = pthread_create(&thread, &attributes, serve, NULL);
 	if (number != 0) {
-		complain("cannot start a thread", number);
-		leave(0); /* the threads that there are go on; the next request tries again */
+		log_failure("cannot start a thread", number);
+		thread_ended(
+		    0); /* the threads that there are go on; the next request tries again */
 	}
 	(void)pthread_attr_destroy(&attributes);
 }
@@ -155,11 +157,11 @@ start_thread(void)
 int
 pool_run(unsigned max, void (*call)(FCGX_Request *r), struct err *e)
 {
-	limit = max < LEAST ? LEAST : max;
+	limit = max < MIN_THREADS ? MIN_THREADS : max;
 	answer = call;
-	alive = IDLE;
+	alive = MAX_IDLE;
 	(void)mallopt(M_ARENA_MAX, HEAPS);
-	for (int i = 0; i < IDLE; i++)
+	for (int i = 0; i < MAX_IDLE; i++)
 		start_thread();
 	(void)pthread_mutex_lock(&lock);
 	while (broken == 0 && alive > 0)

@@ -20,6 +20,7 @@
 #include "events/slots.h"
 #include "queued/queues.h"
 #include "base/watch.h"
+#include "http/log.h"
 
 #define AT_ONCE 256     /* connections that are seen to before anything else */
 #define CAPABILITIES 64 /* of a worker */
