@@ -75,26 +75,26 @@ void http_json(struct http *h, int status, json_t *o);
 /* As http_json, with ${more} header lines as for http_begin, 200 bytes of them at most. */
 void http_json_with(struct http *h, int status, json_t *o, const char *more);
 
-/* The whole answer: {error, code, hint} of ${e}, with its HTTP status.  What is nobody's business
- * outside (paths in an I/O error) goes to stderr instead. */
+/* The whole answer: {error, code, hint} of ${e}, with its HTTP status.  What is no business of
+ * a peer (paths in an I/O error) goes to the log instead. */
 void http_fail(struct http *h, const struct err *e);
 
 /* As http_fail, with the members added to ${o}, whose reference is taken. */
 void http_fail_with(struct http *h, const struct err *e, json_t *o);
 
-/* From now on ${status} is the answer to all that is wrong with what was asked for; what is about
+/* From now on ${status} is the answer to every error in the request itself; an error about
  * the caller (401, 429), the size of the request (413), or the server (5xx) keeps its own. */
 void http_refuse_with(struct http *h, int status);
 
 /* The status of a refusal with ${code}. */
 int http_status(const struct http *h, enum err_code code);
 
-/* Add to ${o}, whose reference is taken, what http_fail tells of ${e}; NULL out of memory. */
+/* Add to ${o}, whose reference is taken, what http_fail says of ${e}; NULL out of memory. */
 json_t *http_refusal(const struct http *h, const struct err *e, json_t *o);
 
-/* The request is ${step} of delegation ${id}, by ${owner} (or NULL): its end is noted in
- * delivery.log (delivery), unless it is detached.  And it went wrong, though its status does not
- * say so. */
+/* The request is ${step} of delegation ${id}, by ${owner} (or NULL): its end is logged in
+ * delivery.log (delivery), unless it is detached.  http_outcome: it failed, though its status does
+ * not say so. */
 void http_step(struct http *h, const char *step, const char *id, const char *owner);
 void http_outcome(struct http *h, enum err_code code);
 
@@ -109,7 +109,7 @@ bool http_begun(const struct http *h);
 int http_peer(const struct http *h);
 
 /* Take the connection away from the request, whose body was drained: what was written is on its
- * way, more is written with http_detached, and ${c}, which now owns it, must be told the end
+ * way, more is written with http_detached, and ${c}, which now owns it, must be ended
  * (fastcgi_end) and closed.  ${h} writes nothing any more.  -1 if the peer is gone; then, and as
  * plain CGI, nothing was taken. */
 int http_detach(struct http *h, struct fastcgi *c);

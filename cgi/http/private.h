@@ -1,0 +1,33 @@
+/*
+ * private - what the files behind http.h share.
+ */
+#ifndef HTTP_PRIVATE_H
+#define HTTP_PRIVATE_H
+
+#include <fcgiapp.h>
+
+#include "base/id.h"
+#include "http/http.h"
+#include "http/route.h"
+#include "log/delivery.h"
+
+#define HTTP_UNKNOWN UINT64_MAX /* length of a body that was sent in chunks */
+
+struct http {
+	FCGX_Request *fcgi;             /* NULL: plain CGI, stdin and stdout */
+	const struct fastcgi *detached; /* not NULL: the connection of http_detached */
+	const char *method;
+	const struct http_route *route;
+	char ids[ROUTE_IDS][ID_MAX + 1];
+	uint64_t left;            /* bytes of the body still to come */
+	bool begun;               /* the head of the answer is written */
+	bool gone;                /* the peer takes no more */
+	int refusal;              /* the status of http_refuse_with, or 0 */
+	struct delivery delivery; /* of which step this is, if it is one */
+	char about[ID_MAX + 1], owner[80];
+};
+
+/* As http_fail_with, with ${more} header lines as for http_begin; counts and logs nothing. */
+void http_refuse(struct http *h, const struct err *e, json_t *o, const char *more);
+
+#endif

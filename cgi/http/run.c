@@ -1,0 +1,95 @@
+/* The program's life: set up, then hand each request to its route. */
+#include <inttypes.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+#include "base/clock.h"
+#include "http/log.h"
+#include "http/pool.h"
+#include "http/private.h"
+
+#define LARGE (256 * 1024) /* bytes of memory that go back at once */
+#define ARENAS 4           /* of memory, each of which keeps some */
+
+static const struct http_route *routes;
+
+bool
+http_serves(void)
+{
+	return FCGX_IsCGI() == 0;
+}
+
+static void
+answer(struct http *h)
+{
+	char allow[ROUTE_METHODS], header[ROUTE_METHODS + 16];
+	struct err e;
+
+	h->method = http_variable(h, "REQUEST_METHOD");
+	if (h->method == NULL)
+		h->method = "GET";
+	const char *path = http_variable(h, "PATH_INFO");
+	if (path == NULL || path[0] == '\0')
+		path = "/";
+	const char *length = http_variable(h, "CONTENT_LENGTH");
+	h->left = length != NULL && length[0] != '\0' ? strtoumax(length, NULL, 10)
+		  : h->fcgi != NULL                   ? HTTP_UNKNOWN
+						      : 0;
+	h->route = route_find(routes, h->method, path, h->ids, allow, &e);
+	if (h->route == NULL) {
+		(void)snprintf(header, sizeof header, "Allow: %s\r\n", allow);
+		http_refuse(h, &e, json_object(), allow[0] != '\0' ? header : "");
+		return;
+	}
+	h->delivery.began = clock_steady();
+	h->route->answer(h);
+	if (h->delivery.step == NULL)
+		return;
+	h->delivery.side = "executor";
+	h->delivery.id = h->about;
+	h->delivery.peer = h->owner;
+	delivery_end(&h->delivery);
+}
+
+static void
+answer_fastcgi(FCGX_Request *r)
+{
+	struct http h = {.fcgi = r};
+
+	answer(&h);
+}
+
+int
+http_run(const char *name, const struct http_route *table, unsigned threads, struct err *e)
+{
+	struct rlimit files;
+
+	http_log_name(name);
+	routes = table;
+	if (FCGX_Init() != 0)
+		return err_set(e, ERR_INTERNAL, "cannot set up FastCGI");
+	/* libfcgi catches SIGTERM to end after the next request, which a thread that waits for one
+	 * never sees.  We may be stopped at any instruction. */
+	(void)signal(SIGTERM, SIG_DFL);
+	(void)signal(SIGUSR1, SIG_DFL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	json_object_seed(0);
+	/* Else each thread would keep for good what the largest of its requests took. */
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE);
+	(void)mallopt(M_ARENA_MAX, ARENAS);
+	(void)mallopt(M_TRIM_THRESHOLD, 4 * LARGE);
+	if (!http_serves()) {
+		struct http h = {.fcgi = NULL};
+		answer(&h);
+		(void)http_flush(&h);
+		return 0;
+	}
+	/* A stream holds a descriptor.  libfcgi polls, so they may go beyond FD_SETSIZE. */
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files); /* then there are fewer streams */
+	}
+	return pool_run(threads, answer_fastcgi, e);
+}
