@@ -12,6 +12,7 @@
 #include "lend/session.h"
 #include "prompt.h"
 #include "queue/question.h"
+#include "wire/members.h"
 
 static const struct command command = {
     "awcp-answer", "j",
@@ -32,7 +33,7 @@ print_options(const json_t *question)
 	const json_t *one;
 	size_t i;
 
-	json_array_foreach (json_object_get(question, "options"), i, one) {
+	json_array_foreach (question_options(question), i, one) {
 		(void)fputs(i == 0 ? " [" : ", ", stdout);
 		command_text(json_string_value(one), false);
 	}
@@ -44,18 +45,18 @@ print_options(const json_t *question)
 static void
 print_full(const char *id, const json_t *question)
 {
-	const char *otherwise = jsonx_text(question, "default", NULL);
-	const char *until = jsonx_text(question, "until", NULL);
+	const char *otherwise = question_default(question);
+	const char *until = question_until(question);
 
-	(void)printf("%s %s %s asked %.19s", id, jsonx_text(question, "id", ""),
-		     jsonx_text(question, "type", ""), jsonx_text(question, "askedAt", ""));
+	(void)printf("%s %s %s asked %.19s", id, question_id(question), question_type(question),
+		     question_asked_at(question));
 	if (until != NULL)
 		(void)printf(" until %.19s", until);
-	(void)printf("\n%s\n", jsonx_text(question, "text", ""));
-	if (json_object_get(question, "options") != NULL)
+	(void)printf("\n%s\n", question_text(question));
+	if (question_options(question) != NULL)
 		(void)fputs("answer:", stdout);
 	print_options(question);
-	if (json_object_get(question, "options") != NULL)
+	if (question_options(question) != NULL)
 		(void)putchar('\n');
 	if (otherwise != NULL)
 		(void)printf("default: %s\n", otherwise);
@@ -64,12 +65,11 @@ print_full(const char *id, const json_t *question)
 static void
 print_line(const char *id, const json_t *question)
 {
-	const char *text = jsonx_text(question, "text", "");
+	const char *text = question_text(question);
 	char first[121];
 
 	(void)snprintf(first, sizeof first, "%.*s", (int)strcspn(text, "\n"), text);
-	(void)printf("%-16s %-4s %-16s ", id, jsonx_text(question, "id", ""),
-		     jsonx_text(question, "type", ""));
+	(void)printf("%-16s %-4s %-16s ", id, question_id(question), question_type(question));
 	command_text(first, false);
 	print_options(question);
 	(void)putchar('\n');

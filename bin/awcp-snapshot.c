@@ -7,6 +7,7 @@
 
 #include "command.h"
 #include "delegation/delegation.h"
+#include "delegation/members.h"
 #include "base/file.h"
 #include "base/jsonx.h"
 #include "archive/pack.h"
@@ -75,15 +76,13 @@ static void
 list_one(const json_t *s)
 {
 	char bytes[16];
-	printf("%-17s %-9s %.19s %6lld files %8s  +%lld ~%lld -%lld  ", jsonx_text(s, "id", ""),
-	       jsonx_text(s, "status", ""), jsonx_text(s, "createdAt", ""),
-	       (long long)jsonx_number(s, "metadata.fileCount", 0),
-	       command_bytes((uint64_t)jsonx_number(s, "metadata.totalBytes", 0), bytes),
-	       (long long)jsonx_number(s, "metadata.added", 0),
-	       (long long)jsonx_number(s, "metadata.changed", 0),
-	       (long long)jsonx_number(s, "metadata.deleted", 0));
-	command_prose(jsonx_text(s, "summary", ""), 0);
-	printf("%s\n", json_is_true(json_object_get(s, "recommended")) ? " (recommended)" : "");
+	printf("%-17s %-9s %.19s %6lld files %8s  +%lld ~%lld -%lld  ", snapshot_id(s),
+	       snapshot_status(s), snapshot_created_at(s), (long long)snapshot_file_count(s),
+	       command_bytes((uint64_t)snapshot_total_bytes(s), bytes),
+	       (long long)snapshot_added(s), (long long)snapshot_changed(s),
+	       (long long)snapshot_deleted(s));
+	command_prose(snapshot_summary(s), 0);
+	printf("%s\n", snapshot_recommended(s) ? " (recommended)" : "");
 }
 
 static int
@@ -98,7 +97,7 @@ list(void *arg, const char *prefix)
 	if (open_record(prefix, &r, &e))
 		status = command_fail(&e);
 	else
-		json_array_foreach (json_object_get(r.json, "snapshots"), i, snapshot) {
+		json_array_foreach (delegation_snapshots(r.json), i, snapshot) {
 			if (o->json)
 				command_json(snapshot);
 			else
@@ -119,12 +118,10 @@ show(void *arg, const char *prefix)
 	const json_t *snapshot = NULL;
 	if (open_record(prefix, &r, &e) == 0)
 		snapshot = snapshot_pick(r.json, o->snapshot, &e);
-	if (!snapshot ||
-	    snapshot_changes(&r, jsonx_text(snapshot, "id", ""), snapshot_show, &s, &e)) {
+	if (!snapshot || snapshot_changes(&r, snapshot_id(snapshot), snapshot_show, &s, &e)) {
 		status = command_fail(&e);
 	} else if (!o->json) {
-		printf("%s is %s: ", jsonx_text(snapshot, "id", ""),
-		       jsonx_text(snapshot, "status", ""));
+		printf("%s is %s: ", snapshot_id(snapshot), snapshot_status(snapshot));
 		snapshot_show_sum(&s);
 	}
 	record_close(&r);
@@ -150,8 +147,7 @@ diff(void *arg, const char *prefix)
 		paths += name ? 1 : 0;
 		count -= name ? 1 : 0;
 	}
-	if (!snapshot ||
-	    snapshot_extract(&r, jsonx_text(snapshot, "id", ""), paths, count, &trees, &e)) {
+	if (!snapshot || snapshot_extract(&r, snapshot_id(snapshot), paths, count, &trees, &e)) {
 		status = command_fail(&e);
 	} else {
 		fflush(stdout);
@@ -228,8 +224,7 @@ static int export(void *arg, const char *prefix)
 	refuse_terminal();
 	if (open_record(prefix, &r, &e) == 0)
 		snapshot = snapshot_pick(r.json, o->snapshot, &e);
-	if (!snapshot ||
-	    snapshot_export(&r, jsonx_text(snapshot, "id", ""), STDOUT_FILENO, o->format, &e))
+	if (!snapshot || snapshot_export(&r, snapshot_id(snapshot), STDOUT_FILENO, o->format, &e))
 		status = command_fail(&e);
 	record_close(&r);
 	return status;

@@ -8,6 +8,7 @@
 #include "command.h"
 #include "base/jsonx.h"
 #include "wire/question.h"
+#include "wire/members.h"
 
 #define DRAW_MS 100
 
@@ -24,8 +25,8 @@ static void
 show_question(const json_t *event)
 {
 	struct err e;
-	json_t *question = question_from_peer(json_object_get(event, "question"), &e);
-	const char *text = jsonx_text(question, "text", "");
+	json_t *question = question_from_peer(event_question(event), &e);
+	const char *text = question_text(question);
 	const json_t *option;
 	size_t i;
 
@@ -33,7 +34,7 @@ show_question(const json_t *event)
 		json_decref(question);
 		return;
 	}
-	command_note("the task asks (%s):", jsonx_text(question, "id", "?"));
+	command_note("the task asks (%s):", question_id(question));
 	(void)fputs("  ", stderr);
 	for (; *text != '\0'; text += strspn(text, "\n")) {
 		char line[QUESTION_TEXT + 1];
@@ -43,10 +44,10 @@ show_question(const json_t *event)
 		text += strcspn(text, "\n");
 	}
 	(void)fputs("answer: awcp-answer ", stderr);
-	command_text(jsonx_text(event, "delegationId", ""), true);
+	command_text(event_delegation_id(event), true);
 	(void)fputc(' ', stderr);
-	command_text(jsonx_text(question, "id", ""), true);
-	json_array_foreach (json_object_get(question, "options"), i, option) {
+	command_text(question_id(question), true);
+	json_array_foreach (question_options(question), i, option) {
 		(void)fputs(i == 0 ? " " : "|", stderr);
 		command_text(json_string_value(option), true);
 	}
@@ -58,19 +59,19 @@ static void
 show_event(void *arg, const json_t *event)
 {
 	struct display *d = arg;
-	const char *type = jsonx_text(event, "type", "");
-	const char *when = jsonx_text(event, "timestamp", "");
-	const char *text = jsonx_text(event, "message", jsonx_text(event, "summary", ""));
+	const char *type = event_type(event);
+	const char *when = event_timestamp(event);
+	const char *text =
+	    event_message(event) != NULL ? event_message(event) : event_summary(event);
 
 	display_clear(d);
-	if (!d->quiet && !d->json && json_object_get(event, "question") != NULL)
+	if (!d->quiet && !d->json && event_question(event) != NULL)
 		show_question(event);
 	if (d->json) {
 		command_json(event);
 	} else if (d->events) {
 		(void)printf("%.8s ", strlen(when) >= 19 ? when + 11 : "--:--:--");
-		command_text(strcmp(type, "status") == 0 ? jsonx_text(event, "status", type) : type,
-			     false);
+		command_text(strcmp(type, "status") == 0 ? event_status(event) : type, false);
 		(void)putchar(' ');
 		command_prose(text, 0);
 		(void)putchar('\n');

@@ -15,6 +15,7 @@
 #include "http/body.h"
 #include "http/caller.h"
 #include "delegation/delegation.h"
+#include "delegation/members.h"
 #include "delegator/job.h"
 #include "delegator/job_run.h"
 #include "config/config.h"
@@ -178,7 +179,7 @@ get_snapshots(struct http *h)
 	if (find(h, &c, &r, &e) < 0) {
 		http_fail(h, &e);
 	} else {
-		json_t *list = json_object_get(r.json, "snapshots");
+		json_t *list = delegation_snapshots(r.json);
 		http_json(h, 200,
 			  list != NULL ? json_pack("{sO}", "snapshots", list)
 				       : json_pack("{s[]}", "snapshots"));
@@ -203,7 +204,7 @@ check_snapshot(const struct record *r, const char *id, struct err *e)
 {
 	const json_t *snapshot = snapshot_pick(r->json, id, e);
 
-	if (snapshot != NULL && strcmp(jsonx_text(snapshot, "id", ""), id) == 0)
+	if (snapshot != NULL && strcmp(snapshot_id(snapshot), id) == 0)
 		return 0;
 	return err_set(e, ERR_NOT_FOUND, "Snapshot not found: %s", id);
 }

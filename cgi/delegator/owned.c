@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "delegation/delegation.h"
+#include "delegation/members.h"
 #include "config/home.h"
 #include "base/jsonx.h"
 #include "base/listing.h"
@@ -11,7 +12,7 @@ int
 lent_open(const char *id, const char *owner, struct record *r, struct err *e)
 {
 	int status = record_open(DELEGATIONS, id, false, r, e);
-	const char *theirs = status == 0 ? jsonx_text(r->json, "owner", NULL) : NULL;
+	const char *theirs = status == 0 ? delegation_owner(r->json) : NULL;
 
 	if (status == 0 && (theirs == NULL || strcmp(theirs, owner) != 0)) {
 		record_close(r);
@@ -28,7 +29,7 @@ lent_open(const char *id, const char *owner, struct record *r, struct err *e)
 static bool
 is_being_applied(const struct record *r)
 {
-	return delegation_waits(r->json) && json_object_get(r->json, "applyError") == NULL;
+	return delegation_waits(r->json) && delegation_apply_error(r->json) == NULL;
 }
 
 bool
@@ -56,7 +57,7 @@ lent_look(const char *id, const char *owner, bool *over, struct err *e)
 static const char *
 state_of(const struct record *r)
 {
-	return is_being_applied(r) ? "running" : jsonx_text(r->json, "state", "");
+	return is_being_applied(r) ? "running" : delegation_state(r->json);
 }
 
 json_t *
@@ -102,9 +103,9 @@ json_t *
 lent_summary(const struct record *r)
 {
 	return json_pack("{ss ss ss sO? ss}", "id", r->id, "state", state_of(r), "executorUrl",
-			 jsonx_text(r->json, "peerUrl", ""), "environment",
-			 json_object_get(r->json, "environment"), "createdAt",
-			 jsonx_text(r->json, "createdAt", ""));
+			 delegation_peer_url(r->json), "environment",
+			 delegation_environment(r->json), "createdAt",
+			 delegation_created_at(r->json));
 }
 
 int
@@ -124,7 +125,7 @@ lent_list(const char *owner, bool unfinished, int (*each)(void *arg, const struc
 		if (!id_valid(name))
 			continue;
 		if (record_open(DELEGATIONS, name, false, &r, &passed) == 0) {
-			const char *theirs = jsonx_text(r.json, "owner", NULL);
+			const char *theirs = delegation_owner(r.json);
 			if (theirs != NULL && (owner == NULL || strcmp(theirs, owner) == 0))
 				stop = each(arg, &r);
 		}

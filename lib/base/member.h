@@ -20,15 +20,20 @@
 
 #include "base/jsonx.h"
 
-#define MEMBER_PATH(record, name, path)                        \
+/* What a member of any type has. */
+#define MEMBER_ANY(record, name, path)                         \
 	static inline const char *record##_##name##_path(void) \
 	{                                                      \
 		return path;                                   \
+	}                                                      \
+	static inline void record##_drop_##name(json_t *o)     \
+	{                                                      \
+		jsonx_drop(o, path);                           \
 	}
 
 /* A string; ${fallback} may be NULL.  Setting NULL removes it. */
 #define MEMBER_TEXT(record, name, path, fallback)                       \
-	MEMBER_PATH(record, name, path)                                 \
+	MEMBER_ANY(record, name, path)                                  \
 	static inline const char *record##_##name(const json_t *o)      \
 	{                                                               \
 		return jsonx_text(o, path, fallback);                   \
@@ -43,7 +48,7 @@
 
 /* A whole number. */
 #define MEMBER_INTEGER(record, name, path, fallback)                \
-	MEMBER_PATH(record, name, path)                             \
+	MEMBER_ANY(record, name, path)                              \
 	static inline int64_t record##_##name(const json_t *o)      \
 	{                                                           \
 		return jsonx_number(o, path, fallback);             \
@@ -55,7 +60,7 @@
 
 /* true, or false, which is also what a missing one means. */
 #define MEMBER_BOOL(record, name, path)                          \
-	MEMBER_PATH(record, name, path)                          \
+	MEMBER_ANY(record, name, path)                           \
 	static inline bool record##_##name(const json_t *o)      \
 	{                                                        \
 		return json_is_true(jsonx_at(o, path));          \
@@ -68,7 +73,7 @@
 /* Any JSON, NULL if it is missing.  The setter takes over the reference to ${v}, also when it
  * fails; json_null() is a value, and NULL a failure of whoever made it. */
 #define MEMBER_JSON(record, name, path)                             \
-	MEMBER_PATH(record, name, path)                             \
+	MEMBER_ANY(record, name, path)                              \
 	static inline json_t *record##_##name(const json_t *o)      \
 	{                                                           \
 		return jsonx_at(o, path);                           \
@@ -76,10 +81,6 @@
 	static inline int record##_set_##name(json_t *o, json_t *v) \
 	{                                                           \
 		return jsonx_put(o, path, v);                       \
-	}                                                           \
-	static inline void record##_drop_##name(json_t *o)          \
-	{                                                           \
-		jsonx_drop(o, path);                                \
 	}
 
 #endif

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "delegation/delegation.h"
+#include "delegation/members.h"
 #include "base/file.h"
 #include "config/home.h"
 #include "base/jsonx.h"
@@ -74,11 +75,11 @@ int
 credential_load(const json_t *delegation, json_t **auth, struct err *e)
 {
 	struct buf b = BUF_INIT(AUTH_MAX);
-	const char *id = jsonx_text(delegation, "id", "");
+	const char *id = delegation_id(delegation);
 	char path[ID_MAX + sizeof "/" NAME];
 
 	*auth = NULL;
-	if (!json_is_true(json_object_get(delegation, "auth")))
+	if (!delegation_auth(delegation))
 		return 0;
 	int fd = home_dir(DELEGATIONS, e);
 	if (fd < 0 || !id_valid(id))

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "delegation/credential.h"
 #include "delegation/due.h"
+#include "delegation/members.h"
 #include "config/home.h"
 #include "process/hook.h"
 #include "base/jsonx.h"
@@ -91,12 +92,12 @@ describe(const struct delegation_order *o, const char *id, struct err *e)
 			      o->access, "retentionMs", (json_int_t)kept * 1000, "snapshotPolicy",
 			      "mode", o->mode, "maxSnapshots", (json_int_t)(most > 0 ? most : 1),
 			      "snapshots", "createdAt", clock_format(clock_now(), now));
-	json_t *task = json_object_get(d, "task");
+	json_t *task = delegation_task(d);
 	/* The prompt may come from anywhere: what is not UTF-8 in it is mended, not refused. */
 	if (d == NULL || jsonx_set(task, "description", o->description) < 0 ||
 	    jsonx_set(task, "prompt", o->prompt) < 0 ||
-	    (o->owner != NULL && jsonx_set(d, "owner", o->owner) < 0) ||
-	    (o->token_file != NULL && jsonx_set(d, "tokenFile", o->token_file) < 0)) {
+	    (o->owner != NULL && delegation_set_owner(d, o->owner) < 0) ||
+	    (o->token_file != NULL && delegation_set_token_file(d, o->token_file) < 0)) {
 		err_set(e, ERR_USAGE, "the address, a path or a pattern is not UTF-8 text");
 		goto err;
 	}
@@ -117,7 +118,7 @@ ask_hook(const json_t *d, const char *id, struct err *e)
 	char answer[HOOK_ANSWER];
 	struct err why;
 
-	int status = hook_ask("admission", id, jsonx_text(d, "owner", NULL), d, answer, &why);
+	int status = hook_ask("admission", id, delegation_owner(d), d, answer, &why);
 	if (status > 0)
 		return 0;
 	if (status == 0) {
@@ -171,7 +172,7 @@ delegation_close(struct record *r, const char *hook)
 bool
 delegation_ended(const json_t *delegation)
 {
-	return fsm_ended(&fsm_delegation, jsonx_text(delegation, "state", ""));
+	return fsm_ended(&fsm_delegation, delegation_state(delegation));
 }
 
 bool
@@ -181,14 +182,14 @@ delegation_waits(const json_t *delegation)
 	bool pending = false;
 	size_t i;
 
-	if (strcmp(jsonx_text(delegation, "state", ""), "completed") != 0 ||
-	    strcmp(jsonx_text(delegation, "snapshotPolicy.mode", ""), "auto") != 0 ||
-	    jsonx_text(delegation, "appliedSnapshotId", NULL) != NULL)
+	if (strcmp(delegation_state(delegation), "completed") != 0 ||
+	    strcmp(delegation_snapshot_mode(delegation), "auto") != 0 ||
+	    delegation_applied_snapshot_id(delegation) != NULL)
 		return false;
-	json_array_foreach (json_object_get(delegation, "snapshots"), i, one) {
-		if (json_object_get(one, "undoneAt") != NULL)
+	json_array_foreach (delegation_snapshots(delegation), i, one) {
+		if (snapshot_undone_at(one) != NULL)
 			return false;
-		pending |= strcmp(jsonx_text(one, "status", ""), "pending") == 0;
+		pending |= strcmp(snapshot_status(one), "pending") == 0;
 	}
 	return pending;
 }
@@ -196,12 +197,12 @@ delegation_waits(const json_t *delegation)
 int
 delegation_step(struct record *r, enum fsm_event event, struct err *e)
 {
-	const char *next = fsm_next(&fsm_delegation, jsonx_text(r->json, "state", ""), event, e);
+	const char *next = fsm_next(&fsm_delegation, delegation_state(r->json), event, e);
 
 	if (next == NULL)
 		return err_add(e, "%s", r->id);
 	r->event = fsm_event_name(event);
-	return jsonx_set(r->json, "state", next) < 0 ? err_memory(e) : 0;
+	return delegation_set_state(r->json, next) < 0 ? err_memory(e) : 0;
 }
 
 int
@@ -214,7 +215,7 @@ delegation_save(struct record *r, bool durable, struct err *e)
 		(void)json_object_del(r->json, "questions"); /* mostly there are none */
 	}
 	bool open =
-	    !ended || (delegation_waits(r->json) && json_object_get(r->json, "applyError") == NULL);
+	    !ended || (delegation_waits(r->json) && delegation_apply_error(r->json) == NULL);
 	delegation_note_due(r);
 	int status = record_save(r, open, durable, e);
 	if (status == 0 && ended)
@@ -225,8 +226,8 @@ delegation_save(struct record *r, bool durable, struct err *e)
 int
 delegation_outcome(const json_t *delegation, struct err *e)
 {
-	const char *state = jsonx_text(delegation, "state", "");
-	const json_t *error = json_object_get(delegation, "error");
+	const char *state = delegation_state(delegation);
+	const json_t *error = delegation_error(delegation);
 
 	if (strcmp(state, "completed") == 0)
 		return 0;

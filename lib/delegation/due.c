@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "delegation/delegation.h"
+#include "delegation/members.h"
 #include "state/due.h"
 #include "config/home.h"
 #include "base/jsonx.h"
@@ -16,7 +17,7 @@
 static int64_t
 kept_from(const json_t *delegation, int64_t from)
 {
-	int64_t kept = jsonx_number(delegation, "retentionMs", INT64_MAX);
+	int64_t kept = delegation_retention(delegation);
 
 	return kept < 0 || kept > INT64_MAX - from ? INT64_MAX : from + kept;
 }
@@ -26,7 +27,7 @@ delegation_kept_until(const json_t *delegation)
 {
 	int64_t changed;
 
-	if (clock_parse(jsonx_text(delegation, "updatedAt", ""), &changed, NULL) < 0)
+	if (clock_parse(delegation_updated_at(delegation), &changed, NULL) < 0)
 		return INT64_MAX;
 	return kept_from(delegation, changed);
 }
@@ -45,11 +46,11 @@ delegation_lease_end(const json_t *delegation)
 {
 	int64_t when;
 
-	if (clock_parse(jsonx_text(delegation, "activeLease.expiresAt", ""), &when, NULL) == 0)
+	if (clock_parse(delegation_lease_expires_at(delegation), &when, NULL) == 0)
 		return when;
-	if (clock_parse(jsonx_text(delegation, "createdAt", ""), &when, NULL) < 0)
+	if (clock_parse(delegation_created_at(delegation), &when, NULL) < 0)
 		return -1;
-	return when + jsonx_number(delegation, "leaseConfig.ttlSeconds", 0) * 1000;
+	return when + delegation_ttl(delegation) * 1000;
 }
 
 void
@@ -65,7 +66,7 @@ delegation_note_due(const struct record *r)
 	}
 	int64_t until = kept_from(r->json, now);
 	due_set(DELEGATION_DUE, r->id, until);
-	if (json_object_get(r->json, "appliedSnapshotId") != NULL &&
+	if (delegation_applied_snapshot_id(r->json) != NULL &&
 	    delegation_undo_retention(&undo, NULL) == 0 && now + undo < until)
 		due_set(DELEGATION_DUE, r->id, now + undo);
 	if (delegation_waits(r->json))

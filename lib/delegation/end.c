@@ -1,11 +1,13 @@
 /* The end of a delegation: in the record first, then in the journal. */
 #include "delegation/delegation.h"
+#include "delegation/members.h"
 
 #include <string.h>
 
 #include "state/journal.h"
 #include "base/jsonx.h"
 #include "wire/message.h"
+#include "wire/members.h"
 
 #define JOURNAL "events.ndjson"
 
@@ -16,11 +18,10 @@ name_snapshots(const json_t *delegation, json_t *event)
 	json_t *ids = json_array(), *item;
 	size_t i;
 
-	json_array_foreach (json_object_get(delegation, "snapshots"), i, item) {
-		const char *id = jsonx_text(item, "id", "");
+	json_array_foreach (delegation_snapshots(delegation), i, item) {
+		const char *id = snapshot_id(item);
 		if (json_array_append_new(ids, json_string(id)) < 0 ||
-		    (json_is_true(json_object_get(item, "recommended")) &&
-		     jsonx_set(event, "recommendedSnapshotId", id) < 0)) {
+		    (snapshot_recommended(item) && event_set_recommended_id(event, id) < 0)) {
 			json_decref(ids);
 			return -1;
 		}
@@ -34,13 +35,13 @@ name_snapshots(const json_t *delegation, json_t *event)
 int
 delegation_settle(struct record *r, struct err *e)
 {
-	bool completed = strcmp(jsonx_text(r->json, "state", ""), "completed") == 0;
+	bool completed = strcmp(delegation_state(r->json), "completed") == 0;
 	json_t *last, *event = NULL;
 
 	if (!delegation_ended(r->json))
 		return 0;
 	int status = journal_last(r->dirfd, JOURNAL, &last, e);
-	const char *type = jsonx_text(last, "type", "");
+	const char *type = event_type(last);
 	if (status < 0 || strcmp(type, "done") == 0 || strcmp(type, "error") == 0)
 		goto out;
 	status = -1;
@@ -66,11 +67,11 @@ delegation_end_record(struct record *r, enum fsm_event event, const struct err *
 
 	/* A lease that ends before the first event, as "done" without one, implies SETUP_COMPLETE.
 	 */
-	if (event == FSM_EXPIRE && strcmp(jsonx_text(r->json, "state", ""), "started") == 0 &&
+	if (event == FSM_EXPIRE && strcmp(delegation_state(r->json), "started") == 0 &&
 	    delegation_step(r, FSM_SETUP_COMPLETE, e) < 0)
 		return -1;
 	/* Not every state can expire; every unfinished one can end in error. */
-	if (fsm_next(&fsm_delegation, jsonx_text(r->json, "state", ""), event, e) == NULL)
+	if (fsm_next(&fsm_delegation, delegation_state(r->json), event, e) == NULL)
 		event = FSM_RECEIVE_ERROR;
 	json_t *error = json_object();
 	if (error == NULL || message_put_error(error, why, e) < 0 ||

@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "delegation/credential.h"
+#include "delegation/members.h"
 #include "base/jsonx.h"
 #include "wire/message.h"
+#include "wire/members.h"
 #include "access/peer.h"
 
 json_t *
@@ -18,28 +20,27 @@ delegation_invite(const json_t *delegation, struct err *e)
 		json_decref(list);
 		return NULL;
 	}
-	json_array_foreach (jsonx_at(delegation, "environment.resources"), i, one)
-		(void)json_array_append_new(
-		    list, json_pack("{ss ss ss}", "name", jsonx_text(one, "name", ""), "type", "fs",
-				    "mode", jsonx_text(one, "mode", "rw")));
-	json_t *more =
-	    json_pack("{sO sO sO s{so} s{ss so sO*}}", "task", json_object_get(delegation, "task"),
-		      "lease", json_object_get(delegation, "leaseConfig"), "retentionMs",
-		      json_object_get(delegation, "retentionMs"), "environment", "resources", list,
-		      "requirements", "transport", "archive", "fidelity", message_fidelity(),
-		      "sandbox", json_object_get(delegation, "sandbox"));
+	json_array_foreach (delegation_resources(delegation), i, one)
+		(void)json_array_append_new(list,
+					    json_pack("{ss ss ss}", "name", resource_name(one),
+						      "type", "fs", "mode", resource_mode(one)));
+	json_t *more = json_pack(
+	    "{sO sO sO s{so} s{ss so sO*}}", "task", delegation_task(delegation), "lease",
+	    delegation_lease(delegation), "retentionMs", json_object_get(delegation, "retentionMs"),
+	    "environment", "resources", list, "requirements", "transport", "archive", "fidelity",
+	    message_fidelity(), "sandbox", delegation_sandbox(delegation));
 	if (auth != NULL && json_object_set(more, "auth", auth) < 0) {
 		json_decref(more);
 		more = NULL;
 	}
 	json_decref(auth);
-	return message_new("INVITE", jsonx_text(delegation, "id", ""), more, e);
+	return message_new("INVITE", delegation_id(delegation), more, e);
 }
 
 int
 delegation_token(const json_t *delegation, char token[TOKEN_MAX], struct err *e)
 {
-	const char *file = jsonx_text(delegation, "tokenFile", NULL);
+	const char *file = delegation_token_file(delegation);
 	json_t *auth;
 
 	token[0] = '\0';
@@ -52,7 +53,7 @@ delegation_token(const json_t *delegation, char token[TOKEN_MAX], struct err *e)
 	}
 	if (file != NULL)
 		return token_read(file, token, e);
-	json_t *peer = peer_by_url(jsonx_text(delegation, "peerUrl", ""), NULL);
+	json_t *peer = peer_by_url(delegation_peer_url(delegation), NULL);
 	const char *known = jsonx_text(peer, "token", "");
 	if (strlen(known) < TOKEN_MAX)
 		strcpy(token, known);

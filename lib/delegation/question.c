@@ -1,22 +1,24 @@
 /* What the executor asks for its task: the questions of a delegation that are open. */
 #include "delegation/delegation.h"
+#include "delegation/members.h"
 
 #include <string.h>
 
 #include "base/jsonx.h"
 #include "wire/question.h"
+#include "wire/members.h"
 
 #define OPEN_MAX 16 /* that a peer may have us remember */
 
 int
 delegation_answered(struct record *r, const char *id)
 {
-	json_t *list = json_object_get(r->json, "questions");
+	json_t *list = delegation_questions(r->json);
 	const json_t *one;
 	size_t i;
 
 	json_array_foreach (list, i, one)
-		if (strcmp(jsonx_text(one, "id", ""), id) == 0)
+		if (strcmp(question_id(one), id) == 0)
 			break;
 	if (i >= json_array_size(list) || json_array_remove(list, i) < 0)
 		return 0;
@@ -28,7 +30,7 @@ delegation_answered(struct record *r, const char *id)
 static int
 remember(struct record *r, const json_t *told, struct err *e)
 {
-	json_t *list = json_object_get(r->json, "questions");
+	json_t *list = delegation_questions(r->json);
 	struct err useless;
 
 	if (json_array_size(list) >= OPEN_MAX)
@@ -38,8 +40,8 @@ remember(struct record *r, const json_t *told, struct err *e)
 	if (question == NULL)
 		return 0;
 	/* After a lost connection it may be told twice. */
-	int status = delegation_answered(r, jsonx_text(question, "id", "")) == 1 ? 1 : 2;
-	list = json_object_get(r->json, "questions");
+	int status = delegation_answered(r, question_id(question)) == 1 ? 1 : 2;
+	list = delegation_questions(r->json);
 	if (list == NULL) {
 		list = json_array();
 		if (json_object_set_new(r->json, "questions", list) < 0)
@@ -54,15 +56,15 @@ remember(struct record *r, const json_t *told, struct err *e)
 int
 delegation_question(struct record *r, const json_t *event, struct err *e)
 {
-	const json_t *question = json_object_get(event, "question");
+	const json_t *question = event_question(event);
 
-	if (strcmp(jsonx_text(event, "type", ""), "status") != 0)
+	if (strcmp(event_type(event), "status") != 0)
 		return 0;
 	/* Who begins, or begins anew, has not asked yet. */
-	if (strcmp(jsonx_text(event, "status", ""), "running") == 0)
+	if (strcmp(event_status(event), "running") == 0)
 		return json_object_del(r->json, "questions") == 0;
 	if (question == NULL)
 		return 0;
 	return question_open(question) ? remember(r, question, e)
-				       : delegation_answered(r, jsonx_text(question, "id", ""));
+				       : delegation_answered(r, question_id(question));
 }

@@ -5,6 +5,7 @@
 #include "base/jsonx.h"
 #include "lend/private.h"
 #include "wire/message.h"
+#include "delegation/members.h"
 
 struct applying {
 	struct lend *l;
@@ -54,7 +55,7 @@ follow_apply(struct lend *l, const json_t *delegation, struct err *e)
 	    delegation_waits(delegation) ? snapshot_pick(delegation, NULL, &none) : NULL;
 	if (snap == NULL)
 		return 0;
-	struct applying a = {l, jsonx_text(snap, "id", "")};
+	struct applying a = {l, snapshot_id(snap)};
 	int status = in_child(apply_aside, &a, &result, e);
 	if (status == 0)
 		memcpy(&totals, result.data, sizeof totals);

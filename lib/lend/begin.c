@@ -14,6 +14,8 @@
 #include "access/peer.h"
 #include "process/sandbox.h"
 #include "wire/upload.h"
+#include "wire/members.h"
+#include "delegation/members.h"
 
 #define START_TRIES 3
 #define START_PAUSE 250000U /* us, doubled each time */
@@ -32,13 +34,13 @@ lend_record(const struct lend *l, struct err *e)
 static int
 accepted(struct lend *l, const json_t *answer, struct err *e)
 {
-	const json_t *constraints = json_object_get(answer, "executorConstraints");
+	const json_t *constraints = accept_constraints(answer);
 	unsigned agreed = message_agreed(json_object_get(constraints, "fidelity"));
 	struct record r;
 
 	int status = record_open(DELEGATIONS, l->id, true, &r, e);
 	/* It is in another state if this is not the first INVITE. */
-	if (status == 0 && strcmp(jsonx_text(r.json, "state", ""), "invited") == 0)
+	if (status == 0 && strcmp(delegation_state(r.json), "invited") == 0)
 		status = delegation_step(&r, FSM_RECEIVE_ACCEPT, e);
 	if (status == 0 &&
 	    (json_object_set(r.json, "executorRetentionMs",
@@ -50,9 +52,8 @@ accepted(struct lend *l, const json_t *answer, struct err *e)
 	if (status == 0 && json_is_object(constraints))
 		(void)json_object_set(r.json, "executorConstraints",
 				      (json_t *)(uintptr_t)constraints);
-	if (status == 0 && json_is_object(json_object_get(answer, "executorWorkDir")))
-		(void)json_object_set(r.json, "executorWorkDir",
-				      json_object_get(answer, "executorWorkDir"));
+	if (status == 0 && json_is_object(accept_work_dir(answer)))
+		(void)json_object_set(r.json, "executorWorkDir", accept_work_dir(answer));
 	if (status == 0)
 		status = delegation_save(&r, false, e);
 	record_close(&r);
@@ -69,10 +70,10 @@ narrow(const struct lend *l, struct err *e)
 
 	int status = record_open(DELEGATIONS, l->id, true, &r, e);
 	if (status == 0)
-		status = jsonx_set(json_object_get(r.json, "leaseConfig"), "accessMode", "ro");
-	json_array_foreach (jsonx_at(r.json, "environment.resources"), i, one)
+		status = delegation_set_access_mode(r.json, "ro");
+	json_array_foreach (delegation_resources(r.json), i, one)
 		if (status == 0)
-			status = jsonx_set(one, "mode", "ro");
+			status = resource_set_mode(one, "ro");
 	if (status == 0)
 		status = delegation_save(&r, false, e);
 	record_close(&r);
@@ -83,17 +84,17 @@ narrow(const struct lend *l, struct err *e)
 static int
 check_terms(struct lend *l, const json_t *delegation, const json_t *answer, struct err *e)
 {
-	const json_t *constraints = json_object_get(answer, "executorConstraints");
-	int64_t ttl = jsonx_number(delegation, "leaseConfig.ttlSeconds", 1);
+	const json_t *constraints = accept_constraints(answer);
+	int64_t ttl = delegation_ttl(delegation);
 	int64_t most = jsonx_number(constraints, "maxTtlSeconds", ttl);
 
-	bool narrower = strcmp(jsonx_text(delegation, "leaseConfig.accessMode", "rw"), "rw") == 0 &&
+	bool narrower = strcmp(delegation_access_mode(delegation), "rw") == 0 &&
 			strcmp(jsonx_text(constraints, "acceptedAccessMode", "rw"), "rw") != 0;
-	if (narrower && !json_is_true(json_object_get(delegation, "narrower"))) {
+	if (narrower && !delegation_narrower(delegation)) {
 		err_set(e, ERR_DECLINED, "%s takes the workspace read-only", l->url);
 		return err_hint(e, "invite with -o ro or -o any, or another executor");
 	}
-	if (sandbox_promised(json_object_get(delegation, "sandbox"),
+	if (sandbox_promised(delegation_sandbox(delegation),
 			     json_object_get(constraints, "sandboxProfile"), e) < 0)
 		return err_add(e, "%s", l->url);
 	if (narrower) {
@@ -126,7 +127,7 @@ lend_invite(struct lend *l, json_t *delegation, struct err *e)
 		err_add(e, "%s", l->url);
 		goto out;
 	}
-	peer_seen(jsonx_text(delegation, "peerUrl", ""));
+	peer_seen(delegation_peer_url(delegation));
 	if (accepted(l, reply, e) == 0)
 		status = check_terms(l, delegation, reply, e);
 out:
@@ -157,11 +158,11 @@ pack_aside(void *arg, struct buf *result, struct err *e)
 	struct resource *resources = NULL;
 	struct pack_totals totals;
 	size_t count = 0;
-	bool times = json_is_true(json_object_get(p->delegation, "times"));
+	bool times = delegation_times(p->delegation);
 	struct tree_limits limits = {0};
 	struct pack_options o = {
 	    .format = times ? PACK_TAR_ZST : PACK_ZIP,
-	    .fidelity = json_is_true(json_object_get(p->delegation, "fidelity")),
+	    .fidelity = delegation_fidelity(p->delegation),
 	    /* To this very machine, bytes are cheaper than the time to deflate them. */
 	    .compress = !url_is_loopback(p->l->url),
 	    .progress = packing,
@@ -241,14 +242,14 @@ static json_t *
 make_start(const struct lend *l, const json_t *delegation, struct err *e)
 {
 	char expires[CLOCK_TEXT];
-	int64_t ttl = jsonx_number(delegation, "leaseConfig.ttlSeconds", 1);
-	int64_t most = jsonx_number(delegation, "executorConstraints.maxTtlSeconds", ttl);
+	int64_t ttl = delegation_ttl(delegation);
+	int64_t most = delegation_executor_max_ttl(delegation);
 
 	(void)clock_format(clock_now() + (ttl < most ? ttl : most) * 1000, expires);
 	json_t *more =
-	    json_pack("{s{ss sO} s{ss ss ss}}", "lease", "expiresAt", expires, "accessMode",
-		      jsonx_at(delegation, "leaseConfig.accessMode"), "transportHandle",
-		      "transport", "archive", "workspaceBase64", "", "checksum", UPLOAD_CHECKSUM);
+	    json_pack("{s{ss ss} s{ss ss ss}}", "lease", "expiresAt", expires, "accessMode",
+		      delegation_access_mode(delegation), "transportHandle", "transport", "archive",
+		      "workspaceBase64", "", "checksum", UPLOAD_CHECKSUM);
 	return message_new("START", l->id, more, e);
 }
 
@@ -260,11 +261,10 @@ note_lease(struct lend *l, const json_t *start, struct err *e)
 	struct record r;
 	int status = record_open(DELEGATIONS, l->id, true, &r, e);
 
-	if (status == 0 && strcmp(jsonx_text(r.json, "state", ""), "cancelled") == 0)
+	if (status == 0 && strcmp(delegation_state(r.json), "cancelled") == 0)
 		status = delegation_outcome(r.json, e);
-	if (status == 0 &&
-	    (json_object_set(r.json, "activeLease", json_object_get(start, "lease")) < 0 ||
-	     jsonx_set(r.json, "lastEventId", NULL) < 0))
+	if (status == 0 && (json_object_set(r.json, "activeLease", start_lease(start)) < 0 ||
+			    delegation_set_last_event_id(r.json, NULL) < 0))
 		status = err_memory(e);
 	if (status == 0)
 		status = delegation_save(&r, true, e);
@@ -286,7 +286,7 @@ lend_start(struct lend *l, const json_t *delegation, struct err *e)
 			err_sys(e, "cannot read base.archive");
 		goto out;
 	}
-	uint64_t size = (uint64_t)jsonx_number(delegation, "base.archiveBytes", 0);
+	uint64_t size = (uint64_t)delegation_base_archive_bytes(delegation);
 	u = upload_new(start, fd, size, sending, l, e);
 	if (u == NULL || note_lease(l, start, e) < 0)
 		goto out;
@@ -310,7 +310,7 @@ lend_start(struct lend *l, const json_t *delegation, struct err *e)
 		status = lend_refused(l, "START", http, &answer, e);
 	json_t *reply =
 	    status == 0 && answer.len > 0 ? jsonx_parse(answer.data, answer.len, NULL) : NULL;
-	if (strcmp(jsonx_text(reply, "type", ""), "ERROR") == 0)
+	if (strcmp(message_kind(reply), "ERROR") == 0)
 		status = message_error(reply, e); /* the reference refuses with HTTP 200 */
 	json_decref(reply);
 	if (status == 0 && fdatasync(fd) < 0)
@@ -329,7 +329,7 @@ mark_invited(struct lend *l, struct err *e)
 	struct record r;
 	int status = record_open(DELEGATIONS, l->id, true, &r, e);
 
-	if (status == 0 && strcmp(jsonx_text(r.json, "state", ""), "created") == 0) {
+	if (status == 0 && strcmp(delegation_state(r.json), "created") == 0) {
 		status = delegation_step(&r, FSM_SEND_INVITE, e);
 		if (status == 0)
 			status = delegation_save(&r, false, e);
@@ -351,7 +351,7 @@ give_up(struct lend *l, const struct err *why)
 	json_t *o = lend_record(l, &ignored);
 	(void)snprintf(url, sizeof url, "%s/cancel/%s", l->url, l->id);
 	/* Both are best effort: ${why} is what the caller reports. */
-	const char *state = jsonx_text(o, "state", "");
+	const char *state = delegation_state(o);
 	if (strcmp(state, "accepted") == 0 || strcmp(state, "cancelled") == 0)
 		(void)lend_call(l, "cancel", url, NULL, &answer, &http, &ignored);
 	(void)delegation_end(l->id, follow_end_event(why), why, &ignored);
@@ -366,7 +366,7 @@ start_again(struct lend *l, const json_t *delegation)
 {
 	struct err e;
 
-	if (jsonx_at(delegation, "activeLease") == NULL || follow_connect(l, "0", &e) < 0)
+	if (delegation_active_lease(delegation) == NULL || follow_connect(l, "0", &e) < 0)
 		return -1;
 	if (lend_start(l, delegation, &e) == 0 || l->last != NULL || e.code == ERR_BAD_STATE)
 		return 0;

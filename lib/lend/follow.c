@@ -18,7 +18,9 @@
 #include "base/jsonx.h"
 #include "lend/private.h"
 #include "wire/message.h"
+#include "wire/members.h"
 #include "log/redact.h"
+#include "delegation/members.h"
 
 #define RECONNECTS 5 /* in a row without an event, before the caller is told to come back */
 
@@ -27,14 +29,14 @@ follow_started(struct lend *l, bool running, struct err *e)
 {
 	struct record r;
 	int status = record_open(DELEGATIONS, l->id, true, &r, e);
-	const char *state = status == 0 ? jsonx_text(r.json, "state", "") : "";
+	const char *state = status == 0 ? delegation_state(r.json) : "";
 	bool change = false, started = false;
 
 	if (status == 0 && strcmp(state, "accepted") == 0) {
 		status = delegation_step(&r, FSM_SEND_START, e);
 		change = started = true;
 	}
-	if (status == 0 && running && strcmp(jsonx_text(r.json, "state", ""), "started") == 0) {
+	if (status == 0 && running && strcmp(delegation_state(r.json), "started") == 0) {
 		status = delegation_step(&r, FSM_SETUP_COMPLETE, e);
 		change = true;
 	}
@@ -61,15 +63,15 @@ complete(struct lend *l, const json_t *done, struct err *e)
 	bool news = status == 0 && !delegation_ended(r.json);
 	if (news) {
 		json_t *result = json_object();
-		const json_t *highlights = json_object_get(done, "highlights");
-		(void)jsonx_set(result, "summary", jsonx_text(done, "summary", ""));
+		const json_t *highlights = event_highlights(done);
+		(void)jsonx_set(result, "summary", event_summary(done));
 		if (json_is_array(highlights))
 			(void)json_object_set(result, "highlights",
 					      (json_t *)(uintptr_t)highlights);
 		status = delegation_step(&r, FSM_RECEIVE_DONE, e);
 		if (status == 0 && json_object_set_new(r.json, "result", result) < 0)
 			status = err_memory(e);
-		const char *best = jsonx_text(done, "recommendedSnapshotId", NULL);
+		const char *best = event_recommended_id(done);
 		if (status == 0 && best != NULL)
 			status = snapshot_recommend(&r, best, e);
 		if (status == 0)
@@ -137,7 +139,7 @@ note_event(struct lend *l, json_t *event, struct err *e)
 		status = -1;
 	bool seen = goes_on && status == 0 && l->sse.id[0] != '\0';
 	if (seen)
-		status = jsonx_set(r.json, "lastEventId", l->sse.id);
+		status = delegation_set_last_event_id(r.json, l->sse.id);
 	if (status == 0 && (seen || news > 0))
 		status = delegation_save(&r, false, e);
 	delegation_close(&r, status == 0 && news == 2 ? "question" : NULL);
@@ -149,10 +151,11 @@ note_event(struct lend *l, json_t *event, struct err *e)
 static int
 handle_event(struct lend *l, json_t *event, bool archive, struct err *e)
 {
-	const char *type = jsonx_text(event, "type", "");
+	const char *type = event_type(event);
 	int status = 0;
 
-	if (strcmp(jsonx_text(event, "delegationId", l->id), l->id) != 0)
+	const char *whose = event_delegation_id(event);
+	if (whose[0] != '\0' && strcmp(whose, l->id) != 0)
 		return err_set(e, ERR_BAD_MESSAGE, "an event for another delegation");
 	if (ended_here(l))
 		return err_set(e, ERR_NONE, "it has ended here"); /* stops the stream */
@@ -160,7 +163,7 @@ handle_event(struct lend *l, json_t *event, bool archive, struct err *e)
 	if (strcmp(type, "snapshot") == 0) {
 		status = follow_started(l, true, e);
 		if (status == 0 && archive)
-			status = follow_keep(l, jsonx_text(event, "snapshotId", ""), event, e);
+			status = follow_keep(l, event_snapshot_id(event), event, e);
 	} else if (strcmp(type, "status") == 0) {
 		status = follow_started(l, true, e);
 	} else if (strcmp(type, "done") == 0 || strcmp(type, "error") == 0) {
@@ -243,11 +246,11 @@ follow_connect(struct lend *l, const char *last_id, struct err *e)
 static int
 conclude(struct lend *l, struct err *e)
 {
-	const json_t *error = json_object_get(l->last, "error"); /* so in a result */
+	const json_t *error = event_failure(l->last); /* so in a result */
 	int status;
 
 	l->ended = true;
-	if (strcmp(jsonx_text(l->last, "type", ""), "error") == 0)
+	if (strcmp(event_type(l->last), "error") == 0)
 		status = failed(l, l->last, e);
 	else if (error != NULL)
 		status = failed(l, error, e);
@@ -267,7 +270,7 @@ ask_result(struct lend *l, struct err *e)
 	json_t *o = follow_result(l, false, &http, &why);
 	if (o == NULL)
 		return 0; /* out of reach for now */
-	const char *what = jsonx_text(o, "status", "");
+	const char *what = event_status(o);
 	int status = 0;
 	if (http == 404 || strcmp(what, "not_found") == 0) {
 		err_set(&why, ERR_SSE_FAILED, "the executor does not know the delegation any more");
@@ -289,7 +292,7 @@ reconnect(struct lend *l, int64_t until, int attempt, struct err *e)
 
 	int status = record_open(DELEGATIONS, l->id, false, &r, e);
 	if (status == 0)
-		(void)snprintf(last, sizeof last, "%s", jsonx_text(r.json, "lastEventId", "0"));
+		(void)snprintf(last, sizeof last, "%s", delegation_last_event_id(r.json));
 	record_close(&r);
 	if (status < 0)
 		return -1;
@@ -355,10 +358,9 @@ run_streams(struct lend *l, int64_t until, bool lease, struct err *e)
 static int64_t
 lease_end(const struct lend *l, const json_t *delegation)
 {
-	const char *text = jsonx_text(delegation, "activeLease.expiresAt", NULL);
 	int64_t when;
 
-	if (text == NULL || clock_parse(text, &when, NULL) < 0)
+	if (clock_parse(delegation_lease_expires_at(delegation), &when, NULL) < 0)
 		return 0;
 	return clock_steady() + (when - clock_now()) + l->timeout * 1000;
 }
@@ -372,7 +374,7 @@ lend_follow(struct lend *l, int64_t until, struct err *e)
 	int status = record_open(DELEGATIONS, l->id, false, &r, e);
 	if (status < 0)
 		goto out;
-	const char *state = jsonx_text(r.json, "state", "");
+	const char *state = delegation_state(r.json);
 	if (!l->ended && !delegation_ended(r.json)) {
 		if (strcmp(state, "started") != 0 && strcmp(state, "running") != 0 &&
 		    !l->streaming) {

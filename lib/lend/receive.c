@@ -8,7 +8,9 @@
 #include "lend/private.h"
 #include "log/lifecycle.h"
 #include "wire/message.h"
+#include "wire/members.h"
 #include "log/redact.h"
+#include "delegation/members.h"
 
 const char *const follow_archive[] = {"snapshotBase64", NULL};
 
@@ -154,13 +156,13 @@ follow_result(struct lend *l, bool archive, int *http, struct err *e)
 static bool
 has_snapshot(const json_t *delegation)
 {
-	return json_array_size(json_object_get(delegation, "snapshots")) > 0;
+	return json_array_size(delegation_snapshots(delegation)) > 0;
 }
 
 int
 follow_fetch(struct lend *l, const json_t *done, struct err *e)
 {
-	const json_t *ids = json_object_get(done, "snapshotIds");
+	const json_t *ids = event_snapshot_ids(done);
 	const char *want = json_string_value(json_array_get(ids, 0));
 	char made[ID_MAX + 1];
 	struct record r;
@@ -179,7 +181,8 @@ follow_fetch(struct lend *l, const json_t *done, struct err *e)
 		return -1;
 	int status = 0;
 	if (l->received > 0) {
-		want = jsonx_text(o, "snapshotId", want);
+		if (event_snapshot_id(o)[0] != '\0')
+			want = event_snapshot_id(o);
 		if (want == NULL && id_make("snap_", 12, made, e) == 0)
 			want = made;
 		status = want == NULL ? -1 : follow_keep(l, want, o, e);

@@ -9,12 +9,14 @@
 #include "base/clock.h"
 #include "base/jsonx.h"
 #include "lend/private.h"
+#include "delegation/members.h"
+#include "wire/members.h"
 
 /* Was ${delegation} not handed over yet? */
 static bool
 is_here(const json_t *delegation)
 {
-	const char *state = jsonx_text(delegation, "state", "");
+	const char *state = delegation_state(delegation);
 
 	return strcmp(state, "created") == 0 || strcmp(state, "invited") == 0 ||
 	       strcmp(state, "accepted") == 0;
@@ -24,10 +26,10 @@ is_here(const json_t *delegation)
 static bool
 is_out(const json_t *delegation)
 {
-	const char *state = jsonx_text(delegation, "state", "");
+	const char *state = delegation_state(delegation);
 
 	return (strcmp(state, "started") == 0 || strcmp(state, "running") == 0) &&
-	       jsonx_text(delegation, "appliedSnapshotId", NULL) == NULL;
+	       delegation_applied_snapshot_id(delegation) == NULL;
 }
 
 /* Does the executor say that it does not know it? */
@@ -38,7 +40,7 @@ is_lost(struct lend *l)
 	int http = 0;
 
 	json_t *o = follow_result(l, false, &http, &unreachable);
-	bool lost = strcmp(jsonx_text(o, "status", ""), "not_found") == 0;
+	bool lost = strcmp(event_status(o), "not_found") == 0;
 	json_decref(o);
 	return lost;
 }
@@ -50,12 +52,11 @@ note_restart(const struct lend *l, struct err *e)
 	struct record r;
 
 	int status = record_open(DELEGATIONS, l->id, true, &r, e);
-	if (status == 0 && json_object_get(r.json, "restarts") == NULL &&
+	if (status == 0 && delegation_restarts(r.json) == NULL &&
 	    json_object_set_new(r.json, "restarts", json_array()) < 0)
 		status = err_memory(e);
 	if (status == 0)
-		status = jsonx_append(json_object_get(r.json, "restarts"),
-				      clock_format(clock_now(), now));
+		status = jsonx_append(delegation_restarts(r.json), clock_format(clock_now(), now));
 	if (status == 0)
 		status = delegation_save(&r, true, e);
 	record_close(&r);

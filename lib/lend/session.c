@@ -18,7 +18,9 @@
 #include "archive/pack.h"
 #include "wire/question.h"
 #include "wire/upload.h"
+#include "wire/members.h"
 #include "base/watch.h"
+#include "delegation/members.h"
 
 #define QUIET_S 100 /* a living stream has a keepalive every 30 s */
 #define MOST_QUIET_S 86400
@@ -77,10 +79,10 @@ set_up(struct lend *l, const json_t *delegation, struct err *e)
 	char token[TOKEN_MAX];
 	long long quiet;
 
-	l->discard = strcmp(jsonx_text(delegation, "snapshotPolicy.mode", "auto"), "discard") == 0;
+	l->discard = strcmp(delegation_snapshot_mode(delegation), "discard") == 0;
 	if (home_limit("AWCP_MAX_SNAPSHOT", 64LL << 30, &l->most, e) < 0 ||
 	    home_limit("AWCP_QUIET", QUIET_S, &quiet, e) < 0 ||
-	    set_addresses(l, jsonx_text(delegation, "peerUrl", ""), e) < 0 ||
+	    set_addresses(l, delegation_peer_url(delegation), e) < 0 ||
 	    delegation_token(delegation, token, e) < 0)
 		return -1;
 	l->quiet = quiet < 1 ? 1 : quiet > MOST_QUIET_S ? MOST_QUIET_S : (long)quiet;
@@ -136,8 +138,8 @@ lend_refused(const struct lend *l, const char *what, int http, const struct buf 
 	     struct err *e)
 {
 	json_t *o = answer->len > 0 ? jsonx_parse(answer->data, answer->len, NULL) : NULL;
-	const char *code = jsonx_text(o, "code", NULL);
-	const char *text = jsonx_text(o, "error", jsonx_text(o, "message", "no reason was given"));
+	const char *code = error_code(o);
+	const char *text = jsonx_text(o, "error", error_message(o));
 	enum err_code c = code != NULL                 ? err_from_name(code)
 			  : http == 401 || http == 403 ? ERR_AUTH_FAILED
 			  : http == 413                ? ERR_WORKSPACE_TOO_LARGE
@@ -149,7 +151,7 @@ lend_refused(const struct lend *l, const char *what, int http, const struct buf 
 	err_hint(e, "%s",
 		 c == ERR_AUTH_FAILED ? "give the executor's token with -T file"
 		 : http == 413        ? "it takes no request of that size; leave files out with -x"
-				      : jsonx_text(o, "hint", ""));
+				      : error_hint(o));
 	json_decref(o);
 	return -1;
 }
@@ -255,7 +257,7 @@ check_under_way(const struct record *r, struct err *e)
 {
 	if (!delegation_ended(r->json))
 		return 0;
-	err_set(e, ERR_BAD_STATE, "%s is %s already", r->id, jsonx_text(r->json, "state", ""));
+	err_set(e, ERR_BAD_STATE, "%s is %s already", r->id, delegation_state(r->json));
 	return err_hint(e, "awcp-show %s", r->id);
 }
 
@@ -263,7 +265,7 @@ check_under_way(const struct record *r, struct err *e)
 static const char *
 only_question(const struct record *r)
 {
-	const json_t *list = json_object_get(r->json, "questions");
+	const json_t *list = delegation_questions(r->json);
 
 	return json_array_size(list) == 1 ? jsonx_text(json_array_get(list, 0), "id", NULL) : NULL;
 }
@@ -331,7 +333,7 @@ lend_cancel(const char *id, long timeout, const char *reason, struct err *e)
 	int status = record_open(DELEGATIONS, id, false, &r, e);
 	if (status == 0)
 		status = check_under_way(&r, e);
-	if (status == 0 && strcmp(jsonx_text(r.json, "state", ""), "created") != 0) {
+	if (status == 0 && strcmp(delegation_state(r.json), "created") != 0) {
 		status = call(&r, timeout, "cancel", NULL, &l, &answer, &http, e);
 		if (status == 0 && http == 409) {
 			err_set(e, ERR_BAD_STATE, "%s has ended at its executor", r.id);

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/jsonx.h"
 #include "queue/private.h"
+#include "wire/members.h"
 
 #define ASKED_MAX 1000 /* by one task; then it is a fault */
 
@@ -84,7 +85,7 @@ add(json_t *task, json_t *question, int64_t asked, struct err *e)
 	}
 	make_room(task, list);
 	(void)snprintf(id, sizeof id, "q%d", (int)before + 1);
-	if (jsonx_set(question, "id", id) < 0 ||
+	if (question_set_id(question, id) < 0 ||
 	    json_object_set(question, "attempt", json_object_get(task, "attempt")) < 0 ||
 	    json_object_set_new(task, "asked", json_integer(before + 1)) < 0 ||
 	    json_array_append(list, question) < 0)
@@ -144,11 +145,11 @@ tell_secret(const struct queue *q, uint64_t number, json_t *question, struct err
 	struct buf text = BUF_INIT(QUESTION_ANSWER);
 	char name[64];
 
-	name_of(number, jsonx_text(question, "id", ""), name);
+	name_of(number, question_id(question), name);
 	int status = file_slurp(q->dirfd, name, &text, e);
 	if (status < 0)
 		status = err_add(e, "the answer is not there any more");
-	else if (jsonx_set(question, "answer", text.data != NULL ? text.data : "") < 0)
+	else if (question_set_answer(question, text.data != NULL ? text.data : "") < 0)
 		status = err_memory(e);
 	else
 		(void)unlinkat(q->dirfd, name, 0); /* else the end of the attempt does it */

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "delegation/delegation.h"
 #include "delegation/due.h"
+#include "delegation/members.h"
 #include "base/file.h"
 #include "base/jsonx.h"
 
@@ -32,9 +33,9 @@ is_followed(const struct record *delegation)
 static bool
 goes_on_alone(const json_t *json)
 {
-	const char *state = jsonx_text(json, "state", "");
+	const char *state = delegation_state(json);
 
-	return json_object_get(json, "owner") != NULL || strcmp(state, "started") == 0 ||
+	return delegation_owner(json) != NULL || strcmp(state, "started") == 0 ||
 	       strcmp(state, "running") == 0 || delegation_waits(json);
 }
 
@@ -47,8 +48,8 @@ start_follower(struct reap *r, struct record *delegation, int64_t idle)
 	struct err e;
 
 	reap_deed(&d, REAP_FOLLOWERS, delegation->id, "follow",
-		  "it is %s, and for %s nobody followed it",
-		  jsonx_text(delegation->json, "state", ""), reap_span(idle, span));
+		  "it is %s, and for %s nobody followed it", delegation_state(delegation->json),
+		  reap_span(idle, span));
 	if (!reap_should(r, &d))
 		return -1;
 	int status = reap_start(r, delegation, argv, &e);
@@ -83,7 +84,7 @@ look_unfinished(struct reap *r, struct record *delegation, bool *ended)
 
 	if (is_followed(delegation))
 		return r->now + r->limits.follow;
-	(void)clock_parse(jsonx_text(delegation->json, "updatedAt", ""), &changed, NULL);
+	(void)clock_parse(delegation_updated_at(delegation->json), &changed, NULL);
 	if (r->now >= changed && r->now < changed + r->limits.follow)
 		return changed + r->limits.follow; /* who works on it may just change hands */
 	if (goes_on_alone(delegation->json))
@@ -98,9 +99,9 @@ has_pending(const json_t *delegation, const char **id)
 	json_t *one;
 	size_t i;
 
-	json_array_foreach (json_object_get(delegation, "snapshots"), i, one)
-		if (strcmp(jsonx_text(one, "status", ""), "pending") == 0) {
-			*id = jsonx_text(one, "id", "");
+	json_array_foreach (delegation_snapshots(delegation), i, one)
+		if (strcmp(snapshot_status(one), "pending") == 0) {
+			*id = snapshot_id(one);
 			return true;
 		}
 	return false;
@@ -110,7 +111,7 @@ has_pending(const json_t *delegation, const char **id)
 static int64_t
 retire(struct reap *r, struct record *delegation, int64_t until)
 {
-	int64_t kept = jsonx_number(delegation->json, "retentionMs", 0);
+	int64_t kept = delegation_retention(delegation->json);
 	const char *snapshot;
 	struct reap_deed d;
 	char span[32];
@@ -123,7 +124,7 @@ retire(struct reap *r, struct record *delegation, int64_t until)
 			reap_trouble(r,
 				     "%s waits to be applied since %s; awcp-snapshot apply or "
 				     "discard %s",
-				     snapshot, jsonx_text(delegation->json, "updatedAt", ""),
+				     snapshot, delegation_updated_at(delegation->json),
 				     delegation->id);
 		return r->now + (kept > DAY_MS ? kept : DAY_MS);
 	}
@@ -150,8 +151,7 @@ look_ended(struct reap *r, struct record *delegation)
 	int64_t next = reap_snapshots(r, delegation);
 	if (next < 0)
 		return next;
-	if (delegation_waits(delegation->json) &&
-	    json_object_get(delegation->json, "applyError") == NULL)
+	if (delegation_waits(delegation->json) && delegation_apply_error(delegation->json) == NULL)
 		return look_unfinished(r, delegation, &again);
 	int64_t until = delegation_kept_until(delegation->json);
 	if (until <= r->now)

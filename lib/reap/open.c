@@ -11,6 +11,7 @@
 
 #include "assignment/private.h"
 #include "delegation/delegation.h"
+#include "delegation/members.h"
 #include "config/home.h"
 #include "base/id.h"
 #include "base/jsonx.h"
@@ -25,7 +26,7 @@ static bool
 delegation_closed(const json_t *json)
 {
 	return delegation_ended(json) &&
-	       (!delegation_waits(json) || json_object_get(json, "applyError") != NULL);
+	       (!delegation_waits(json) || delegation_apply_error(json) != NULL);
 }
 
 static const struct open_hints {

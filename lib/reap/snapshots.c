@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/jsonx.h"
+#include "delegation/members.h"
 
 #define MAX_SNAPSHOTS 10 /* as in snapshot_record.c, where the record says nothing */
 
@@ -95,13 +96,12 @@ forget_undo(struct reap *r, const struct record *delegation, int fd, const json_
 	char span[32];
 	struct err e;
 
-	if (!there(fd, "undo") ||
-	    clock_parse(jsonx_text(snapshot, "appliedAt", ""), &applied, NULL) < 0)
+	if (!there(fd, "undo") || clock_parse(snapshot_applied_at(snapshot), &applied, NULL) < 0)
 		return INT64_MAX;
 	if (applied + r->limits.undo > r->now)
 		return applied + r->limits.undo;
 	reap_deed(&d, REAP_RETENTION, delegation->id, "forget-undo", "%s was applied %s ago",
-		  jsonx_text(snapshot, "id", ""), reap_span(r->now - applied, span));
+		  snapshot_id(snapshot), reap_span(r->now - applied, span));
 	if (!reap_should_remove(r, &d))
 		return -1;
 	/* The plan first: without it nobody takes what is left of the files for an undo. */
@@ -115,9 +115,9 @@ forget_undo(struct reap *r, const struct record *delegation, int fd, const json_
 static int64_t
 look_at(struct reap *r, struct record *delegation, const json_t *snapshot)
 {
-	const char *id = jsonx_text(snapshot, "id", "");
-	bool applied = strcmp(jsonx_text(snapshot, "status", ""), "applied") == 0;
-	bool pending = strcmp(jsonx_text(snapshot, "status", ""), "pending") == 0;
+	const char *id = snapshot_id(snapshot);
+	bool applied = strcmp(snapshot_status(snapshot), "applied") == 0;
+	bool pending = strcmp(snapshot_status(snapshot), "pending") == 0;
 	int64_t next = INT64_MAX;
 	bool busy;
 
@@ -142,9 +142,9 @@ reap_snapshot_at_work(const struct record *delegation)
 	json_t *one;
 	size_t i;
 
-	json_array_foreach (json_object_get(delegation->json, "snapshots"), i, one) {
-		bool applied = strcmp(jsonx_text(one, "status", ""), "applied") == 0;
-		int fd = open_snapshot(delegation, jsonx_text(one, "id", ""), &busy);
+	json_array_foreach (delegation_snapshots(delegation->json), i, one) {
+		bool applied = strcmp(snapshot_status(one), "applied") == 0;
+		int fd = open_snapshot(delegation, snapshot_id(one), &busy);
 		if (busy || (fd >= 0 && cut_off(fd, applied) != NULL)) {
 			file_close(fd);
 			return true;
@@ -158,18 +158,18 @@ reap_snapshot_at_work(const struct record *delegation)
 static const char *
 surplus(const json_t *json)
 {
-	int64_t most = jsonx_number(json, "snapshotPolicy.maxSnapshots", MAX_SNAPSHOTS);
+	int64_t most = delegation_max_snapshots(json);
 	const char *oldest = NULL;
 	int64_t pending = 0;
 	json_t *one;
 	size_t i;
 
-	json_array_foreach (json_object_get(json, "snapshots"), i, one) {
-		if (strcmp(jsonx_text(one, "status", ""), "pending") != 0)
+	json_array_foreach (delegation_snapshots(json), i, one) {
+		if (strcmp(snapshot_status(one), "pending") != 0)
 			continue;
 		pending++;
-		if (oldest == NULL && !json_is_true(json_object_get(one, "recommended")))
-			oldest = jsonx_text(one, "id", "");
+		if (oldest == NULL && !snapshot_recommended(one))
+			oldest = snapshot_id(one);
 	}
 	return pending > most ? oldest : NULL;
 }
@@ -181,7 +181,7 @@ reap_snapshots(struct reap *r, struct record *delegation)
 	json_t *one;
 	size_t i;
 
-	json_array_foreach (json_object_get(delegation->json, "snapshots"), i, one) {
+	json_array_foreach (delegation_snapshots(delegation->json), i, one) {
 		int64_t when = look_at(r, delegation, one);
 		if (when < 0)
 			return when;

@@ -17,6 +17,7 @@
 #include "assignment/private.h"
 #include "delegation/delegation.h"
 #include "delegation/due.h"
+#include "delegation/members.h"
 #include "base/file.h"
 #include "config/home.h"
 #include "base/jsonx.h"
@@ -40,8 +41,8 @@ is_settled(const json_t *json)
 
 	if (!delegation_ended(json))
 		return false;
-	json_array_foreach (json_object_get(json, "snapshots"), i, one)
-		if (strcmp(jsonx_text(one, "status", ""), "pending") == 0)
+	json_array_foreach (delegation_snapshots(json), i, one)
+		if (strcmp(snapshot_status(one), "pending") == 0)
 			return false;
 	return true;
 }

@@ -9,6 +9,7 @@
 #include "tree/compare.h"
 #include "base/file.h"
 #include "snapshot/snapshot.h"
+#include "delegation/members.h"
 
 int
 snapshot_open_part(const struct record *r, const char *snap, const char *name, struct err *e)
@@ -70,8 +71,7 @@ snapshot_changes(const struct record *r, const char *snap, snapshot_each *each, 
 		base = file_open_beneath(r->dirfd, "base.manifest", O_RDONLY, 0, e);
 	struct compare *c = base < 0 ? NULL : compare_open(base, theirs, resources, count, e);
 	if (c)
-		status = compare_all(c, json_is_true(json_object_get(r->json, "fidelity")), each,
-				     arg, e);
+		status = compare_all(c, delegation_fidelity(r->json), each, arg, e);
 	compare_close(c);
 	file_close(base);
 	file_close(theirs);

@@ -16,6 +16,7 @@
 #include "tree/selection.h"
 #include "snapshot/snapshot.h"
 #include "archive/unpack.h"
+#include "delegation/members.h"
 
 enum { BASE, DATA }; /* where a file's content lies */
 
@@ -230,7 +231,7 @@ snapshot_extract(const struct record *r, const char *snap, const char *const *pa
 	*t = (struct snapshot_trees){0};
 	if (snapshot_resources(r->json, &resources, &n, e))
 		return -1;
-	x.fidelity = json_is_true(json_object_get(r->json, "fidelity"));
+	x.fidelity = delegation_fidelity(r->json);
 	x.selected = selection_of(paths, count, resources, n);
 	int tmp = home_dir("tmp", e);
 	if (tmp < 0 || id_make("diff-", 16, t->name, e) || file_make_dirs(tmp, t->name, e))

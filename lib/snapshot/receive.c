@@ -17,6 +17,7 @@
 #include "tree/manifest.h"
 #include "archive/repack.h"
 #include "snapshot/snapshot.h"
+#include "delegation/members.h"
 
 #define PART "incoming"
 
@@ -287,7 +288,7 @@ snapshot_keep(struct snapshot_incoming *in, const json_t *delegation, json_t **m
 		snapshot_drop(in);
 		return -1;
 	}
-	bool delta = json_is_true(json_object_get(delegation, "delta"));
+	bool delta = delegation_delta(delegation);
 	if (settle(in, resources, count, delta, totals, e)) {
 		err_add(e, "snapshot %s", in->id);
 		goto out;

@@ -7,9 +7,11 @@
 
 #include "base/clock.h"
 #include "delegation/delegation.h"
+#include "delegation/members.h"
 #include "base/file.h"
 #include "base/jsonx.h"
 #include "snapshot/snapshot.h"
+#include "wire/members.h"
 
 #define DEFAULT_MAX 10 /* snapshots; AWCP v1 snapshotPolicy.maxSnapshots */
 
@@ -37,13 +39,13 @@ add_patterns(struct filter *f, const json_t *list,
 static int
 read_resource(const json_t *o, struct resource *r, struct err *e)
 {
-	const char *name = jsonx_string(o, "name", 255, e);
-	const char *source = jsonx_string(o, "source", TREE_PATH, e);
+	const char *name = jsonx_string(o, resource_name_path(), 255, e);
+	const char *source = jsonx_string(o, resource_source_path(), TREE_PATH, e);
 	if (!name || !source)
 		return -1;
 	if (!resource_name_valid(name) || *source != '/')
 		return err_set(e, ERR_BAD_DATA, "the record has a bad resource: %s", name);
-	r->writable = strcmp(jsonx_text(o, "mode", "ro"), "rw") == 0;
+	r->writable = strcmp(resource_mode(o), "rw") == 0;
 	r->name = strdup(name);
 	r->source = strdup(source);
 	if (!r->name || !r->source)
@@ -51,8 +53,8 @@ read_resource(const json_t *o, struct resource *r, struct err *e)
 	r->filter = filter_new(e);
 	if (!r->filter)
 		return -1;
-	if (add_patterns(r->filter, json_object_get(o, "exclude"), filter_exclude, e) ||
-	    add_patterns(r->filter, json_object_get(o, "include"), filter_include, e))
+	if (add_patterns(r->filter, resource_exclude(o), filter_exclude, e) ||
+	    add_patterns(r->filter, resource_include(o), filter_include, e))
 		return -1;
 	return 0;
 }
@@ -61,7 +63,7 @@ int
 snapshot_resources(const json_t *delegation, struct resource **resources, size_t *count,
 		   struct err *e)
 {
-	const json_t *list = jsonx_at(delegation, "environment.resources");
+	const json_t *list = delegation_resources(delegation);
 	size_t i;
 	json_t *item;
 	*count = json_array_size(list);
@@ -93,7 +95,7 @@ snapshot_resources_free(struct resource *resources, size_t count)
 bool
 snapshot_has_status(const json_t *snapshot, const char *status)
 {
-	return strcmp(jsonx_text(snapshot, "status", ""), status) == 0;
+	return strcmp(snapshot_status(snapshot), status) == 0;
 }
 
 /* The one to take if nobody names one. */
@@ -108,7 +110,7 @@ pick_default(const json_t *list)
 		if (!snapshot_has_status(item, "pending"))
 			continue;
 		pending = item;
-		if (json_is_true(json_object_get(item, "recommended")))
+		if (snapshot_recommended(item))
 			recommended = item;
 	}
 	return recommended ? recommended : pending ? pending : applied;
@@ -117,21 +119,19 @@ pick_default(const json_t *list)
 json_t *
 snapshot_pick(const json_t *delegation, const char *prefix, struct err *e)
 {
-	const json_t *list = json_object_get(delegation, "snapshots");
+	const json_t *list = delegation_snapshots(delegation);
 	json_t *item, *found = NULL;
 	size_t i;
 	if (!prefix) {
 		found = pick_default(list);
 		if (!found) {
-			err_set(e, ERR_NOT_FOUND, "%s has no snapshot",
-				jsonx_text(delegation, "id", "the delegation"));
-			err_hint(e, "its state is %s",
-				 jsonx_text(delegation, "state", "not known"));
+			err_set(e, ERR_NOT_FOUND, "%s has no snapshot", delegation_id(delegation));
+			err_hint(e, "its state is %s", delegation_state(delegation));
 		}
 		return found;
 	}
 	json_array_foreach (list, i, item) {
-		const char *id = jsonx_text(item, "id", "");
+		const char *id = snapshot_id(item);
 		if (strcmp(id, prefix) == 0)
 			return item;
 		if (*prefix == '\0' || strncmp(id, prefix, strlen(prefix)) != 0)
@@ -159,7 +159,7 @@ snapshot_remove_files(const struct record *r, const char *id, struct err *e)
 static int
 make_room(struct record *r, json_t *list, struct err *e)
 {
-	int64_t max = jsonx_number(r->json, "snapshotPolicy.maxSnapshots", DEFAULT_MAX);
+	int64_t max = delegation_max_snapshots(r->json);
 	json_t *item, *oldest = NULL;
 	int64_t pending = 0;
 	size_t i;
@@ -167,14 +167,14 @@ make_room(struct record *r, json_t *list, struct err *e)
 		if (!snapshot_has_status(item, "pending"))
 			continue;
 		pending++;
-		if (!oldest && !json_is_true(json_object_get(item, "recommended")))
+		if (!oldest && !snapshot_recommended(item))
 			oldest = item;
 	}
 	if (pending < max || !oldest)
 		return 0;
-	if (jsonx_set(oldest, "status", "discarded") || jsonx_set(oldest, "localPath", NULL))
+	if (snapshot_set_status(oldest, "discarded") || snapshot_set_local_path(oldest, NULL))
 		return err_memory(e);
-	return snapshot_remove_files(r, jsonx_text(oldest, "id", ""), e);
+	return snapshot_remove_files(r, snapshot_id(oldest), e);
 }
 
 int
@@ -184,32 +184,33 @@ snapshot_add(struct record *r, const char *id, const json_t *event, json_t *meta
 	struct err none;
 	if (!id_valid(id))
 		return err_set(e, ERR_BAD_DATA, "not a snapshot id: %.64s", id);
-	json_t *list = json_object_get(r->json, "snapshots");
+	json_t *list = delegation_snapshots(r->json);
 	if (!list) {
 		list = json_array();
-		if (json_object_set_new(r->json, "snapshots", list))
+		if (delegation_set_snapshots(r->json, list))
 			return err_memory(e);
 	}
 	json_t *known = snapshot_pick(r->json, id, &none);
-	if (known && strcmp(jsonx_text(known, "id", ""), id) == 0)
+	if (known && strcmp(snapshot_id(known), id) == 0)
 		return snapshot_has_status(known, "discarded") ? snapshot_remove_files(r, id, e)
 							       : 0;
 	if (make_room(r, list, e))
 		return -1;
-	json_t *o = json_pack("{s:s, s:s}", "id", id, "delegationId", r->id);
-	json_t *highlights = json_object_get(event, "highlights");
-	bool recommended = json_is_true(json_object_get(event, "recommended"));
-	if (!o || jsonx_set(o, "summary", jsonx_text(event, "summary", "")) ||
-	    (json_is_array(highlights) && json_object_set(o, "highlights", highlights)) ||
-	    jsonx_set(o, "status", "pending") ||
-	    (metadata && json_object_set(o, "metadata", metadata)) ||
-	    (recommended && json_object_set_new(o, "recommended", json_true())) ||
-	    jsonx_set(o, "createdAt", clock_format(clock_now(), now)))
+	json_t *o = json_object();
+	json_t *highlights = event_highlights(event);
+	bool recommended = event_recommended(event);
+	if (snapshot_set_id(o, id) || snapshot_set_delegation_id(o, r->id) ||
+	    snapshot_set_summary(o, event_summary(event)) ||
+	    (json_is_array(highlights) && snapshot_set_highlights(o, json_incref(highlights))) ||
+	    snapshot_set_status(o, "pending") ||
+	    (metadata && snapshot_set_metadata(o, json_incref(metadata))) ||
+	    (recommended && snapshot_set_recommended(o, true)) ||
+	    snapshot_set_created_at(o, clock_format(clock_now(), now)))
 		goto err0;
 	if (snapshot_held(r->dirfd, id)) {
 		char path[2 * ID_MAX + 64];
 		snprintf(path, sizeof path, DELEGATIONS "/%s/snapshots/%s", r->id, id);
-		if (jsonx_set(o, "localPath", path))
+		if (snapshot_set_local_path(o, path))
 			goto err0;
 	}
 	if (json_array_append_new(list, o))
@@ -226,14 +227,14 @@ snapshot_recommend(struct record *r, const char *id, struct err *e)
 	json_t *item;
 	size_t i;
 	bool there = false;
-	json_array_foreach (json_object_get(r->json, "snapshots"), i, item)
-		there = there || strcmp(jsonx_text(item, "id", ""), id) == 0;
+	json_array_foreach (delegation_snapshots(r->json), i, item)
+		there = there || strcmp(snapshot_id(item), id) == 0;
 	if (!there)
 		return 0;
-	json_array_foreach (json_object_get(r->json, "snapshots"), i, item) {
-		if (strcmp(jsonx_text(item, "id", ""), id) != 0)
-			json_object_del(item, "recommended");
-		else if (json_object_set_new(item, "recommended", json_true()))
+	json_array_foreach (delegation_snapshots(r->json), i, item) {
+		if (strcmp(snapshot_id(item), id) != 0)
+			snapshot_drop_recommended(item);
+		else if (snapshot_set_recommended(item, true))
 			return err_memory(e);
 	}
 	return 0;

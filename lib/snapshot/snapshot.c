@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "delegation/delegation.h"
 #include "delegation/due.h"
+#include "delegation/members.h"
 #include "state/due.h"
 #include "base/file.h"
 #include "base/jsonx.h"
@@ -45,10 +46,10 @@ check_pending(const json_t *snapshot, struct err *e)
 {
 	if (snapshot_has_status(snapshot, "pending"))
 		return 0;
-	err_set(e, ERR_BAD_STATE, "snapshot %s is %s already", jsonx_text(snapshot, "id", ""),
-		jsonx_text(snapshot, "status", "gone"));
+	err_set(e, ERR_BAD_STATE, "snapshot %s is %s already", snapshot_id(snapshot),
+		snapshot_status(snapshot));
 	return err_hint(e, "awcp-snapshot list %s shows what is pending",
-			jsonx_text(snapshot, "delegationId", ""));
+			snapshot_delegation_id(snapshot));
 }
 
 /* Change the entry ${snapshot} of the record ${r}. */
@@ -56,18 +57,19 @@ static int
 set_status(struct record *r, json_t *snapshot, const char *status)
 {
 	char now[CLOCK_TEXT];
-	const char *id = jsonx_text(snapshot, "id", "");
+	const char *id = snapshot_id(snapshot);
 	bool applied = strcmp(status, "applied") == 0;
 	bool undone = strcmp(status, "pending") == 0;
 	clock_format(clock_now(), now);
-	if (strcmp(jsonx_text(r->json, "appliedSnapshotId", ""), id) == 0)
-		(void)json_object_del(r->json, "appliedSnapshotId");
-	(void)json_object_del(r->json, "applyError"); /* of before, if there was one */
-	return jsonx_set(snapshot, "status", status) ||
-	       jsonx_set(snapshot, "appliedAt", applied ? now : NULL) ||
-	       jsonx_set(snapshot, "undoneAt", undone ? now : NULL) ||
-	       (applied && jsonx_set(r->json, "appliedSnapshotId", id)) ||
-	       (!applied && !undone && jsonx_set(snapshot, "localPath", NULL));
+	const char *last = delegation_applied_snapshot_id(r->json);
+	if (last != NULL && strcmp(last, id) == 0)
+		delegation_drop_applied_snapshot_id(r->json);
+	delegation_drop_apply_error(r->json); /* of a previous try */
+	return snapshot_set_status(snapshot, status) ||
+	       snapshot_set_applied_at(snapshot, applied ? now : NULL) ||
+	       snapshot_set_undone_at(snapshot, undone ? now : NULL) ||
+	       (applied && delegation_set_applied_snapshot_id(r->json, id)) ||
+	       (!applied && !undone && snapshot_set_local_path(snapshot, NULL));
 }
 
 int
@@ -81,10 +83,10 @@ snapshot_mark(const char *delegation, const char *id, const char *status, struct
 	json_t *snapshot = snapshot_pick(r.json, id, e);
 	if (!snapshot || (strcmp(status, "discarded") == 0 && check_pending(snapshot, e)))
 		goto out;
-	snprintf(was, sizeof was, "%s", jsonx_text(snapshot, "status", ""));
+	snprintf(was, sizeof was, "%s", snapshot_status(snapshot));
 	result = set_status(&r, snapshot, status) ? err_memory(e) : delegation_save(&r, true, e);
 	if (result == 0 && strcmp(was, status) != 0)
-		lifecycle_note("snapshot", r.id, jsonx_text(snapshot, "id", id), was, status, NULL);
+		lifecycle_note("snapshot", r.id, snapshot_id(snapshot), was, status, NULL);
 out:
 	delegation_close(&r, result == 0 && strcmp(status, "applied") == 0 ? status : NULL);
 	return result;
@@ -104,8 +106,8 @@ run_apply(const struct record *r, int statefd, struct apply_job *job,
 	struct resource *resources;
 	int status = -1;
 	job->statefd = statefd;
-	job->fidelity = json_is_true(json_object_get(r->json, "fidelity"));
-	job->times = json_is_true(json_object_get(r->json, "times"));
+	job->fidelity = delegation_fidelity(r->json);
+	job->times = delegation_times(r->json);
 	if (snapshot_resources(r->json, &resources, &job->count, e))
 		return -1;
 	job->resources = resources;
@@ -140,8 +142,8 @@ snapshot_apply(const char *delegation, const char *snap, const struct snapshot_t
 	if (record_open(DELEGATIONS, delegation, false, &r, e))
 		goto out;
 	const json_t *snapshot = snapshot_pick(r.json, snap, e);
-	if (!snapshot || (snprintf(id, sizeof id, "%s", jsonx_text(snapshot, "id", "")),
-			  check_pending(snapshot, e)))
+	if (!snapshot ||
+	    (snprintf(id, sizeof id, "%s", snapshot_id(snapshot)), check_pending(snapshot, e)))
 		goto out;
 	if (taken)
 		memcpy(taken, id, sizeof id);
@@ -228,7 +230,7 @@ snapshot_clear(const char *delegation, const char *snap, struct err *e)
 	if (!snapshot)
 		goto out;
 	bool applied = snapshot_has_status(snapshot, "applied");
-	int statefd = snapshot_open_locked(&r, jsonx_text(snapshot, "id", ""), false, e);
+	int statefd = snapshot_open_locked(&r, snapshot_id(snapshot), false, e);
 	if (statefd < 0)
 		goto out;
 	int fd = open_unbegun(statefd, applied);
@@ -253,7 +255,7 @@ snapshot_discard(const char *delegation, const char *snap, char refused[ID_MAX +
 	const json_t *snapshot = snapshot_pick(r.json, snap, e);
 	if (!snapshot)
 		goto out;
-	snprintf(id, sizeof id, "%s", jsonx_text(snapshot, "id", ""));
+	snprintf(id, sizeof id, "%s", snapshot_id(snapshot));
 	if (refused)
 		memcpy(refused, id, sizeof id);
 	if (!snapshot_has_status(snapshot, "discarded")) {

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "delegation/delegation.h"
 #include "delegation/due.h"
+#include "delegation/members.h"
 #include "state/due.h"
 #include "base/file.h"
 #include "base/jsonx.h"
@@ -39,15 +40,14 @@ pick_applied(const json_t *delegation, struct err *e)
 {
 	const json_t *item, *found = NULL;
 	size_t i;
-	json_array_foreach (json_object_get(delegation, "snapshots"), i, item) {
+	json_array_foreach (delegation_snapshots(delegation), i, item) {
 		if (snapshot_has_status(item, "applied") &&
-		    (!found || strcmp(jsonx_text(item, "appliedAt", ""),
-				      jsonx_text(found, "appliedAt", "")) >= 0))
+		    (!found || strcmp(snapshot_applied_at(item), snapshot_applied_at(found)) >= 0))
 			found = item;
 	}
 	if (!found)
 		err_set(e, ERR_BAD_STATE, "no snapshot of %s is applied",
-			jsonx_text(delegation, "id", "the delegation"));
+			delegation_id(delegation));
 	return found;
 }
 
@@ -56,8 +56,8 @@ check_applied(const json_t *snapshot, struct err *e)
 {
 	if (snapshot_has_status(snapshot, "applied"))
 		return 0;
-	return err_set(e, ERR_BAD_STATE, "snapshot %s is %s, not applied",
-		       jsonx_text(snapshot, "id", ""), jsonx_text(snapshot, "status", "gone"));
+	return err_set(e, ERR_BAD_STATE, "snapshot %s is %s, not applied", snapshot_id(snapshot),
+		       snapshot_status(snapshot));
 }
 
 static int
@@ -71,8 +71,8 @@ run_undo(const struct record *r, int donefd, const struct snapshot_taking *how,
 				.report_arg = how->arg};
 	struct resource *resources;
 	int status = -1;
-	job.fidelity = json_is_true(json_object_get(r->json, "fidelity"));
-	job.times = json_is_true(json_object_get(r->json, "times"));
+	job.fidelity = delegation_fidelity(r->json);
+	job.times = delegation_times(r->json);
 	if (snapshot_resources(r->json, &resources, &job.count, e))
 		return -1;
 	job.resources = resources;
@@ -100,7 +100,7 @@ snapshot_undo(const char *delegation, const char *snap, const struct snapshot_ta
 	const json_t *snapshot = snap ? snapshot_pick(r.json, snap, e) : pick_applied(r.json, e);
 	if (!snapshot || check_applied(snapshot, e))
 		goto out;
-	snprintf(id, sizeof id, "%s", jsonx_text(snapshot, "id", ""));
+	snprintf(id, sizeof id, "%s", snapshot_id(snapshot));
 	memcpy(undone, id, sizeof id);
 	int statefd = snapshot_open_locked(&r, id, true, e);
 	if (statefd < 0)

@@ -54,20 +54,20 @@ MEMBER_TEXT(start, checksum, "transportHandle.checksum", "")
 
 /* ERROR, "error" in a record or a result, and the answer to a refused request. */
 MEMBER_TEXT(error, code, "code", NULL) /* see err_name */
-MEMBER_TEXT(error, message, "message", NULL)
+MEMBER_TEXT(error, message, "message", "no reason was given")
 MEMBER_TEXT(error, hint, "hint", "")
 MEMBER_INTEGER(error, retry_after, "retryAfterSeconds", 0) /* + */
 
 /* An event; /result has the last of them as an object of its own. */
 MEMBER_TEXT(event, type, "type", "") /* status, snapshot, done or error */
-MEMBER_TEXT(event, delegation_id, "delegationId", NULL)
+MEMBER_TEXT(event, delegation_id, "delegationId", "")
 MEMBER_TEXT(event, timestamp, "timestamp", "")
 MEMBER_TEXT(event, status, "status", "") /* of /result: running, completed, error, not_found */
 MEMBER_TEXT(event, message, "message", NULL)
 MEMBER_TEXT(event, summary, "summary", "")
 MEMBER_JSON(event, highlights, "highlights")
 MEMBER_BOOL(event, recommended, "recommended")
-MEMBER_TEXT(event, snapshot_id, "snapshotId", NULL)
+MEMBER_TEXT(event, snapshot_id, "snapshotId", "")
 MEMBER_JSON(event, snapshot_ids, "snapshotIds")
 MEMBER_TEXT(event, recommended_id, "recommendedSnapshotId", NULL)
 MEMBER_TEXT(event, snapshot_archive, "snapshotBase64", NULL)

@@ -1,4 +1,5 @@
 #include "wire/message.h"
+#include "wire/members.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -180,12 +181,12 @@ message_check_start(const json_t *m, struct err *e)
 int
 message_error(const json_t *o, struct err *e)
 {
-	const char *code = jsonx_text(o, "code", "TASK_FAILED");
-	const char *hint = jsonx_text(o, "hint", "");
+	const char *code = error_code(o);
+	const char *hint = error_hint(o);
 
-	err_set(e, err_from_name(code), "%s", jsonx_text(o, "message", "no reason was given"));
+	err_set(e, err_from_name(code != NULL ? code : "TASK_FAILED"), "%s", error_message(o));
 	err_hint(e, "%s", hint);
-	int64_t retry = jsonx_number(o, "retryAfterSeconds", 0);
+	int64_t retry = error_retry_after(o);
 	return err_retry(e, retry < 0 ? 0 : retry > RETRY_MAX ? RETRY_MAX : (unsigned)retry);
 }
 
@@ -247,9 +248,8 @@ message_put_error(json_t *o, const struct err *why, struct err *e)
 
 	redact_text(clean.message);
 	redact_text(clean.hint);
-	if (jsonx_set(o, "code", err_name(why->code)) < 0 ||
-	    jsonx_set(o, "message", clean.message) < 0 ||
-	    (clean.hint[0] != '\0' && jsonx_set(o, "hint", clean.hint) < 0) ||
+	if (error_set_code(o, err_name(why->code)) < 0 || error_set_message(o, clean.message) < 0 ||
+	    (clean.hint[0] != '\0' && error_set_hint(o, clean.hint) < 0) ||
 	    (why->retry > 0 &&
 	     json_object_set_new(o, "retryAfterSeconds", json_integer(why->retry)) < 0))
 		return err_memory(e);

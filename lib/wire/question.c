@@ -1,4 +1,5 @@
 #include "wire/question.h"
+#include "wire/members.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,7 +135,7 @@ static int
 take_default(json_t *q, const json_t *asked, struct err *e)
 {
 	const json_t *given = json_object_get(asked, "default");
-	const json_t *options = json_object_get(q, "options");
+	const json_t *options = question_options(q);
 	char text[QUESTION_ANSWER + 1];
 
 	if (given == NULL)
@@ -143,7 +144,7 @@ take_default(json_t *q, const json_t *asked, struct err *e)
 		return -1;
 	if (options != NULL && !is_in(options, text))
 		return err_set(e, ERR_BAD_DATA, "the default is none of the options");
-	return jsonx_set(q, "default", text) < 0 ? err_memory(e) : 0;
+	return question_set_default(q, text) < 0 ? err_memory(e) : 0;
 }
 
 /* What both a question of ours and one of a peer have. */
@@ -171,7 +172,7 @@ make(const json_t *asked, struct err *e)
 	if (clean_some("the question", json_object_get(asked, "text"), text, sizeof text - 1, e) <
 	    0)
 		goto err;
-	if (q == NULL || jsonx_set(q, "type", name) < 0 || jsonx_set(q, "text", text) < 0 ||
+	if (q == NULL || question_set_type(q, name) < 0 || question_set_text(q, text) < 0 ||
 	    (json_is_true(secret) && json_object_set_new(q, "secret", json_true()) < 0)) {
 		err_memory(e);
 		goto err;
@@ -198,8 +199,8 @@ question_make(const json_t *asked, struct err *e)
 	if (q == NULL)
 		return NULL;
 	int64_t now = clock_now();
-	if (jsonx_set(q, "askedAt", clock_format(now, text)) == 0 &&
-	    (seconds == 0 || jsonx_set(q, "until", clock_format(now + seconds * 1000, text)) == 0))
+	if (question_set_asked_at(q, clock_format(now, text)) == 0 &&
+	    (seconds == 0 || question_set_until(q, clock_format(now + seconds * 1000, text)) == 0))
 		return q;
 	json_decref(q);
 	err_memory(e);
@@ -231,7 +232,7 @@ question_from_peer(const json_t *peer, struct err *e)
 	} members[] = {{"id", QUESTION_ID - 1}, {"askedAt", 40},  {"until", 40},
 		       {"outcome", 20},         {"closedAt", 40}, {"answer", QUESTION_ANSWER}};
 
-	if (!question_id_valid(jsonx_text(peer, "id", ""))) {
+	if (!question_id_valid(question_id(peer))) {
 		err_set(e, ERR_BAD_MESSAGE, "a question without an id");
 		return NULL;
 	}
@@ -262,7 +263,7 @@ int
 question_take_answer(const json_t *question, const char *answer, char out[QUESTION_ANSWER + 1],
 		     struct err *e)
 {
-	const json_t *options = json_object_get(question, "options");
+	const json_t *options = question_options(question);
 	char all[200];
 
 	if (clean("the answer", answer, out, QUESTION_ANSWER, e) < 0)
@@ -271,7 +272,9 @@ question_take_answer(const json_t *question, const char *answer, char out[QUESTI
 	while (n > 0 && out[n - 1] == '\n')
 		out[--n] = '\0';
 	if (n == 0)
-		(void)snprintf(out, QUESTION_ANSWER + 1, "%s", jsonx_text(question, "default", ""));
+		(void)snprintf(out, QUESTION_ANSWER + 1, "%s",
+			       question_default(question) != NULL ? question_default(question)
+								  : "");
 	if (out[0] == '\0') {
 		err_set(e, ERR_BAD_DATA, "the answer is empty, and there is no default");
 		return -1;
@@ -305,10 +308,10 @@ question_close(json_t *question, const char *outcome, const char *answer, const 
 {
 	char now[CLOCK_TEXT];
 
-	return jsonx_set(question, "outcome", outcome) < 0 ||
-		       jsonx_set(question, "answer", answer) < 0 ||
-		       jsonx_set(question, "by", by) < 0 ||
-		       jsonx_set(question, "closedAt", clock_format(clock_now(), now)) < 0
+	return question_set_outcome(question, outcome) < 0 ||
+		       question_set_answer(question, answer) < 0 ||
+		       question_set_by(question, by) < 0 ||
+		       question_set_closed_at(question, clock_format(clock_now(), now)) < 0
 		   ? err_memory(e)
 		   : 0;
 }
@@ -316,13 +319,13 @@ question_close(json_t *question, const char *outcome, const char *answer, const 
 bool
 question_open(const json_t *question)
 {
-	return json_object_get(question, "outcome") == NULL;
+	return question_outcome(question) == NULL;
 }
 
 bool
 question_late(const json_t *question, int64_t now)
 {
-	const char *until = jsonx_text(question, "until", NULL);
+	const char *until = question_until(question);
 	int64_t ms;
 
 	return until != NULL && clock_parse(until, &ms, NULL) == 0 && now >= ms;
@@ -344,7 +347,7 @@ question_find(const json_t *list, const char *id, struct err *e)
 	size_t i, open = 0, n = 0;
 
 	json_array_foreach (list, i, one) {
-		const char *its = jsonx_text(one, "id", "");
+		const char *its = question_id(one);
 		if (id != NULL ? strcmp(id, its) != 0 : !question_open(one))
 			continue;
 		found = one;
