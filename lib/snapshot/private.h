@@ -1,5 +1,5 @@
 /*
- * snapshot_private - what the parts of snapshot share.
+ * snapshot/private - what the parts of snapshot share.
  */
 #ifndef SNAPSHOT_PRIVATE_H
 #define SNAPSHOT_PRIVATE_H
@@ -12,6 +12,9 @@
 /* Open the directory of snapshot ${id} and keep others from working with it until it is closed;
  * with ${wait} false ERR_BUSY if somebody does. */
 int snapshot_open_locked(const struct record *r, const char *id, bool wait, struct err *e);
+
+/* ERR_BAD_STATE if the entry ${snapshot} is not pending. */
+int snapshot_check_pending(const json_t *snapshot, struct err *e);
 
 /* Note in the record that snapshot ${id} is "applied", "discarded" (only one that is pending), or
  * "pending" again.  Takes the record's lock. */

@@ -21,16 +21,6 @@
 
 #define PART "incoming"
 
-bool
-snapshot_held(int dirfd, const char *id)
-{
-	char path[ID_MAX + 32];
-	if (!id_valid(id))
-		return false;
-	snprintf(path, sizeof path, "snapshots/%s/manifest", id);
-	return faccessat(dirfd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
 static void
 let_go(struct snapshot_incoming *in)
 {

@@ -19,79 +19,6 @@
 #include "snapshot/snapshot.h"
 #include "snapshot/private.h"
 
-int
-snapshot_open_locked(const struct record *r, const char *id, bool wait, struct err *e)
-{
-	char path[ID_MAX + 16];
-	if (!id_valid(id))
-		return err_set(e, ERR_BAD_DATA, "not a snapshot id: %.64s", id);
-	snprintf(path, sizeof path, "snapshots/%s", id);
-	int fd = file_open_beneath(r->dirfd, path, O_RDONLY | O_DIRECTORY, 0, e);
-	if (fd < 0) {
-		err_set(e, ERR_NOT_FOUND, "the files of snapshot %s are gone", id);
-		return -1;
-	}
-	while (flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB))) {
-		if (errno == EINTR)
-			continue;
-		err_set(e, ERR_BUSY, "snapshot %s is being applied", id);
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-static int
-check_pending(const json_t *snapshot, struct err *e)
-{
-	if (snapshot_has_status(snapshot, "pending"))
-		return 0;
-	err_set(e, ERR_BAD_STATE, "snapshot %s is %s already", snapshot_id(snapshot),
-		snapshot_status(snapshot));
-	return err_hint(e, "awcp-snapshot list %s shows what is pending",
-			snapshot_delegation_id(snapshot));
-}
-
-/* Change the entry ${snapshot} of the record ${r}. */
-static int
-set_status(struct record *r, json_t *snapshot, const char *status)
-{
-	char now[CLOCK_TEXT];
-	const char *id = snapshot_id(snapshot);
-	bool applied = strcmp(status, "applied") == 0;
-	bool undone = strcmp(status, "pending") == 0;
-	clock_format(clock_now(), now);
-	const char *last = delegation_applied_snapshot_id(r->json);
-	if (last != NULL && strcmp(last, id) == 0)
-		delegation_drop_applied_snapshot_id(r->json);
-	delegation_drop_apply_error(r->json); /* of a previous try */
-	return snapshot_set_status(snapshot, status) ||
-	       snapshot_set_applied_at(snapshot, applied ? now : NULL) ||
-	       snapshot_set_undone_at(snapshot, undone ? now : NULL) ||
-	       (applied && delegation_set_applied_snapshot_id(r->json, id)) ||
-	       (!applied && !undone && snapshot_set_local_path(snapshot, NULL));
-}
-
-int
-snapshot_mark(const char *delegation, const char *id, const char *status, struct err *e)
-{
-	struct record r;
-	char was[24] = "";
-	int result = -1;
-	if (record_open(DELEGATIONS, delegation, true, &r, e))
-		goto out;
-	json_t *snapshot = snapshot_pick(r.json, id, e);
-	if (!snapshot || (strcmp(status, "discarded") == 0 && check_pending(snapshot, e)))
-		goto out;
-	snprintf(was, sizeof was, "%s", snapshot_status(snapshot));
-	result = set_status(&r, snapshot, status) ? err_memory(e) : delegation_save(&r, true, e);
-	if (result == 0 && strcmp(was, status) != 0)
-		lifecycle_note("snapshot", r.id, snapshot_id(snapshot), was, status, NULL);
-out:
-	delegation_close(&r, result == 0 && strcmp(status, "applied") == 0 ? status : NULL);
-	return result;
-}
-
 static int
 open_in(int dirfd, const char *name, struct err *e)
 {
@@ -142,8 +69,8 @@ snapshot_apply(const char *delegation, const char *snap, const struct snapshot_t
 	if (record_open(DELEGATIONS, delegation, false, &r, e))
 		goto out;
 	const json_t *snapshot = snapshot_pick(r.json, snap, e);
-	if (!snapshot ||
-	    (snprintf(id, sizeof id, "%s", snapshot_id(snapshot)), check_pending(snapshot, e)))
+	if (!snapshot || (snprintf(id, sizeof id, "%s", snapshot_id(snapshot)),
+			  snapshot_check_pending(snapshot, e)))
 		goto out;
 	if (taken)
 		memcpy(taken, id, sizeof id);
@@ -259,7 +186,7 @@ snapshot_discard(const char *delegation, const char *snap, char refused[ID_MAX +
 	if (refused)
 		memcpy(refused, id, sizeof id);
 	if (!snapshot_has_status(snapshot, "discarded")) {
-		if (check_pending(snapshot, e))
+		if (snapshot_check_pending(snapshot, e))
 			goto out;
 		int statefd = snapshot_open_locked(&r, id, false, e);
 		if (statefd < 0 && e->code != ERR_NOT_FOUND)
