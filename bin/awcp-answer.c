@@ -7,7 +7,7 @@
 
 #include "command.h"
 #include "delegation/delegation.h"
-#include "config/home.h"
+#include "config/settings.h"
 #include "base/jsonx.h"
 #include "lend/session.h"
 #include "prompt.h"
@@ -223,7 +223,7 @@ answer(const char *id, const char *question, const char *text, struct err *e)
 	uint64_t number;
 
 	int is_task = resolve(id, whole, e);
-	if (is_task < 0 || home_limit("AWCP_TIMEOUT", 30, &timeout, e) < 0)
+	if (is_task < 0 || setting_number(SETTING_TIMEOUT, &timeout, e) < 0)
 		return -1;
 	if (is_task == 0)
 		return lend_answer(whole, timeout < 1 ? 1 : (long)timeout, question, text, e);

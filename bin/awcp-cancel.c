@@ -4,7 +4,7 @@
 
 #include "command.h"
 #include "delegation/delegation.h"
-#include "config/home.h"
+#include "config/settings.h"
 #include "lend/session.h"
 
 static const struct command command = {
@@ -44,7 +44,7 @@ main(int argc, char **argv)
 			o.reason = optarg;
 	if (optind == argc)
 		command_usage("which delegation? awcp-list shows them");
-	if (home_limit("AWCP_TIMEOUT", 30, &timeout, &e) < 0)
+	if (setting_number(SETTING_TIMEOUT, &timeout, &e) < 0)
 		return command_fail(&e);
 	o.timeout = timeout < 1 ? 1 : (long)timeout;
 	return command_end(command_each(argc - optind, argv + optind, cancel, &o));

@@ -42,22 +42,22 @@ without_secret(const char *url)
 
 /* What is in force of ${s}, as it may be shown; to be freed. */
 static char *
-shown(const struct config_setting *s, const struct config_value *v)
+shown(const struct setting *s, const struct config_value *v)
 {
 	struct err ignored;
 
-	if (strcmp(s->variable, "AWCP_HOME") == 0 && home_find(&ignored) != NULL)
+	if (s == &settings[SETTING_HOME] && home_find(&ignored) != NULL)
 		return strdup(home_find(&ignored));
-	return s->kind == CONFIG_URL ? without_secret(v->text) : strdup(v->text);
+	return s->kind == KIND_URL ? without_secret(v->text) : strdup(v->text);
 }
 
 static json_t *
-describe(const struct config_setting *s, const struct config_value *v, const char *text)
+describe(const struct setting *s, const struct config_value *v, const char *text)
 {
-	char key[CONFIG_NAME];
+	char key[SETTING_KEY];
 	json_t *o =
-	    json_pack("{ss ss ss ss ss ss ss}", "key", config_key(s, key), "variable", s->variable,
-		      "kind", config_kind_name(s->kind), "default", s->otherwise, "value", text,
+	    json_pack("{ss ss ss ss ss ss ss}", "key", setting_key(s, key), "variable", s->variable,
+		      "kind", setting_kind_name(s->kind), "default", s->fallback, "value", text,
 		      "source", sources[v->source], "help", s->help);
 
 	if (o != NULL && v->source == CONFIG_FILE) {
@@ -82,10 +82,10 @@ print_export(const char *variable, const char *text)
 
 /* "max-ttl = 3600  # /etc/awcp/awcp.conf:3" */
 static void
-print_line(const struct config_setting *s, const struct config_value *v, const char *text)
+print_line(const struct setting *s, const struct config_value *v, const char *text)
 {
-	char key[CONFIG_NAME];
-	int n = printf("%s =%s", config_key(s, key), text[0] != '\0' ? " " : "");
+	char key[SETTING_KEY];
+	int n = printf("%s =%s", setting_key(s, key), text[0] != '\0' ? " " : "");
 
 	command_text(text, false);
 	n += (int)strlen(text);
@@ -97,11 +97,12 @@ print_line(const struct config_setting *s, const struct config_value *v, const c
 }
 
 static int
-show(const struct options *o, const struct config_setting *s, bool alone)
+show_setting(const struct options *o, enum setting_id id, bool alone)
 {
+	const struct setting *s = &settings[id];
 	struct config_value v;
 
-	config_get(s, &v);
+	config_get(id, &v);
 	if (o->shell) {
 		if (v.source == CONFIG_FILE && getenv(s->variable) != NULL)
 			print_export(s->variable, v.text);
@@ -128,13 +129,13 @@ show(const struct options *o, const struct config_setting *s, bool alone)
 static int
 show_key(void *arg, const char *key)
 {
-	const struct config_setting *s = config_find(key);
+	const struct setting *s = setting_find(key);
 
 	if (s == NULL) {
 		command_note("there is no setting %s; awcp-config lists them", key);
 		return EX_NOINPUT;
 	}
-	return show(arg, s, true);
+	return show_setting(arg, (enum setting_id)(s - settings), true);
 }
 
 int
@@ -152,8 +153,8 @@ main(int argc, char **argv)
 		command_usage("-e or -j");
 	if (optind < argc)
 		return command_end(command_each(argc - optind, argv + optind, show_key, &o));
-	for (const struct config_setting *s = config_settings; s->variable != NULL; s++) {
-		int one = show(&o, s, false);
+	for (enum setting_id id = 0; id < SETTING_COUNT; id++) {
+		int one = show_setting(&o, id, false);
 		status = one > status ? one : status;
 	}
 	return command_end(status);

@@ -15,7 +15,7 @@
 #include "delegation/delegation.h"
 #include "display.h"
 #include "base/file.h"
-#include "config/home.h"
+#include "config/settings.h"
 #include "base/jsonx.h"
 #include "wire/message.h"
 #include "access/peer.h"
@@ -226,8 +226,8 @@ executor(struct options *o, struct err *e)
 		return url == NULL ? NULL : o->peer_url;
 	}
 	if (url == NULL)
-		url = getenv("AWCP_EXECUTOR");
-	if (url == NULL || url[0] == '\0')
+		url = setting_text(SETTING_EXECUTOR);
+	if (url[0] == '\0')
 		command_usage("which executor? give its address with -e or its name with -p");
 	return url;
 }
@@ -315,7 +315,7 @@ run(struct options *o, const char *id, struct err *e)
 	struct lend_observer observer = display_observer(&o->display);
 	long long timeout;
 
-	if (home_limit("AWCP_TIMEOUT", 30, &timeout, e) < 0)
+	if (setting_number(SETTING_TIMEOUT, &timeout, e) < 0)
 		return -1;
 	if (timeout < 1)
 		timeout = 1;

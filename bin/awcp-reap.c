@@ -10,8 +10,8 @@ static const struct command command = {
     "awcp-reap", "jnvk:",
     "usage: awcp-reap [-jnv] [-k kind]...\n"
     "  -j       print what is done as NDJSON\n"
-    "  -k kind  only this: leases, queue, retention, followers, applies, guards,\n"
-    "           orphans, peers, sessions or space\n"
+    "  -k kind  only this: leases, queue, retention, followers, applies, breakers,\n"
+    "           orphans, peers, readers or space\n"
     "  -n       only print what would be done, and why\n"
     "  -v       say on standard error in a line what was done\n"};
 

@@ -15,6 +15,7 @@
 #include "run_profiles.h"
 #include "process/sandbox.h"
 #include "worker/worker.h"
+#include "config/settings.h"
 
 #define MOST_DEATHS 1000
 
@@ -211,7 +212,7 @@ main(int argc, char **argv)
 	while ((option = command_option_word(&self, words, argc, argv)) != -1)
 		parse_option(&o, option);
 	if (o.sandbox == NULL)
-		o.sandbox = getenv("AWCP_SANDBOX");
+		o.sandbox = setting_text(SETTING_SANDBOX);
 	if (o.instead == LIST && optind < argc)
 		command_usage("--profiles takes no operand");
 	if (o.instead == CLEAR && optind == argc)

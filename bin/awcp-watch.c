@@ -6,7 +6,7 @@
 #include "command.h"
 #include "delegation/delegation.h"
 #include "display.h"
-#include "config/home.h"
+#include "config/settings.h"
 
 static const struct command command = {
     "awcp-watch", "jqw:",
@@ -66,7 +66,7 @@ main(int argc, char **argv)
 	}
 	if (optind == argc)
 		command_usage("which delegation? awcp-list shows them");
-	if (home_limit("AWCP_TIMEOUT", 30, &timeout, &e) < 0)
+	if (setting_number(SETTING_TIMEOUT, &timeout, &e) < 0)
 		return command_fail(&e);
 	o.timeout = timeout < 1 ? 1 : (long)timeout;
 	o.wait = seconds * 1000;

@@ -20,6 +20,7 @@
 #include "delegator/job_run.h"
 #include "config/config.h"
 #include "config/home.h"
+#include "config/settings.h"
 #include "http/http.h"
 #include "http/log.h"
 #include "base/jsonx.h"
@@ -40,7 +41,7 @@ identify(const struct http *h, struct caller *c, struct err *e)
 {
 	if (caller_admit(h, c, e) < 0)
 		return -1;
-	if (c->owner[0] != '\0' && !caller_listed("AWCP_CALLERS", c->owner, true)) {
+	if (c->owner[0] != '\0' && !caller_listed(SETTING_CALLERS, c->owner, true)) {
 		err_set(e, ERR_AUTH_FAILED, "this token may not delegate here");
 		return err_hint(e, "the operator of this server says with AWCP_CALLERS which may");
 	}
@@ -299,8 +300,8 @@ main(int argc, char **argv)
 	if (argc > 1 && getenv("REQUEST_METHOD") == NULL)
 		return errand_do(argc, argv); /* the environment has come from us */
 	if (config_load(&e) < 0 || home_open(&e) < 0 || caller_policy(&e) < 0 ||
-	    roots_read(&e) < 0 || home_limit("AWCP_MAX_DELEGATIONS", 256, &most, &e) < 0 ||
-	    loop_policy(&e) < 0 || home_limit("AWCP_THREADS", 4096, &threads, &e) < 0 ||
+	    roots_read(&e) < 0 || setting_number(SETTING_MAX_DELEGATIONS, &most, &e) < 0 ||
+	    loop_policy(&e) < 0 || setting_number(SETTING_THREADS, &threads, &e) < 0 ||
 	    (http_serves() && errand_keep(&e) < 0) ||
 	    http_run("awcp-delegator", routes, threads > 65536 ? 65536 : (unsigned)threads, &e) <
 		0) {

@@ -24,6 +24,7 @@
 #include "wire/fsm.h"
 #include "config/config.h"
 #include "config/home.h"
+#include "config/settings.h"
 #include "http/http.h"
 #include "base/jsonx.h"
 #include "events/loop.h"
@@ -313,7 +314,7 @@ print_metrics(struct http *h, struct buf *out, struct err *e)
 
 	if (caller_identify(h, &c, e) < 0 || caller_required(&c, e) < 0)
 		return -1;
-	if (c.owner[0] != '\0' && !caller_listed("AWCP_OPERATORS", c.owner, false)) {
+	if (c.owner[0] != '\0' && !caller_listed(SETTING_OPERATORS, c.owner, false)) {
 		err_set(e, ERR_AUTH_FAILED, "the metrics are for operators");
 		return err_hint(e, "have the token's name put into AWCP_OPERATORS");
 	}
@@ -389,7 +390,7 @@ main(void)
 
 	if (config_load(&e) < 0 || home_open(&e) < 0 || caller_policy(&e) < 0 ||
 	    assignment_policy(&policy, &e) < 0 || loop_policy(&e) < 0 ||
-	    home_limit("AWCP_THREADS", 4096, &threads, &e) < 0 || begin(&e) < 0 ||
+	    setting_number(SETTING_THREADS, &threads, &e) < 0 || begin(&e) < 0 ||
 	    http_run("awcp-executor", routes, threads > 65536 ? 65536 : (unsigned)threads, &e) <
 		0) {
 		(void)fprintf(stderr, "awcp-executor: %s%s%s\n", e.message,

@@ -13,6 +13,7 @@
 #include "queued/claim.h"
 #include "config/config.h"
 #include "config/home.h"
+#include "config/settings.h"
 #include "http/http.h"
 #include "base/jsonx.h"
 #include "events/loop.h"
@@ -462,7 +463,7 @@ main(void)
 	long long threads;
 
 	if (config_load(&e) < 0 || home_open(&e) < 0 || caller_policy(&e) < 0 ||
-	    loop_policy(&e) < 0 || home_limit("AWCP_THREADS", 4096, &threads, &e) < 0 ||
+	    loop_policy(&e) < 0 || setting_number(SETTING_THREADS, &threads, &e) < 0 ||
 	    http_run("awcp-queued", routes, threads > 65536 ? 65536 : (unsigned)threads, &e) < 0) {
 		(void)fprintf(stderr, "awcp-queued: %s%s%s\n", e.message,
 			      e.hint[0] != '\0' ? "; " : "", e.hint);

@@ -214,33 +214,16 @@ with_etc()
 	assert_output --partial 'there is no setting max-tll'
 }
 
-# What our programs read from the environment; the others are given to the programs that they run.
-@test "every variable that the sources read is a setting, and every setting is read" {
-	{
-		grep -rhoE '(getenv|home_limit|caller_listed)\("AWCP_[A-Z_]+"' "$REPO"/lib "$REPO"/bin "$REPO"/cgi
-		grep -hoE '\{"AWCP_[A-Z_]+", [0-9]' "$REPO"/lib/*/*.c
-	} | grep -oE 'AWCP_[A-Z_]+' | grep -vxE 'AWCP_(CONFIG|ID|WORKSPACE|DESCRIPTION|RESULT|ASK)' | sort -u \
-		>"$HOME/read"
-	awcp-config -j | jq -r .variable | sort >"$HOME/settings"
-	run diff "$HOME/read" "$HOME/settings"
-	assert_success
-}
-
-@test "a default is the number that the source has" {
-	grep -rhoE 'home_limit\("AWCP_[A-Z_]+", [0-9][0-9L <*]*,' "$REPO"/lib "$REPO"/bin "$REPO"/cgi |
-		sed -E 's/home_limit\("(AWCP_[A-Z_]+)", (.*),/\1 \2/; s/L//g2' | sort -u >"$HOME/read"
-	assert [ -s "$HOME/read" ]
-	while read -r variable number; do
-		default=$(AWCP_CONFIG=none awcp-config -j "$variable" | jq -r .default)
-		case $default in
-		*[KMGT]) default=$(numfmt --from=iec "$default") ;;
-		*s) default=${default%s} ;;
-		*m) default=$((${default%m} * 60)) ;;
-		*h) default=$((${default%h} * 3600)) ;;
-		*d) default=$((${default%d} * 86400)) ;;
-		esac
-		assert_equal "$variable $default" "$variable $((${number//L/}))"
-	done <"$HOME/read"
+@test "the previous name of a setting is accepted, and the new one is shown" {
+	write 'session-retention = 2d'
+	run awcp-config
+	assert_line --regexp "^reader-retention = 172800 +# $FILE:1\$"
+	refute_output --partial session-retention
+	assert_equal "$(awcp-config session-retention)" 172800
+	assert_equal "$(AWCP_SESSION_RETENTION=1d awcp-config AWCP_READER_RETENTION)" 86400
+	assert_equal "$(AWCP_SESSION_RETENTION=1d AWCP_READER_RETENTION=3d awcp-config reader-retention)" 259200
+	write 'session-retention = 2d' 'reader-retention = 3d'
+	refused 78 "$FILE:2: reader-retention is set in line 1 already"
 }
 
 # key, kind and default, of the page and of the table.

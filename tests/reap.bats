@@ -222,13 +222,15 @@ record()
 	awcp-queue read -q jobs --reader bob "$id"
 	touch -d '-91 days' "$AWCP_HOME"/queue/jobs/readers/{ann,bob}
 	awcp-queue list -q jobs --reader bob # reads again
-	run awcp-reap -j -k sessions
+	run awcp-reap -j -k readers
 	assert_equal "$(jq -r '.id + " " + .action' <<<"$output")" 'queue/jobs/readers/ann remove'
 	[ ! -e "$AWCP_HOME/queue/jobs/readers/ann" ]
 	[ -e "$AWCP_HOME/queue/jobs/readers/bob" ]
 	touch -d '-91 days' "$AWCP_HOME"/queue/jobs/readers/bob
-	AWCP_SESSION_RETENTION=0 awcp-reap -k sessions
+	AWCP_READER_RETENTION=0 awcp-reap -k readers
 	[ -e "$AWCP_HOME/queue/jobs/readers/bob" ]
+	awcp-reap -k sessions # as the kind was called before
+	[ ! -e "$AWCP_HOME/queue/jobs/readers/bob" ]
 }
 
 @test "a terminal whose awcp-tmux was killed is closed, and one in use is not" {
@@ -247,7 +249,7 @@ record()
 	wait_until gone "$killed"
 	closed()
 	{
-		awcp-reap -k sessions
+		awcp-reap -k orphans
 		[ "$(find "$HOME" -name 'awcp-tmux.*' | wc -l)" -eq 1 ]
 	}
 	wait_until closed

@@ -11,6 +11,7 @@
 #include "delegation/delegation.h"
 #include "base/file.h"
 #include "config/home.h"
+#include "config/settings.h"
 #include "base/jsonx.h"
 #include "lend/session.h"
 #include "wire/question.h"
@@ -186,7 +187,7 @@ run(struct errand *d, int argc, char **argv, struct err *e)
 {
 	long long timeout;
 
-	if (home_open(e) < 0 || home_limit("AWCP_TIMEOUT", 30, &timeout, e) < 0)
+	if (home_open(e) < 0 || setting_number(SETTING_TIMEOUT, &timeout, e) < 0)
 		return -1;
 	d->timeout = timeout < 1 ? 1 : (long)timeout;
 	for (size_t i = 0; i < sizeof errands / sizeof errands[0]; i++)

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "config/home.h"
+#include "config/settings.h"
 
 #define ROOTS 64
 
@@ -35,11 +36,10 @@ add_root(const char *path, struct err *e)
 int
 roots_read(struct err *e)
 {
-	const char *text = getenv("AWCP_ROOTS");
-	char *rest, *list = text != NULL ? strdup(text) : NULL;
+	char *rest, *list = strdup(setting_text(SETTING_ROOTS));
 	int status = 0;
 
-	if (text != NULL && list == NULL)
+	if (list == NULL)
 		return err_memory(e);
 	rest = list;
 	for (char *one; status == 0 && (one = strsep(&rest, ":")) != NULL;)

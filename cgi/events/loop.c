@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "events/offload.h"
 #include "base/file.h"
-#include "config/home.h"
+#include "config/settings.h"
 #include "base/id.h"
 #include "events/slots.h"
 #include "events/subscriber.h"
@@ -263,8 +263,7 @@ loop_policy(struct err *e)
 {
 	long long seconds;
 
-	if (slots_policy(e) < 0 ||
-	    home_limit("AWCP_KEEPALIVE", keepalive_ms / 1000, &seconds, e) < 0)
+	if (slots_policy(e) < 0 || setting_number(SETTING_KEEPALIVE, &seconds, e) < 0)
 		return -1;
 	if (seconds < 1 || seconds > 3600)
 		return err_set(e, ERR_CONFIG, "AWCP_KEEPALIVE must be from 1 to 3600 seconds");

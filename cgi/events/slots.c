@@ -6,7 +6,7 @@
 #include <sys/resource.h>
 
 #include "base/clock.h"
-#include "config/home.h"
+#include "config/settings.h"
 #include "http/log.h"
 #include "log/metrics.h"
 
@@ -47,7 +47,7 @@ refuse(bool by_descriptors, struct err *e)
 int
 slots_policy(struct err *e)
 {
-	return home_limit("AWCP_STREAMS", max_streams, &max_streams, e);
+	return setting_number(SETTING_STREAMS, &max_streams, e);
 }
 
 int

@@ -6,6 +6,7 @@
 #include "http/body.h"
 #include "base/jsonx.h"
 #include "http/throttle.h"
+#include "config/settings.h"
 
 #define SECRET 32 /* characters of an id, behind "dlg_", that nobody guesses */
 
@@ -14,11 +15,11 @@ static bool open_to_all;
 int
 caller_policy(struct err *e)
 {
-	const char *auth = getenv("AWCP_AUTH");
+	const char *auth = setting_text(SETTING_AUTH);
 
 	if (throttle_policy(e) < 0)
 		return -1;
-	if (auth == NULL || strcmp(auth, "token") == 0)
+	if (strcmp(auth, "token") == 0)
 		return 0;
 	if (strcmp(auth, "none") == 0) {
 		open_to_all = true;
@@ -102,11 +103,11 @@ caller_admit(const struct http *h, struct caller *c, struct err *e)
 }
 
 bool
-caller_listed(const char *variable, const char *name, bool otherwise)
+caller_listed(enum setting_id list, const char *name, bool fallback)
 {
-	const char *list = getenv(variable);
+	const char *names = setting_given(list);
 
-	return list == NULL || list[0] == '\0' ? otherwise : body_named(list, name);
+	return names == NULL ? fallback : body_named(names, name);
 }
 
 void

@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "http/http.h"
 #include "access/token.h"
+#include "config/settings.h"
 
 struct caller {
 	/* The token's name, "" where nobody is asked for one, NULL if no credential was shown: what
@@ -44,9 +45,9 @@ int caller_required(const struct caller *c, struct err *e);
  * that is ERR_AUTH_FAILED, too. */
 int caller_admit(const struct http *h, struct caller *c, struct err *e);
 
-/* Is token ${name} one of those that ${variable} of the environment names, with spaces between?
- * ${otherwise} if that is not set. */
-bool caller_listed(const char *variable, const char *name, bool otherwise);
+/* Is token ${name} one of those that setting ${list} names, separated by spaces?  ${fallback} if
+ * that is not set. */
+bool caller_listed(enum setting_id list, const char *name, bool fallback);
 
 /* To whoever showed no credential, an id that is not theirs and one that is not there are both just
  * ERR_AUTH_FAILED. */

@@ -6,12 +6,11 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "config/home.h"
+#include "config/settings.h"
 
 #define SLOTS 256
 #define WAYS 8 /* slots that an address may have */
 #define WINDOW_MS 60000
-#define FAILURES 10
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static long long most;
@@ -24,7 +23,7 @@ static struct slot {
 int
 throttle_policy(struct err *e)
 {
-	return home_limit("AWCP_AUTH_FAILURES", FAILURES, &most, e);
+	return setting_number(SETTING_AUTH_FAILURES, &most, e);
 }
 
 /* Whoever has an IPv6 address has 2^64 of them: only the network counts. */

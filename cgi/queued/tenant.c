@@ -5,6 +5,7 @@
 
 #include "base/id.h"
 #include "base/jsonx.h"
+#include "config/settings.h"
 
 int
 visit_begin(const struct http *h, struct visit *v, struct err *e)
@@ -18,7 +19,7 @@ visit_begin(const struct http *h, struct visit *v, struct err *e)
 		err_set(e, ERR_DECLINED, "this token may not use queue %s", v->queue);
 		return err_hint(e, "it may use %.200s", v->caller.token.limits.queues);
 	}
-	if (name[0] != '\0' && !caller_listed("AWCP_OPERATORS", name, false))
+	if (name[0] != '\0' && !caller_listed(SETTING_OPERATORS, name, false))
 		v->tenant = name;
 	return 0;
 }

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "config/home.h"
+#include "config/settings.h"
 #include "archive/admit.h"
 #include "archive/pack.h"
 #include "archive/extract.h"
@@ -60,9 +60,9 @@ unpack_limits(struct unpack_limits *l, struct err *e)
 {
 	long long bytes, entries, ratio;
 
-	if (home_limit("AWCP_MAX_UNPACKED", 64LL << 30, &bytes, e) < 0 ||
-	    home_limit("AWCP_MAX_ENTRIES", 1000000, &entries, e) < 0 ||
-	    home_limit("AWCP_MAX_RATIO", 1000, &ratio, e) < 0)
+	if (setting_number(SETTING_MAX_UNPACKED, &bytes, e) < 0 ||
+	    setting_number(SETTING_MAX_ENTRIES, &entries, e) < 0 ||
+	    setting_number(SETTING_MAX_RATIO, &ratio, e) < 0)
 		return -1;
 	*l = (struct unpack_limits){.entries = (uint64_t)entries,
 				    .bytes = (uint64_t)bytes,

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "state/breaker.h"
 #include "config/home.h"
+#include "config/settings.h"
 #include "process/hook.h"
 #include "base/id.h"
 #include "base/jsonx.h"
@@ -28,26 +29,26 @@ assignment_not_taken(struct err *e)
 int
 assignment_policy(struct assignment_policy *p, struct err *e)
 {
-	const char *access = getenv("AWCP_ACCESS"), *strict = getenv("AWCP_STRICT");
+	const char *access = setting_text(SETTING_ACCESS), *strict = setting_text(SETTING_STRICT);
 
-	if (sandbox_parse(getenv("AWCP_SANDBOX"), &p->sandbox, e) < 0) {
+	if (sandbox_parse(setting_text(SETTING_SANDBOX), &p->sandbox, e) < 0) {
 		if (e != NULL)
 			e->code = ERR_CONFIG; /* not of the command line */
 		return err_add(e, "AWCP_SANDBOX");
 	}
-	p->strict = strict != NULL && strcmp(strict, "1") == 0;
-	p->read_only = access != NULL && strcmp(access, "ro") == 0;
-	if (strict != NULL && !p->strict && strcmp(strict, "0") != 0 && strict[0] != '\0')
+	p->strict = strcmp(strict, "1") == 0;
+	p->read_only = strcmp(access, "ro") == 0;
+	if (!p->strict && strcmp(strict, "0") != 0)
 		return err_set(e, ERR_CONFIG, "AWCP_STRICT is neither 0 nor 1: %.40s", strict);
-	if (access != NULL && !p->read_only && strcmp(access, "rw") != 0 && access[0] != '\0')
+	if (!p->read_only && strcmp(access, "rw") != 0)
 		return err_set(e, ERR_CONFIG, "AWCP_ACCESS is neither ro nor rw: %.40s", access);
-	if (home_limit("AWCP_MAX_ACTIVE", 256, &p->max_active, e) < 0 ||
-	    home_limit("AWCP_MAX_TTL", 3600, &p->max_ttl, e) < 0 ||
-	    home_limit("AWCP_MAX_RETENTION", 7 * 86400, &p->max_retention, e) < 0 ||
-	    home_limit("AWCP_MAX_ARCHIVE", 16LL << 30, &p->max_archive, e) < 0 ||
-	    home_limit("AWCP_MIN_FREE", 1LL << 30, &p->min_free, e) < 0 ||
-	    home_limit("AWCP_MAX_LOAD", 0, &p->max_load, e) < 0 ||
-	    home_limit("AWCP_START_WITHIN", 600, &p->start_within, e) < 0)
+	if (setting_number(SETTING_MAX_ACTIVE, &p->max_active, e) < 0 ||
+	    setting_number(SETTING_MAX_TTL, &p->max_ttl, e) < 0 ||
+	    setting_number(SETTING_MAX_RETENTION, &p->max_retention, e) < 0 ||
+	    setting_number(SETTING_MAX_ARCHIVE, &p->max_archive, e) < 0 ||
+	    setting_number(SETTING_MIN_FREE, &p->min_free, e) < 0 ||
+	    setting_number(SETTING_MAX_LOAD, &p->max_load, e) < 0 ||
+	    setting_number(SETTING_START_WITHIN, &p->start_within, e) < 0)
 		return -1;
 	if (p->start_within > TEN_YEARS_S)
 		p->start_within = TEN_YEARS_S;

@@ -127,7 +127,6 @@ clock_parse_span(const char *text, int64_t *seconds, struct err *e)
 		char unit;
 		int64_t seconds;
 	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-	const int64_t longest = INT64_C(3660) * 86400;
 	char *end;
 
 	errno = 0;
@@ -143,13 +142,13 @@ clock_parse_span(const char *text, int64_t *seconds, struct err *e)
 			goto bad;
 		unit = units[i].seconds;
 	}
-	if (n < 1 || n > longest / unit)
+	if (n < 1 || n > CLOCK_SPAN_MAX / unit)
 		goto bad;
 	*seconds = n * unit;
 	return 0;
 bad:
 	err_set(e, ERR_USAGE, "not a span of time: %.40s", text);
-	return err_hint(e, "give seconds, or a number with s, m, h or d, such as 15m");
+	return err_hint(e, "give seconds, or a number with s, m, h or d, for example 15m");
 }
 
 int64_t

@@ -29,7 +29,9 @@ const char *clock_format(int64_t ms, char out[CLOCK_TEXT]);
 /* Parse RFC 3339 (with "Z" or an offset, any number of decimals) into *${ms}. */
 int clock_parse(const char *text, int64_t *ms, struct err *e);
 
-/* Parse a span such as "90", "90s", "15m", "2h" or "7d" into seconds; 1 to 10 years. */
+#define CLOCK_SPAN_MAX (INT64_C(3660) * 86400) /* the longest span, s: ten years */
+
+/* Parse a span such as "90", "90s", "15m", "2h" or "7d" into seconds, 1 to CLOCK_SPAN_MAX. */
 int clock_parse_span(const char *text, int64_t *seconds, struct err *e);
 
 /* How long, ms, to wait before try ${attempt} (from 1) of something that failed: at random between

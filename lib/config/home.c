@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/id.h"
 #include "config/layout.h"
+#include "config/settings.h"
 
 #define KEPT 64 /* directories that are kept open */
 
@@ -30,12 +31,12 @@ static struct {
 static int
 find_path(struct err *e)
 {
-	const char *home = getenv("AWCP_HOME"), *state = getenv("XDG_STATE_HOME");
+	const char *home = setting_given(SETTING_HOME), *state = getenv("XDG_STATE_HOME");
 	const char *account = getenv("HOME");
 	char cwd[PATH_MAX] = "";
 	int n;
 
-	if (home != NULL && home[0] != '\0') {
+	if (home != NULL) {
 		if (home[0] != '/' && getcwd(cwd, sizeof cwd) == NULL)
 			return err_sys(e, "cannot tell the current directory");
 		n = snprintf(path, sizeof path, "%s%s%s", cwd, home[0] == '/' ? "" : "/", home);
@@ -213,30 +214,4 @@ home_quarantine(int dirfd, const char *name, const char *label, struct err *e)
 	if (renameat(dirfd, name, corruptfd, to) < 0)
 		return err_sys(e, "cannot move %s to corrupt/", name);
 	return 0;
-}
-
-int
-home_number(const char *text, long long *value)
-{
-	char *end;
-
-	errno = 0;
-	long long n = strtoll(text, &end, 10);
-	int shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : *end == 'T' ? 40 : 0;
-	if (end == text || errno != 0 || n < 0 || end[shift != 0] != '\0' || n > LLONG_MAX >> shift)
-		return -1;
-	*value = n << shift;
-	return 0;
-}
-
-int
-home_limit(const char *name, long long otherwise, long long *value, struct err *e)
-{
-	const char *text = getenv(name);
-
-	*value = otherwise;
-	if (text == NULL || text[0] == '\0' || home_number(text, value) == 0)
-		return 0;
-	err_set(e, ERR_CONFIG, "%s is not a number: %.40s", name, text);
-	return err_hint(e, "give digits, with K, M, G or T behind them if you like");
 }

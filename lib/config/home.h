@@ -48,12 +48,4 @@ int home_each(int dirfd, int (*is)(const struct dirent *d),
 /* Move ${name} out of ${dirfd} into corrupt/, so that it stops nothing else. */
 int home_quarantine(int dirfd, const char *name, const char *label, struct err *e);
 
-/* The number that ${text} is: digits, or with K, M, G or T behind them for powers of 1024.  -1 if
- * it is none. */
-int home_number(const char *text, long long *value);
-
-/* A bound that the environment may set: the number in variable ${name} (digits, or with K, M, G),
- * else ${otherwise}.  Something that is not a number is ERR_CONFIG. */
-int home_limit(const char *name, long long otherwise, long long *value, struct err *e);
-
 #endif

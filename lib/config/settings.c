@@ -1,60 +1,223 @@
-/* What can be set.  A default that is a number is also where it is read, for home_limit. */
-#include "config/config.h"
+#include "config/settings.h"
 
-const struct config_setting config_settings[] = {
-    {"AWCP_HOME", CONFIG_PATH, "~/.local/state/awcp", NULL, "the state directory"},
-    {"AWCP_HOOKS", CONFIG_PATH, "", NULL, "the directory with the operator's hooks"},
-    {"AWCP_HOOK_TIMEOUT", CONFIG_SPAN, "10s", NULL, "how long a hook may take"},
-    {"AWCP_LOG", CONFIG_CHOICE, "file", "file|syslog|journal", "where the logs go"},
-    {"AWCP_LOG_BYTES", CONFIG_BYTES, "4M", NULL, "size from which a log is set aside"},
-    {"AWCP_LOG_KEEP", CONFIG_NUMBER, "4", NULL, "how many old ones are kept of it, up to 99"},
-    {"AWCP_TIMEOUT", CONFIG_SPAN, "30s", NULL, "how long to wait for a connection or an answer"},
-    {"AWCP_QUIET", CONFIG_SPAN, "100s", NULL, "how long an event stream may be silent"},
-    {"AWCP_MAX_UNPACKED", CONFIG_BYTES, "64G", NULL, "most bytes that an archive unpacks to"},
-    {"AWCP_MAX_ENTRIES", CONFIG_NUMBER, "1000000", NULL, "most entries of an archive"},
-    {"AWCP_MAX_RATIO", CONFIG_NUMBER, "1000", NULL, "most bytes that a byte of it unpacks to"},
+#include <ctype.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-    {"AWCP_EXECUTOR", CONFIG_URL, "", NULL, "the executor to turn to when none is named"},
-    {"AWCP_MAX_BYTES", CONFIG_BYTES, "100M", NULL, "most bytes lent in one delegation"},
-    {"AWCP_MAX_FILES", CONFIG_NUMBER, "10000", NULL, "most files lent in one delegation"},
-    {"AWCP_MAX_FILE_BYTES", CONFIG_BYTES, "50M", NULL, "largest file that is lent"},
-    {"AWCP_SENSITIVE", CONFIG_CHOICE, "", "allow",
-     "allow lends files whose names look like secrets"},
-    {"AWCP_MAX_SNAPSHOT", CONFIG_BYTES, "64G", NULL, "largest snapshot that is accepted"},
-    {"AWCP_KEEP_SNAPSHOTS", CONFIG_NUMBER, "10", NULL, "most that wait in one delegation"},
-    {"AWCP_RETENTION", CONFIG_SPAN, "7d", NULL, "how long a delegation that has ended is kept"},
-    {"AWCP_ROOTS", CONFIG_PATHS, "", NULL, "what awcp-delegator may lend"},
-    {"AWCP_CALLERS", CONFIG_TEXT, "", NULL, "names of the tokens that may use awcp-delegator"},
-    {"AWCP_MAX_DELEGATIONS", CONFIG_NUMBER, "256", NULL, "most of its delegations at a time"},
+#include "base/buf.h"
+#include "base/clock.h"
+#include "config/number.h"
 
-    {"AWCP_AUTH", CONFIG_CHOICE, "token", "token|none",
-     "who may call: token, who has one; none, anybody"},
-    {"AWCP_OPERATORS", CONFIG_TEXT, "", NULL, "names of the tokens that have all queued tasks"},
-    {"AWCP_STRICT", CONFIG_CHOICE, "0", "0|1", "with 1 an id alone opens nothing"},
-    {"AWCP_AUTH_FAILURES", CONFIG_NUMBER, "10", NULL, "wrong tokens in a minute from an address"},
-    {"AWCP_ACCESS", CONFIG_CHOICE, "rw", "rw|ro", "with ro delegations are accepted read-only"},
-    {"AWCP_START_WITHIN", CONFIG_SPAN, "10m", NULL, "time from INVITE to START"},
-    {"AWCP_MIN_FREE", CONFIG_BYTES, "1G", NULL, "free disk that a delegation must find"},
-    {"AWCP_MAX_LOAD", CONFIG_NUMBER, "0", NULL, "load above which none is taken; 0: any"},
-    {"AWCP_MAX_ACTIVE", CONFIG_NUMBER, "256", NULL, "most unfinished assignments"},
-    {"AWCP_MAX_TTL", CONFIG_SPAN, "1h", NULL, "longest lease"},
-    {"AWCP_MAX_RETENTION", CONFIG_SPAN, "7d", NULL, "longest time that a result is kept"},
-    {"AWCP_TASK_RETENTION", CONFIG_SPAN, "7d", NULL, "how long ended tasks of a queue are kept"},
-    {"AWCP_MAX_ARCHIVE", CONFIG_BYTES, "16G", NULL, "largest workspace that is received"},
-    {"AWCP_MAX_OUTPUT", CONFIG_BYTES, "16M", NULL, "how much output of a worker is kept"},
-    {"AWCP_MAX_ATTEMPTS", CONFIG_NUMBER, "3", NULL, "workers that may die at a task"},
-    {"AWCP_SANDBOX", CONFIG_TEXT, "bwrap", NULL, "the sandbox that tasks run in"},
-    {"AWCP_THREADS", CONFIG_NUMBER, "4096", NULL, "requests answered at a time"},
-    {"AWCP_LEFTOVER_AGE", CONFIG_SPAN, "1h", NULL, "when files that nobody owns may go"},
-    {"AWCP_FOLLOW_AFTER", CONFIG_SPAN, "5m", NULL, "time without a follower until one is started"},
-    {"AWCP_UNDO_RETENTION", CONFIG_SPAN, "7d", NULL, "how long an apply can be undone"},
-    {"AWCP_LOG_RETENTION", CONFIG_SPAN, "30d", NULL, "how long logs that were set aside are kept"},
-    {"AWCP_CORRUPT_RETENTION", CONFIG_SPAN, "30d", NULL, "how long what was damaged is kept"},
-    {"AWCP_PEER_RETENTION", CONFIG_SPAN, "0", NULL, "how long a silent peer is kept; 0: for good"},
-    {"AWCP_SESSION_RETENTION", CONFIG_SPAN, "90d", NULL,
-     "how long what an idle reader has seen is kept; 0: for good"},
-    {"AWCP_CLOCK_DOUBT", CONFIG_SPAN, "1h", NULL, "time without removals after the clock jumped"},
-    {"AWCP_STREAMS", CONFIG_NUMBER, "65536", NULL, "event streams open at a time"},
-    {"AWCP_KEEPALIVE", CONFIG_SPAN, "30s", NULL, "time between comments in a quiet stream"},
-    {NULL, CONFIG_TEXT, NULL, NULL, NULL},
-};
+#define PATHS_MAX ((size_t)256 * 1024)
+
+#define SETTING_ENTRY(name, the_kind, ...) \
+	{.variable = "AWCP_" #name, .kind = KIND_##the_kind, .fallback = __VA_ARGS__},
+const struct setting settings[SETTING_COUNT] = {SETTINGS(SETTING_ENTRY)};
+#undef SETTING_ENTRY
+
+const char *
+setting_given(enum setting_id id)
+{
+	const struct setting *s = &settings[id];
+	const char *text = getenv(s->variable);
+
+	if (text == NULL && s->alias != NULL)
+		text = getenv(s->alias);
+	return text != NULL && text[0] != '\0' ? text : NULL;
+}
+
+const char *
+setting_text(enum setting_id id)
+{
+	const char *text = setting_given(id);
+
+	return text != NULL ? text : settings[id].fallback;
+}
+
+/* A span may be plain seconds, too, which config_load makes of the others. */
+static int
+parse_number(enum setting_kind kind, const char *text, long long *value)
+{
+	int64_t seconds;
+
+	if (number_parse(text, value) == 0)
+		return 0;
+	if (kind != KIND_SPAN || clock_parse_span(text, &seconds, NULL) < 0)
+		return -1;
+	*value = seconds;
+	return 0;
+}
+
+long long
+setting_default(enum setting_id id)
+{
+	long long value = 0;
+
+	/* The table has numbers only: a test of every setting sees to it. */
+	(void)parse_number(settings[id].kind, settings[id].fallback, &value);
+	return value;
+}
+
+int
+setting_number(enum setting_id id, long long *value, struct err *e)
+{
+	const char *text = setting_given(id);
+
+	if (text != NULL && parse_number(settings[id].kind, text, value) == 0)
+		return 0;
+	*value = setting_default(id);
+	if (text == NULL)
+		return 0;
+	err_set(e, ERR_CONFIG, "%s is not a number: %.40s", settings[id].variable, text);
+	return err_hint(e, "give digits, with K, M, G or T after them if you like");
+}
+
+const char *
+setting_key(const struct setting *s, char key[SETTING_KEY])
+{
+	const char *from = s->variable + strlen("AWCP_");
+	size_t i = 0;
+
+	for (; from[i] != '\0' && i + 1 < SETTING_KEY; i++)
+		key[i] = (char)(from[i] == '_' ? '-' : tolower((unsigned char)from[i]));
+	key[i] = '\0';
+	return key;
+}
+
+/* Is ${name} ${variable}, or the key made of it? */
+static bool
+is_named(const char *variable, const char *name)
+{
+	char key[SETTING_KEY];
+
+	return strcmp(variable, name) == 0 ||
+	       strcmp(setting_key(&(struct setting){.variable = variable}, key), name) == 0;
+}
+
+const struct setting *
+setting_find(const char *name)
+{
+	for (const struct setting *s = settings; s < settings + SETTING_COUNT; s++)
+		if (is_named(s->variable, name) || (s->alias != NULL && is_named(s->alias, name)))
+			return s;
+	return NULL;
+}
+
+/* Is ${text} one of the words in ${choices}? */
+static bool
+is_choice(const char *choices, const char *text)
+{
+	size_t n = strcspn(text, "|");
+
+	for (const char *p = text[n] == '\0' ? choices : NULL; p != NULL; p = strchr(p, '|')) {
+		p += *p == '|';
+		if (strncmp(p, text, n) == 0 && (p[n] == '|' || p[n] == '\0'))
+			return true;
+	}
+	return false;
+}
+
+/* Append to ${b} the ${n} bytes of a path at ${path}, with the account's directory for its ~. */
+static int
+add_path(struct buf *b, const char *path, size_t n, struct err *e)
+{
+	const char *account = getenv("HOME");
+
+	if (path[0] == '~' && (n == 1 || path[1] == '/')) {
+		if (account == NULL || account[0] != '/')
+			return err_set(e, ERR_CONFIG, "there is no HOME for ~");
+		return buf_printf(b, e, "%s%.*s", account, (int)n - 1, path + 1);
+	}
+	if (path[0] != '/')
+		return err_set(e, ERR_CONFIG, "not an absolute path: %.*s",
+			       (int)(n < 200 ? n : 200), path);
+	return buf_add(b, path, n, e);
+}
+
+/* Replace every ~ that begins a path in *${text}; with ${several} colons separate them. */
+static int
+expand_paths(char **text, bool several, struct err *e)
+{
+	struct buf b = BUF_INIT(PATHS_MAX);
+
+	for (const char *p = *text; *p != '\0'; p += *p == ':') {
+		size_t n = several ? strcspn(p, ":") : strlen(p);
+		if (add_path(&b, p, n, e) < 0)
+			goto out;
+		p += n;
+		if (*p == ':' && buf_add(&b, ":", 1, e) < 0)
+			goto out;
+	}
+	free(*text);
+	*text = b.data;
+	return 0;
+out:
+	buf_free(&b);
+	return -1;
+}
+
+int
+setting_convert(const struct setting *s, char **text, struct err *e)
+{
+	long long number;
+	int64_t seconds;
+
+	switch (s->kind) {
+	case KIND_PATH:
+	case KIND_PATHS:
+		return expand_paths(text, s->kind == KIND_PATHS, e);
+	case KIND_CHOICE:
+		if (is_choice(s->choices, *text))
+			return 0;
+		return err_set(e, ERR_CONFIG, "it is one of %s, not %.40s", s->choices, *text);
+	case KIND_NUMBER:
+	case KIND_BYTES:
+		if (number_parse(*text, &number) == 0)
+			return 0;
+		err_set(e, ERR_CONFIG, "not a number: %.40s", *text);
+		return err_hint(e, "give digits, with K, M, G or T after them if you like");
+	case KIND_SPAN:
+		if (strcmp(*text, "0") == 0)
+			return 0;
+		if (clock_parse_span(*text, &seconds, e) < 0) {
+			e->code = ERR_CONFIG;
+			return -1;
+		}
+		free(*text);
+		if (asprintf(text, "%lld", (long long)seconds) < 0) {
+			*text = NULL;
+			return err_memory(e);
+		}
+		return 0;
+	case KIND_TEXT:
+	case KIND_URL:
+		break;
+	}
+	return 0;
+}
+
+int
+setting_check(const struct setting *s, const char *text, struct err *e)
+{
+	char *copy = strdup(text);
+	int status = 0;
+
+	if (copy == NULL)
+		return err_memory(e);
+	/* In the environment a path may be relative. */
+	if (text[0] != '\0' && s->kind != KIND_PATH && s->kind != KIND_PATHS)
+		status = setting_convert(s, &copy, e);
+	free(copy);
+	return status < 0 ? err_add(e, "%s", s->variable) : 0;
+}
+
+const char *
+setting_kind_name(enum setting_kind kind)
+{
+	static const char *const names[] = {"text", "number", "bytes",  "span",
+					    "path", "paths",  "choice", "url"};
+
+	return names[kind];
+}

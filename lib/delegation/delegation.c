@@ -8,12 +8,11 @@
 #include "delegation/credential.h"
 #include "delegation/due.h"
 #include "delegation/members.h"
-#include "config/home.h"
+#include "config/settings.h"
 #include "process/hook.h"
 #include "base/jsonx.h"
 #include "wire/message.h"
 
-#define RETENTION_S (7LL * 86400)
 #define RETENTION_MAX_S (100LL * 366 * 86400)
 
 static json_t *
@@ -81,8 +80,8 @@ describe(const struct delegation_order *o, const char *id, struct err *e)
 	long long most, kept;
 	char now[CLOCK_TEXT];
 
-	if (home_limit("AWCP_KEEP_SNAPSHOTS", 10, &most, e) < 0 ||
-	    home_limit("AWCP_RETENTION", RETENTION_S, &kept, e) < 0)
+	if (setting_number(SETTING_KEEP_SNAPSHOTS, &most, e) < 0 ||
+	    setting_number(SETTING_RETENTION, &kept, e) < 0)
 		return NULL;
 	if (kept > RETENTION_MAX_S)
 		kept = RETENTION_MAX_S;

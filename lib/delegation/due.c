@@ -9,8 +9,8 @@
 #include "state/due.h"
 #include "config/home.h"
 #include "base/jsonx.h"
+#include "config/settings.h"
 
-#define UNDO_S (7 * 86400)
 #define FOLLOW_MS 300000 /* after that it is looked whether somebody follows it */
 
 /* The retention of what was changed at ${from}. */
@@ -35,7 +35,7 @@ delegation_kept_until(const json_t *delegation)
 int
 delegation_undo_retention(long long *ms, struct err *e)
 {
-	if (home_limit("AWCP_UNDO_RETENTION", UNDO_S, ms, e) < 0)
+	if (setting_number(SETTING_UNDO_RETENTION, ms, e) < 0)
 		return -1;
 	*ms = *ms > INT64_MAX / 2000 ? INT64_MAX / 2 : *ms * 1000;
 	return 0;

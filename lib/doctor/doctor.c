@@ -85,7 +85,7 @@ check_environment(struct doctor *d)
 	static const char *const others[] = {
 	    "AWCP_CONFIG", "AWCP_ID", "AWCP_WORKSPACE", "AWCP_DESCRIPTION", "AWCP_RESULT",
 	    "AWCP_ASK",    NULL};
-	char name[CONFIG_NAME + 16];
+	char name[SETTING_KEY + 16];
 
 	for (char **p = environ; *p != NULL; p++) {
 		size_t n = strcspn(*p, "=");
@@ -95,7 +95,7 @@ check_environment(struct doctor *d)
 		const char *const *other = others;
 		while (*other != NULL && strcmp(*other, name) != 0)
 			other++;
-		if (*other == NULL && config_find(name) == NULL)
+		if (*other == NULL && setting_find(name) == NULL)
 			doctor_advise(d, DOCTOR_WARN, "settings", "awcp-config lists them",
 				      "nothing reads %s, which is in the environment", name);
 	}
@@ -113,9 +113,9 @@ check_settings(struct doctor *d)
 		doctor_fail(d, DOCTOR_BAD, "settings", &e);
 		return false;
 	}
-	for (const struct config_setting *s = config_settings; s->variable != NULL; s++) {
-		config_get(s, &v);
-		if (config_check(s, v.text, &e) < 0)
+	for (enum setting_id id = 0; id < SETTING_COUNT; id++) {
+		config_get(id, &v);
+		if (setting_check(&settings[id], v.text, &e) < 0)
 			doctor_fail(d, DOCTOR_BAD, "settings", &e);
 	}
 	check_environment(d);

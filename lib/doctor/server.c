@@ -20,6 +20,7 @@
 #include "config/home.h"
 #include "base/id.h"
 #include "process/sandbox.h"
+#include "config/settings.h"
 
 #define TEMPLATE_MAX ((size_t)256 * 1024)
 
@@ -28,7 +29,7 @@ extern char **environ;
 void
 doctor_sandbox(struct doctor *d)
 {
-	const char *text = getenv("AWCP_SANDBOX");
+	const char *text = setting_text(SETTING_SANDBOX);
 	struct sandbox s;
 	struct err e;
 
@@ -39,8 +40,7 @@ doctor_sandbox(struct doctor *d)
 			      "set AWCP_SANDBOX=bwrap if it is not meant so",
 			      "tasks run without one: they can do what this account can");
 	else
-		doctor_tell(d, DOCTOR_OK, "sandbox", "%s works",
-			    text != NULL && text[0] != '\0' ? text : "bwrap");
+		doctor_tell(d, DOCTOR_OK, "sandbox", "%s works", text);
 }
 
 /* Append ${template} to ${out}, with everything in it that may be chosen. */

@@ -14,6 +14,7 @@
 #include "delegation/delegation.h"
 #include "base/file.h"
 #include "config/home.h"
+#include "config/settings.h"
 #include "base/id.h"
 #include "base/jsonx.h"
 #include "config/layout.h"
@@ -144,7 +145,7 @@ doctor_disk(struct doctor *d)
 	long long floor;
 	struct err e;
 
-	if (home_limit("AWCP_MIN_FREE", 1LL << 30, &floor, &e) < 0) {
+	if (setting_number(SETTING_MIN_FREE, &floor, &e) < 0) {
 		doctor_fail(d, DOCTOR_BAD, "disk", &e);
 		return;
 	}

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "config/home.h"
+#include "config/settings.h"
 #include "state/journal.h"
 #include "base/jsonx.h"
 #include "lend/private.h"
@@ -22,7 +23,6 @@
 #include "base/watch.h"
 #include "delegation/members.h"
 
-#define QUIET_S 100 /* a living stream has a keepalive every 30 s */
 #define MOST_QUIET_S 86400
 
 void
@@ -80,8 +80,8 @@ set_up(struct lend *l, const json_t *delegation, struct err *e)
 	long long quiet;
 
 	l->discard = strcmp(delegation_snapshot_mode(delegation), "discard") == 0;
-	if (home_limit("AWCP_MAX_SNAPSHOT", 64LL << 30, &l->most, e) < 0 ||
-	    home_limit("AWCP_QUIET", QUIET_S, &quiet, e) < 0 ||
+	if (setting_number(SETTING_MAX_SNAPSHOT, &l->most, e) < 0 ||
+	    setting_number(SETTING_QUIET, &quiet, e) < 0 ||
 	    set_addresses(l, delegation_peer_url(delegation), e) < 0 ||
 	    delegation_token(delegation, token, e) < 0)
 		return -1;

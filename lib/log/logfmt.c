@@ -13,13 +13,12 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "config/home.h"
+#include "config/settings.h"
 #include "log/redact.h"
 
-#define VALUE 512     /* longest value */
-#define LOOKED 2048   /* of it are so many bytes looked at for secrets */
-#define BYTES 4194304 /* AWCP_LOG_BYTES */
-#define KEEP 4        /* AWCP_LOG_KEEP */
-#define KEPT 4        /* logs that are kept open */
+#define VALUE 512   /* longest value */
+#define LOOKED 2048 /* of it are so many bytes looked at for secrets */
+#define KEPT 4      /* logs that are kept open */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
@@ -32,9 +31,9 @@ static struct {
 const char *
 logfmt_elsewhere(void)
 {
-	const char *to = getenv("AWCP_LOG");
+	const char *to = setting_text(SETTING_LOG);
 
-	return to != NULL && (strcmp(to, "syslog") == 0 || strcmp(to, "journal") == 0) ? to : NULL;
+	return strcmp(to, "syslog") == 0 || strcmp(to, "journal") == 0 ? to : NULL;
 }
 
 static bool
@@ -170,10 +169,10 @@ look(const char *name, char file[64], struct stat *st, struct err *e)
 		*st = (struct stat){0};
 		return dirfd;
 	}
-	(void)home_limit("AWCP_LOG_BYTES", BYTES, &most, NULL);
+	(void)setting_number(SETTING_LOG_BYTES, &most, NULL);
 	if (st->st_size <= most)
 		return dirfd;
-	(void)home_limit("AWCP_LOG_KEEP", KEEP, &keep, NULL);
+	(void)setting_number(SETTING_LOG_KEEP, &keep, NULL);
 	rotate(dirfd, file, most, keep > LOGFMT_KEEP ? LOGFMT_KEEP : keep);
 	if (fstatat(dirfd, file, st, AT_SYMLINK_NOFOLLOW) < 0)
 		*st = (struct stat){0};

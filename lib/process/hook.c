@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "config/home.h"
+#include "config/settings.h"
 #include "log/logfmt.h"
 #include "process/output.h"
 
@@ -75,7 +76,7 @@ hook_close(struct hook *k)
 static bool
 find(const char *name, char path[8192])
 {
-	const char *dir = getenv("AWCP_HOOKS");
+	const char *dir = setting_given(SETTING_HOOKS);
 	struct err ignored;
 
 	if (home_open(&ignored) < 0)
@@ -83,8 +84,8 @@ find(const char *name, char path[8192])
 	if (dir != NULL && dir[0] == '/')
 		(void)snprintf(path, 8192, "%s/%s", dir, name);
 	else
-		(void)snprintf(path, 8192, "%s/%s/%s", home_path(),
-			       dir != NULL && dir[0] != '\0' ? dir : "hooks", name);
+		(void)snprintf(path, 8192, "%s/%s/%s", home_path(), dir != NULL ? dir : "hooks",
+			       name);
 	return access(path, F_OK) == 0;
 }
 
@@ -127,7 +128,7 @@ prepare(const char *name, const char *program, const char *id, const json_t *rec
 	set_variable(k, "AWCP_ROLE",
 		     json_object_get(record, "peerUrl") != NULL ? "delegator" : "executor");
 	logfmt_render(k->line, "hook-failed", "hook", name, "id", id, LOGFMT_END);
-	if (home_limit("AWCP_HOOK_TIMEOUT", HOOK_SECONDS, &k->seconds, e) < 0 ||
+	if (setting_number(SETTING_HOOK_TIMEOUT, &k->seconds, e) < 0 ||
 	    (k->inputfd = make_input(record, e)) < 0 ||
 	    (k->outputfd = logfmt_open("hooks", e)) < 0 ||
 	    (k->output = output_new(k->outputfd, UINT64_MAX, e)) == NULL ||
@@ -136,7 +137,7 @@ prepare(const char *name, const char *program, const char *id, const json_t *rec
 		return NULL;
 	}
 	if (k->seconds < 1 || k->seconds > 3600)
-		k->seconds = HOOK_SECONDS;
+		k->seconds = setting_default(SETTING_HOOK_TIMEOUT);
 	return k;
 }
 

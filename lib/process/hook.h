@@ -6,8 +6,8 @@
  * admission, started, completed, error where we execute.  It gets the record as JSON on stdin, and
  * AWCP_ID, AWCP_HOOK and AWCP_ROLE ("delegator" or "executor") in an environment that is otherwise
  * made of a few harmless variables, so that nothing secret goes along.  What it prints goes to
- * log/hooks.log, redacted.  It has a session of its own, which is killed when HOOK_SECONDS (or
- * AWCP_HOOK_TIMEOUT) are over.
+ * log/hooks.log, redacted.  It has a session of its own, which is killed when
+ * AWCP_HOOK_TIMEOUT is over.
  *
  * Only the hook "admission" is asked and waited for.  All others are told: nobody waits for them,
  * and one that is missing changes nothing; one that fails leaves a line in log/lifecycle.log.
@@ -20,7 +20,6 @@
 
 #include "base/err.h"
 
-#define HOOK_SECONDS 10
 #define HOOK_ANSWER 256 /* bytes of an answer with its NUL */
 
 /* Run hook ${name}, if there is one, about ${record} of ${id}.  Returns as soon as it is under way.

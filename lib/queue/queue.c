@@ -15,10 +15,10 @@
 #include "base/id.h"
 #include "base/jsonx.h"
 #include "base/listing.h"
+#include "config/settings.h"
 
 #define LINES_MAX (4 * QUEUE_LINE)
 #define CONFIG_MAX 65536
-#define RETENTION 604800 /* seconds */
 
 static int
 bad_name(const char *name, struct err *e)
@@ -93,13 +93,13 @@ check_lanes(json_t *lanes, struct err *e)
 static int
 read_retention(const json_t *o, struct queue_config *c, struct err *e)
 {
-	const char *text = getenv("AWCP_TASK_RETENTION");
-	int64_t seconds = RETENTION;
+	long long given;
 
-	if (text != NULL && clock_parse_span(text, &seconds, e) < 0) {
-		err_set(e, ERR_CONFIG, "AWCP_TASK_RETENTION is not a time: %.40s", text);
-		return err_hint(e, "such as 12h or 7d");
-	}
+	if (setting_number(SETTING_TASK_RETENTION, &given, e) < 0)
+		return -1;
+	if (given < 1)
+		return err_set(e, ERR_CONFIG, "AWCP_TASK_RETENTION must be at least a second");
+	int64_t seconds = given < CLOCK_SPAN_MAX ? given : CLOCK_SPAN_MAX;
 	if (read_number(o, "retention", &seconds, e) < 0)
 		return -1;
 	c->retention = seconds * 1000;

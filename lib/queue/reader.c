@@ -88,7 +88,7 @@ find_unread(struct queue *q, struct queue_reader *r, struct err *e)
 	return 0;
 }
 
-/* Somebody reads with that name: its file does not become old (see reap_sessions.c). */
+/* Somebody reads with that name: its file does not become old (see reap/readers.c). */
 static void
 keep_fresh(int dirfd, const char *name)
 {

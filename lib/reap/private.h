@@ -16,21 +16,21 @@
 
 /* Limits that the environment sets; ms, if nothing else is said. */
 struct reap_limits {
-	long long age;      /* AWCP_LEFTOVER_AGE, 1 h: untouched for so long, it is nobody's */
-	long long follow;   /* AWCP_FOLLOW_AFTER, 5 min without a follower */
-	long long undo;     /* AWCP_UNDO_RETENTION, 7 d */
-	long long logs;     /* AWCP_LOG_RETENTION, 30 d, of logs set aside */
-	long long corrupt;  /* AWCP_CORRUPT_RETENTION, 30 d */
-	long long peers;    /* AWCP_PEER_RETENTION; 0: for good */
-	long long sessions; /* AWCP_SESSION_RETENTION, 90 d; 0: for good */
-	long long doubt;    /* AWCP_CLOCK_DOUBT, 1 h without a removal after a jump */
+	long long age;     /* AWCP_LEFTOVER_AGE, 1 h: untouched for so long, it is nobody's */
+	long long follow;  /* AWCP_FOLLOW_AFTER, 5 min without a follower */
+	long long undo;    /* AWCP_UNDO_RETENTION, 7 d */
+	long long logs;    /* AWCP_LOG_RETENTION, 30 d, of logs set aside */
+	long long corrupt; /* AWCP_CORRUPT_RETENTION, 30 d */
+	long long peers;   /* AWCP_PEER_RETENTION; 0: for good */
+	long long readers; /* AWCP_READER_RETENTION, 90 d; 0: forever */
+	long long doubt;   /* AWCP_CLOCK_DOUBT, 1 h without a removal after a jump */
 };
 
 /* What is done now and then, in a fixed order. */
 enum reap_sweep_id {
 	REAP_SWEEP_QUEUES,
 	REAP_SWEEP_TASKS,
-	REAP_SWEEP_GUARDS,
+	REAP_SWEEP_BREAKERS,
 	REAP_SWEEP_OPEN,
 	REAP_SWEEP_TMP,
 	REAP_SWEEP_SERVERS,
@@ -154,7 +154,7 @@ void reap_walk(struct reap *r, enum reap_walk_id which);
 /* Sweeps. */
 void reap_queues(struct reap *r);
 void reap_tasks(struct reap *r);
-void reap_guards(struct reap *r);
+void reap_breakers(struct reap *r);
 void reap_open(struct reap *r);
 void reap_tmp(struct reap *r);
 void reap_servers(struct reap *r);

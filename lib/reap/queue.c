@@ -49,7 +49,7 @@ free_one(void *arg, const struct breaker *g)
 	struct err e;
 
 	(void)snprintf(id, sizeof id, "%s.%s", breaker_kind_name(g->kind), g->name);
-	reap_deed(&d, REAP_GUARDS, id, waited ? "clear" : "forget", "%s%s%s",
+	reap_deed(&d, REAP_BREAKERS, id, waited ? "clear" : "forget", "%s%s%s",
 		  g->stopped ? "it was stopped for long enough"
 		  : waited   ? "it has cooled down"
 			     : "it last died long ago",
@@ -60,7 +60,7 @@ free_one(void *arg, const struct breaker *g)
 }
 
 void
-reap_guards(struct reap *r)
+reap_breakers(struct reap *r)
 {
 	struct err e;
 

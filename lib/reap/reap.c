@@ -16,11 +16,12 @@
 #include "base/id.h"
 #include "log/logfmt.h"
 #include "log/metrics.h"
+#include "config/settings.h"
 
 static const char *const kinds[REAP_KINDS] = {
     [REAP_LEASES] = "leases",       [REAP_QUEUE] = "queue",     [REAP_RETENTION] = "retention",
-    [REAP_FOLLOWERS] = "followers", [REAP_APPLIES] = "applies", [REAP_GUARDS] = "guards",
-    [REAP_ORPHANS] = "orphans",     [REAP_PEERS] = "peers",     [REAP_SESSIONS] = "sessions",
+    [REAP_FOLLOWERS] = "followers", [REAP_APPLIES] = "applies", [REAP_BREAKERS] = "breakers",
+    [REAP_ORPHANS] = "orphans",     [REAP_PEERS] = "peers",     [REAP_READERS] = "readers",
     [REAP_SPACE] = "space"};
 
 /* Which rule looks at an entry of due/. */
@@ -37,7 +38,7 @@ static const struct {
 } sweeps[REAP_SWEEPS] = {
     [REAP_SWEEP_QUEUES] = {REAP_QUEUE, 0, reap_queues},
     [REAP_SWEEP_TASKS] = {REAP_RETENTION, 300, reap_tasks},
-    [REAP_SWEEP_GUARDS] = {REAP_GUARDS, 0, reap_guards},
+    [REAP_SWEEP_BREAKERS] = {REAP_BREAKERS, 0, reap_breakers},
     [REAP_SWEEP_OPEN] = {REAP_ORPHANS, 300, reap_open},
     [REAP_SWEEP_TMP] = {REAP_ORPHANS, 600, reap_tmp},
     [REAP_SWEEP_SERVERS] = {REAP_ORPHANS, 0, reap_servers},
@@ -46,8 +47,8 @@ static const struct {
     [REAP_SWEEP_CORRUPT] = {REAP_RETENTION, 3600, reap_corrupt},
     [REAP_SWEEP_PEERS] = {REAP_PEERS, 3600, reap_peers},
     [REAP_SWEEP_SPACE] = {REAP_SPACE, 0, reap_space},
-    [REAP_SWEEP_READERS] = {REAP_SESSIONS, 3600, reap_readers},
-    [REAP_SWEEP_TERMINALS] = {REAP_SESSIONS, 300, reap_terminals},
+    [REAP_SWEEP_READERS] = {REAP_READERS, 3600, reap_readers},
+    [REAP_SWEEP_TERMINALS] = {REAP_ORPHANS, 300, reap_terminals},
 };
 
 const char *
@@ -59,11 +60,15 @@ reap_kind_name(enum reap_kind kind)
 enum reap_kind
 reap_kind_named(const char *name)
 {
-	int kind = 0;
+	enum reap_kind kind = 0;
 
+	if (strcmp(name, "guards") == 0)
+		return REAP_BREAKERS;
+	if (strcmp(name, "sessions") == 0)
+		return REAP_READERS;
 	while (kind < REAP_KINDS && strcmp(kinds[kind], name) != 0)
 		kind++;
-	return (enum reap_kind)kind;
+	return kind;
 }
 
 bool
@@ -243,19 +248,15 @@ static int
 read_limits(struct reap_limits *l, struct err *e)
 {
 	const struct {
-		const char *name;
-		long long otherwise;
+		enum setting_id id;
 		long long *value;
-	} all[] = {{"AWCP_LEFTOVER_AGE", 3600, &l->age},
-		   {"AWCP_FOLLOW_AFTER", 300, &l->follow},
-		   {"AWCP_LOG_RETENTION", 30 * 86400, &l->logs},
-		   {"AWCP_CORRUPT_RETENTION", 30 * 86400, &l->corrupt},
-		   {"AWCP_PEER_RETENTION", 0, &l->peers},
-		   {"AWCP_SESSION_RETENTION", 90 * 86400, &l->sessions},
-		   {"AWCP_CLOCK_DOUBT", 3600, &l->doubt}};
+	} all[] = {{SETTING_LEFTOVER_AGE, &l->age},     {SETTING_FOLLOW_AFTER, &l->follow},
+		   {SETTING_LOG_RETENTION, &l->logs},   {SETTING_CORRUPT_RETENTION, &l->corrupt},
+		   {SETTING_PEER_RETENTION, &l->peers}, {SETTING_READER_RETENTION, &l->readers},
+		   {SETTING_CLOCK_DOUBT, &l->doubt}};
 
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-		if (home_limit(all[i].name, all[i].otherwise, all[i].value, e) < 0)
+		if (setting_number(all[i].id, all[i].value, e) < 0)
 			return -1;
 		if (*all[i].value > INT64_MAX / 2000)
 			*all[i].value = INT64_MAX / 2000;

@@ -26,10 +26,10 @@ enum reap_kind {
 	REAP_RETENTION, /* what ended long ago goes */
 	REAP_FOLLOWERS, /* what nobody follows any more is followed again */
 	REAP_APPLIES,   /* an apply or undo that was cut off is finished */
-	REAP_GUARDS,    /* who was kept from work is so no more */
+	REAP_BREAKERS,  /* a pause after too many failures is over */
 	REAP_ORPHANS,   /* files and processes that nothing owns go */
 	REAP_PEERS,     /* peers that were not heard of for long go */
-	REAP_SESSIONS,  /* what nobody goes on with is closed */
+	REAP_READERS,   /* marks of readers that were idle for long go */
 	REAP_SPACE,     /* the disk is nearly full: what is worth least goes */
 	REAP_KINDS
 };
@@ -37,7 +37,7 @@ enum reap_kind {
 /* The name of ${kind}, "leases". */
 const char *reap_kind_name(enum reap_kind kind);
 
-/* The kind with that name, or REAP_KINDS. */
+/* The kind with that name, today's or previous, or REAP_KINDS. */
 enum reap_kind reap_kind_named(const char *name);
 
 /* Something that was done, or in a dry run would be. */

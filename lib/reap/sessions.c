@@ -29,16 +29,16 @@ look_at_reader(struct reap *r, const char *queue, int dirfd, const char *name)
 	struct err e;
 
 	int64_t age = reap_age(r, dirfd, name);
-	if (age < r->limits.sessions)
+	if (age < r->limits.readers)
 		return;
 	(void)snprintf(id, sizeof id, "queue/%.200s/readers/%.255s", queue, name);
-	reap_deed(&d, REAP_SESSIONS, id, "remove", "nobody read with that name for %s",
+	reap_deed(&d, REAP_READERS, id, "remove", "nobody read with that name for %s",
 		  reap_span(age, span));
 	if (!reap_should_remove(r, &d))
 		return;
 	int lockfd = file_lock(dirfd, ".lock", true, &e), status = lockfd < 0 ? -1 : 0;
 	/* Whoever saves it holds the lock. */
-	bool idle = reap_age(r, dirfd, name) >= r->limits.sessions;
+	bool idle = reap_age(r, dirfd, name) >= r->limits.readers;
 	if (status == 0 && idle)
 		status = reap_remove(dirfd, name, &e);
 	file_close(lockfd);
@@ -66,7 +66,7 @@ reap_readers(struct reap *r)
 {
 	const struct dirent *entry;
 
-	DIR *dir = r->limits.sessions == 0 ? NULL : home_list("queue");
+	DIR *dir = r->limits.readers == 0 ? NULL : home_list("queue");
 	while (dir != NULL && (entry = readdir(dir)) != NULL)
 		if (entry->d_name[0] != '.')
 			look_at_queue(r, entry->d_name);
@@ -103,7 +103,7 @@ look_for_terminals(struct reap *r, const char *path)
 		    !is_abandoned(dirfd(dir), entry->d_name))
 			continue;
 		(void)snprintf(mark, sizeof mark, "AWCP_TMUX=%.4000s/%.255s", path, entry->d_name);
-		reap_clear_left(r, &(struct reap_left){.kind = REAP_SESSIONS,
+		reap_clear_left(r, &(struct reap_left){.kind = REAP_ORPHANS,
 						       .owner = "awcp-tmux",
 						       .dirfd = dirfd(dir),
 						       .name = entry->d_name,

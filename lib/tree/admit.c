@@ -6,6 +6,7 @@
 
 #include "config/home.h"
 #include "tree/tree.h"
+#include "config/settings.h"
 
 /* Names that AWCP v1 holds to be secrets: what they begin and end with; what has no star is the
  * whole name. */
@@ -51,23 +52,21 @@ int
 tree_limits(struct tree_limits *l, struct err *e)
 {
 	const struct {
-		const char *name;
-		long long otherwise;
+		enum setting_id id;
 		uint64_t *value;
 	} limits[] = {
-	    {"AWCP_MAX_BYTES", 100LL << 20, &l->bytes},
-	    {"AWCP_MAX_FILES", 10000, &l->files},
-	    {"AWCP_MAX_FILE_BYTES", 50LL << 20, &l->file_bytes},
+	    {SETTING_MAX_BYTES, &l->bytes},
+	    {SETTING_MAX_FILES, &l->files},
+	    {SETTING_MAX_FILE_BYTES, &l->file_bytes},
 	};
 
 	for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
 		long long value;
-		if (home_limit(limits[i].name, limits[i].otherwise, &value, e) < 0)
+		if (setting_number(limits[i].id, &value, e) < 0)
 			return -1;
 		*limits[i].value = (uint64_t)value;
 	}
-	const char *sensitive = getenv("AWCP_SENSITIVE");
-	l->sensitive_ok = sensitive != NULL && strcmp(sensitive, "allow") == 0;
+	l->sensitive_ok = strcmp(setting_text(SETTING_SENSITIVE), "allow") == 0;
 	return 0;
 }
 
@@ -80,9 +79,10 @@ struct admission {
 };
 
 static int
-too_large(struct err *e, const char *variable)
+too_large(struct err *e, enum setting_id limit)
 {
-	return err_hint(e, "raise %s, or leave something out with a pattern", variable);
+	return err_hint(e, "raise %s, or leave something out with a pattern",
+			settings[limit].variable);
 }
 
 int
@@ -93,18 +93,18 @@ tree_count(const struct tree_limits *l, const char *path, uint64_t size, struct 
 		err_set(e, ERR_WORKSPACE_TOO_LARGE,
 			"%s has %" PRIu64 " bytes; a file may have %" PRIu64, path, size,
 			l->file_bytes);
-		return too_large(e, "AWCP_MAX_FILE_BYTES");
+		return too_large(e, SETTING_MAX_FILE_BYTES);
 	}
 	if (++totals->files > l->files) {
 		err_set(e, ERR_WORKSPACE_TOO_LARGE, "there are more than %" PRIu64 " files",
 			l->files);
-		return too_large(e, "AWCP_MAX_FILES");
+		return too_large(e, SETTING_MAX_FILES);
 	}
 	totals->bytes += size;
 	if (totals->bytes > l->bytes) {
 		err_set(e, ERR_WORKSPACE_TOO_LARGE, "the files have more than %" PRIu64 " bytes",
 			l->bytes);
-		return too_large(e, "AWCP_MAX_BYTES");
+		return too_large(e, SETTING_MAX_BYTES);
 	}
 	return 0;
 }

@@ -17,6 +17,7 @@
 #include "worker/execution.h"
 #include "base/file.h"
 #include "config/home.h"
+#include "config/settings.h"
 #include "base/id.h"
 #include "base/jsonx.h"
 #include "process/output.h"
@@ -47,10 +48,10 @@ task_limits(struct task_options *o, struct err *e)
 {
 	long long bytes;
 
-	if (home_limit("AWCP_MAX_OUTPUT", 16LL << 20, &bytes, e) < 0)
+	if (setting_number(SETTING_MAX_OUTPUT, &bytes, e) < 0)
 		return -1;
 	o->max_output = (uint64_t)bytes;
-	return home_limit("AWCP_MAX_ATTEMPTS", 3, &o->max_attempts, e);
+	return setting_number(SETTING_MAX_ATTEMPTS, &o->max_attempts, e);
 }
 
 static void __attribute__((format(printf, 3, 4)))

@@ -47,7 +47,7 @@ unset FAULT
 export FAULT_CLOCK=$clock LD_PRELOAD=$work/fault.so:$work/clock.so AWCP_CONFIG=none AWCP_SANDBOX=none \
 	AWCP_AUTH=none AWCP_TIMEOUT=5 AWCP_START_WITHIN=10 AWCP_RETENTION=60 AWCP_TASK_RETENTION=60 \
 	AWCP_FOLLOW_AFTER=3 AWCP_LEFTOVER_AGE=10 AWCP_CLOCK_DOUBT=3 AWCP_UNDO_RETENTION=20 AWCP_MIN_FREE=1M
-kinds='-k leases -k queue -k retention -k followers -k applies -k guards -k orphans -k peers -k sessions -k space'
+kinds='-k leases -k queue -k retention -k followers -k applies -k breakers -k orphans -k peers -k readers -k space'
 
 # --- what runs until it is told to stop
 
