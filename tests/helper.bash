@@ -52,21 +52,56 @@ wait_until()
 	done
 }
 
-# Print a port of 127.0.0.1 that nobody has.
+# Print a port of 127.0.0.1 that nobody has.  Each test file takes its own from a range of its own, so
+# that two at a time do not both find one free: AWCP_TEST_PORTS is the first of PORTS_A_FILE.
+PORTS_A_FILE=100
+AWCP_TEST_PORTS=${AWCP_TEST_PORTS:-$((10240 + RANDOM % 220 * PORTS_A_FILE))}
+export AWCP_TEST_PORTS
+
 free_port()
 {
-	local port
-	while port=$((10240 + RANDOM % 22000)); do
+	local port n taken=${BATS_FILE_TMPDIR:-$BATS_RUN_TMPDIR}/ports
+	for ((n = 0; n < PORTS_A_FILE; n++)); do
+		echo >>"$taken" # a line a port, so that the next one is another
+		port=$((AWCP_TEST_PORTS + $(wc -l <"$taken") % PORTS_A_FILE))
 		if spawn-fcgi -n -a 127.0.0.1 -p $port -- /bin/sh -c : >/dev/null 2>&1 </dev/null; then
 			echo $port
 			return
 		fi
 	done
+	echo "no port of the $PORTS_A_FILE from $AWCP_TEST_PORTS is free" >&2
+	return 1
 }
 
+# start_time pid: sets START_TIME, by which a process differs from a later one with the same pid.
+# Fails if there is none, or nothing of it but a status that nobody has asked for.
+start_time()
+{
+	local stat
+	{ read -r -d '' stat <"/proc/$1/stat"; } 2>/dev/null || [ -n "$stat" ] || return 1
+	read -r -a stat <<<"${stat##*) }" # after the name, which may have anything in it
+	[ "${stat[0]}" != Z ] || return 1
+	START_TIME=${stat[19]}
+}
+
+# gone pid: it has ended.  The number may be another's by now: pids come round in less than a minute
+# when many tests run.
 gone()
 {
-	! kill -0 "$1" 2>/dev/null
+	local started=
+	start_time "$1" || return 0
+	{ read -r -d '' started <"$BATS_FILE_TMPDIR/started"; } 2>/dev/null || :
+	started=$'\n'$started
+	[[ $started == *$'\n'"$1 "* ]] || return 1
+	started=${started##*$'\n'"$1 "} # the last one that had this number
+	[ "${started%%$'\n'*}" != "$START_TIME" ]
+}
+
+# note_started pid: stop_all will stop it.
+note_started()
+{
+	start_time "$1" || START_TIME=ended
+	echo "$1 $START_TIME" >>"$BATS_FILE_TMPDIR/started"
 }
 
 # start_process log command...: in the background, output to the log; sets STARTED to its pid.
@@ -76,12 +111,13 @@ start_process()
 	shift
 	"$@" >"$log" 2>&1 </dev/null 3>&- &
 	STARTED=$!
-	echo $STARTED >>"$BATS_FILE_TMPDIR/started"
+	note_started $STARTED
 }
 
 # stop_process pid [signal]: and wait for its end.
 stop_process()
 {
+	! gone "$1" || return 0
 	kill "-${2:-TERM}" "$1" 2>/dev/null || return 0
 	wait "$1" 2>/dev/null || true
 	wait_until gone "$1"
@@ -92,7 +128,7 @@ stop_all()
 {
 	local pid
 	[ -f "$BATS_FILE_TMPDIR/started" ] || return 0
-	for pid in $(tac "$BATS_FILE_TMPDIR/started"); do
+	for pid in $(tac "$BATS_FILE_TMPDIR/started" | cut -d' ' -f1); do
 		stop_process "$pid"
 	done
 	rm -f "$BATS_FILE_TMPDIR/started"

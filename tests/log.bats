@@ -131,7 +131,7 @@ delegate()
 	mkdir "$HOME/dev" "$HOME/run"
 	perl -MSocket -e 'socket(S, AF_UNIX, SOCK_DGRAM, 0) or die; bind(S, sockaddr_un($ARGV[0])) or die;
 		$| = 1; while (recv(S, $m, 65536, 0) || 1) { print "$m\n" }' "$HOME/run/socket" >"$HOME/got" 3>&- &
-	echo $! >>"$BATS_FILE_TMPDIR/started"
+	note_started $!
 	wait_until test -S "$HOME/run/socket"
 	inside=(bwrap --dev-bind / / --dev /dev --tmpfs /run --bind "$HOME" "$HOME")
 	AWCP_LOG=journal "${inside[@]}" --dir /run/systemd/journal \

@@ -629,7 +629,7 @@ has_version()
 	for i in $(seq 60); do
 		curl -sS --max-time 30 -X POST -H "Authorization: Bearer $ALICE" -o /dev/null \
 			"${URL%/awcp}/queue/$Q/claim?wait=20" 3>&- &
-		echo $! >>"$BATS_FILE_TMPDIR/started"
+		note_started $!
 	done
 	stand() { [ "$(count_waiting)" -ge 60 ]; }
 	wait_until stand

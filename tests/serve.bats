@@ -19,15 +19,6 @@ programs()
 	pgrep -P "$(pgrep -d, -P "$SERVER_PID")" -a
 }
 
-# Gone, or nothing but a status that its adoptive parent has not asked for.
-over()
-{
-	case $(ps -o stat= -p "$1") in
-	'' | Z*) ;;
-	*) false ;;
-	esac
-}
-
 @test "it says where it listens when it does, and answers" {
 	start_server -A none
 	run cat "$SERVER_LOG"
@@ -58,8 +49,7 @@ over()
 	below=$(programs | cut -d' ' -f1)
 	stop_process "$SERVER_PID"
 	for pid in $below; do
-		run kill -0 "$pid"
-		assert_failure
+		gone "$pid"
 	done
 	[ ! -e "$AWCP_HOME/serve-$PORT" ]
 }
@@ -67,7 +57,7 @@ over()
 @test "told to stop at any moment and again, it still stops everything" {
 	for i in $(seq 12); do
 		start_server -A none -S none -- cat
-		below=$(pgrep -f "serve-$PORT/|awcp-run --grace 0 -q default -S none -- cat$")
+		below=$(programs | cut -d' ' -f1)
 		kill "$SERVER_PID"
 		for _ in $(seq $((i * 10))); do :; done
 		kill "$SERVER_PID" || :
@@ -94,7 +84,7 @@ over()
 	wait_until listening
 	request GET /awcp/status
 	assert_status 200
-	for pid in $below; do wait_until over "$pid"; done
+	for pid in $below; do wait_until gone "$pid"; done
 }
 
 @test "it ends when a program did and that cannot even be noted, as on a full disk" {
@@ -125,7 +115,7 @@ over()
 	mapfile -t between < <(pgrep -P "$SERVER_PID")
 	kill -9 "${between[@]}" # at once: the end of one ends the others
 	stop_process "$SERVER_PID"
-	for pid in $below; do wait_until over "$pid"; done
+	for pid in $below; do wait_until gone "$pid"; done
 	[ ! -e "$AWCP_HOME/serve-$PORT" ]
 }
 
