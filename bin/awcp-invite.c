@@ -260,7 +260,7 @@ admit(struct options *o, struct err *e)
 	if (o->dry)
 		return preview(o->resources, o->count, &limits, o->display.json, o->display.quiet,
 			       e);
-	return tree_admit(o->resources, o->count, &limits, &totals, NULL, NULL, e);
+	return tree_admit(o->resources, o->count, &limits, NULL, &totals, e);
 }
 
 static void

@@ -1,3 +1,6 @@
+/*
+ * preview - awcp-invite -n: what would be sent.  See preview.h.
+ */
 #include "preview.h"
 
 #include <stdio.h>
@@ -42,8 +45,8 @@ size_and_path(uint64_t size, const char *path)
 {
 	json_t *o = json_object();
 
-	(void)jsonx_set(o, "path", path);
-	(void)json_object_set_new(o, "size", json_integer((json_int_t)size));
+	jsonx_set(o, "path", path);
+	json_object_set_new(o, "size", json_integer((json_int_t)size));
 	return o;
 }
 
@@ -56,13 +59,13 @@ list_entry(void *arg, const struct entry *entry)
 		keep_large(list, entry);
 	if (list->json) {
 		json_t *line = size_and_path(entry->size, entry->path);
-		(void)json_object_set_new(line, "type", json_stringn(&entry->type, 1));
+		json_object_set_new(line, "type", json_stringn(&entry->type, 1));
 		command_json(line);
 		json_decref(line);
 	} else {
-		(void)printf("%c %12llu ", entry->type, (unsigned long long)entry->size);
+		printf("%c %12llu ", entry->type, (unsigned long long)entry->size);
 		command_text(entry->path, false);
-		(void)putchar('\n');
+		putchar('\n');
 	}
 	return 0;
 }
@@ -73,13 +76,13 @@ sum_up_json(const struct preview *list, const struct tree_totals *t)
 	json_t *o = json_object(), *largest = json_array();
 
 	for (size_t i = 0; i < list->count; i++)
-		(void)json_array_append_new(
-		    largest, size_and_path(list->large[i].size, list->large[i].path));
-	(void)json_object_set_new(o, "totals",
-				  json_pack("{s:I, s:I, s:I, s:I}", "files", (json_int_t)t->files,
-					    "directories", (json_int_t)t->directories, "links",
-					    (json_int_t)t->links, "bytes", (json_int_t)t->bytes));
-	(void)json_object_set_new(o, "largest", largest);
+		json_array_append_new(largest,
+				      size_and_path(list->large[i].size, list->large[i].path));
+	json_object_set_new(o, "totals",
+			    json_pack("{s:I, s:I, s:I, s:I}", "files", (json_int_t)t->files,
+				      "directories", (json_int_t)t->directories, "links",
+				      (json_int_t)t->links, "bytes", (json_int_t)t->bytes));
+	json_object_set_new(o, "largest", largest);
 	command_json(o);
 	json_decref(o);
 }
@@ -89,16 +92,16 @@ sum_up(const struct preview *list, const struct tree_totals *t)
 {
 	char text[16];
 
-	(void)fflush(stdout);
+	fflush(stdout);
 	command_note("would send %llu files, %llu directories, %llu links, %s",
 		     (unsigned long long)t->files, (unsigned long long)t->directories,
 		     (unsigned long long)t->links, command_bytes(t->bytes, text));
 	if (list->count > 0)
 		command_note("the largest files:");
 	for (size_t i = 0; i < list->count; i++) {
-		(void)fprintf(stderr, "%14s ", command_bytes(list->large[i].size, text));
+		fprintf(stderr, "%14s ", command_bytes(list->large[i].size, text));
 		command_text(list->large[i].path, true);
-		(void)fputc('\n', stderr);
+		fputc('\n', stderr);
 	}
 }
 
@@ -109,13 +112,17 @@ preview(const struct resource *r, size_t n, const struct tree_limits *l, bool js
 	const struct tree_limits none = {UINT64_MAX, UINT64_MAX, UINT64_MAX, true};
 	struct preview list = {.json = json};
 	struct tree_totals totals;
+	const struct tree_visitor v = {list_entry, &list};
 
-	int status = tree_admit(r, n, &none, &totals, list_entry, &list, e);
-	if (status == 0 && json)
-		sum_up_json(&list, &totals);
-	else if (status == 0 && !quiet)
-		sum_up(&list, &totals);
+	int status = tree_admit(r, n, &none, &v, &totals, e);
+	if (status == 0) {
+		if (json)
+			sum_up_json(&list, &totals);
+		else if (!quiet)
+			sum_up(&list, &totals);
+		status = tree_admit(r, n, l, NULL, &totals, e);
+	}
 	while (list.count > 0)
 		free(list.large[--list.count].path);
-	return status == 0 ? tree_admit(r, n, l, &totals, NULL, NULL, e) : status;
+	return status;
 }

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "tree/tree.h"
+#include "tree/admit.h"
 
 /* List what of ${n} resources would be sent on stdout; the totals and the five largest files go to
  * stderr, or with ${json} as a last object to stdout, unless ${quiet}.  Everything is listed; then

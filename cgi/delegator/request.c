@@ -173,7 +173,7 @@ order_take(const json_t *body, const char *owner, char id[ID_MAX + 1], struct er
 		return -1;
 	if (snapshot_resources(environment, &resources, &o.count, e) == 0 &&
 	    tree_limits(&limits, e) == 0 &&
-	    tree_admit(resources, o.count, &limits, &totals, NULL, NULL, e) == 0) {
+	    tree_admit(resources, o.count, &limits, NULL, &totals, e) == 0) {
 		o.resources = resources;
 		o.environment = json_object_get(environment, "environment");
 		status = delegation_create(&o, id, e);

@@ -174,7 +174,7 @@ merge(struct planner *p, struct err *e)
 		if (left > 0 && left_shown)
 			left = compare_next(p->compare, &two.base, &two.theirs, e);
 		if (left >= 0 && right > 0 && right_shown)
-			right = tree_next(p->tree, &ours, e);
+			right = walk_next(p->tree, &ours, e);
 		if (left < 0 || right < 0)
 			return -1;
 		if (left == 0 && right == 0)
@@ -241,7 +241,7 @@ apply_plan(const struct apply_job *job, const struct resource *resources, const 
 	p.compare = compare_open(job->basefd, job->theirsfd, resources, count, e);
 	if (!p.compare)
 		return -1;
-	p.tree = tree_open(resources, count, e);
+	p.tree = walk_open(resources, count, e);
 	if (!p.tree)
 		goto err0;
 	p.writer = plan_writer_new(planfd, e);
@@ -256,7 +256,7 @@ err2:
 	free(p.frames);
 	plan_writer_free(p.writer);
 err1:
-	tree_close(p.tree);
+	walk_close(p.tree);
 err0:
 	compare_close(p.compare);
 	return status;

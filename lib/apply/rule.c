@@ -111,7 +111,7 @@ same_as_base(struct planner *p, const struct entry *b, struct entry *o, struct e
 		return b->target && o->target && strcmp(b->target, o->target) == 0;
 	if (o->size != b->size)
 		return 0;
-	if (!o->sha256[0] && tree_hash(p->tree, o, e))
+	if (!o->sha256[0] && walk_hash(p->tree, o, e))
 		return -1;
 	return strcmp(o->sha256, b->sha256) == 0;
 }
@@ -128,7 +128,7 @@ same_as_theirs(struct planner *p, const struct entry *t, struct entry *o, struct
 		return t->target && o->target && strcmp(t->target, o->target) == 0;
 	if (o->size != t->size)
 		return 0;
-	if (!o->sha256[0] && tree_hash(p->tree, o, e))
+	if (!o->sha256[0] && walk_hash(p->tree, o, e))
 		return -1;
 	return strcmp(o->sha256, t->sha256) == 0;
 }

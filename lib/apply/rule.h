@@ -10,6 +10,7 @@
 
 #include "apply/apply.h"
 #include "tree/compare.h"
+#include "tree/walk.h"
 #include "apply/plan.h"
 
 #define STAYS 0 /* the fate of a directory; else the kind of the step that ends it */
@@ -39,7 +40,7 @@ struct planner {
 	const int *roots;
 	size_t count;
 	struct compare *compare;
-	struct tree *tree;
+	struct walk *tree;
 	struct plan_writer *writer;
 	struct apply_totals *totals;
 	mode_t mask;   /* umask */

@@ -17,6 +17,7 @@
 #include "apply/location.h"
 #include "apply/undo.h"
 #include "tree/compare.h"
+#include "tree/walk.h"
 #include "base/file.h"
 
 #define SINCE "changed since it was applied"
@@ -164,13 +165,13 @@ has_strangers(struct undoing *u, const struct deed *d, bool *strangers, struct e
 	struct resource inside = {.name = d->step->path, .source = source};
 	struct entry *entry;
 	int n = 0;
-	struct tree *tree = tree_open(&inside, 1, e);
+	struct walk *tree = walk_open(&inside, 1, e);
 	if (!tree)
 		return -1;
 	*strangers = false;
-	while (!*strangers && (n = tree_next(tree, &entry, e)) > 0)
+	while (!*strangers && (n = walk_next(tree, &entry, e)) > 0)
 		*strangers = !pathset_has(&u->made, entry->path);
-	tree_close(tree);
+	walk_close(tree);
 	return n < 0 ? -1 : 0;
 }
 

@@ -10,7 +10,7 @@
 #include "tree/manifest.h"
 #include "archive/hasher.h"
 #include "base/sha256.h"
-#include "tree/since.h"
+#include "tree/baseline.h"
 #include "archive/unpack.h"
 
 #define DENSE 500            /* bytes for each of the archive's that a reader may refuse */
@@ -22,17 +22,17 @@
 struct packer {
 	const struct pack_options *o;
 	struct pack_totals *totals;
-	struct tree *tree;
+	struct walk *tree;
 	struct writer *archive;
 	struct hasher *hasher; /* of the manifest and the hashes in it, or NULL; or else */
 	struct manifest_writer
-	    *manifest;       /* of a delta, which must know each hash at once; or NULL */
-	struct sha256 *file; /* for it */
-	bool hashed;         /* the hasher has the content of the entry at hand */
-	struct since *since; /* or NULL */
-	int sincefd;         /* what it reads, or -1 */
-	int listfd;          /* of a delta, or -1 */
-	uint64_t content;    /* bytes of files, without holes */
+	    *manifest;             /* of a delta, which must know each hash at once; or NULL */
+	struct sha256 *file;       /* for it */
+	bool hashed;               /* the hasher has the content of the entry at hand */
+	struct baseline *baseline; /* or NULL */
+	int baselinefd;            /* what it reads, or -1 */
+	int listfd;                /* of a delta, or -1 */
+	uint64_t content;          /* bytes of files, without holes */
 	char *piece;
 	struct extent extents[EXTENTS];
 };
@@ -228,7 +228,7 @@ put_regular(struct packer *p, struct entry *entry, bool same, struct err *e)
 		count_bytes(p, entry->size);
 		return 0;
 	}
-	int fd = tree_open_file(p->tree, e);
+	int fd = walk_open_file(p->tree, e);
 	if (fd < 0)
 		return -1;
 	int status = put_file(p, entry, fd, entry->sha256, e);
@@ -255,7 +255,7 @@ put_followed(struct packer *p, struct entry *entry, struct err *e)
 	struct stat st;
 	int fd;
 
-	if (tree_follow(p->tree, entry, &fd, e) < 0)
+	if (walk_follow(p->tree, entry, &fd, e) < 0)
 		return leave_out(p, entry, e);
 	if (fd < 0) {
 		entry->unsent = true;
@@ -285,7 +285,7 @@ put_header(struct packer *p, const struct entry *entry, struct err *e)
 static int
 put_link(struct packer *p, struct entry *entry, struct err *e)
 {
-	size_t top = strlen(tree_resource(p->tree)->name);
+	size_t top = strlen(walk_resource(p->tree)->name);
 
 	if (!p->o->fidelity)
 		return put_followed(p, entry, e);
@@ -326,7 +326,7 @@ put_entry(struct packer *p, struct entry *entry, struct err *e)
 	/* A device, FIFO or socket is nothing to send, and nothing that apply touches. */
 	if (strchr("fdl", entry->type) == NULL)
 		return 0;
-	if (p->since != NULL && since_look(p->since, p->tree, entry, &same, e) < 0)
+	if (p->baseline != NULL && baseline_match(p->baseline, p->tree, entry, &same, e) < 0)
 		return -1;
 	if (entry->type == 'f')
 		status = put_regular(p, entry, same, e);
@@ -334,8 +334,8 @@ put_entry(struct packer *p, struct entry *entry, struct err *e)
 		status = put_link(p, entry, e);
 	else
 		status = put_header(p, entry, e);
-	if (status == 0 && p->since != NULL && !entry->unsent)
-		since_count(p->since, entry, same);
+	if (status == 0 && p->baseline != NULL && !entry->unsent)
+		baseline_count(p->baseline, entry, same);
 	return status == 0 ? note(p, entry, e) : -1;
 }
 
@@ -344,20 +344,21 @@ prepare(struct packer *p, const struct resource *r, size_t n, int fd, int manife
 {
 	if ((p->piece = malloc(PIECE)) == NULL)
 		return err_memory(e);
-	if (p->sincefd >= 0) {
-		if ((p->since = since_open(p->sincefd, r, n, p->o->fidelity, e)) == NULL)
+	if (p->baselinefd >= 0) {
+		if ((p->baseline = baseline_open(p->baselinefd, r, n, p->o->fidelity, e)) == NULL)
 			return -1;
-		since_tell(p->since, p->o->changed, p->o->changed_arg);
+		baseline_on_change(p->baseline, p->o->changed, p->o->changed_arg);
 	}
-	if (p->since == NULL && manifestfd >= 0 && (p->hasher = hasher_new(manifestfd, e)) == NULL)
+	if (p->baseline == NULL && manifestfd >= 0 &&
+	    (p->hasher = hasher_new(manifestfd, e)) == NULL)
 		return -1;
-	if (p->since != NULL &&
+	if (p->baseline != NULL &&
 	    ((manifestfd >= 0 && (p->manifest = manifest_writer_new(manifestfd, e)) == NULL) ||
 	     (p->file = sha256_new(e)) == NULL))
 		return -1;
-	if ((p->tree = tree_open(r, n, e)) == NULL)
+	if ((p->tree = walk_open(r, n, e)) == NULL)
 		return -1;
-	tree_heed(p->tree, &p->o->interrupt);
+	walk_heed(p->tree, &p->o->interrupt);
 	p->archive = writer_new(fd, p->o->format, e);
 	return p->archive == NULL ? -1 : 0;
 }
@@ -388,7 +389,7 @@ finish(struct packer *p, struct err *e)
 	if ((p->hasher != NULL && hasher_finish(p->hasher, e) < 0) ||
 	    (p->manifest != NULL && manifest_finish(p->manifest, e) < 0))
 		return -1;
-	if (p->since != NULL && since_finish(p->since, &p->totals->changed, e) < 0)
+	if (p->baseline != NULL && baseline_finish(p->baseline, &p->totals->changed, e) < 0)
 		return -1;
 	if (p->listfd >= 0 && put_list(p, e) < 0)
 		return -1;
@@ -402,15 +403,15 @@ run(struct packer *p, const struct resource *r, size_t n, int fd, int manifestfd
 	int status = prepare(p, r, n, fd, manifestfd, e);
 
 	if (status == 0) {
-		while ((status = tree_next(p->tree, &entry, e)) == 1)
+		while ((status = walk_next(p->tree, &entry, e)) == 1)
 			if ((status = put_entry(p, entry, e)) < 0)
 				break;
 		if (status == 0)
 			status = finish(p, e);
 	}
 	writer_free(p->archive);
-	since_close(p->since);
-	tree_close(p->tree);
+	baseline_close(p->baseline);
+	walk_close(p->tree);
 	hasher_free(p->hasher);
 	manifest_writer_free(p->manifest);
 	sha256_free(p->file);
@@ -455,17 +456,17 @@ int
 pack(const struct resource *r, size_t n, const struct pack_options *o, int fd, int manifestfd,
      struct pack_totals *totals, struct err *e)
 {
-	struct packer p = {.o = o, .totals = totals, .sincefd = -1, .listfd = -1};
+	struct packer p = {.o = o, .totals = totals, .baselinefd = -1, .listfd = -1};
 
 	*totals = (struct pack_totals){0};
 	return pack_either(&p, r, n, fd, manifestfd, e);
 }
 
 int
-pack_back(const struct resource *r, size_t n, const struct pack_options *o, int fd, int sincefd,
+pack_back(const struct resource *r, size_t n, const struct pack_options *o, int fd, int baselinefd,
 	  int listfd, struct pack_totals *totals, struct err *e)
 {
-	struct packer p = {.o = o, .totals = totals, .sincefd = sincefd, .listfd = listfd};
+	struct packer p = {.o = o, .totals = totals, .baselinefd = baselinefd, .listfd = listfd};
 
 	*totals = (struct pack_totals){0};
 	return pack_either(&p, r, n, fd, listfd, e);

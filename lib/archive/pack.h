@@ -9,7 +9,8 @@
 
 #include "archive/writer.h"
 #include "base/err.h"
-#include "tree/tree.h"
+#include "tree/admit.h"
+#include "tree/walk.h"
 
 /* The last entry of a delta: the list of everything that is there, as a manifest. */
 #define PACK_LIST ".awcp/manifest"
@@ -51,12 +52,12 @@ struct pack_totals {
 int pack(const struct resource *r, size_t n, const struct pack_options *o, int fd, int manifestfd,
 	 struct pack_totals *totals, struct err *e);
 
-/* Pack what became of a tree that was received: changes are counted against ${sincefd}, the
+/* Pack what became of a tree that was received: changes are counted against ${baselinefd}, the
  * manifest that unpack wrote.  If ${listfd} (an empty file, or -1) is given, the archive is a
  * delta: it holds only the files whose content is not that of then, and as its last entry
  * PACK_LIST, which tells of all files, links and directories that there are; files that are not in
  * the archive are marked in it. */
-int pack_back(const struct resource *r, size_t n, const struct pack_options *o, int fd, int sincefd,
-	      int listfd, struct pack_totals *totals, struct err *e);
+int pack_back(const struct resource *r, size_t n, const struct pack_options *o, int fd,
+	      int baselinefd, int listfd, struct pack_totals *totals, struct err *e);
 
 #endif

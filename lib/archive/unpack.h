@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "tree/tree.h"
+#include "tree/walk.h"
 
 struct unpack_limits {
 	uint64_t entries;

@@ -20,7 +20,7 @@
 #include "base/id.h"
 #include "state/record.h"
 #include "access/token.h"
-#include "tree/tree.h"
+#include "tree/admit.h"
 
 #define DELEGATIONS "delegations"
 

@@ -1,3 +1,8 @@
+/*
+ * admit - whether directories may be sent.  See admit.h.
+ */
+#include "tree/admit.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -5,8 +10,8 @@
 #include <unistd.h>
 
 #include "config/home.h"
-#include "tree/tree.h"
 #include "config/settings.h"
+#include "tree/walk.h"
 
 /* Names that AWCP v1 holds to be secrets: what they begin and end with; what has no star is the
  * whole name. */
@@ -110,12 +115,12 @@ tree_count(const struct tree_limits *l, const char *path, uint64_t size, struct 
 }
 
 static int
-admit_file(struct tree *t, const struct entry *entry, struct admission *a, struct err *e)
+admit_file(struct walk *w, const struct entry *entry, struct admission *a, struct err *e)
 {
 	if (tree_count(a->limits, entry->path, entry->size, a->totals, e) < 0)
 		return -1;
 	/* A file that cannot be read must be found out now, not when half of all is sent. */
-	int fd = tree_open_file(t, e);
+	int fd = walk_open_file(w, e);
 	if (fd < 0)
 		return -1;
 	(void)close(fd);
@@ -123,7 +128,7 @@ admit_file(struct tree *t, const struct entry *entry, struct admission *a, struc
 }
 
 static int
-admit_entry(struct tree *t, const struct entry *entry, struct admission *a, struct err *e)
+admit_entry(struct walk *w, const struct entry *entry, struct admission *a, struct err *e)
 {
 	if (entry->type == 'd') {
 		a->totals->directories++;
@@ -134,31 +139,30 @@ admit_entry(struct tree *t, const struct entry *entry, struct admission *a, stru
 	if (is_secret(entry->path) && a->secrets++ == 0)
 		(void)snprintf(a->secret, sizeof a->secret, "%s", entry->path);
 	if (entry->type == 'f')
-		return admit_file(t, entry, a, e);
+		return admit_file(w, entry, a, e);
 	a->totals->links++;
 	return 0;
 }
 
 int
 tree_admit(const struct resource *r, size_t n, const struct tree_limits *l,
-	   struct tree_totals *totals, int (*each)(void *arg, const struct entry *entry), void *arg,
-	   struct err *e)
+	   const struct tree_visitor *v, struct tree_totals *totals, struct err *e)
 {
 	struct admission a = {.limits = l, .totals = totals};
 	struct entry *entry;
 	int status;
 
 	*totals = (struct tree_totals){0};
-	struct tree *t = tree_open(r, n, e);
-	if (t == NULL)
+	struct walk *w = walk_open(r, n, e);
+	if (w == NULL)
 		return -1;
-	while ((status = tree_next(t, &entry, e)) == 1) {
-		if ((status = admit_entry(t, entry, &a, e)) < 0)
+	while ((status = walk_next(w, &entry, e)) == 1) {
+		if ((status = admit_entry(w, entry, &a, e)) < 0)
 			break;
-		if (each != NULL && (status = each(arg, entry)) != 0)
+		if (v != NULL && (status = v->each(v->arg, entry)) != 0)
 			break;
 	}
-	tree_close(t);
+	walk_close(w);
 	if (status != 0)
 		return status;
 	if (a.secrets == 0 || l->sensitive_ok)

@@ -13,7 +13,7 @@
 #include "config/home.h"
 #include "base/jsonx.h"
 #include "wire/message.h"
-#include "tree/since.h"
+#include "tree/baseline.h"
 #include "archive/unpack.h"
 
 #define RECEIVED "received.manifest"
@@ -106,11 +106,11 @@ create(const struct workspace *w, const char *name, struct err *e)
 }
 
 /* What was written in the last tick of the clock before the list's own time may be changed in that
- * tick, so it is read again in the end (since.h).  Where that is much, wait the tick out. */
+ * tick, so it is read again in the end (baseline.h).  Where that is much, wait the tick out. */
 static int
 let_settle(int manifestfd, uint64_t bytes, struct err *e)
 {
-	const struct timespec tick = {.tv_nsec = 2 * SINCE_TICK};
+	const struct timespec tick = {.tv_nsec = 2 * BASELINE_TICK};
 	const struct timespec now[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_NOW}};
 
 	if (bytes < MUCH)
@@ -294,11 +294,11 @@ pack_result(const struct workspace *w, int fd, struct pack_totals *totals, json_
 	o.changed = note_changed;
 	o.changed_arg = changed;
 	bool delta = (w->agreed & MESSAGE_DELTA) != 0;
-	int sincefd = file_open_beneath(w->dirfd, RECEIVED, O_RDONLY, 0, e);
-	if (sincefd >= 0 && (!delta || (listfd = file_unnamed(w->dirfd, e)) >= 0))
-		status = pack_back(writable, count, &o, fd, sincefd, listfd, totals, e);
+	int baselinefd = file_open_beneath(w->dirfd, RECEIVED, O_RDONLY, 0, e);
+	if (baselinefd >= 0 && (!delta || (listfd = file_unnamed(w->dirfd, e)) >= 0))
+		status = pack_back(writable, count, &o, fd, baselinefd, listfd, totals, e);
 	file_close(listfd);
-	file_close(sincefd);
+	file_close(baselinefd);
 	free(writable);
 	return status;
 }

@@ -4,7 +4,8 @@
 #include "check.h"
 #include "scratch.h"
 #include "base/sha256.h"
-#include "tree/tree.h"
+#include "tree/admit.h"
+#include "tree/walk.h"
 
 static void
 test_names(void)
@@ -89,7 +90,7 @@ test_links(void)
 static long
 walk(const struct resource *r, size_t n, char *out, size_t size, struct err *e)
 {
-	struct tree *t = tree_open(r, n, e);
+	struct walk *t = walk_open(r, n, e);
 	struct entry *entry;
 	size_t used = 0;
 	long count = 0;
@@ -99,13 +100,13 @@ walk(const struct resource *r, size_t n, char *out, size_t size, struct err *e)
 		*out = '\0';
 	if (t == NULL)
 		return -1;
-	while ((status = tree_next(t, &entry, e)) == 1) {
+	while ((status = walk_next(t, &entry, e)) == 1) {
 		count++;
 		if (out != NULL && used < size)
 			used += (size_t)snprintf(out + used, size - used, "%c %s\n", entry->type,
 						 entry->path);
 	}
-	tree_close(t);
+	walk_close(t);
 	return status < 0 ? -1 : count;
 }
 
@@ -231,13 +232,13 @@ test_wide(void)
 		int fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 		(void)close(fd);
 	}
-	struct tree *t = tree_open(&r, 1, &e);
-	while (tree_next(t, &entry, &e) == 1) {
+	struct walk *t = walk_open(&r, 1, &e);
+	while (walk_next(t, &entry, &e) == 1) {
 		sorted = sorted && strcmp(last, entry->path) < 0;
 		strcpy(last, entry->path);
 		count++;
 	}
-	tree_close(t);
+	walk_close(t);
 	CHECK_INT(count, MANY, "a directory of more names than fit in memory is walked whole");
 	CHECK(sorted, "and in order");
 }
@@ -251,19 +252,19 @@ test_files(void)
 	struct err e;
 
 	scratch_text("h/abc", "abc");
-	struct tree *t = tree_open(&r, 1, &e);
-	(void)tree_next(t, &entry, &e);
-	(void)tree_next(t, &entry, &e);
+	struct walk *t = walk_open(&r, 1, &e);
+	(void)walk_next(t, &entry, &e);
+	(void)walk_next(t, &entry, &e);
 	CHECK_INT(entry->size, 3, "a file has its size");
-	CHECK_INT(tree_hash(t, entry, &e), 0, "and can be hashed");
+	CHECK_INT(walk_hash(t, entry, &e), 0, "and can be hashed");
 	CHECK_STR(entry->sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
 		  "with SHA-256");
-	CHECK(tree_at(t, &name) >= 0 && strcmp(name, "abc") == 0, "its directory is at hand");
+	CHECK(walk_at(t, &name) >= 0 && strcmp(name, "abc") == 0, "its directory is at hand");
 	(void)unlink("h/abc");
 	(void)mkfifo("h/abc", 0600);
-	CHECK_INT(tree_open_file(t, &e), -1, "a FIFO that took its place is not opened");
+	CHECK_INT(walk_open_file(t, &e), -1, "a FIFO that took its place is not opened");
 	CHECK_INT(e.code, ERR_BUSY, "but reported as a change");
-	tree_close(t);
+	walk_close(t);
 }
 
 /* What tree_admit says of "adm". */
@@ -273,7 +274,7 @@ admit(const struct tree_limits *l, struct tree_totals *totals, struct err *e)
 	struct resource r = {.name = (char[]){"w"}, .source = (char[]){"adm"}};
 
 	e->code = ERR_NONE;
-	return tree_admit(&r, 1, l, totals, NULL, NULL, e);
+	return tree_admit(&r, 1, l, NULL, totals, e);
 }
 
 static void

@@ -1,3 +1,6 @@
+/*
+ * walk_file - the files that a walk comes by: their hash, and what links lead to.  See walk.h.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -9,7 +12,7 @@
 
 #include "base/file.h"
 #include "base/sha256.h"
-#include "tree/tree.h"
+#include "tree/walk.h"
 
 #define PIECE (128 * 1024) /* bytes read at once */
 
@@ -84,13 +87,13 @@ hash_file(int fd, struct sha256 *hash, char *piece, const struct interrupt *i, s
 }
 
 int
-tree_hash(struct tree *t, struct entry *entry, struct err *e)
+walk_hash(struct walk *w, struct entry *entry, struct err *e)
 {
 	struct sha256 *hash = NULL;
 	char *piece = NULL;
 	int status = -1;
 
-	int fd = tree_open_file(t, e);
+	int fd = walk_open_file(w, e);
 	if (fd < 0)
 		return -1;
 	if ((hash = sha256_new(e)) == NULL)
@@ -99,7 +102,7 @@ tree_hash(struct tree *t, struct entry *entry, struct err *e)
 		err_memory(e);
 		goto out;
 	}
-	if ((status = hash_file(fd, hash, piece, tree_interrupt(t), e)) < 0)
+	if ((status = hash_file(fd, hash, piece, walk_interrupt(w), e)) < 0)
 		err_add(e, "%s", entry->path);
 	else
 		sha256_hex(hash, entry->sha256);
@@ -156,7 +159,7 @@ out:
 }
 
 int
-tree_follow(struct tree *t, const struct entry *entry, int *fd, struct err *e)
+walk_follow(struct walk *w, const struct entry *entry, int *fd, struct err *e)
 {
 	char *real = NULL, link[40];
 	const char *name;
@@ -164,7 +167,7 @@ tree_follow(struct tree *t, const struct entry *entry, int *fd, struct err *e)
 	int status = -1;
 
 	*fd = -1;
-	int dirfd = tree_at(t, &name);
+	int dirfd = walk_at(w, &name);
 	int at = openat(dirfd, name, O_PATH | O_CLOEXEC);
 	if (at < 0 && (errno == ENOENT || errno == ELOOP || errno == ENOTDIR))
 		return leads_nowhere(entry, "to nothing", e);
@@ -174,7 +177,7 @@ tree_follow(struct tree *t, const struct entry *entry, int *fd, struct err *e)
 	}
 	if ((real = real_path(at, e)) == NULL)
 		goto out;
-	status = may_follow(tree_resource(t), entry, real, st.st_mode, e);
+	status = may_follow(walk_resource(w), entry, real, st.st_mode, e);
 	if (status == 1) {
 		/* What was looked at is what is opened. */
 		(void)snprintf(link, sizeof link, "/proc/self/fd/%d", at);
