@@ -135,7 +135,7 @@ show_all(struct showing *s)
 {
 	struct err e;
 
-	int status = queue_names(show_queue, s, &e);
+	int status = queue_each(show_queue, s, &e);
 	if (status == 0)
 		status = record_list(DELEGATIONS, false, show_delegation, s, &e);
 	return status < 0 ? command_fail(&e) : status;
@@ -175,10 +175,12 @@ static struct queue *
 open_queue(const char *id, uint64_t *number, struct err *e)
 {
 	char name[QUEUE_NAME + 1];
-	uint32_t attempt;
+	struct queue_claim_id task;
 
-	return queue_parse_id(id, name, number, &attempt, e) < 0 ? NULL
-								 : queue_open(name, false, e);
+	if (queue_parse_id(id, name, &task, e) < 0)
+		return NULL;
+	*number = task.number;
+	return queue_open(name, false, e);
 }
 
 static int

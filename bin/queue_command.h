@@ -48,8 +48,8 @@ int queue_do_check(const struct queue_options *o);
 
 /* Open the queue of the task or claim ${id}, keeping the one that was open last.  What people call
  * a task is looked for in the queue of ${o}.  NULL on failure. */
-struct queue *queue_of(const struct queue_options *o, const char *id, uint64_t *number,
-		       uint32_t *attempt, struct err *e);
+struct queue *queue_of(const struct queue_options *o, const char *id, struct queue_claim_id *claim,
+		       struct err *e);
 
 /* Close what queue_of keeps. */
 void queue_of_close(void);

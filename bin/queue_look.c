@@ -1,5 +1,4 @@
 /* queue_look - awcp-queue list, show, stats, wait and check */
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -9,7 +8,6 @@
 #include "base/jsonx.h"
 #include "queue_command.h"
 #include "queue/reader.h"
-#include "base/watch.h"
 
 #define PAGE 50 /* tasks or changes that are listed, unless something else is said */
 
@@ -59,23 +57,19 @@ static int
 list_changes(struct queue *q, struct listing *l, bool once, struct err *e)
 {
 	const struct queue_options *o = l->options;
-	char path[PATH_MAX];
-	struct watch *w = NULL;
+	struct queue_waiter *w = NULL;
 	int status;
 
-	(void)snprintf(path, sizeof path, "%s", "");
-	if ((o->wait || once) &&
-	    (queue_changes_path(q, path, sizeof path, e) < 0 || (w = watch_open(path, e)) == NULL))
+	if ((o->wait || once) && (w = queue_waiter_open(q, QUEUE_CHANGE, e)) == NULL)
 		return -1;
 	l->last_version = (uint64_t)o->since;
 	while ((status = queue_changes(q, l->last_version, list_one, l, e)) == 0 && w != NULL) {
 		(void)fflush(stdout);
 		if (ferror(stdout) || (once && l->last_version != (uint64_t)o->since))
 			break;
-		(void)watch_wait(w, -1, WATCH_POLL_MS);
+		(void)queue_wait(w, QUEUE_POLL_MS, -1);
 	}
-	if (w != NULL)
-		watch_close(w);
+	queue_waiter_close(w);
 	return status;
 }
 
@@ -92,7 +86,7 @@ list_tasks(struct queue *q, const struct queue_filter *asked, struct listing *l,
 	f.reader = &r;
 	f.marks = o->marks;
 	if (f.states == 0 && o->marks != 0)
-		f.states = ~(uint32_t)1; /* what has ended is news, too */
+		f.states = QUEUE_ALL_STATES; /* what has ended is news, too */
 	int status = queue_reader_load(q, NULL, o->reader, &r, e);
 	if (status == 0)
 		status = queue_list(q, &f, list_one, l, e);
@@ -111,7 +105,7 @@ queue_do_list(const struct queue_options *o)
 				 .payload = true};
 	struct listing l = {.options = o, .left = o->limit};
 	char name[QUEUE_NAME + 1];
-	uint32_t attempt;
+	struct queue_claim_id task;
 	struct err e;
 
 	if (o->marks != 0 && o->reader == NULL)
@@ -123,9 +117,11 @@ queue_do_list(const struct queue_options *o)
 	(void)snprintf(name, sizeof name, "%s", o->queue);
 	if (o->count > 1)
 		command_usage("list takes one task, behind which it goes on");
-	if (o->count == 1 && !queue_is_name(o->operands[0], &f.after) &&
-	    queue_parse_id(o->operands[0], name, &f.after, &attempt, &e) < 0)
-		return command_fail(&e);
+	if (o->count == 1 && !queue_is_name(o->operands[0], &f.after)) {
+		if (queue_parse_id(o->operands[0], name, &task, &e) < 0)
+			return command_fail(&e);
+		f.after = task.number;
+	}
 	struct queue *q = queue_open(name, false, &e);
 	if (q == NULL)
 		return command_fail(&e);
@@ -164,13 +160,12 @@ static int
 show_one(void *arg, const char *id)
 {
 	const struct queue_options *o = arg;
-	uint64_t number;
-	uint32_t attempt;
+	struct queue_claim_id claim;
 	json_t *task = NULL;
 	struct err e;
 
-	struct queue *q = queue_of(o, id, &number, &attempt, &e);
-	if (q == NULL || (task = queue_show(q, number, &e)) == NULL)
+	struct queue *q = queue_of(o, id, &claim, &e);
+	if (q == NULL || (task = queue_show(q, claim.number, &e)) == NULL)
 		return command_fail(&e);
 	if (o->json)
 		command_json(task);
@@ -262,29 +257,26 @@ static int
 wait_one(void *arg, const char *id)
 {
 	const struct queue_options *o = arg;
-	char path[PATH_MAX];
-	uint64_t number;
-	uint32_t attempt;
+	struct queue_claim_id claim;
 	struct err e;
-	struct watch *w = NULL;
+	struct queue_waiter *w = NULL;
 	json_t *task = NULL;
 	enum queue_state state = QUEUE_NONE;
 
-	struct queue *q = queue_of(o, id, &number, &attempt, &e);
-	if (q == NULL || queue_changes_path(q, path, sizeof path, &e) < 0 ||
-	    (w = watch_open(path, &e)) == NULL)
+	struct queue *q = queue_of(o, id, &claim, &e);
+	if (q == NULL || (w = queue_waiter_open(q, QUEUE_CHANGE, &e)) == NULL)
 		return command_fail(&e);
 	for (;;) {
 		json_decref(task);
-		task = queue_show(q, number, &e);
+		task = queue_show(q, claim.number, &e);
 		if (task == NULL)
 			break;
 		state = queue_state_named(jsonx_text(task, "state", ""));
 		if (queue_state_ended(state))
 			break;
-		(void)watch_wait(w, -1, WATCH_POLL_MS);
+		(void)queue_wait(w, QUEUE_POLL_MS, -1);
 	}
-	watch_close(w);
+	queue_waiter_close(w);
 	if (task == NULL)
 		return command_fail(&e);
 	if (o->json)

@@ -57,8 +57,7 @@ needs(const struct queue_options *o)
 	json_array_foreach (o->needs, i, one) {
 		(void)snprintf(id, sizeof id, "%s", json_string_value(one));
 		if (queue_is_name(id, &number))
-			(void)snprintf(id, sizeof id, "%s.%llu", o->queue,
-				       (unsigned long long)number);
+			queue_format_id(o->queue, (struct queue_claim_id){number, 0}, id);
 		(void)json_array_append_new(ids, json_string(id));
 	}
 	return ids;

@@ -1,5 +1,4 @@
 /* queue_read - awcp-queue output and read: what tasks print, and who has seen what */
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +7,6 @@
 #include "base/file.h"
 #include "queue_command.h"
 #include "queue/reader.h"
-#include "base/watch.h"
 
 #define MARKS 4096  /* that are set at once */
 #define LOOK_MS 100 /* a task that prints is looked at so often */
@@ -39,19 +37,16 @@ output_one(void *arg, const char *id)
 	int fd = -1, status = 0;
 	bool over = false;
 	off_t offset = 0;
-	uint64_t number;
-	uint32_t attempt;
-	char path[PATH_MAX];
-	struct watch *w = NULL;
+	struct queue_claim_id claim;
+	struct queue_waiter *w = NULL;
 	struct err e;
 
-	struct queue *q = queue_of(o, id, &number, &attempt, &e);
-	if (q == NULL || queue_changes_path(q, path, sizeof path, &e) < 0 ||
-	    (o->wait && (w = watch_open(path, &e)) == NULL))
+	struct queue *q = queue_of(o, id, &claim, &e);
+	if (q == NULL || (o->wait && (w = queue_waiter_open(q, QUEUE_CHANGE, &e)) == NULL))
 		return command_fail(&e);
 	while (status == 0) {
 		/* Whether it is over comes first: what it printed is there then. */
-		int now = queue_output(q, number, &over, &e);
+		int now = queue_output(q, claim.number, &over, &e);
 		if (now < 0 && (!o->wait || over || e.code != ERR_NOT_FOUND))
 			status = -1;
 		if (now >= 0) {
@@ -61,11 +56,10 @@ output_one(void *arg, const char *id)
 		}
 		if (status != 0 || over || !o->wait)
 			break;
-		(void)watch_wait(w, -1, LOOK_MS);
+		(void)queue_wait(w, LOOK_MS, -1);
 	}
 	file_close(fd);
-	if (w != NULL)
-		watch_close(w);
+	queue_waiter_close(w);
 	return status < 0 ? command_fail(&e) : 0;
 }
 
@@ -114,20 +108,19 @@ read_one(void *arg, const char *id)
 {
 	struct reading *r = arg;
 	char name[QUEUE_NAME + 1];
-	uint64_t number;
-	uint32_t attempt;
+	struct queue_claim_id task;
 	int status = 0;
 	struct err e;
 
 	(void)snprintf(name, sizeof name, "%s", r->options->queue);
-	if (!queue_is_name(id, &number) && queue_parse_id(id, name, &number, &attempt, &e) < 0)
+	if (!queue_is_name(id, &task.number) && queue_parse_id(id, name, &task, &e) < 0)
 		return command_fail(&e);
 	if (r->count == MARKS || (r->count > 0 && strcmp(name, queue_name(r->queue)) != 0))
 		status = mark_them(r);
-	r->queue = queue_of(r->options, id, &number, &attempt, &e);
+	r->queue = queue_of(r->options, id, &task, &e);
 	if (r->queue == NULL)
 		return command_fail(&e);
-	r->number[r->count++] = number;
+	r->number[r->count++] = task.number;
 	return status;
 }
 

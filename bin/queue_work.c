@@ -1,7 +1,6 @@
 /* queue_work - awcp-queue take, and what becomes of a claim; and the orders of people */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,20 +12,18 @@
 #include "base/file.h"
 #include "base/jsonx.h"
 #include "queue_command.h"
-#include "base/watch.h"
 
 static struct queue *open_queue;
 
 struct queue *
-queue_of(const struct queue_options *o, const char *id, uint64_t *number, uint32_t *attempt,
-	 struct err *e)
+queue_of(const struct queue_options *o, const char *id, struct queue_claim_id *claim, struct err *e)
 {
 	char name[QUEUE_NAME + 1];
 
-	*attempt = 0;
-	if (queue_is_name(id, number))
+	claim->attempt = 0;
+	if (queue_is_name(id, &claim->number))
 		(void)snprintf(name, sizeof name, "%s", o->queue);
-	else if (queue_parse_id(id, name, number, attempt, e) < 0)
+	else if (queue_parse_id(id, name, claim, e) < 0)
 		return NULL;
 	if (open_queue != NULL && strcmp(queue_name(open_queue), name) == 0)
 		return open_queue;
@@ -37,12 +34,12 @@ queue_of(const struct queue_options *o, const char *id, uint64_t *number, uint32
 
 /* The queue of a claim. */
 static struct queue *
-queue_of_claim(const struct queue_options *o, const char *id, uint64_t *number, uint32_t *attempt,
+queue_of_claim(const struct queue_options *o, const char *id, struct queue_claim_id *claim,
 	       struct err *e)
 {
-	struct queue *q = queue_of(o, id, number, attempt, e);
+	struct queue *q = queue_of(o, id, claim, e);
 
-	if (q == NULL || *attempt > 0)
+	if (q == NULL || claim->attempt > 0)
 		return q;
 	err_set(e, ERR_USAGE, "%s is a task, not a claim on it", id);
 	err_hint(e, "give what take printed, such as %s.1", id);
@@ -55,46 +52,35 @@ queue_of_close(void)
 	queue_close(open_queue);
 }
 
-/* Wait for a bell, or until something becomes due at ${next}. */
-static void
-wait_for_task(struct watch *w, int64_t next)
-{
-	int64_t ms = next == 0 ? WATCH_POLL_MS : next - clock_now();
-
-	(void)watch_wait(w, -1, ms < 0 ? 0 : ms > WATCH_POLL_MS ? WATCH_POLL_MS : (int)ms);
-}
-
 static int
-take(const struct queue_options *o, struct queue *q, struct queue_claim *c, struct err *e)
+take(const struct queue_options *o, struct queue *q, struct queue_claim **c, struct err *e)
 {
-	char path[PATH_MAX], name[128], host[64] = "";
+	char name[128], host[64] = "";
 	const struct queue_worker self = {
 	    .name = name, .lease = o->lease, .capabilities = o->requires};
-	struct watch *w = NULL;
+	struct queue_waiter *w = NULL;
 	int64_t next;
 	int status;
 
 	(void)gethostname(host, sizeof host - 1);
 	(void)snprintf(name, sizeof name, "%s:%ld", host, (long)getppid());
-	if (o->wait &&
-	    (queue_bell(q, path, sizeof path, e) < 0 || (w = watch_open(path, e)) == NULL))
+	if (o->wait && (w = queue_waiter_open(q, QUEUE_TASK, e)) == NULL)
 		return -1;
 	while ((status = queue_take(q, &self, c, &next, e)) == 0 && o->wait)
-		wait_for_task(w, next);
+		(void)queue_wait_due(w, next, -1);
 	/* The worker may be on another machine, and outlive this one. */
-	if (status == 1 && queue_claim_sync(q, c, e) < 0) {
-		queue_claim_free(c);
+	if (status == 1 && queue_claim_sync(q, *c, e) < 0) {
+		queue_claim_free(*c);
 		status = -1;
 	}
-	if (w != NULL)
-		watch_close(w);
+	queue_waiter_close(w);
 	return status;
 }
 
 int
 queue_do_take(const struct queue_options *o)
 {
-	struct queue_claim c;
+	struct queue_claim *c;
 	char id[QUEUE_ID];
 	struct err e;
 
@@ -107,13 +93,12 @@ queue_do_take(const struct queue_options *o)
 		return command_fail(&e);
 	if (status == 0)
 		return EX_TEMPFAIL;
-	(void)snprintf(id, sizeof id, "%s.%llu.%u", o->queue, (unsigned long long)c.number,
-		       c.attempt);
-	if (o->json && jsonx_set(c.task, "claim", id) == 0)
-		command_json(c.task);
+	queue_format_id(o->queue, queue_claim_id(c), id);
+	if (o->json && task_set_claim(queue_claim_task(c), id) == 0)
+		command_json(queue_claim_task(c));
 	else
 		(void)puts(id);
-	queue_claim_free(&c);
+	queue_claim_free(c);
 	return 0;
 }
 
@@ -127,13 +112,11 @@ static int
 end_one(void *arg, const char *id)
 {
 	const struct ending *x = arg;
-	uint64_t number;
-	uint32_t attempt;
+	struct queue_claim_id claim;
 	struct err e;
 
-	struct queue *q = queue_of_claim(x->options, id, &number, &attempt, &e);
-	return q == NULL || queue_finish(q, number, attempt, &x->outcome, &e) < 0 ? command_fail(&e)
-										  : 0;
+	struct queue *q = queue_of_claim(x->options, id, &claim, &e);
+	return q == NULL || queue_finish(q, claim, &x->outcome, &e) < 0 ? command_fail(&e) : 0;
 }
 
 static int
@@ -198,14 +181,12 @@ static int
 beat_one(void *arg, const char *id)
 {
 	const struct queue_options *o = arg;
-	uint64_t number;
-	uint32_t attempt;
+	struct queue_claim_id claim;
 	struct err e;
 
-	struct queue *q = queue_of_claim(o, id, &number, &attempt, &e);
-	return q == NULL || queue_beat(q, number, attempt, o->lease, o->reason, &e) < 0
-		   ? command_fail(&e)
-		   : 0;
+	struct queue *q = queue_of_claim(o, id, &claim, &e);
+	return q == NULL || queue_beat(q, claim, o->lease, o->reason, &e) < 0 ? command_fail(&e)
+									      : 0;
 }
 
 int
@@ -225,12 +206,11 @@ static int
 order_one(void *arg, const char *id)
 {
 	const struct ordering *x = arg;
-	uint64_t number;
-	uint32_t attempt;
+	struct queue_claim_id claim;
 	struct err e;
 
-	struct queue *q = queue_of(x->options, id, &number, &attempt, &e);
-	return q == NULL || queue_order(q, number, x->event, x->options->reason, &e) < 0
+	struct queue *q = queue_of(x->options, id, &claim, &e);
+	return q == NULL || queue_control(q, claim.number, x->event, x->options->reason, &e) < 0
 		   ? command_fail(&e)
 		   : 0;
 }

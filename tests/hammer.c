@@ -97,7 +97,7 @@ work(struct life *l, bool kindly)
 					   : luck == 3 ? QUEUE_RETURN
 						       : QUEUE_COMPLETE,
 				  .exit = -1};
-	struct queue_claim c;
+	struct queue_claim *c;
 	struct err e;
 
 	int status = queue_take(l->queue, &w, &c, NULL, &e);
@@ -105,18 +105,18 @@ work(struct life *l, bool kindly)
 		die("take", &e);
 	if (status == 0)
 		return 0;
-	note(l, 't', c.number, c.attempt);
+	const struct queue_claim_id id = queue_claim_id(c);
+	note(l, 't', id.number, id.attempt);
 	if (luck == 1) /* it is late */
 		(void)usleep((useconds_t)(roll(&l->seed) % 40000));
-	if (luck == 4 && queue_beat(l->queue, c.number, c.attempt, 60000, "half", &e) < 0 &&
-	    e.code != ERR_BAD_STATE)
+	if (luck == 4 && queue_beat(l->queue, id, 60000, "half", &e) < 0 && e.code != ERR_BAD_STATE)
 		die("beat", &e);
-	note(l, 'f', c.number, c.attempt);
-	if (queue_finish(l->queue, c.number, c.attempt, &o, &e) == 0)
-		note(l, o.event == QUEUE_COMPLETE ? 'c' : 'e', c.number, c.attempt);
+	note(l, 'f', id.number, id.attempt);
+	if (queue_finish(l->queue, id, &o, &e) == 0)
+		note(l, o.event == QUEUE_COMPLETE ? 'c' : 'e', id.number, id.attempt);
 	else if (e.code != ERR_BAD_STATE)
 		die("finish", &e);
-	queue_claim_free(&c);
+	queue_claim_free(c);
 	return 1;
 }
 
@@ -134,8 +134,8 @@ live(struct life *l, const char *log)
 		if (what < 6)
 			put_some(l);
 		else if (what == 6)
-			(void)queue_order(l->queue, 1 + roll(&l->seed) % 1000, QUEUE_CANCEL, NULL,
-					  &e);
+			(void)queue_control(l->queue, 1 + roll(&l->seed) % 1000, QUEUE_CANCEL, NULL,
+					    &e);
 		else
 			(void)work(l, false);
 	}

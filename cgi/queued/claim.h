@@ -1,10 +1,5 @@
 /*
- * claim - gives tasks to workers that ask for one, at once or when there is one.
- *
- * A worker that waits has no thread: its connection, detached from libfcgi, is with one thread that
- * watches the bells of all queues that are waited for.  Those that may take the same tasks wait in
- * one line, and when the bell rings the first in line tries.  A claim whose worker is gone before
- * it could be told is handed back.
+ * claim - one try to claim a task for a worker, and the answer to it.
  */
 #ifndef QUEUED_CLAIM_H
 #define QUEUED_CLAIM_H
@@ -14,10 +9,11 @@
 
 #include "base/err.h"
 #include "http/http.h"
+#include "queue/queue.h"
 
 #define CLAIM_WORKER 128 /* bytes of a worker's name with its NUL */
 
-struct claim_wish {
+struct claim_request {
 	const char *queue;
 	const char *tenant;   /* whose tasks; NULL: everybody's */
 	json_t *capabilities; /* strings, or NULL */
@@ -26,8 +22,20 @@ struct claim_wish {
 	int64_t wait;  /* ms at most */
 };
 
-/* Answer ${h}, whose body was drained, with the task that is claimed as ${w} wishes, or with 204 if
- * there was none in time.  -1 if it was not answered. */
-int claim_answer(struct http *h, const struct claim_wish *w, struct err *e);
+/* Claim a task, durably: 1 and *${c}, 0 if there is none, -1.  *${pause}: ms until there may be one
+ * without news of the queue. */
+int claim_take(const struct claim_request *r, struct queue_claim **c, int64_t *pause,
+	       struct err *e);
+
+/* Answer ${h} with the task of ${c}, or with 204 if that is NULL; not yet flushed. */
+void claim_send(struct http *h, const struct claim_request *r, const struct queue_claim *c);
+
+/* The worker was not told of ${c}, which may be NULL: whoever is next may have the task. */
+void claim_return(const struct claim_request *r, const struct queue_claim *c);
+
+/* As plain CGI, where there is no other thread: wait here until there is a task, ${r}->wait is over
+ * or nobody listens to ${h} any more; as claim_take. */
+int claim_wait(struct http *h, const struct claim_request *r, struct queue_claim **c,
+	       struct err *e);
 
 #endif

@@ -10,14 +10,14 @@
 #include "queued/queues.h"
 
 #define LABELS 16
-#define PAGE_MAX ((size_t)1 << 20) /* bytes after which a page ends */
-#define PAGE 1000                  /* tasks of a page, at most */
+#define LIST_BYTES ((size_t)1 << 20) /* after which a list is cut */
+#define LIST_MAX 1000                /* tasks of a list */
 
 /* What is to be listed, and the list. */
-struct page {
-	const struct visit *visit;
+struct list {
+	const struct tenant *tenant;
 	struct queue_filter filter;
-	char lane[QUERY_VALUE], key[QUERY_VALUE], session[QUERY_VALUE], tenant[QUERY_VALUE];
+	char lane[QUERY_VALUE], key[QUERY_VALUE], session[QUERY_VALUE], of[QUERY_VALUE];
 	char reader[QUERY_VALUE];
 	char label[LABELS][QUERY_VALUE];
 	const char *labels[LABELS + 1];
@@ -31,18 +31,18 @@ struct page {
 };
 
 static int
-add_state(struct page *p, const char *name, struct err *e)
+add_state(struct list *p, const char *name, struct err *e)
 {
 	enum queue_state state = queue_state_named(name);
 
 	if (state == QUEUE_NONE && strcmp(name, "all") != 0)
 		return err_set(e, ERR_BAD_MESSAGE, "there is no state %.40s", name);
-	p->filter.states |= state == QUEUE_NONE ? ~(uint32_t)1 : (uint32_t)1 << state;
+	p->filter.states |= state == QUEUE_NONE ? QUEUE_ALL_STATES : (uint32_t)1 << state;
 	return 0;
 }
 
 static int
-add_mark(struct page *p, const char *name, struct err *e)
+add_mark(struct list *p, const char *name, struct err *e)
 {
 	enum queue_mark mark = queue_mark_named(name);
 
@@ -53,7 +53,7 @@ add_mark(struct page *p, const char *name, struct err *e)
 }
 
 static int
-add_label(struct page *p, const char *label, struct err *e)
+add_label(struct list *p, const char *label, struct err *e)
 {
 	if (p->label_count == LABELS)
 		return err_set(e, ERR_BAD_MESSAGE, "at most %d labels", LABELS);
@@ -67,14 +67,14 @@ static int
 read_filter(void *arg, const char *name, const char *value, struct err *e)
 {
 	static const char known[] = "state lane label key session tenant reader mark limit after";
-	struct page *p = arg;
+	struct list *p = arg;
 	const struct {
 		const char *name, **filter;
 		char *copy;
-	} texts[] = {{"lane", &p->filter.lane, p->lane},
-		     {"key", &p->filter.key, p->key},
-		     {"session", &p->filter.session, p->session},
-		     {"tenant", &p->filter.tenant, p->tenant},
+	} texts[] = {{TASK_LANE, &p->filter.lane, p->lane},
+		     {TASK_KEY, &p->filter.key, p->key},
+		     {TASK_SESSION, &p->filter.session, p->session},
+		     {TASK_TENANT, &p->filter.tenant, p->of},
 		     {"reader", &p->reads, p->reader}};
 
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
@@ -90,71 +90,71 @@ read_filter(void *arg, const char *name, const char *value, struct err *e)
 	if (strcmp(name, "label") == 0)
 		return add_label(p, value, e);
 	if (strcmp(name, "limit") == 0)
-		return query_number(name, value, 1, PAGE, &p->limit, e);
+		return query_number(name, value, 1, LIST_MAX, &p->limit, e);
 	if (strcmp(name, "after") == 0)
 		return query_number(name, value, 0, (int64_t)1 << 48, &p->after, e);
 	return query_unknown(name, known, e);
 }
 
 static int
-list_one(void *arg, const json_t *task)
+append_task(void *arg, const json_t *task)
 {
-	struct page *p = arg;
+	struct list *p = arg;
 
-	p->more = p->count == p->limit || p->text.len > PAGE_MAX;
+	p->more = p->count == p->limit || p->text.len > LIST_BYTES;
 	if (p->more)
 		return 1;
 	if (p->count > 0 && buf_add(&p->text, ",", 1, p->e) < 0)
 		return -1;
 	json_t *o = json_copy((json_t *)(uintptr_t)task);
-	(void)json_object_del(o, "payload"); /* a new task has it all the same */
+	task_drop_payload(o); /* a new task has it all the same */
 	int status = jsonx_dump(o, &p->text, p->e);
 	json_decref(o);
 	if (status < 0)
 		return -1;
 	p->count++;
-	p->last = jsonx_number(task, "number", 0);
+	p->last = task_number(task);
 	return 0;
 }
 
-/* The tasks, and what they are to the reader. */
+/* Append the tasks, and what they are to the reader. */
 static int
-list(struct queue *q, struct page *p, struct err *e)
+append_tasks(struct queue *q, struct list *p, struct err *e)
 {
 	struct queue_reader r;
 
 	if (p->reads == NULL)
 		return p->filter.marks != 0 ? err_set(e, ERR_BAD_MESSAGE, "mark needs a reader")
-					    : queue_list(q, &p->filter, list_one, p, e);
+					    : queue_list(q, &p->filter, append_task, p, e);
 	struct queue_filter f = p->filter;
 	f.reader = &r;
 	if (f.states == 0 && f.marks != 0)
-		f.states = ~(uint32_t)1; /* what has ended is news, too */
-	int status = queue_reader_load(q, p->visit->tenant, p->reads, &r, e);
+		f.states = QUEUE_ALL_STATES; /* what has ended is news, too */
+	int status = queue_reader_load(q, p->tenant->name, p->reads, &r, e);
 	if (status == 0)
-		status = queue_list(q, &f, list_one, p, e);
+		status = queue_list(q, &f, append_task, p, e);
 	queue_reader_free(&r);
 	return status;
 }
 
 static int
-make_page(struct http *h, struct page *p, struct err *e)
+make_list(struct http *h, struct list *p, struct err *e)
 {
 	uint64_t version;
 
 	p->filter.labels = p->labels;
 	if (query_each(h, read_filter, p, e) < 0)
 		return -1;
-	if (p->visit->tenant != NULL)
-		p->filter.tenant = p->visit->tenant;
+	if (p->tenant->name != NULL)
+		p->filter.tenant = p->tenant->name;
 	p->filter.after = (uint64_t)p->after;
-	struct queue *q = queues_borrow(p->visit->queue, false, e);
+	struct queue *q = queues_borrow(p->tenant->queue, false, e);
 	/* The version first: changes after it may be in the list, but none is in neither. */
 	int status = q == NULL || queue_version(q, &version, e) < 0 ||
 			     buf_printf(&p->text, e, "{\"version\":%llu,\"tasks\":[",
 					(unsigned long long)version) < 0
 			 ? -1
-			 : list(q, p, e);
+			 : append_tasks(q, p, e);
 	queues_return(q);
 	if (status < 0)
 		return -1;
@@ -163,12 +163,12 @@ make_page(struct http *h, struct page *p, struct err *e)
 }
 
 int
-page_answer(struct http *h, const struct visit *v, struct err *e)
+list_answer(struct http *h, const struct tenant *t, struct err *e)
 {
-	struct page p = {.visit = v, .limit = 50, .text = BUF_INIT(3 * PAGE_MAX), .e = e};
+	struct list p = {.tenant = t, .limit = 50, .text = BUF_INIT(3 * LIST_BYTES), .e = e};
 	char headers[80];
 
-	int status = make_page(h, &p, e);
+	int status = make_list(h, &p, e);
 	if (status == 0) {
 		(void)snprintf(headers, sizeof headers,
 			       "Content-Length: %zu\r\nCache-Control: no-store\r\n", p.text.len);

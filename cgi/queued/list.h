@@ -1,5 +1,5 @@
 /*
- * page - GET /queue/:name/tasks: some tasks of a queue, and where to go on.
+ * list - GET /queue/:name/tasks: some tasks of a queue, and after which to go on.
  */
 #ifndef QUEUED_LIST_H
 #define QUEUED_LIST_H
@@ -7,7 +7,7 @@
 #include "http/http.h"
 #include "queued/tenant.h"
 
-/* Answer ${h} of ${v} with the tasks that its query asks for; -1 if it was not answered. */
-int page_answer(struct http *h, const struct visit *v, struct err *e);
+/* Answer ${h} of ${t} with the tasks that its query asks for; -1 if it was not answered. */
+int list_answer(struct http *h, const struct tenant *t, struct err *e);
 
 #endif

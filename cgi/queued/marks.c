@@ -10,7 +10,7 @@
 
 /* The numbers in ${tasks}, which must be the caller's. */
 static int
-read_numbers(const struct visit *v, struct queue *q, const json_t *tasks, uint64_t *numbers,
+read_numbers(const struct tenant *t, struct queue *q, const json_t *tasks, uint64_t *numbers,
 	     struct err *e)
 {
 	const json_t *task;
@@ -23,14 +23,14 @@ read_numbers(const struct visit *v, struct queue *q, const json_t *tasks, uint64
 		if (!json_is_integer(task) || json_integer_value(task) < 1)
 			return err_set(e, ERR_BAD_DATA, "tasks[%zu] must be a number", i);
 		numbers[i] = (uint64_t)json_integer_value(task);
-		if (visit_owns(v, q, numbers[i], e) < 0)
+		if (tenant_owns(t, q, numbers[i], e) < 0)
 			return -1;
 	}
 	return 0;
 }
 
 static int
-note(const struct visit *v, struct queue *q, const json_t *o, struct err *e)
+note(const struct tenant *t, struct queue *q, const json_t *o, struct err *e)
 {
 	const json_t *tasks = json_object_get(o, "tasks");
 	const char *reader = jsonx_string(o, "reader", READER_MAX, e);
@@ -45,22 +45,22 @@ note(const struct visit *v, struct queue *q, const json_t *o, struct err *e)
 	if (tasks == NULL && mark != QUEUE_READ)
 		return err_set(e, ERR_BAD_DATA, "which tasks are %s?", queue_mark_name(mark));
 	if (tasks != NULL)
-		return read_numbers(v, q, tasks, numbers, e) < 0
+		return read_numbers(t, q, tasks, numbers, e) < 0
 			   ? -1
-			   : queue_reader_set(q, v->tenant, reader, numbers, json_array_size(tasks),
+			   : queue_reader_set(q, t->name, reader, numbers, json_array_size(tasks),
 					      mark, e);
 	return jsonx_integer(o, "version", 0, INT64_MAX, &version, e) < 0
 		   ? -1
-		   : queue_reader_set_all(q, v->tenant, reader, (uint64_t)version, e);
+		   : queue_reader_set_all(q, t->name, reader, (uint64_t)version, e);
 }
 
 int
-reading_note(const struct visit *v, const json_t *o, struct err *e)
+marks_set(const struct tenant *t, const json_t *o, struct err *e)
 {
 	if (body_only(o, "reader mark tasks version", e) < 0)
 		return -1;
-	struct queue *q = queues_borrow(v->queue, false, e);
-	int status = q == NULL ? -1 : note(v, q, o, e);
+	struct queue *q = queues_borrow(t->queue, false, e);
+	int status = q == NULL ? -1 : note(t, q, o, e);
 	queues_return(q);
 	return status;
 }

@@ -1,6 +1,5 @@
 #include "queued/output.h"
 
-#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +11,6 @@
 #include "base/file.h"
 #include "http/query.h"
 #include "queued/queues.h"
-#include "base/watch.h"
 
 #define FOLLOWERS 256 /* at a time: each has a thread */
 #define LOOK_MS 200
@@ -22,9 +20,9 @@
 
 static atomic_int followers;
 
-struct tail {
+struct output {
 	struct http *h;
-	const struct visit *visit;
+	const struct tenant *tenant;
 	uint64_t number;
 	int64_t follow, from;
 	off_t offset;
@@ -32,11 +30,11 @@ struct tail {
 
 /* Open the output as it is now. */
 static int
-look(const struct tail *t, bool *over, struct err *e)
+look(const struct output *t, bool *over, struct err *e)
 {
 	*over = true;
-	struct queue *q = queues_borrow(t->visit->queue, false, e);
-	int fd = q == NULL || visit_owns(t->visit, q, t->number, e) < 0
+	struct queue *q = queues_borrow(t->tenant->queue, false, e);
+	int fd = q == NULL || tenant_owns(t->tenant, q, t->number, e) < 0
 		     ? -1
 		     : queue_output(q, t->number, over, e);
 
@@ -46,7 +44,7 @@ look(const struct tail *t, bool *over, struct err *e)
 
 /* Send what there is from t->offset to ${end}: 0, or -1 when nobody listens. */
 static int
-send_to(struct tail *t, int fd, off_t end)
+send_to(struct output *t, int fd, off_t end)
 {
 	char piece[16384];
 
@@ -95,7 +93,7 @@ parse_range(const char *text, off_t size, off_t *first, off_t *last)
 
 /* What there is, or a part of it. */
 static int
-send_now(struct tail *t, struct err *e)
+send_now(struct output *t, struct err *e)
 {
 	char headers[256];
 	struct stat st;
@@ -135,7 +133,7 @@ send_now(struct tail *t, struct err *e)
 
 /* One look at what is new; true if there will be more. */
 static bool
-send_more(struct tail *t)
+send_more(struct output *t)
 {
 	struct stat st;
 	struct err why;
@@ -154,35 +152,34 @@ send_more(struct tail *t)
 }
 
 static int
-follow(struct tail *t, struct err *e)
+follow(struct output *t, struct err *e)
 {
-	char path[PATH_MAX];
-	struct watch *w = NULL;
+	struct queue_waiter *w = NULL;
 	bool over = true;
 
 	int fd = look(t, &over, e);
 	if (fd < 0 && (e->code != ERR_NOT_FOUND || over))
 		return -1;
 	file_close(fd);
-	struct queue *q = queues_borrow(t->visit->queue, false, e);
-	if (q != NULL && queue_changes_path(q, path, sizeof path, e) == 0)
-		w = watch_open(path, e);
+	struct queue *q = queues_borrow(t->tenant->queue, false, e);
+	if (q != NULL)
+		w = queue_waiter_open(q, QUEUE_CHANGE, e);
 	queues_return(q);
 	if (w == NULL)
 		return -1;
 	http_begin(t->h, 200, TYPE, ALWAYS "X-Accel-Buffering: no\r\n");
 	t->offset = t->from;
 	while (http_flush(t->h) == 0 && send_more(t) &&
-	       watch_wait(w, http_peer(t->h), LOOK_MS) != 2)
+	       queue_wait(w, LOOK_MS, http_peer(t->h)) != 2)
 		continue;
-	watch_close(w);
+	queue_waiter_close(w);
 	return 0;
 }
 
 static int
 read_wish(void *arg, const char *name, const char *value, struct err *e)
 {
-	struct tail *t = arg;
+	struct output *t = arg;
 
 	if (strcmp(name, "follow") == 0)
 		return query_number(name, value, 0, 1, &t->follow, e);
@@ -192,12 +189,12 @@ read_wish(void *arg, const char *name, const char *value, struct err *e)
 }
 
 int
-tail_answer(struct http *h, const struct visit *v, struct err *e)
+output_answer(struct http *h, const struct tenant *tenant, struct err *e)
 {
-	struct tail t = {.h = h, .visit = v};
+	struct output t = {.h = h, .tenant = tenant};
 	int status = -1;
 
-	if (visit_number(h, &t.number, e) < 0 || query_each(h, read_wish, &t, e) < 0 ||
+	if (tenant_task(h, &t.number, e) < 0 || query_each(h, read_wish, &t, e) < 0 ||
 	    http_drain(h, 4096, e) < 0)
 		return -1;
 	if (t.follow == 0)

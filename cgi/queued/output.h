@@ -1,5 +1,5 @@
 /*
- * tail - what the command of a task printed: whole, in part, or as it comes.
+ * output - what the command of a task printed: whole, in part, or as it comes.
  */
 #ifndef QUEUED_OUTPUT_H
 #define QUEUED_OUTPUT_H
@@ -10,6 +10,6 @@
 /* Answer ${h} with the output of the task in its path.  "Range: bytes=" (RFC 9110; one range) asks
  * for a part of what there is.  "?follow=1" goes on until the task has ended, from byte "?from=";
  * that takes a thread, so that only so many may (ERR_BUSY).  -1 if nothing was sent. */
-int tail_answer(struct http *h, const struct visit *v, struct err *e);
+int output_answer(struct http *h, const struct tenant *t, struct err *e);
 
 #endif

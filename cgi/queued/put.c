@@ -16,15 +16,15 @@
 
 /* Say in ${asked} whose it is. */
 static int
-own(const struct visit *v, json_t *asked, struct err *e)
+own(const struct tenant *t, json_t *asked, struct err *e)
 {
-	const char *owner = v->caller.owner;
+	const char *owner = t->caller.owner;
 	const json_t *tenant = json_object_get(asked, "tenant");
 
-	if (v->tenant == NULL && (tenant != NULL || owner[0] == '\0'))
+	if (t->name == NULL && (tenant != NULL || owner[0] == '\0'))
 		return 0;
 	if (tenant != NULL &&
-	    (!json_is_string(tenant) || strcmp(json_string_value(tenant), v->tenant) != 0)) {
+	    (!json_is_string(tenant) || strcmp(json_string_value(tenant), t->name) != 0)) {
 		err_set(e, ERR_DECLINED, "tenant is not this token's name");
 		return err_hint(e, "leave it away, and it will be");
 	}
@@ -33,22 +33,21 @@ own(const struct visit *v, json_t *asked, struct err *e)
 
 /* Nobody may learn from what a task depends on which tasks others have. */
 static int
-check_needs(const struct visit *v, struct queue *q, const json_t *asked, struct err *e)
+check_needs(const struct tenant *t, struct queue *q, const json_t *asked, struct err *e)
 {
 	char queue[QUEUE_NAME + 1];
-	uint64_t number;
-	uint32_t attempt;
+	struct queue_claim_id needed;
 	const json_t *id;
 	size_t i;
 
-	if (v->tenant == NULL)
+	if (t->name == NULL)
 		return 0;
 	json_array_foreach (json_object_get(asked, "dependsOn"), i, id) {
 		const char *text = json_string_value(id);
-		if (text == NULL || queue_parse_id(text, queue, &number, &attempt, NULL) < 0 ||
-		    strcmp(queue, v->queue) != 0)
+		if (text == NULL || queue_parse_id(text, queue, &needed, NULL) < 0 ||
+		    strcmp(queue, t->queue) != 0)
 			continue; /* for what it is refused whoever asks */
-		if (visit_owns(v, q, number, e) < 0)
+		if (tenant_owns(t, q, needed.number, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -56,7 +55,7 @@ check_needs(const struct visit *v, struct queue *q, const json_t *asked, struct 
 
 /* Put ${n} tasks; as queue_put. */
 static int
-put(const struct visit *v, json_t **asked, size_t n, struct queue_receipt *receipts, size_t *done,
+put(const struct tenant *t, json_t **asked, size_t n, struct queue_receipt *receipts, size_t *done,
     struct err *e)
 {
 	struct err why;
@@ -64,10 +63,10 @@ put(const struct visit *v, json_t **asked, size_t n, struct queue_receipt *recei
 	int status = 0;
 
 	*done = 0;
-	struct queue *q = queues_borrow(v->queue, true, e);
+	struct queue *q = queues_borrow(t->queue, true, e);
 	if (q == NULL)
 		return -1;
-	while (fine < n && (status = check_needs(v, q, asked[fine], &why)) == 0)
+	while (fine < n && (status = check_needs(t, q, asked[fine], &why)) == 0)
 		fine++;
 	if (fine > 0 && queue_put(q, asked, fine, receipts, done, e) < 0)
 		status = -1;
@@ -80,11 +79,11 @@ put(const struct visit *v, json_t **asked, size_t n, struct queue_receipt *recei
 }
 
 static json_t *
-describe(const struct visit *v, const struct queue_receipt *r)
+describe(const struct tenant *t, const struct queue_receipt *r)
 {
 	char id[QUEUE_ID];
 
-	(void)snprintf(id, sizeof id, "%s.%llu", v->queue, (unsigned long long)r->number);
+	queue_format_id(t->queue, (struct queue_claim_id){r->number, 0}, id);
 	return json_pack("{ss sI sb}", "id", id, "number", (json_int_t)r->number, "created",
 			 r->how == QUEUE_WAS_PUT);
 }
@@ -114,7 +113,7 @@ set_key(const struct http *h, json_t *asked, struct err *e)
 }
 
 static int
-put_one(struct http *h, const struct visit *v, struct err *e)
+put_one(struct http *h, const struct tenant *t, struct err *e)
 {
 	struct queue_receipt r;
 	char more[QUEUE_NAME + 64];
@@ -124,18 +123,18 @@ put_one(struct http *h, const struct visit *v, struct err *e)
 	if (asked == NULL)
 		return -1;
 	int status =
-	    own(v, asked, e) < 0 || set_key(h, asked, e) < 0 ? -1 : put(v, &asked, 1, &r, &done, e);
+	    own(t, asked, e) < 0 || set_key(h, asked, e) < 0 ? -1 : put(t, &asked, 1, &r, &done, e);
 	json_decref(asked);
 	if (status < 0)
 		return -1;
-	(void)snprintf(more, sizeof more, "Location: /queue/%s/tasks/%llu\r\n", v->queue,
+	(void)snprintf(more, sizeof more, "Location: /queue/%s/tasks/%llu\r\n", t->queue,
 		       (unsigned long long)r.number);
-	http_json_with(h, r.how == QUEUE_WAS_PUT ? 201 : 200, describe(v, &r), more);
+	http_json_with(h, r.how == QUEUE_WAS_PUT ? 201 : 200, describe(t, &r), more);
 	return 0;
 }
 
 struct batch {
-	const struct visit *visit;
+	const struct tenant *tenant;
 	json_t *task[PIECE];
 	uint64_t line[PIECE]; /* where each was */
 	size_t count, bytes;
@@ -153,7 +152,7 @@ flush(struct batch *b, struct err *e)
 	int status = 0;
 
 	if (b->count > 0)
-		status = put(b->visit, b->task, b->count, b->receipt + b->done, &done, e);
+		status = put(b->tenant, b->task, b->count, b->receipt + b->done, &done, e);
 	if (status < 0)
 		b->wrong = b->line[done];
 	b->done += done;
@@ -175,7 +174,7 @@ add_line(struct batch *b, const char *p, size_t n, struct err *e)
 		return err_set(e, ERR_TOO_LARGE, "a batch has at most %zu tasks", BATCH);
 	if ((task = jsonx_parse(p, n, e)) == NULL)
 		e->code = ERR_BAD_MESSAGE;
-	if (task == NULL || own(b->visit, task, e) < 0) {
+	if (task == NULL || own(b->tenant, task, e) < 0) {
 		json_decref(task);
 		return -1;
 	}
@@ -246,13 +245,13 @@ answer(struct http *h, const struct batch *b, const struct err *why)
 	http_begin(h, why != NULL ? http_status(h, why->code) : 201, "application/x-ndjson",
 		   "Cache-Control: no-store\r\n");
 	for (size_t i = 0; i < b->done; i++)
-		write_line(h, describe(b->visit, &b->receipt[i]));
+		write_line(h, describe(b->tenant, &b->receipt[i]));
 	if (why != NULL)
 		write_line(h, http_refusal(h, why, refusal));
 }
 
 static int
-put_batch(struct http *h, const struct visit *v, struct err *e)
+put_batch(struct http *h, const struct tenant *t, struct err *e)
 {
 	struct err late;
 
@@ -263,7 +262,7 @@ put_batch(struct http *h, const struct visit *v, struct err *e)
 	struct batch *b = calloc(1, sizeof *b);
 	if (b == NULL)
 		return err_memory(e);
-	b->visit = v;
+	b->tenant = t;
 	int status = read_lines(h, b, e);
 	uint64_t wrong = b->wrong;
 	if (flush(b, &late) < 0) { /* that is further in front */
@@ -280,7 +279,7 @@ put_batch(struct http *h, const struct visit *v, struct err *e)
 }
 
 int
-put_answer(struct http *h, const struct visit *v, struct err *e)
+put_answer(struct http *h, const struct tenant *t, struct err *e)
 {
-	return body_is(h, "application/x-ndjson") ? put_batch(h, v, e) : put_one(h, v, e);
+	return body_is(h, "application/x-ndjson") ? put_batch(h, t, e) : put_one(h, t, e);
 }

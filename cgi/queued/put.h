@@ -11,7 +11,7 @@
 #include "http/http.h"
 #include "queued/tenant.h"
 
-/* Answer ${h} of ${v}; -1 if it was not answered. */
-int put_answer(struct http *h, const struct visit *v, struct err *e);
+/* Answer ${h} of ${t}; -1 if it was not answered. */
+int put_answer(struct http *h, const struct tenant *t, struct err *e);
 
 #endif

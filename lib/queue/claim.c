@@ -1,5 +1,5 @@
 /* queue_claim - who has a task: its file in running/, and what ends the claim. */
-#include "queue/private.h"
+#include "queue/claim.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/jsonx.h"
+#include "queue/private.h"
 
 #define ATTEMPTS_KEPT 20 /* in the record; the journal has all */
 
@@ -49,13 +50,13 @@ make_file(struct queue *q, const struct queue_worker *w, struct queue_claim *c, 
 {
 	char name[32], text[160];
 
-	name_of(c->number, name);
+	name_of(c->id.number, name);
 	(void)unlinkat(q->runningfd, name, 0); /* of an earlier claim that ended */
 	int fd = openat(q->runningfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
 			w->held ? 0700 : 0600);
 	if (fd < 0)
 		return err_sys(e, "cannot claim task %s.%s", q->name, name);
-	int n = snprintf(text, sizeof text, "%u %.120s\n", c->attempt, w->name);
+	int n = snprintf(text, sizeof text, "%u %.120s\n", c->id.attempt, w->name);
 	if ((w->held && flock(fd, LOCK_EX | LOCK_NB) < 0) ||
 	    (write(fd, text, (size_t)n) != n && errno != ENOSPC && errno != EDQUOT)) {
 		err_sys(e, "cannot claim task %s.%s", q->name, name);
@@ -79,12 +80,47 @@ queue_forget_claim(struct queue *q, uint64_t number)
 	(void)unlinkat(q->runningfd, name, 0); /* one too many is removed by queue_tend */
 }
 
+struct queue_claim *
+queue_claim_new(struct queue_claim_id id, struct err *e)
+{
+	struct queue_claim *c = malloc(sizeof *c);
+
+	if (c == NULL)
+		err_memory(e);
+	else
+		*c = (struct queue_claim){.id = id, .fd = -1};
+	return c;
+}
+
 void
 queue_claim_free(struct queue_claim *c)
 {
+	if (c == NULL)
+		return;
 	file_close(c->fd);
 	json_decref(c->task);
-	*c = (struct queue_claim){.fd = -1};
+	free(c);
+}
+
+struct queue_claim_id
+queue_claim_id(const struct queue_claim *c)
+{
+	return c->id;
+}
+
+json_t *
+queue_claim_task(const struct queue_claim *c)
+{
+	return c->task;
+}
+
+/* Whoever ends a claim removes its file. */
+bool
+queue_claim_ended(const struct queue_claim *c)
+{
+	struct stat st;
+
+	return fstat(c->fd, &st) == 0 && st.st_nlink == 0;
 }
 
 int
@@ -133,39 +169,46 @@ quarantine(struct queue *q, json_t *task, struct err *e)
 
 int
 queue_claim_make(struct queue *q, uint64_t number, const struct queue_worker *w,
-		 struct queue_claim *c, struct err *e)
+		 struct queue_claim **claim, struct err *e)
 {
 	struct queue_cell cell;
 	int status = -1;
 
+	*claim = NULL;
 	if (queue_find(q, number, &cell, e) < 0)
 		return -1;
-	*c = (struct queue_claim){.number = number, .attempt = cell.attempt + 1, .fd = -1};
+	const struct queue_claim_id id = {number, cell.attempt + 1};
+	struct queue_claim *c = queue_claim_new(id, e);
+	if (c == NULL)
+		return -1;
 	c->task = queue_read(q, &cell, true, e);
 	if (c->task != NULL) { /* of the attempt before */
 		(void)json_object_del(c->task, "error");
 		(void)json_object_del(c->task, "progress");
 	}
 	if (c->task == NULL || queue_step(c->task, QUEUE_TAKE, e) < 0 ||
-	    begin_attempt(c->task, w, c->attempt, e) < 0 || queue_set_time(c->task, 0, e) < 0)
+	    begin_attempt(c->task, w, id.attempt, e) < 0 || queue_set_time(c->task, 0, e) < 0)
 		goto out;
 	if (json_object_get(c->task, "payload") == NULL)
 		status = quarantine(q, c->task, e);
 	else if (make_file(q, w, c, e) == 0 && queue_change(q, c->task, false, e) == 0)
 		status = 1;
 out:
-	if (status != 1)
+	if (status == 1)
+		*claim = c;
+	else
 		queue_claim_free(c);
 	return status;
 }
 
 json_t *
-queue_claimed(struct queue *q, uint64_t number, uint32_t attempt, struct err *e)
+queue_claimed(struct queue *q, struct queue_claim_id claim, struct err *e)
 {
 	struct queue_cell cell;
+	char id[QUEUE_ID];
 	struct err why;
 
-	if (queue_find(q, number, &cell, &why) < 0) {
+	if (queue_find(q, claim.number, &cell, &why) < 0) {
 		/* Who comes so late is told the same as who comes late. */
 		if (why.code == ERR_EXPIRED)
 			err_set(e, ERR_BAD_STATE, "the claim is over: %s", why.message);
@@ -173,10 +216,10 @@ queue_claimed(struct queue *q, uint64_t number, uint32_t attempt, struct err *e)
 			*e = why;
 		return NULL;
 	}
-	if (queue_state_held((enum queue_state)cell.state) && cell.attempt == attempt)
+	if (queue_state_held((enum queue_state)cell.state) && cell.attempt == claim.attempt)
 		return queue_read(q, &cell, false, e);
-	err_set(e, ERR_BAD_STATE, "the claim %s.%llu.%u is over: the task is %s", q->name,
-		(unsigned long long)number, attempt,
+	err_set(e, ERR_BAD_STATE, "the claim %s is over: the task is %s",
+		queue_format_id(q->name, claim, id),
 		queue_state_name((enum queue_state)cell.state));
 	err_hint(e, "its lease ended, or somebody cancelled it; leave it alone");
 	return NULL;
@@ -238,8 +281,8 @@ note_outcome(json_t *task, const struct queue_outcome *o, struct err *e)
 }
 
 /* Change ${task}, whose claim ends so. */
-int
-queue_claim_end(struct queue *q, json_t *task, const struct queue_outcome *o, struct err *e)
+static int
+end_claim(struct queue *q, json_t *task, const struct queue_outcome *o, struct err *e)
 {
 	enum queue_event event = o->event;
 
@@ -255,33 +298,32 @@ queue_claim_end(struct queue *q, json_t *task, const struct queue_outcome *o, st
 }
 
 static int
-finish(struct queue *q, uint64_t number, uint32_t attempt, const struct queue_outcome *o,
-       struct err *e)
+finish(struct queue *q, struct queue_claim_id claim, const struct queue_outcome *o, struct err *e)
 {
 	if (queue_begin(q, e) < 0)
 		return -1;
-	json_t *task = queue_claimed(q, number, attempt, e);
-	int status = task == NULL ? -1 : queue_claim_end(q, task, o, e);
+	json_t *task = queue_claimed(q, claim, e);
+	int status = task == NULL ? -1 : end_claim(q, task, o, e);
 	json_decref(task);
 	if (status < 0 || queue_write(q, 0, e) < 0) {
 		queue_abort(q);
 		return -1;
 	}
-	queue_forget_claim(q, number);
+	queue_forget_claim(q, claim.number);
 	return queue_end(q, !o->forgettable, e);
 }
 
 int
-queue_finish(struct queue *q, uint64_t number, uint32_t attempt, const struct queue_outcome *o,
+queue_finish(struct queue *q, struct queue_claim_id claim, const struct queue_outcome *o,
 	     struct err *e)
 {
-	int status = finish(q, number, attempt, o, e);
+	int status = finish(q, claim, o, e);
 
-	return status < 0 && q->index.distrusted ? finish(q, number, attempt, o, e) : status;
+	return status < 0 && q->index.distrusted ? finish(q, claim, o, e) : status;
 }
 
 int
-queue_beat(struct queue *q, uint64_t number, uint32_t attempt, int64_t lease, const char *progress,
+queue_beat(struct queue *q, struct queue_claim_id claim, int64_t lease, const char *progress,
 	   struct err *e)
 {
 	char name[32];
@@ -289,8 +331,8 @@ queue_beat(struct queue *q, uint64_t number, uint32_t attempt, int64_t lease, co
 
 	if (queue_check_lease(lease, e) < 0 || queue_begin(q, e) < 0)
 		return -1;
-	name_of(number, name);
-	json_t *task = queue_claimed(q, number, attempt, e);
+	name_of(claim.number, name);
+	json_t *task = queue_claimed(q, claim, e);
 	int fd = task == NULL ? -1 : openat(q->runningfd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (task != NULL && fd < 0)
 		err_sys(e, "cannot extend the lease of %s.%s", q->name, name);
@@ -350,7 +392,7 @@ lose(struct queue *q, json_t *task, const char *why, bool died, struct err *e)
 		o.code = "QUARANTINED";
 		o.message = text;
 	}
-	return queue_claim_end(q, task, &o, e);
+	return end_claim(q, task, &o, e);
 }
 
 /* Look at the claim ${name}. */

@@ -18,10 +18,11 @@ static int
 number_of(const struct queue *q, const char *id, uint64_t *number, struct err *e)
 {
 	char queue[QUEUE_NAME + 1];
-	uint32_t attempt;
+	struct queue_claim_id parsed;
 
-	if (queue_parse_id(id == NULL ? "" : id, queue, number, &attempt, e) < 0)
+	if (queue_parse_id(id == NULL ? "" : id, queue, &parsed, e) < 0)
 		return -1;
+	*number = parsed.number;
 	if (strcmp(queue, q->name) == 0)
 		return 0;
 	err_set(e, ERR_BAD_DATA, "%.80s is not in queue %s", id, q->name);

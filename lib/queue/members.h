@@ -72,7 +72,7 @@ MEMBER_TEXT(task, mark, "mark", NULL)   /* unread, read or active, see reader.h 
 
 /* Of a task that carries out an assignment. */
 MEMBER_TEXT(task, assignment, "payload.assignment", NULL) /* its id */
-MEMBER_INTEGER(task, run, "payload.run", 0)               /* which run of it */
+MEMBER_INTEGER(task, run_number, "payload.run", 0)        /* which run of it */
 
 /* An attempt, of "attempts". */
 MEMBER_INTEGER(attempt, number, "attempt", 0)

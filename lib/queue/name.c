@@ -84,30 +84,41 @@ parse_number(const char **p, char end, uint64_t most, uint64_t *n)
 }
 
 int
-queue_parse_id(const char *id, char queue[QUEUE_NAME + 1], uint64_t *number, uint32_t *attempt,
+queue_parse_id(const char *id, char queue[QUEUE_NAME + 1], struct queue_claim_id *claim,
 	       struct err *e)
 {
 	size_t n = strcspn(id, ".");
 	uint64_t value = 0;
 
-	*attempt = 0;
+	*claim = (struct queue_claim_id){0, 0};
 	if (n > 0 && n <= QUEUE_NAME && id[n] == '.') {
 		const char *p = id + n + 1;
 		memcpy(queue, id, n);
 		queue[n] = '\0';
-		if (id_valid(queue) && parse_number(&p, '.', (uint64_t)1 << 48, number) == 0) {
-			bool claim = *p == '.';
-			if (!claim)
+		if (id_valid(queue) &&
+		    parse_number(&p, '.', (uint64_t)1 << 48, &claim->number) == 0) {
+			bool claimed = *p == '.';
+			if (!claimed)
 				return 0;
 			p++;
 			if (parse_number(&p, '\0', UINT32_MAX, &value) == 0) {
-				*attempt = (uint32_t)value;
+				claim->attempt = (uint32_t)value;
 				return 0;
 			}
 		}
 	}
 	err_set(e, ERR_USAGE, "not a task: %.80s", id);
 	return err_hint(e, "a task is called like review.17, and a claim on it review.17.1");
+}
+
+const char *
+queue_format_id(const char *queue, struct queue_claim_id claim, char out[QUEUE_ID])
+{
+	int n = snprintf(out, QUEUE_ID, "%s.%llu", queue, (unsigned long long)claim.number);
+
+	if (claim.attempt > 0)
+		(void)snprintf(out + n, QUEUE_ID - (size_t)n, ".%u", claim.attempt);
+	return out;
 }
 
 static int

@@ -12,7 +12,7 @@
 int
 queue_output(struct queue *q, uint64_t number, bool *over, struct err *e)
 {
-	char path[256];
+	char path[256], job[QUEUE_JOB_PATH];
 	struct err why;
 
 	*over = true;
@@ -26,8 +26,7 @@ queue_output(struct queue *q, uint64_t number, bool *over, struct err *e)
 	if (id != NULL && id_valid(id))
 		(void)snprintf(path, sizeof path, "assignments/%s/output.log", id);
 	else
-		(void)snprintf(path, sizeof path, "queue/%s/jobs/%llu/output.log", q->name,
-			       (unsigned long long)number);
+		(void)snprintf(path, sizeof path, "%s/output.log", queue_job_path(q, number, job));
 	json_decref(task);
 	int fd = file_open_beneath(homefd, path, O_RDONLY, 0, &why);
 	if (fd >= 0 || why.code != ERR_NOT_FOUND) {

@@ -138,26 +138,8 @@ int queue_awaited(struct queue *q, uint64_t number, struct err *e);
 /* Nobody waits for task ${number} any more. */
 int queue_forget_dependants(struct queue *q, uint64_t number, struct err *e);
 
-/* A lease of ${lease} ms is possible. */
-int queue_check_lease(int64_t lease, struct err *e);
-
-/* Claim task ${number} for ${w}; the lock is held.  Returns 1, 0 if that was one whose payload is
- * lost, which has failed now, -1. */
-int queue_claim_make(struct queue *q, uint64_t number, const struct queue_worker *w,
-		     struct queue_claim *c, struct err *e);
-
-/* The task that is claimed as ${number}.${attempt}, without its payload: a new reference, or NULL
- * and ERR_BAD_STATE if the claim is over. */
-json_t *queue_claimed(struct queue *q, uint64_t number, uint32_t attempt, struct err *e);
-
 /* Forget the answers to secret questions of ${task} that nobody heard: the attempt ends. */
 void queue_drop_secrets(const struct queue *q, const json_t *task);
-
-/* End the claim on ${task} as ${o} says: its state, its attempt, a retry.  Adds the change. */
-int queue_claim_end(struct queue *q, json_t *task, const struct queue_outcome *o, struct err *e);
-
-/* Return the tasks whose claim lapsed; the lock is held. */
-int queue_tend_claims(struct queue *q, struct err *e);
 
 /* Have a file for each claim: one that was lost with the power has lapsed. */
 int queue_restore_claims(struct queue *q, struct err *e);

@@ -195,10 +195,11 @@ known(struct queue *q, const json_t *asked, struct queue_receipt *r, struct err 
 static json_t *
 complete(struct queue *q, json_t *asked, uint64_t number, struct err *e)
 {
+	const struct queue_claim_id self = {number, 0};
 	char id[QUEUE_ID], name[64], now[CLOCK_TEXT];
 
 	json_t *task = json_object();
-	(void)snprintf(id, sizeof id, "%s.%llu", q->name, (unsigned long long)number);
+	queue_format_id(q->name, self, id);
 	queue_human_name(number, name);
 	if (task == NULL || jsonx_set(task, "id", id) < 0 || jsonx_set(task, "name", name) < 0 ||
 	    json_object_set_new(task, "number", json_integer((json_int_t)number)) < 0 ||

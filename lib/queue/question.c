@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/jsonx.h"
+#include "queue/claim.h"
 #include "queue/private.h"
 #include "wire/members.h"
 
@@ -94,12 +95,12 @@ add(json_t *task, json_t *question, int64_t asked, struct err *e)
 }
 
 int
-queue_ask(struct queue *q, uint64_t number, uint32_t attempt, json_t *question, int64_t asked,
+queue_ask(struct queue *q, struct queue_claim_id claim, json_t *question, int64_t asked,
 	  struct err *e)
 {
 	if (queue_begin(q, e) < 0)
 		return -1;
-	json_t *task = queue_claimed(q, number, attempt, e);
+	json_t *task = queue_claimed(q, claim, e);
 	int status = task == NULL ? -1 : add(task, question, asked, e);
 	if (status == 0 && strcmp(jsonx_text(task, "state", ""), "running") == 0)
 		status = queue_step(task, QUEUE_ASK, e);
@@ -184,17 +185,17 @@ save_closed(struct queue *q, json_t *task, struct err *e)
 	return queue_change(q, task, false, e) < 0 ? -1 : queue_write(q, 0, e);
 }
 
-/* The question ${id} of claim ${number}.${attempt} ends so, unless it has ended already: then
+/* The question ${id} of ${claim} ends so, unless it has ended already: then
  * *${question} is how. */
 static int
-end_asked(struct queue *q, uint64_t number, uint32_t attempt, const char *id, const char *outcome,
+end_asked(struct queue *q, struct queue_claim_id claim, const char *id, const char *outcome,
 	  const char *answer, json_t **question, struct err *e)
 {
 	json_t *one = NULL;
 
 	if (queue_begin(q, e) < 0)
 		return -1;
-	json_t *task = queue_claimed(q, number, attempt, e);
+	json_t *task = queue_claimed(q, claim, e);
 	int status = task == NULL ? -1 : 0;
 	if (status == 0 && (one = question_find(json_object_get(task, "questions"), id, e)) == NULL)
 		status = -1;
@@ -217,17 +218,17 @@ end_asked(struct queue *q, uint64_t number, uint32_t attempt, const char *id, co
 }
 
 int
-queue_withdraw(struct queue *q, uint64_t number, uint32_t attempt, const char *id,
-	       json_t **question, struct err *e)
+queue_withdraw(struct queue *q, struct queue_claim_id claim, const char *id, json_t **question,
+	       struct err *e)
 {
-	return end_asked(q, number, attempt, id, "withdrawn", NULL, question, e);
+	return end_asked(q, claim, id, "withdrawn", NULL, question, e);
 }
 
 /* Find question ${id} of the claim as it is now; no lock is taken. */
 static json_t *
-look(struct queue *q, uint64_t number, uint32_t attempt, const char *id, struct err *e)
+look(struct queue *q, struct queue_claim_id claim, const char *id, struct err *e)
 {
-	json_t *task = queue_look(q, e) < 0 ? NULL : queue_claimed(q, number, attempt, e);
+	json_t *task = queue_look(q, e) < 0 ? NULL : queue_claimed(q, claim, e);
 	json_t *one =
 	    task == NULL ? NULL : question_find(json_object_get(task, "questions"), id, e);
 
@@ -237,10 +238,10 @@ look(struct queue *q, uint64_t number, uint32_t attempt, const char *id, struct 
 }
 
 int
-queue_hear(struct queue *q, uint64_t number, uint32_t attempt, const char *id, json_t **question,
-	   struct err *e)
+queue_question_poll(struct queue *q, struct queue_claim_id claim, const char *id, json_t **question,
+		    struct err *e)
 {
-	json_t *one = look(q, number, attempt, id, e);
+	json_t *one = look(q, claim, id, e);
 	int status = one == NULL ? -1 : 0;
 
 	if (status == 0 && question_open(one)) {
@@ -250,15 +251,14 @@ queue_hear(struct queue *q, uint64_t number, uint32_t attempt, const char *id, j
 		}
 		json_t *late = NULL;
 		const char *otherwise = jsonx_text(one, "default", NULL);
-		status =
-		    end_asked(q, number, attempt, id, otherwise != NULL ? "default" : "timed_out",
-			      otherwise, &late, e);
+		status = end_asked(q, claim, id, otherwise != NULL ? "default" : "timed_out",
+				   otherwise, &late, e);
 		json_decref(one);
 		one = late;
 	}
 	if (status == 0 && json_is_true(json_object_get(one, "secret")) &&
 	    strcmp(jsonx_text(one, "outcome", ""), "answered") == 0)
-		status = tell_secret(q, number, one, e);
+		status = tell_secret(q, claim.number, one, e);
 	if (status < 0) {
 		json_decref(one);
 		return -1;

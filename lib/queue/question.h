@@ -19,22 +19,22 @@
 #define QUEUE_QUESTIONS 16 /* kept in the record */
 #define QUEUE_OPEN 8       /* open at the same time, of one task */
 
-/* The worker with claim ${number}.${attempt} asks ${question} (question_make), which gets its id;
+/* The worker with ${claim} asks ${question} (question_make), which gets its id;
  * the first one after ${asked} (0, unless the task is known to have asked elsewhere).  Durable.
  * ERR_BAD_STATE if the claim is lost, ERR_BUSY if too many are open. */
-int queue_ask(struct queue *q, uint64_t number, uint32_t attempt, json_t *question, int64_t asked,
+int queue_ask(struct queue *q, struct queue_claim_id claim, json_t *question, int64_t asked,
 	      struct err *e);
 
 /* What became of question ${id} of the claim: 1 with *${question}, a new reference, when it is
  * over, with the answer even if that is secret, which is told only once; 0 while it is open; -1.
  * One whose time is over ends by this, in its default if it has one. */
-int queue_hear(struct queue *q, uint64_t number, uint32_t attempt, const char *id,
-	       json_t **question, struct err *e);
+int queue_question_poll(struct queue *q, struct queue_claim_id claim, const char *id,
+			json_t **question, struct err *e);
 
 /* Nobody waits for the answer to question ${id} of the claim any more; *${question}, a new
  * reference, is what became of it. */
-int queue_withdraw(struct queue *q, uint64_t number, uint32_t attempt, const char *id,
-		   json_t **question, struct err *e);
+int queue_withdraw(struct queue *q, struct queue_claim_id claim, const char *id, json_t **question,
+		   struct err *e);
 
 /* ${by} (a name, or NULL) answers question ${id} of task ${number}; NULL: the one that is open.
  * Durable.  ERR_BAD_DATA if the answer is none of its options, ERR_BAD_STATE if the question is

@@ -14,7 +14,6 @@
 #include "config/home.h"
 #include "base/id.h"
 #include "base/jsonx.h"
-#include "base/listing.h"
 #include "config/settings.h"
 
 #define LINES_MAX (4 * QUEUE_LINE)
@@ -218,48 +217,17 @@ queue_name(const struct queue *q)
 }
 
 int
-queue_names(int (*each)(void *arg, const char *name), void *arg, struct err *e)
-{
-	struct listing l = {0};
-	const char *name = NULL;
-	int status, stop = 0;
-
-	int dirfd = home_dir("queue", e);
-	if (dirfd < 0)
-		return -1;
-	while (stop == 0 && (status = listing_next(&l, dirfd, &name, e)) == 0 && name != NULL)
-		if (id_valid(name))
-			stop = each(arg, name);
-	listing_free(&l);
-	return stop != 0 ? stop : status;
-}
-
-int
 queue_sync(struct queue *q, struct err *e)
 {
 	return queue_journal_sync(&q->journal, q->index.head.end, e);
 }
 
-static int
-path_of(const struct queue *q, const char *part, char *path, size_t size, struct err *e)
+const char *
+queue_job_path(const struct queue *q, uint64_t number, char path[QUEUE_JOB_PATH])
 {
-	int n = snprintf(path, size, "%s/queue/%s/%s", home_path(), q->name, part);
-
-	if (n < 0 || (size_t)n >= size)
-		return err_set(e, ERR_CONFIG, "the path of queue %s is too long", q->name);
-	return 0;
-}
-
-int
-queue_bell(const struct queue *q, char *path, size_t size, struct err *e)
-{
-	return path_of(q, "bell", path, size, e);
-}
-
-int
-queue_changes_path(const struct queue *q, char *path, size_t size, struct err *e)
-{
-	return path_of(q, "", path, size, e);
+	(void)snprintf(path, QUEUE_JOB_PATH, "queue/%s/jobs/%llu", q->name,
+		       (unsigned long long)number);
+	return path;
 }
 
 int

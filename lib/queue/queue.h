@@ -1,28 +1,45 @@
 /*
  * queue - what is to be done, by whom, in which order, and what became of it.
  *
- *	queue/<name>/journal/        every change, in order: the truth (queue_journal)
- *	queue/<name>/head cells ...  where the tasks are: made from it (queue_index)
- *	queue/<name>/running/<n>     who has task n; its time is when the lease ends
+ * This is all that the users of a queue see: tasks as JSON (members.h), ids, claims, versions and
+ * waiters, but no path, lock or offset.  A store of another kind, in a database or behind HTTP,
+ * provides the same functions.  It needs
+ *
+ *  - transactions: a change of several tasks happens as a whole or not at all, one after the other,
+ *    and each changed task gets the next version of the queue;
+ *  - for each task its newest record, for each key the task that used it last, and for each task
+ *    those that depend on it;
+ *  - the tasks that may be taken next: pending, by priority and then by number;
+ *  - claims that end at a time, so that at most one claim on a task is valid;
+ *  - a wake-up for those who wait for a task, or for a change.
+ *
+ * What a task may do next, in which order tasks run, and what lanes, keys, dependencies, retries
+ * and lost claims mean are the rules: functions on records that know of no storage (rules.h,
+ * state.h).  A store selects records, applies the rules and commits.
+ *
+ * The store here keeps plain files:
+ *
+ *	queue/<name>/journal/        every change, in order: the truth (journal.h)
+ *	queue/<name>/head cells ...  where the tasks are, derived from the journal (index.h)
+ *	queue/<name>/running/<n>     who has task n; its modification time is the end of the lease
  *	queue/<name>/keys/<key>      a link to the number of the task that was put with this key
  *	queue/<name>/dependants/<n>  the numbers of tasks that may wait for task n
- *	queue/<name>/readers/<name>  what a reader has seen (queue_reader)
- *	queue/<name>/bell/           touched when a task may be taken
- *	queue/<name>/retired         from where the journal is kept
- *	queue/<name>/config.json     {"width", "lane", "lanes", "maxDeaths", "recovery",
- *"retention"}
+ *	queue/<name>/readers/<name>  what a reader has seen (reader.h)
+ *	queue/<name>/bell/           written to when a task may be taken
+ *	queue/<name>/retired         where the journal begins
+ *	queue/<name>/config.json     see members.h
  *
  * A task is called <queue>.<number>, and a claim on it <queue>.<number>.<attempt>.  The protocol:
  *
  *  1. Whoever changes the queue holds flock on head from reading the index to writing it.
- *  2. A change is one line of the journal, with the whole task as it is then but for its payload,
- *     which only its first line has.  Every line has the queue's next version.
- *  3. What was promised to the caller is durable: the journal is synced after the lock was let go.
- *     A worker's claim is not: if it is lost with the power, so is the worker.  Before a worker
- *     that may outlive this machine is told of its claim, queue_claim_sync is called.
+ *  2. A change is one line of the journal: the whole task as it is then, without its payload, which
+ *     only its first line has.  Every line has the queue's next version.
+ *  3. What was promised to the caller is durable: the journal is synced after the lock is released.
+ *     A worker's claim is not: if it is lost in a power cut, so is the worker.  queue_claim_sync
+ *     is called before a worker that may outlive this machine is told of its claim.
  *  4. A claim has a number, its attempt, and a lease.  When the lease ends, or the process that
- *     holds flock on running/<n> dies, whoever takes next returns the task; the attempt is then not
- *     the task's last one any more, so that a worker that comes back can change nothing.
+ *     holds flock on running/<n> dies, whoever takes next returns the task.  That attempt is then
+ *     no longer the task's last one, so that a worker that comes back can change nothing.
  */
 #ifndef QUEUE_QUEUE_H
 #define QUEUE_QUEUE_H
@@ -33,14 +50,16 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "queue/members.h"
 #include "queue/state.h"
 
 #define QUEUE_NAME 64         /* longest queue name, bytes */
 #define QUEUE_ID 96           /* bytes of a task's or a claim's id with its NUL */
-#define QUEUE_LEASE_MS 60000  /* of a claim, where nothing else is said */
+#define QUEUE_LEASE_MS 60000  /* default lease of a claim */
+#define QUEUE_POLL_MS 1000    /* whoever waits looks by itself at least this often */
 #define QUEUE_PAYLOAD 1000000 /* longest payload as JSON text, bytes */
 #define QUEUE_RESULT 500000   /* longest result as JSON text, bytes */
-#define QUEUE_REASON 1000     /* of a reason so much is kept, bytes */
+#define QUEUE_REASON 1000     /* longest reason; a longer one is cut, bytes */
 
 struct queue;
 struct queue_reader;
@@ -49,32 +68,38 @@ struct queue_reader;
  * returned; -1 with ${e} on failure. */
 int queue_each(int (*each)(void *arg, const char *name), void *arg, struct err *e);
 
-/* Open queue ${name}; ${create} it if there is none, else that is ERR_NOT_FOUND.  An open queue
- * serves one thread of one process. */
+/* Open queue ${name}; ${create} it if there is none, otherwise that is ERR_NOT_FOUND.  An open
+ * queue serves one thread of one process. */
 struct queue *queue_open(const char *name, bool create, struct err *e);
 void queue_close(struct queue *q);
 
 const char *queue_name(const struct queue *q);
 
-/* Call ${each} with the name of every queue, in order, until it returns non-zero, which is
- * returned. */
-int queue_names(int (*each)(void *arg, const char *name), void *arg, struct err *e);
+/*
+ * Names.
+ */
 
-/* The directory in which something is written when a task may be taken; to be watched. */
-int queue_bell(const struct queue *q, char *path, size_t size, struct err *e);
+/* A task, or a claim on it. */
+struct queue_claim_id {
+	uint64_t number;  /* of the task, from 1 */
+	uint32_t attempt; /* from 1; 0: the task itself */
+};
 
-/* The directory in which the head is written after every change, when it can be seen. */
-int queue_changes_path(const struct queue *q, char *path, size_t size, struct err *e);
+/* Split "<queue>.<number>[.<attempt>]" into its parts.  ERR_USAGE for anything else. */
+int queue_parse_id(const char *id, char queue[QUEUE_NAME + 1], struct queue_claim_id *claim,
+		   struct err *e);
+
+/* The inverse: write the id of ${claim} on a task of ${queue} to ${out}, which is returned. */
+const char *queue_format_id(const char *queue, struct queue_claim_id claim, char out[QUEUE_ID]);
+
+/* True if ${name} is what people call a task, such as "brave-otter-17"; *${number} is its own. */
+bool queue_is_name(const char *name, uint64_t *number);
 
 /*
  * To put a task.
  *
- * What is asked for is an object: "payload" (any JSON), and if you like "priority" (0 to 9, which
- * is the most urgent), "lane", "labels" (strings), "key", "unique" (true: nothing is put while a
- * task with this key has not ended), "dependsOn" (ids), "afterFailure" (true: run even if one of
- * those ends badly), "notBefore" (RFC 3339), "timeout" (seconds), "retries", "backoff" (seconds
- * before the first retry, doubled for each), "requires" (capabilities of the worker), "session",
- * "recovery" (retry, fail or unknown), "tenant".
+ * What is asked for is an object with the members of the first part of members.h, of which only
+ * the payload is required.
  */
 enum queue_put { QUEUE_WAS_PUT, QUEUE_WAS_THERE };
 
@@ -94,40 +119,40 @@ int queue_put(struct queue *q, json_t *const *asked, size_t n, struct queue_rece
  */
 struct queue_worker {
 	const char *name;                /* who, for the record */
-	int64_t lease;                   /* ms, as long as the claim holds without a beat, from 1 */
-	bool held;                       /* the claim ends with the process that holds .fd, too */
+	int64_t lease;                   /* ms that the claim holds without a beat, from 1 */
+	bool held;                       /* the claim also ends with the last process that has it */
 	const char *const *capabilities; /* NULL-terminated, of what tasks may require; or NULL */
 	const char *tenant;              /* whose tasks it takes; NULL: everybody's */
 };
 
-struct queue_claim {
-	uint64_t number;
-	uint32_t attempt;
-	int fd;       /* holds the claim if it is held, else -1 */
-	uint64_t end; /* of the journal, with the claim */
-	json_t *task; /* with its payload */
-};
+struct queue_claim;
 
 /* Claim the most urgent task, of those the oldest; not yet durable, see above.  Returns 1, 0 if
  * there is none, -1.  *${next} (may be NULL): when one becomes due by itself, ms since 1970, or 0.
  */
-int queue_take(struct queue *q, const struct queue_worker *w, struct queue_claim *c, int64_t *next,
+int queue_take(struct queue *q, const struct queue_worker *w, struct queue_claim **c, int64_t *next,
 	       struct err *e);
 
-/* What becomes of a task whose worker died or let its lease end: QUEUE_RETURN ("retry", it is run
- * again), QUEUE_FAIL ("fail") or QUEUE_LOSE ("unknown").  That is what config.json says unless it
- * is set here, for what is found through ${q}; a task may have a "recovery" of its own. */
-enum queue_event queue_recovery(const struct queue *q);
-void queue_set_recovery(struct queue *q, enum queue_event event);
+struct queue_claim_id queue_claim_id(const struct queue_claim *c);
 
-/* The event that the word ${text} stands for; ERR_CONFIG if it is none of the three. */
-int queue_recovery_named(const char *text, enum queue_event *event, struct err *e);
+/* The task as it was claimed, with its payload; borrowed. */
+json_t *queue_claim_task(const struct queue_claim *c);
 
-/* Let go of what the claim holds in this process; it says nothing about the task. */
+/* True once somebody has ended a held claim, without asking the queue. */
+bool queue_claim_ended(const struct queue_claim *c);
+
+/* Free what the claim has in this process; that says nothing about the task, but ends a held claim
+ * that no other process has.  NULL does nothing. */
 void queue_claim_free(struct queue_claim *c);
 
 /* Make the claim durable, which may have been taken by another process. */
 int queue_claim_sync(struct queue *q, const struct queue_claim *c, struct err *e);
+
+/* Hand the claim to the process at the other end of ${socket}, a Unix stream socket, where
+ * queue_claim_receive makes a claim of it, or returns NULL at the end of the stream.  Both have it
+ * then, until each frees its own. */
+int queue_claim_send(const struct queue_claim *c, int socket, struct err *e);
+struct queue_claim *queue_claim_receive(int socket);
 
 /* What became of a claim. */
 struct queue_outcome {
@@ -137,39 +162,87 @@ struct queue_outcome {
 	const char *message;    /* why; NULL: nothing is known */
 	int exit;               /* status of the command, -1: there was none */
 	int64_t pause;          /* QUEUE_LIMIT: ms until it may be taken again */
-	bool last;              /* QUEUE_FAIL: no retry, whatever is left */
-	bool forgettable;       /* whoever takes the task again will see that it is over */
+	bool last;              /* QUEUE_FAIL: no retry, however many are left */
+	bool forgettable;       /* need not be durable: whoever takes the task again sees that it
+				 * is over */
 };
 
-/* End the claim ${number}.${attempt}, durable when this returns, unless it is forgettable.
- * ERR_BAD_STATE if it is lost: the lease ended, or somebody cancelled the task. */
-int queue_finish(struct queue *q, uint64_t number, uint32_t attempt, const struct queue_outcome *o,
+/* End ${claim}, durable when this returns, unless it is forgettable.  ERR_BAD_STATE if it is lost:
+ * the lease ended, or somebody cancelled the task. */
+int queue_finish(struct queue *q, struct queue_claim_id claim, const struct queue_outcome *o,
 		 struct err *e);
 
-/* The claim is alive: its lease ends in ${lease} ms from now. ${progress} (may be NULL) is shown.
+/* The claim is alive: its lease ends in ${lease} ms from now.  ${progress} (may be NULL) is shown.
  * ERR_BAD_STATE if it is lost. */
-int queue_beat(struct queue *q, uint64_t number, uint32_t attempt, int64_t lease,
-	       const char *progress, struct err *e);
+int queue_beat(struct queue *q, struct queue_claim_id claim, int64_t lease, const char *progress,
+	       struct err *e);
+
+/* What becomes of a task whose worker died or let its lease end: QUEUE_RETURN ("retry", it is run
+ * again), QUEUE_FAIL ("fail") or QUEUE_LOSE ("unknown").  config.json says it, unless it is set
+ * here for what is found through ${q}; a task may have a "recovery" of its own. */
+enum queue_event queue_recovery(const struct queue *q);
+void queue_set_recovery(struct queue *q, enum queue_event event);
+
+/* The event that the word ${text} stands for; ERR_CONFIG if it is none of the three. */
+int queue_recovery_named(const char *text, enum queue_event *event, struct err *e);
+
+/* Where the job of task ${number} has its files on the worker's machine, below the state directory;
+ * they are removed when the task is forgotten.  Written to ${path}, which is returned. */
+#define QUEUE_JOB_PATH 160
+const char *queue_job_path(const struct queue *q, uint64_t number, char path[QUEUE_JOB_PATH]);
 
 /*
- * For people.
+ * To wait.
+ */
+enum queue_news {
+	QUEUE_TASK,  /* a task may be taken */
+	QUEUE_CHANGE /* there is a new version */
+};
+
+struct queue_waiter;
+
+/* Have a waiter for ${news} of ${q}, which may be closed before it.  News before this call are not
+ * reported: look at the queue afterwards, then wait. */
+struct queue_waiter *queue_waiter_open(const struct queue *q, enum queue_news news, struct err *e);
+void queue_waiter_close(struct queue_waiter *w);
+
+/* Wait at most ${ms} for news since the last call, or until ${cancelfd} (-1: none) is readable or
+ * hung up.  Returns 1 for news, or when it is time to look all the same; 2 for ${cancelfd}; 0 when
+ * ${ms} have passed. */
+int queue_wait(struct queue_waiter *w, int64_t ms, int cancelfd);
+
+/* As queue_wait for QUEUE_TASK, where queue_take said that one is due at ${next}: until then. */
+int queue_wait_due(struct queue_waiter *w, int64_t next, int cancelfd);
+
+/* For an event loop, which also looks by itself every QUEUE_POLL_MS: a descriptor that is readable
+ * once there is news, until queue_waiter_clear or queue_wait. */
+int queue_waiter_fd(const struct queue_waiter *w);
+void queue_waiter_clear(struct queue_waiter *w);
+
+/*
+ * To control it.
  */
 
-/* QUEUE_CANCEL, QUEUE_PAUSE, QUEUE_RESUME or QUEUE_RETRY for task ${number}; durable. */
-int queue_order(struct queue *q, uint64_t number, enum queue_event event, const char *reason,
-		struct err *e);
+/* QUEUE_CANCEL, QUEUE_PAUSE, QUEUE_RESUME or QUEUE_RETRY for task ${number}, as a person wants it;
+ * durable. */
+int queue_control(struct queue *q, uint64_t number, enum queue_event event, const char *reason,
+		  struct err *e);
 
 /*
- * For who tidies up, now and then.
+ * To tidy up, now and then.
  */
 
 /* Return what lapsed, and let what is due be taken; 0.  queue_take does this by itself. */
 int queue_tend(struct queue *q, struct err *e);
 
+/* Is there something for queue_tend to do?  Returns how many claims lapsed, and blocks of tasks
+ * have one that is due; -1 on failure.  Waits for no lock. */
+int64_t queue_due(struct queue *q, struct err *e);
+
 /* What queue_retire did, or would do. */
 struct queue_retired {
 	uint64_t tasks;     /* that were forgotten */
-	uint64_t rewritten; /* that go on, and lay among those */
+	uint64_t rewritten; /* that are kept, and lay among those */
 	uint64_t segments;  /* of the journal that were removed */
 };
 
@@ -177,27 +250,20 @@ struct queue_retired {
  * ${age} -1: the queue's retention, which is "retention" in its config.json (seconds), else
  * AWCP_TASK_RETENTION (a span such as 7d), else a week.  A task that another one waits for, or may
  * wait for, is kept as long; and all are forgotten a segment of the journal at a time, up to an
- * eighth of ${age} later.  No more than ${max} changes are looked at, from 1, and the lock is held
- * for a few of them at a time; whoever is killed amid this has lost nothing.  ${dry}: only count.
- * Adds to *${done}.  Returns 1 if there is more to do now, 0 if that was all, -1. */
+ * eighth of ${age} later.  At most ${max} changes are looked at, from 1, and the lock is held for a
+ * few of them at a time; being killed meanwhile loses nothing.  ${dry}: only count.  Adds to
+ * *${done}.  Returns 1 if there is more to do now, 0 if that was all, -1. */
 int queue_retire(struct queue *q, int64_t age, size_t max, bool dry, struct queue_retired *done,
 		 struct err *e);
 
-/* Is there something for queue_tend to do?  Returns how many claims lapsed, and blocks of tasks
- * have one that is due; -1 on failure.  Waits for no lock. */
-int64_t queue_due(struct queue *q, struct err *e);
+/* Compare what is derived with the journal; call ${report} with each line about what is wrong.
+ * ${repair}: derive it anew.  Returns how many were wrong, or -1. */
+int queue_check(struct queue *q, bool repair, void (*report)(void *arg, const char *text),
+		void *arg, struct err *e);
 
 /*
  * To look.  None of these waits for a lock.
  */
-
-/* Split "<queue>.<number>[.<attempt>]" into its parts; *${attempt} is 0
- * if it has none.  ERR_USAGE for anything else. */
-int queue_parse_id(const char *id, char queue[QUEUE_NAME + 1], uint64_t *number, uint32_t *attempt,
-		   struct err *e);
-
-/* True if ${name} is what people call a task, such as "brave-otter-17"; *${number} is its own. */
-bool queue_is_name(const char *name, uint64_t *number);
 
 /* Task ${number} as it is now; a new reference, or NULL and ERR_NOT_FOUND, or ERR_EXPIRED if it is
  * not kept any more. */
@@ -210,18 +276,20 @@ int queue_output(struct queue *q, uint64_t number, bool *over, struct err *e);
 /* The version of the last change. */
 int queue_version(struct queue *q, uint64_t *version, struct err *e);
 
+#define QUEUE_ALL_STATES (~(uint32_t)1) /* for .states */
+
 struct queue_filter {
 	uint32_t states; /* bits 1 << enum queue_state; 0: all that have not ended */
 	const char *lane, *key, *session, *tenant; /* NULL: any */
 	const char *const *labels;                 /* NULL-terminated, all of them; or NULL */
-	uint64_t after;                            /* number: those behind it */
-	const struct queue_reader *reader;         /* sets "mark" of each, see queue_reader.h */
+	uint64_t after;                            /* number: those after it */
+	const struct queue_reader *reader;         /* sets "mark" of each, see reader.h */
 	uint32_t marks;                            /* bits 1 << enum queue_mark; 0: any */
 	bool payload;
 };
 
-/* Call ${each} with the tasks that ${f} lets through, in order of number, until it returns
- * non-zero, which is returned.  A line that cannot be read is passed over. */
+/* Call ${each} with the tasks that ${f} selects, in order of number, until it returns non-zero,
+ * which is returned.  A task whose lines are damaged is left out. */
 int queue_list(struct queue *q, const struct queue_filter *f,
 	       int (*each)(void *arg, const json_t *task), void *arg, struct err *e);
 
@@ -233,10 +301,5 @@ int queue_changes(struct queue *q, uint64_t since, int (*each)(void *arg, const 
 /* {"queue", "version", "states": {…}, "oldest": time, "lastMinute", "lastHour", "lanes": [{"lane",
  * "states"}]}; a new reference.  Of ${tenant} (NULL: of all) only what has not ended is counted. */
 json_t *queue_stats(struct queue *q, const char *tenant, struct err *e);
-
-/* Compare the index with the journal; call ${report} with each line about what is wrong. ${repair}:
- * make it anew.  Returns how many were wrong, or -1. */
-int queue_check(struct queue *q, bool repair, void (*report)(void *arg, const char *text),
-		void *arg, struct err *e);
 
 #endif

@@ -112,16 +112,15 @@ static int
 forget_needed(struct queue *q, const json_t *task, struct err *e)
 {
 	char queue[QUEUE_NAME + 1];
-	uint32_t attempt;
-	uint64_t number;
+	struct queue_claim_id needed;
 	const json_t *id;
 	size_t i;
 
 	json_array_foreach (json_object_get(task, "dependsOn"), i, id) {
-		if (queue_parse_id(json_string_value(id), queue, &number, &attempt, NULL) < 0)
+		if (queue_parse_id(json_string_value(id), queue, &needed, NULL) < 0)
 			continue;
-		const struct queue_cell *c = queue_index_cell(&q->index, number, e);
-		if (c == NULL || (c->put == 0 && queue_forget_dependants(q, number, e) < 0))
+		const struct queue_cell *c = queue_index_cell(&q->index, needed.number, e);
+		if (c == NULL || (c->put == 0 && queue_forget_dependants(q, needed.number, e) < 0))
 			return -1;
 	}
 	return 0;

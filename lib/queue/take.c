@@ -1,11 +1,12 @@
 /* queue_take - which task is next, and what becomes due by itself. */
-#include "queue/private.h"
+#include "queue/claim.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/jsonx.h"
+#include "queue/private.h"
 
 /* What the summaries of all blocks say together. */
 struct survey {
@@ -214,7 +215,7 @@ choose(void *arg, uint64_t number, const struct queue_block *b)
 
 /* Claim the next task, the lock is held: 1, 0 if there is none. */
 static int
-take(struct queue *q, const struct queue_worker *w, struct queue_claim *c, int64_t *next,
+take(struct queue *q, const struct queue_worker *w, struct queue_claim **c, int64_t *next,
      struct err *e)
 {
 	struct survey s = {.lanes = NULL};
@@ -247,7 +248,7 @@ out:
 }
 
 static int
-take_locked(struct queue *q, const struct queue_worker *w, struct queue_claim *c, int64_t *next,
+take_locked(struct queue *q, const struct queue_worker *w, struct queue_claim **c, int64_t *next,
 	    struct err *e)
 {
 	if (next != NULL)
@@ -259,17 +260,20 @@ take_locked(struct queue *q, const struct queue_worker *w, struct queue_claim *c
 		queue_abort(q);
 	else if (queue_end(q, false, e) < 0)
 		status = -1;
-	c->end = q->index.head.end;
-	if (status < 0)
-		queue_claim_free(c);
+	if (*c != NULL)
+		(*c)->end = q->index.head.end;
+	if (status < 0) {
+		queue_claim_free(*c);
+		*c = NULL;
+	}
 	return status;
 }
 
 int
-queue_take(struct queue *q, const struct queue_worker *w, struct queue_claim *c, int64_t *next,
+queue_take(struct queue *q, const struct queue_worker *w, struct queue_claim **c, int64_t *next,
 	   struct err *e)
 {
-	*c = (struct queue_claim){.fd = -1};
+	*c = NULL;
 	if (queue_check_lease(w->lease, e) < 0)
 		return -1;
 	int status = take_locked(q, w, c, next, e);
@@ -279,7 +283,8 @@ queue_take(struct queue *q, const struct queue_worker *w, struct queue_claim *c,
 
 /* What ${event} means for one that waits for nothing. */
 static int
-order(struct queue *q, json_t *task, enum queue_event event, const char *reason, struct err *e)
+apply_control(struct queue *q, json_t *task, enum queue_event event, const char *reason,
+	      struct err *e)
 {
 	enum queue_state state = queue_state_named(jsonx_text(task, "state", ""));
 
@@ -307,8 +312,8 @@ order(struct queue *q, json_t *task, enum queue_event event, const char *reason,
 }
 
 int
-queue_order(struct queue *q, uint64_t number, enum queue_event event, const char *reason,
-	    struct err *e)
+queue_control(struct queue *q, uint64_t number, enum queue_event event, const char *reason,
+	      struct err *e)
 {
 	struct queue_cell cell;
 	json_t *task = NULL;
@@ -317,7 +322,7 @@ queue_order(struct queue *q, uint64_t number, enum queue_event event, const char
 		return -1;
 	if (queue_find(q, number, &cell, e) < 0 ||
 	    (task = queue_read(q, &cell, false, e)) == NULL ||
-	    order(q, task, event, reason, e) < 0 || queue_write(q, 0, e) < 0) {
+	    apply_control(q, task, event, reason, e) < 0 || queue_write(q, 0, e) < 0) {
 		json_decref(task);
 		queue_abort(q);
 		return -1;

@@ -175,8 +175,7 @@ ask(struct ask_socket *a, struct asker *s)
 	json_t *asked = jsonx_parse(s->line.data, s->line.len, &e);
 	json_t *question = asked == NULL ? NULL : question_make(asked, &e);
 	json_decref(asked);
-	if (question == NULL ||
-	    queue_ask(p->queue, p->number, p->attempt, question, p->asked, &e) < 0) {
+	if (question == NULL || queue_ask(p->queue, p->claim, question, p->asked, &e) < 0) {
 		refuse(a, s, &e);
 	} else {
 		(void)snprintf(s->id, sizeof s->id, "%s", jsonx_text(question, "id", ""));
@@ -217,7 +216,7 @@ withdraw(struct ask_socket *a, struct asker *s)
 	struct err e;
 
 	/* If that fails it stays open until the attempt ends, and an answer finds nobody. */
-	if (queue_withdraw(p->queue, p->number, p->attempt, s->id, &question, &e) == 0) {
+	if (queue_withdraw(p->queue, p->claim, s->id, &question, &e) == 0) {
 		tell(a, question);
 		json_decref(question);
 	}
@@ -232,7 +231,7 @@ hear(struct ask_socket *a, struct asker *s)
 	json_t *question;
 	struct err e;
 
-	int over = queue_hear(p->queue, p->number, p->attempt, s->id, &question, &e);
+	int over = queue_question_poll(p->queue, p->claim, s->id, &question, &e);
 	if (over < 0)
 		refuse(a, s, &e);
 	if (over <= 0)

@@ -28,8 +28,7 @@
 /* Whose questions they are; all of it stays the caller's. */
 struct asking_place {
 	struct queue *queue;
-	uint64_t number; /* of the claim */
-	uint32_t attempt;
+	struct queue_claim_id claim;
 	int64_t asked; /* before, elsewhere: ids go on behind that */
 	/* Told of a question that was asked, and again when it is over, without a secret answer;
 	 * may be NULL. */

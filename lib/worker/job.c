@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,8 +22,8 @@ struct job {
 	const struct task_options *options;
 	struct queue *queue;
 	const struct queue_claim *claim;
-	char id[QUEUE_ID];   /* of the task */
-	char directory[160]; /* of the state */
+	char id[QUEUE_ID];              /* of the task */
+	char directory[QUEUE_JOB_PATH]; /* below the state directory */
 	int dirfd;
 	struct execution execution;
 	struct workspace workspace;
@@ -44,14 +43,12 @@ report(const struct job *j, bool trouble, const char *fmt, ...)
 		j->options->report(j->options->report_arg, trouble, j->id, text);
 }
 
-/* A claim that is lost or cancelled has its file removed. */
 static bool
 still_claimed(void *arg)
 {
 	const struct job *j = arg;
-	struct stat st;
 
-	return fstat(j->claim->fd, &st) < 0 || st.st_nlink > 0;
+	return !queue_claim_ended(j->claim);
 }
 
 static void
@@ -59,7 +56,7 @@ tell_progress(void *arg, const char *text)
 {
 	const struct job *j = arg;
 
-	(void)queue_beat(j->queue, j->claim->number, j->claim->attempt, QUEUE_LEASE_MS, text, NULL);
+	(void)queue_beat(j->queue, queue_claim_id(j->claim), QUEUE_LEASE_MS, text, NULL);
 }
 
 /* End the claim. */
@@ -68,8 +65,7 @@ finish(struct job *j, const struct queue_outcome *o)
 {
 	struct err e;
 
-	if (queue_finish(j->queue, j->claim->number, j->claim->attempt, o, &e) == 0 ||
-	    e.code == ERR_BAD_STATE)
+	if (queue_finish(j->queue, queue_claim_id(j->claim), o, &e) == 0 || e.code == ERR_BAD_STATE)
 		return o->event == QUEUE_RETURN || o->event == QUEUE_LIMIT ? TASK_LATER : TASK_OVER;
 	report(j, true, "%s", e.message);
 	return TASK_DIED; /* it is not told: the next worker takes it for lost */
@@ -119,7 +115,8 @@ set_up(struct job *j, struct err *e)
 	if (homefd < 0 || file_make_dirs(homefd, j->directory, e) < 0)
 		return -1;
 	j->dirfd = file_open_dir(homefd, j->directory, e);
-	if (j->dirfd < 0 || (j->claim->attempt > 1 && execution_clear(j->directory, e) < 0) ||
+	if (j->dirfd < 0 ||
+	    (queue_claim_id(j->claim).attempt > 1 && execution_clear(j->directory, e) < 0) ||
 	    workspace_empty(&j->workspace, j->dirfd, j->directory, e) < 0)
 		return -1;
 	int logfd =
@@ -175,7 +172,7 @@ ended(struct job *j, int status)
 		return done(j);
 	o.exit = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 	if (verdict == VERDICT_LIMITED) {
-		o.pause = outcome_pause(j->options, j->claim->task);
+		o.pause = outcome_pause(j->options, queue_claim_task(j->claim));
 		o.message = limit;
 		report(j, false, "%s", limit);
 		return finish(j, &o);
@@ -207,7 +204,7 @@ carry_out(struct job *j)
 static char *
 prompt_of(const json_t *task)
 {
-	const json_t *payload = json_object_get(task, "payload");
+	const json_t *payload = task_payload(task);
 
 	return json_is_string(payload) ? strdup(json_string_value(payload))
 				       : json_dumps(payload, JSON_COMPACT | JSON_ENCODE_ANY);
@@ -217,23 +214,24 @@ enum task_end
 job_run(const struct task_options *o, struct queue *q, const struct queue_claim *claim)
 {
 	struct job j = {.options = o, .queue = q, .claim = claim, .dirfd = -1};
-	int64_t timeout = jsonx_number(claim->task, "timeout", 0);
+	const json_t *task = queue_claim_task(claim);
+	const struct queue_claim_id id = queue_claim_id(claim);
+	int64_t timeout = task_timeout(task);
 	struct execution_purpose p = {.id = j.id,
-				      .description = jsonx_text(claim->task, "name", ""),
-				      .session = jsonx_text(claim->task, "session", NULL),
+				      .description = task_name(task),
+				      .session = task_session(task),
 				      .expires = timeout == 0 ? 0 : clock_now() + timeout * 1000,
 				      .patient = true,
-				      .asks = {q, claim->number, claim->attempt, 0, NULL, NULL},
+				      .asks = {q, id, 0, NULL, NULL},
 				      .wanted = still_claimed,
 				      .progress = tell_progress,
 				      .arg = &j};
 	enum task_end end;
 	struct err e;
 
-	(void)snprintf(j.id, sizeof j.id, "%s", jsonx_text(claim->task, "id", ""));
-	(void)snprintf(j.directory, sizeof j.directory, "queue/%s/jobs/%llu", queue_name(q),
-		       (unsigned long long)claim->number);
-	char *prompt = prompt_of(claim->task);
+	(void)snprintf(j.id, sizeof j.id, "%s", task_id(task));
+	queue_job_path(q, id.number, j.directory);
+	char *prompt = prompt_of(task);
 	p.prompt = prompt;
 	if (prompt == NULL || execution_begin(&j.execution, &p, &e) < 0) {
 		(void)(prompt == NULL ? err_memory(&e) : 0);

@@ -10,23 +10,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
 #include "worker/execution.h"
 #include "base/file.h"
-#include "base/jsonx.h"
 #include "process/process.h"
 
 #define IDLE_MS 1000 /* for which one without a task is kept */
 #define TASKS 100    /* that one is given */
 #define OTHERS 160   /* descriptors for all else: queues, and what one of them opens */
-
-/* What goes to a process: this and the claim's descriptor, then its task as JSON. */
-struct handover {
-	struct runner_task task;
-	uint64_t end; /* of the claim */
-	size_t length;
-};
 
 /* What it says. */
 struct answer {
@@ -106,66 +97,24 @@ runners_close(struct runners *r)
 	r->place = NULL;
 }
 
-/* Send ${h} with the descriptor ${claimfd}, and ${task} behind it. */
+/* Send ${t}, then the claim on it. */
 static int
-send_task(int fd, struct handover *h, int claimfd, const struct buf *task, struct err *e)
+send_task(int fd, const struct runner_task *t, const struct queue_claim *c, struct err *e)
 {
-	union {
-		struct cmsghdr head;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	struct iovec part = {h, sizeof *h};
-	struct msghdr m = {.msg_iov = &part,
-			   .msg_iovlen = 1,
-			   .msg_control = &control,
-			   .msg_controllen = sizeof control.room};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 	ssize_t n;
 
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof claimfd);
-	memcpy(CMSG_DATA(c), &claimfd, sizeof claimfd);
 	do
-		n = sendmsg(fd, &m, MSG_NOSIGNAL);
+		n = send(fd, t, sizeof *t, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
-	for (size_t done = 0; n >= 0 && done < task->len; done += (size_t)n)
-		if ((n = send(fd, task->data + done, task->len - done, MSG_NOSIGNAL)) < 0 &&
-		    errno == EINTR)
-			n = 0;
-	return n < 0 ? err_sys(e, "cannot give a task to its process") : 0;
+	return n < 0 ? err_sys(e, "cannot give a task to its process") : queue_claim_send(c, fd, e);
 }
 
-/* The next task for this process: 1, 0 if it is to end. */
-static int
-receive_task(int fd, struct runner_task *t, struct queue_claim *c)
+/* The next task for this process, and the claim on it; NULL if it is to end. */
+static struct queue_claim *
+receive_task(int fd, struct runner_task *t)
 {
-	union {
-		struct cmsghdr head;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	struct handover h;
-	struct iovec part = {&h, sizeof h};
-	struct msghdr m = {.msg_iov = &part,
-			   .msg_iovlen = 1,
-			   .msg_control = &control,
-			   .msg_controllen = sizeof control.room};
-	ssize_t n;
-
-	do
-		n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC | MSG_WAITALL);
-	while (n < 0 && errno == EINTR);
-	const struct cmsghdr *own = n == (ssize_t)sizeof h ? CMSG_FIRSTHDR(&m) : NULL;
-	if (own == NULL || own->cmsg_type != SCM_RIGHTS)
-		return 0;
-	*t = h.task;
-	*c = (struct queue_claim){.number = h.task.number, .attempt = h.task.attempt, .end = h.end};
-	memcpy(&c->fd, CMSG_DATA(own), sizeof c->fd);
-	char *text = malloc(h.length + 1);
-	if (text != NULL && file_read(fd, text, h.length, NULL) == (ssize_t)h.length)
-		c->task = jsonx_parse(text, h.length, NULL);
-	free(text);
-	return c->task != NULL;
+	return file_read(fd, t, sizeof *t, NULL) == (ssize_t)sizeof *t ? queue_claim_receive(fd)
+								       : NULL;
 }
 
 /* The life of a process. */
@@ -174,7 +123,7 @@ live(const struct runners *r, size_t place, int fd, pid_t parent)
 {
 	struct answer a = {.place = place, .pid = getpid()};
 	struct runner_task task;
-	struct queue_claim claim;
+	struct queue_claim *claim;
 
 	/* What a terminal sends to all that run in front is for the worker alone; our notes may be
 	 * written to it all the same. */
@@ -183,9 +132,9 @@ live(const struct runners *r, size_t place, int fd, pid_t parent)
 	/* When the worker is killed, this process hears of it as if it had been told to stop. */
 	if (process_adopt(EXECUTION_ORPHAN, parent, NULL) < 0)
 		_exit(1);
-	while (receive_task(fd, &task, &claim)) {
-		a.end = r->work(r->arg, &task, &claim, &r->at_archive[place]);
-		queue_claim_free(&claim);
+	while ((claim = receive_task(fd, &task)) != NULL) {
+		a.end = r->work(r->arg, &task, claim, &r->at_archive[place]);
+		queue_claim_free(claim);
 		if (send(r->sayfd, &a, sizeof a, MSG_NOSIGNAL) != (ssize_t)sizeof a)
 			break;
 	}
@@ -237,20 +186,20 @@ choose(const struct runners *r)
 	return empty;
 }
 
-/* Send ${h} and ${task} to the one in ${place}, or to a new one there. */
+/* Send ${t} to the one in ${place}, or to a new one there. */
 static int
-hand_over(struct runners *r, size_t place, struct handover *h, int claimfd, const struct buf *task,
+hand_over(struct runners *r, size_t place, const struct runner_task *t, const struct queue_claim *c,
 	  struct err *e)
 {
 	struct runner *one = &r->place[place];
 
-	if (one->pid != 0 && send_task(one->fd, h, claimfd, task, NULL) == 0)
+	if (one->pid != 0 && send_task(one->fd, t, c, NULL) == 0)
 		return 0;
 	if (one->pid != 0)
 		let_go(one); /* it was killed while it waited */
 	if (start(r, place, e) < 0)
 		return -1;
-	if (send_task(one->fd, h, claimfd, task, e) == 0)
+	if (send_task(one->fd, t, c, e) == 0)
 		return 0;
 	let_go(one);
 	return -1;
@@ -260,16 +209,9 @@ int
 runners_give(struct runners *r, const struct runner_task *t, const struct queue_claim *c,
 	     struct err *e)
 {
-	struct handover h = {.task = *t, .end = c->end};
-	struct buf task = BUF_INIT(SIZE_MAX);
 	size_t place = choose(r);
 
-	int status = jsonx_dump(c->task, &task, e);
-	h.length = task.len;
-	if (status == 0)
-		status = hand_over(r, place, &h, c->fd, &task, e);
-	buf_free(&task);
-	if (status < 0)
+	if (hand_over(r, place, t, c, e) < 0)
 		return -1;
 	r->place[place].busy = true;
 	r->place[place].task = *t;

@@ -30,8 +30,7 @@ enum runner_end {
 /* A task, as the worker knows it. */
 struct runner_task {
 	size_t queue, profile; /* which of the worker's */
-	uint64_t number;
-	uint32_t attempt;
+	struct queue_claim_id claim;
 };
 
 struct runner {

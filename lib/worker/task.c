@@ -401,8 +401,8 @@ begin(struct task *t, struct err *e)
 	    .description = jsonx_text(record, "invite.task.description", ""),
 	    .wanted = still_wanted,
 	    .progress = tell_progress,
-	    .asks = {t->queue, t->claim->number, t->claim->attempt,
-		     jsonx_number(record, "asked", 0), tell_question, t},
+	    .asks = {t->queue, queue_claim_id(t->claim), jsonx_number(record, "asked", 0),
+		     tell_question, t},
 	    .arg = t,
 	};
 
@@ -446,14 +446,14 @@ task_run(const struct task_options *o, struct queue *q, const struct queue_claim
 			 .lockfd = -1,
 			 .logfd = -1,
 			 .execution = {.signalfd = -1}};
-	const json_t *task = claim->task;
-	const char *id = jsonx_text(task, "payload.assignment", "");
+	const json_t *task = queue_claim_task(claim);
+	const char *id = task_assignment(task);
 	enum task_end end = TASK_OVER;
 	struct err e;
 
-	t.run = jsonx_number(task, "payload.run", 0);
-	t.attempt = jsonx_number(task, "attempt", 1);
-	t.deaths = jsonx_number(task, "deaths", 0);
+	t.run = task_run_number(task);
+	t.attempt = task_attempt(task);
+	t.deaths = task_deaths(task);
 	if (assignment_task(id, t.run, &t.record, &t.seen, &e) == 0) {
 		end = run_locked(&t);
 	} else if (e.code == ERR_BAD_STATE) {

@@ -1,7 +1,6 @@
 #include "worker/worker.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -21,14 +20,13 @@
 #include "queue/queue.h"
 #include "worker/runner.h"
 #include "worker/outcome.h"
-#include "base/watch.h"
 
 #define PAUSE_MS 1000 /* before the next task, when something failed that is not the task's */
 
 struct worker {
 	const struct worker_options *options;
 	struct queue *queue[WORKER_QUEUES];
-	struct watch *watch[WORKER_QUEUES];
+	struct queue_waiter *waiter[WORKER_QUEUES];
 	char name[96]; /* host:pid */
 	pid_t pid;
 	int signalfd;
@@ -77,11 +75,11 @@ watch_signals(struct worker *w, struct err *e)
 static int
 open_queue(struct worker *w, size_t i, struct err *e)
 {
-	char path[PATH_MAX];
-
 	w->queue[i] = queue_open(w->options->queues[i], true, e);
-	if (w->queue[i] == NULL || queue_bell(w->queue[i], path, sizeof path, e) < 0 ||
-	    (w->watch[i] = watch_open(path, e)) == NULL)
+	if (w->queue[i] == NULL)
+		return -1;
+	w->waiter[i] = queue_waiter_open(w->queue[i], QUEUE_TASK, e);
+	if (w->waiter[i] == NULL)
 		return -1;
 	if (w->options->own_recovery)
 		queue_set_recovery(w->queue[i], w->options->task.recovery);
@@ -114,7 +112,7 @@ end(struct worker *w)
 {
 	runners_close(&w->runners);
 	for (size_t i = 0; i < w->options->queue_count; i++) {
-		watch_close(w->watch[i]);
+		queue_waiter_close(w->waiter[i]);
 		queue_close(w->queue[i]);
 	}
 	file_close(w->signalfd);
@@ -135,7 +133,7 @@ let_go(struct queue *q, const struct queue_claim *c, enum task_end end, int64_t 
 		o.event = QUEUE_LIMIT;
 		o.message = "its profile has had enough for now";
 	}
-	return queue_finish(q, c->number, c->attempt, &o, e);
+	return queue_finish(q, queue_claim_id(c), &o, e);
 }
 
 /* Carry out ${c} with ${p}, and say what became of it. */
@@ -149,11 +147,11 @@ carry_out_task(struct worker *w, struct queue *q, const struct queue_claim *c,
 	o.profile = p;
 	o.recovery = queue_recovery(q);
 	o.at_archive = at_archive;
-	if (jsonx_at(c->task, "payload.assignment") == NULL)
+	if (task_assignment(queue_claim_task(c)) == NULL)
 		return job_run(&o, q, c);
 	enum task_end end = task_run(&o, q, c);
 	bool died = end == TASK_ORPHANED || end == TASK_DIED;
-	int64_t pause = end == TASK_LIMITED ? outcome_pause(&o, c->task) : 0;
+	int64_t pause = end == TASK_LIMITED ? outcome_pause(&o, queue_claim_task(c)) : 0;
 	/* Of a death nothing is said: whoever takes next sees it. */
 	if (!died && (end == TASK_OVER || getppid() == w->pid) &&
 	    let_go(q, c, end, pause, &e) < 0 && e.code != ERR_BAD_STATE)
@@ -190,21 +188,21 @@ take(struct worker *w, size_t i, size_t k, struct err *e)
 	char name[sizeof w->name + PROFILE_NAME + 2];
 	const struct queue_worker self = {
 	    .name = name, .lease = QUEUE_LEASE_MS, .held = true, .capabilities = p->capabilities};
-	struct queue_claim c;
+	struct queue_claim *c;
 
 	(void)snprintf(name, sizeof name, "%s/%s", w->name, p->name);
 	int status = queue_take(w->queue[i], &self, &c, NULL, e);
 	if (status <= 0)
 		return status;
-	const struct runner_task t = {i, k, c.number, c.attempt};
-	if (runners_give(&w->runners, &t, &c, e) < 0) {
-		(void)let_go(w->queue[i], &c, TASK_RETURN, 0,
+	const struct runner_task t = {i, k, queue_claim_id(c)};
+	if (runners_give(&w->runners, &t, c, e) < 0) {
+		(void)let_go(w->queue[i], c, TASK_RETURN, 0,
 			     NULL); /* else the lock that goes with us does it */
 		status = -1;
 	} else {
 		w->taken++;
 	}
-	queue_claim_free(&c);
+	queue_claim_free(c);
 	return status;
 }
 
@@ -277,8 +275,7 @@ beat(struct worker *w)
 		struct runner *one = &w->runners.place[i];
 		const struct runner_task *t = &one->task;
 		if (one->busy &&
-		    queue_beat(w->queue[t->queue], t->number, t->attempt, QUEUE_LEASE_MS, NULL,
-			       &e) < 0 &&
+		    queue_beat(w->queue[t->queue], t->claim, QUEUE_LEASE_MS, NULL, &e) < 0 &&
 		    e.code == ERR_BAD_STATE)
 			runner_stop(one);
 	}
@@ -372,16 +369,16 @@ wait_for_change(struct worker *w)
 	struct pollfd fds[WORKER_QUEUES + 2] = {{.fd = w->signalfd, .events = POLLIN},
 						{.fd = w->runners.answerfd, .events = POLLIN}};
 	size_t n = w->options->queue_count;
-	int64_t left = runners_dismiss(&w->runners, WATCH_POLL_MS);
+	int64_t left = runners_dismiss(&w->runners, QUEUE_POLL_MS);
 
 	for (size_t i = 0; i < n; i++)
-		fds[i + 2] = (struct pollfd){.fd = watch_fd(w->watch[i]), .events = POLLIN};
+		fds[i + 2] = (struct pollfd){.fd = queue_waiter_fd(w->waiter[i]), .events = POLLIN};
 	if (w->stopping && !w->giving_back && w->give_back_at - clock_steady() < left)
 		left = w->give_back_at - clock_steady();
 	(void)poll(fds, n + 2, left > 0 ? (int)left : 0);
 	for (size_t i = 0; i < n; i++)
 		if (fds[i + 2].revents != 0)
-			(void)watch_wait(w->watch[i], -1, 0); /* only to note that we know */
+			queue_waiter_clear(w->waiter[i]);
 	take_signals(w);
 }
 

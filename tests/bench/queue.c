@@ -63,7 +63,7 @@ put(struct queue *q, size_t n)
 }
 
 static int
-take(struct queue *q, struct queue_claim *c)
+take(struct queue *q, struct queue_claim **c)
 {
 	const struct queue_worker w = {.name = "bench", .lease = 600000};
 	int status = queue_take(q, &w, c, NULL, &why);
@@ -78,7 +78,7 @@ end(struct queue *q, struct queue_claim *c, enum queue_event event)
 {
 	const struct queue_outcome o = {.event = event, .exit = -1};
 
-	if (queue_finish(q, c->number, c->attempt, &o, &why) < 0)
+	if (queue_finish(q, queue_claim_id(c), &o, &why) < 0)
 		die("finish");
 	queue_claim_free(c);
 }
@@ -86,10 +86,10 @@ end(struct queue *q, struct queue_claim *c, enum queue_event event)
 static void
 work(struct queue *q, size_t n)
 {
-	struct queue_claim c;
+	struct queue_claim *c;
 
 	while (n-- > 0 && take(q, &c) == 1)
-		end(q, &c, QUEUE_COMPLETE);
+		end(q, c, QUEUE_COMPLETE);
 }
 
 static int
@@ -109,7 +109,7 @@ fifty(void *arg, const json_t *task)
 static void
 look(struct queue *q, const char *what, size_t n)
 {
-	struct queue_claim *c = calloc(n, sizeof *c);
+	struct queue_claim **c = calloc(n, sizeof *c);
 	double *took = calloc(n, sizeof *took);
 	const struct queue_filter f = {.payload = true};
 
@@ -125,8 +125,8 @@ look(struct queue *q, const char *what, size_t n)
 		took[i] = now() - begin;
 	}
 	for (size_t i = 0; i < n; i++)
-		if (c[i].task != NULL)
-			end(q, &c[i], QUEUE_RETURN);
+		if (c[i] != NULL)
+			end(q, c[i], QUEUE_RETURN);
 	qsort(took, n, sizeof *took, compare);
 	printf("%.0f\n", took[n / 2]);
 	free(took);

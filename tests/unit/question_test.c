@@ -184,7 +184,7 @@ static int
 ask_from(struct queue *q, uint64_t n, uint32_t attempt, int64_t asked, const char *text)
 {
 	json_t *question = make(text);
-	int status = queue_ask(q, n, attempt, question, asked, &why);
+	int status = queue_ask(q, claim_of(n, attempt), question, asked, &why);
 
 	json_decref(question);
 	return status;
@@ -197,7 +197,7 @@ heard(struct queue *q, uint64_t n, uint32_t attempt, const char *id)
 	static char text[100];
 	json_t *question = NULL;
 
-	int over = queue_hear(q, n, attempt, id, &question, &why);
+	int over = queue_question_poll(q, claim_of(n, attempt), id, &question, &why);
 	(void)snprintf(text, sizeof text, "%s%s%s", over < 0 ? "failed" : "",
 		       jsonx_text(question, "outcome", ""), jsonx_text(question, "answer", ""));
 	json_decref(question);
@@ -255,7 +255,8 @@ test_many(void)
 	for (int i = 1; i <= 40; i++) {
 		CHECK_INT(ask(q, 1, attempt), 0, "one after the other");
 		(void)snprintf(id, sizeof id, "q%d", i);
-		CHECK_INT(queue_withdraw(q, 1, attempt, id, &question, &why), 0, "is withdrawn");
+		CHECK_INT(queue_withdraw(q, claim_of(1, attempt), id, &question, &why), 0,
+			  "is withdrawn");
 		json_decref(question);
 	}
 	CHECK_STR(state(q, 1), "running", "and does not keep the task waiting");
@@ -326,7 +327,7 @@ test_secret(void)
 	(void)ask_from(q, 2, attempt, 0, asked);
 	(void)queue_answer(q, 2, NULL, "sesame", NULL, &why);
 	CHECK_INT(access("home/queue/secret/answers/2.q1", F_OK), 0, "has a secret");
-	CHECK_INT(queue_order(q, 2, QUEUE_CANCEL, NULL, &why), 0, "that ends with the attempt");
+	CHECK_INT(queue_control(q, 2, QUEUE_CANCEL, NULL, &why), 0, "that ends with the attempt");
 	CHECK_INT(access("home/queue/secret/answers/2.q1", F_OK), -1, "heard or not");
 	queue_close(q);
 }

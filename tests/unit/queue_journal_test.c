@@ -106,13 +106,13 @@ test_bounds(void)
 	while (take(q) != 3)
 		continue;
 	const struct queue_outcome big = {.event = QUEUE_COMPLETE, .result = o, .exit = -1};
-	CHECK_INT(queue_finish(q, 3, 1, &big, &why), -1, "a result may be too long");
+	CHECK_INT(queue_finish(q, claim_of(3, 1), &big, &why), -1, "a result may be too long");
 	CHECK_INT(why.code, ERR_TOO_LARGE, "which the error says");
 	text[QUEUE_PAYLOAD / 2] = '\0';
 	const struct queue_outcome fail = {
 	    .event = QUEUE_RETURN, .code = "X", .message = text, .exit = -1};
 	for (uint32_t i = 1; i <= 25; i++) {
-		(void)queue_finish(q, 3, i, &fail, &why);
+		(void)queue_finish(q, claim_of(3, i), &fail, &why);
 		(void)take(q);
 	}
 	CHECK_STR(state(q, 3), "running", "long reasons of many attempts stop nobody");
@@ -163,7 +163,7 @@ test_versions(void)
 	(void)put(other, "{\"dependsOn\": [\"versions.1\"]}");
 	(void)take(q);
 	(void)finish(other, 1, 1, QUEUE_COMPLETE); /* two: the other one may run */
-	(void)queue_order(q, 2, QUEUE_PAUSE, NULL, &why);
+	(void)queue_control(q, 2, QUEUE_PAUSE, NULL, &why);
 	struct seen s = changes(other, 0);
 	CHECK(s.ordered && s.first == 1 && s.last == 6 && s.count == 6,
 	      "every change is told once, in order");
@@ -458,8 +458,8 @@ test_damage(void)
 	path = "home/queue/payload/journal/00000001.ndjson";
 	q = four("payload");
 	(void)put(q, "{\"dependsOn\": [\"payload.3\"]}");
-	(void)queue_order(q, 3, QUEUE_PAUSE, NULL, &why);
-	(void)queue_order(q, 3, QUEUE_RESUME, NULL, &why);
+	(void)queue_control(q, 3, QUEUE_PAUSE, NULL, &why);
+	(void)queue_control(q, 3, QUEUE_RESUME, NULL, &why);
 	c = cell_of("payload", 3);
 	scratch_patch(path, "#####", 5, (off_t)(c.put % QUEUE_SEGMENT) + 3);
 	CHECK_INT(take(q), 4, "a task without its payload is not run");

@@ -186,13 +186,13 @@ test_dependencies(void)
 	(void)put(q, "{\"dependsOn\": [\"needs.5\"]}");
 	(void)put(q, "{\"dependsOn\": [\"needs.8\"]}");
 	(void)put(q, "{\"dependsOn\": [\"needs.9\", \"needs.7\"]}");
-	CHECK_INT(queue_order(q, 5, QUEUE_CANCEL, "not wanted", &why), 0, "one is cancelled");
+	CHECK_INT(queue_control(q, 5, QUEUE_CANCEL, "not wanted", &why), 0, "one is cancelled");
 	CHECK_STR(state(q, 8), "blocked", "and all that depend on it");
 	CHECK_STR(state(q, 9), "blocked", "are blocked");
 	CHECK_STR(state(q, 10), "blocked", "through any number of steps");
 	CHECK_STR(member(q, 10, "error.message"), "needs.9, which it depends on, did not complete",
 		  "each with its reason");
-	CHECK_INT(queue_order(q, 10, QUEUE_RETRY, NULL, &why), 0,
+	CHECK_INT(queue_control(q, 10, QUEUE_RETRY, NULL, &why), 0,
 		  "a person wants one all the same");
 	CHECK_STR(state(q, 10), "pending", "and it may run");
 	CHECK_INT(put(q, "{\"dependsOn\": [\"needs.12\"]}"), 0, "an unknown task is refused");
@@ -214,33 +214,34 @@ test_pause(void)
 
 	(void)put(q, "{}");
 	(void)put(q, "{\"dependsOn\": [\"pause.1\"]}");
-	CHECK_INT(queue_order(q, 1, QUEUE_PAUSE, NULL, &why), 0, "a pending task is paused");
-	CHECK_INT(queue_order(q, 2, QUEUE_PAUSE, NULL, &why), 0, "and one that waits");
+	CHECK_INT(queue_control(q, 1, QUEUE_PAUSE, NULL, &why), 0, "a pending task is paused");
+	CHECK_INT(queue_control(q, 2, QUEUE_PAUSE, NULL, &why), 0, "and one that waits");
 	CHECK_INT(take(q), 0, "neither is taken");
-	CHECK_INT(queue_order(q, 1, QUEUE_RESUME, NULL, &why), 0, "one is resumed");
+	CHECK_INT(queue_control(q, 1, QUEUE_RESUME, NULL, &why), 0, "one is resumed");
 	CHECK_STR(state(q, 1), "pending", "and may run");
 	uint32_t attempt;
 	CHECK_INT(take_for(q, 60000, &attempt), 1, "a worker takes it");
-	CHECK_INT(queue_order(q, 1, QUEUE_PAUSE, NULL, &why), -1, "what runs cannot be paused");
+	CHECK_INT(queue_control(q, 1, QUEUE_PAUSE, NULL, &why), -1, "what runs cannot be paused");
 	CHECK_INT(why.code, ERR_BAD_STATE, "that is the wrong state");
-	CHECK_INT(queue_order(q, 1, QUEUE_RETRY, NULL, &why), -1, "nor tried again");
+	CHECK_INT(queue_control(q, 1, QUEUE_RETRY, NULL, &why), -1, "nor tried again");
 	CHECK_INT(why.code, ERR_BAD_STATE, "it runs");
 	CHECK_INT(finish(q, 1, attempt, QUEUE_COMPLETE), 0, "it completes");
 	CHECK_STR(state(q, 2), "paused", "what depended on it stays paused");
-	CHECK_INT(queue_order(q, 2, QUEUE_RESUME, NULL, &why), 0, "until it is resumed");
+	CHECK_INT(queue_control(q, 2, QUEUE_RESUME, NULL, &why), 0, "until it is resumed");
 	CHECK_STR(state(q, 2), "pending", "and waits for nothing then");
 	(void)take_for(q, 60000, &attempt);
-	CHECK_INT(queue_order(q, 2, QUEUE_CANCEL, "enough", &why), 0, "what runs can be cancelled");
+	CHECK_INT(queue_control(q, 2, QUEUE_CANCEL, "enough", &why), 0,
+		  "what runs can be cancelled");
 	CHECK_STR(member(q, 2, "error.message"), "enough", "with a reason");
 	CHECK_STR(outcome(q, 2, -1, "outcome"), "cancelled", "which its attempt shows");
 	CHECK_INT(finish(q, 2, attempt, QUEUE_COMPLETE), -1, "its worker can do nothing any more");
 	CHECK_INT(why.code, ERR_BAD_STATE, "its claim is over");
-	CHECK_INT(queue_order(q, 2, QUEUE_CANCEL, NULL, &why), -1, "it is cancelled once");
-	CHECK_INT(queue_order(q, 2, QUEUE_RETRY, NULL, &why), 0, "it is wanted again");
+	CHECK_INT(queue_control(q, 2, QUEUE_CANCEL, NULL, &why), -1, "it is cancelled once");
+	CHECK_INT(queue_control(q, 2, QUEUE_RETRY, NULL, &why), 0, "it is wanted again");
 	CHECK_INT(take_for(q, 60000, &attempt), 2, "and taken");
 	CHECK_INT(attempt, 2, "as another attempt");
 	CHECK_STR(member(q, 2, "error.message"), "", "without the old error");
-	CHECK_INT(queue_order(q, 3, QUEUE_CANCEL, NULL, &why), -1, "there is no other");
+	CHECK_INT(queue_control(q, 3, QUEUE_CANCEL, NULL, &why), -1, "there is no other");
 	CHECK_INT(why.code, ERR_NOT_FOUND, "to be found");
 	queue_close(q);
 }
@@ -251,7 +252,7 @@ test_time(void)
 	struct queue *q = queue("time");
 	char text[CLOCK_TEXT], asked[128];
 	const struct queue_worker w = {.name = "tester", .lease = 60000};
-	struct queue_claim c;
+	struct queue_claim *c;
 	int64_t next, at = clock_now() + 120;
 
 	(void)snprintf(asked, sizeof asked, "{\"notBefore\": \"%s\"}", clock_format(at, text));
@@ -265,7 +266,7 @@ test_time(void)
 	pass(at - clock_now() + 5);
 	CHECK_INT(take(q), 1, "who then is taken");
 	const struct queue_outcome o = {.event = QUEUE_LIMIT, .pause = 80, .exit = -1};
-	CHECK_INT(queue_finish(q, 1, 1, &o, &why), 0, "it is handed back for a while");
+	CHECK_INT(queue_finish(q, claim_of(1, 1), &o, &why), 0, "it is handed back for a while");
 	CHECK_STR(state(q, 1), "rate_limited", "and waits");
 	CHECK_INT(take(q), 0, "so long");
 	pass(90);
@@ -299,8 +300,8 @@ test_retries(void)
 		CHECK_STR(state(q, 1), "waiting", "a retry is left");
 		int64_t ms = delay(q, 1);
 		CHECK(ms > i * 1000 - 600 && ms <= i * 1000, "in %d s: %lld ms", i, (long long)ms);
-		CHECK_INT(queue_order(q, 1, QUEUE_PAUSE, NULL, &why), 0, "it is held");
-		CHECK_INT(queue_order(q, 1, QUEUE_RESUME, NULL, &why), 0, "and let go");
+		CHECK_INT(queue_control(q, 1, QUEUE_PAUSE, NULL, &why), 0, "it is held");
+		CHECK_INT(queue_control(q, 1, QUEUE_RESUME, NULL, &why), 0, "and let go");
 		CHECK_STR(state(q, 1), "waiting", "which does not shorten its time");
 		if (i == 1)
 			pass(delay(q, 1) + 2);
@@ -319,7 +320,8 @@ test_retries(void)
 	(void)take_for(q, 60000, &attempt);
 	const struct queue_outcome last = {
 	    .event = QUEUE_FAIL, .last = true, .exit = 3, .code = "NO_USE", .message = "no use"};
-	CHECK_INT(queue_finish(q, 3, attempt, &last, &why), 0, "a worker knows that it is no use");
+	CHECK_INT(queue_finish(q, claim_of(3, attempt), &last, &why), 0,
+		  "a worker knows that it is no use");
 	CHECK_STR(state(q, 3), "failed", "and no retry is made");
 	CHECK_STR(member(q, 3, "error.code"), "NO_USE", "the error is kept");
 	(void)put(q, "{\"retries\": 1000, \"backoff\": 31622400}");
@@ -356,7 +358,7 @@ test_keys(void)
 		  "a key may be used once at a time");
 	CHECK_INT(put(q, "{\"key\": \"b\", \"unique\": true, \"payload\": 2}"), 6,
 		  "whatever the payload");
-	(void)queue_order(q, 6, QUEUE_CANCEL, NULL, &why);
+	(void)queue_control(q, 6, QUEUE_CANCEL, NULL, &why);
 	CHECK_INT(put(q, "{\"key\": \"b\", \"unique\": true, \"payload\": 2}"), 7,
 		  "and again after the task's end");
 	CHECK_INT(put(q, "{\"key\": \"b\", \"payload\": 2}"), 7, "then it stands for that one");
@@ -397,19 +399,22 @@ test_fences(void)
 				  why.code == ERR_BAD_STATE,
 			      "the first one's %s is refused",
 			      queue_event_name((enum queue_event)i));
-	CHECK_INT(queue_beat(q, 1, first, 60000, NULL, &why), -1, "nor can it beat");
+	CHECK_INT(queue_beat(q, claim_of(1, first), 60000, NULL, &why), -1, "nor can it beat");
 	CHECK_INT(finish(q, 1, second + 1, QUEUE_COMPLETE), -1, "nor can who never had it");
 	CHECK_STR(state(q, 1), "running", "nothing has changed");
-	CHECK_INT(queue_beat(q, 1, second, 60000, "half of it", &why), 0, "the second one can");
+	CHECK_INT(queue_beat(q, claim_of(1, second), 60000, "half of it", &why), 0,
+		  "the second one can");
 	CHECK_STR(member(q, 1, "progress"), "half of it", "and shows how far it is");
-	CHECK_INT(queue_beat(q, 1, second, 0, NULL, &why), -1, "a lease of 0 is none");
-	CHECK_INT(queue_beat(q, 1, second, -1, NULL, &why), -1, "nor is a negative one");
-	CHECK_INT(queue_beat(q, 1, second, INT64_MAX, NULL, &why), -1, "or one without an end");
+	CHECK_INT(queue_beat(q, claim_of(1, second), 0, NULL, &why), -1, "a lease of 0 is none");
+	CHECK_INT(queue_beat(q, claim_of(1, second), -1, NULL, &why), -1, "nor is a negative one");
+	CHECK_INT(queue_beat(q, claim_of(1, second), INT64_MAX, NULL, &why), -1,
+		  "or one without an end");
 	CHECK_INT(why.code, ERR_USAGE, "which is the caller's mistake");
 	CHECK_INT(take_for(q, 0, NULL), 0, "so it is when taking");
-	CHECK_INT(queue_beat(q, 1, second, 1, NULL, &why), 0, "a beat can shorten the lease");
+	CHECK_INT(queue_beat(q, claim_of(1, second), 1, NULL, &why), 0,
+		  "a beat can shorten the lease");
 	pass(5);
-	CHECK_INT(queue_beat(q, 1, second, 60000, NULL, &why), 0,
+	CHECK_INT(queue_beat(q, claim_of(1, second), 60000, NULL, &why), 0,
 		  "and one that nobody has noticed can be saved");
 	CHECK_INT(ask(q, 1, second), 0, "a question is asked");
 	CHECK_INT(queue_answer(q, 1, NULL, "so", NULL, &why), 0, "and answered");
@@ -431,7 +436,7 @@ die(const char *name)
 	pid_t pid = fork();
 	if (pid == 0) {
 		const struct queue_worker w = {.name = "child", .lease = 60000, .held = true};
-		struct queue_claim c;
+		struct queue_claim *c;
 		struct queue *q = queue(name);
 		byte = queue_take(q, &w, &c, NULL, &why) == 1 ? 'y' : 'n';
 		if (write(ready[1], &byte, 1) == 1)
@@ -464,7 +469,7 @@ test_deaths(void)
 	CHECK_STR(state(q, 1), "failed", "it has failed");
 	CHECK_STR(member(q, 1, "error.code"), "QUARANTINED", "and is in quarantine");
 	CHECK_STR(outcome(q, 1, 0, "worker"), "child", "with its history");
-	CHECK_INT(queue_order(q, 1, QUEUE_RETRY, NULL, &why), 0, "a person may try it again");
+	CHECK_INT(queue_control(q, 1, QUEUE_RETRY, NULL, &why), 0, "a person may try it again");
 	CHECK_INT(take_for(q, 1, NULL), 1, "it is taken");
 	pass(5);
 	CHECK_INT(take(q), 1, "and has two lives again");

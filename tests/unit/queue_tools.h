@@ -70,21 +70,27 @@ put(struct queue *q, const char *text)
 	return status < 0 ? 0 : r.number;
 }
 
+static inline struct queue_claim_id
+claim_of(uint64_t number, uint32_t attempt)
+{
+	return (struct queue_claim_id){number, attempt};
+}
+
 /* Take with a lease of ${ms}: the task's number, 0 if there is none. */
 static inline uint64_t
 take_for(struct queue *q, int64_t ms, uint32_t *attempt)
 {
 	const struct queue_worker w = {.name = "tester", .lease = ms};
-	struct queue_claim c;
+	struct queue_claim *c;
 
 	int status = queue_take(q, &w, &c, NULL, &why);
 	if (status < 0)
 		(void)printf("# take: %s\n", why.message);
-	uint64_t number = status == 1 ? c.number : 0;
+	const struct queue_claim_id id = status == 1 ? queue_claim_id(c) : claim_of(0, 0);
 	if (attempt != NULL)
-		*attempt = c.attempt;
-	queue_claim_free(&c);
-	return number;
+		*attempt = id.attempt;
+	queue_claim_free(c);
+	return id.number;
 }
 
 static inline uint64_t
@@ -98,7 +104,7 @@ finish(struct queue *q, uint64_t number, uint32_t attempt, enum queue_event even
 {
 	const struct queue_outcome o = {.event = event, .exit = -1};
 
-	return queue_finish(q, number, attempt, &o, &why);
+	return queue_finish(q, claim_of(number, attempt), &o, &why);
 }
 
 /* Its worker asks something. */
@@ -106,7 +112,7 @@ static inline int
 ask(struct queue *q, uint64_t number, uint32_t attempt)
 {
 	json_t *question = json_pack("{ss ss}", "type", "user_input", "text", "x");
-	int status = queue_ask(q, number, attempt, question, 0, &why);
+	int status = queue_ask(q, claim_of(number, attempt), question, 0, &why);
 
 	json_decref(question);
 	return status;
