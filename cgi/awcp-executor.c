@@ -15,19 +15,19 @@
 #include <time.h>
 
 #include "assignment/assignment.h"
-#include "assignment/due.h"
+#include "assignment/sweep.h"
 #include "http/body.h"
 #include "http/caller.h"
 #include "executor/card.h"
 #include "events/offload.h"
 #include "events/event.h"
-#include "wire/fsm.h"
 #include "config/config.h"
 #include "config/home.h"
 #include "config/settings.h"
 #include "http/http.h"
 #include "base/jsonx.h"
 #include "events/loop.h"
+#include "wire/members.h"
 #include "wire/message.h"
 #include "log/metrics.h"
 #include "executor/gauges.h"
@@ -60,17 +60,16 @@ take_invite(struct http *h, struct received *r, struct caller *c, struct err *e)
 
 	if (caller_from_invite(r->message, c, e) < 0)
 		return -1;
-	http_step(h, "invite", jsonx_text(r->message, "delegationId", ""), c->owner);
-	struct assignment_guest guest = {c->owner, c->token.limits, c->capability};
+	http_step(h, "invite", message_id(r->message), c->owner);
+	struct assignment_inviter by = {c->owner, c->token.limits, c->capability};
 	if (message_check_invite(r->message, e) == 0)
-		answer = assignment_invite(r->message, &guest, &policy, e);
+		answer = assignment_accept(r->message, &by, &policy, e);
 	if (answer == NULL) {
 		if (!is_refusal(e))
 			return -1;
 		struct err why = *e;
 		http_outcome(h, why.code);
-		answer = message_new("ERROR", jsonx_text(r->message, "delegationId", ""),
-				     json_object(), e);
+		answer = message_new("ERROR", message_id(r->message), json_object(), e);
 		if (answer == NULL || message_put_error(answer, &why, e) < 0) {
 			json_decref(answer);
 			return -1;
@@ -81,44 +80,52 @@ take_invite(struct http *h, struct received *r, struct caller *c, struct err *e)
 }
 
 static int
+start_received(struct received *r, const char *id, const char *owner, struct err *e)
+{
+	if (r->unusable.code != ERR_NONE) {
+		*e = r->unusable;
+		return -1;
+	}
+	int dirfd = received_name(r, e);
+	if (dirfd < 0)
+		return -1;
+	const struct assignment_archive archive = {dirfd, r->name, r->size, r->sha256,
+						   r->in_time && strcmp(r->id, id) == 0};
+	return assignment_start(id, owner, &policy, r->message, &archive, e);
+}
+
+static int
 take_start(struct http *h, struct received *r, struct caller *c, struct err *e)
 {
-	const char *id = jsonx_text(r->message, "delegationId", "");
+	const char *id = message_id(r->message);
 	struct err ignored;
 
 	http_step(h, "start", id, c->owner);
 	if (message_check_start(r->message, e) < 0)
 		return -1;
-	if (r->unusable.code != ERR_NONE) {
-		*e = r->unusable;
-	} else {
-		int dirfd = received_name(r, e);
-		bool in_time = r->in_time && strcmp(r->id, id) == 0;
-		if (dirfd >= 0 && assignment_start(id, c->owner, &policy, r->message, dirfd,
-						   r->name, r->size, r->sha256, in_time, e) == 0) {
-			received_arrived(r);
-			ok(h);
-			return 0;
-		}
+	if (start_received(r, id, c->owner, e) == 0) {
+		received_arrived(r);
+		ok(h);
+		return 0;
 	}
-	/* No other START can mend these: say so on the stream, too. */
+	/* No other START can mend these: report it on the stream, too. */
 	if (e->code == ERR_CHECKSUM_MISMATCH || e->code == ERR_START_EXPIRED ||
 	    e->code == ERR_WORKSPACE_TOO_LARGE)
-		(void)assignment_refuse(id, c->owner, e, &ignored); /* or it is not theirs */
+		assignment_refuse(id, c->owner, e, &ignored); /* or it is not theirs */
 	return -1;
 }
 
 static int
 take_error(struct http *h, struct received *r, struct caller *c, struct err *e)
 {
-	const char *id = jsonx_text(r->message, "delegationId", "");
+	const char *id = message_id(r->message);
 	struct err why;
 
 	http_step(h, "cancel", id, c->owner);
-	if (jsonx_string(r->message, "code", 64, e) == NULL ||
-	    jsonx_string(r->message, "message", MESSAGE_MAX, e) == NULL)
+	if (jsonx_string(r->message, error_code_path(), 64, e) == NULL ||
+	    jsonx_string(r->message, error_message_path(), MESSAGE_MAX, e) == NULL)
 		return -1;
-	(void)message_error(r->message, &why);
+	message_error(r->message, &why);
 	if (assignment_cancel(id, c->owner, &why, e) < 0)
 		return -1;
 	ok(h);
@@ -134,11 +141,11 @@ take_message(struct http *h, struct received *r, struct caller *c, struct err *e
 	} types[] = {{"INVITE", take_invite}, {"START", take_start}, {"ERROR", take_error}};
 	struct err ignored;
 
-	long long most = assignment_limit(policy.max_archive, c->token.limits.bytes);
-	if (receive(h, c->owner, &policy, (uint64_t)most, r, e) < 0) {
+	long long max = assignment_limit(policy.max_archive, c->token.limits.bytes);
+	if (receive(h, c->owner, &policy, (uint64_t)max, r, e) < 0) {
 		if ((e->code == ERR_WORKSPACE_TOO_LARGE || e->code == ERR_START_EXPIRED) &&
 		    r->id[0] != '\0')
-			(void)assignment_refuse(r->id, c->owner, e, &ignored);
+			assignment_refuse(r->id, c->owner, e, &ignored);
 		return -1;
 	}
 	const char *type = message_type(r->message, e);
@@ -153,7 +160,7 @@ take_message(struct http *h, struct received *r, struct caller *c, struct err *e
 static void
 post_message(struct http *h)
 {
-	struct received r = {.fd = -1, .arriving = -1};
+	struct received r = {.fd = -1, .hold = -1};
 	struct caller c;
 	struct err e;
 
@@ -168,29 +175,23 @@ post_message(struct http *h)
 	received_free(&r);
 }
 
-/* A record that says that all is over, and a journal that does not: a crash came between. */
+/* May ${owner} follow ${id}, and has it ended?  A journal that lacks its end is repaired. */
 static int
-look(const char *id, const char *owner, bool *over, struct err *e)
+look_up_assignment(const char *id, const char *owner, bool *over, struct err *e)
 {
 	struct record r;
 
 	int status = assignment_open(id, owner, false, &r, e);
-	*over = status == 0 && fsm_ended(&fsm_assignment, jsonx_text(r.json, "state", ""));
+	*over = status >= 0 && assignment_ended(r.json);
 	record_close(&r);
-	if (!*over)
-		return status;
-	status = assignment_open(id, owner, true, &r, e);
-	if (status == 0)
-		status = assignment_settle(&r, e);
-	record_close(&r);
-	return status;
+	return *over ? assignment_repair_journal(id, owner, e) : status;
 }
 
 static void
 get_events(struct http *h)
 {
 	static const struct stream_kind kind = {.collection = "assignments",
-						.look = look,
+						.look = look_up_assignment,
 						.written = EVENT_JOURNAL,
 						.last_is_end = true};
 	struct caller c;
@@ -248,27 +249,27 @@ post_ack(struct http *h)
 	http_fail(h, &e);
 }
 
-/* An extension: the delegator answers what the task asks (question.h). */
+/* An extension: the delegator answers a question of the task (question.h). */
 static void
 post_answer(struct http *h)
 {
 	const char *question, *answer;
-	json_t *body = NULL;
 	struct caller c;
 	struct err e;
 
-	int status = caller_identify(h, &c, &e);
-	if (status == 0 && ((body = body_json(h, QUESTION_LINE, false, &e)) == NULL ||
-			    question_answer_of(body, &question, &answer, &e) < 0 ||
-			    assignment_answer(http_id(h), c.owner, question, answer, &e) < 0)) {
+	if (caller_identify(h, &c, &e) < 0) {
+		http_fail(h, &e);
+		return;
+	}
+	json_t *body = body_json(h, QUESTION_LINE, false, &e);
+	if (body == NULL || question_answer_of(body, &question, &answer, &e) < 0 ||
+	    assignment_answer(http_id(h), c.owner, question, answer, &e) < 0) {
 		caller_hide(c.owner, &e);
-		status = -1;
+		http_fail(h, &e);
+	} else {
+		ok(h);
 	}
 	json_decref(body);
-	if (status < 0)
-		http_fail(h, &e);
-	else
-		ok(h);
 }
 
 static void
@@ -358,27 +359,27 @@ static const struct http_route routes[] = {
     {NULL, NULL, NULL},
 };
 
-/* See to what falls due, whether anybody asks or not. */
+/* End what is due, whether anybody asks or not. */
 static void *
-keep_time(void *unused)
+sweep_each_second(void *unused)
 {
 	const struct timespec second = {.tv_sec = 1};
 
 	(void)unused;
 	for (;;) {
 		(void)nanosleep(&second, NULL);
-		(void)assignment_sweep(&policy);
+		assignment_sweep(&policy);
 	}
 	return NULL;
 }
 
-/* Begin with that; a request that is answered as plain CGI finds nothing that is overdue. */
+/* Start that; before a single request as plain CGI it is done once. */
 static int
-begin(struct err *e)
+start_sweeps(struct err *e)
 {
 	if (!http_serves())
-		(void)assignment_sweep(&policy);
-	int number = offload_thread(keep_time);
+		assignment_sweep(&policy);
+	int number = offload_thread(sweep_each_second);
 	return number == 0 ? 0 : err_set(e, ERR_IO, "cannot start a thread: %s", strerror(number));
 }
 
@@ -390,7 +391,7 @@ main(void)
 
 	if (config_load(&e) < 0 || home_open(&e) < 0 || caller_policy(&e) < 0 ||
 	    assignment_policy(&policy, &e) < 0 || loop_policy(&e) < 0 ||
-	    setting_number(SETTING_THREADS, &threads, &e) < 0 || begin(&e) < 0 ||
+	    setting_number(SETTING_THREADS, &threads, &e) < 0 || start_sweeps(&e) < 0 ||
 	    http_run("awcp-executor", routes, threads > 65536 ? 65536 : (unsigned)threads, &e) <
 		0) {
 		(void)fprintf(stderr, "awcp-executor: %s%s%s\n", e.message,

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "assignment/assignment.h"
+#include "assignment/members.h"
 #include "base/base64.h"
 #include "base/buf.h"
 #include "base/file.h"
@@ -15,6 +16,7 @@
 #include "base/id.h"
 #include "base/jsonx.h"
 #include "wire/jsplit.h"
+#include "wire/members.h"
 #include "wire/message.h"
 
 #define PIECE ((size_t)65536) /* bytes read at a time */
@@ -66,19 +68,19 @@ may_start(struct spool *s, const char *id, struct err *e)
 {
 	struct record record;
 
-	int status = assignment_open(id, s->owner, false, &record, e);
-	if (status == 0)
-		status = assignment_startable(record.json, s->policy, e);
-	if (status == 0) {
-		s->r->in_time = true;
-		s->r->arriving = assignment_arriving(&record);
-		/* Near to where it will lie; if that fails, open_file sees why. */
-		s->r->fd = openat(record.dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	}
-	int64_t most =
-	    status == 0 ? jsonx_number(record.json, "maxArchiveBytes", INT64_MAX) : INT64_MAX;
-	if (most >= 0 && (uint64_t)most < s->max)
-		s->max = (uint64_t)most;
+	int status = -1;
+	if (assignment_open(id, s->owner, false, &record, e) < 0 ||
+	    assignment_startable(record.json, s->policy, e) < 0)
+		goto out;
+	s->r->in_time = true;
+	s->r->hold = assignment_hold_invite(&record);
+	/* Near to where it will lie; if that fails, open_file sees why. */
+	s->r->fd = openat(record.dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	int64_t max = assignment_max_archive(record.json);
+	if (max >= 0 && (uint64_t)max < s->max)
+		s->max = (uint64_t)max;
+	status = 0;
+out:
 	record_close(&record);
 	return status;
 }
@@ -110,34 +112,31 @@ open_file(struct received *r, struct err *e)
 
 /* The archive begins: is it wanted, and from this caller? */
 static int
-begin(struct spool *s, struct err *e)
+begin_archive(struct spool *s, struct err *e)
 {
 	json_t *head = parse_head(s);
-	int status = -1;
 
 	s->begun = true;
 	buf_free(&s->head);
-	const char *id = jsonx_text(head, "delegationId", "");
-	s->unwanted = strcmp(jsonx_text(head, "type", "START"), "START") != 0;
-	if (s->unwanted) {
-		status = 0;
-	} else if (id_valid(id)) {
-		(void)snprintf(s->r->id, sizeof s->r->id, "%s", id);
-		status = may_start(s, id, e);
-	} else if (s->owner != NULL) {
-		status = 0;
-	} else {
-		err_set(e, ERR_AUTH_FAILED, "who sends this is not known");
-		err_hint(e, "show a bearer token, or put delegationId before the archive");
-	}
-	if (status == 0 && !s->unwanted)
-		status = open_file(s->r, e);
+	const char *type = message_kind(head);
+	s->unwanted = type[0] != '\0' && strcmp(type, "START") != 0;
+	if (!s->unwanted && id_valid(message_id(head)))
+		(void)snprintf(s->r->id, sizeof s->r->id, "%s", message_id(head));
 	json_decref(head);
-	return status;
+	if (s->unwanted)
+		return 0;
+	if (s->r->id[0] != '\0') {
+		if (may_start(s, s->r->id, e) < 0)
+			return -1;
+	} else if (s->owner == NULL) {
+		err_set(e, ERR_AUTH_FAILED, "who sends this is not known");
+		return err_hint(e, "show a bearer token, or put delegationId before the archive");
+	}
+	return open_file(s->r, e);
 }
 
 static int
-take(struct spool *s, const char *p, size_t n, struct err *e)
+decode_piece(struct spool *s, const char *p, size_t n, struct err *e)
 {
 	size_t len = 0;
 
@@ -162,17 +161,17 @@ sink(void *arg, const char *p, size_t n, struct err *e)
 {
 	struct spool *s = arg;
 
-	if (!s->begun && begin(s, e) < 0)
+	if (!s->begun && begin_archive(s, e) < 0)
 		return -1;
 	for (size_t at = 0; at < n && !s->unwanted && s->r->unusable.code == ERR_NONE; at += PIECE)
-		if (take(s, p + at, n - at < PIECE ? n - at : PIECE, e) < 0)
+		if (decode_piece(s, p + at, n - at < PIECE ? n - at : PIECE, e) < 0)
 			return -1;
 	return 0;
 }
 
 /* Up to the archive, from quote to quote: so the head never goes beyond the archive's string. */
 static int
-feed(struct spool *s, struct jsplit *split, const char *p, size_t n, struct err *e)
+feed_head(struct spool *s, struct jsplit *split, const char *p, size_t n, struct err *e)
 {
 	while (n > 0 && !s->begun) {
 		const char *quote = memchr(p, '"', n);
@@ -195,7 +194,7 @@ read_message(struct http *h, struct spool *s, struct jsplit *split, struct err *
 	if (piece == NULL)
 		return err_memory(e);
 	while ((n = http_read(h, piece, PIECE, e)) > 0)
-		if (feed(s, split, piece, (size_t)n, e) < 0)
+		if (feed_head(s, split, piece, (size_t)n, e) < 0)
 			break;
 	free(piece);
 	if (n != 0)
@@ -216,7 +215,7 @@ receive(struct http *h, const char *owner, const struct assignment_policy *p, ui
 	struct spool s = {.r = r, .owner = owner, .policy = p, .max = max};
 	int status = -1;
 
-	*r = (struct received){.fd = -1, .arriving = -1};
+	*r = (struct received){.fd = -1, .hold = -1};
 	s.head = (struct buf)BUF_INIT(MESSAGE_MAX + 2 * PIECE);
 	s.bytes = malloc(PIECE);
 	s.hash = sha256_new(e);
@@ -258,8 +257,8 @@ received_name(struct received *r, struct err *e)
 void
 received_arrived(struct received *r)
 {
-	file_close(r->arriving);
-	r->arriving = -1;
+	file_close(r->hold);
+	r->hold = -1;
 }
 
 void
@@ -272,8 +271,8 @@ received_free(struct received *r)
 		if (tmpfd >= 0)
 			(void)unlinkat(tmpfd, r->name, 0); /* taken over: it is not there */
 	}
-	file_close(r->arriving);
+	file_close(r->hold);
 	file_close(r->fd);
 	json_decref(r->message);
-	*r = (struct received){.fd = -1, .arriving = -1};
+	*r = (struct received){.fd = -1, .hold = -1};
 }

@@ -26,16 +26,16 @@ struct received {
 	uint64_t size;       /* of the archive */
 	char sha256[SHA256_HEX];
 	struct err unusable;   /* what is wrong with the archive; ERR_NONE if nothing is */
-	int arriving;          /* see assignment_arriving; or -1 */
+	int hold;              /* see assignment_hold_invite; or -1 */
 	bool in_time;          /* the START was when it began to arrive */
 	int fd;                /* private: the file, or -1 */
 	char name[ID_MAX + 1]; /* of the file in tmp/, once received_name gave it one, or "" */
 };
 
-/* Read the body of ${h}, sent by ${owner} (NULL: no credential was shown); its archive may be
+/* Read the body of ${h}, sent by ${owner} (NULL: no credential was shown).  Its archive may be
  * ${max} bytes, or what the assignment's record says if that is less.  Fails with ERR_BAD_MESSAGE,
  * ERR_TOO_LARGE, ERR_WORKSPACE_TOO_LARGE, what assignment_open says of the id, or ERR_AUTH_FAILED.
- * An archive that is not base64 is no failure here: it is told in ${r}->unusable.  Give ${r} back
+ * An archive that is not base64 is no failure here: ${r}->unusable says so.  Give ${r} back
  * with received_free, also after a failure. */
 int receive(struct http *h, const char *owner, const struct assignment_policy *p, uint64_t max,
 	    struct received *r, struct err *e);
@@ -44,7 +44,7 @@ int receive(struct http *h, const char *owner, const struct assignment_policy *p
  * closed, or -1. */
 int received_name(struct received *r, struct err *e);
 
-/* The START has arrived, and its worker may begin. */
+/* The START is recorded, and its worker may begin. */
 void received_arrived(struct received *r);
 
 /* Throw away what was not taken over. */

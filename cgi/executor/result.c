@@ -6,12 +6,13 @@
 #include <sys/stat.h>
 
 #include "assignment/assignment.h"
+#include "assignment/members.h"
 #include "base/base64.h"
 #include "base/buf.h"
 #include "http/caller.h"
 #include "events/event.h"
 #include "base/file.h"
-#include "wire/fsm.h"
+#include "wire/members.h"
 #include "base/jsonx.h"
 #include "http/log.h"
 
@@ -59,20 +60,22 @@ out:
 static int
 send_result(struct http *h, struct record *r, struct err *e)
 {
-	const json_t *result = json_object_get(r->json, "result");
-	const char *state = jsonx_text(r->json, "state", "");
-	int status = -1;
+	const json_t *result = assignment_result(r->json);
+		int status = -1;
 
-	if (!fsm_ended(&fsm_assignment, state)) {
+	if (!assignment_ended(r->json)) {
 		http_json(h, 200, json_pack("{ss}", "status", "running"));
 		return 0;
 	}
 	json_t *o = json_pack("{ss ss}", "status", result != NULL ? "completed" : "error",
-			      "completedAt", jsonx_text(r->json, "completedAt", ""));
+			      "completedAt", assignment_completed_at(r->json));
 	if (o == NULL)
 		return err_memory(e);
 	if (result == NULL) {
-		(void)json_object_set(o, "error", json_object_get(r->json, "error"));
+		if (event_set_failure(o, json_incref(assignment_error(r->json))) < 0) {
+			json_decref(o);
+			return err_memory(e);
+		}
 		http_json(h, 200, o);
 		return 0;
 	}

@@ -1,10 +1,10 @@
-/* INVITE: on which terms an assignment is taken, and whether at all. */
-#include "assignment/private.h"
+#include "assignment/admit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "assignment/private.h"
 #include "assignment/slots.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -13,15 +13,15 @@
 #include "config/settings.h"
 #include "process/hook.h"
 #include "base/id.h"
-#include "base/jsonx.h"
+#include "wire/members.h"
 
-#define DISK_S 300 /* when to come back after a refusal for want of space, of load, of a hook */
+#define DISK_S 300 /* when to try again after a refusal for lack of disk space, for load, by a hook */
 #define LOAD_S 60
 #define HOOK_S 60
 #define TEN_YEARS_S (10LL * 365 * 86400)
 
 int
-assignment_not_taken(struct err *e)
+assignment_decline_silently(struct err *e)
 {
 	return err_set(e, ERR_DECLINED, "the delegation is not taken");
 }
@@ -63,9 +63,9 @@ assignment_limit(long long all, long long own)
 }
 
 const char *
-assignment_queue(const json_t *invite, const struct token_limits *l, char first[ID_MAX + 1])
+assignment_choose_queue(const json_t *invite, const struct token_limits *l, char first[ID_MAX + 1])
 {
-	const char *wanted = jsonx_text(invite, "requirements.queue", NULL);
+	const char *wanted = invite_queue(invite);
 
 	if (l->queues[0] == '\0')
 		return wanted == NULL || strcmp(wanted, ASSIGNMENT_QUEUE) == 0 ? ASSIGNMENT_QUEUE
@@ -76,7 +76,7 @@ assignment_queue(const json_t *invite, const struct token_limits *l, char first[
 	return first;
 }
 
-/* Is the machine up to it?  ERR_DECLINED with a time to come back if not. */
+/* Has the machine space and time?  ERR_DECLINED with a time to try again if not. */
 static int
 check_machine(const struct assignment_policy *p, struct err *e)
 {
@@ -98,42 +98,42 @@ check_machine(const struct assignment_policy *p, struct err *e)
 	return 0;
 }
 
-/* After too many deaths no more is taken on until that is over; see guard.h. */
+/* After too many deaths nothing is accepted until the breaker closes; see breaker.h. */
 static int
 check_queue(const char *queue, struct err *e)
 {
-	struct breaker g;
+	struct breaker b;
 
-	if (breaker_look(BREAKER_QUEUE, queue, &g, NULL) < 0 || !g.stopped)
-		return 0; /* then it is its worker's to see */
+	if (breaker_look(BREAKER_QUEUE, queue, &b, NULL) < 0 || !b.stopped)
+		return 0; /* if it cannot be read, its worker reports that */
 	err_set(e, ERR_DECLINED, "the executor has stopped: its tasks died too often");
 	err_hint(e, "try again later");
-	return err_retry(e, (unsigned)((g.until - clock_now()) / 1000 + 1));
+	return err_retry(e, (unsigned)((b.until - clock_now()) / 1000 + 1));
 }
 
 int
-assignment_terms(const json_t *invite, const struct assignment_guest *g,
+assignment_check_terms(const json_t *invite, const struct assignment_inviter *by,
 		 const struct assignment_policy *p, struct err *e)
 {
-	int64_t ttl = jsonx_number(invite, "lease.ttlSeconds", 0);
-	long long most = assignment_limit(p->max_ttl, g->limits.ttl);
+	int64_t ttl = invite_ttl(invite);
+	long long max = assignment_limit(p->max_ttl, by->limits.ttl);
 	char first[ID_MAX + 1];
 
-	if (sandbox_meets(&p->sandbox, jsonx_at(invite, "requirements.sandbox"), e) < 0)
+	if (sandbox_meets(&p->sandbox, invite_sandbox(invite), e) < 0)
 		return -1;
-	if (ttl > most) {
+	if (ttl > max) {
 		err_set(e, ERR_DECLINED, "a lease of %lld s is longer than is given here",
 			(long long)ttl);
-		return err_hint(e, "ask for at most %lld s", most);
+		return err_hint(e, "ask for at most %lld s", max);
 	}
-	const char *queue = assignment_queue(invite, &g->limits, first);
+	const char *queue = assignment_choose_queue(invite, &by->limits, first);
 	if (queue == NULL) {
 		err_set(e, ERR_DECLINED, "that queue is not for this token");
 		return err_hint(e, "leave requirements.queue out");
 	}
 	if (check_machine(p, e) < 0 || check_queue(queue, e) < 0)
 		return -1;
-	return assignment_room_rate(g->owner, g->limits.rate, e);
+	return assignment_rate_take(by->owner, by->limits.rate, e);
 }
 
 json_t *
@@ -141,23 +141,23 @@ assignment_without_auth(const json_t *invite)
 {
 	json_t *kept = json_copy((json_t *)(uintptr_t)invite);
 
-	(void)json_object_del(kept, "auth"); /* it may not be there */
+	invite_drop_auth(kept);
 	return kept;
 }
 
 int
-assignment_ask_hook(const json_t *invite, const struct assignment_guest *g, struct err *e)
+assignment_ask_hook(const json_t *invite, const struct assignment_inviter *by, struct err *e)
 {
-	const char *id = jsonx_text(invite, "delegationId", "");
+	const char *id = message_id(invite);
 	char answer[HOOK_ANSWER];
 	struct err why;
 
 	json_t *question = assignment_without_auth(invite);
-	int status = hook_ask("admission", id, g->owner, question, answer, &why);
+	int status = hook_ask("admission", id, by->owner, question, answer, &why);
 	json_decref(question);
 	if (status > 0)
 		return 0;
-	(void)assignment_not_taken(e);
+	assignment_decline_silently(e);
 	if (status == 0)
 		return err_hint(e, "%s", answer);
 	/* One that cannot be asked may have been about to refuse. */

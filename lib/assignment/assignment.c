@@ -1,16 +1,17 @@
 #include "assignment/due.h"
+#include "assignment/members.h"
 #include "assignment/private.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "state/due.h"
-#include "wire/fsm.h"
-#include "process/hook.h"
 #include "base/id.h"
+#include "process/hook.h"
+#include "state/due.h"
 #include "state/journal.h"
-#include "base/jsonx.h"
+#include "wire/fsm.h"
+#include "wire/members.h"
 #include "wire/message.h"
 
 bool assignment_strict;
@@ -19,8 +20,8 @@ static bool
 owned_by(const json_t *record, const char *owner)
 {
 	if (owner == NULL)
-		return !assignment_strict && json_is_true(json_object_get(record, "capability"));
-	return strcmp(jsonx_text(record, "owner", ""), owner) == 0;
+		return !assignment_strict && assignment_capability(record);
+	return strcmp(assignment_owner(record), owner) == 0;
 }
 
 int
@@ -37,99 +38,163 @@ assignment_open(const char *id, const char *owner, bool change, struct record *r
 	return 0;
 }
 
+bool
+assignment_ended(const json_t *record)
+{
+	return fsm_ended(&fsm_assignment, assignment_state(record));
+}
+
 int
 assignment_step(struct record *r, enum fsm_event event, struct err *e)
 {
-	const char *next = fsm_next(&fsm_assignment, jsonx_text(r->json, "state", ""), event, e);
+	const char *next = fsm_next(&fsm_assignment, assignment_state(r->json), event, e);
 
 	if (next == NULL)
 		return err_add(e, "%s", r->id);
 	r->event = fsm_event_name(event);
-	return jsonx_set(r->json, "state", next) < 0 ? err_memory(e) : 0;
+	return assignment_set_state(r->json, next) < 0 ? err_memory(e) : 0;
 }
 
-static bool
-unfinished(const struct record *r)
+void
+assignment_close_changed(struct record *r)
 {
-	return !fsm_ended(&fsm_assignment, jsonx_text(r->json, "state", ""));
+	json_t *kept = json_incref(r->json);
+
+	record_close(r);
+	hook_notify(!assignment_ended(kept)           ? "started"
+		    : assignment_error(kept) != NULL ? "error"
+						     : "completed",
+		    r->id, kept);
+	json_decref(kept);
 }
 
-/* Append the event that tells how ${r} ended, as its record has it. */
+int
+assignment_change_open(struct record *r, assignment_work *work, void *arg, struct err *e)
+{
+	char previous[24];
+
+	(void)snprintf(previous, sizeof previous, "%s", assignment_state(r->json));
+	int status = work(r, arg, e);
+	if (status < 0 || strcmp(previous, assignment_state(r->json)) == 0)
+		record_close(r);
+	else
+		assignment_close_changed(r);
+	return status;
+}
+
+int
+assignment_change(const char *id, const char *owner, assignment_work *work, void *arg,
+		  struct err *e)
+{
+	struct record r;
+
+	if (assignment_open(id, owner, true, &r, e) < 0) {
+		record_close(&r);
+		return -1;
+	}
+	return assignment_change_open(&r, work, arg, e);
+}
+
 static int
-tell_end(struct record *r, struct err *e)
+fill_done_event(json_t *event, const json_t *record)
 {
-	const json_t *error = json_object_get(r->json, "error");
-	const json_t *result = json_object_get(r->json, "result");
-	const char *snap = jsonx_text(result, "snapshotId", NULL);
-	int status = -1;
+	const char *snapshot = assignment_snapshot_id(record);
+	json_t *highlights = assignment_highlights(record);
+
+	if (event_set_summary(event, assignment_summary(record)) < 0)
+		return -1;
+	if (highlights != NULL && event_set_highlights(event, json_incref(highlights)) < 0)
+		return -1;
+	if (snapshot == NULL)
+		return 0;
+	if (event_set_snapshot_ids(event, json_pack("[s]", snapshot)) < 0)
+		return -1;
+	return event_set_recommended_id(event, snapshot);
+}
+
+/* Append the event that reports how ${r} ended, as its record has it. */
+static int
+append_end(struct record *r, struct err *e)
+{
+	json_t *error = assignment_error(r->json);
+	int status;
 
 	json_t *event = message_event(error != NULL ? "error" : "done", r->id, e);
 	if (event == NULL)
 		return -1;
-	if (json_object_set(event, "timestamp", json_object_get(r->json, "completedAt")) < 0)
-		goto out;
-	if (error != NULL) {
-		if (json_object_update(event, (json_t *)(uintptr_t)error) < 0)
-			goto out;
-	} else {
-		if (json_object_set(event, "summary", json_object_get(result, "summary")) < 0)
-			goto out;
-		json_t *highlights = json_object_get(result, "highlights");
-		if (highlights != NULL && json_object_set(event, "highlights", highlights) < 0)
-			goto out;
-		if (snap != NULL &&
-		    (json_object_set_new(event, "snapshotIds", json_pack("[s]", snap)) < 0 ||
-		     jsonx_set(event, "recommendedSnapshotId", snap) < 0))
-			goto out;
-	}
-	status = journal_append(r->dirfd, ASSIGNMENT_JOURNAL, event, true, e);
+	if (event_set_timestamp(event, assignment_completed_at(r->json)) < 0)
+		status = -1;
+	else if (error != NULL)
+		status = json_object_update(event, error);
+	else
+		status = fill_done_event(event, r->json);
+	status = status < 0 ? err_memory(e)
+			    : journal_append(r->dirfd, ASSIGNMENT_JOURNAL, event, true, e);
 	json_decref(event);
 	return status;
-out:
-	json_decref(event);
-	return err_memory(e);
 }
 
 /* Append the event that offers the snapshot; its archive stays in the file it names. */
 static int
-tell_snapshot(struct record *r, struct err *e)
+append_snapshot(struct record *r, struct err *e)
 {
 	json_t *event = message_event("snapshot", r->id, e);
+	int status = -1;
 
 	if (event == NULL)
 		return -1;
-	if (json_object_update_missing(event, json_object_get(r->json, "result")) < 0 ||
-	    jsonx_set(event, "snapshotFile", "result.archive") < 0 ||
-	    json_object_set_new(event, "recommended", json_true()) < 0) {
-		json_decref(event);
-		return err_memory(e);
-	}
-	/* The end, which is told next, makes it durable. */
-	int status = journal_append(r->dirfd, ASSIGNMENT_JOURNAL, event, false, e);
+	if (json_object_update_missing(event, assignment_result(r->json)) < 0 ||
+	    event_set_snapshot_file(event, "result.archive") < 0 ||
+	    event_set_recommended(event, true) < 0)
+		err_memory(e);
+	else /* The event of the end, which comes next, makes it durable. */
+		status = journal_append(r->dirfd, ASSIGNMENT_JOURNAL, event, false, e);
 	json_decref(event);
 	return status;
 }
 
 int
-assignment_settle(struct record *r, struct err *e)
+assignment_finish_journal(struct record *r, struct err *e)
 {
 	json_t *last;
 
-	if (unfinished(r))
+	if (!assignment_ended(r->json))
 		return 0;
-	if (journal_last(r->dirfd, ASSIGNMENT_JOURNAL, &last, e) < 0) {
-		json_decref(last);
-		return -1;
-	}
-	const char *type = jsonx_text(last, "type", "");
+	int status = journal_last(r->dirfd, ASSIGNMENT_JOURNAL, &last, e);
+	const char *type = event_type(last);
 	bool offered = strcmp(type, "snapshot") == 0;
-	bool told = strcmp(type, "done") == 0 || strcmp(type, "error") == 0;
+	bool finished = strcmp(type, "done") == 0 || strcmp(type, "error") == 0;
 	json_decref(last);
-	if (told)
-		return 0;
-	if (json_object_get(r->json, "result") != NULL && !offered && tell_snapshot(r, e) < 0)
+	if (status < 0 || finished)
+		return status;
+	if (assignment_result(r->json) != NULL && !offered && append_snapshot(r, e) < 0)
 		return -1;
-	return tell_end(r, e);
+	return append_end(r, e);
+}
+
+static int
+repair_journal(struct record *r, void *unused, struct err *e)
+{
+	(void)unused;
+	return assignment_finish_journal(r, e);
+}
+
+int
+assignment_repair_journal(const char *id, const char *owner, struct err *e)
+{
+	return assignment_change(id, owner, repair_journal, NULL, e);
+}
+
+static int
+set_error(json_t *record, const struct err *why, struct err *e)
+{
+	json_t *error = json_object();
+
+	if (error == NULL || message_put_error(error, why, e) < 0) {
+		json_decref(error);
+		return err_memory(e);
+	}
+	return assignment_set_error(record, error) < 0 ? err_memory(e) : 0;
 }
 
 int
@@ -139,77 +204,71 @@ assignment_finish(struct record *r, enum fsm_event event, const struct err *why,
 
 	if (assignment_step(r, event, e) < 0)
 		return -1;
-	if (jsonx_set(r->json, "completedAt", clock_format(clock_now(), now)) < 0)
+	if (assignment_set_completed_at(r->json, clock_format(clock_now(), now)) < 0)
 		return err_memory(e);
-	if (why != NULL) {
-		json_t *error = json_object();
-		if (error == NULL || message_put_error(error, why, e) < 0 ||
-		    json_object_set(r->json, "error", error) < 0) {
-			json_decref(error);
-			return err_memory(e);
-		}
-		json_decref(error);
-	}
-	int64_t before = assignment_noted(r->id);
+	if (why != NULL && set_error(r->json, why, e) < 0)
+		return -1;
+	int64_t due = assignment_due(r->id);
 	if (record_save(r, false, true, e) < 0)
 		return -1;
-	assignment_due_ended(r, before);
-	return assignment_settle(r, e);
+	assignment_due_ended(r, due);
+	return assignment_finish_journal(r, e);
 }
 
 void
-assignment_close(struct record *r, int status)
+assignment_discard_empty(struct record *r, const struct err *why)
 {
-	json_t *kept = status == 0 ? json_incref(r->json) : NULL;
+	if (why->code == ERR_NOT_FOUND && r->lockfd >= 0)
+		record_remove(r, NULL); /* else awcp-reap does */
+}
 
-	record_close(r);
-	if (kept != NULL)
-		hook_tell(json_object_get(kept, "error") != NULL ? "error" : "completed", r->id,
-			  kept);
-	json_decref(kept);
+static int
+refuse_start(struct record *r, void *why, struct err *e)
+{
+	/* Only before it began: a second, broken START does not end what the first one began. */
+	if (strcmp(assignment_state(r->json), "pending") != 0)
+		return err_set(e, ERR_BAD_STATE, "%s has begun already", r->id);
+	return assignment_finish(r, FSM_TASK_FAIL, why, e);
 }
 
 int
 assignment_refuse(const char *id, const char *owner, const struct err *why, struct err *e)
 {
-	struct record r;
-	int status = assignment_open(id, owner, true, &r, e);
+	struct err copy = *why;
 
-	/* Only before it began: a second, broken START does not end what the first one began. */
-	if (status == 0 && strcmp(jsonx_text(r.json, "state", ""), "pending") != 0)
-		status = err_set(e, ERR_BAD_STATE, "%s has begun already", id);
-	if (status == 0)
-		status = assignment_finish(&r, FSM_TASK_FAIL, why, e);
-	assignment_close(&r, status);
-	return status;
+	return assignment_change(id, owner, refuse_start, &copy, e);
+}
+
+static int
+cancel(struct record *r, void *arg, struct err *e)
+{
+	const struct err *why = arg;
+
+	return assignment_finish(r, why->code == ERR_CANCELLED ? FSM_CANCEL : FSM_RECEIVE_ERROR,
+				 why, e);
 }
 
 int
 assignment_cancel(const char *id, const char *owner, const struct err *why, struct err *e)
 {
-	struct record r;
-	int status = assignment_open(id, owner, true, &r, e);
+	struct err copy = *why;
 
-	if (status == 0)
-		status = assignment_finish(
-		    &r, why->code == ERR_CANCELLED ? FSM_CANCEL : FSM_RECEIVE_ERROR, why, e);
-	assignment_close(&r, status);
-	return status;
+	return assignment_change(id, owner, cancel, &copy, e);
+}
+
+static int
+acknowledge(struct record *r, void *unused, struct err *e)
+{
+	(void)unused;
+	if (!assignment_ended(r->json))
+		return err_set(e, ERR_BAD_STATE, "%s has not ended", r->id);
+	due_clear(ASSIGNMENT_DUE, r->id, assignment_kept_until(r->json));
+	r->event = "acknowledged";
+	return record_remove(r, e);
 }
 
 int
 assignment_acknowledge(const char *id, const char *owner, struct err *e)
 {
-	struct record r;
-	int status = assignment_open(id, owner, true, &r, e);
-
-	if (status == 0 && unfinished(&r))
-		status = err_set(e, ERR_BAD_STATE, "%s has not ended", id);
-	if (status == 0) {
-		due_clear(ASSIGNMENT_DUE, id, assignment_kept_until(r.json));
-		r.event = "acknowledged";
-		status = record_remove(&r, e);
-	}
-	record_close(&r);
-	return status;
+	return assignment_change(id, owner, acknowledge, NULL, e);
 }

@@ -1,5 +1,7 @@
-/* INVITE: who is taken on, and what is answered. */
+/* INVITE: who is admitted, and what is answered. */
+#include "assignment/admit.h"
 #include "assignment/due.h"
+#include "assignment/members.h"
 #include "assignment/private.h"
 #include "assignment/slots.h"
 
@@ -13,67 +15,74 @@
 #include "base/file.h"
 #include "config/home.h"
 #include "base/id.h"
-#include "base/jsonx.h"
+#include "wire/members.h"
 #include "wire/message.h"
 
 /* The ACCEPT for record ${r}. */
 static json_t *
-accept(const struct record *r, const struct assignment_policy *p, struct err *e)
+make_accept(const struct record *r, const struct assignment_policy *p, struct err *e)
 {
 	char path[8192];
 
 	(void)snprintf(path, sizeof path, "%s/" ASSIGNMENTS "/%s/work", home_path(), r->id);
-	json_t *more = json_pack(
-	    "{sI s{ss} s{ss sI so so}}", "retentionMs",
-	    (json_int_t)jsonx_number(r->json, "retentionMs", 0), "executorWorkDir", "path", path,
-	    "executorConstraints", "acceptedAccessMode", jsonx_text(r->json, "accessMode", "rw"),
-	    "maxTtlSeconds", (json_int_t)jsonx_number(r->json, "invite.lease.ttlSeconds", 1),
-	    "sandboxProfile", sandbox_announce(&p->sandbox, e), "fidelity", message_fidelity());
+	json_t *more = json_pack("{s{ss}}", "executorWorkDir", "path", path);
+	if (accept_set_retention(more, assignment_retention(r->json)) < 0 ||
+	    accept_set_access_mode(more, assignment_access_mode(r->json)) < 0 ||
+	    accept_set_max_ttl(more, invite_ttl(assignment_invite(r->json))) < 0 ||
+	    accept_set_sandbox(more, sandbox_announce(&p->sandbox, e)) < 0 ||
+	    accept_set_fidelity(more, message_fidelity()) < 0) {
+		json_decref(more);
+		more = NULL;
+	}
 	return message_new("ACCEPT", r->id, more, e);
 }
 
-/* Note in ${r} what was agreed on. */
+/* Note in ${o} what was agreed on. */
 static int
-fill_terms(struct record *r, const json_t *invite, const struct assignment_guest *g,
+fill_terms(json_t *o, const json_t *invite, const struct assignment_inviter *by,
 	   const struct assignment_policy *p)
 {
-	int64_t retention = jsonx_number(invite, "retentionMs", 0);
+	int64_t retention = invite_retention(invite);
 	char first[ID_MAX + 1];
 
 	if (retention > p->max_retention * 1000)
 		retention = p->max_retention * 1000;
-	if (jsonx_set(r->json, "owner", g->owner) < 0 ||
-	    json_object_set_new(r->json, "capability", json_boolean(g->capability)) < 0 ||
-	    jsonx_set(r->json, "accessMode",
-		      p->read_only ? "ro" : jsonx_text(invite, "lease.accessMode", "ro")) < 0 ||
-	    jsonx_set(r->json, "queue", assignment_queue(invite, &g->limits, first)) < 0 ||
-	    json_object_set_new(r->json, "maxArchiveBytes",
-				json_integer(assignment_limit(p->max_archive, g->limits.bytes))) <
-		0)
+	if (assignment_set_owner(o, by->owner) < 0 ||
+	    assignment_set_capability(o, by->capability) < 0 ||
+	    assignment_set_access_mode(o, p->read_only ? "ro" : invite_access_mode(invite)) < 0 ||
+	    assignment_set_queue(o, assignment_choose_queue(invite, &by->limits, first)) < 0 ||
+	    assignment_set_max_archive(o, assignment_limit(p->max_archive, by->limits.bytes)) < 0)
 		return -1;
-	return json_object_set_new(r->json, "retentionMs", json_integer(retention));
+	return assignment_set_retention(o, retention);
+}
+
+/* Remove what the last run left in ${o}. */
+static void
+drop_run(json_t *o)
+{
+	assignment_drop_error(o);
+	assignment_drop_result(o);
+	assignment_drop_lease(o);
+	assignment_drop_started_at(o);
+	assignment_drop_completed_at(o);
+	assignment_drop_workspace(o);
 }
 
 /* Fill the record of a new or resumed assignment from ${invite}. */
 static int
-fill(struct record *r, const json_t *invite, const struct assignment_guest *g,
+fill(struct record *r, const json_t *invite, const struct assignment_inviter *by,
      const struct assignment_policy *p, struct err *e)
 {
-	static const char *const old[] = {"error",     "result",      "lease",
-					  "startedAt", "completedAt", "workspace"};
 	char now[CLOCK_TEXT];
+	json_t *o = r->json;
 
-	for (size_t i = 0; i < sizeof old / sizeof old[0]; i++)
-		(void)json_object_del(r->json, old[i]); /* most are not there */
+	drop_run(o);
 	(void)clock_format(clock_now(), now);
-	int64_t run = jsonx_number(r->json, "run", 0) + 1;
-	if ((json_object_get(r->json, "createdAt") == NULL &&
-	     jsonx_set(r->json, "createdAt", now) < 0) ||
-	    jsonx_set(r->json, "id", r->id) < 0 || jsonx_set(r->json, "state", "pending") < 0 ||
-	    jsonx_set(r->json, "invitedAt", now) < 0 ||
-	    json_object_set_new(r->json, "run", json_integer(run)) < 0 ||
-	    fill_terms(r, invite, g, p) < 0 ||
-	    json_object_set_new(r->json, "invite", assignment_without_auth(invite)) < 0)
+	if ((assignment_created_at(o) == NULL && assignment_set_created_at(o, now) < 0) ||
+	    assignment_set_id(o, r->id) < 0 || assignment_set_state(o, "pending") < 0 ||
+	    assignment_set_invited_at(o, now) < 0 ||
+	    assignment_set_run(o, assignment_run(o) + 1) < 0 || fill_terms(o, invite, by, p) < 0 ||
+	    assignment_set_invite(o, assignment_without_auth(invite)) < 0)
 		return err_memory(e);
 	return 0;
 }
@@ -82,11 +91,11 @@ fill(struct record *r, const json_t *invite, const struct assignment_guest *g,
 static int
 resume(struct record *r, const char *owner, struct err *e)
 {
-	if (strcmp(jsonx_text(r->json, "owner", ""), owner) != 0)
-		return assignment_not_taken(e);
+	if (strcmp(assignment_owner(r->json), owner) != 0)
+		return assignment_decline_silently(e);
 	if (assignment_step(r, FSM_RECEIVE_INVITE, e) < 0)
 		return -1;
-	/* What was told of the last run must not end a stream of this one. */
+	/* The events of the last run must not end a stream of this one. */
 	if (unlinkat(r->dirfd, ASSIGNMENT_JOURNAL, 0) < 0 && errno != ENOENT)
 		return err_sys(e, "cannot begin the journal anew");
 	return 0;
@@ -107,11 +116,11 @@ open_or_create(const char *id, const char *owner, struct record *r, struct err *
 		record_close(r);
 		if (e->code != ERR_CONFLICT)
 			return -1;
-		/* Another INVITE for the same id was quicker. */
+		/* Another INVITE for the same id was faster. */
 	}
 }
 
-/* Does somebody else have ${id}?  Asked before a place is taken for it, and answered at the very
+/* Does somebody else have ${id}?  Asked before a slot is taken for it, and answered at the very
  * end, so that such an INVITE is treated like any other up to there. */
 static bool
 is_foreign(const char *id, const char *owner)
@@ -120,39 +129,51 @@ is_foreign(const char *id, const char *owner)
 	struct err ignored;
 
 	bool foreign = record_open(ASSIGNMENTS, id, false, &r, &ignored) == 0 &&
-		       strcmp(jsonx_text(r.json, "owner", ""), owner) != 0;
+		       strcmp(assignment_owner(r.json), owner) != 0;
 	record_close(&r);
 	return foreign;
 }
 
-json_t *
-assignment_invite(const json_t *invite, const struct assignment_guest *g,
-		  const struct assignment_policy *p, struct err *e)
+/* Record ${invite}, which is admitted, and make its ACCEPT. */
+static json_t *
+record_invite(const json_t *invite, const struct assignment_inviter *by,
+	      const struct assignment_policy *p, struct err *e)
 {
-	const char *id = jsonx_text(invite, "delegationId", "");
+	const char *id = message_id(invite);
 	json_t *answer = NULL;
 	struct record r;
 
-	if (assignment_terms(invite, g, p, e) < 0)
-		return NULL;
-	bool foreign = is_foreign(id, g->owner);
-	int room = assignment_room_take(id, g->owner, &g->limits, p, foreign, e);
-	if (room < 0)
-		return NULL;
-	if (assignment_ask_hook(invite, g, e) < 0)
-		goto out;
-	if (foreign) {
-		(void)assignment_not_taken(e);
-		goto out;
-	}
-	if (open_or_create(id, g->owner, &r, e) == 0 && fill(&r, invite, g, p, e) == 0 &&
+	if (open_or_create(id, by->owner, &r, e) == 0 && fill(&r, invite, by, p, e) == 0 &&
 	    record_save(&r, true, true, e) == 0) {
-		assignment_due(id, clock_now() + p->start_within * 1000);
-		answer = accept(&r, p, e);
+		assignment_set_due(id, clock_now() + p->start_within * 1000);
+		answer = make_accept(&r, p, e);
 	}
 	record_close(&r);
-out:
-	if (answer == NULL && room > 0 && !foreign)
-		assignment_room_leave(id);
+	return answer;
+}
+
+json_t *
+assignment_accept(const json_t *invite, const struct assignment_inviter *by,
+		  const struct assignment_policy *p, struct err *e)
+{
+	const char *id = message_id(invite);
+	struct assignment_slot slot = {id, by->owner, &by->limits, p};
+	json_t *answer = NULL;
+
+	if (assignment_check_terms(invite, by, p, e) < 0)
+		return NULL;
+	if (is_foreign(id, by->owner)) {
+		if (assignment_slot_check(&slot, e) == 0 &&
+		    assignment_ask_hook(invite, by, e) == 0)
+			assignment_decline_silently(e);
+		return NULL;
+	}
+	int acquired = assignment_slot_acquire(&slot, e);
+	if (acquired < 0)
+		return NULL;
+	if (assignment_ask_hook(invite, by, e) == 0)
+		answer = record_invite(invite, by, p, e);
+	if (answer == NULL && acquired > 0)
+		assignment_slot_release(id);
 	return answer;
 }

@@ -39,7 +39,11 @@ MEMBER_INTEGER(assignment, task_number, "taskNumber", 0) /* in its queue */
 MEMBER_INTEGER(assignment, asked, "asked", 0)            /* questions so far, of all runs */
 
 /* What came of it. */
-MEMBER_JSON(assignment, result, "result") /* {summary, highlights, snapshotId, metadata} */
+MEMBER_JSON(assignment, result, "result") /* as offered in the event "snapshot": */
+MEMBER_TEXT(assignment, summary, "result.summary", "")
+MEMBER_JSON(assignment, highlights, "result.highlights")
+MEMBER_TEXT(assignment, snapshot_id, "result.snapshotId", NULL)
+MEMBER_JSON(assignment, metadata, "result.metadata")
 MEMBER_JSON(assignment, error, "error")   /* see wire/members.h, "error" */
 
 #endif

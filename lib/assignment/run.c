@@ -1,4 +1,5 @@
-/* The worker's side: what it tells of a task, fenced by the run. */
+/* The worker's side: what it reports of a task, fenced by the run. */
+#include "assignment/members.h"
 #include "assignment/private.h"
 
 #include <fcntl.h>
@@ -9,10 +10,10 @@
 
 #include "base/file.h"
 #include "base/id.h"
-#include "state/journal.h"
-#include "base/jsonx.h"
-#include "wire/message.h"
 #include "queue/question.h"
+#include "state/journal.h"
+#include "wire/members.h"
+#include "wire/message.h"
 
 /* Open ${id} for its worker in run ${run}, locked. */
 static int
@@ -23,12 +24,25 @@ open_run(const char *id, int64_t run, struct record *r, struct err *e)
 			e->code = ERR_BAD_STATE;
 		return -1;
 	}
-	const char *state = jsonx_text(r->json, "state", "");
+	const char *state = assignment_state(r->json);
 	if (strcmp(state, "active") != 0)
-		return err_set(e, ERR_BAD_STATE, "%s is not active any more but %s", id, state);
-	if (jsonx_number(r->json, "run", 0) != run)
+		return err_set(e, ERR_BAD_STATE, "%s is no longer active but %s", id, state);
+	if (assignment_run(r->json) != run)
 		return err_set(e, ERR_BAD_STATE, "%s was begun again meanwhile", id);
 	return 0;
+}
+
+/* As assignment_change, for the worker in run ${run}. */
+static int
+change_run(const char *id, int64_t run, assignment_work *work, void *arg, struct err *e)
+{
+	struct record r;
+
+	if (open_run(id, run, &r, e) < 0) {
+		record_close(&r);
+		return -1;
+	}
+	return assignment_change_open(&r, work, arg, e);
 }
 
 int
@@ -36,26 +50,30 @@ assignment_task(const char *id, int64_t run, struct record *r, struct stat *seen
 {
 	int status = open_run(id, run, r, e);
 
-	if (status == 0 && fstatat(r->dirfd, "record.json", seen, AT_SYMLINK_NOFOLLOW) < 0)
+	if (status >= 0 && fstatat(r->dirfd, "record.json", seen, AT_SYMLINK_NOFOLLOW) < 0)
 		status = err_sys(e, "cannot look at the record of %s", id);
 	file_close(r->lockfd);
 	r->lockfd = -1;
 	return status;
 }
 
-/* Append event "status" ${kind}, with ${question} if it is about one, to the journal of ${r}. */
+/* An event "status". */
+struct status_event {
+	const char *kind, *text;
+	json_t *question; /* that it is about, or NULL */
+};
+
 static int
-append_status(struct record *r, const char *kind, const char *text, const json_t *question,
-	      struct err *e)
+append_status(struct record *r, void *arg, struct err *e)
 {
-	json_t *event = message_event("status", r->id, e);
+	const struct status_event *s = arg;
 	int status = -1;
 
+	json_t *event = message_event("status", r->id, e);
 	if (event == NULL)
 		return -1;
-	if (jsonx_set(event, "status", kind) < 0 || jsonx_set(event, "message", text) < 0 ||
-	    (question != NULL &&
-	     json_object_set(event, "question", (json_t *)(uintptr_t)question) < 0))
+	if (event_set_status(event, s->kind) < 0 || event_set_message(event, s->text) < 0 ||
+	    (s->question != NULL && event_set_question(event, json_incref(s->question)) < 0))
 		err_memory(e);
 	else
 		status = journal_append(r->dirfd, ASSIGNMENT_JOURNAL, event, false, e);
@@ -63,120 +81,125 @@ append_status(struct record *r, const char *kind, const char *text, const json_t
 	return status;
 }
 
-static int
-tell_status(const char *id, int64_t run, const char *kind, const char *text, struct err *e)
-{
-	struct record r;
-	int status = open_run(id, run, &r, e);
-
-	if (status == 0)
-		status = append_status(&r, kind, text, NULL, e);
-	record_close(&r);
-	return status;
-}
-
 int
 assignment_running(const char *id, int64_t run, struct err *e)
 {
-	return tell_status(id, run, "running", "Task execution started", e);
+	struct status_event s = {"running", "Task execution started", NULL};
+
+	return change_run(id, run, append_status, &s, e);
 }
 
 int
 assignment_progress(const char *id, int64_t run, const char *text, struct err *e)
 {
-	return tell_status(id, run, "progress", text, e);
+	struct status_event s = {"progress", text, NULL};
+
+	return change_run(id, run, append_status, &s, e);
 }
 
-/* The question in words, for a delegator that knows of no questions. */
+/* The question in words, for a delegator that does not know this extension. */
 static void
 describe_question(const json_t *question, char *out, size_t size)
 {
-	const char *id = jsonx_text(question, "id", ""),
-		   *outcome = jsonx_text(question, "outcome", NULL);
-	const char *answer = jsonx_text(question, "answer", NULL);
+	const char *id = question_id(question), *outcome = question_outcome(question);
+	const char *answer = question_answer(question);
 
 	if (outcome == NULL)
-		(void)snprintf(out, size, "question %s: %s", id, jsonx_text(question, "text", ""));
+		(void)snprintf(out, size, "question %s: %s", id, question_text(question));
 	else
 		(void)snprintf(out, size, "question %s is over (%s)%s%s", id, outcome,
 			       answer != NULL ? ": " : "", answer != NULL ? answer : "");
+}
+
+static int
+report_question(struct record *r, void *arg, struct err *e)
+{
+	struct status_event *s = arg;
+
+	/* The next run of this id goes on counting. */
+	if (question_open(s->question)) {
+		if (assignment_set_asked(r->json,
+					 strtoll(question_id(s->question) + 1, NULL, 10)) < 0)
+			return err_memory(e);
+		if (record_save(r, true, false, e) < 0)
+			return -1;
+	}
+	return append_status(r, s, e);
 }
 
 int
 assignment_question(const char *id, int64_t run, const json_t *question, struct err *e)
 {
 	char text[QUESTION_TEXT + 64];
-	struct record r;
-	int status = open_run(id, run, &r, e);
+	struct status_event s = {"progress", text, (json_t *)(uintptr_t)question};
 
 	describe_question(question, text, sizeof text);
-	/* The next run of this id goes on counting. */
-	if (status == 0 && question_open(question)) {
-		int64_t asked = strtoll(jsonx_text(question, "id", "q0") + 1, NULL, 10);
-		status = json_object_set_new(r.json, "asked", json_integer(asked)) < 0
-			     ? err_memory(e)
-			     : record_save(&r, true, false, e);
-	}
-	if (status == 0)
-		status = append_status(&r, "progress", text, question, e);
-	record_close(&r);
-	return status;
+	return change_run(id, run, report_question, &s, e);
 }
 
 int
 assignment_answer(const char *id, const char *owner, const char *question, const char *answer,
 		  struct err *e)
 {
-	struct record r;
 	struct queue *q = NULL;
-	int status = assignment_open(id, owner, false, &r, e);
+	struct record r;
+	int status = -1;
 
-	if (status == 0 && strcmp(jsonx_text(r.json, "state", ""), "active") != 0)
-		status = err_set(e, ERR_BAD_STATE, "%s is not active but %s", id,
-				 jsonx_text(r.json, "state", ""));
-	int64_t number = status == 0 ? jsonx_number(r.json, "taskNumber", 0) : 0;
-	if (status == 0)
-		q = queue_open(jsonx_text(r.json, "queue", ASSIGNMENT_QUEUE), false, e);
-	status =
-	    q == NULL ? -1 : queue_answer(q, (uint64_t)number, question, answer, "delegator", e);
+	if (assignment_open(id, owner, false, &r, e) < 0)
+		goto out;
+	if (strcmp(assignment_state(r.json), "active") != 0) {
+		err_set(e, ERR_BAD_STATE, "%s is not active but %s", id, assignment_state(r.json));
+		goto out;
+	}
+	q = queue_open(assignment_queue(r.json), false, e);
+	if (q != NULL)
+		status = queue_answer(q, (uint64_t)assignment_task_number(r.json), question, answer,
+				      "delegator", e);
+out:
 	queue_close(q);
 	record_close(&r);
 	return status;
+}
+
+struct completion {
+	const json_t *result;
+	json_t *metadata; /* or NULL */
+};
+
+static int
+complete(struct record *r, void *arg, struct err *e)
+{
+	const struct completion *c = arg;
+	char snapshot[ID_MAX + 1];
+
+	if (id_make("snap_", 12, snapshot, e) < 0)
+		return -1;
+	if (assignment_set_result(r->json, json_deep_copy(c->result)) < 0 ||
+	    assignment_set_snapshot_id(r->json, snapshot) < 0 ||
+	    (c->metadata != NULL && assignment_set_metadata(r->json, json_incref(c->metadata)) < 0))
+		return err_memory(e);
+	return assignment_finish(r, FSM_TASK_COMPLETE, NULL, e);
 }
 
 int
 assignment_complete(const char *id, int64_t run, const json_t *result, const json_t *metadata,
 		    struct err *e)
 {
-	char snap[ID_MAX + 1];
-	struct record r;
-	int status = open_run(id, run, &r, e);
+	struct completion c = {result, (json_t *)(uintptr_t)metadata};
 
-	if (status == 0)
-		status = id_make("snap_", 12, snap, e);
-	if (status == 0) {
-		json_t *kept = json_deep_copy(result);
-		if (kept == NULL || jsonx_set(kept, "snapshotId", snap) < 0 ||
-		    (metadata != NULL &&
-		     json_object_set(kept, "metadata", (json_t *)(uintptr_t)metadata) < 0) ||
-		    json_object_set(r.json, "result", kept) < 0)
-			status = err_memory(e);
-		json_decref(kept);
-	}
-	if (status == 0)
-		status = assignment_finish(&r, FSM_TASK_COMPLETE, NULL, e);
-	assignment_close(&r, status);
-	return status;
+	return change_run(id, run, complete, &c, e);
+}
+
+static int
+fail(struct record *r, void *why, struct err *e)
+{
+	return assignment_finish(r, FSM_TASK_FAIL, why, e);
 }
 
 int
 assignment_fail(const char *id, int64_t run, const struct err *why, struct err *e)
 {
-	struct record r;
-	int status = open_run(id, run, &r, e);
+	struct err copy = *why;
 
-	if (status == 0)
-		status = assignment_finish(&r, FSM_TASK_FAIL, why, e);
-	assignment_close(&r, status);
-	return status;
+	return change_run(id, run, fail, &copy, e);
 }

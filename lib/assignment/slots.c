@@ -11,27 +11,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "assignment/due.h"
 #include "assignment/private.h"
+#include "assignment/sweep.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "config/home.h"
 #include "base/id.h"
-#include "base/jsonx.h"
 
 #define MINUTE_MS 60000
-#define COME_BACK_S 10      /* when places are short: a task may end at any time */
-#define SWEEP_PAUSE_MS 1000 /* between looks for places that nobody will use any more */
+#define RETRY_S 10          /* when slots are short: a task may end at any time */
+#define SWEEP_PAUSE_MS 1000 /* between sweeps for slots that nobody will use any more */
 
 /* What this process knows of .open; the mutex also keeps its threads from queueing for the file's
  * lock. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
-	bool known;
+	bool counted;
 	long long count; /* entries when they were counted */
 	uint64_t taken;  /* what .admission said then */
 	int64_t swept;   /* clock_steady of the last sweep */
-} seen;
+} known;
 
 /* Call ${each} for every id in directory ${fd}; it may stop with non-zero. */
 static int
@@ -43,7 +42,7 @@ each_id(int fd, int (*each)(void *arg, int fd, const char *id), void *arg, struc
 	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
 	if (dir == NULL) {
-		err_sys(e, "cannot count the assignments in hand");
+		err_sys(e, "cannot count the unfinished assignments");
 		file_close(copy);
 		return -1;
 	}
@@ -88,18 +87,19 @@ write_number(int fd, uint64_t number, struct err *e)
 	return pwrite(fd, text, (size_t)n, 0) == n ? 0 : err_sys(e, "cannot count an assignment");
 }
 
-/* Is there room for all?  The locks are held; ${taken} is what .admission says. */
+/* Is there a slot for all?  The locks are held; ${taken} is what .admission says. */
 static int
-has_room(int openfd, uint64_t taken, long long max, struct err *e)
+has_slot(int openfd, uint64_t taken, long long max, struct err *e)
 {
-	if (seen.known && taken >= seen.taken && seen.count + (long long)(taken - seen.taken) < max)
+	if (known.counted && taken >= known.taken &&
+	    known.count + (long long)(taken - known.taken) < max)
 		return 1;
-	seen.count = 0;
-	if (each_id(openfd, count_one, &seen.count, e) < 0)
+	known.count = 0;
+	if (each_id(openfd, count_one, &known.count, e) < 0)
 		return -1;
-	seen.taken = taken;
-	seen.known = true;
-	return seen.count < max;
+	known.taken = taken;
+	known.counted = true;
+	return known.count < max;
 }
 
 /* The directory of ${owner}; to be closed. */
@@ -132,34 +132,43 @@ count_owned(void *arg, int fd, const char *id)
 	return 0;
 }
 
-/* Is there room for ${owner}, and if so and not ${look}, note ${id} as theirs. */
-static int
-has_own_room(int openfd, const char *id, const char *owner, long long max, bool look, struct err *e)
-{
-	struct owned o = {.openfd = openfd};
-
-	if (max <= 0)
-		return 1;
-	int fd = owner_dir(owner, e);
-	int status = fd < 0 ? -1 : each_id(fd, count_owned, &o, e);
-	if (status == 0)
-		status = o.count < max;
-	if (status > 0 && !look) {
-		int made = openat(fd, id, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-		if (made < 0)
-			status = err_sys(e, "cannot note whose %s is", id);
-		file_close(made);
-	}
-	file_close(fd);
-	return status;
-}
-
 static int
 refuse(const char *what, long long max, struct err *e)
 {
-	err_set(e, ERR_DECLINED, "%lld %s, which is all that is taken at once", max, what);
+	err_set(e, ERR_DECLINED, "%lld %s, which is the limit", max, what);
 	err_hint(e, "try again later");
-	return err_retry(e, COME_BACK_S);
+	return err_retry(e, RETRY_S);
+}
+
+/* Is there a slot for the owner ${s} names?  ERR_DECLINED if not.  If there is and ${note}, write
+ * down that it is theirs. */
+static int
+check_owner(const struct assignment_slot *s, int openfd, bool note, struct err *e)
+{
+	struct owned o = {.openfd = openfd};
+	long long max = s->limits->active;
+
+	if (max <= 0)
+		return 0;
+	int fd = owner_dir(s->owner, e);
+	if (fd < 0)
+		return -1;
+	int status = each_id(fd, count_owned, &o, e);
+	if (status < 0)
+		goto out;
+	if (o.count >= max) {
+		status = refuse("delegations of this token are unfinished", max, e);
+		goto out;
+	}
+	if (note) {
+		int entry = openat(fd, s->id, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (entry < 0)
+			status = err_sys(e, "cannot note whose %s is", s->id);
+		file_close(entry);
+	}
+out:
+	file_close(fd);
+	return status;
 }
 
 /* Make the entry for ${id}, open: another name of its lock (record.h), in the directory that the
@@ -180,98 +189,124 @@ make_entry(int parent, int openfd, const char *id, struct err *e)
 		fd = openat(openfd, id, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	}
 	file_close(dirfd);
-	return fd < 0 ? err_sys(e, "cannot take a place for %s", id) : fd;
+	return fd < 0 ? err_sys(e, "cannot take a slot for %s", id) : fd;
 }
 
-/* With the locks held: 1 if a place is taken, 0 if ${id} has one; -1. */
-static int
-take(int lockfd, int parent, int openfd, const char *id, const char *owner,
-     const struct token_limits *l, const struct assignment_policy *p, bool look, struct err *e)
-{
-	uint64_t taken = read_number(lockfd);
+/* The directories of .open and of its slots, locked for counting. */
+struct admission {
+	int parent, openfd, lockfd;
+};
 
-	if (!look && faccessat(openfd, id, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+/* Is there a slot for ${s}?  ERR_DECLINED if not.  If there is and ${note}, the owner's entry is
+ * made. */
+static int
+check(const struct assignment_slot *s, const struct admission *a, bool note, struct err *e)
+{
+	long long max = s->policy->max_active;
+
+	int free = has_slot(a->openfd, read_number(a->lockfd), max, e);
+	if (free < 0)
+		return -1;
+	if (free == 0)
+		return refuse("delegations are unfinished", max, e);
+	return check_owner(s, a->openfd, note, e);
+}
+
+static int
+check_locked(const struct assignment_slot *s, const struct admission *a, struct err *e)
+{
+	return check(s, a, false, e);
+}
+
+/* 1 if a slot is taken now, 0 if ${s}->id has one; -1. */
+static int
+acquire_locked(const struct assignment_slot *s, const struct admission *a, struct err *e)
+{
+	if (faccessat(a->openfd, s->id, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		return 0;
-	int room = has_room(openfd, taken, p->max_active, e);
-	if (room == 0)
-		(void)refuse("delegations are in hand", p->max_active, e);
-	if (room <= 0)
+	if (check(s, a, true, e) < 0)
 		return -1;
-	room = has_own_room(openfd, id, owner, l->active, look, e);
-	if (room == 0)
-		(void)refuse("delegations of this token are in hand", l->active, e);
-	if (room <= 0 || look)
-		return room <= 0 ? -1 : 1;
 	/* Counted before it is there: too high is put right by the next count. */
-	if (write_number(lockfd, taken + 1, e) < 0)
+	if (write_number(a->lockfd, read_number(a->lockfd) + 1, e) < 0)
 		return -1;
-	int fd = make_entry(parent, openfd, id, e);
+	int fd = make_entry(a->parent, a->openfd, s->id, e);
 	if (fd < 0)
 		return -1;
-	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
-					  clock_timespec(clock_now() + p->start_within * 1000)};
+	const struct timespec times[2] = {
+	    {.tv_nsec = UTIME_OMIT}, clock_timespec(clock_now() + s->policy->start_within * 1000)};
 	(void)futimens(fd, times); /* else it is looked at too early */
 	file_close(fd);
 	return 1;
 }
 
-/* Look for places to give up, not too often.  True if there were some. */
+/* End what is due, not too often.  True if that made slots free. */
 static bool
-sweep(const struct assignment_policy *p)
+free_slots(const struct assignment_policy *p)
 {
 	(void)pthread_mutex_lock(&lock);
-	bool due = seen.swept == 0 || clock_steady() - seen.swept >= SWEEP_PAUSE_MS;
+	bool due = known.swept == 0 || clock_steady() - known.swept >= SWEEP_PAUSE_MS;
 	if (due)
-		seen.swept = clock_steady();
+		known.swept = clock_steady();
 	(void)pthread_mutex_unlock(&lock);
 	return due && assignment_sweep(p) > 0;
 }
 
-int
-assignment_room_take(const char *id, const char *owner, const struct token_limits *l,
-		     const struct assignment_policy *p, bool look, struct err *e)
+/* Have ${work} look for slot ${s} under the locks; again, if a sweep made some free. */
+static int
+admit(const struct assignment_slot *s,
+      int (*work)(const struct assignment_slot *, const struct admission *, struct err *),
+      struct err *e)
 {
+	struct admission a;
 	int status;
 
-	int parent = home_dir(ASSIGNMENTS, e);
-	int openfd = parent < 0 ? -1 : home_dir(ASSIGNMENTS "/.open", e);
-	if (openfd < 0)
+	a.parent = home_dir(ASSIGNMENTS, e);
+	if (a.parent < 0)
+		return -1;
+	a.openfd = home_dir(ASSIGNMENTS "/.open", e);
+	if (a.openfd < 0)
 		return -1;
 	do {
 		(void)pthread_mutex_lock(&lock);
-		int lockfd = file_lock(parent, ".admission", true, e);
-		status = lockfd < 0 ? -1 : take(lockfd, parent, openfd, id, owner, l, p, look, e);
-		file_close(lockfd);
+		a.lockfd = file_lock(a.parent, ".admission", true, e);
+		status = a.lockfd < 0 ? -1 : work(s, &a, e);
+		file_close(a.lockfd);
 		(void)pthread_mutex_unlock(&lock);
-	} while (status < 0 && e->code == ERR_DECLINED && sweep(p));
+	} while (status < 0 && e->code == ERR_DECLINED && free_slots(s->policy));
 	return status;
 }
 
-void
-assignment_never_was(struct record *r, const struct err *why)
+int
+assignment_slot_acquire(const struct assignment_slot *s, struct err *e)
 {
-	if (why->code == ERR_NOT_FOUND && r->lockfd >= 0)
-		(void)record_remove(r, NULL); /* else awcp-reap does */
+	return admit(s, acquire_locked, e);
+}
+
+int
+assignment_slot_check(const struct assignment_slot *s, struct err *e)
+{
+	return admit(s, check_locked, e);
 }
 
 void
-assignment_room_leave(const char *id)
+assignment_slot_release(const char *id)
 {
 	struct err ignored;
 	struct record r;
 
 	int fd = home_dir(ASSIGNMENTS "/.open", &ignored);
-	/* Not if somebody else's INVITE for the same id made it come to be after all. */
-	if (fd >= 0 && record_open(ASSIGNMENTS, id, true, &r, &ignored) < 0) {
+	if (fd < 0)
+		return;
+	/* Not if somebody else's INVITE for the same id was recorded after all. */
+	if (record_open(ASSIGNMENTS, id, true, &r, &ignored) < 0) {
 		(void)unlinkat(fd, id, 0); /* else a later sweep finds it */
-		assignment_never_was(&r, &ignored);
+		assignment_discard_empty(&r, &ignored);
 	}
-	if (fd >= 0)
-		record_close(&r);
+	record_close(&r);
 }
 
 int
-assignment_room_rate(const char *owner, long long rate, struct err *e)
+assignment_rate_take(const char *owner, long long rate, struct err *e)
 {
 	int64_t now = clock_now();
 
@@ -289,7 +324,7 @@ assignment_room_rate(const char *owner, long long rate, struct err *e)
 	if (ahead < 0 || ahead > INT64_C(2) * MINUTE_MS * 1000) /* or the clock was set back */
 		ahead = 0;
 	int64_t wait = ahead + share - INT64_C(1000) * MINUTE_MS;
-	int status = 0;
+	int status;
 	if (wait > 0) {
 		err_set(e, ERR_DECLINED, "this token may send %lld invitations a minute", rate);
 		err_hint(e, "try again later");

@@ -1,38 +1,44 @@
 /*
- * assignment_room - how many assignments are in hand, and who has room for one more.
+ * assignment/slots - admission control: how many assignments are unfinished, of all and of one
+ * owner, and how many INVITEs an owner sends a minute.
  *
- *	assignments/.open/<id>             an unfinished assignment: a place that is taken
- *	assignments/.owners/<owner>/<id>   the same, of an owner who may have only so many; what is
- *	                                   in .open no more is swept out when room gets short
+ *	assignments/.open/<id>             an unfinished assignment: a slot that is taken
+ *	assignments/.owners/<owner>/<id>   the same, of an owner with a limit; entries that are no
+ *	                                   longer in .open are removed when slots get short
  *	assignments/.owners/<owner>/.rate  when the owner's next INVITE would be on time
- *	assignments/.admission             how many places were ever taken, and the lock for that
+ *	assignments/.admission             how many slots were ever taken, and the lock for that
  *
  * The lock is held only to count, and to create a directory and an empty file; never while
- * something is made durable.  To count does not mean to read .open each time: from the last count
- * on, there cannot be more than that and what was taken since, by any process.  Only when this
- * comes up to the limit it is counted anew.  So the limit is never exceeded, and nobody is turned
- * away while there is room.
+ * something is made durable.  Counting does not read .open each time: since the last count there
+ * cannot be more than that and what any process has taken since.  Only when this reaches the limit
+ * are the entries counted again.  So the limit is never exceeded, and nobody is turned away while
+ * there is a free slot.
  */
 #ifndef ASSIGNMENT_SLOTS_H
 #define ASSIGNMENT_SLOTS_H
-
-#include <stdbool.h>
 
 #include "assignment/assignment.h"
 #include "base/err.h"
 #include "access/token.h"
 
-/* Take a place for ${id} of ${owner}.  Returns 1 if it is taken now, 0 if ${id} has one already; -1
- * with ERR_DECLINED and a time to come back when there is none.  With ${look} nothing is taken, but
- * the answer is the same: 1 for room. */
-int assignment_room_take(const char *id, const char *owner, const struct token_limits *l,
-			 const struct assignment_policy *p, bool look, struct err *e);
+struct assignment_slot {
+	const char *id, *owner;
+	const struct token_limits *limits; /* of the owner */
+	const struct assignment_policy *policy;
+};
 
-/* Give a place back that was taken for an assignment that did not come to be. */
-void assignment_room_leave(const char *id);
+/* Take slot ${s}.  Returns 1 if it is taken now, 0 if its id has one already; -1 with ERR_DECLINED
+ * and a time to try again when there is none. */
+int assignment_slot_acquire(const struct assignment_slot *s, struct err *e);
 
-/* Count one INVITE of ${owner} against ${rate} a minute; ERR_DECLINED and a time to come back if it
- * is one too many. */
-int assignment_room_rate(const char *owner, long long rate, struct err *e);
+/* Is there a slot for ${s}?  0, or -1 with the same ERR_DECLINED; nothing is taken. */
+int assignment_slot_check(const struct assignment_slot *s, struct err *e);
+
+/* Give back a slot that was taken for an assignment that was not recorded. */
+void assignment_slot_release(const char *id);
+
+/* Count one INVITE of ${owner} against ${rate} a minute; ERR_DECLINED and a time to try again if
+ * there are too many. */
+int assignment_rate_take(const char *owner, long long rate, struct err *e);
 
 #endif

@@ -1,10 +1,10 @@
 /*
- * The counts of /status.  They are asked for often and change seldom, so the answer is kept for
- * a moment, as long as neither the collection's directory nor its index of unfinished records has
- * changed; what the time of a directory does not show (pending becomes active) is seen when the
- * moment is over.
+ * The counts of /status.  They are asked for often and change seldom, so the answer is cached for
+ * CACHE_MS, as long as neither the collection's directory nor its index of unfinished records has
+ * changed.  What the time of a directory does not show (pending becomes active) is seen after that.
  */
-#include "assignment/private.h"
+#include "assignment/assignment.h"
+#include "assignment/members.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -14,23 +14,21 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "config/home.h"
 #include "base/id.h"
-#include "base/jsonx.h"
 
-#define KEEP_MS 100
+#define CACHE_MS 100
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
-	int64_t taken; /* clock_steady, 0: nothing kept */
+	int64_t taken; /* clock_steady, 0: nothing is cached */
 	struct timespec changed[2];
 	json_t *active; /* array of {id, owner, workPath, startedAt} */
 	long long pending, ended;
-} kept;
+} cache;
 
 static int
-look_at_open(void *arg, const char *id)
+count_unfinished(void *arg, const char *id)
 {
 	struct record r;
 	struct err e;
@@ -38,32 +36,29 @@ look_at_open(void *arg, const char *id)
 
 	(void)arg;
 	if (record_open(ASSIGNMENTS, id, false, &r, &e) == 0) {
-		const char *state = jsonx_text(r.json, "state", "");
+		const char *state = assignment_state(r.json);
 		(void)snprintf(path, sizeof path, "%s/" ASSIGNMENTS "/%s/work", home_path(), id);
 		if (strcmp(state, "pending") == 0)
-			kept.pending++;
+			cache.pending++;
 		else if (strcmp(state, "active") == 0)
-			(void)json_array_append_new(kept.active,
+			(void)json_array_append_new(cache.active,
 						    json_pack("{ss ss ss ss}", "id", id, "owner",
-							      jsonx_text(r.json, "owner", ""),
+							      assignment_owner(r.json),
 							      "workPath", path, "startedAt",
-							      jsonx_text(r.json, "startedAt", "")));
+							      assignment_started_at(r.json)));
 	}
 	record_close(&r);
 	return 0;
 }
 
 static int
-count_all(int fd, long long *count, struct err *e)
+count_all(long long *count, struct err *e)
 {
 	const struct dirent *d;
 
-	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-	if (dir == NULL) {
-		file_close(copy);
+	DIR *dir = home_list(ASSIGNMENTS);
+	if (dir == NULL)
 		return err_sys(e, "cannot read " ASSIGNMENTS);
-	}
 	*count = 0;
 	while ((d = readdir(dir)) != NULL)
 		*count += id_valid(d->d_name);
@@ -77,7 +72,7 @@ same_time(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
-/* Bring what is kept up to date; the lock is held. */
+/* Bring the cache up to date; the lock is held. */
 static int
 refresh(struct err *e)
 {
@@ -88,23 +83,23 @@ refresh(struct err *e)
 	for (int i = 0; i < 2; i++)
 		if (fds[i] < 0 || fstat(fds[i], &st[i]) < 0)
 			return err_sys(e, "cannot look at " ASSIGNMENTS);
-	if (kept.taken != 0 && clock_steady() - kept.taken < KEEP_MS &&
-	    same_time(&st[0].st_mtim, &kept.changed[0]) &&
-	    same_time(&st[1].st_mtim, &kept.changed[1]))
+	if (cache.taken != 0 && clock_steady() - cache.taken < CACHE_MS &&
+	    same_time(&st[0].st_mtim, &cache.changed[0]) &&
+	    same_time(&st[1].st_mtim, &cache.changed[1]))
 		return 0;
-	json_decref(kept.active);
-	kept.active = json_array();
-	kept.pending = 0;
-	kept.taken = 0;
-	if (kept.active == NULL)
+	json_decref(cache.active);
+	cache.active = json_array();
+	cache.pending = 0;
+	cache.taken = 0;
+	if (cache.active == NULL)
 		return err_memory(e);
-	if (record_list(ASSIGNMENTS, false, look_at_open, NULL, e) < 0 ||
-	    count_all(fds[0], &all, e) < 0)
+	if (record_list(ASSIGNMENTS, false, count_unfinished, NULL, e) < 0 ||
+	    count_all(&all, e) < 0)
 		return -1;
-	kept.ended = all - kept.pending - (long long)json_array_size(kept.active);
-	kept.changed[0] = st[0].st_mtim;
-	kept.changed[1] = st[1].st_mtim;
-	kept.taken = clock_steady();
+	cache.ended = all - cache.pending - (long long)json_array_size(cache.active);
+	cache.changed[0] = st[0].st_mtim;
+	cache.changed[1] = st[1].st_mtim;
+	cache.taken = clock_steady();
 	return 0;
 }
 
@@ -117,16 +112,16 @@ assignment_status(const char *owner, struct err *e)
 	(void)pthread_mutex_lock(&lock);
 	if (list == NULL || refresh(e) < 0)
 		goto out;
-	json_array_foreach (kept.active, i, one) {
-		if (strcmp(jsonx_text(one, "owner", ""), owner) != 0)
+	json_array_foreach (cache.active, i, one) {
+		if (strcmp(assignment_owner(one), owner) != 0)
 			continue;
 		json_t *mine = json_copy(one);
 		(void)json_object_del(mine, "owner");
 		(void)json_array_append_new(list, mine); /* out of memory: the answer is shorter */
 	}
-	answer = json_pack("{sI sI sI sO}", "pendingInvitations", (json_int_t)kept.pending,
-			   "activeDelegations", (json_int_t)json_array_size(kept.active),
-			   "completedDelegations", (json_int_t)(kept.ended < 0 ? 0 : kept.ended),
+	answer = json_pack("{sI sI sI sO}", "pendingInvitations", (json_int_t)cache.pending,
+			   "activeDelegations", (json_int_t)json_array_size(cache.active),
+			   "completedDelegations", (json_int_t)(cache.ended < 0 ? 0 : cache.ended),
 			   "delegations", list);
 	if (answer == NULL)
 		err_memory(e);

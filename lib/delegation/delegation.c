@@ -164,7 +164,7 @@ delegation_close(struct record *r, const char *hook)
 
 	record_close(r);
 	if (kept != NULL)
-		hook_tell(hook, r->id, kept);
+		hook_notify(hook, r->id, kept);
 	json_decref(kept);
 }
 

@@ -318,7 +318,7 @@ attend(struct hook *k)
 }
 
 void
-hook_tell(const char *name, const char *id, const json_t *record)
+hook_notify(const char *name, const char *id, const json_t *record)
 {
 	char path[8192];
 	struct err e;

@@ -24,7 +24,7 @@
 
 /* Run hook ${name}, if there is one, about ${record} of ${id}.  Returns as soon as it is under way.
  * Call it when the record's lock is released. */
-void hook_tell(const char *name, const char *id, const json_t *record);
+void hook_notify(const char *name, const char *id, const json_t *record);
 
 /* Run hook ${name} with ${question} about ${id} from ${owner} (NULL: nobody else), and wait for its
  * answer.  Returns 1 if it exits with 0, or there is none; 0 if it exits with 1, with the first

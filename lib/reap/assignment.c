@@ -10,10 +10,11 @@
 #include <unistd.h>
 
 #include "assignment/due.h"
+#include "assignment/members.h"
 #include "assignment/private.h"
+#include "assignment/sweep.h"
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/jsonx.h"
 
 #define FRESH_MS 86400000 /* the walk comes by in the meantime */
 #define SOON_MS 15000     /* its worker, or its START, is just there */
@@ -75,7 +76,7 @@ look_ended(struct reap *r, struct record *a)
 	int64_t until = assignment_kept_until(a->json);
 	bool remove = until >= 0 && until <= r->now;
 	/* Whoever ended it may have been killed before the journal said so. */
-	if (!remove && !r->options->dry && assignment_settle(a, &e) < 0)
+	if (!remove && !r->options->dry && assignment_finish_journal(a, &e) < 0)
 		reap_trouble(r, "%s: %s", a->id, e.message);
 	if (!remove && !has_work(a))
 		return until < 0 ? 0 : until;
@@ -101,7 +102,7 @@ is_old(const struct reap *r, const json_t *json)
 {
 	int64_t ended;
 
-	return clock_parse(jsonx_text(json, "completedAt", ""), &ended, NULL) == 0 &&
+	return clock_parse(assignment_completed_at(json), &ended, NULL) == 0 &&
 	       ended < r->now - FRESH_MS;
 }
 
@@ -120,7 +121,7 @@ is_quiet(const struct reap *r, const char *id)
 	}
 	int64_t until = assignment_kept_until(a.json);
 	bool quiet = until > r->now && is_old(r, a.json) && !has_work(&a) &&
-		     fsm_ended(&fsm_assignment, jsonx_text(a.json, "state", ""));
+		     assignment_ended(a.json);
 	if (quiet && !r->options->dry)
 		due_set(ASSIGNMENT_DUE, id, until);
 	record_close(&a);
@@ -140,12 +141,15 @@ reap_assignment(struct reap *r, const char *id)
 	if (record_open(ASSIGNMENTS, id, !r->options->dry, &a, &e) < 0) {
 		if (e.code == ERR_BAD_DATA)
 			reap_trouble(r, "%s; %s", e.message, e.hint);
-	} else if (fsm_ended(&fsm_assignment, jsonx_text(a.json, "state", ""))) {
+	} else if (assignment_ended(a.json)) {
 		again = look_ended(r, &a);
 	} else {
 		again = look_unfinished(r, &a, &ended);
 	}
 	if (again >= 0)
 		reap_again(r, ASSIGNMENT_DUE, id, again);
-	assignment_close(&a, ended ? 0 : -1);
+	if (ended)
+		assignment_close_changed(&a);
+	else
+		record_close(&a);
 }

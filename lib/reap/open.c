@@ -9,18 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "assignment/private.h"
+#include "assignment/assignment.h"
 #include "delegation/delegation.h"
 #include "delegation/members.h"
 #include "config/home.h"
 #include "base/id.h"
 #include "base/jsonx.h"
-
-static bool
-assignment_closed(const json_t *json)
-{
-	return fsm_ended(&fsm_assignment, jsonx_text(json, "state", ""));
-}
 
 static bool
 delegation_closed(const json_t *json)
@@ -32,7 +26,7 @@ delegation_closed(const json_t *json)
 static const struct open_hints {
 	const char *collection;
 	bool (*closed)(const json_t *json);
-} hints[] = {{ASSIGNMENTS, assignment_closed}, {DELEGATIONS, delegation_closed}};
+} hints[] = {{ASSIGNMENTS, assignment_ended}, {DELEGATIONS, delegation_closed}};
 
 /* Is ${name} a hint of nothing?  Looked at with the record's lock if ${lock}.  One that has no
  * record may be that of a record in the making; its time of modification says something else. */

@@ -50,7 +50,7 @@ is_settled(const json_t *json)
 static bool
 has_failed(const json_t *json)
 {
-	return fsm_ended(&fsm_assignment, jsonx_text(json, "state", "")) &&
+	return assignment_ended(json) &&
 	       json_object_get(json, "error") != NULL;
 }
 

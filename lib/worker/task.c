@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 #include "assignment/assignment.h"
-#include "assignment/due.h"
+#include "assignment/members.h"
+#include "assignment/sweep.h"
 #include "base/clock.h"
 #include "worker/execution.h"
 #include "base/file.h"
@@ -21,7 +22,9 @@
 #include "base/id.h"
 #include "base/jsonx.h"
 #include "process/output.h"
+#include "queue/members.h"
 #include "worker/outcome.h"
+#include "wire/members.h"
 #include "worker/workspace.h"
 
 #define PAUSE_MS 5000 /* before a task is handed back for another try */
@@ -192,7 +195,7 @@ make_result(const struct task *t)
 	const char *summary = output_summary(t->output);
 	result = json_object();
 	if (result != NULL &&
-	    jsonx_set(result, "summary", summary[0] == '\0' ? "done" : summary) < 0) {
+	    event_set_summary(result, summary[0] == '\0' ? "done" : summary) < 0) {
 		json_decref(result);
 		return NULL;
 	}
@@ -319,9 +322,9 @@ tidy(const char *id, int64_t run)
 	struct record r;
 
 	/* What fails here is left to whoever removes the assignment. */
-	if (record_open("assignments", id, true, &r, NULL) == 0 &&
-	    jsonx_number(r.json, "run", 0) == run && jsonx_at(r.json, "completedAt") != NULL) {
-		(void)assignment_settle(&r, NULL);
+	if (record_open("assignments", id, true, &r, NULL) == 0 && assignment_run(r.json) == run &&
+	    assignment_ended(r.json)) {
+		(void)assignment_finish_journal(&r, NULL);
 		(void)unlinkat(r.dirfd, "workspace.archive", 0);
 		(void)unlinkat(r.dirfd, "received.manifest", 0);
 		(void)workspace_remove(r.dirfd, NULL);
@@ -397,16 +400,16 @@ begin(struct task *t, struct err *e)
 	const json_t *record = t->record.json;
 	struct execution_purpose p = {
 	    .id = t->record.id,
-	    .prompt = jsonx_text(record, "invite.task.prompt", ""),
-	    .description = jsonx_text(record, "invite.task.description", ""),
+	    .prompt = invite_prompt(assignment_invite(record)),
+	    .description = invite_description(assignment_invite(record)),
 	    .wanted = still_wanted,
 	    .progress = tell_progress,
-	    .asks = {t->queue, queue_claim_id(t->claim), jsonx_number(record, "asked", 0),
-		     tell_question, t},
+	    .asks = {t->queue, queue_claim_id(t->claim), assignment_asked(record), tell_question,
+		     t},
 	    .arg = t,
 	};
 
-	if (clock_parse(jsonx_text(record, "lease.expiresAt", ""), &p.expires, e) < 0)
+	if (clock_parse(assignment_lease_expires_at(record), &p.expires, e) < 0)
 		return err_add(e, "lease");
 	return execution_begin(&t->execution, &p, e);
 }
@@ -438,7 +441,7 @@ run_locked(struct task *t)
 }
 
 enum task_end
-task_run(const struct task_options *o, struct queue *q, const struct queue_claim *claim)
+task_execute(const struct task_options *o, struct queue *q, const struct queue_claim *claim)
 {
 	struct task t = {.options = o,
 			 .queue = q,
