@@ -109,8 +109,8 @@ make_task(const struct record *r)
 
 	/* When its worker dies, the worker decides what happens, as it reports to the delegator. */
 	if (task == NULL || task_set_assignment(task, r->id) < 0 ||
-	    task_set_run(task, assignment_run(r->json)) < 0 || task_set_max_deaths(task, 0) < 0 ||
-	    task_set_recovery(task, "retry") < 0) {
+	    task_set_run_number(task, assignment_run(r->json)) < 0 ||
+	    task_set_max_deaths(task, 0) < 0 || task_set_recovery(task, "retry") < 0) {
 		json_decref(task);
 		return NULL;
 	}

@@ -441,7 +441,7 @@ run_locked(struct task *t)
 }
 
 enum task_end
-task_execute(const struct task_options *o, struct queue *q, const struct queue_claim *claim)
+task_run(const struct task_options *o, struct queue *q, const struct queue_claim *claim)
 {
 	struct task t = {.options = o,
 			 .queue = q,

@@ -50,7 +50,7 @@ int task_limits(struct task_options *o, struct err *e);
 /* Carry out the task of ${claim} on ${q}, in a process of its own: signals are blocked and children
  * reaped as they suit this.  Whatever goes wrong is told to the delegator if it concerns the task,
  * else reported. */
-enum task_end task_execute(const struct task_options *o, struct queue *q,
-			   const struct queue_claim *claim);
+enum task_end task_run(const struct task_options *o, struct queue *q,
+		       const struct queue_claim *claim);
 
 #endif

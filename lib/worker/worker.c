@@ -150,7 +150,7 @@ carry_out_task(struct worker *w, struct queue *q, const struct queue_claim *c,
 	o.at_archive = at_archive;
 	if (task_assignment(queue_claim_task(c)) == NULL)
 		return job_run(&o, q, c);
-	enum task_end end = task_execute(&o, q, c);
+	enum task_end end = task_run(&o, q, c);
 	bool died = end == TASK_ORPHANED || end == TASK_DIED;
 	int64_t pause = end == TASK_LIMITED ? outcome_pause(&o, queue_claim_task(c)) : 0;
 	/* Of a death nothing is said: whoever takes next sees it. */
