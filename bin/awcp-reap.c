@@ -20,25 +20,26 @@ struct printing {
 };
 
 static void
-told(void *arg, const struct reap_deed *d)
+report(void *arg, const struct reap_action *action)
 {
 	const struct printing *p = arg;
 
 	if (p->json) {
-		json_t *o = json_pack("{ss ss ss ss}", "kind", reap_kind_name(d->kind), "id", d->id,
-				      "action", d->action, "why", d->why);
+		json_t *o = json_pack("{ss ss ss ss}", "kind", reap_kind_name(action->kind), "id",
+				      action->id, "action", action->verb, "why", action->why);
 		if (o != NULL)
 			command_json(o);
 		json_decref(o);
 	} else if (p->text) {
-		(void)printf("%-9s %-12s %s  ", reap_kind_name(d->kind), d->action, d->id);
-		command_text(d->why, false);
+		(void)printf("%-9s %-12s %s  ", reap_kind_name(action->kind), action->verb,
+			     action->id);
+		command_text(action->why, false);
 		(void)putchar('\n');
 	}
 }
 
 static void
-trouble(void *arg, const char *text)
+warn(void *arg, const char *text)
 {
 	(void)arg;
 	command_note("%s", text);
@@ -61,7 +62,7 @@ int
 main(int argc, char **argv)
 {
 	struct printing printing = {.json = false};
-	struct reap_options o = {.told = told, .trouble = trouble, .arg = &printing};
+	struct reap_options o = {.report = report, .warn = warn, .arg = &printing};
 	struct reap_totals totals;
 	bool verbose = false;
 	char summary[256];

@@ -269,7 +269,7 @@ record()
 	due delegation:dlg_{settled,waits,runs} assignment:dlg_{failed,done,runs}
 	AWCP_MIN_FREE=1000000T run awcp-reap -k space
 	assert_success
-	assert_output --partial '2 records were retired before their time'
+	assert_output --partial '2 records were removed before their time'
 	assert_equal "$(grep -c ' to=removed why=space ' "$AWCP_HOME/log/lifecycle.log")" 2
 	assert_equal "$(cd "$AWCP_HOME" && echo assignments/* delegations/*)" \
 		'assignments/dlg_done assignments/dlg_runs delegations/dlg_runs delegations/dlg_waits'
@@ -283,7 +283,7 @@ record()
 		>"$AWCP_HOME/guards/queue.jobs"
 	jq -cn --arg until "$(at 60)" '{kind: "profile", name: "slow", until: $until, why: "quota"}' \
 		>"$AWCP_HOME/guards/profile.slow"
-	reaped guards queue.jobs clear
+	reaped breakers queue.jobs clear
 	[ -e "$AWCP_HOME/guards/profile.slow" ]
 	grep -q 'event=guard-cleared kind=queue name=jobs .* why="its stop is over"' "$AWCP_HOME/log/lifecycle.log"
 }

@@ -1,20 +1,23 @@
 /*
- * Delegations: one that is under way has somebody who follows it; one that was never handed over
- * ends with the lease that it would have had; one that has ended is kept until its retention is
- * over, and longer as long as something that came back waits for a person.
+ * Delegations: one that is under way gets a follower; one that was never handed over ends with the
+ * lease that it would have had; one that has ended is kept until its retention is over, and longer
+ * while a snapshot waits for a person.
  */
-#include "reap/private.h"
-
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
 
 #include "base/clock.h"
+#include "base/file.h"
+#include "base/jsonx.h"
 #include "delegation/delegation.h"
 #include "delegation/due.h"
 #include "delegation/members.h"
-#include "base/file.h"
-#include "base/jsonx.h"
+#include "reap/action.h"
+#include "reap/remove.h"
+#include "reap/rules.h"
+#include "reap/snapshots.h"
+#include "reap/start.h"
 
 #define DAY_MS (INT64_C(24) * 3600 * 1000)
 
@@ -43,54 +46,54 @@ static int64_t
 start_follower(struct reap *r, struct record *delegation, int64_t idle)
 {
 	char *const argv[] = {(char *)"awcp-watch", (char *)"-q", delegation->id, NULL};
-	struct reap_deed d;
+	struct reap_action action;
 	char span[32];
 	struct err e;
 
-	reap_deed(&d, REAP_FOLLOWERS, delegation->id, "follow",
-		  "it is %s, and for %s nobody followed it", delegation_state(delegation->json),
-		  reap_span(idle, span));
-	if (!reap_should(r, &d))
+	reap_describe(&action, REAP_FOLLOWERS, delegation->id, "follow",
+		      "it is %s, and for %s nobody followed it", delegation_state(delegation->json),
+		      reap_span(idle, span));
+	if (!reap_may(r, &action))
 		return -1;
 	int status = reap_start(r, delegation, argv, &e);
 	if (status < 0 && e.code == ERR_BUSY)
 		return -1; /* by the next run */
-	reap_did(r, &d, status, &e);
-	return r->now + (r->limits.follow > 0 ? r->limits.follow : 1);
+	reap_done(r, &action, status, &e);
+	return r->now + (r->limits.follow_after > 0 ? r->limits.follow_after : 1);
 }
 
 /* End ${delegation}, which was never handed over. */
 static int64_t
-expire(struct reap *r, struct record *delegation, bool *ended)
+expire_delegation(struct reap *r, struct record *delegation, bool *ended)
 {
-	struct reap_deed d;
+	struct reap_action action;
 	struct err why, e;
 
 	err_set(&why, ERR_EXPIRED, "its time was over before it was handed over");
-	reap_deed(&d, REAP_LEASES, delegation->id, "expire", "%s", why.message);
-	if (!reap_should(r, &d))
+	reap_describe(&action, REAP_LEASES, delegation->id, "expire", "%s", why.message);
+	if (!reap_may(r, &action))
 		return -1;
 	int status = delegation_end_record(delegation, FSM_EXPIRE, &why, &e);
-	reap_did(r, &d, status, &e);
+	reap_done(r, &action, status, &e);
 	*ended = status == 0;
-	return status < 0 ? r->now + REAP_WAIT_MS : delegation_kept_until(delegation->json);
+	return status < 0 ? r->now + REAP_RETRY_MS : delegation_kept_until(delegation->json);
 }
 
 /* ${delegation} has not ended, or is not applied yet. */
 static int64_t
-look_unfinished(struct reap *r, struct record *delegation, bool *ended)
+check_unfinished_delegation(struct reap *r, struct record *delegation, bool *ended)
 {
 	int64_t changed = 0, lease = delegation_lease_end(delegation->json);
 
 	if (is_followed(delegation))
-		return r->now + r->limits.follow;
+		return r->now + r->limits.follow_after;
 	(void)clock_parse(delegation_updated_at(delegation->json), &changed, NULL);
-	if (r->now >= changed && r->now < changed + r->limits.follow)
-		return changed + r->limits.follow; /* who works on it may just change hands */
+	if (r->now >= changed && r->now < changed + r->limits.follow_after)
+		return changed + r->limits.follow_after; /* who works on it may just change hands */
 	if (goes_on_alone(delegation->json))
 		return start_follower(r, delegation, r->now - changed);
 	/* A person may hand it over yet. */
-	return lease <= r->now ? expire(r, delegation, ended) : lease;
+	return lease <= r->now ? expire_delegation(r, delegation, ended) : lease;
 }
 
 static bool
@@ -109,11 +112,11 @@ has_pending(const json_t *delegation, const char **id)
 
 /* ${delegation} has ended, and its time here is over. */
 static int64_t
-retire(struct reap *r, struct record *delegation, int64_t until)
+remove_ended(struct reap *r, struct record *delegation, int64_t until)
 {
 	int64_t kept = delegation_retention(delegation->json);
 	const char *snapshot;
-	struct reap_deed d;
+	struct reap_action action;
 	char span[32];
 	struct err e;
 
@@ -121,41 +124,41 @@ retire(struct reap *r, struct record *delegation, int64_t until)
 		if (r->doubt || !reap_wants(r, REAP_RETENTION))
 			return -1;
 		if (!r->options->dry && r->due != NULL)
-			reap_trouble(r,
-				     "%s waits to be applied since %s; awcp-snapshot apply or "
-				     "discard %s",
-				     snapshot, delegation_updated_at(delegation->json),
-				     delegation->id);
+			reap_warn(r,
+				  "%s waits to be applied since %s; awcp-snapshot apply or "
+				  "discard %s",
+				  snapshot, delegation_updated_at(delegation->json),
+				  delegation->id);
 		return r->now + (kept > DAY_MS ? kept : DAY_MS);
 	}
-	if (is_followed(delegation) || reap_snapshot_at_work(delegation))
-		return r->now + r->limits.follow;
-	reap_deed(&d, REAP_RETENTION, delegation->id, "remove", "it was kept until %s ago",
-		  reap_span(r->now - until, span));
-	if (!reap_should_remove(r, &d))
+	if (is_followed(delegation) || reap_snapshot_busy(delegation))
+		return r->now + r->limits.follow_after;
+	reap_describe(&action, REAP_RETENTION, delegation->id, "remove", "it was kept until %s ago",
+		      reap_span(r->now - until, span));
+	if (!reap_may_remove(r, &action))
 		return -1;
-	int status = reap_remove_record(delegation, &d, &e);
-	reap_did(r, &d, status, &e);
-	return status < 0 ? r->now + REAP_WAIT_MS : 0;
+	int status = reap_remove_record(delegation, &action, &e);
+	reap_done(r, &action, status, &e);
+	return status < 0 ? r->now + REAP_RETRY_MS : 0;
 }
 
 static int64_t
-look_ended(struct reap *r, struct record *delegation)
+check_ended_delegation(struct reap *r, struct record *delegation)
 {
 	bool again = false; /* it has ended, and does not so here */
 	struct err e;
 
 	/* Whoever ended it may have been killed before the journal said so. */
 	if (!r->options->dry && delegation_settle(delegation, &e) < 0)
-		reap_trouble(r, "%s: %s", delegation->id, e.message);
+		reap_warn(r, "%s: %s", delegation->id, e.message);
 	int64_t next = reap_snapshots(r, delegation);
 	if (next < 0)
 		return next;
 	if (delegation_waits(delegation->json) && delegation_apply_error(delegation->json) == NULL)
-		return look_unfinished(r, delegation, &again);
+		return check_unfinished_delegation(r, delegation, &again);
 	int64_t until = delegation_kept_until(delegation->json);
 	if (until <= r->now)
-		return retire(r, delegation, until);
+		return remove_ended(r, delegation, until);
 	return next < until ? next : until;
 }
 
@@ -169,11 +172,11 @@ reap_delegation(struct reap *r, const char *id)
 
 	if (record_open(DELEGATIONS, id, !r->options->dry, &delegation, &e) < 0) {
 		if (e.code == ERR_BAD_DATA)
-			reap_trouble(r, "%s; %s", e.message, e.hint);
+			reap_warn(r, "%s; %s", e.message, e.hint);
 	} else if (delegation_ended(delegation.json)) {
-		again = look_ended(r, &delegation);
+		again = check_ended_delegation(r, &delegation);
 	} else {
-		again = look_unfinished(r, &delegation, &ended);
+		again = check_unfinished_delegation(r, &delegation, &ended);
 	}
 	if (again >= 0)
 		reap_again(r, DELEGATION_DUE, id, again == INT64_MAX ? 0 : again);

@@ -1,9 +1,7 @@
 /*
- * Hints: .open/<id> stands for an unfinished record, and goes when that ends or is removed; after a
- * crash in between it does here.
+ * Hints: .open/<id> stands for an unfinished record, and is removed when that ends or is removed;
+ * if a crash came in between, it is removed here.
  */
-#include "reap/private.h"
-
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -15,6 +13,11 @@
 #include "config/home.h"
 #include "base/id.h"
 #include "base/jsonx.h"
+#include "config/home.h"
+#include "delegation/delegation.h"
+#include "delegation/members.h"
+#include "reap/action.h"
+#include "reap/rules.h"
 
 static bool
 delegation_closed(const json_t *json)
@@ -28,8 +31,9 @@ static const struct open_hints {
 	bool (*closed)(const json_t *json);
 } hints[] = {{ASSIGNMENTS, assignment_ended}, {DELEGATIONS, delegation_closed}};
 
-/* Is ${name} a hint of nothing?  Looked at with the record's lock if ${lock}.  One that has no
- * record may be that of a record in the making; its time of modification says something else. */
+/* Is ${name} a hint of nothing?  Checked under the record's lock if ${lock}.  A hint without a
+ * record may belong to a record that is being created; its time of modification has another
+ * meaning. */
 static bool
 is_stale(const struct reap *r, const struct open_hints *h, int openfd, const char *name,
 	 struct record *record, bool lock)
@@ -40,26 +44,27 @@ is_stale(const struct reap *r, const struct open_hints *h, int openfd, const cha
 	if (record_open(h->collection, name, lock, record, &e) == 0)
 		return h->closed(record->json);
 	return e.code == ERR_NOT_FOUND && fstatat(openfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       (int64_t)st.st_ctim.tv_sec * 1000 + r->limits.age <= r->now;
+	       (int64_t)st.st_ctim.tv_sec * 1000 + r->limits.leftover_age <= r->now;
 }
 
 static void
-look_at(struct reap *r, const struct open_hints *h, int openfd, const char *name)
+check_hint(struct reap *r, const struct open_hints *h, int openfd, const char *name)
 {
 	struct record record;
-	struct reap_deed d;
+	struct reap_action action;
 	struct err e;
 
 	bool stale = is_stale(r, h, openfd, name, &record, false);
 	record_close(&record);
 	if (!stale)
 		return;
-	reap_deed(&d, REAP_ORPHANS, name, "forget", "nothing of it is unfinished any more");
-	if (!reap_should(r, &d))
+	reap_describe(&action, REAP_ORPHANS, name, "forget",
+		      "nothing of it is unfinished any more");
+	if (!reap_may(r, &action))
 		return;
 	if (is_stale(r, h, openfd, name, &record, true))
-		reap_did(r, &d, unlinkat(openfd, name, 0) < 0 ? err_sys(&e, "cannot remove it") : 0,
-			 &e);
+		reap_done(r, &action,
+			  unlinkat(openfd, name, 0) < 0 ? err_sys(&e, "cannot remove it") : 0, &e);
 	record_close(&record);
 }
 
@@ -74,7 +79,7 @@ reap_open(struct reap *r)
 		DIR *dir = home_list(path);
 		while (dir != NULL && (entry = readdir(dir)) != NULL)
 			if (id_valid(entry->d_name))
-				look_at(r, &hints[i], dirfd(dir), entry->d_name);
+				check_hint(r, &hints[i], dirfd(dir), entry->d_name);
 		if (dir != NULL)
 			(void)closedir(dir);
 	}

@@ -1,14 +1,11 @@
 /*
- * Processes: what a worker that was killed left running without a sandbox, found by the workspace
- * in its environment; and the programs of an awcp-serve that was killed, which go on and hold its
- * port, found by the directory of their sockets in theirs, or for nginx, which writes over it, by
- * the directory that it works in.
+ * Processes whose parent was killed, found by a string in their environment: those that a worker
+ * started without a sandbox, by its workspace; those of other programs of ours, by a directory of
+ * theirs, or nginx, which overwrites its environment, by the directory that it works in.
  *
- * A process is held by a descriptor (pidfd) before anything is asked about its owner, so that what
- * is killed is what was judged, and nothing that began meanwhile.
+ * A process is held by a descriptor (pidfd) before anything is asked about its owner, so that the
+ * process that is killed is the one that was examined, and not one with the same number.
  */
-#include "reap/private.h"
-
 #include <ctype.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -24,16 +21,20 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "config/home.h"
+#include "reap/action.h"
+#include "reap/process.h"
+#include "reap/remove.h"
+#include "reap/rules.h"
 
 #define ENVIRONMENT (4 * 1024 * 1024)
 #define STOP_MS 30000 /* between TERM and KILL: a worker hands its tasks back */
 
-/* Whom to look for, and what to do with them. */
+/* Which processes to look for, and what to do with them. */
 struct hunt {
 	struct reap *r;
 	const char *prefix; /* of a string in the environment */
 	const char *cwd;    /* or NULL: nginx in this directory */
-	/* ${pidfd} was found; ${rest} is what follows the prefix. */
+	/* Called for ${pidfd}; ${rest} is what follows the prefix. */
 	void (*found)(struct hunt *h, int pidfd, const char *pid, const char *rest);
 	int signal;
 	size_t count;
@@ -74,7 +75,7 @@ leads_to(int procfd, const char *pid, const char *name, const char *target, bool
 }
 
 static void
-look_at(struct hunt *h, int procfd, const char *pid)
+check_process(struct hunt *h, int procfd, const char *pid)
 {
 	struct buf b = BUF_INIT(ENVIRONMENT);
 	const char *rest = "";
@@ -92,21 +93,20 @@ look_at(struct hunt *h, int procfd, const char *pid)
 }
 
 static void
-run(struct hunt *h)
+hunt_processes(struct hunt *h)
 {
 	const struct dirent *entry;
 
 	DIR *proc = opendir("/proc");
 	while (proc != NULL && (entry = readdir(proc)) != NULL)
 		if (isdigit((unsigned char)entry->d_name[0]))
-			look_at(h, dirfd(proc), entry->d_name);
+			check_process(h, dirfd(proc), entry->d_name);
 	if (proc != NULL)
 		(void)closedir(proc);
 }
 
-/* Is the lock ${path} in the state held, or with ${shared} held for itself alone? */
-static bool
-is_held(const char *path)
+bool
+reap_is_held(const char *path)
 {
 	int homefd = home_open(NULL);
 	int fd = homefd < 0 ? -1 : openat(homefd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -129,25 +129,25 @@ has_worker(const char *rest)
 		(void)snprintf(path, sizeof path, "queue/%s/running/%llu", name, number);
 	else
 		return true; /* nothing of ours */
-	return is_held(path);
+	return reap_is_held(path);
 }
 
 static void
 kill_orphan(struct hunt *h, int pidfd, const char *pid, const char *rest)
 {
-	struct reap_deed d;
+	struct reap_action action;
 	struct err e;
 
 	if (has_worker(rest))
 		return;
-	reap_deed(&d, REAP_ORPHANS, pid, "kill", "the worker that started it in %s is gone",
-		  rest + 1);
-	if (!reap_should(h->r, &d))
+	reap_describe(&action, REAP_ORPHANS, pid, "kill",
+		      "the worker that started it in %s is gone", rest + 1);
+	if (!reap_may(h->r, &action))
 		return;
 	int status = pidfd_send_signal(pidfd, SIGKILL, NULL, 0) < 0
 			 ? err_sys(&e, "cannot kill the process")
 			 : 0;
-	reap_did(h->r, &d, status, &e);
+	reap_done(h->r, &action, status, &e);
 }
 
 void
@@ -159,34 +159,35 @@ reap_processes(struct reap *r)
 	if (realpath(home_path(), home) == NULL)
 		return;
 	(void)snprintf(prefix, sizeof prefix, "AWCP_WORKSPACE=%s", home);
-	run(&h);
+	hunt_processes(&h);
 }
 
 static void
-stop(struct hunt *h, int pidfd, const char *pid, const char *rest)
+stop_process(struct hunt *h, int pidfd, const char *pid, const char *rest)
 {
-	struct reap_deed d;
+	struct reap_action action;
 
 	if (*rest != '\0')
 		return; /* of another one, whose name begins like this */
 	h->count++;
-	reap_deed(&d, h->left->kind, pid, "stop", "the %s of %s is gone", h->left->owner,
-		  h->left->name);
-	if (reap_should(h->r, &d) && pidfd_send_signal(pidfd, h->signal, NULL, 0) == 0)
-		reap_did(h->r, &d, 0, NULL);
+	reap_describe(&action, REAP_ORPHANS, pid, "stop", "the %s of %s is gone", h->left->owner,
+		      h->left->name);
+	if (reap_may(h->r, &action) && pidfd_send_signal(pidfd, h->signal, NULL, 0) == 0)
+		reap_done(h->r, &action, 0, NULL);
 }
 
 void
 reap_clear_left(struct reap *r, const struct reap_left *l)
 {
-	struct hunt h = {.r = r, .prefix = l->mark, .cwd = l->cwd, .found = stop, .left = l};
-	struct reap_deed d;
+	struct hunt h = {
+	    .r = r, .prefix = l->mark, .cwd = l->cwd, .found = stop_process, .left = l};
+	struct reap_action action;
 	char mark[300];
 	struct err e;
 
 	(void)snprintf(mark, sizeof mark, "%.255s/stopping", l->name);
 	h.signal = reap_age(r, l->dirfd, mark) >= STOP_MS ? SIGKILL : SIGTERM;
-	run(&h);
+	hunt_processes(&h);
 	if (h.count > 0) {
 		int fd =
 		    r->options->dry
@@ -195,49 +196,11 @@ reap_clear_left(struct reap *r, const struct reap_left *l)
 		file_close(fd);
 		return;
 	}
-	reap_deed(&d, l->kind, l->name, "remove", "the %s that made it is gone", l->owner);
-	if (reap_should(r, &d))
-		reap_did(r, &d,
-			 l->outside ? file_remove_tree(l->dirfd, l->name, &e)
-				    : reap_remove(l->dirfd, l->name, &e),
-			 &e);
-}
-
-/* The directory ${name}, in ${homefd}, of an awcp-serve that is gone. */
-static void
-clear_server(struct reap *r, int homefd, const char *name)
-{
-	char mark[PATH_MAX + 300], home[PATH_MAX], cwd[PATH_MAX + 300];
-
-	if (realpath(home_path(), home) == NULL)
-		return;
-	(void)snprintf(cwd, sizeof cwd, "%s/%s", home, name);
-	(void)snprintf(mark, sizeof mark, "AWCP_SERVE=%s/%s", home_path(), name);
-	reap_clear_left(r, &(struct reap_left){.kind = REAP_ORPHANS,
-					       .owner = "awcp-serve",
-					       .dirfd = homefd,
-					       .name = name,
-					       .mark = mark,
-					       .cwd = cwd});
-}
-
-void
-reap_servers(struct reap *r)
-{
-	const struct dirent *entry;
-	char path[300];
-
-	DIR *dir = home_list(".");
-	while (dir != NULL && (entry = readdir(dir)) != NULL) {
-		const char *name = entry->d_name;
-		if (strncmp(name, "serve-", 6) != 0 || !isdigit((unsigned char)name[6]))
-			continue;
-		(void)snprintf(path, sizeof path, "%s/lock", name);
-		/* One without a lock is just being made, or was made by an older version. */
-		bool locked = faccessat(dirfd(dir), path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-		if (locked ? !is_held(path) : reap_age(r, dirfd(dir), name) >= r->limits.age)
-			clear_server(r, dirfd(dir), name);
-	}
-	if (dir != NULL)
-		(void)closedir(dir);
+	reap_describe(&action, REAP_ORPHANS, l->name, "remove", "the %s that made it is gone",
+		      l->owner);
+	if (reap_may(r, &action))
+		reap_done(r, &action,
+			  l->outside ? file_remove_tree(l->dirfd, l->name, &e)
+				     : reap_remove(l->dirfd, l->name, &e),
+			  &e);
 }

@@ -1,26 +1,26 @@
 /*
- * Queues: claims that lapsed are returned or end, by the queue's policy; what waited for its time,
- * or for a task that has ended, may be taken.  Queues do this by themselves when something is taken
- * from them; here it is done for those that nobody takes from.
+ * Queues: claims that lapsed are returned or end, by the queue's policy; tasks that waited for
+ * their time, or for another task, may be taken.  A queue does this itself whenever a task is taken
+ * from it; here it is done for queues that nobody takes from.
  */
-#include "reap/private.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "state/breaker.h"
-#include "config/home.h"
 #include "base/id.h"
+#include "config/home.h"
 #include "queue/queue.h"
+#include "reap/action.h"
+#include "reap/rules.h"
+#include "state/breaker.h"
 
-#define CHANGES 20000 /* of a queue that are looked at in a run, to forget what is old */
-#define QUEUES_MS 500 /* of many queues the rest is for the next run */
+#define CHANGES 20000 /* of a queue that are read in a run, to forget old tasks */
+#define QUEUES_MS 500 /* then the other queues are left to the next run */
 
 static void
-tend(struct reap *r, const char *name)
+tend_queue(struct reap *r, const char *name)
 {
-	struct reap_deed d;
+	struct reap_action action;
 	struct err e;
 
 	struct queue *q = queue_open(name, false, &e);
@@ -28,34 +28,34 @@ tend(struct reap *r, const char *name)
 		return; /* removed meanwhile, or made just now */
 	int64_t due = queue_due(q, &e);
 	if (due > 0) {
-		reap_deed(&d, REAP_QUEUE, name, "tend", "%lld of its tasks are due, or lost",
-			  (long long)due);
-		if (reap_should(r, &d))
-			reap_did(r, &d, queue_tend(q, &e), &e);
+		reap_describe(&action, REAP_QUEUE, name, "tend",
+			      "%lld of its tasks are due, or lost", (long long)due);
+		if (reap_may(r, &action))
+			reap_done(r, &action, queue_tend(q, &e), &e);
 	} else if (due < 0) {
-		reap_trouble(r, "queue %s: %s", name, e.message);
+		reap_warn(r, "queue %s: %s", name, e.message);
 	}
 	queue_close(q);
 }
 
-/* Something of ${g} is over. */
+/* The pause of ${g} is over. */
 static int
-free_one(void *arg, const struct breaker *g)
+end_pause(void *arg, const struct breaker *g)
 {
 	bool waited = g->until != 0;
 	struct reap *r = arg;
-	struct reap_deed d;
+	struct reap_action action;
 	char id[160];
 	struct err e;
 
 	(void)snprintf(id, sizeof id, "%s.%s", breaker_kind_name(g->kind), g->name);
-	reap_deed(&d, REAP_BREAKERS, id, waited ? "clear" : "forget", "%s%s%s",
-		  g->stopped ? "it was stopped for long enough"
-		  : waited   ? "it has cooled down"
-			     : "it last died long ago",
-		  g->why[0] != '\0' ? ": " : "", g->why);
-	if (reap_should(r, &d))
-		reap_did(r, &d, breaker_end(g->kind, g->name, &e), &e);
+	reap_describe(&action, REAP_BREAKERS, id, waited ? "clear" : "forget", "%s%s%s",
+		      g->stopped ? "the stop is over"
+		      : waited   ? "the pause is over"
+				 : "its last failure was long ago",
+		      g->why[0] != '\0' ? ": " : "", g->why);
+	if (reap_may(r, &action))
+		reap_done(r, &action, breaker_end(g->kind, g->name, &e), &e);
 	return 0;
 }
 
@@ -64,26 +64,26 @@ reap_breakers(struct reap *r)
 {
 	struct err e;
 
-	if (breaker_over(free_one, r, &e) < 0)
-		reap_trouble(r, "guards: %s", e.message);
+	if (breaker_over(end_pause, r, &e) < 0)
+		reap_warn(r, "breakers: %s", e.message);
 }
 
 /* Forget the tasks whose retention is over. */
 static void
-retire(struct reap *r, const char *name)
+retire_tasks(struct reap *r, const char *name)
 {
 	struct queue_retired done = {.tasks = 0};
-	struct reap_deed d;
+	struct reap_action action;
 	struct err e;
 
 	struct queue *q = r->doubt ? NULL : queue_open(name, false, &e);
 	if (q == NULL)
 		return;
 	int status = queue_retire(q, -1, CHANGES, r->options->dry, &done, &e);
-	reap_deed(&d, REAP_RETENTION, name, "retire",
-		  "%" PRIu64 " of its tasks ended longer ago than they are kept", done.tasks);
+	reap_describe(&action, REAP_RETENTION, name, "retire",
+		      "%" PRIu64 " of its tasks ended longer ago than they are kept", done.tasks);
 	if (done.tasks > 0 || status < 0)
-		reap_did(r, &d, status < 0 ? -1 : 0, &e);
+		reap_done(r, &action, status < 0 ? -1 : 0, &e);
 	queue_close(q);
 }
 
@@ -105,11 +105,11 @@ each_queue(struct reap *r, void (*each)(struct reap *r, const char *name))
 void
 reap_queues(struct reap *r)
 {
-	each_queue(r, tend);
+	each_queue(r, tend_queue);
 }
 
 void
 reap_tasks(struct reap *r)
 {
-	each_queue(r, retire);
+	each_queue(r, retire_tasks);
 }

@@ -1,9 +1,7 @@
 /*
- * Snapshots: an apply or an undo that was cut off is finished; the files for an undo go when their
- * time is over; of those that wait no more are kept than was agreed on.
+ * Snapshots: an apply or an undo that was cut off is finished; the files for an undo are removed
+ * when their time is over, and surplus snapshots that wait are discarded.
  */
-#include "reap/private.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,11 +13,15 @@
 #include "base/file.h"
 #include "base/jsonx.h"
 #include "delegation/members.h"
+#include "reap/action.h"
+#include "reap/remove.h"
+#include "reap/snapshots.h"
+#include "reap/start.h"
 
 #define MAX_SNAPSHOTS 10 /* as in snapshot_record.c, where the record says nothing */
 
 static bool
-there(int dirfd, const char *name)
+has_file(int dirfd, const char *name)
 {
 	return faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
@@ -47,7 +49,7 @@ open_snapshot(const struct record *delegation, const char *id, bool *busy)
  * takes it away; NULL: nothing was.  It may all be done but for the record, which says in which
  * state the snapshot was. */
 static const char *
-cut_off(int fd, bool applied)
+cut_off_command(int fd, bool applied)
 {
 	static const struct {
 		const char *undone, *command;
@@ -57,34 +59,34 @@ cut_off(int fd, bool applied)
 		     {"undone/plan.new", "clear"}};
 
 	for (size_t i = 0; applied && i < sizeof marks / sizeof marks[0]; i++)
-		if (there(fd, marks[i].undone))
+		if (has_file(fd, marks[i].undone))
 			return marks[i].command;
 	if (applied)
 		return NULL;
-	if (there(fd, "plan") || there(fd, "rollback") ||
-	    (there(fd, "undo") && !there(fd, "undone")))
+	if (has_file(fd, "plan") || has_file(fd, "rollback") ||
+	    (has_file(fd, "undo") && !has_file(fd, "undone")))
 		return "apply";
-	return there(fd, "plan.new") ? "clear" : NULL;
+	return has_file(fd, "plan.new") ? "clear" : NULL;
 }
 
 /* Let awcp-snapshot do ${what} to snapshot ${id}. */
 static int64_t
-hand_on(struct reap *r, struct record *delegation, enum reap_kind kind, const char *what,
-	const char *id, const char *why)
+start_command(struct reap *r, struct record *delegation, enum reap_kind kind, const char *what,
+	      const char *id, const char *why)
 {
 	char *const argv[] = {(char *)"awcp-snapshot", (char *)(uintptr_t)what, delegation->id,
 			      (char *)(uintptr_t)id, NULL};
-	struct reap_deed d;
+	struct reap_action action;
 	struct err e;
 
-	reap_deed(&d, kind, delegation->id, what, "%s %s", id, why);
-	if (kind == REAP_RETENTION ? !reap_should_remove(r, &d) : !reap_should(r, &d))
+	reap_describe(&action, kind, delegation->id, what, "%s %s", id, why);
+	if (kind == REAP_RETENTION ? !reap_may_remove(r, &action) : !reap_may(r, &action))
 		return -1;
 	int status = reap_start(r, delegation, argv, &e);
 	if (status < 0 && e.code == ERR_BUSY)
 		return -1;
-	reap_did(r, &d, status, &e);
-	return r->now + REAP_WAIT_MS; /* has it come to an end? */
+	reap_done(r, &action, status, &e);
+	return r->now + REAP_RETRY_MS; /* has it come to an end? */
 }
 
 /* The files for an undo of the applied snapshot ${fd} go when it is time.  Returns when. */
@@ -92,28 +94,29 @@ static int64_t
 forget_undo(struct reap *r, const struct record *delegation, int fd, const json_t *snapshot)
 {
 	int64_t applied;
-	struct reap_deed d;
+	struct reap_action action;
 	char span[32];
 	struct err e;
 
-	if (!there(fd, "undo") || clock_parse(snapshot_applied_at(snapshot), &applied, NULL) < 0)
+	if (!has_file(fd, "undo") || clock_parse(snapshot_applied_at(snapshot), &applied, NULL) < 0)
 		return INT64_MAX;
-	if (applied + r->limits.undo > r->now)
-		return applied + r->limits.undo;
-	reap_deed(&d, REAP_RETENTION, delegation->id, "forget-undo", "%s was applied %s ago",
-		  snapshot_id(snapshot), reap_span(r->now - applied, span));
-	if (!reap_should_remove(r, &d))
+	if (applied + r->limits.undo_retention > r->now)
+		return applied + r->limits.undo_retention;
+	reap_describe(&action, REAP_RETENTION, delegation->id, "forget-undo",
+		      "%s was applied %s ago", snapshot_id(snapshot),
+		      reap_span(r->now - applied, span));
+	if (!reap_may_remove(r, &action))
 		return -1;
 	/* The plan first: without it nobody takes what is left of the files for an undo. */
 	int status = unlinkat(fd, "undo", 0) < 0 && errno != ENOENT
 			 ? err_sys(&e, "cannot remove the plan")
 			 : reap_remove(fd, "kept", &e);
-	reap_did(r, &d, status, &e);
-	return status < 0 ? r->now + REAP_WAIT_MS : INT64_MAX;
+	reap_done(r, &action, status, &e);
+	return status < 0 ? r->now + REAP_RETRY_MS : INT64_MAX;
 }
 
 static int64_t
-look_at(struct reap *r, struct record *delegation, const json_t *snapshot)
+check_snapshot(struct reap *r, struct record *delegation, const json_t *snapshot)
 {
 	const char *id = snapshot_id(snapshot);
 	bool applied = strcmp(snapshot_status(snapshot), "applied") == 0;
@@ -126,17 +129,17 @@ look_at(struct reap *r, struct record *delegation, const json_t *snapshot)
 	int fd = open_snapshot(delegation, id, &busy);
 	if (fd < 0)
 		return next;
-	const char *what = cut_off(fd, applied);
+	const char *what = cut_off_command(fd, applied);
 	if (what == NULL && applied)
 		next = forget_undo(r, delegation, fd, snapshot);
 	file_close(fd);
 	if (what != NULL)
-		next = hand_on(r, delegation, REAP_APPLIES, what, id, "was cut off");
+		next = start_command(r, delegation, REAP_APPLIES, what, id, "was cut off");
 	return next;
 }
 
 bool
-reap_snapshot_at_work(const struct record *delegation)
+reap_snapshot_busy(const struct record *delegation)
 {
 	bool busy = false;
 	json_t *one;
@@ -145,7 +148,7 @@ reap_snapshot_at_work(const struct record *delegation)
 	json_array_foreach (delegation_snapshots(delegation->json), i, one) {
 		bool applied = strcmp(snapshot_status(one), "applied") == 0;
 		int fd = open_snapshot(delegation, snapshot_id(one), &busy);
-		if (busy || (fd >= 0 && cut_off(fd, applied) != NULL)) {
+		if (busy || (fd >= 0 && cut_off_command(fd, applied) != NULL)) {
 			file_close(fd);
 			return true;
 		}
@@ -154,11 +157,11 @@ reap_snapshot_at_work(const struct record *delegation)
 	return false;
 }
 
-/* The oldest snapshot that waits and is one too many; NULL: none is. */
+/* The oldest pending snapshot, if there are too many; else NULL. */
 static const char *
-surplus(const json_t *json)
+surplus_snapshot(const json_t *json)
 {
-	int64_t most = delegation_max_snapshots(json);
+	int64_t max = delegation_max_snapshots(json);
 	const char *oldest = NULL;
 	int64_t pending = 0;
 	json_t *one;
@@ -171,7 +174,7 @@ surplus(const json_t *json)
 		if (oldest == NULL && !snapshot_recommended(one))
 			oldest = snapshot_id(one);
 	}
-	return pending > most ? oldest : NULL;
+	return pending > max ? oldest : NULL;
 }
 
 int64_t
@@ -182,14 +185,15 @@ reap_snapshots(struct reap *r, struct record *delegation)
 	size_t i;
 
 	json_array_foreach (delegation_snapshots(delegation->json), i, one) {
-		int64_t when = look_at(r, delegation, one);
+		int64_t when = check_snapshot(r, delegation, one);
 		if (when < 0)
 			return when;
 		next = when < next ? when : next;
 	}
-	const char *id = surplus(delegation->json);
+	const char *id = surplus_snapshot(delegation->json);
 	if (id == NULL)
 		return next;
-	int64_t when = hand_on(r, delegation, REAP_RETENTION, "discard", id, "is one too many");
+	int64_t when =
+	    start_command(r, delegation, REAP_RETENTION, "discard", id, "is one too many");
 	return when < next ? when : next;
 }

@@ -1,29 +1,30 @@
 /*
- * The disk: when less than AWCP_MIN_FREE is free, what is worth least goes before its time, the
- * oldest first, until there is room again.
+ * The disk: when less than AWCP_MIN_FREE is free, records are removed before their time, the oldest
+ * first, until there is room again.
  *
- * due/ has what has ended in the order in which it would go, so that is the order here, too: first
- * the delegations whose result was taken or refused, or that had none, then the assignments that
- * failed.  A result that waits to be fetched or applied is work that is not done again for nothing:
- * it stays, whatever the disk says.
+ * The order is that of due/: first delegations whose result was taken or refused, or that had none,
+ * then assignments that failed.  A result that waits to be fetched or applied is never removed: it
+ * would cost work to make it again.
  */
-#include "reap/private.h"
-
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "assignment/due.h"
 #include "assignment/private.h"
+#include "base/file.h"
+#include "base/jsonx.h"
+#include "config/home.h"
 #include "delegation/delegation.h"
 #include "delegation/due.h"
 #include "delegation/members.h"
-#include "base/file.h"
-#include "config/home.h"
-#include "base/jsonx.h"
+#include "reap/action.h"
+#include "reap/remove.h"
+#include "reap/rules.h"
+#include "reap/snapshots.h"
 
-#define LOOKS 10000           /* at most, in a run */
-#define TELL_MS (3600 * 1000) /* between two complaints */
+#define MAX_ENTRIES 10000     /* at most, in a run */
+#define WARN_MS (3600 * 1000) /* between two warnings */
 #define MIB (1024 * 1024)
 
 /* May ${json} go before its time? */
@@ -50,22 +51,21 @@ is_settled(const json_t *json)
 static bool
 has_failed(const json_t *json)
 {
-	return assignment_ended(json) &&
-	       json_object_get(json, "error") != NULL;
+	return assignment_ended(json) && json_object_get(json, "error") != NULL;
 }
 
 static const struct class classes[] = {{DELEGATION_DUE, DELEGATIONS, is_settled},
 				       {ASSIGNMENT_DUE, ASSIGNMENTS, has_failed}};
 
 static uint64_t
-space(void)
+free_space(void)
 {
 	int homefd = home_open(NULL);
 
 	return homefd < 0 ? UINT64_MAX : file_space(homefd);
 }
 
-/* Does somebody work with ${r}? */
+/* Is somebody working with ${r}? */
 static bool
 is_busy(const struct record *r)
 {
@@ -79,28 +79,28 @@ is_busy(const struct record *r)
 		busy = fd < 0;
 		file_close(fd);
 	}
-	return busy || reap_snapshot_at_work(r);
+	return busy || reap_snapshot_busy(r);
 }
 
-/* Remove ${id}, if it may go.  True if it went. */
+/* Remove ${id} if that is allowed.  True if it was removed. */
 static bool
-retire(struct reap *r, const struct class *c, const char *id, uint64_t left)
+remove_record_for_space(struct reap *r, const struct class *c, const char *id, uint64_t left)
 {
 	struct record record;
-	struct reap_deed d;
+	struct reap_action action;
 	bool gone = false;
 	struct err e;
 
 	if (record_open(c->collection, id, !r->options->dry, &record, &e) == 0 &&
 	    c->worthless(record.json) && !is_busy(&record)) {
-		reap_deed(&d, REAP_SPACE, id, "remove",
-			  "only %llu MiB are free, less than %llu; it has ended, and nothing of it "
-			  "waits",
-			  (unsigned long long)left / MIB,
-			  (unsigned long long)r->policy.min_free / MIB);
-		if (reap_should(r, &d)) {
-			int status = reap_remove_record(&record, &d, &e);
-			reap_did(r, &d, status, &e);
+		reap_describe(
+		    &action, REAP_SPACE, id, "remove",
+		    "only %llu MiB are free, less than %llu; it has ended, and nothing of it "
+		    "waits",
+		    (unsigned long long)left / MIB, (unsigned long long)r->policy.min_free / MIB);
+		if (reap_may(r, &action)) {
+			int status = reap_remove_record(&record, &action, &e);
+			reap_done(r, &action, status, &e);
 			gone = status == 0;
 		}
 	}
@@ -108,7 +108,7 @@ retire(struct reap *r, const struct class *c, const char *id, uint64_t left)
 	return gone;
 }
 
-/* Retire what ${c} lets go; the oldest first.  True when there is room. */
+/* Remove records of class ${c}, the oldest first, until there is room: true then. */
 static bool
 make_room(struct reap *r, const struct class *c, size_t *gone)
 {
@@ -116,18 +116,18 @@ make_room(struct reap *r, const struct class *c, size_t *gone)
 	struct err e;
 	int looks = 0;
 
-	uint64_t left = space();
+	uint64_t left = free_space();
 	struct due *d = due_open(INT64_MAX, &e);
-	while (d != NULL && left < (uint64_t)r->policy.min_free && looks < LOOKS &&
+	while (d != NULL && left < (uint64_t)r->policy.min_free && looks < MAX_ENTRIES &&
 	       due_next(d, &entry, &e) > 0) {
 		if (strcmp(entry.kind, c->due) != 0)
 			continue;
 		looks++;
-		if (!retire(r, c, entry.id, left))
+		if (!remove_record_for_space(r, c, entry.id, left))
 			continue;
 		due_drop(d);
 		(*gone)++;
-		left = space();
+		left = free_space();
 	}
 	due_close(d, false);
 	return left >= (uint64_t)r->policy.min_free;
@@ -137,20 +137,19 @@ void
 reap_space(struct reap *r)
 {
 	size_t gone = 0;
-	bool room = space() >= (uint64_t)r->policy.min_free;
+	bool room = free_space() >= (uint64_t)r->policy.min_free;
 
 	if (room)
 		return;
 	for (size_t i = 0; i < sizeof classes / sizeof classes[0] && !room; i++)
 		room = make_room(r, &classes[i], &gone);
-	bool told = r->now >= r->state.told && r->now < r->state.told + TELL_MS;
-	if (r->options->dry || (told && gone == 0))
+	bool warned = r->now >= r->state.warned && r->now < r->state.warned + WARN_MS;
+	if (r->options->dry || (warned && gone == 0))
 		return;
-	r->state.told = r->now;
-	reap_trouble(
-	    r,
-	    "the disk is nearly full: %zu records were retired before their time, %llu MiB "
-	    "are free%s",
-	    gone, (unsigned long long)space() / MIB,
-	    room ? "" : ", and nothing else may go; make room, or lower AWCP_MIN_FREE");
+	r->state.warned = r->now;
+	reap_warn(r,
+		  "the disk is nearly full: %zu records were removed before their time, %llu MiB "
+		  "are free%s",
+		  gone, (unsigned long long)free_space() / MIB,
+		  room ? "" : ", and nothing else may go; make room, or lower AWCP_MIN_FREE");
 }

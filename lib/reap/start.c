@@ -1,6 +1,4 @@
 /* What takes long, or talks to others, is left to the command that does it. */
-#include "reap/private.h"
-
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -9,8 +7,9 @@
 
 #include "base/file.h"
 #include "process/launch.h"
+#include "reap/start.h"
 
-#define MOST 32 /* in one run: each takes memory, and the next run is not far */
+#define MAX_STARTED 32 /* in one run: each takes memory, and the next run is not far */
 
 extern char **environ;
 
@@ -34,7 +33,7 @@ reap_start(struct reap *r, const struct record *delegation, char *const *argv, s
 {
 	char path[PATH_MAX];
 
-	if (r->started >= MOST)
+	if (r->started >= MAX_STARTED)
 		return err_set(e, ERR_BUSY, "enough was started for now");
 	if (find_sibling(argv[0], path, e) < 0)
 		return -1;

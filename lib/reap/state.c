@@ -1,12 +1,10 @@
 /*
- * What one run tells the next, and the judgement of the clock that follows from it.
+ * What one run leaves for the next, and whether the clock can be trusted.
  *
  * A clock that jumps ahead makes everything look old.  Both clocks of the system are compared with
- * what they were in the last run: if the wall clock went another way than the one that never jumps,
- * nothing is removed for its age for a while, so that a person, or ntpd, can put it right.
+ * their values in the previous run: if the wall clock advanced otherwise than the one that never
+ * jumps, nothing is removed for its age for a while, so that a person, or ntpd, can set it right.
  */
-#include "reap/private.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +14,9 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "config/home.h"
+#include "reap/action.h"
+#include "reap/remove.h"
+#include "reap/state.h"
 
 #define NAME ".state"
 #define JUMP_MS (5 * 60000) /* less is a clock that is being adjusted */
@@ -51,12 +52,12 @@ judge_clock(struct reap *r)
 	if (strcmp(boot, r->state.boot) == 0) {
 		int64_t jump = (r->now - r->state.wall) - (steady - r->state.steady);
 		if (jump > JUMP_MS || jump < -JUMP_MS) {
-			r->state.doubt = steady + r->limits.doubt;
-			reap_trouble(
-			    r,
-			    "the clock was put %s by %s; nothing is removed for its age for "
-			    "now; set the clock right if it is wrong",
-			    jump > 0 ? "ahead" : "back", reap_span(jump > 0 ? jump : -jump, span));
+			r->state.doubt = steady + r->limits.clock_doubt;
+			reap_warn(r,
+				  "the clock was put %s by %s; nothing is removed for its age for "
+				  "now; set the clock right if it is wrong",
+				  jump > 0 ? "ahead" : "back",
+				  reap_span(jump > 0 ? jump : -jump, span));
 		}
 	} else {
 		r->state.doubt = 0;
@@ -67,7 +68,7 @@ judge_clock(struct reap *r)
 	r->doubt = steady < r->state.doubt;
 }
 
-/* The numbers of ${line}, behind its first word, into ${out}. */
+/* The numbers in ${line} into ${out}. */
 static void
 read_numbers(const char *line, int64_t *out, size_t n)
 {
@@ -89,9 +90,9 @@ read_line(struct reap_state *s, const char *line)
 		s->wall = clock[0];
 		s->steady = clock[1];
 		s->doubt = clock[2];
-		s->told = clock[3];
+		s->warned = clock[3];
 	} else if (strncmp(line, "next ", 5) == 0) {
-		read_numbers(line + 5, s->next, REAP_SWEEPS);
+		read_numbers(line + 5, s->next, REAP_PERIODICS);
 	} else if (strncmp(line, "cursor ", 7) == 0) {
 		read_numbers(line + 7, s->cursor, REAP_WALKS);
 	}
@@ -109,10 +110,10 @@ reap_state_read(struct reap *r)
 		     line = strtok_r(NULL, "\n", &rest))
 			read_line(&r->state, line);
 	buf_free(&b);
-	bool before = r->state.doubt != 0;
+	bool previous_doubt = r->state.doubt != 0;
 	judge_clock(r);
-	/* At once: this run may be killed, and the next would not see a jump. */
-	if (!before && r->doubt)
+	/* At once: if this run were killed, the next would not notice the jump. */
+	if (!previous_doubt && r->doubt)
 		reap_state_write(r);
 }
 
@@ -127,8 +128,8 @@ reap_state_write(const struct reap *r)
 		return;
 	int n = snprintf(text, sizeof text,
 			 "boot %s\nclock %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\nnext",
-			 s->boot, s->wall, s->steady, s->doubt, s->told);
-	for (int i = 0; i < REAP_SWEEPS; i++)
+			 s->boot, s->wall, s->steady, s->doubt, s->warned);
+	for (int i = 0; i < REAP_PERIODICS; i++)
 		n += snprintf(text + n, sizeof text - (size_t)n, " %" PRId64, s->next[i]);
 	n += snprintf(text + n, sizeof text - (size_t)n, "\ncursor");
 	for (int i = 0; i < REAP_WALKS; i++)

@@ -1,30 +1,30 @@
 /*
- * All records, a few with each run: makes the entries of due/ that are missing, and finds what no
- * entry tells of.
+ * The walk through all records, a few with each run: it adds missing entries to due/, and finds
+ * what no entry leads to.
  *
- * Where the last run ended is a position in the directory, as getdents(2) gives it, so that no run
- * reads more of a directory than it looks at, however large that is.
+ * The place where the previous run ended is a position in the directory, as getdents(2) gives it,
+ * so that a run reads only the part of the directory that it handles, however large that is.
  */
-#include "reap/private.h"
-
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "delegation/delegation.h"
 #include "base/file.h"
-#include "config/home.h"
 #include "base/id.h"
+#include "config/home.h"
+#include "delegation/delegation.h"
+#include "reap/leftovers.h"
+#include "reap/rules.h"
 
-#define RECORDS 256 /* of a collection, in a run */
-#define LEAST 4     /* however long they take: each may have to be read from the disk */
-#define TIME_MS 1   /* after that no further one is begun */
+#define MAX_RECORDS 256 /* of a collection, in a run */
+#define MIN_RECORDS 4   /* however long they take: reading each from the disk may be slow */
+#define TIME_MS 1       /* after that no more are begun */
 
 static const struct {
 	const char *collection;
-	void (*look)(struct reap *r, const char *id);
+	void (*run)(struct reap *r, const char *id);
 } walks[REAP_WALKS] = {[REAP_WALK_ASSIGNMENTS] = {"assignments", reap_assignment},
 		       [REAP_WALK_DELEGATIONS] = {DELEGATIONS, reap_delegation}};
 
@@ -38,7 +38,7 @@ has_record(int dirfd, const char *id)
 }
 
 static void
-look_at(struct reap *r, enum reap_walk_id which, int dirfd, const char *id)
+walk_record(struct reap *r, enum reap_walk_id which, int dirfd, const char *id)
 {
 	char name[ID_MAX + 32];
 	int fd = openat(dirfd, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -48,12 +48,12 @@ look_at(struct reap *r, enum reap_walk_id which, int dirfd, const char *id)
 		reap_temporary(r, fd, name);
 	file_close(fd);
 	if (has_record(dirfd, id))
-		walks[which].look(r, id);
+		walks[which].run(r, id);
 	else
 		reap_unrecorded(r, walks[which].collection, id);
 }
 
-/* The next id in ${dir}; at the end it begins again, once: NULL then. */
+/* The next id in ${dir}; at the end it starts over, once, then NULL. */
 static const char *
 next_id(DIR *dir, int64_t *cursor, bool *again)
 {
@@ -88,12 +88,12 @@ reap_walk(struct reap *r, enum reap_walk_id which)
 		return;
 	if (again)
 		seekdir(dir, (long)*cursor);
-	for (; seen < RECORDS && (seen < LEAST || clock_steady() <= until); seen++) {
+	for (; seen < MAX_RECORDS && (seen < MIN_RECORDS || clock_steady() <= until); seen++) {
 		if ((id = next_id(dir, cursor, &again)) == NULL) {
 			*cursor = 0;
 			break;
 		}
-		look_at(r, which, dirfd(dir), id);
+		walk_record(r, which, dirfd(dir), id);
 	}
 	(void)closedir(dir);
 }
