@@ -1,7 +1,12 @@
 # awcp - lend a directory to a worker on another machine
 #
 #	make demo	install what is missing, build, delegate a real tree on loopback, show the diff
-#	make check	install what is missing, build, run every test; ALL=1: at every fault there can be
+#	make check	install what is missing, build, run the tests: plain, and with sanitizers
+#	make check T=queue	only those of a subject: tests/queue*.bats, and the unit tests that are
+#			named so or after a file of lib/queue; T='queue ask' is those of both
+#	make unit T=sse	build only the unit tests of that subject, and run them: some seconds
+#	make check-all	check at every fault there can be, with what is too long for each day; then
+#			hammer and model
 #	make hammer	two hundred processes and one queue, for a minute
 #	make model	install spin, search the protocol of claims for broken promises
 #	make soak	run everything at once for SOAK_MINUTES (10), with what goes wrong on real machines
@@ -66,6 +71,11 @@ UNITS = $(patsubst bin/system/%,%,$(wildcard bin/system/systemd/*.* bin/system/s
 MAN = $(wildcard man/*.[1-8])
 FUZZ = $(filter-out replay,$(notdir $(basename $(wildcard tests/fuzz/*.c))))
 UNIT = $(notdir $(basename $(wildcard tests/unit/*_test.c))) $(FUZZ:%=fuzz_%_test)
+
+# The tests of the subjects $T.
+T_UNIT = $(sort $(foreach t,$T,$(filter $t_test $t_%_test fuzz_$t_test \
+	$(patsubst lib/$t/%.c,%_test,$(wildcard lib/$t/*.c)),$(UNIT))))
+T_BATS = $(sort $(foreach t,$T,$(wildcard tests/$t.bats tests/$t_*.bats)))
 
 BUILT = $(addprefix $B/bin/,$(COMMANDS) $(notdir $(SCRIPTS))) \
 	$(addprefix $B/libexec/awcp/,$(CGIS)) \
@@ -186,7 +196,15 @@ $B/fuzz/%: $B/o/tests/fuzz/%.o $B/libawcp.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(pack)
 
+ifdef T
+unit: $(T_UNIT:%=run_%)
+	$(if $(T_UNIT),,$(error no unit test is named after $T))
+
+run_%: $B/unit/%
+	@$<
+else
 unit: $(addprefix $B/unit/,$(UNIT)) $B/hammer
+endif
 
 # Debian's names.  The second line is what the tests need on top.
 PACKAGES = gcc libc6-dev libfcgi-dev libjansson-dev libarchive-dev libcurl4-openssl-dev libssl-dev \
@@ -201,9 +219,21 @@ demo: deps
 	@$(MAKE) --no-print-directory -j "$$(nproc)" all
 	@tests/demo.sh
 
+ifdef T
+check: deps
+	$(if $(T_UNIT)$(T_BATS),,$(error no test is named after $T))
+	@$(MAKE) --no-print-directory -j "$$(nproc)" T= $(if $(T_BATS),all) $(T_UNIT:%=$B/unit/%)
+	@tests/check.sh $(T_BATS) $(T_UNIT)
+else
 check: deps
 	@$(MAKE) --no-print-directory -j "$$(nproc)" all unit
-	@ALL=$(ALL) tests/check.sh
+	@tests/check.sh
+endif
+
+check-all: deps
+	@$(MAKE) --no-print-directory -j "$$(nproc)" all unit
+	@ALL=1 tests/check.sh
+	@$(MAKE) --no-print-directory hammer model
 
 bench: deps
 	@tests/deps.sh wrk nq task-spooler beanstalkd
@@ -274,6 +304,6 @@ deb-check:
 clean:
 	rm -rf build
 
-.PHONY: all unit deps demo check bench soak hammer model lint fuzz install uninstall deb deb-check clean
+.PHONY: all unit deps demo check check-all bench soak hammer model lint fuzz install uninstall deb deb-check clean
 .SECONDARY:
 -include $(shell find $B/o -name '*.d' 2>/dev/null)
