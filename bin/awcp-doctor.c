@@ -24,7 +24,7 @@ struct options {
 };
 
 static void
-show(void *arg, const struct doctor_finding *f)
+show_finding(void *arg, const struct doctor_finding *f)
 {
 	const struct options *o = arg;
 
@@ -93,7 +93,7 @@ main(int argc, char **argv)
 		*strrchr(self, '/') = '\0';
 	(void)snprintf(libexec, sizeof libexec, "%s/../libexec/awcp", self);
 	(void)snprintf(share, sizeof share, "%s/../share/awcp", self);
-	struct doctor d = {.libexec = libexec, .share = share, .tell = show, .arg = &o};
+	struct doctor d = {.libexec = libexec, .share = share, .report = show_finding, .arg = &o};
 	doctor_examine(&d);
 	return command_end(d.worst == DOCTOR_BAD ? 1 : 0);
 }

@@ -64,6 +64,7 @@ finds()
 	assert_equal "$status" 1
 	AWCP_MAX_TTL=soon finds bad settings 'AWCP_MAX_TTL: not a span of time: soon' 15m
 	AWCP_MAX_TLL=1 finds warn settings 'nothing reads AWCP_MAX_TLL' awcp-config
+	AWCP_SESSION_RETENTION=1d finds warn settings 'AWCP_SESSION_RETENTION is called AWCP_READER_RETENTION now' 'still works'
 }
 
 @test "a program that is missing is found, with the package that has it" {

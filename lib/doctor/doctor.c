@@ -1,82 +1,13 @@
-#include "doctor/doctor.h"
-
 #include <archive.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "config/config.h"
-#include "doctor/private.h"
-#include "process/process.h"
+#include "doctor/checks.h"
+#include "doctor/finding.h"
 
 extern char **environ;
-
-const char *
-doctor_grade_name(enum doctor_grade grade)
-{
-	static const char *const names[] = {"ok", "warn", "bad"};
-
-	return names[grade];
-}
-
-static void
-tell(struct doctor *d, struct doctor_finding *f)
-{
-	err_clean(f->text);
-	if (f->grade > d->worst)
-		d->worst = f->grade;
-	d->tell(d->arg, f);
-}
-
-void
-doctor_tell(struct doctor *d, enum doctor_grade grade, const char *check, const char *fmt, ...)
-{
-	struct doctor_finding f = {.check = check, .grade = grade};
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(f.text, sizeof f.text, fmt, ap);
-	va_end(ap);
-	tell(d, &f);
-}
-
-void
-doctor_advise(struct doctor *d, enum doctor_grade grade, const char *check, const char *advice,
-	      const char *fmt, ...)
-{
-	struct doctor_finding f = {.check = check, .grade = grade};
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(f.text, sizeof f.text, fmt, ap);
-	va_end(ap);
-	(void)snprintf(f.advice, sizeof f.advice, "%s", advice);
-	tell(d, &f);
-}
-
-void
-doctor_fail(struct doctor *d, enum doctor_grade grade, const char *check, const struct err *e)
-{
-	doctor_advise(d, grade, check, e->hint, "%s", e->message);
-}
-
-char *
-doctor_find(const char *name)
-{
-	static const char *const more[] = {"/usr/local/sbin", "/usr/sbin", "/sbin"};
-	char path[256];
-	struct err e;
-	char *found = process_find(name, &e);
-
-	for (size_t i = 0; found == NULL && i < sizeof more / sizeof more[0]; i++) {
-		(void)snprintf(path, sizeof path, "%s/%s", more[i], name);
-		if (access(path, X_OK) == 0)
-			found = strdup(path);
-	}
-	return found;
-}
 
 /* A variable that nothing reads is probably misspelt. */
 static void
@@ -95,9 +26,15 @@ check_environment(struct doctor *d)
 		const char *const *other = others;
 		while (*other != NULL && strcmp(*other, name) != 0)
 			other++;
-		if (*other == NULL && setting_find(name) == NULL)
+		if (*other != NULL)
+			continue;
+		const struct setting *s = setting_find(name);
+		if (s == NULL)
 			doctor_advise(d, DOCTOR_WARN, "settings", "awcp-config lists them",
 				      "nothing reads %s, which is in the environment", name);
+		else if (strcmp(s->variable, name) != 0)
+			doctor_advise(d, DOCTOR_WARN, "settings", "the previous name still works",
+				      "%s is called %s now", name, s->variable);
 	}
 }
 
@@ -106,7 +43,7 @@ static bool
 check_settings(struct doctor *d)
 {
 	struct config_value v;
-	enum doctor_grade before = d->worst;
+	enum doctor_grade previous = d->worst;
 	struct err e = {0};
 
 	if (config_load(&e) < 0) {
@@ -119,8 +56,8 @@ check_settings(struct doctor *d)
 			doctor_fail(d, DOCTOR_BAD, "settings", &e);
 	}
 	check_environment(d);
-	if (d->worst == before)
-		doctor_tell(d, DOCTOR_OK, "settings", "all make sense");
+	if (d->worst == previous)
+		doctor_report(d, DOCTOR_OK, "settings", "all make sense");
 	return true;
 }
 
@@ -142,7 +79,7 @@ check_programs(struct doctor *d)
 		(void)snprintf(advice, sizeof advice, "install it (on Debian: apt-get install %s)",
 			       programs[i].package);
 		if (path != NULL)
-			doctor_tell(d, DOCTOR_OK, programs[i].name, "%s", path);
+			doctor_report(d, DOCTOR_OK, programs[i].name, "%s", path);
 		else
 			doctor_advise(d, DOCTOR_WARN, programs[i].name, advice,
 				      "it is not installed; %s", programs[i].why);
@@ -159,7 +96,7 @@ check_zstd(struct doctor *d)
 	if (a != NULL)
 		(void)archive_write_free(a);
 	if (status == ARCHIVE_OK)
-		doctor_tell(d, DOCTOR_OK, "zstd", "libarchive has it");
+		doctor_report(d, DOCTOR_OK, "zstd", "libarchive has it");
 	else
 		doctor_advise(d, DOCTOR_BAD, "zstd",
 			      "install a libarchive that was built with zstd",

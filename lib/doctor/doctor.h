@@ -1,9 +1,9 @@
 /*
- * doctor - looks whether all is well with a machine, a configuration and a state directory, and
- * what a person can do where it is not.
+ * doctor - checks a machine, a configuration and a state directory, and says what a person can do
+ * about what is wrong.
  *
- * It changes nothing, but for a directory in tmp/ while it asks nginx what it thinks of its
- * configuration.  Each check is a small function that makes a finding or two.
+ * It changes nothing, except for a directory in tmp/ while nginx tests its configuration.  Each
+ * check is a small function that makes a finding or two.
  */
 #ifndef DOCTOR_DOCTOR_H
 #define DOCTOR_DOCTOR_H
@@ -14,7 +14,7 @@
 
 enum doctor_grade {
 	DOCTOR_OK,
-	DOCTOR_WARN, /* something that a person may want so, or that ails only a part */
+	DOCTOR_WARN, /* may be intended, or affects only a part */
 	DOCTOR_BAD   /* something does not work, or is not safe */
 };
 
@@ -28,13 +28,12 @@ struct doctor_finding {
 struct doctor {
 	/* Where the FastCGI programs and the template for nginx are, absolute. */
 	const char *libexec, *share;
-	void (*tell)(void *arg, const struct doctor_finding *f);
+	void (*report)(void *arg, const struct doctor_finding *f);
 	void *arg;
-	enum doctor_grade worst; /* of all that was told */
+	enum doctor_grade worst; /* of all findings */
 };
 
-/* Make every check.  The configuration has not been loaded yet: that is the first one, and there is
- * nothing more to be said if it fails. */
+/* Make every check.  Loading the configuration is the first one; if it fails, it is the last. */
 void doctor_examine(struct doctor *d);
 
 /* "ok", "warn" or "bad". */

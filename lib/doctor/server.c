@@ -1,5 +1,4 @@
-/* What doctor looks at of what an executor needs: sandbox, nginx, sockets. */
-#include "doctor/private.h"
+/* Checks of what an executor needs: sandbox, nginx, sockets. */
 
 #include <dirent.h>
 #include <errno.h>
@@ -17,10 +16,12 @@
 
 #include "base/buf.h"
 #include "base/file.h"
-#include "config/home.h"
 #include "base/id.h"
-#include "process/sandbox.h"
+#include "config/home.h"
 #include "config/settings.h"
+#include "doctor/checks.h"
+#include "doctor/finding.h"
+#include "process/sandbox.h"
 
 #define TEMPLATE_MAX ((size_t)256 * 1024)
 
@@ -40,12 +41,12 @@ doctor_sandbox(struct doctor *d)
 			      "set AWCP_SANDBOX=bwrap if it is not meant so",
 			      "tasks run without one: they can do what this account can");
 	else
-		doctor_tell(d, DOCTOR_OK, "sandbox", "%s works", text);
+		doctor_report(d, DOCTOR_OK, "sandbox", "%s works", text);
 }
 
 /* Append ${template} to ${out}, with everything in it that may be chosen. */
 static int
-fill(const char *template, struct buf *out, struct err *e)
+fill_template(const char *template, struct buf *out, struct err *e)
 {
 	static const struct {
 		const char *mark, *text;
@@ -56,23 +57,27 @@ fill(const char *template, struct buf *out, struct err *e)
 		     {"@SOCKET@", "executor.sock"},
 		     {"@FILES@", "1024"},
 		     {"@CONNECTIONS@", "512"}};
-	int status = 0;
+	for (const char *p = template; *p != '\0';) {
+		size_t i = 0, count = sizeof marks / sizeof marks[0], n = 1;
+		const char *text = p;
 
-	for (const char *p = template; *p != '\0' && status == 0;) {
-		size_t i = 0, count = sizeof marks / sizeof marks[0];
 		while (i < count && strncmp(p, marks[i].mark, strlen(marks[i].mark)) != 0)
 			i++;
-		status = i == count ? buf_add(out, p, 1, e)
-				    : buf_add(out, marks[i].text, strlen(marks[i].text), e);
-		p += i == count ? 1 : strlen(marks[i].mark);
+		if (i < count) {
+			text = marks[i].text;
+			n = strlen(text);
+		}
+		if (buf_add(out, text, n, e) < 0)
+			return -1;
+		p += i < count ? strlen(marks[i].mark) : 1;
 	}
-	return status;
+	return 0;
 }
 
 /* Run ${argv} in ${cwd}, and write what nginx says is wrong, else the first line that it prints, to
  * ${said}.  Its exit status, or -1. */
 static int
-ask(char *const *argv, const char *cwd, char said[256])
+run_nginx(char *const *argv, const char *cwd, char said[256])
 {
 	posix_spawn_file_actions_t actions;
 	char text[4096];
@@ -126,7 +131,7 @@ try_configuration(const struct buf *configuration, char *nginx, char said[256], 
 		err_sys(e, "cannot open %s", prefix);
 	else if (file_replace(fd, "nginx.conf", configuration->data, configuration->len, false,
 			      e) == 0)
-		status = ask(argv, prefix, said);
+		status = run_nginx(argv, prefix, said);
 	file_close(fd);
 	(void)file_remove_tree(tmpfd, name, NULL);
 	return status;
@@ -141,15 +146,15 @@ doctor_nginx(struct doctor *d)
 	struct err e = {0};
 
 	if (nginx == NULL)
-		return; /* that was said */
+		return; /* reported already */
 	(void)snprintf(path, sizeof path, "%s/nginx.conf.in", d->share);
-	int status =
-	    file_slurp(AT_FDCWD, path, &template, &e) < 0 || fill(template.data, &filled, &e) < 0
-		? -1
-		: try_configuration(&filled, nginx, said, &e);
+	int status = -1;
+	if (file_slurp(AT_FDCWD, path, &template, &e) == 0 &&
+	    fill_template(template.data, &filled, &e) == 0)
+		status = try_configuration(&filled, nginx, said, &e);
 	if (status == 0)
-		doctor_tell(d, DOCTOR_OK, "web server",
-			    "nginx takes the configuration of awcp-serve");
+		doctor_report(d, DOCTOR_OK, "web server",
+			      "nginx takes the configuration of awcp-serve");
 	else if (status < 0 && e.code != ERR_NONE)
 		doctor_fail(d, DOCTOR_BAD, "web server", &e);
 	else
@@ -180,7 +185,7 @@ answers(const char *path)
 }
 
 static void
-check_programs(struct doctor *d)
+check_fastcgi_programs(struct doctor *d)
 {
 	static const char *const programs[] = {"awcp-executor", "awcp-delegator", "awcp-queued"};
 	char path[PATH_MAX];
@@ -197,20 +202,20 @@ check_programs(struct doctor *d)
 void
 doctor_servers(struct doctor *d)
 {
-	enum doctor_grade before = d->worst;
+	enum doctor_grade previous = d->worst;
 	const struct dirent *entry;
 	char path[PATH_MAX];
 	struct err e;
 	size_t count = 0;
 
 	d->worst = DOCTOR_OK;
-	check_programs(d);
+	check_fastcgi_programs(d);
 	int fd = openat(home_open(&e), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	while (dir != NULL && (entry = readdir(dir)) != NULL) {
 		if (strncmp(entry->d_name, "serve-", 6) != 0)
 			continue;
-		/* By this way, as the path of the state may be too long for a socket's. */
+		/* The path of the state may be too long for a socket address. */
 		(void)snprintf(path, sizeof path, "/proc/self/fd/%d/%.32s/executor.sock", fd,
 			       entry->d_name);
 		count++;
@@ -228,9 +233,9 @@ doctor_servers(struct doctor *d)
 		doctor_advise(d, DOCTOR_BAD, "sockets", "systemctl restart awcp-executor.socket",
 			      "nobody answers at /run/awcp/executor.sock");
 	if (d->worst == DOCTOR_OK && count == 0)
-		doctor_tell(d, DOCTOR_OK, "sockets", "no executor runs here");
+		doctor_report(d, DOCTOR_OK, "sockets", "no executor runs here");
 	else if (d->worst == DOCTOR_OK)
-		doctor_tell(d, DOCTOR_OK, "sockets", "%zu, and all answer", count);
-	if (before > d->worst)
-		d->worst = before;
+		doctor_report(d, DOCTOR_OK, "sockets", "%zu, and all answer", count);
+	if (previous > d->worst)
+		d->worst = previous;
 }

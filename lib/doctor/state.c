@@ -1,5 +1,4 @@
 /* What doctor looks at in the state directory. */
-#include "doctor/private.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -10,16 +9,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "access/token.h"
 #include "base/clock.h"
-#include "delegation/delegation.h"
 #include "base/file.h"
-#include "config/home.h"
-#include "config/settings.h"
 #include "base/id.h"
 #include "base/jsonx.h"
+#include "config/home.h"
 #include "config/layout.h"
+#include "config/settings.h"
+#include "delegation/delegation.h"
+#include "doctor/checks.h"
+#include "doctor/finding.h"
 #include "state/record.h"
-#include "access/token.h"
 
 #define SOON_MS (INT64_C(7) * 86400 * 1000) /* a token that expires within */
 #define SKEW_MS (INT64_C(5) * 60 * 1000)    /* clocks differ by less */
@@ -37,8 +38,8 @@ doctor_state(struct doctor *d)
 		return false;
 	}
 	if (access(path, F_OK) < 0 && errno == ENOENT) {
-		doctor_tell(d, DOCTOR_OK, "state",
-			    "%s is not there yet: the first command makes it", path);
+		doctor_report(d, DOCTOR_OK, "state",
+			      "%s is not there yet: the first command makes it", path);
 		return false;
 	}
 	if (home_open_any(&layout, &e) < 0 || layout_check(layout, path, &e) < 0) {
@@ -50,7 +51,7 @@ doctor_state(struct doctor *d)
 			      "%s cannot be written to: %s", path, strerror(errno));
 		return false;
 	}
-	doctor_tell(d, DOCTOR_OK, "state", "%s, layout %d", path, layout);
+	doctor_report(d, DOCTOR_OK, "state", "%s, layout %d", path, layout);
 	return true;
 }
 
@@ -123,7 +124,7 @@ check_token(void *arg, const json_t *token)
 void
 doctor_tokens(struct doctor *d)
 {
-	enum doctor_grade before = d->worst;
+	enum doctor_grade previous = d->worst;
 	struct census c = {.doctor = d, .now = clock_now()};
 	struct err e;
 
@@ -133,9 +134,9 @@ doctor_tokens(struct doctor *d)
 	if (is_there("tokens") && token_list(check_token, &c, &e) < 0)
 		doctor_fail(d, DOCTOR_BAD, "tokens", &e);
 	else if (d->worst == DOCTOR_OK)
-		doctor_tell(d, DOCTOR_OK, "tokens", "%zu", c.count);
-	if (before > d->worst)
-		d->worst = before;
+		doctor_report(d, DOCTOR_OK, "tokens", "%zu", c.count);
+	if (previous > d->worst)
+		d->worst = previous;
 }
 
 void
@@ -149,17 +150,17 @@ doctor_disk(struct doctor *d)
 		doctor_fail(d, DOCTOR_BAD, "disk", &e);
 		return;
 	}
-	uint64_t space = file_space(home_open(&e)), least = (uint64_t)floor;
-	if (space < least)
+	uint64_t space = file_space(home_open(&e)), min = (uint64_t)floor;
+	if (space < min)
 		doctor_advise(d, DOCTOR_BAD, "disk", advice,
 			      "%" PRIu64 " MB are free, less than the %" PRIu64
 			      " MB without which nothing is accepted",
-			      space / 1000000, least / 1000000);
-	else if (space / 2 < least)
+			      space / 1000000, min / 1000000);
+	else if (space / 2 < min)
 		doctor_advise(d, DOCTOR_WARN, "disk", advice, "only %" PRIu64 " MB are free",
 			      space / 1000000);
 	else
-		doctor_tell(d, DOCTOR_OK, "disk", "%" PRIu64 " MB are free", space / 1000000);
+		doctor_report(d, DOCTOR_OK, "disk", "%" PRIu64 " MB are free", space / 1000000);
 }
 
 /* What was written in the future was written while the clock was another. */
@@ -189,7 +190,7 @@ doctor_clock(struct doctor *d)
 	else if (now < (int64_t)1700000000 * 1000 || clock_steady() < steady)
 		doctor_advise(d, DOCTOR_BAD, "clock", advice, "it cannot be right");
 	else
-		doctor_tell(d, DOCTOR_OK, "clock", "no file of the state is newer than now");
+		doctor_report(d, DOCTOR_OK, "clock", "no file of the state is newer than now");
 }
 
 void
@@ -209,7 +210,7 @@ doctor_reap(struct doctor *d)
 		doctor_advise(d, DOCTOR_WARN, "reap", advice,
 			      "awcp-reap last ran %" PRId64 " min ago", ago / 60000);
 	else
-		doctor_tell(d, DOCTOR_OK, "reap", "awcp-reap ran %" PRId64 " s ago", ago / 1000);
+		doctor_report(d, DOCTOR_OK, "reap", "awcp-reap ran %" PRId64 " s ago", ago / 1000);
 }
 
 /* Is nobody at ${id}, which has not ended? */
@@ -247,7 +248,7 @@ doctor_followers(struct doctor *d)
 		    "awcp-list shows them; awcp-watch goes on with one, awcp-reap with all",
 		    "nobody follows %zu delegation%s", c.count, c.count == 1 ? "" : "s");
 	else
-		doctor_tell(d, DOCTOR_OK, "followers", "every delegation under way has one");
+		doctor_report(d, DOCTOR_OK, "followers", "every delegation under way has one");
 }
 
 void
@@ -267,5 +268,5 @@ doctor_damage(struct doctor *d)
 			      "%zu file%s in %s/corrupt could not be read", count,
 			      count == 1 ? "" : "s", home_path());
 	else
-		doctor_tell(d, DOCTOR_OK, "damage", "nothing was found that could not be read");
+		doctor_report(d, DOCTOR_OK, "damage", "nothing was found that could not be read");
 }

@@ -18,7 +18,7 @@
 #include "log/logfmt.h"
 #include "state/record.h"
 
-#define MINUTE_RECORDS 1000 /* for awcp-reap to look at in a run, at first */
+#define MINUTE_RECORDS 1000 /* due in one minute, so that no run of awcp-reap gets too many */
 
 struct marking {
 	const char *kind;
@@ -34,18 +34,17 @@ mark_one(void *arg, const char *id)
 	return 0;
 }
 
-/* From 1 to 2: due/ tells when a record is to be looked at.  Each is, soon: awcp-reap then finds
- * out when it has to be again. */
+/* From 1 to 2: due/ gets an entry for every record, due soon: awcp-reap then finds out when the
+ * record is due again. */
 static int
 mark_due(struct err *e)
 {
 	struct marking assignments = {.kind = ASSIGNMENT_DUE, .now = clock_now()};
 	struct marking delegations = {.kind = DELEGATION_DUE, .now = assignments.now};
 
-	return record_list("assignments", true, mark_one, &assignments, e) < 0 ||
-		       record_list(DELEGATIONS, true, mark_one, &delegations, e) < 0
-		   ? -1
-		   : 0;
+	if (record_list("assignments", true, mark_one, &assignments, e) < 0)
+		return -1;
+	return record_list(DELEGATIONS, true, mark_one, &delegations, e);
 }
 
 static const struct {
@@ -53,7 +52,7 @@ static const struct {
 	int (*run)(struct err *e);
 } steps[LAYOUT] = {[1] = {"note in due/ that every record is to be looked at", mark_due}};
 
-/* Is somebody at work at ${id}, who wrote as the older layout has it? */
+/* Is somebody, who writes by the older layout, working with ${id}? */
 static int
 refuse_busy(void *arg, const char *id)
 {
