@@ -191,11 +191,11 @@ get_snapshots(struct http *h)
 static void
 get_events(struct http *h)
 {
-	static const struct stream_kind kind = {.collection = DELEGATIONS, .look = lent_look};
+	static const struct stream_kind kind = {.check = lent_look};
 	struct caller c;
 	struct err e;
 
-	if (identify(h, &c, &e) < 0 || stream_events(h, &kind, c.owner, &e) < 0)
+	if (identify(h, &c, &e) < 0 || stream_journal(h, &kind, DELEGATIONS, c.owner, &e) < 0)
 		http_fail(h, &e);
 }
 

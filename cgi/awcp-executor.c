@@ -190,16 +190,13 @@ look_up_assignment(const char *id, const char *owner, bool *over, struct err *e)
 static void
 get_events(struct http *h)
 {
-	static const struct stream_kind kind = {.collection = "assignments",
-						.look = look_up_assignment,
-						.written = EVENT_JOURNAL,
-						.last_is_end = true};
+	static const struct stream_kind kind = {.check = look_up_assignment, .last_is_end = true};
 	struct caller c;
 	struct err e;
 
 	if (caller_identify(h, &c, &e) == 0) {
 		http_step(h, "events", http_id(h), c.owner);
-		if (stream_events(h, &kind, c.owner, &e) == 0)
+		if (stream_journal(h, &kind, ASSIGNMENTS, c.owner, &e) == 0)
 			return;
 		caller_hide(c.owner, &e);
 		if (e.code == ERR_NOT_FOUND) {

@@ -11,6 +11,7 @@ config
 log tree
 process state archive access
 wire apply
+feed
 queue delegation
 snapshot assignment
 lend worker reap doctor

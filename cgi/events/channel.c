@@ -1,14 +1,12 @@
 #include "events/channel.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/watch.h"
 
 #define BUCKETS 4096
-#define KEPT 4 /* events: a task ends with two at once */
+#define KEPT 4 /* events in memory: a task ends with two at once */
 
 static LIST_HEAD(bucket, channel) buckets[BUCKETS];
 static TAILQ_HEAD(polls, channel) polls = TAILQ_HEAD_INITIALIZER(polls);
@@ -18,11 +16,10 @@ static struct watch_set *watches;
 /* What is being read: one channel at a time. */
 static struct {
 	const struct channel *channel;
-	struct journal journal;
-	off_t end; /* there is no whole line here yet; -1: not known */
+	struct feed_reader reader;
+	off_t end; /* there is no whole entry here yet; -1: not known */
 	struct {
-		off_t from, to; /* of its line; from is -1 if there is none */
-		uint64_t after; /* the number of the event before it */
+		struct feed_cursor from, to; /* the offset of ${from} is -1 if there is none */
 		struct event event;
 	} kept[KEPT];
 	unsigned next; /* in kept */
@@ -55,86 +52,93 @@ same_text(const char *a, const char *b)
 }
 
 static struct channel *
-make(const struct event_source *from, struct err *e)
+make_channel(const struct event_source *source, struct err *e)
 {
-	char path[8192];
-	struct channel *s = calloc(1, sizeof *s);
-	char *id = strdup(from->id), *owner = from->owner != NULL ? strdup(from->owner) : NULL;
+	const struct feed *f = &source->feed;
+	struct channel *c = calloc(1, sizeof *c);
+	char *subject = strdup(f->subject), *owner = f->owner != NULL ? strdup(f->owner) : NULL;
 
-	if (s == NULL || id == NULL || (from->owner != NULL && owner == NULL)) {
+	if (c == NULL || subject == NULL || (f->owner != NULL && owner == NULL)) {
+		free(subject);
+		free(owner);
+		free(c);
 		err_memory(e);
-		goto fail;
+		return NULL;
 	}
-	s->from = (struct event_source){from->kind, id, owner, from->dirfd};
-	event_directory(from, path, sizeof path);
-	LIST_INIT(&s->subscribers);
-	s->checked = clock_steady();
-	s->poll = s->checked + WATCH_POLL_MS;
-	s->watch = watch_set_add(watches, path, s);
-	TAILQ_INSERT_TAIL(&polls, s, later);
-	return s;
-fail:
-	free(id);
-	free(owner);
-	free(s);
-	return NULL;
+	c->source = *source;
+	c->source.feed.subject = subject;
+	c->source.feed.owner = owner;
+	LIST_INIT(&c->subscribers);
+	c->checked = clock_steady();
+	c->poll = c->checked + WATCH_POLL_MS;
+	c->watch = feed_watch(f, watches, c);
+	TAILQ_INSERT_TAIL(&polls, c, later);
+	return c;
+}
+
+static bool
+same_source(const struct event_source *a, const struct event_source *b)
+{
+	return a->kind == b->kind && strcmp(a->feed.subject, b->feed.subject) == 0 &&
+	       same_text(a->feed.owner, b->feed.owner);
 }
 
 struct channel *
-channel_find(const struct event_source *from, struct err *e)
+channel_find(const struct event_source *source, struct err *e)
 {
 	uint32_t hash = 2166136261U; /* FNV-1a */
-	struct channel *s;
+	struct channel *c;
 
-	for (const char *p = from->id; *p != '\0'; p++)
+	for (const char *p = source->feed.subject; *p != '\0'; p++)
 		hash = (hash ^ (unsigned char)*p) * 16777619U;
-	LIST_FOREACH(s, &buckets[hash % BUCKETS], same_hash)
-	if (s->from.kind == from->kind && strcmp(s->from.id, from->id) == 0 &&
-	    same_text(s->from.owner, from->owner))
-		return s;
-	s = make(from, e);
-	if (s != NULL)
-		LIST_INSERT_HEAD(&buckets[hash % BUCKETS], s, same_hash);
-	return s;
+	for (c = LIST_FIRST(&buckets[hash % BUCKETS]); c != NULL; c = LIST_NEXT(c, same_hash))
+		if (same_source(&c->source, source))
+			return c;
+	c = make_channel(source, e);
+	if (c != NULL)
+		LIST_INSERT_HEAD(&buckets[hash % BUCKETS], c, same_hash);
+	return c;
 }
 
 void
-channel_release(struct channel *s)
+channel_release(struct channel *c)
 {
-	if (!LIST_EMPTY(&s->subscribers) || s->checking || s->changed || s->held)
+	if (!LIST_EMPTY(&c->subscribers) || c->checking || c->changed || c->held)
 		return;
 	channel_rest();
-	LIST_REMOVE(s, same_hash);
-	TAILQ_REMOVE(&polls, s, later);
-	watch_set_remove(watches, s->watch, s);
-	free((char *)(uintptr_t)s->from.id);
-	free((char *)(uintptr_t)s->from.owner);
-	free(s);
+	LIST_REMOVE(c, same_hash);
+	TAILQ_REMOVE(&polls, c, later);
+	watch_set_remove(watches, c->watch, c);
+	free((char *)(uintptr_t)c->source.feed.subject);
+	free((char *)(uintptr_t)c->source.feed.owner);
+	free(c);
 }
 
 static void
-change(struct channel *s)
+mark_changed(struct channel *c)
 {
-	if (!s->changed)
-		STAILQ_INSERT_TAIL(&changes, s, next_changed);
-	s->changed = true;
+	if (!c->changed)
+		STAILQ_INSERT_TAIL(&changes, c, next_changed);
+	c->changed = true;
 }
 
-/* File ${name} in the channel's directory has changed; not every file matters. */
+/* File ${name} in the channel's directory has changed.  Many may, of which only one is the feed;
+ * the record may be another that matters. */
 static void
-note(void *mark, const char *name)
+note_file(void *mark, const char *name)
 {
-	struct channel *s = mark;
-	const char *written = s->from.kind->written;
+	struct channel *c = mark;
+	const struct stream_kind *k = c->source.kind;
+	bool record_matters = k->check != NULL && !k->last_is_end;
 
-	if (written == NULL || strcmp(name, written) == 0)
-		change(s);
+	if (record_matters || strcmp(name, c->source.feed.kind->written) == 0)
+		mark_changed(c);
 }
 
 void
 channel_note(void)
 {
-	watch_set_read(watches, note);
+	watch_set_read(watches, note_file);
 }
 
 struct channel *
@@ -146,7 +150,7 @@ channel_changed(int64_t now)
 		TAILQ_REMOVE(&polls, s, later);
 		TAILQ_INSERT_TAIL(&polls, s, later);
 		s->poll = now + WATCH_POLL_MS;
-		change(s);
+		mark_changed(s);
 	}
 	s = STAILQ_FIRST(&changes);
 	if (s == NULL)
@@ -165,15 +169,15 @@ channel_due(void)
 }
 
 static void
-begin(const struct channel *s)
+begin_reading(const struct channel *c)
 {
 	channel_rest();
-	reading.channel = s;
+	reading.channel = c;
 	reading.end = -1;
 	reading.next = 0;
 	for (int i = 0; i < KEPT; i++)
-		reading.kept[i].from = -1;
-	journal_open(&reading.journal);
+		reading.kept[i].from.offset = -1;
+	feed_open(&reading.reader, &c->source.feed, &(struct feed_cursor){0});
 }
 
 void
@@ -182,46 +186,45 @@ channel_rest(void)
 	if (reading.channel == NULL)
 		return;
 	for (int i = 0; i < KEPT; i++)
-		if (reading.kept[i].from >= 0)
+		if (reading.kept[i].from.offset >= 0)
 			event_free(&reading.kept[i].event);
-	journal_close(&reading.journal);
+	feed_close(&reading.reader);
 	reading.channel = NULL;
 }
 
 int
-channel_next(struct channel *s, struct event_position *p, const struct event **v, struct err *e)
+channel_next(struct channel *c, struct feed_cursor *at, const struct event **v, struct err *e)
 {
 	struct event new;
 	unsigned i;
 
-	if (reading.channel != s)
-		begin(s);
-	if (p->offset == reading.end)
+	if (reading.channel != c)
+		begin_reading(c);
+	if (at->offset == reading.end)
 		return 0;
 	for (i = 0; i < KEPT; i++)
-		if (reading.kept[i].from == p->offset && reading.kept[i].after == p->seq)
+		if (reading.kept[i].from.offset == at->offset &&
+		    reading.kept[i].from.seq == at->seq)
 			goto found;
-	reading.journal.offset = p->offset;
-	reading.journal.seq = p->seq;
-	int n = event_next(&s->from, &reading.journal, &new, e);
+	reading.reader.at = *at;
+	int n = event_next(&reading.reader, c->source.kind, &new, e);
 	if (n == 0)
-		reading.end = p->offset;
+		reading.end = at->offset;
 	if (n <= 0)
 		return n;
-	if (!event_whole(&new, CHANNEL_EVENT)) {
+	if (!event_whole(&new, EVENT_LOOP)) {
 		event_free(&new);
 		return 2;
 	}
 	i = reading.next++ % KEPT;
-	if (reading.kept[i].from >= 0)
+	if (reading.kept[i].from.offset >= 0)
 		event_free(&reading.kept[i].event);
-	reading.kept[i].from = p->offset;
-	reading.kept[i].after = p->seq;
-	reading.kept[i].to = reading.journal.offset;
+	reading.kept[i].from = *at;
+	reading.kept[i].to = reading.reader.at;
 	reading.kept[i].event = new;
 found:
 	*v = &reading.kept[i].event;
-	p->offset = reading.kept[i].to;
-	p->seq = (*v)->seq;
+	at->offset = reading.kept[i].to.offset;
+	at->seq = reading.kept[i].to.seq;
 	return 1;
 }

@@ -13,17 +13,15 @@
 
 #include "events/event.h"
 
-#define CHANNEL_EVENT ((size_t)16384) /* max bytes of an event that the loop sends itself */
-
 struct channel {
-	struct event_source from;
+	struct event_source source;
 	LIST_HEAD(subscribers, subscriber) subscribers;
-	bool checking;          /* a thread checks whether what it is about has ended */
-	bool check_again;       /* and is to check once more after that */
-	bool changed;           /* it is in the list of channel_changed */
-	bool held;              /* it may not be freed for the moment */
-	int64_t checked;        /* when the last check began (clock_steady) */
-	struct event_file file; /* as it was read last */
+	bool checking;             /* a thread checks whether what it is about has ended */
+	bool check_again;          /* and is to check once more after that */
+	bool changed;              /* it is in the list of channel_changed */
+	bool held;                 /* it may not be freed for the moment */
+	int64_t checked;           /* when the last check began (clock_steady) */
+	struct feed_extent extent; /* as it was read last */
 	int watch;
 	int64_t poll; /* when to look for changes that nobody reports */
 	LIST_ENTRY(channel) same_hash;
@@ -36,8 +34,8 @@ int channel_open(struct err *e);
 int channel_watch(void);
 void channel_close(void); /* before there are any */
 
-/* The channel of ${from}, which is copied; made if there is none.  NULL out of memory. */
-struct channel *channel_find(const struct event_source *from, struct err *e);
+/* The channel of ${source}, which is copied; made if there is none.  NULL out of memory. */
+struct channel *channel_find(const struct event_source *source, struct err *e);
 
 /* Free ${c} if it has no subscriber and no check runs. */
 void channel_release(struct channel *c);
@@ -51,12 +49,11 @@ struct channel *channel_changed(int64_t now);
 /* When the next poll is due; INT64_MAX: never. */
 int64_t channel_due(void);
 
-/* The event after ${p}.  Returns 1 and *${v}, borrowed until channel_rest, and moves ${p} past it;
- * 2 if there is one that is too big; 0 if there is none yet; or -1. */
-int channel_next(struct channel *s, struct event_position *p, const struct event **v,
-		 struct err *e);
+/* The event after ${at}.  Returns 1 and *${v}, borrowed until channel_rest, and moves ${at} past
+ * it; 2 if there is one that is too big; 0 if there is none yet; or -1. */
+int channel_next(struct channel *c, struct feed_cursor *at, const struct event **v, struct err *e);
 
-/* Nothing more is read of ${s} for now. */
+/* Nothing more is read for now. */
 void channel_rest(void);
 
 #endif

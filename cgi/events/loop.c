@@ -25,8 +25,8 @@
 struct arrival {
 	struct offload_job job;
 	struct subscriber *subscriber;
-	struct event_source from;
-	char *owner, id[ID_MAX + 1]; /* of ${from} */
+	struct event_source source;
+	char *owner, subject[ID_MAX + 1]; /* of the source's feed */
 };
 
 /* A check whether what a channel is about has ended. */
@@ -116,9 +116,10 @@ static void
 do_check(struct offload_job *j)
 {
 	struct check *c = (struct check *)(void *)j;
-	const struct event_source *from = &c->channel->from;
+	const struct event_source *source = &c->channel->source;
+	const struct feed *f = &source->feed;
 
-	c->status = from->kind->look(from->id, from->owner, &c->over, &c->why);
+	c->status = source->kind->check(f->subject, f->owner, &c->over, &c->why);
 	post(j, end_checked);
 }
 
@@ -126,7 +127,7 @@ do_check(struct offload_job *j)
 static void
 check_end(struct channel *channel)
 {
-	if (channel->from.kind->look == NULL)
+	if (channel->source.kind->check == NULL)
 		return;
 	channel->check_again |= channel->checking;
 	if (channel->checking || LIST_EMPTY(&channel->subscribers))
@@ -144,14 +145,14 @@ check_end(struct channel *channel)
 static void
 read_channel(struct channel *channel, int64_t now)
 {
-	struct event_file file;
+	struct feed_extent extent;
 
-	if (!channel->from.kind->last_is_end || now - channel->checked >= keepalive_ms)
+	if (!channel->source.kind->last_is_end || now - channel->checked >= keepalive_ms)
 		check_end(channel);
-	if (event_look(&channel->from, &file) == 0 &&
-	    memcmp(&file, &channel->file, sizeof file) != 0) {
-		channel->file = file;
-		subscriber_send_all(channel, &file);
+	if (feed_extent(&channel->source.feed, &extent) == 0 &&
+	    memcmp(&extent, &channel->extent, sizeof extent) != 0) {
+		channel->extent = extent;
+		subscriber_send_all(channel);
 	}
 	channel_release(channel);
 }
@@ -164,7 +165,7 @@ arrive(struct offload_job *j)
 	struct subscriber *s = a->subscriber;
 	struct err e;
 
-	struct channel *channel = channel_find(&a->from, &e);
+	struct channel *channel = channel_find(&a->source, &e);
 	if (channel == NULL || subscriber_add(s, channel) < 0) {
 		http_log("cannot add an event stream: %s",
 			 channel == NULL ? e.message : strerror(errno));
@@ -175,7 +176,7 @@ arrive(struct offload_job *j)
 			channel_release(channel);
 	} else {
 		/* It had not ended before; a check that runs now may have begun before that. */
-		if (channel->checking || !a->from.kind->last_is_end)
+		if (channel->checking || !a->source.kind->last_is_end)
 			check_end(channel);
 		subscriber_send(s);
 	}
@@ -292,14 +293,14 @@ loop_start(struct err *e)
 }
 
 int
-loop_add(const struct fastcgi *c, const struct event_source *from, const struct event_position *p,
+loop_add(const struct fastcgi *c, const struct event_source *source, const struct feed_cursor *at,
 	 struct err *e)
 {
+	const char *owner = source->feed.owner;
 	struct arrival *a = calloc(1, sizeof *a);
 	struct subscriber *s = calloc(1, sizeof *s);
 
-	if (a == NULL || s == NULL ||
-	    (from->owner != NULL && (a->owner = strdup(from->owner)) == NULL)) {
+	if (a == NULL || s == NULL || (owner != NULL && (a->owner = strdup(owner)) == NULL)) {
 		free(a);
 		free(s);
 		file_close(c->fd);
@@ -307,12 +308,12 @@ loop_add(const struct fastcgi *c, const struct event_source *from, const struct 
 		return err_memory(e);
 	}
 	s->connection = *c;
-	s->position = *p;
+	s->at = *at;
 	a->subscriber = s;
-	a->from = *from;
-	(void)snprintf(a->id, sizeof a->id, "%s", from->id);
-	a->from.id = a->id;
-	a->from.owner = a->owner;
+	a->source = *source;
+	(void)snprintf(a->subject, sizeof a->subject, "%s", source->feed.subject);
+	a->source.feed.subject = a->subject;
+	a->source.feed.owner = a->owner;
 	post(&a->job, arrive);
 	return 0;
 }

@@ -23,9 +23,9 @@ int64_t loop_keepalive(void);
 /* Start the thread, unless it runs. */
 int loop_start(struct err *e);
 
-/* Have ${c}, which has a slot (slots_take), follow the events of ${s} after ${p}, up to the
- * end.  It is closed then, and its slot released; also when this fails. */
-int loop_add(const struct fastcgi *c, const struct event_source *s, const struct event_position *p,
-	     struct err *e);
+/* Have ${c}, which has a slot (slots_take), follow the events of ${source} after ${at}, to
+ * the end.  It is closed then, and its slot released; also when this fails. */
+int loop_add(const struct fastcgi *c, const struct event_source *source,
+	     const struct feed_cursor *at, struct err *e);
 
 #endif

@@ -1,24 +1,18 @@
 #include "events/stream.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "events/event.h"
-#include "config/home.h"
-#include "base/id.h"
-#include "state/journal.h"
 #include "events/loop.h"
 #include "events/slots.h"
-#include "base/watch.h"
 #include "http/log.h"
 
 struct follower {
 	struct http *h;
-	struct event_source from;
-	struct event_position position;
+	const struct stream_kind *kind;
+	struct feed_reader reader;
 	bool ended; /* the last event was sent, or the peer is gone */
 };
 
@@ -41,7 +35,7 @@ send_error(struct http *h, const struct err *why)
 	struct err e;
 
 	if (event_error(&v, http_id(h), why) == 0)
-		(void)event_send(h, &v, &e);
+		(void)event_send(h, &v, &e); /* it has no archive that could not be read */
 	event_free(&v);
 }
 
@@ -49,27 +43,16 @@ send_error(struct http *h, const struct err *why)
 static int
 send_news(struct follower *f, struct err *e)
 {
-	struct event_file now;
-	struct journal j;
 	struct event v;
 	int n = 0;
 
-	if (event_look(&f->from, &now) == 0)
-		event_follow(&f->position, &now);
-	journal_open(&j);
-	j.offset = f->position.offset;
-	j.seq = f->position.seq;
-	while (!f->ended && (n = event_next(&f->from, &j, &v, e)) > 0) {
-		if (event_wanted(&v, &f->position))
-			n = event_send(f->h, &v, e);
+	while (!f->ended && (n = event_next(&f->reader, f->kind, &v, e)) > 0) {
+		n = event_send(f->h, &v, e);
 		f->ended = v.last;
-		f->position.offset = j.offset;
-		f->position.seq = j.seq;
 		event_free(&v);
 		if (n < 0)
 			break;
 	}
-	journal_close(&j);
 	if (http_flush(f->h) < 0)
 		f->ended = true;
 	return n < 0 ? -1 : 0;
@@ -77,74 +60,66 @@ send_news(struct follower *f, struct err *e)
 
 /* As plain CGI: send what there is, and what comes, up to the end. */
 static int
-follow(struct follower *f, struct err *e)
+send_all(struct follower *f, struct err *e)
 {
 	static const char text[] = ": keepalive\n\n";
-	char path[8192];
-	bool ends = f->from.kind->look != NULL, looked = !ends, over = false;
+	const struct stream_kind *k = f->kind;
+	bool ends = k->check != NULL, checked = !ends, over = false;
 	int64_t next = clock_steady() + loop_keepalive();
-	int status = -1;
 
-	event_directory(&f->from, path, sizeof path);
-	struct watch *w = watch_open(path, e);
-	while (w != NULL && (status = send_news(f, e)) == 0 && !f->ended && !over) {
-		if (!looked) {
-			/* It reads the record: as rarely as the kind allows. */
-			status = f->from.kind->look(f->from.id, f->from.owner, &over, e);
-			if (status < 0)
-				break;
-			looked = true;
-			continue; /* what was told before the look is here now */
+	for (;;) {
+		if (send_news(f, e) < 0)
+			return -1;
+		if (f->ended || over)
+			return 0;
+		if (!checked) {
+			/* This reads the record: as rarely as the kind allows. */
+			if (k->check(f->reader.feed.subject, f->reader.feed.owner, &over, e) < 0)
+				return -1;
+			checked = true;
+			continue; /* what was appended before the check is there now */
 		}
 		int64_t left = next - clock_steady();
-		if (!f->from.kind->last_is_end && left > WATCH_POLL_MS)
+		if (!k->last_is_end && left > WATCH_POLL_MS)
 			left = WATCH_POLL_MS;
-		if (watch_wait(w, http_peer(f->h), left > 0 ? (int)left : 0) == 2)
-			break;
-		looked = f->from.kind->last_is_end || !ends;
+		int n = feed_wait(&f->reader, http_peer(f->h), left > 0 ? (int)left : 0, e);
+		if (n < 0)
+			return -1;
+		if (n == 2)
+			return 0;
+		checked = k->last_is_end || !ends;
 		if (clock_steady() >= next) {
 			(void)http_write(f->h, text, sizeof text - 1);
 			next = clock_steady() + loop_keepalive();
-			looked = !ends;
+			checked = !ends;
 		}
 	}
-	watch_close(w);
-	return status;
 }
 
-/* How many events a journal has. */
+/* Place ${r} where the peer left off: after Last-Event-ID. */
 static int
-count_events(const struct event_source *from, uint64_t *count, struct err *e)
+find_start(struct feed_reader *r, const char *last_id, bool only_end, struct err *e)
 {
-	char name[ID_MAX + 16];
-	struct journal j;
-	int n;
+	struct feed_cursor start = r->at, before_last = r->at;
+	bool known = last_id != NULL && last_id[0] >= '0' && last_id[0] <= '9';
+	uint64_t seen = known ? strtoumax(last_id, NULL, 10) : 0;
 
-	(void)snprintf(name, sizeof name, "%s/" EVENT_JOURNAL, from->id);
-	journal_open(&j);
-	while ((n = journal_next(&j, from->dirfd, name, e)) > 0)
-		continue;
-	*count = j.seq;
-	journal_close(&j);
-	return n;
-}
-
-/* Where the peer left off: Last-Event-ID. */
-static int
-find_start(struct follower *f, bool over, struct err *e)
-{
-	const char *last = http_variable(f->h, "HTTP_LAST_EVENT_ID");
-	uint64_t count, skip = 0;
-
-	(void)event_look(&f->from, &f->position.file);
-	if (count_events(&f->from, &count, e) < 0)
-		return -1;
-	if (last != NULL && last[0] >= '0' && last[0] <= '9')
-		skip = strtoumax(last, NULL, 10);
-	else if (over && f->from.kind->last_is_end && count > 0)
-		skip = count - 1;
-	/* A number that was never given is one of an earlier run. */
-	f->position.skip = skip > count ? 0 : skip;
+	for (;;) {
+		struct feed_cursor at = r->at;
+		int n = feed_next(r, NULL, e);
+		if (n < 0)
+			return -1;
+		if (n == 0)
+			break;
+		before_last = at;
+		/* A number that was never given is one of an earlier run: the start. */
+		if (r->at.seq == seen)
+			start = r->at;
+	}
+	/* The end is sent in any case. */
+	if (only_end && (!known || seen == r->at.seq))
+		start = before_last;
+	r->at = start;
 	return 0;
 }
 
@@ -155,7 +130,7 @@ stay(struct follower *f, bool over)
 	struct err e;
 
 	begin_stream(f->h);
-	if ((over ? send_news(f, &e) : follow(f, &e)) == 0)
+	if ((over ? send_news(f, &e) : send_all(f, &e)) == 0)
 		return;
 	http_log("events: %s", e.message);
 	if (e.code != ERR_NOT_FOUND && e.code != ERR_EXPIRED)
@@ -163,18 +138,19 @@ stay(struct follower *f, bool over)
 	send_error(f->h, &e);
 }
 
-/* Send what happened and have the loop send the rest. */
+/* Have the loop send what happened, and the rest. */
 static int
-hand_over(struct follower *f, struct err *e)
+hand_over(struct http *h, const struct event_source *from, const struct feed_cursor *at,
+	  struct err *e)
 {
 	struct fastcgi connection;
 
 	if (loop_start(e) < 0 || slots_take(e) < 0)
 		return -1;
-	begin_stream(f->h);
-	if (http_detach(f->h, &connection) < 0)
+	begin_stream(h);
+	if (http_detach(h, &connection) < 0)
 		slots_release();
-	else if (loop_add(&connection, &f->from, &f->position, e) < 0)
+	else if (loop_add(&connection, from, at, e) < 0)
 		http_log("events: %s", e->message);
 	return 0;
 }
@@ -187,27 +163,32 @@ stream_error(struct http *h, const struct err *why)
 }
 
 int
-stream_events(struct http *h, const struct stream_kind *k, const char *owner, struct err *e)
+stream_journal(struct http *h, const struct stream_kind *k, const char *collection,
+	       const char *owner, struct err *e)
 {
-	struct follower f = {.h = h, .from = {k, http_id(h), owner, -1}};
+	const struct event_source from = {k, {&feed_journal, collection, http_id(h), owner}};
+	struct feed_reader r;
 	bool over;
 
-	if (http_drain(h, 4096, e) < 0 || k->look(http_id(h), owner, &over, e) < 0)
+	if (http_drain(h, 4096, e) < 0 || k->check(http_id(h), owner, &over, e) < 0)
 		return -1;
-	f.from.dirfd = home_dir(k->collection, e);
-	if (f.from.dirfd < 0 || find_start(&f, over, e) < 0)
-		return -1;
-	return stream_follow(h, &f.from, &f.position, over, e);
+	feed_open(&r, &from.feed, NULL);
+	int status =
+	    find_start(&r, http_variable(h, "HTTP_LAST_EVENT_ID"), over && k->last_is_end, e);
+	feed_close(&r);
+	return status < 0 ? -1 : stream_follow(h, &from, &r.at, over, e);
 }
 
 int
-stream_follow(struct http *h, const struct event_source *from, const struct event_position *p,
+stream_follow(struct http *h, const struct event_source *from, const struct feed_cursor *at,
 	      bool over, struct err *e)
 {
-	struct follower f = {.h = h, .from = *from, .position = *p};
+	struct follower f = {.h = h, .kind = from->kind};
 
 	if (!over && http_serves())
-		return hand_over(&f, e);
+		return hand_over(h, from, at, e);
+	feed_open(&f.reader, &from->feed, at);
 	stay(&f, over);
+	feed_close(&f.reader);
 	return 0;
 }

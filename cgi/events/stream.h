@@ -1,6 +1,5 @@
 /*
- * stream - what happens to an assignment or a delegation, as server-sent events made from its
- * journal.
+ * stream - what happens to an assignment, a delegation or a queue, as server-sent events.
  *
  * Of what has ended, the events are sent at once; a stream that has to wait goes to the loop.
  */
@@ -10,40 +9,33 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "feed/feed.h"
 #include "http/http.h"
-#include "state/journal.h"
 
-struct event;
-struct event_file;
-struct event_position;
 struct event_source;
 
-/* What is streamed: ${collection}/<id>/events.ndjson. */
+/* What kinds of streams differ in. */
 struct stream_kind {
-	const char *collection;
-	/* May ${owner} see ${id}?  *${over}: it has ended, and everything that it will ever tell is
-	 * in the journal.  NULL: it does not end. */
-	int (*look)(const char *id, const char *owner, bool *over, struct err *e);
-	/* The file in ${collection}/<id> that is written with every event; NULL: any may be. */
-	const char *written;
-	/* The event "done" or "error" is the end, which needs no look; and it is all that is told
-	 * of one that has ended, if there is no Last-Event-ID (AWCP v1). */
+	/* May ${owner} see ${id}?  *${over}: it has ended, and its feed is complete.  NULL: it does
+	 * not end. */
+	int (*check)(const char *id, const char *owner, bool *over, struct err *e);
+	/* The event "done" or "error" is the end, for which the record need not be read; and of one
+	 * that has ended it is the only event, unless there is a Last-Event-ID (AWCP v1). */
 	bool last_is_end;
-	/* Where events come from something else: as event_look, and as event_next with the place
-	 * ${j}->offset and the number ${j}->seq only.  An event that is not for this owner has no
-	 * text. */
-	int (*file)(const struct event_source *s, struct event_file *f);
-	int (*next)(const struct event_source *s, struct journal *j, struct event *v,
-		    struct err *e);
+	/* An entry that is too large for EVENT_LOOP in a few words, a new reference; NULL: events
+	 * may be of any size. */
+	json_t *(*shorten)(const json_t *entry);
 };
 
-/* Stream the events of ${k} in the path of ${h} to ${owner}: everything that happened, or what came
- * after Last-Event-ID, then what happens, until it is over.  -1 if nothing was sent. */
-int stream_events(struct http *h, const struct stream_kind *k, const char *owner, struct err *e);
+/* Stream the journal of what is in the path of ${h}, in ${collection}, to ${owner}: everything that
+ * happened, or what came after Last-Event-ID, then what happens, until it is over.  -1 if nothing
+ * was sent. */
+int stream_journal(struct http *h, const struct stream_kind *k, const char *collection,
+		   const char *owner, struct err *e);
 
-/* Stream the events of ${from} after ${p}, as stream_events does, to a request whose body was
- * drained; ${over} as the kind's look tells. */
-int stream_follow(struct http *h, const struct event_source *from, const struct event_position *p,
+/* Stream the entries of ${from} after ${at} in the same way, to a request whose body was drained;
+ * ${over} as the kind's check says. */
+int stream_follow(struct http *h, const struct event_source *from, const struct feed_cursor *at,
 		  bool over, struct err *e);
 
 /* A stream that only says ${why}. */

@@ -51,17 +51,17 @@ attend(const struct subscriber *s, int operation)
 static void
 note_end(const struct subscriber *s)
 {
-	const struct event_source *from = &s->channel->from;
+	const struct event_source *source = &s->channel->source;
 	struct delivery d = {.step = "events",
 			     .side = "executor",
-			     .id = from->id,
-			     .peer = from->owner,
+			     .id = source->feed.subject,
+			     .peer = source->feed.owner,
 			     .outcome = s->failed_with,
 			     .http = 200,
 			     .out = s->sent,
 			     .began = s->began};
 
-	if (from->kind->last_is_end)
+	if (source->kind->last_is_end)
 		delivery_end(&d);
 }
 
@@ -175,7 +175,7 @@ fail(struct subscriber *s, struct err *why)
 	http_log("events: %s", why->message);
 	if (why->code != ERR_NOT_FOUND && why->code != ERR_EXPIRED)
 		err_set(why, why->code, "the server cannot read what happened");
-	if (event_error(&v, s->channel->from.id, why) == 0)
+	if (event_error(&v, s->channel->source.feed.subject, why) == 0)
 		status = put_text(s, v.text.data, v.text.len, true);
 	event_free(&v);
 	return status < 0 ? NOTHING : finish(s);
@@ -183,8 +183,7 @@ fail(struct subscriber *s, struct err *why)
 
 struct sending {
 	struct subscriber *subscriber;
-	struct journal journal;
-	struct event event;
+	struct feed_reader reader;
 };
 
 /* Send one event, and if that is not possible say why. */
@@ -193,16 +192,16 @@ send_one(struct http *h, void *arg)
 {
 	struct sending *d = arg;
 	struct subscriber *s = d->subscriber;
+	struct event v;
 	struct err e;
 
-	int n = event_next(&s->channel->from, &d->journal, &d->event, &e);
+	int n = event_next(&d->reader, s->channel->source.kind, &v, &e);
 	if (n > 0) {
-		s->position.offset = d->journal.offset;
-		s->position.seq = d->journal.seq;
-		if (event_wanted(&d->event, &s->position))
-			n = event_send(h, &d->event, &e);
+		s->at = d->reader.at;
+		n = event_send(h, &v, &e);
 		s->sent += http_sent(h);
-		s->ended = d->event.last;
+		s->ended = v.last;
+		event_free(&v);
 	}
 	s->gone = http_flush(h) < 0;
 	if (n < 0) {
@@ -216,22 +215,28 @@ send_one(struct http *h, void *arg)
 
 static void come_back(struct offload_job *j);
 
+/* Move to the start if the feed has begun anew. */
+static void
+follow_feed(struct subscriber *s)
+{
+	struct feed_extent now;
+
+	if (feed_extent(&s->channel->source.feed, &now) == 0)
+		feed_follow(&s->at, &now);
+}
+
 /* Runs in another thread: sends an event that is too big for the loop. */
 static void
 send_big(struct offload_job *j)
 {
 	struct subscriber *s = (struct subscriber *)(void *)j;
-	struct sending d = {.subscriber = s, .event = EVENT_NONE};
-	struct event_file now;
+	const struct feed *f = &s->channel->source.feed;
+	struct sending d = {.subscriber = s};
 
-	if (event_look(&s->channel->from, &now) == 0)
-		event_follow(&s->position, &now);
-	journal_open(&d.journal);
-	d.journal.offset = s->position.offset;
-	d.journal.seq = s->position.seq;
-	(void)http_detached(&s->connection, s->channel->from.id, send_one, &d);
-	journal_close(&d.journal);
-	event_free(&d.event);
+	follow_feed(s);
+	feed_open(&d.reader, f, &s->at);
+	(void)http_detached(&s->connection, f->subject, send_one, &d);
+	feed_close(&d.reader);
 	post(j, come_back);
 }
 
@@ -239,7 +244,7 @@ send_big(struct offload_job *j)
 static enum need
 step(struct subscriber *s)
 {
-	struct event_position next = s->position;
+	struct feed_cursor next = s->at;
 	const struct event *v;
 	struct err e;
 
@@ -260,12 +265,12 @@ step(struct subscriber *s)
 		s->away = true;
 		return NEWS;
 	}
-	if (event_wanted(v, &s->position)) {
+	if (v->text.len > 0) {
 		n = put_text(s, v->text.data, v->text.len, false);
 		if (n <= 0)
 			return n < 0 ? NOTHING : ROOM;
 	}
-	s->position = next;
+	s->at = next;
 	s->ended = v->last;
 	return MORE;
 }
@@ -293,14 +298,12 @@ pump(struct subscriber *s)
 	}
 }
 
-/* As pump, when its source has not just been looked at. */
+/* As pump, when the extent of its channel was not just read. */
 void
 subscriber_send(struct subscriber *s)
 {
-	struct event_file now;
-
-	if (!s->away && event_look(&s->channel->from, &now) == 0)
-		event_follow(&s->position, &now);
+	if (!s->away)
+		follow_feed(s);
 	pump(s);
 	channel_rest();
 }
@@ -321,7 +324,7 @@ come_back(struct offload_job *j)
 }
 
 void
-subscriber_send_all(struct channel *channel, const struct event_file *now)
+subscriber_send_all(struct channel *channel)
 {
 	struct subscriber *s, *next;
 
@@ -331,7 +334,7 @@ subscriber_send_all(struct channel *channel, const struct event_file *now)
 		/* What it gets when there is room again is all that there is then. */
 		if (s->away || s->full)
 			continue;
-		event_follow(&s->position, now);
+		feed_follow(&s->at, &channel->extent);
 		pump(s);
 	}
 	channel_rest();

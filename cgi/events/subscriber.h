@@ -21,7 +21,7 @@ struct rest;
 struct subscriber {
 	struct offload_job job; /* while another thread has it */
 	struct fastcgi connection;
-	struct event_position position;
+	struct feed_cursor at;
 	struct rest *rest;
 	struct channel *channel;
 	LIST_ENTRY(subscriber) same_channel;
@@ -54,8 +54,8 @@ void subscriber_handle(struct subscriber *s, uint32_t events);
 /* Send what ${s} has not got yet, as far as it takes that.  It may be no more afterwards. */
 void subscriber_send(struct subscriber *s);
 
-/* The same for all subscribers of ${channel}, whose journal is ${now}. */
-void subscriber_send_all(struct channel *channel, const struct event_file *now);
+/* The same for all subscribers of ${channel}, whose extent was just read. */
+void subscriber_send_all(struct channel *channel);
 
 /* End ${s} with an event that says ${why}, if it has not ended; then it is to be pumped. */
 void subscriber_fail(struct subscriber *s, const struct err *why);

@@ -1,39 +1,37 @@
 #include "queued/changes.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "config/home.h"
 #include "base/jsonx.h"
 #include "http/query.h"
 #include "queued/queues.h"
-#include "events/channel.h"
+#include "events/event.h"
 #include "events/stream.h"
 
-#define HEAD 64     /* bytes of an event beside its task */
 #define AT_ONCE 256 /* changes of others that are passed over before somebody else has a turn */
 
-/* The journal is at its newest version. */
+/* How far the changes go: to the newest version. */
 static int
-look(const struct event_source *s, struct event_file *f)
+newest(const struct feed *f, struct feed_extent *now)
 {
 	uint64_t version = 0;
 	struct err e;
 
-	struct queue *q = queues_borrow(s->id, false, &e);
+	struct queue *q = queues_borrow(f->subject, false, &e);
 	int status = q == NULL ? -1 : queue_version(q, &version, &e);
 	queues_return(q);
-	*f = (struct event_file){.inode = 1, .size = (off_t)version};
+	*now = (struct feed_extent){.inode = 1, .size = (off_t)version};
 	return status;
 }
 
 struct search {
 	const char *tenant;
-	struct event *event;
+	json_t **entry;
 	uint64_t last;
 	int left; /* changes to look at */
-	struct err *e;
 };
 
 /* ${task} without what may be large. */
@@ -55,57 +53,44 @@ shorten(const json_t *task)
 }
 
 static int
-put_event(struct event *v, const json_t *task, struct err *e)
-{
-	if (buf_printf(&v->text, e, "id: %" PRIu64 "\ndata: ", v->seq) < 0 ||
-	    jsonx_dump(task, &v->text, e) < 0)
-		return -1;
-	return buf_add(&v->text, "\n\n", 2, e);
-}
-
-static int
 take_change(void *arg, const json_t *task)
 {
 	struct search *x = arg;
-	struct event *v = x->event;
 
 	x->last = (uint64_t)jsonx_number(task, "version", 0);
 	if (x->tenant != NULL && strcmp(jsonx_text(task, "tenant", ""), x->tenant) != 0)
 		return --x->left == 0;
-	v->seq = x->last;
-	json_t *o = json_copy((json_t *)(uintptr_t)task);
-	(void)json_object_del(o, "payload");
-	int status = put_event(v, o, x->e);
-	json_decref(o);
-	if (status < 0 && x->e->code == ERR_TOO_LARGE) {
-		buf_clear(&v->text);
-		o = shorten(task);
-		status = put_event(v, o, x->e);
-		json_decref(o);
-	}
-	return status < 0 ? -1 : 1;
-}
-
-/* The change after version ${j}->seq, or an event without text for others'. */
-static int
-next(const struct event_source *s, struct journal *j, struct event *v, struct err *e)
-{
-	*v = (struct event){.archive = -1, .text = BUF_INIT(CHANNEL_EVENT)};
-	struct search x = {.tenant = s->owner, .event = v, .last = j->seq, .left = AT_ONCE, .e = e};
-
-	struct queue *q = queues_borrow(s->id, false, e);
-	int status = q == NULL ? -1 : queue_changes(q, j->seq, take_change, &x, e);
-	queues_return(q);
-	if (status < 0) {
-		event_free(v);
-		return -1;
-	}
-	if (x.last == j->seq)
-		return 0;
-	v->seq = j->seq = x.last;
-	j->offset = (off_t)x.last;
+	*x->entry = json_copy((json_t *)(uintptr_t)task);
+	(void)json_object_del(*x->entry, "payload");
 	return 1;
 }
+
+/* The change after version ${r}->at, or nothing where there were many of others. */
+static int
+next(struct feed_reader *r, json_t **entry, struct err *e)
+{
+	struct search x = {
+	    .tenant = r->feed.owner, .entry = entry, .last = r->at.seq, .left = AT_ONCE};
+
+	struct queue *q = queues_borrow(r->feed.subject, false, e);
+	int status = q == NULL ? -1 : queue_changes(q, r->at.seq, take_change, &x, e);
+	queues_return(q);
+	if (status < 0)
+		return -1;
+	if (x.last == r->at.seq)
+		return 0;
+	r->at.seq = x.last;
+	r->at.offset = (off_t)x.last;
+	return 1;
+}
+
+static void
+directory(const struct feed *f, char *path, size_t size)
+{
+	(void)snprintf(path, size, "%s/queue/%s", home_path(), f->subject);
+}
+
+static const struct feed_kind changes = {newest, next, directory, "head"};
 
 static int
 read_since(void *arg, const char *name, const char *value, struct err *e)
@@ -163,15 +148,15 @@ find_start(const struct http *h, int64_t *since, struct err *e)
 int
 changes_stream(struct http *h, const char *tenant, struct err *e)
 {
-	static const struct stream_kind kind = {
-	    .collection = "queue", .written = "head", .file = look, .next = next};
-	const struct event_source from = {&kind, http_id(h), tenant, -1};
+	static const struct stream_kind kind = {.shorten = shorten};
+	const struct event_source source = {
+	    &kind, {.kind = &changes, .subject = http_id(h), .owner = tenant}};
 	int64_t since;
 
 	if (http_drain(h, 4096, e) < 0 || find_start(h, &since, e) < 0)
 		return -1;
-	struct event_position p = {.offset = (off_t)since, .seq = (uint64_t)since};
-	if (look(&from, &p.file) < 0)
+	struct feed_cursor at = {.offset = (off_t)since, .seq = (uint64_t)since};
+	if (newest(&source.feed, &at.extent) < 0)
 		return err_set(e, ERR_NOT_FOUND, "there is no queue %s", http_id(h));
-	return stream_follow(h, &from, &p, false, e);
+	return stream_follow(h, &source, &at, false, e);
 }

@@ -2,7 +2,7 @@
  * changes - what happens in a queue, as a stream: an event for each change, with the task as it was
  * then.
  *
- * The payload is never in it; and what makes an event larger than CHANNEL_EVENT is left out, too,
+ * The payload is never in it; and what makes an event larger than EVENT_LOOP is left out, too,
  * which "short": true says: the task itself can be asked for.
  */
 #ifndef QUEUED_CHANGES_H

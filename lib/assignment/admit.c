@@ -15,7 +15,8 @@
 #include "base/id.h"
 #include "wire/members.h"
 
-#define DISK_S 300 /* when to try again after a refusal for lack of disk space, for load, by a hook */
+#define DISK_S \
+	300 /* when to try again after a refusal for lack of disk space, for load, by a hook */
 #define LOAD_S 60
 #define HOOK_S 60
 #define TEN_YEARS_S (10LL * 365 * 86400)
@@ -113,7 +114,7 @@ check_queue(const char *queue, struct err *e)
 
 int
 assignment_check_terms(const json_t *invite, const struct assignment_inviter *by,
-		 const struct assignment_policy *p, struct err *e)
+		       const struct assignment_policy *p, struct err *e)
 {
 	int64_t ttl = invite_ttl(invite);
 	long long max = assignment_limit(p->max_ttl, by->limits.ttl);

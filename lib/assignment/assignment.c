@@ -7,9 +7,9 @@
 
 #include "base/clock.h"
 #include "base/id.h"
+#include "feed/feed.h"
 #include "process/hook.h"
 #include "state/due.h"
-#include "state/journal.h"
 #include "wire/fsm.h"
 #include "wire/members.h"
 #include "wire/message.h"
@@ -61,7 +61,7 @@ assignment_close_changed(struct record *r)
 	json_t *kept = json_incref(r->json);
 
 	record_close(r);
-	hook_notify(!assignment_ended(kept)           ? "started"
+	hook_notify(!assignment_ended(kept)          ? "started"
 		    : assignment_error(kept) != NULL ? "error"
 						     : "completed",
 		    r->id, kept);
@@ -128,8 +128,7 @@ append_end(struct record *r, struct err *e)
 		status = json_object_update(event, error);
 	else
 		status = fill_done_event(event, r->json);
-	status = status < 0 ? err_memory(e)
-			    : journal_append(r->dirfd, ASSIGNMENT_JOURNAL, event, true, e);
+	status = status < 0 ? err_memory(e) : feed_append(r->dirfd, event, true, true, e);
 	json_decref(event);
 	return status;
 }
@@ -148,7 +147,7 @@ append_snapshot(struct record *r, struct err *e)
 	    event_set_recommended(event, true) < 0)
 		err_memory(e);
 	else /* The event of the end, which comes next, makes it durable. */
-		status = journal_append(r->dirfd, ASSIGNMENT_JOURNAL, event, false, e);
+		status = feed_append(r->dirfd, event, true, false, e);
 	json_decref(event);
 	return status;
 }
@@ -156,18 +155,9 @@ append_snapshot(struct record *r, struct err *e)
 int
 assignment_finish_journal(struct record *r, struct err *e)
 {
-	json_t *last;
-
 	if (!assignment_ended(r->json))
 		return 0;
-	int status = journal_last(r->dirfd, ASSIGNMENT_JOURNAL, &last, e);
-	const char *type = event_type(last);
-	bool offered = strcmp(type, "snapshot") == 0;
-	bool finished = strcmp(type, "done") == 0 || strcmp(type, "error") == 0;
-	json_decref(last);
-	if (status < 0 || finished)
-		return status;
-	if (assignment_result(r->json) != NULL && !offered && append_snapshot(r, e) < 0)
+	if (assignment_result(r->json) != NULL && append_snapshot(r, e) < 0)
 		return -1;
 	return append_end(r, e);
 }

@@ -5,12 +5,12 @@
 #include "assignment/private.h"
 #include "assignment/slots.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "feed/feed.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "config/home.h"
@@ -96,9 +96,7 @@ resume(struct record *r, const char *owner, struct err *e)
 	if (assignment_step(r, FSM_RECEIVE_INVITE, e) < 0)
 		return -1;
 	/* The events of the last run must not end a stream of this one. */
-	if (unlinkat(r->dirfd, ASSIGNMENT_JOURNAL, 0) < 0 && errno != ENOENT)
-		return err_sys(e, "cannot begin the journal anew");
-	return 0;
+	return feed_restart(r->dirfd, e);
 }
 
 /* Open the record of ${id}, locked: the known one, to be resumed, or a new one. */
@@ -163,8 +161,7 @@ assignment_accept(const json_t *invite, const struct assignment_inviter *by,
 	if (assignment_check_terms(invite, by, p, e) < 0)
 		return NULL;
 	if (is_foreign(id, by->owner)) {
-		if (assignment_slot_check(&slot, e) == 0 &&
-		    assignment_ask_hook(invite, by, e) == 0)
+		if (assignment_slot_check(&slot, e) == 0 && assignment_ask_hook(invite, by, e) == 0)
 			assignment_decline_silently(e);
 		return NULL;
 	}

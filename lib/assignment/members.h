@@ -44,6 +44,6 @@ MEMBER_TEXT(assignment, summary, "result.summary", "")
 MEMBER_JSON(assignment, highlights, "result.highlights")
 MEMBER_TEXT(assignment, snapshot_id, "result.snapshotId", NULL)
 MEMBER_JSON(assignment, metadata, "result.metadata")
-MEMBER_JSON(assignment, error, "error")   /* see wire/members.h, "error" */
+MEMBER_JSON(assignment, error, "error") /* see wire/members.h, "error" */
 
 #endif

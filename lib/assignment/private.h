@@ -5,7 +5,6 @@
 #include "assignment/assignment.h"
 #include "wire/fsm.h"
 
-#define ASSIGNMENT_JOURNAL "events.ndjson"
 #define ASSIGNMENT_BUSY "run.lock" /* held by its worker, and while its START arrives */
 
 /* Alters the locked ${r} and saves or removes it. */

@@ -10,8 +10,8 @@
 
 #include "base/file.h"
 #include "base/id.h"
+#include "feed/feed.h"
 #include "queue/question.h"
-#include "state/journal.h"
 #include "wire/members.h"
 #include "wire/message.h"
 
@@ -76,7 +76,7 @@ append_status(struct record *r, void *arg, struct err *e)
 	    (s->question != NULL && event_set_question(event, json_incref(s->question)) < 0))
 		err_memory(e);
 	else
-		status = journal_append(r->dirfd, ASSIGNMENT_JOURNAL, event, false, e);
+		status = feed_append(r->dirfd, event, false, false, e);
 	json_decref(event);
 	return status;
 }
@@ -118,8 +118,8 @@ report_question(struct record *r, void *arg, struct err *e)
 
 	/* The next run of this id goes on counting. */
 	if (question_open(s->question)) {
-		if (assignment_set_asked(r->json,
-					 strtoll(question_id(s->question) + 1, NULL, 10)) < 0)
+		if (assignment_set_asked(r->json, strtoll(question_id(s->question) + 1, NULL, 10)) <
+		    0)
 			return err_memory(e);
 		if (record_save(r, true, false, e) < 0)
 			return -1;

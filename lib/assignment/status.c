@@ -41,11 +41,10 @@ count_unfinished(void *arg, const char *id)
 		if (strcmp(state, "pending") == 0)
 			cache.pending++;
 		else if (strcmp(state, "active") == 0)
-			(void)json_array_append_new(cache.active,
-						    json_pack("{ss ss ss ss}", "id", id, "owner",
-							      assignment_owner(r.json),
-							      "workPath", path, "startedAt",
-							      assignment_started_at(r.json)));
+			(void)json_array_append_new(
+			    cache.active, json_pack("{ss ss ss ss}", "id", id, "owner",
+						    assignment_owner(r.json), "workPath", path,
+						    "startedAt", assignment_started_at(r.json)));
 	}
 	record_close(&r);
 	return 0;

@@ -4,12 +4,10 @@
 
 #include <string.h>
 
-#include "state/journal.h"
 #include "base/jsonx.h"
+#include "feed/feed.h"
 #include "wire/message.h"
 #include "wire/members.h"
-
-#define JOURNAL "events.ndjson"
 
 /* The snapshots of a completed ${delegation}, as "done" names them. */
 static int
@@ -36,26 +34,19 @@ int
 delegation_settle(struct record *r, struct err *e)
 {
 	bool completed = strcmp(delegation_state(r->json), "completed") == 0;
-	json_t *last, *event = NULL;
+	int status = -1;
 
 	if (!delegation_ended(r->json))
 		return 0;
-	int status = journal_last(r->dirfd, JOURNAL, &last, e);
-	const char *type = event_type(last);
-	if (status < 0 || strcmp(type, "done") == 0 || strcmp(type, "error") == 0)
-		goto out;
-	status = -1;
-	event = message_event(completed ? "done" : "error", r->id, e);
+	json_t *event = message_event(completed ? "done" : "error", r->id, e);
 	if (event == NULL)
-		goto out;
+		return -1;
 	json_t *what = json_object_get(r->json, completed ? "result" : "error");
 	if ((what != NULL && json_object_update(event, what) < 0) ||
 	    (completed && name_snapshots(r->json, event) < 0))
 		err_memory(e);
 	else
-		status = journal_append(r->dirfd, JOURNAL, event, false, e);
-out:
-	json_decref(last);
+		status = feed_append(r->dirfd, event, true, false, e);
 	json_decref(event);
 	return status;
 }

@@ -14,7 +14,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "state/journal.h"
+#include "feed/feed.h"
 #include "base/jsonx.h"
 #include "lend/private.h"
 #include "wire/message.h"
@@ -133,7 +133,7 @@ note_event(struct lend *l, json_t *event, struct err *e)
 	(void)json_object_del(event, "snapshotBase64"); /* most events have none */
 	(void)json_object_del(event, "snapshotFile");
 	if (goes_on)
-		status = journal_append(r.dirfd, "events.ndjson", event, false, e);
+		status = feed_append(r.dirfd, event, false, false, e);
 	int news = goes_on && status == 0 ? delegation_question(&r, event, e) : 0;
 	if (news < 0)
 		status = -1;

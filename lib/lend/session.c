@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "config/home.h"
 #include "config/settings.h"
-#include "state/journal.h"
+#include "feed/feed.h"
 #include "base/jsonx.h"
 #include "lend/private.h"
 #include "wire/message.h"
@@ -161,23 +161,20 @@ lend_refused(const struct lend *l, const char *what, int http, const struct buf 
 static int
 read_along(const char *id, int64_t until, const struct lend_observer *o, struct err *e)
 {
-	char path[8192];
-	struct journal j;
+	const struct feed feed = {&feed_journal, DELEGATIONS, id, NULL};
+	struct feed_reader reader;
 	struct record r;
+	json_t *event;
 	int status;
 
-	(void)snprintf(path, sizeof path, "%s/" DELEGATIONS "/%s", home_path(), id);
-	struct watch *w = watch_open(path, e);
-	if (w == NULL)
-		return -1;
-	journal_open(&j);
+	feed_open(&reader, &feed, NULL);
 	for (;;) {
 		if ((status = record_open(DELEGATIONS, id, false, &r, e)) < 0)
 			break;
 		bool ended = delegation_ended(r.json);
 		int n;
-		while ((n = journal_next(&j, r.dirfd, "events.ndjson", e)) > 0) {
-			json_t *event = jsonx_parse(j.line.data, j.line.len, NULL);
+		while ((n = feed_next(&reader, &event, e)) > 0 ||
+		       (n < 0 && e->code == ERR_BAD_MESSAGE)) {
 			if (event != NULL && o->event != NULL)
 				o->event(o->arg, event);
 			json_decref(event);
@@ -192,12 +189,14 @@ read_along(const char *id, int64_t until, const struct lend_observer *o, struct 
 			status = err_set(e, ERR_BUSY, "%s has not ended", id);
 			break;
 		}
-		(void)watch_wait(w, -1, ended ? 50 : WATCH_POLL_MS);
+		if (feed_wait(&reader, -1, ended ? 50 : WATCH_POLL_MS, e) < 0) {
+			status = -1;
+			break;
+		}
 	}
 	if (status != 0)
 		record_close(&r);
-	journal_close(&j);
-	watch_close(w);
+	feed_close(&reader);
 	return status;
 }
 

@@ -1,4 +1,4 @@
-/* Records, journals and the queue: what they promise, with files damaged and processes killed. */
+/* Records: what they promise, with files damaged and processes killed. */
 #include "check.h"
 
 #include <fcntl.h>
@@ -10,7 +10,6 @@
 
 #include "base/file.h"
 #include "config/home.h"
-#include "state/journal.h"
 #include "base/jsonx.h"
 #include "queue/queue.h"
 #include "state/record.h"
@@ -69,29 +68,6 @@ test_record(void)
 	CHECK_INT(record_remove(&r, &e), 0, "with which it is removed");
 	record_close(&r);
 	CHECK_INT(faccessat(home_dir("things", &e), "a_1", F_OK, 0), -1, "and is gone");
-}
-
-static void
-test_journal(void)
-{
-	struct journal j;
-	struct err e;
-	int fd = home_dir("journals", &e);
-	json_t *o = json_pack("{si}", "n", 1);
-
-	journal_open(&j);
-	CHECK_INT(journal_next(&j, fd, "j", &e), 0, "a journal that does not exist has no line");
-	CHECK_INT(journal_append(fd, "j", o, true, &e), 0, "a line is written");
-	CHECK_INT(journal_next(&j, fd, "j", &e), 1, "and read");
-	CHECK_INT(j.seq, 1, "as number 1");
-	put_text(fd, "j", "{\"torn\":", O_APPEND);
-	CHECK_INT(journal_next(&j, fd, "j", &e), 0, "a torn line is not read");
-	CHECK_INT(journal_append(fd, "j", o, true, &e), 0, "the next writer goes on");
-	CHECK_INT(journal_next(&j, fd, "j", &e), 1, "its line is read");
-	CHECK_STR(j.line.data, "{\"n\":1}", "without what was torn");
-	CHECK_INT(j.seq, 2, "as number 2");
-	journal_close(&j);
-	json_decref(o);
 }
 
 static void
@@ -175,7 +151,6 @@ main(void)
 		return 1;
 	test_foreign_home(); /* first: the directory is looked at once in a process */
 	test_record();
-	test_journal();
 	test_remove();
 	test_remove_busy();
 	(void)file_remove_tree(AT_FDCWD, path, &e);
