@@ -8,6 +8,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/id.h"
 #include "base/buf.h"
 #include "wire/client.h"
 #include "base/clock.h"
@@ -120,7 +121,7 @@ add_resource(struct options *o, const char *text)
 	r->source = strdup(real);
 	if (r->name == NULL) {
 		const char *base = strrchr(real, '/') + 1;
-		r->name = strdup(resource_name_valid(base) ? base : "ws");
+		r->name = strdup(id_resource_valid(base) ? base : "ws");
 	}
 	o->count++;
 }

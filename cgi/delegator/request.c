@@ -8,6 +8,7 @@
 #include "wire/client.h"
 #include "delegation/credential.h"
 #include "delegation/delegation.h"
+#include "base/id.h"
 #include "base/jsonx.h"
 #include "wire/message.h"
 #include "delegator/roots.h"
@@ -59,7 +60,7 @@ take_resource(const json_t *o, const char *access, struct err *e)
 	const char *mode = source == NULL ? NULL : one_of(o, "mode", modes, 2, e);
 	if (name == NULL || mode == NULL || one_of(o, "type", types, 1, e) == NULL)
 		return NULL;
-	if (!resource_name_valid(name)) {
+	if (!id_resource_valid(name)) {
 		err_set(e, ERR_BAD_MESSAGE, "name: not the name of a resource: %.80s", name);
 		err_hint(e, "1 to 255 bytes, no slash or control character, not . or .. or "
 			    ".awcp");

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/utf8.h"
+
 bool
 id_valid(const char *s)
 {
@@ -38,4 +40,18 @@ id_make(const char *prefix, size_t digits, char out[ID_MAX + 1], struct err *e)
 	}
 	out[n] = '\0';
 	return 0;
+}
+
+bool
+id_resource_valid(const char *name)
+{
+	size_t n = strlen(name);
+
+	if (n == 0 || n > 255 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+	    strcmp(name, ".awcp") == 0)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (name[i] == '/' || (unsigned char)name[i] < 0x20 || name[i] == 0x7f)
+			return false;
+	return utf8_valid(name);
 }

@@ -1,8 +1,8 @@
 /*
- * id - names for delegations and snapshots.
+ * id - names for delegations, snapshots and resources.
  *
- * An id that comes from the network or from a person is data: it must pass id_valid before it goes
- * anywhere near a path (AWCP v1: delegation ids are dlg_ + 32 hex digits, snapshot ids snap_ + 12).
+ * An id that comes from the network or from a person is data: it must pass id_valid before it is
+ * used in a path (AWCP v1: delegation ids are dlg_ + 32 hex digits, snapshot ids snap_ + 12).
  */
 #ifndef BASE_ID_H
 #define BASE_ID_H
@@ -22,5 +22,9 @@ int id_make(const char *prefix, size_t digits, char out[ID_MAX + 1], struct err 
 
 /* Fill ${p} with ${n} (at most 256) random bytes from the kernel. */
 int id_random(void *p, size_t n, struct err *e);
+
+/* True if ${name} can name a resource: 1 to 255 bytes of UTF-8, no slash, no control character,
+ * not ".", ".." or ".awcp". */
+bool id_resource_valid(const char *name);
 
 #endif

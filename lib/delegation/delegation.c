@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/id.h"
 #include "base/clock.h"
 #include "delegation/credential.h"
 #include "delegation/due.h"
@@ -56,7 +57,7 @@ check_order(const struct delegation_order *o, struct err *e)
 		return err_set(e, ERR_USAGE, "a delegation has 1 to %d resources",
 			       MESSAGE_RESOURCES);
 	for (size_t i = 0; i < o->count; i++) {
-		if (!resource_name_valid(o->resources[i].name)) {
+		if (!id_resource_valid(o->resources[i].name)) {
 			err_set(e, ERR_USAGE, "%.64s cannot be the name of a resource",
 				o->resources[i].name);
 			return err_hint(

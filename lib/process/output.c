@@ -6,10 +6,8 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "log/redact.h"
-
-#define ESCAPE 0x1b
-#define BELL 0x07
 
 struct line {
 	struct redact redact;
@@ -59,77 +57,6 @@ output_free(struct output *o)
 	free(o);
 }
 
-/* Bytes of the escape sequence at ${p} (ECMA-48): CSI … final, OSC and its like … BEL or ST, or two
- * characters. */
-static size_t
-escape_length(const unsigned char *p, size_t n)
-{
-	size_t i = 2;
-
-	if (n < 2)
-		return n;
-	if (p[1] == '[') {
-		while (i < n && (p[i] < 0x40 || p[i] > 0x7e))
-			i++;
-		return i < n ? i + 1 : n;
-	}
-	if (strchr("]PX^_", p[1]) == NULL)
-		return 2;
-	while (i < n && p[i] != BELL && p[i] != ESCAPE)
-		i++;
-	if (i + 1 < n && p[i] == ESCAPE && p[i + 1] == '\\')
-		i++;
-	return i < n ? i + 1 : n;
-}
-
-/* Cut a UTF-8 character that is not whole off the end of ${s}; returns the length. */
-static size_t
-cut_half(char *s, size_t n)
-{
-	size_t back = 0;
-
-	while (back < n && back < 3 && ((unsigned char)s[n - 1 - back] & 0xc0) == 0x80)
-		back++;
-	if (back < n) {
-		unsigned char head = (unsigned char)s[n - 1 - back];
-		size_t want = head >= 0xf0 ? 3 : head >= 0xe0 ? 2 : head >= 0xc0 ? 1 : 0;
-		if (want > back)
-			n -= back + 1;
-	}
-	s[n] = '\0';
-	return n;
-}
-
-void
-output_clean(const char *text, size_t n, char *out, size_t size)
-{
-	const unsigned char *p = (const unsigned char *)text;
-	size_t length = 0;
-	bool cut = false;
-
-	for (size_t i = 0; i < n; i++) {
-		if (p[i] == ESCAPE) {
-			i += escape_length(p + i, n - i) - 1;
-			continue;
-		}
-		if ((p[i] < 0x20 && p[i] != '\t' && p[i] != '\n') || p[i] == 0x7f)
-			continue;
-		/* U+0080 to U+009F are control characters too. */
-		if (p[i] == 0xc2 && i + 1 < n && p[i + 1] >= 0x80 && p[i + 1] < 0xa0) {
-			i++;
-			continue;
-		}
-		if (length + 1 == size) {
-			cut = true;
-			break;
-		}
-		out[length++] = (char)p[i];
-	}
-	out[length] = '\0';
-	if (cut)
-		(void)cut_half(out, length);
-}
-
 /* Copy as much of ${line} as fits. */
 static void
 keep(const char *line, char *out, size_t size)
@@ -139,7 +66,7 @@ keep(const char *line, char *out, size_t size)
 	memcpy(out, line, n);
 	out[n] = '\0';
 	if (line[n] != '\0')
-		(void)cut_half(out, n);
+		(void)text_trim(out, n);
 }
 
 static bool
@@ -206,7 +133,7 @@ take_line(struct output *o, enum output_stream from, size_t n)
 		n -= (size_t)(overwritten + 1 - start);
 		start = overwritten + 1;
 	}
-	output_clean(start, n, clean, sizeof clean);
+	text_clean(start, n, clean, sizeof clean);
 	add_to_tail(&o->tail[from], clean);
 	if (is_blank(clean))
 		return;

@@ -52,8 +52,4 @@ const char *output_summary(struct output *o);
 /* The last line of stderr that was not blank, or "". */
 const char *output_complaint(const struct output *o);
 
-/* Write the ${n} bytes of ${p} as clean text to ${out} (${size} bytes with the NUL): no escape
- * sequence, no control character but tab and newline, no half of a UTF-8 character at the end. */
-void output_clean(const char *p, size_t n, char *out, size_t size);
-
 #endif

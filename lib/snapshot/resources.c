@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/id.h"
 #include "base/jsonx.h"
 #include "delegation/members.h"
 #include "snapshot/snapshot.h"
@@ -37,7 +38,7 @@ read_resource(const json_t *o, struct resource *r, struct err *e)
 	const char *source = jsonx_string(o, resource_source_path(), TREE_PATH, e);
 	if (!name || !source)
 		return -1;
-	if (!resource_name_valid(name) || *source != '/')
+	if (!id_resource_valid(name) || *source != '/')
 		return err_set(e, ERR_BAD_DATA, "the record has a bad resource: %s", name);
 	r->writable = strcmp(resource_mode(o), "rw") == 0;
 	r->name = strdup(name);

@@ -5,22 +5,6 @@
 
 #include <string.h>
 
-#include "base/utf8.h"
-
-bool
-resource_name_valid(const char *name)
-{
-	size_t n = strlen(name);
-
-	if (n == 0 || n > 255 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
-	    strcmp(name, ".awcp") == 0)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (name[i] == '/' || (unsigned char)name[i] < 0x20 || name[i] == 0x7f)
-			return false;
-	return utf8_valid(name);
-}
-
 int64_t
 tree_time(struct timespec t)
 {

@@ -23,10 +23,6 @@ struct resource {
 	struct filter *filter; /* or NULL */
 };
 
-/* True if ${name} can name a resource: 1 to 255 bytes of UTF-8, no slash, no control character,
- * not ".", ".." or ".awcp". */
-bool resource_name_valid(const char *name);
-
 /* One path, as manifests and walks know it. */
 struct entry {
 	char *path;      /* with the resource's name in front: "src/main.c" */

@@ -80,7 +80,7 @@ check_resource(const json_t *list, size_t at, struct err *e)
 	const char *name = jsonx_string(r, "name", 4096, e);
 	if (name == NULL)
 		return -1;
-	if (!resource_name_valid(name)) {
+	if (!id_resource_valid(name)) {
 		err_set(e, ERR_BAD_MESSAGE, "its name cannot be a folder's name: %.64s", name);
 		return err_hint(
 		    e, "1 to 255 bytes, no slash or control character, not . or .. or .awcp");

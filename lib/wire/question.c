@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/jsonx.h"
-#include "process/output.h"
+#include "base/text.h"
 
 /* The types, and the options of those that have some unless others are given. */
 static const struct {
@@ -49,7 +49,7 @@ clean(const char *what, const char *text, char *out, size_t most, struct err *e)
 
 	if (n > most)
 		return err_set(e, ERR_TOO_LARGE, "%s has more than %zu bytes", what, most);
-	output_clean(text, n, out, most + 1);
+	text_clean(text, n, out, most + 1);
 	drop_directions(out);
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/id.h"
 #include "base/file.h"
 #include "config/home.h"
 #include "base/jsonx.h"
@@ -69,7 +70,7 @@ find_resources(struct workspace *w, const json_t *record, struct err *e)
 	json_array_foreach (list, i, r) {
 		struct resource *to = &w->resources[i];
 		const char *name = jsonx_text(r, "name", "");
-		if (!resource_name_valid(name))
+		if (!id_resource_valid(name))
 			return err_set(e, ERR_SETUP_FAILED, "a resource has no usable name");
 		if (join(path, w->path, name, e) < 0)
 			return -1;

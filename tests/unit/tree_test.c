@@ -3,6 +3,7 @@
 
 #include "check.h"
 #include "scratch.h"
+#include "base/id.h"
 #include "base/sha256.h"
 #include "tree/admit.h"
 #include "tree/walk.h"
@@ -36,11 +37,11 @@ test_names(void)
 	char longest[257] = "";
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-		CHECK(resource_name_valid(names[i].name) == names[i].valid, "name %zu is %s", i,
+		CHECK(id_resource_valid(names[i].name) == names[i].valid, "name %zu is %s", i,
 		      names[i].valid ? "good" : "bad");
 	memset(longest, 'a', 256);
-	CHECK(!resource_name_valid(longest), "256 bytes are too many for a name");
-	CHECK(resource_name_valid(longest + 1), "255 are not");
+	CHECK(!id_resource_valid(longest), "256 bytes are too many for a name");
+	CHECK(id_resource_valid(longest + 1), "255 are not");
 }
 
 static void

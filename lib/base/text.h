@@ -1,0 +1,14 @@
+/* text - makes text of an unknown program safe to show. */
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
+
+#include <stddef.h>
+
+/* Write the ${n} bytes of ${p} as clean text to ${out} (${size} bytes with the NUL): no escape
+ * sequence, no control character but tab and newline, no part of a UTF-8 character at the end. */
+void text_clean(const char *p, size_t n, char *out, size_t size);
+
+/* Cut an incomplete UTF-8 character off the end of the ${n} bytes of ${s}; returns the length. */
+size_t text_trim(char *s, size_t n);
+
+#endif
