@@ -105,7 +105,7 @@ check_queue(const char *queue, struct err *e)
 {
 	struct breaker b;
 
-	if (breaker_look(BREAKER_QUEUE, queue, &b, NULL) < 0 || !b.stopped)
+	if (breaker_read(BREAKER_QUEUE, queue, &b, NULL) < 0 || !b.stopped)
 		return 0; /* if it cannot be read, its worker reports that */
 	err_set(e, ERR_DECLINED, "the executor has stopped: its tasks died too often");
 	err_hint(e, "try again later");

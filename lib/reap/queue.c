@@ -64,7 +64,7 @@ reap_breakers(struct reap *r)
 {
 	struct err e;
 
-	if (breaker_over(end_pause, r, &e) < 0)
+	if (breaker_each_over(end_pause, r, &e) < 0)
 		reap_warn(r, "breakers: %s", e.message);
 }
 

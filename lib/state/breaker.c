@@ -17,7 +17,7 @@
 #include "log/logfmt.h"
 
 #define GUARDS "guards"
-#define DEATHS_KEPT 1000 /* more than any rule asks for */
+#define MAX_DEATHS 1000 /* more than any rule asks for */
 #define FILE_MAX 65536
 #define FILE_NAME (BREAKER_NAME + 16)
 
@@ -40,10 +40,10 @@ name_file(enum breaker_kind kind, const char *name, char file[FILE_NAME], struct
 	return 0;
 }
 
-/* What ${file} says: a new reference; an empty object if there is no such file, or no sense in it.
+/* What is in ${file}: a new reference; an empty object if there is no such file, or it is damaged.
  */
 static json_t *
-read_file(int dirfd, const char *file, struct err *e)
+read_breaker(int dirfd, const char *file, struct err *e)
 {
 	struct buf b = BUF_INIT(FILE_MAX);
 	json_t *o = NULL;
@@ -74,7 +74,7 @@ time_at(const json_t *value)
 
 /* Forget what is over at ${now}. */
 static void
-prune(json_t *o, int64_t now)
+drop_over(json_t *o, int64_t now)
 {
 	json_t *deaths = json_object_get(o, "deaths");
 	int64_t window = jsonx_number(o, "window", 0);
@@ -90,36 +90,36 @@ prune(json_t *o, int64_t now)
 }
 
 static void
-describe(enum breaker_kind kind, const char *name, const json_t *o, struct breaker *g)
+fill_breaker(enum breaker_kind kind, const char *name, const json_t *o, struct breaker *b)
 {
-	*g = (struct breaker){.kind = kind};
-	(void)snprintf(g->name, sizeof g->name, "%s", name);
-	g->until = time_at(json_object_get(o, "until"));
-	g->stopped = json_is_true(json_object_get(o, "stopped"));
-	g->deaths = (unsigned)json_array_size(json_object_get(o, "deaths"));
-	(void)snprintf(g->why, sizeof g->why, "%s", jsonx_text(o, "why", ""));
+	*b = (struct breaker){.kind = kind};
+	(void)snprintf(b->name, sizeof b->name, "%s", name);
+	b->until = time_at(json_object_get(o, "until"));
+	b->stopped = json_is_true(json_object_get(o, "stopped"));
+	b->deaths = (unsigned)json_array_size(json_object_get(o, "deaths"));
+	(void)snprintf(b->why, sizeof b->why, "%s", jsonx_text(o, "why", ""));
 }
 
 int
-breaker_look(enum breaker_kind kind, const char *name, struct breaker *g, struct err *e)
+breaker_read(enum breaker_kind kind, const char *name, struct breaker *b, struct err *e)
 {
 	char file[FILE_NAME];
 
 	int dirfd = home_dir(GUARDS, e);
 	if (dirfd < 0 || name_file(kind, name, file, e) < 0)
 		return -1;
-	json_t *o = read_file(dirfd, file, e);
+	json_t *o = read_breaker(dirfd, file, e);
 	if (o == NULL)
 		return -1;
-	prune(o, clock_now());
-	describe(kind, name, o, g);
+	drop_over(o, clock_now());
+	fill_breaker(kind, name, o, b);
 	json_decref(o);
 	return 0;
 }
 
 static void
-tell(const char *event, enum breaker_kind kind, const char *name, unsigned long deaths,
-     int64_t until, const char *why)
+log_breaker(const char *event, enum breaker_kind kind, const char *name, unsigned long deaths,
+	    int64_t until, const char *why)
 {
 	char text[CLOCK_TEXT], number[32];
 
@@ -129,26 +129,27 @@ tell(const char *event, enum breaker_kind kind, const char *name, unsigned long 
 		     until == 0 ? NULL : clock_format(until, text), "why", why, LOGFMT_END);
 }
 
-/* A guard that is being changed, under the lock of all. */
+/* A breaker that is being changed, under the lock of all. */
 struct change {
 	int dirfd, lockfd;
 	char file[FILE_NAME];
-	json_t *json; /* what is over is forgotten */
-	struct breaker was;
+	json_t *json; /* without what is over */
+	struct breaker previous;
 };
 
+/* To be given back with close_change, also if it fails. */
 static int
-begin(enum breaker_kind kind, const char *name, struct change *c, struct err *e)
+open_change(enum breaker_kind kind, const char *name, struct change *c, struct err *e)
 {
 	*c = (struct change){.dirfd = home_dir(GUARDS, e), .lockfd = -1};
 	if (c->dirfd < 0 || name_file(kind, name, c->file, e) < 0 ||
 	    (c->lockfd = file_lock(c->dirfd, ".lock", true, e)) < 0)
 		return -1;
-	c->json = read_file(c->dirfd, c->file, e);
+	c->json = read_breaker(c->dirfd, c->file, e);
 	if (c->json == NULL)
 		return -1;
-	describe(kind, name, c->json, &c->was);
-	prune(c->json, clock_now());
+	fill_breaker(kind, name, c->json, &c->previous);
+	drop_over(c->json, clock_now());
 	if (jsonx_set(c->json, "kind", kinds[kind]) < 0 || jsonx_set(c->json, "name", name) < 0)
 		return err_memory(e);
 	return 0;
@@ -163,52 +164,52 @@ is_over(const json_t *o)
 }
 
 static int
-write_file(const struct change *c, struct err *e)
+write_breaker(const struct change *c, struct err *e)
 {
 	struct buf b = BUF_INIT(FILE_MAX);
+	int status = -1;
 
-	if (is_over(c->json))
-		return unlinkat(c->dirfd, c->file, 0) < 0 && errno != ENOENT
-			   ? err_sys(e, "cannot remove guards/%s", c->file)
-			   : 0;
-	int status = jsonx_dump(c->json, &b, e) < 0 || buf_printf(&b, e, "\n") < 0
-			 ? -1
-			 : file_replace(c->dirfd, c->file, b.data, b.len, true, e);
+	if (is_over(c->json)) {
+		if (unlinkat(c->dirfd, c->file, 0) < 0 && errno != ENOENT)
+			return err_sys(e, "cannot remove guards/%s", c->file);
+		return 0;
+	}
+	if (jsonx_dump(c->json, &b, e) == 0 && buf_printf(&b, e, "\n") == 0)
+		status = file_replace(c->dirfd, c->file, b.data, b.len, true, e);
 	buf_free(&b);
 	return status;
 }
 
-/* Save it; if what it had to wait for is over, that is told. */
+/* Save it, and log that a pause is over. */
 static int
-save(const struct change *c, struct err *e)
+save_change(const struct change *c, struct err *e)
 {
-	if (write_file(c, e) < 0)
+	if (write_breaker(c, e) < 0)
 		return -1;
-	if (c->was.until != 0 && c->was.until <= clock_now())
-		tell("guard-cleared", c->was.kind, c->was.name, 0, c->was.until,
-		     c->was.stopped ? "its stop is over" : "its cooldown is over");
+	if (c->previous.until != 0 && c->previous.until <= clock_now())
+		log_breaker("guard-cleared", c->previous.kind, c->previous.name, 0,
+			    c->previous.until,
+			    c->previous.stopped ? "its stop is over" : "its cooldown is over");
 	return 0;
 }
 
-static int
-end(struct change *c, int status)
+static void
+close_change(struct change *c)
 {
 	json_decref(c->json);
 	file_close(c->lockfd);
-	return status;
 }
 
 static int
-wait_until(json_t *o, int64_t until, bool stopped, const char *why, struct err *e)
+set_pause(json_t *o, int64_t until, bool stopped, const char *why, struct err *e)
 {
 	char text[CLOCK_TEXT], kept[BREAKER_REASON];
 
 	(void)snprintf(kept, sizeof kept, "%s", why);
-	return jsonx_set(o, "until", clock_format(until, text)) < 0 ||
-		       jsonx_set(o, "why", kept) < 0 ||
-		       json_object_set_new(o, "stopped", json_boolean(stopped)) < 0
-		   ? err_memory(e)
-		   : 0;
+	if (jsonx_set(o, "until", clock_format(until, text)) < 0 || jsonx_set(o, "why", kept) < 0 ||
+	    json_object_set_new(o, "stopped", json_boolean(stopped)) < 0)
+		return err_memory(e);
+	return 0;
 }
 
 int
@@ -216,16 +217,23 @@ breaker_pause(enum breaker_kind kind, const char *name, int64_t until, const cha
 	      struct err *e)
 {
 	struct change c;
-	int status = begin(kind, name, &c, e);
+	int status = -1;
 
-	if (status == 0 && time_at(json_object_get(c.json, "until")) < until)
-		status = wait_until(c.json, until, false, why, e) < 0 ? -1 : save(&c, e);
-	return end(&c, status);
+	if (open_change(kind, name, &c, e) < 0)
+		goto out;
+	if (time_at(json_object_get(c.json, "until")) < until) {
+		if (set_pause(c.json, until, false, why, e) < 0 || save_change(&c, e) < 0)
+			goto out;
+	}
+	status = 0;
+out:
+	close_change(&c);
+	return status;
 }
 
 /* Add a death; ${count} is how many there are then. */
 static int
-add_death(json_t *o, const struct guard_rule *rule, int64_t now, size_t *count, struct err *e)
+add_death(json_t *o, const struct breaker_rule *rule, int64_t now, size_t *count, struct err *e)
 {
 	char text[CLOCK_TEXT];
 	json_t *deaths = json_object_get(o, "deaths");
@@ -235,7 +243,7 @@ add_death(json_t *o, const struct guard_rule *rule, int64_t now, size_t *count, 
 		if (json_object_set_new(o, "deaths", deaths) < 0)
 			return err_memory(e);
 	}
-	while (json_array_size(deaths) >= DEATHS_KEPT)
+	while (json_array_size(deaths) >= MAX_DEATHS)
 		(void)json_array_remove(deaths, 0);
 	if (json_object_set_new(o, "window", json_integer(rule->window)) < 0 ||
 	    jsonx_append(deaths, clock_format(now, text)) < 0)
@@ -245,48 +253,53 @@ add_death(json_t *o, const struct guard_rule *rule, int64_t now, size_t *count, 
 }
 
 int
-breaker_died(enum breaker_kind kind, const char *name, const struct guard_rule *rule,
+breaker_died(enum breaker_kind kind, const char *name, const struct breaker_rule *rule,
 	     const char *why, bool *stopped, struct err *e)
 {
 	int64_t now = clock_now();
 	struct change c;
 	size_t count = 0;
+	int status = -1;
 
 	*stopped = false;
 	if (rule->deaths == 0)
 		return 0;
-	int status = begin(kind, name, &c, e);
-	if (status == 0)
-		status = add_death(c.json, rule, now, &count, e);
-	/* Those that were at work when it was stopped may die, too; that is no news. */
+	if (open_change(kind, name, &c, e) < 0 || add_death(c.json, rule, now, &count, e) < 0)
+		goto out;
+	bool too_many = count >= rule->deaths;
+	/* Those that were at work when it was stopped may die, too, which need not be reported. */
 	bool news = !json_is_true(json_object_get(c.json, "stopped"));
-	if (status == 0 && count >= rule->deaths)
-		status = wait_until(c.json, now + rule->window, true, why, e);
-	if (status == 0)
-		status = save(&c, e);
-	if (status == 0 && count >= rule->deaths && news) {
-		*stopped = true;
-		tell("guard-stopped", kind, name, count, now + rule->window, why);
-	}
-	return end(&c, status);
+	if (too_many && set_pause(c.json, now + rule->window, true, why, e) < 0)
+		goto out;
+	if (save_change(&c, e) < 0)
+		goto out;
+	*stopped = too_many && news;
+	if (*stopped)
+		log_breaker("guard-stopped", kind, name, count, now + rule->window, why);
+	status = 0;
+out:
+	close_change(&c);
+	return status;
 }
 
 int
 breaker_success(enum breaker_kind kind, const char *name, struct err *e)
 {
-	struct breaker g;
+	struct breaker b;
 	struct change c;
 
-	if (breaker_look(kind, name, &g, e) < 0)
+	if (breaker_read(kind, name, &b, e) < 0)
 		return -1;
-	if (g.deaths == 0)
+	if (b.deaths == 0)
 		return 0;
-	int status = begin(kind, name, &c, e);
-	if (status == 0) {
-		(void)json_object_del(c.json, "deaths");
-		status = save(&c, e);
-	}
-	return end(&c, status);
+	int status = open_change(kind, name, &c, e);
+	if (status < 0)
+		goto out;
+	(void)json_object_del(c.json, "deaths");
+	status = save_change(&c, e);
+out:
+	close_change(&c);
+	return status;
 }
 
 int
@@ -296,13 +309,13 @@ breaker_clear(enum breaker_kind kind, const char *name, struct err *e)
 	int status = 0;
 
 	int dirfd = home_dir(GUARDS, e);
-	int lockfd = dirfd < 0 || name_file(kind, name, file, e) < 0
-			 ? -1
-			 : file_lock(dirfd, ".lock", true, e);
+	if (dirfd < 0 || name_file(kind, name, file, e) < 0)
+		return -1;
+	int lockfd = file_lock(dirfd, ".lock", true, e);
 	if (lockfd < 0)
 		return -1;
 	if (unlinkat(dirfd, file, 0) == 0)
-		tell("guard-cleared", kind, name, 0, 0, NULL);
+		log_breaker("guard-cleared", kind, name, 0, 0, NULL);
 	else if (errno == ENOENT)
 		status =
 		    err_set(e, ERR_NOT_FOUND, "there is nothing against %s %s", kinds[kind], name);
@@ -312,7 +325,7 @@ breaker_clear(enum breaker_kind kind, const char *name, struct err *e)
 	return status;
 }
 
-/* Tell kind and name of what ${file} stands for; false if it is none of ours. */
+/* Kind and name of the breaker in ${file}; false if it is not one of ours. */
 static bool
 parse_file(const char *file, enum breaker_kind *kind, const char **name)
 {
@@ -327,33 +340,48 @@ parse_file(const char *file, enum breaker_kind *kind, const char **name)
 	return false;
 }
 
+/* Call ${each} for the breaker in ${file} if something of it is over. */
+static int
+visit_over(int dirfd, const char *file, int (*each)(void *arg, const struct breaker *b), void *arg,
+	   struct err *e)
+{
+	enum breaker_kind kind;
+	struct breaker b;
+	const char *name;
+	int status = 0;
+
+	if (!parse_file(file, &kind, &name))
+		return 0;
+	json_t *o = read_breaker(dirfd, file, e);
+	if (o == NULL)
+		return -1;
+	int64_t now = clock_now();
+	fill_breaker(kind, name, o, &b);
+	bool paused = b.until != 0 && b.until <= now;
+	bool damaged = json_object_size(o) == 0; /* it was moved to corrupt/ */
+	drop_over(o, now);
+	if (!damaged && (paused || is_over(o)))
+		status = each(arg, &b);
+	json_decref(o);
+	return status;
+}
+
 int
-breaker_over(int (*each)(void *arg, const struct breaker *g), void *arg, struct err *e)
+breaker_each_over(int (*each)(void *arg, const struct breaker *b), void *arg, struct err *e)
 {
 	struct listing l = {.names = NULL};
-	const char *file, *name;
-	enum breaker_kind kind;
-	struct breaker g;
-	int status = 0, dirfd = home_dir(GUARDS, e);
+	const char *file;
+	int status;
 
+	int dirfd = home_dir(GUARDS, e);
 	if (dirfd < 0)
 		return -1;
-	while (status == 0 && (status = listing_next(&l, dirfd, &file, e)) == 0 && file != NULL) {
-		if (!parse_file(file, &kind, &name))
-			continue;
-		json_t *o = read_file(dirfd, file, e);
-		status = o == NULL ? -1 : 0;
-		if (status == 0) {
-			int64_t now = clock_now();
-			describe(kind, name, o, &g);
-			bool waited = g.until != 0 && g.until <= now;
-			bool damaged = json_object_size(o) == 0; /* it was moved away */
-			prune(o, now);
-			if (!damaged && (waited || is_over(o)))
-				status = each(arg, &g);
-		}
-		json_decref(o);
-	}
+	do {
+		status = listing_next(&l, dirfd, &file, e);
+		if (status < 0 || file == NULL)
+			break;
+		status = visit_over(dirfd, file, each, arg, e);
+	} while (status == 0);
 	listing_free(&l);
 	return status;
 }
@@ -362,9 +390,10 @@ int
 breaker_end(enum breaker_kind kind, const char *name, struct err *e)
 {
 	struct change c;
-	int status = begin(kind, name, &c, e);
 
+	int status = open_change(kind, name, &c, e);
 	if (status == 0)
-		status = save(&c, e);
-	return end(&c, status);
+		status = save_change(&c, e);
+	close_change(&c);
+	return status;
 }

@@ -71,7 +71,7 @@ is_limited(const struct task_options *o, struct output *out, int code, char why[
 static void
 died(const struct task_options *o, const char *why)
 {
-	const struct guard_rule *rule = &o->profiles->rule;
+	const struct breaker_rule *rule = &o->profiles->rule;
 	bool stopped;
 	struct err e;
 

@@ -252,7 +252,7 @@ profiles_ready(const struct profiles *all, const json_t *requires, const struct 
 		const struct profile *p = &all->profile[i];
 		/* One of which nothing can be told is left to who takes the task next. */
 		if (p == but || !fits(p, requires) ||
-		    breaker_look(BREAKER_PROFILE, p->name, &g, NULL) < 0)
+		    breaker_read(BREAKER_PROFILE, p->name, &g, NULL) < 0)
 			continue;
 		if (g.until < soonest)
 			soonest = g.until;
@@ -272,7 +272,7 @@ describe(int dirfd, const char *name, struct err *e)
 	buf_free(&b);
 	if (o == NULL)
 		return NULL;
-	if (breaker_look(BREAKER_PROFILE, name, &g, e) < 0)
+	if (breaker_read(BREAKER_PROFILE, name, &g, e) < 0)
 		goto err1;
 	const char *state = g.until == 0 ? "ready" : g.stopped ? "stopped" : "cooling";
 	if (jsonx_set(o, "state", state) < 0 ||

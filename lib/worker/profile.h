@@ -34,10 +34,10 @@ struct profile {
 struct profiles {
 	struct profile profile[PROFILES];
 	size_t count;
-	bool matches;           /* there is a pattern */
-	regex_t limited;        /* what a failed command prints when it has had enough */
-	int64_t cooldown;       /* ms that it is given no work then */
-	struct guard_rule rule; /* when it is stopped */
+	bool matches;             /* there is a pattern */
+	regex_t limited;          /* what a failed command prints when it has had enough */
+	int64_t cooldown;         /* ms that it is given no work then */
+	struct breaker_rule rule; /* when it is stopped */
 };
 
 /* Add "name[:capability,...][=word ...]", in which blanks divide the words of the command.  It has

@@ -214,7 +214,7 @@ is_free(struct worker *w, enum breaker_kind kind, const char *name, int64_t *tol
 	char until[CLOCK_TEXT];
 	struct breaker g;
 
-	if (breaker_look(kind, name, &g, e) < 0)
+	if (breaker_read(kind, name, &g, e) < 0)
 		return -1;
 	if (g.until == 0)
 		return 1;
@@ -286,7 +286,7 @@ beat(struct worker *w)
 static void
 died(struct worker *w, const struct queue *q, int signal, bool at_archive)
 {
-	const struct guard_rule *rule = &w->options->task.profiles->rule;
+	const struct breaker_rule *rule = &w->options->task.profiles->rule;
 	char why[96];
 	bool stopped = false;
 	struct err e;

@@ -15,7 +15,7 @@ look(enum breaker_kind kind, const char *name)
 	struct breaker g;
 	struct err e = {.message = ""};
 
-	if (breaker_look(kind, name, &g, &e) < 0)
+	if (breaker_read(kind, name, &g, &e) < 0)
 		CHECK(false, "%s can be looked at: %s", name, e.message);
 	return g;
 }
@@ -47,7 +47,7 @@ test_cooling(void)
 }
 
 static unsigned
-die(const struct guard_rule *rule, bool *stopped)
+die(const struct breaker_rule *rule, bool *stopped)
 {
 	(void)breaker_died(BREAKER_QUEUE, "review", rule, "signal 9", stopped, NULL);
 	return look(BREAKER_QUEUE, "review").deaths;
@@ -56,7 +56,7 @@ die(const struct guard_rule *rule, bool *stopped)
 static void
 test_deaths(void)
 {
-	const struct guard_rule rule = {3, 60000}, none = {0, 60000};
+	const struct breaker_rule rule = {3, 60000}, none = {0, 60000};
 	bool stopped;
 
 	CHECK_INT(die(&none, &stopped), 0, "without a rule deaths are not counted");
@@ -93,19 +93,19 @@ count_one(void *arg, const struct breaker *g)
 static void
 test_end(void)
 {
-	const struct guard_rule rule = {1, 50};
+	const struct breaker_rule rule = {1, 50};
 	bool stopped;
 
 	(void)die(&rule, &stopped);
 	CHECK(stopped, "it is stopped for a twentieth of a second");
 	(void)breaker_pause(BREAKER_PROFILE, "slow", clock_now() + 50, "quota", NULL);
 	int over = 0;
-	(void)breaker_over(count_one, &over, NULL);
+	(void)breaker_each_over(count_one, &over, NULL);
 	CHECK_INT(over, 0, "what is in force is not over");
 	for (int64_t until = clock_steady() + 5000; clock_steady() < until && over < 2;) {
 		(void)nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
 		over = 0;
-		(void)breaker_over(count_one, &over, NULL);
+		(void)breaker_each_over(count_one, &over, NULL);
 	}
 	struct breaker g = look(BREAKER_QUEUE, "review");
 	CHECK(g.until == 0 && !g.stopped && g.deaths == 0, "then that is over by itself");
@@ -142,7 +142,7 @@ test_list(void)
 		(void)usleep(1000);
 	scratch_text("guards/stray", "x");
 	scratch_text("guards/profile.torn", "{\"until\": ");
-	CHECK_INT(breaker_over(note, text, NULL), 0, "all can be listed");
+	CHECK_INT(breaker_each_over(note, text, NULL), 0, "all can be listed");
 	CHECK_STR(text, "profile.z queue.b ", "in order, without what goes on or is none");
 	CHECK(access("guards/profile.torn", F_OK) < 0, "a damaged one is moved away");
 }
