@@ -1,4 +1,4 @@
-/* What a token is worth: on a command line, in its record, and in a question. */
+/* The limits of a token: on a command line, in its record, and where they are checked. */
 #include "access/token.h"
 
 #include <stdio.h>
@@ -21,7 +21,7 @@ static const struct {
 #define NUMBERS (sizeof numbers / sizeof numbers[0])
 
 static long long *
-number_of(struct token_limits *l, size_t i)
+limit_value(struct token_limits *l, size_t i)
 {
 	return (long long *)(void *)((char *)l + numbers[i].offset);
 }
@@ -67,7 +67,7 @@ token_limit(struct token_limits *l, const char *text, struct err *e)
 		} else if (number_parse(text + n + 1, &value) < 0 || value < 1) {
 			return err_set(e, ERR_USAGE, "not a number from 1: %.80s", text);
 		}
-		*number_of(l, i) = value;
+		*limit_value(l, i) = value;
 		return 0;
 	}
 	err_set(e, ERR_USAGE, "not a limit: %.80s", text);
@@ -95,7 +95,7 @@ token_limits_describe(const struct token_limits *l)
 	char one[ID_MAX + 1];
 
 	for (size_t i = 0; i < NUMBERS; i++) {
-		long long value = *number_of((struct token_limits *)(uintptr_t)l, i);
+		long long value = *limit_value((struct token_limits *)(uintptr_t)l, i);
 		if (value > 0)
 			(void)json_object_set_new(o, numbers[i].name, json_integer(value));
 	}
@@ -121,7 +121,7 @@ token_limits_read(const json_t *token, struct token_limits *l, struct err *e)
 
 	*l = (struct token_limits){.active = 0};
 	for (i = 0; i < NUMBERS; i++)
-		*number_of(l, i) = jsonx_number(o, numbers[i].name, 0);
+		*limit_value(l, i) = jsonx_number(o, numbers[i].name, 0);
 	json_array_foreach (json_object_get(o, "queues"), i, one)
 		if (!json_is_string(one) || add_queues(l, json_string_value(one), e) < 0)
 			return -1;

@@ -7,39 +7,27 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "access/name.h"
 #include "base/buf.h"
 #include "base/file.h"
 #include "config/home.h"
 #include "base/jsonx.h"
 
-/* Names are file names; one that begins with a dot is a file being written. */
-static int
-check_name(const char *name, struct err *e)
-{
-	static const char allowed[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-	size_t n = strlen(name);
-
-	if (n >= 1 && n <= 64 && strspn(name, allowed) == n && name[0] != '.')
-		return 0;
-	err_set(e, ERR_USAGE, "not a peer's name: %.80s", name);
-	return err_hint(e, "1 to 64 letters, digits, . _ and -, not beginning with a dot");
-}
-
 int
 peer_put(const char *name, const char *url, const char *token, struct err *e)
 {
 	struct buf b = BUF_INIT(65536);
+	int status = -1;
 
-	if (check_name(name, e) < 0)
+	if (name_check("peer", name, e) < 0)
 		return -1;
 	int fd = home_dir("peers", e);
-	json_t *o =
-	    fd < 0 ? NULL : json_pack("{ss ss ss*}", "name", name, "url", url, "token", token);
+	if (fd < 0)
+		return -1;
+	json_t *o = json_pack("{ss ss ss*}", "name", name, "url", url, "token", token);
 	if (o == NULL)
-		return fd < 0 ? -1 : err_memory(e);
-	int status = jsonx_dump(o, &b, e);
-	if (status == 0)
+		return err_memory(e);
+	if (jsonx_dump(o, &b, e) == 0)
 		status = file_replace(fd, name, b.data, b.len, true, e);
 	json_decref(o);
 	buf_free(&b);
@@ -52,7 +40,7 @@ peer_get(const char *name, struct err *e)
 	struct buf b = BUF_INIT(65536);
 	json_t *o = NULL;
 
-	if (check_name(name, e) < 0)
+	if (name_check("peer", name, e) < 0)
 		return NULL;
 	int fd = home_dir("peers", e);
 	if (fd < 0)
@@ -70,7 +58,7 @@ peer_get(const char *name, struct err *e)
 }
 
 static int
-is_name(const struct dirent *d)
+is_peer(const struct dirent *d)
 {
 	return d->d_name[0] != '.';
 }
@@ -96,7 +84,7 @@ each_by_url(const char *url, bool (*each)(void *arg, int fd, const char *name, j
 	int fd = home_dir("peers", e);
 	if (fd < 0)
 		return -1;
-	int n = scandirat(fd, ".", &names, is_name, alphasort);
+	int n = scandirat(fd, ".", &names, is_peer, alphasort);
 	for (int i = 0; i < n; i++) {
 		json_t *o = more ? peer_get(names[i]->d_name, NULL) : NULL;
 		if (o != NULL && same_url(jsonx_text(o, "url", ""), url))
@@ -110,7 +98,7 @@ each_by_url(const char *url, bool (*each)(void *arg, int fd, const char *name, j
 }
 
 static bool
-keep(void *arg, int fd, const char *name, json_t *peer)
+hold_peer(void *arg, int fd, const char *name, json_t *peer)
 {
 	json_t **found = arg;
 
@@ -125,21 +113,21 @@ peer_by_url(const char *url, struct err *e)
 {
 	json_t *found = NULL;
 
-	(void)each_by_url(url, keep, &found, e);
+	(void)each_by_url(url, hold_peer, &found, e);
 	return found;
 }
 
 static bool
-touch(void *arg, int fd, const char *name, json_t *peer)
+touch_peer(void *arg, int fd, const char *name, json_t *peer)
 {
 	(void)arg;
 	(void)peer;
-	(void)utimensat(fd, name, NULL, AT_SYMLINK_NOFOLLOW); /* it looks older than it is */
+	(void)utimensat(fd, name, NULL, AT_SYMLINK_NOFOLLOW); /* else it looks older than it is */
 	return true;
 }
 
 void
 peer_seen(const char *url)
 {
-	(void)each_by_url(url, touch, NULL, NULL);
+	(void)each_by_url(url, touch_peer, NULL, NULL);
 }

@@ -17,7 +17,7 @@ json_t *peer_get(const char *name, struct err *e);
 /* The peer whose url is ${url}, but for a trailing slash; NULL without an error set if none is. */
 json_t *peer_by_url(const char *url, struct err *e);
 
-/* The peers with this url have just answered: their files are as new as that. */
+/* The peers with this url have just answered: touch their files. */
 void peer_seen(const char *url);
 
 #endif

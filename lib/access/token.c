@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "access/name.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -19,21 +20,7 @@
 #include "base/sha256.h"
 
 static int
-check_name(const char *name, struct err *e)
-{
-	static const char allowed[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-	size_t n = strlen(name);
-
-	if (n >= 1 && n <= TOKEN_NAME && strspn(name, allowed) == n && name[0] != '.')
-		return 0;
-	err_set(e, ERR_USAGE, "not a token's name: %.80s", name);
-	return err_hint(e, "1 to %d letters, digits, . _ and -, not beginning with a dot",
-			TOKEN_NAME);
-}
-
-static int
-digest(const char *token, char out[SHA256_HEX], struct err *e)
+digest_token(const char *token, char out[SHA256_HEX], struct err *e)
 {
 	struct sha256 *h = sha256_new(e);
 
@@ -47,7 +34,7 @@ digest(const char *token, char out[SHA256_HEX], struct err *e)
 
 /* The record in file ${name} of tokens/; NULL if it cannot be read. */
 static json_t *
-load(int dirfd, const char *name, struct err *e)
+load_token(int dirfd, const char *name, struct err *e)
 {
 	struct buf b = BUF_INIT(65536);
 	json_t *o = NULL;
@@ -66,7 +53,7 @@ is_digest(const struct dirent *d)
 
 /* Call ${each} for every token with its file's name; it may stop the walk with non-zero. */
 static int
-walk(int (*each)(void *arg, const char *file, const json_t *token), void *arg, struct err *e)
+each_token(int (*each)(void *arg, const char *file, const json_t *token), void *arg, struct err *e)
 {
 	struct dirent **names;
 	int status = 0;
@@ -78,7 +65,7 @@ walk(int (*each)(void *arg, const char *file, const json_t *token), void *arg, s
 	if (n < 0)
 		return err_sys(e, "cannot read tokens");
 	for (int i = 0; i < n; i++) {
-		json_t *o = status == 0 ? load(fd, names[i]->d_name, NULL) : NULL;
+		json_t *o = status != 0 ? NULL : load_token(fd, names[i]->d_name, NULL);
 		if (o != NULL)
 			status = each(arg, names[i]->d_name, o);
 		json_decref(o);
@@ -90,20 +77,20 @@ walk(int (*each)(void *arg, const char *file, const json_t *token), void *arg, s
 
 struct named {
 	const char *name;
-	const char *but; /* a file that is not meant, or NULL */
-	json_t *token;   /* the last one of that name */
+	const char *except; /* a file to pass over, or NULL */
+	json_t *token;      /* the last one of that name */
 	int dirfd;
 	bool remove;
 	int found;
 };
 
 static int
-take_named(void *arg, const char *file, const json_t *token)
+find_named(void *arg, const char *file, const json_t *token)
 {
 	struct named *n = arg;
 
 	if (strcmp(jsonx_text(token, "name", ""), n->name) != 0 ||
-	    (n->but != NULL && strcmp(file, n->but) == 0))
+	    (n->except != NULL && strcmp(file, n->except) == 0))
 		return 0;
 	n->found++;
 	json_decref(n->token);
@@ -111,22 +98,26 @@ take_named(void *arg, const char *file, const json_t *token)
 	return n->remove && unlinkat(n->dirfd, file, 0) < 0 ? -1 : 0;
 }
 
-/* Write ${o}, of a token that is made now and copied to ${out}; also its file's name. */
+/* Make a token, store ${o} as its record, and write the token to ${out} and the name of its file to
+ * ${file}. */
 static int
-store(int dirfd, json_t *o, char out[70], char file[SHA256_HEX], struct err *e)
+store_token(int dirfd, json_t *o, char out[70], char file[SHA256_HEX], struct err *e)
 {
 	struct buf b = BUF_INIT(65536);
 	char made[ID_MAX + 1];
 	int status = -1;
 
-	if (id_make("awcp_", 64, made, e) < 0 || digest(made, file, e) < 0)
+	if (id_make("awcp_", 64, made, e) < 0 || digest_token(made, file, e) < 0)
 		return -1;
-	if (jsonx_set(o, "sha256", file) < 0)
+	if (jsonx_set(o, "sha256", file) < 0) {
 		err_memory(e);
-	else if (jsonx_dump(o, &b, e) == 0)
-		status = file_replace(dirfd, file, b.data, b.len, true, e);
-	if (status == 0)
-		memcpy(out, made, 70);
+		goto out;
+	}
+	if (jsonx_dump(o, &b, e) < 0 || file_replace(dirfd, file, b.data, b.len, true, e) < 0)
+		goto out;
+	memcpy(out, made, 70);
+	status = 0;
+out:
 	explicit_bzero(made, sizeof made);
 	buf_free(&b);
 	return status;
@@ -162,25 +153,28 @@ token_add(const char *name, const struct token_limits *l, int64_t expires, char 
 {
 	struct named known = {.name = name};
 	char file[SHA256_HEX];
+	json_t *o = NULL;
 	int lockfd, status = -1;
 
-	if (check_name(name, e) < 0)
+	if (name_check("token", name, e) < 0)
 		return -1;
 	int fd = open_locked(&lockfd, e);
 	if (fd < 0)
 		return -1;
-	int walked = walk(take_named, &known, e);
-	if (walked == 0 && known.found > 0) {
+	if (each_token(find_named, &known, e) < 0)
+		goto out;
+	if (known.found > 0) {
 		err_set(e, ERR_CONFLICT, "there is a token named %s already", name);
 		err_hint(e, "remove it first (awcp-token rm %s), or rotate it", name);
-	} else if (walked == 0) {
-		json_t *o = new_token(name, l, expires, e);
-		if (o != NULL)
-			status = store(fd, o, out, file, e);
-		json_decref(o);
+		goto out;
 	}
-	if (status == 0)
-		lifecycle_note("token", name, NULL, NULL, "valid", "added");
+	o = new_token(name, l, expires, e);
+	if (o == NULL || store_token(fd, o, out, file, e) < 0)
+		goto out;
+	lifecycle_note("token", name, NULL, NULL, "valid", "added");
+	status = 0;
+out:
+	json_decref(o);
 	json_decref(known.token);
 	file_close(lockfd);
 	return status;
@@ -199,15 +193,15 @@ token_rotate(const char *name, char out[70], struct err *e)
 	char file[SHA256_HEX], now[CLOCK_TEXT];
 	int lockfd, status = -1;
 
-	if (check_name(name, e) < 0)
+	if (name_check("token", name, e) < 0)
 		return -1;
 	int fd = open_locked(&lockfd, e);
 	if (fd < 0)
 		return -1;
-	if (walk(take_named, &known, e) < 0)
+	if (each_token(find_named, &known, e) < 0)
 		goto out;
 	if (known.found == 0) {
-		(void)not_named(name, e);
+		not_named(name, e);
 		goto out;
 	}
 	if (jsonx_set(known.token, "rotatedAt", clock_format(clock_now(), now)) < 0) {
@@ -215,15 +209,19 @@ token_rotate(const char *name, char out[70], struct err *e)
 		goto out;
 	}
 	/* The new one first: a crash leaves two that work, and the next rotation removes both. */
-	if (store(fd, known.token, out, file, e) < 0)
+	if (store_token(fd, known.token, out, file, e) < 0)
 		goto out;
-	struct named old = {.name = name, .but = file, .dirfd = fd, .remove = true};
-	status = walk(take_named, &old, e) < 0
-		     ? err_sys(e, "cannot remove the old token of %s", name)
-		     : file_sync_dir(fd, e);
+	struct named old = {.name = name, .except = file, .dirfd = fd, .remove = true};
+	int removed = each_token(find_named, &old, e);
 	json_decref(old.token);
-	if (status == 0)
-		lifecycle_note("token", name, NULL, "valid", "valid", "rotated");
+	if (removed < 0) {
+		err_sys(e, "cannot remove the old token of %s", name);
+		goto out;
+	}
+	if (file_sync_dir(fd, e) < 0)
+		goto out;
+	lifecycle_note("token", name, NULL, "valid", "valid", "rotated");
+	status = 0;
 out:
 	json_decref(known.token);
 	file_close(lockfd);
@@ -234,19 +232,26 @@ int
 token_remove(const char *name, struct err *e)
 {
 	struct named known = {.name = name, .remove = true};
-	int lockfd, status;
+	int lockfd, status = -1;
 
-	if (check_name(name, e) < 0)
+	if (name_check("token", name, e) < 0)
 		return -1;
 	known.dirfd = open_locked(&lockfd, e);
 	if (known.dirfd < 0)
 		return -1;
-	if (walk(take_named, &known, e) < 0)
-		status = err_sys(e, "cannot remove the token of %s", name);
-	else
-		status = known.found == 0 ? not_named(name, e) : file_sync_dir(known.dirfd, e);
-	if (status == 0)
-		lifecycle_note("token", name, NULL, "valid", "removed", "removed");
+	if (each_token(find_named, &known, e) < 0) {
+		err_sys(e, "cannot remove the token of %s", name);
+		goto out;
+	}
+	if (known.found == 0) {
+		not_named(name, e);
+		goto out;
+	}
+	if (file_sync_dir(known.dirfd, e) < 0)
+		goto out;
+	lifecycle_note("token", name, NULL, "valid", "removed", "removed");
+	status = 0;
+out:
 	json_decref(known.token);
 	file_close(lockfd);
 	return status;
@@ -258,7 +263,7 @@ struct listing {
 };
 
 static int
-show(void *arg, const char *file, const json_t *token)
+list_one(void *arg, const char *file, const json_t *token)
 {
 	const struct listing *l = arg;
 	json_t *o = json_copy((json_t *)(uintptr_t)token);
@@ -275,12 +280,12 @@ token_list(int (*each)(void *arg, const json_t *token), void *arg, struct err *e
 {
 	struct listing l = {each, arg};
 
-	return walk(show, &l, e);
+	return each_token(list_one, &l, e);
 }
 
-/* Fill ${t} from the token's ${o}, if it is of use now. */
+/* Fill ${t} from the token's record ${o}, if it is valid now. */
 static int
-admit(const json_t *o, struct token *t, struct err *e)
+check_token(const json_t *o, struct token *t, struct err *e)
 {
 	const char *text = jsonx_text(o, "expiresAt", NULL);
 	int64_t expires;
@@ -308,10 +313,10 @@ token_holder(const char *credential, struct token *t, struct err *e)
 		return -1;
 	/* Whoever asks chooses the token, not its digest: looking the digest up by name tells
 	 * nothing that helps to guess. */
-	if (strlen(credential) < TOKEN_MAX && digest(credential, file, e) == 0)
-		o = load(fd, file, NULL);
+	if (strlen(credential) < TOKEN_MAX && digest_token(credential, file, e) == 0)
+		o = load_token(fd, file, NULL);
 	if (o != NULL && sha256_equal(jsonx_text(o, "sha256", ""), file)) {
-		status = admit(o, t, e);
+		status = check_token(o, t, e);
 	} else {
 		err_set(e, ERR_AUTH_FAILED, "the credential is not known here");
 		err_hint(e, "ask the operator of this executor for a token (awcp-token add)");

@@ -14,17 +14,17 @@
 
 #include "base/err.h"
 
-#define TOKEN_MAX 256 /* longest credential that is looked at */
-#define TOKEN_NAME 64
+#define TOKEN_MAX 256    /* bytes of the longest credential with its NUL */
+#define TOKEN_NAME 64    /* longest name */
 #define TOKEN_QUEUES 512 /* bytes of the names of the queues that a token may use */
 
-/* What is allowed to a token beyond what is allowed to all; 0 and "" set no limit of their own. */
+/* What a token may do, within what all may do; 0 and "" set no limit. */
 struct token_limits {
-	long long active;          /* delegations in hand at a time */
+	long long active;          /* unfinished delegations at a time */
 	long long ttl;             /* longest lease, s */
 	long long bytes;           /* largest archive of a workspace */
 	long long rate;            /* INVITEs a minute */
-	char queues[TOKEN_QUEUES]; /* "a,b": what it may use, the first if it does not say */
+	char queues[TOKEN_QUEUES]; /* "a,b": what it may use; the first is the default */
 };
 
 struct token {
@@ -32,10 +32,10 @@ struct token {
 	struct token_limits limits;
 };
 
-/* Set the limit that ${text} tells, such as "ttl=600", "bytes=1G" or "queue=a,b". */
+/* Set the limit in ${text}, such as "ttl=600", "bytes=1G" or "queue=a,b". */
 int token_limit(struct token_limits *l, const char *text, struct err *e);
 
-/* True if ${queue} is one of ${l}, which names some. */
+/* Is ${queue} one of those in ${l}, which has some? */
 bool token_allows(const struct token_limits *l, const char *queue);
 
 /* ${l} as a token's record has it: {active?, ttl?, bytes?, rate?, queues?: [name]}, a new
