@@ -245,7 +245,7 @@ pack_directory(void *arg, const char *path)
 		return command_fail(&e);
 	}
 	struct resource r = {.name = (char *)"", .source = source, .filter = o->filter};
-	if (pack(&r, 1, &how, STDOUT_FILENO, -1, &totals, &e))
+	if (pack(&r, 1, &how, &(struct tree){-1, STDOUT_FILENO, NULL}, &totals, &e))
 		status = command_fail(&e);
 	free(source);
 	return status;

@@ -38,13 +38,10 @@ enum apply_settle { APPLY_ASK, APPLY_THEIRS, APPLY_OURS, APPLY_MERGE };
 struct apply_job {
 	const struct resource *resources;
 	size_t count;
-	int basefd;    /* manifest of what was sent */
-	int theirsfd;  /* manifest of what came back */
-	int archivefd; /* of what came back, at least what is not as it was sent */
-	int sentfd;    /* archive of what was sent; for APPLY_MERGE, and for what the other lacks */
-	int statefd;   /* the snapshot's directory: plan and kept files lie in it */
+	const struct tree *theirs; /* what came back; its base is what was sent */
+	int statefd;               /* the snapshot's directory: plan and kept files lie in it */
 	/* Undo the apply whose state directory is ${donefd}: what it kept is theirs, what it made
-	 * is base.  ${statefd} is the undo's own, and the other descriptors are not looked at. */
+	 * is base.  ${statefd} is the undo's own, and ${theirs} is not used. */
 	bool undo;
 	int donefd;
 	/* The peer keeps modes and links.  If not: a file whose content did not change is left

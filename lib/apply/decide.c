@@ -235,10 +235,10 @@ apply_plan(const struct apply_job *job, const struct resource *resources, const 
 	p.totals = totals;
 	p.mask = umask(077);
 	umask(p.mask);
-	p.fresh = manifest_born(job->basefd);
+	p.fresh = manifest_born(job->theirs->base->manifestfd);
 	clock_gettime(CLOCK_REALTIME, &now);
 	p.now = tree_time(now);
-	p.compare = compare_open(job->basefd, job->theirsfd, resources, count, e);
+	p.compare = compare_open(job->theirs, resources, count, e);
 	if (!p.compare)
 		return -1;
 	p.tree = walk_open(resources, count, e);

@@ -22,29 +22,6 @@
 /* Up to so many files are synced one by one; for more the whole file system is. */
 #define SYNC_EACH 256
 
-struct wanted {
-	struct pathset *paths;
-	const struct resource *only;
-};
-
-static bool
-is_wanted(void *arg, const char *path)
-{
-	struct wanted *w = arg;
-	return pathset_has(w->paths, path) && (!w->only || compare_resource(w->only, 1, path) == 0);
-}
-
-int
-stage_unpack(const struct apply_job *job, int archivefd, int dirfd, struct pathset *paths,
-	     const struct resource *only, struct err *e)
-{
-	struct wanted w = {paths, only};
-	struct unpack_totals totals;
-	/* It is ours, checked when it was received. */
-	(void)job;
-	return unpack(archivefd, dirfd, &unpack_unlimited, is_wanted, &w, -1, &totals, e);
-}
-
 /* If the new content for ${step} is in fresh/ put it on the stage: 1, 0 if it is not, -1. */
 static int
 place_fresh(struct stage *s, int freshfd, const struct plan_step *step, struct err *e)
@@ -203,11 +180,10 @@ find_sent(struct stage *s, size_t count, struct plan *plan, struct pathset *path
 }
 
 static int
-unpack_all(struct stage *s, size_t count, const struct apply_job *job, int archivefd,
-	   struct pathset *paths, struct err *e)
+unpack_all(struct stage *s, size_t count, int archivefd, struct pathset *paths, struct err *e)
 {
 	for (size_t i = 0; paths->count > 0 && i < count; i++)
-		if (stage_unpack(job, archivefd, s[i].treefd, paths, s[i].resource, e))
+		if (unpack_paths(archivefd, s[i].treefd, paths, s[i].resource, e))
 			return -1;
 	return 0;
 }
@@ -220,11 +196,11 @@ fill_and_settle(struct stage *s, size_t count, const struct apply_job *job, stru
 	struct pathset sent = {0};
 	struct plan_step *step;
 	int n;
-	int status = unpack_all(s, count, job, job->archivefd, paths, e);
+	int status = unpack_all(s, count, job->theirs->archivefd, paths, e);
 	if (status == 0)
 		status = find_sent(s, count, plan, paths, &sent, e);
 	if (status == 0)
-		status = unpack_all(s, count, job, job->sentfd, &sent, e);
+		status = unpack_all(s, count, job->theirs->base->archivefd, &sent, e);
 	pathset_free(&sent);
 	if (status)
 		return -1;

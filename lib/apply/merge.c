@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "apply/merge.h"
+#include "archive/unpack.h"
 #include "apply/report.h"
 #include "apply/location.h"
 #include "tree/compare.h"
@@ -201,8 +202,8 @@ merge_all(struct merging *m, struct plan *draft, struct err *e)
 	while ((n = plan_next(draft, &step, e)) > 0)
 		if (step->kind == PLAN_MERGE && pathset_add(&paths, step->path, e))
 			goto out;
-	if (n < 0 || stage_unpack(m->job, m->job->sentfd, m->basefd, &paths, NULL, e) ||
-	    stage_unpack(m->job, m->job->archivefd, m->theirsfd, &paths, NULL, e))
+	if (n < 0 || unpack_paths(m->job->theirs->base->archivefd, m->basefd, &paths, NULL, e) ||
+	    unpack_paths(m->job->theirs->archivefd, m->theirsfd, &paths, NULL, e))
 		goto out;
 	plan_rewind(draft);
 	while ((n = plan_next(draft, &step, e)) > 0)

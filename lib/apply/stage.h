@@ -42,11 +42,6 @@ int stages_make(struct stage *s, size_t count, int statefd, struct err *e);
 /* Open the stages that the plan in ${statefd} speaks of: 1, 0 if one is not whole, -1. */
 int stages_find(struct stage *s, size_t count, int statefd, struct err *e);
 
-/* Put the files of ${archivefd} that are in ${paths}, and in ${only} if it is given, below
- * ${dirfd}. */
-int stage_unpack(const struct apply_job *job, int archivefd, int dirfd, struct pathset *paths,
-		 const struct resource *only, struct err *e);
-
 /* The absolute path of ${statefd}. */
 int stage_state_path(int statefd, char path[TREE_PATH + 1], struct err *e);
 

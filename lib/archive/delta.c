@@ -14,9 +14,9 @@ struct cursor {
 };
 
 static int
-cursor_open(struct cursor *c, int fd, struct err *e)
+cursor_open(struct cursor *c, const struct tree *t, struct err *e)
 {
-	*c = (struct cursor){.reader = manifest_reader_new(fd, e), .used = true};
+	*c = (struct cursor){.reader = manifest_reader_new(t->manifestfd, e), .used = true};
 	return c->reader == NULL ? -1 : 0;
 }
 
@@ -104,8 +104,8 @@ delta_mark(struct delta *d, struct pathset *fresh, struct err *e)
 	struct manifest_writer *out = NULL;
 	int status = -1;
 
-	if (cursor_open(&base, d->basefd, e) == 0 && cursor_open(&got, d->gotfd, e) == 0 &&
-	    (out = manifest_writer_new(d->outfd, e)) != NULL)
+	if (cursor_open(&base, d->to->base, e) == 0 && cursor_open(&got, d->arrived, e) == 0 &&
+	    (out = manifest_writer_new(d->to->manifestfd, e)) != NULL)
 		status = mark_all(d, &base, &got, fresh, out, e);
 	manifest_writer_free(out);
 	manifest_reader_free(got.reader);
@@ -180,9 +180,9 @@ delta_check(struct delta *d, int listfd, struct err *e)
 	if (in == NULL)
 		return err_memory(e);
 	in->limits = d->limits;
-	if (cursor_open(&base, d->basefd, e) == 0 && cursor_open(&got, d->gotfd, e) == 0 &&
+	if (cursor_open(&base, d->to->base, e) == 0 && cursor_open(&got, d->arrived, e) == 0 &&
 	    (list = manifest_reader_new(listfd, e)) != NULL &&
-	    (out = manifest_writer_new(d->outfd, e)) != NULL)
+	    (out = manifest_writer_new(d->to->manifestfd, e)) != NULL)
 		status = check_all(d, &base, &got, list, out, in, e);
 	manifest_writer_free(out);
 	manifest_reader_free(list);

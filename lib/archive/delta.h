@@ -1,9 +1,9 @@
 /*
- * delta - what came back, told by what was sent.
+ * delta - what came back, described by what was sent.
  *
  * The manifest of a snapshot lists everything that came back.  A file whose content is that of the
  * same path in the base is marked in it (in_base) and lies in the base's archive; only the others
- * are kept in an archive of the snapshot's own.  A peer may send just that (see pack_back), or the
+ * are kept in an archive of the snapshot's own.  A peer may send just that (see pack), or the
  * whole; either way nothing that it says is taken on trust.
  */
 #ifndef ARCHIVE_DELTA_H
@@ -16,9 +16,8 @@
 
 struct delta {
 	const struct unpack_limits *limits; /* for what the list may name */
-	int basefd;                         /* manifest of what was sent */
-	int gotfd;                          /* manifest of the files that are in the archive */
-	int outfd;                          /* for the manifest of the snapshot: an empty file */
+	const struct tree *arrived;         /* the archive, with the manifest of what is in it */
+	const struct tree *to; /* gets the manifest of the snapshot; its base is what was sent */
 	/* Called for each link that is not the base's, in order. */
 	int (*link)(void *arg, const struct entry *entry, struct err *e);
 	void *arg;

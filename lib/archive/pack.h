@@ -31,7 +31,7 @@ struct pack_options {
 	struct interrupt interrupt;
 	void (*progress)(void *arg, uint64_t bytes, uint64_t files); /* or NULL */
 	void *progress_arg;
-	/* With pack_back: told for every file and link that came, changed or went; or NULL. */
+	/* Called for every file and link that came, changed or went since the base; or NULL. */
 	void (*changed)(void *arg, const char *path);
 	void *changed_arg;
 };
@@ -44,20 +44,17 @@ struct pack_totals {
 	uint64_t archive_bytes; /* size of the archive */
 };
 
-/* Write an archive of ${n} resources to ${fd}, entries in the order of the walk, each below its
- * resource's name.  ${manifestfd} (or -1) gets the manifest of what was sent with the hash of every
- * file.  A file that changes while it is read is ERR_BUSY with its name.  A tar keeps the holes of
- * a file.  A tar.zst that came out so small that unpack's default limits would refuse it is not
- * compressed after all, if ${fd} is a file. */
-int pack(const struct resource *r, size_t n, const struct pack_options *o, int fd, int manifestfd,
+/* Write an archive of ${n} resources to ${to}->archivefd, entries in the order of the walk, each
+ * below its resource's name; the manifest of what was sent, with the hash of every file, goes to
+ * ${to}->manifestfd (or -1).  A file that changes while it is read is ERR_BUSY with its name.  A
+ * tar keeps the holes of a file.  A tar.zst that came out so small that unpack's default limits
+ * would refuse it is not compressed after all, if its descriptor is a file.
+ *
+ * If ${to}->base is the manifest that unpack wrote when the resources were received, changes are
+ * counted against it.  If there is a manifestfd then, too, the archive is a delta: it holds only
+ * the files whose content is not that of the base, and as its last entry PACK_LIST, the manifest of
+ * all files, links and directories; files that are not in the archive are marked in it. */
+int pack(const struct resource *r, size_t n, const struct pack_options *o, const struct tree *to,
 	 struct pack_totals *totals, struct err *e);
-
-/* Pack what became of a tree that was received: changes are counted against ${baselinefd}, the
- * manifest that unpack wrote.  If ${listfd} (an empty file, or -1) is given, the archive is a
- * delta: it holds only the files whose content is not that of then, and as its last entry
- * PACK_LIST, which tells of all files, links and directories that there are; files that are not in
- * the archive are marked in it. */
-int pack_back(const struct resource *r, size_t n, const struct pack_options *o, int fd,
-	      int baselinefd, int listfd, struct pack_totals *totals, struct err *e);
 
 #endif

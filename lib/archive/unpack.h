@@ -5,7 +5,7 @@
  * entry named: absolute and ".." paths, links that lead out of their resource, hard links, devices,
  * FIFOs, sockets, names that are too long, have a NUL in them or are twice there, encrypted
  * entries, ZIPs whose directory and headers do not say the same or overlap; and archives that end
- * early, go on behind their end, or want much memory.  setuid, setgid, sticky and owners are
+ * early, have trailing data, or need much memory.  setuid, setgid, sticky and owners are
  * dropped, not taken.  ZIP, tar and tar.zst/.gz/.xz are told apart by their content.
  *
  * A name may have any other byte in it, a newline too: trees have such.  Names that differ only in
@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/pathset.h"
 #include "tree/walk.h"
 
 struct unpack_limits {
@@ -40,39 +41,41 @@ struct unpack_limits {
  * depth that a path has room for, any top. */
 int unpack_limits(struct unpack_limits *l, struct err *e);
 
-/* For archives that we have made. */
-extern const struct unpack_limits unpack_unlimited;
-
 struct unpack_totals {
 	uint64_t files;
 	uint64_t bytes;
 	bool compressed; /* at least one entry was */
 };
 
-/* Unpack the archive in ${fd} (seekable, read from its beginning) into the directory ${dirfd},
- * which is empty.  On failure what was made is left for the caller to remove with its directory.
- * ${want} (or NULL for all) picks the paths to create; the directories above are created as needed.
- * ${dirfd} -1 creates nothing and only looks.  ${manifestfd} (or -1) gets the manifest of the whole
- * archive, wanted or not, with hashes; mode and mtime are as the archive has them, but of a file
- * that was created mtime, ctime and inode are those that it has got. */
-int unpack(int fd, int dirfd, const struct unpack_limits *l,
-	   bool (*want)(void *arg, const char *path), void *arg, int manifestfd,
+/* Unpack the archive of ${t} (seekable, read from its beginning) into the directory ${dirfd}, which
+ * is empty; -1: only look.  On failure what was made is left for the caller to remove with its
+ * directory.  ${t}->manifestfd (or -1) gets the manifest of the whole archive with hashes: mode and
+ * mtime are as the archive has them, but for a file that was created mtime, ctime and inode are
+ * those that it got. */
+int unpack(const struct tree *t, int dirfd, const struct unpack_limits *l,
 	   struct unpack_totals *totals, struct err *e);
+
+/* Unpack of an archive of ours, which was checked when it arrived, those of ${paths} that lie in
+ * the resource ${only} (NULL: in any) below ${dirfd}, with the directories above them. */
+int unpack_paths(int archivefd, int dirfd, struct pathset *paths, const struct resource *only,
+		 struct err *e);
 
 /* Who wants the content of an archive's files handed out. */
 struct unpack_visitor {
 	/* ${entry} is a file of ${size} bytes, its header says: 1 to take it, 0 not to, -1. */
 	int (*begin)(void *arg, const struct entry *entry, uint64_t size, struct err *e);
-	/* ${n} bytes of it, at ${at}; between this and the piece before lie zeros. */
+	/* ${n} bytes of it, at ${at}; between this piece and the previous one there are zeros. */
 	int (*piece)(void *arg, const void *p, size_t n, uint64_t at, struct err *e);
 	/* That was all; ${entry} has its true size. */
 	int (*end)(void *arg, const struct entry *entry, struct err *e);
 	void *arg;
 };
 
-/* As unpack, but nothing is created: the files go to ${v} (or NULL).  If ${listfd} is not -1, the
- * archive must be a delta: its last entry is PACK_LIST (see pack.h), which is written there. */
-int unpack_visit(int fd, const struct unpack_limits *l, const struct unpack_visitor *v,
-		 int manifestfd, int listfd, struct unpack_totals *totals, struct err *e);
+/* As unpack, but nothing is created: the files go to ${v} (or NULL).  ${l} is NULL for an archive
+ * of ours.  If ${listfd} is not -1, the archive must be a delta: its last entry is PACK_LIST (see
+ * pack.h), which is written there. */
+int unpack_visit(const struct tree *t, const struct unpack_limits *l,
+		 const struct unpack_visitor *v, int listfd, struct unpack_totals *totals,
+		 struct err *e);
 
 #endif

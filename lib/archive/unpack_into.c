@@ -75,7 +75,7 @@ fill(int fd, int parent, const char *part, mode_t mode, struct unpack_totals *to
 	if (mkdirat(parent, part, 0700))
 		return err_sys(e, "cannot create %s", part);
 	int dirfd = file_open_dir(parent, part, e);
-	if (dirfd >= 0 && unpack(fd, dirfd, &limits, NULL, NULL, -1, totals, e) == 0)
+	if (dirfd >= 0 && unpack(&(struct tree){-1, fd, NULL}, dirfd, &limits, totals, e) == 0)
 		status = fchmod(dirfd, mode) ? err_sys(e, "cannot set the mode of %s", part) : 0;
 	file_close(dirfd);
 	return status;

@@ -24,6 +24,10 @@
 
 #define DELEGATIONS "delegations"
 
+/* What was sent, in a delegation's directory: a tree (tree/tree.h). */
+#define BASE_MANIFEST "base.manifest"
+#define BASE_ARCHIVE "base.archive"
+
 /* What a person asks for. */
 struct delegation_order {
 	const char *url;        /* the executor's address */

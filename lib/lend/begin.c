@@ -148,7 +148,7 @@ packing(void *arg, uint64_t bytes, uint64_t files)
 struct packing {
 	struct lend *l;
 	const json_t *delegation;
-	int archive, manifest;
+	const struct tree *base;
 };
 
 static int
@@ -176,7 +176,7 @@ pack_aside(void *arg, struct buf *result, struct err *e)
 	if (status == 0)
 		status = snapshot_resources(p->delegation, &resources, &count, e);
 	if (status == 0)
-		status = pack(resources, count, &o, p->archive, p->manifest, &totals, e);
+		status = pack(resources, count, &o, p->base, &totals, e);
 	if (status == 0)
 		status = buf_add(result, &totals, sizeof totals, e);
 	snapshot_resources_free(resources, count);
@@ -192,20 +192,15 @@ pack_base(struct lend *l, const json_t *delegation, struct err *e)
 	struct record r;
 	int status = -1;
 
-	int archive =
-	    openat(l->dirfd, "base.archive", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	int manifest =
-	    openat(l->dirfd, "base.manifest", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (archive < 0 || manifest < 0) {
-		err_sys(e, "cannot create base.archive");
+	struct tree base;
+	struct packing p = {l, delegation, &base};
+	if (tree_create(&base, l->dirfd, BASE_MANIFEST, BASE_ARCHIVE, e) < 0)
 		goto out;
-	}
-	struct packing p = {l, delegation, archive, manifest};
 	if (in_child(pack_aside, &p, &result, e) < 0)
 		goto out;
 	memcpy(&totals, result.data, sizeof totals);
-	if (fdatasync(manifest) < 0) {
-		err_sys(e, "cannot write base.manifest");
+	if (fdatasync(base.manifestfd) < 0) {
+		err_sys(e, "cannot write " BASE_MANIFEST);
 		goto out;
 	}
 	status = record_open(DELEGATIONS, l->id, true, &r, e);
@@ -220,8 +215,7 @@ pack_base(struct lend *l, const json_t *delegation, struct err *e)
 	record_close(&r);
 out:
 	buf_free(&result);
-	file_close(archive);
-	file_close(manifest);
+	tree_close(&base);
 	return status;
 }
 
@@ -280,7 +274,7 @@ lend_start(struct lend *l, const json_t *delegation, struct err *e)
 	json_t *start = make_start(l, delegation, e);
 	int http = 0, status = -1;
 
-	int fd = openat(l->dirfd, "base.archive", O_RDONLY | O_CLOEXEC);
+	int fd = openat(l->dirfd, BASE_ARCHIVE, O_RDONLY | O_CLOEXEC);
 	if (start == NULL || fd < 0) {
 		if (start != NULL)
 			err_sys(e, "cannot read base.archive");

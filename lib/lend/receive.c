@@ -18,7 +18,7 @@ void
 follow_drop(struct lend *l)
 {
 	if (l->receiving)
-		snapshot_drop(&l->incoming);
+		snapshot_abort(&l->incoming);
 	l->receiving = false;
 	l->received = l->behind = 0;
 	l->decoder = (struct base64_decoder){0};
@@ -70,7 +70,7 @@ keep_aside(void *arg, struct buf *result, struct err *e)
 	const struct keeping *k = arg;
 	json_t *metadata = NULL;
 
-	int status = snapshot_keep(k->incoming, k->delegation, &metadata, e);
+	int status = snapshot_store(k->incoming, k->delegation, &metadata, e);
 	if (status == 0 && metadata != NULL)
 		status = jsonx_dump(metadata, result, e);
 	return status;

@@ -1,59 +1,59 @@
 /*
- * snapshot_look - what a snapshot changes, shown without taking it.  See snapshot.h.
+ * snapshot/changes - what a snapshot changes, without applying it.  See snapshot.h.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <unistd.h>
-
-#include "tree/compare.h"
 #include "base/file.h"
-#include "snapshot/snapshot.h"
 #include "delegation/members.h"
+#include "snapshot/private.h"
+#include "snapshot/snapshot.h"
+#include "tree/compare.h"
 
-int
-snapshot_open_part(const struct record *r, const char *snap, const char *name, struct err *e)
+static char
+kind_of(unsigned delta)
 {
-	char path[ID_MAX + 64];
-	if (!id_valid(snap))
-		return err_set(e, ERR_BAD_DATA, "not a snapshot id: %.64s", snap);
-	snprintf(path, sizeof path, "snapshots/%s/%s", snap, name);
-	int fd = file_open_beneath(r->dirfd, path, O_RDONLY, 0, e);
-	if (fd < 0 && errno == ENOENT) {
-		err_set(e, ERR_NOT_FOUND, "the files of snapshot %s are gone", snap);
-		err_hint(e, "they are removed when it is discarded");
-	}
-	return fd;
+	return delta & COMPARE_ADDED     ? 'A'
+	       : delta & COMPARE_DELETED ? 'D'
+	       : delta & COMPARE_TYPE    ? 'T'
+	       : delta & COMPARE_CONTENT ? 'M'
+					 : 'm';
 }
 
-static int
-compare_all(struct compare *c, bool fidelity, snapshot_each *each, void *arg, struct err *e)
+int
+snapshot_compare(const json_t *delegation, const struct tree *came, snapshot_each *each, void *arg,
+		 struct err *e)
 {
-	const struct entry *b, *t;
+	bool fidelity = delegation_fidelity(delegation);
+	struct resource *resources;
+	const struct entry *before, *after;
 	struct entry kept;
-	int n;
-	while ((n = compare_next(c, &b, &t, e)) > 0) {
-		unsigned delta = compare_delta(b, t, fidelity, false);
-		if (!delta)
+	size_t count;
+	int n = -1;
+
+	if (snapshot_resources(delegation, &resources, &count, e) < 0)
+		return -1;
+	struct compare *c = compare_open(came, resources, count, e);
+	if (c == NULL)
+		goto out;
+	while ((n = compare_next(c, &before, &after, e)) > 0) {
+		unsigned delta = compare_delta(before, after, fidelity, false);
+		if (delta == 0)
 			continue;
-		if (!fidelity && b && t && b->type == t->type) {
-			kept = *t;
-			kept.mode = b->mode;
-			t = &kept;
+		if (!fidelity && before != NULL && after != NULL && before->type == after->type) {
+			kept = *after;
+			kept.mode = before->mode;
+			after = &kept;
 		}
-		struct snapshot_change change = {
-		    .kind = delta & COMPARE_ADDED     ? 'A'
-			    : delta & COMPARE_DELETED ? 'D'
-			    : delta & COMPARE_TYPE    ? 'T'
-			    : delta & COMPARE_CONTENT ? 'M'
-						      : 'm',
-		    .path = b ? b->path : t->path,
-		    .before = b,
-		    .after = t,
+		const struct snapshot_change change = {
+		    .kind = kind_of(delta),
+		    .path = before != NULL ? before->path : after->path,
+		    .before = before,
+		    .after = after,
 		};
-		if (each(arg, &change, e))
-			return -1;
+		if ((n = each(arg, &change, e)) < 0)
+			break;
 	}
+out:
+	compare_close(c);
+	snapshot_resources_free(resources, count);
 	return n;
 }
 
@@ -61,20 +61,11 @@ int
 snapshot_changes(const struct record *r, const char *snap, snapshot_each *each, void *arg,
 		 struct err *e)
 {
-	struct resource *resources;
-	size_t count;
-	int status = -1, base = -1, theirs = -1;
-	if (snapshot_resources(r->json, &resources, &count, e))
-		return -1;
-	theirs = snapshot_open_part(r, snap, "manifest", e);
-	if (theirs >= 0)
-		base = file_open_beneath(r->dirfd, "base.manifest", O_RDONLY, 0, e);
-	struct compare *c = base < 0 ? NULL : compare_open(base, theirs, resources, count, e);
-	if (c)
-		status = compare_all(c, delegation_fidelity(r->json), each, arg, e);
-	compare_close(c);
-	file_close(base);
-	file_close(theirs);
-	snapshot_resources_free(resources, count);
+	struct snapshot_tree trees;
+
+	int status = snapshot_tree_open(&trees, r, snap, e);
+	if (status == 0)
+		status = snapshot_compare(r->json, &trees.came, each, arg, e);
+	snapshot_tree_close(&trees);
 	return status;
 }

@@ -1,16 +1,15 @@
 /*
- * snapshot_export - a snapshot as an archive for others.  See snapshot.h.
+ * snapshot/export - a snapshot as an archive for others.  See snapshot.h.
  *
  * The base's archive and the manifest are in the order of a walk, so they are read side by side.
- * What is not in the base comes behind.
+ * What is not in the base comes after it.
  */
-#include <fcntl.h>
 #include <stdlib.h>
 
-#include "base/file.h"
+#include "delegation/delegation.h"
 #include "tree/manifest.h"
 #include "archive/repack.h"
-#include "snapshot/snapshot.h"
+#include "snapshot/private.h"
 
 struct export
 {
@@ -34,7 +33,7 @@ write_up_to(struct export *x, const char *path, struct err *e)
 {
 	while (x->head && (!path || tree_order(x->head->path, path) < 0)) {
 		if (x->head->in_base)
-			return err_set(e, ERR_BAD_DATA, "base.archive lacks %s", x->head->path);
+			return err_set(e, ERR_BAD_DATA, BASE_ARCHIVE " lacks %s", x->head->path);
 		if (x->head->type != 'f' && writer_begin(x->repack.to, x->head, NULL, 0, e))
 			return -1;
 		if (advance(x, e))
@@ -77,17 +76,20 @@ end_file(void *arg, const struct entry *entry, struct err *e)
 }
 
 static int
-write_all(struct export *x, int base, int data, struct err *e)
+write_all(struct export *x, const struct tree *came, struct err *e)
 {
+	const struct tree base = {.manifestfd = -1, .archivefd = came->base->archivefd};
+	const struct tree data = {.manifestfd = -1, .archivefd = came->archivefd};
 	struct unpack_visitor v = {begin_base, put_piece, end_file, x};
 	struct unpack_totals totals;
 	uint64_t bytes;
+
 	writer_compress(x->repack.to, true);
-	if (advance(x, e) || unpack_visit(base, &unpack_unlimited, &v, -1, -1, &totals, e) ||
-	    write_up_to(x, NULL, e))
+	if (advance(x, e) < 0 || unpack_visit(&base, NULL, &v, -1, &totals, e) < 0 ||
+	    write_up_to(x, NULL, e) < 0)
 		return -1;
 	v.begin = begin_data;
-	if (unpack_visit(data, &unpack_unlimited, &v, -1, -1, &totals, e))
+	if (unpack_visit(&data, NULL, &v, -1, &totals, e) < 0)
 		return -1;
 	return writer_finish(x->repack.to, &bytes, e);
 }
@@ -96,23 +98,25 @@ int
 snapshot_export(const struct record *r, const char *snap, int fd, enum pack_format format,
 		struct err *e)
 {
+	struct snapshot_tree trees;
+	int status = -1;
+
 	struct export *x = calloc(1, sizeof *x);
-	int status = -1, base = -1, data = -1;
-	if (!x)
+	if (x == NULL)
 		return err_memory(e);
-	int manifest = snapshot_open_part(r, snap, "manifest", e);
-	data = manifest < 0 ? -1 : snapshot_open_part(r, snap, "data.tar.zst", e);
-	base = data < 0 ? -1 : file_open_beneath(r->dirfd, "base.archive", O_RDONLY, 0, e);
-	if (base >= 0) {
-		x->manifest = manifest_reader_new(manifest, e);
-		x->repack.to = x->manifest ? writer_new(fd, format, e) : NULL;
-		status = x->repack.to ? write_all(x, base, data, e) : -1;
-	}
+	if (snapshot_tree_open(&trees, r, snap, e) < 0)
+		goto out;
+	x->manifest = manifest_reader_new(trees.came.manifestfd, e);
+	if (x->manifest == NULL)
+		goto out;
+	x->repack.to = writer_new(fd, format, e);
+	if (x->repack.to == NULL)
+		goto out;
+	status = write_all(x, &trees.came, e);
+out:
 	writer_free(x->repack.to);
 	manifest_reader_free(x->manifest);
-	file_close(base);
-	file_close(data);
-	file_close(manifest);
+	snapshot_tree_close(&trees);
 	free(x);
 	return status;
 }

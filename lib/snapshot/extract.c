@@ -1,5 +1,5 @@
 /*
- * snapshot_extract - what a snapshot changes, as two directories.  See snapshot.h.
+ * snapshot/extract - what a snapshot changes, as two directories.  See snapshot.h.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include "config/home.h"
 #include "base/pathset.h"
 #include "tree/selection.h"
-#include "snapshot/snapshot.h"
+#include "snapshot/private.h"
 #include "archive/unpack.h"
 #include "delegation/members.h"
 
@@ -98,12 +98,6 @@ collect(void *arg, const struct snapshot_change *change, struct err *e)
 }
 
 static bool
-is_needed(void *arg, const char *path)
-{
-	return pathset_has(arg, path);
-}
-
-static bool
 is_script(int dirfd, const char *path)
 {
 	char head[2];
@@ -183,36 +177,44 @@ name_side(const struct extraction *x, const struct side *s, const char *resource
 }
 
 static int
-extract(const struct record *r, const char *snap, struct extraction *x, const char *resource,
-	struct err *e)
+fill_sides(struct extraction *x, const struct tree *came, struct err *e)
 {
-	int archives[2] = {-1, -1}, status = -1;
-	struct unpack_totals totals;
-	archives[BASE] = file_open_beneath(r->dirfd, "base.archive", O_RDONLY, 0, e);
-	if (archives[BASE] >= 0)
-		archives[DATA] = snapshot_open_part(r, snap, "data.tar.zst", e);
-	if (archives[DATA] < 0)
-		goto out;
+	const int archives[] = {[BASE] = came->base->archivefd, [DATA] = came->archivefd};
+
 	/* git wants to have both. */
 	for (size_t i = 0; i < 2; i++)
-		if (make_side(x, &x->sides[i], e))
-			goto out;
+		if (make_side(x, &x->sides[i], e) < 0)
+			return -1;
 	for (size_t i = 0; i < 8; i++) {
 		struct side *s = &x->sides[i / 2];
 		struct pathset *files = &s->files[i % 2];
-		if (files->count > 0 && unpack(archives[i % 2], s->fd, &unpack_unlimited, is_needed,
-					       files, -1, &totals, e))
-			goto out;
+		if (files->count > 0 && unpack_paths(archives[i % 2], s->fd, files, NULL, e) < 0)
+			return -1;
 	}
-	if (snapshot_changes(r, snap, finish, x, e))
+	return 0;
+}
+
+static int
+extract(const struct record *r, const char *snap, struct extraction *x, const char *resource,
+	struct err *e)
+{
+	struct snapshot_tree trees;
+	int status = -1;
+
+	if (snapshot_tree_open(&trees, r, snap, e) < 0)
+		goto out;
+	if (snapshot_compare(r->json, &trees.came, collect, x, e) < 0)
+		goto out;
+	if (fill_sides(x, &trees.came, e) < 0)
+		goto out;
+	if (snapshot_compare(r->json, &trees.came, finish, x, e) < 0)
 		goto out;
 	for (size_t i = 0; i < 4; i++)
-		if (x->sides[i].fd >= 0 && name_side(x, &x->sides[i], resource, e))
+		if (x->sides[i].fd >= 0 && name_side(x, &x->sides[i], resource, e) < 0)
 			goto out;
 	status = 0;
 out:
-	file_close(archives[BASE]);
-	file_close(archives[DATA]);
+	snapshot_tree_close(&trees);
 	return status;
 }
 
@@ -242,7 +244,7 @@ snapshot_extract(const struct record *r, const char *snap, const char *const *pa
 		goto out;
 	}
 	x.dirfd = file_open_dir(tmp, t->name, e);
-	if (x.dirfd < 0 || snapshot_changes(r, snap, collect, &x, e))
+	if (x.dirfd < 0)
 		goto out;
 	status = extract(r, snap, &x, n == 1 ? resources[0].name : "", e);
 out:

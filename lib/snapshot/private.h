@@ -7,7 +7,29 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "snapshot/snapshot.h"
 #include "state/record.h"
+
+/* What came back as a snapshot; its base is what was sent. */
+struct snapshot_tree {
+	struct tree came, sent;
+};
+
+/* Open the record of ${delegation} for reading and find the entry (borrowed) of the snapshot
+ * ${snap} (see snapshot_pick) in it, whose id goes to ${id}; NULL on failure.  ${r} has to be
+ * closed in any case. */
+const json_t *snapshot_open(struct record *r, const char *delegation, const char *snap,
+			    char id[ID_MAX + 1], struct err *e);
+
+/* Open the trees of snapshot ${id}; ERR_NOT_FOUND if it was discarded.  Give ${s} back with
+ * snapshot_tree_close also on failure. */
+int snapshot_tree_open(struct snapshot_tree *s, const struct record *r, const char *id,
+		       struct err *e);
+void snapshot_tree_close(struct snapshot_tree *s);
+
+/* Compare ${came}, whose base is what was sent, as snapshot_changes. */
+int snapshot_compare(const json_t *delegation, const struct tree *came, snapshot_each *each,
+		     void *arg, struct err *e);
 
 /* Open the directory of snapshot ${id} and keep others from working with it until it is closed;
  * with ${wait} false ERR_BUSY if somebody does. */

@@ -1,5 +1,5 @@
 /*
- * snapshot_receive - a snapshot arrives.  See snapshot.h.
+ * snapshot/receive - a snapshot arrives.  See snapshot.h.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -9,20 +9,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tree/compare.h"
 #include "archive/delta.h"
-#include "base/file.h"
-#include "base/jsonx.h"
-#include "wire/message.h"
-#include "tree/manifest.h"
 #include "archive/repack.h"
-#include "snapshot/snapshot.h"
+#include "base/file.h"
+#include "delegation/delegation.h"
 #include "delegation/members.h"
+#include "snapshot/private.h"
+#include "snapshot/snapshot.h"
+#include "wire/message.h"
 
 #define PART "incoming"
 
 static void
-let_go(struct snapshot_incoming *in)
+close_incoming(struct snapshot_incoming *in)
 {
 	file_close(in->fd);
 	file_close(in->dirfd);
@@ -37,265 +36,268 @@ snapshot_receive(int dirfd, const char *id, struct snapshot_incoming *in, struct
 	if (!id_valid(id))
 		return err_set(e, ERR_BAD_MESSAGE, "not a snapshot id: %.64s", id);
 	snprintf(in->id, sizeof in->id, "%s", id);
-	if (file_make_dirs(dirfd, "snapshots", e))
+	if (file_make_dirs(dirfd, "snapshots", e) < 0)
 		return -1;
 	in->parentfd = file_open_dir(dirfd, "snapshots", e);
 	/* Only who holds follow.lock receives: what is there was left by one that was killed. */
-	if (in->parentfd < 0 || file_remove_tree(in->parentfd, PART, e))
-		goto err0;
-	if (mkdirat(in->parentfd, PART, 0700)) {
+	if (in->parentfd < 0 || file_remove_tree(in->parentfd, PART, e) < 0)
+		goto err;
+	if (mkdirat(in->parentfd, PART, 0700) < 0) {
 		err_sys(e, "cannot create %s", PART);
-		goto err0;
+		goto err;
 	}
 	in->part = true;
 	in->dirfd = file_open_dir(in->parentfd, PART, e);
 	if (in->dirfd < 0)
-		goto err1;
+		goto err;
 	in->fd = file_unnamed(in->dirfd, e);
-	if (in->fd >= 0)
-		return 0;
-err1:
-	(void)file_remove_tree(in->parentfd, PART, NULL);
-err0:
-	let_go(in);
+	if (in->fd < 0)
+		goto err;
+	return 0;
+err:
+	snapshot_abort(in);
 	return -1;
 }
 
 void
-snapshot_drop(struct snapshot_incoming *in)
+snapshot_abort(struct snapshot_incoming *in)
 {
 	/* What cannot be removed now goes with the delegation. */
 	if (in->parentfd >= 0 && in->part)
-		(void)file_remove_tree(in->parentfd, PART, NULL);
-	let_go(in);
+		file_remove_tree(in->parentfd, PART, NULL);
+	close_incoming(in);
 }
 
-/* What becomes of the archive that has arrived. */
-struct keeping {
+/* An archive that has arrived, on its way to what is stored of it. */
+struct storing {
 	const struct snapshot_incoming *in;
+	struct resource *resources;
+	const char **tops; /* their names */
+	size_t count;
 	struct unpack_limits limits;
-	int basefd, gotfd, listfd, manifestfd, datafd;
+	struct tree sent, stored;
+	struct tree arrived; /* its archive is in's */
+	int listfd;
 	struct repack repack;
-	struct pathset fresh; /* what of it is kept, if it holds everything */
+	struct pathset fresh; /* what of it is stored, if it holds everything */
 	bool whole;
 	struct delta delta;
 };
 
 static int
-begin_file(void *arg, const struct entry *entry, uint64_t size, struct err *e)
+store_begin(void *arg, const struct entry *entry, uint64_t size, struct err *e)
 {
-	struct keeping *k = arg;
-	if (k->whole && !pathset_has(&k->fresh, entry->path))
+	struct storing *s = arg;
+
+	if (s->whole && !pathset_has(&s->fresh, entry->path))
 		return 0;
-	return repack_begin(&k->repack, entry, size, e);
+	return repack_begin(&s->repack, entry, size, e);
 }
 
 static int
-put_piece(void *arg, const void *p, size_t n, uint64_t at, struct err *e)
+store_piece(void *arg, const void *p, size_t n, uint64_t at, struct err *e)
 {
-	struct keeping *k = arg;
-	return repack_piece(&k->repack, p, n, at, e);
+	struct storing *s = arg;
+
+	return repack_piece(&s->repack, p, n, at, e);
 }
 
 static int
-end_file(void *arg, const struct entry *entry, struct err *e)
+store_end(void *arg, const struct entry *entry, struct err *e)
 {
-	struct keeping *k = arg;
-	return repack_end(&k->repack, entry, e);
+	struct storing *s = arg;
+
+	return repack_end(&s->repack, entry, e);
 }
 
 static int
-put_link(void *arg, const struct entry *entry, struct err *e)
+store_link(void *arg, const struct entry *entry, struct err *e)
 {
-	struct keeping *k = arg;
-	return writer_begin(k->repack.to, entry, NULL, 0, e);
+	struct storing *s = arg;
+
+	return writer_begin(s->repack.to, entry, NULL, 0, e);
 }
 
-/* Copy the files that are to be kept to data.tar.zst; the manifest of them all goes to gotfd. */
+/* Copy the files that are to be stored; the manifest of all files goes to ${from}'s. */
 static int
-keep_files(struct keeping *k, int gotfd, int listfd, struct err *e)
+store_files(struct storing *s, const struct tree *from, struct err *e)
 {
-	const struct unpack_visitor v = {begin_file, put_piece, end_file, k};
+	const struct unpack_visitor v = {store_begin, store_piece, store_end, s};
 	struct unpack_totals totals;
-	return unpack_visit(k->in->fd, &k->limits, &v, gotfd, listfd, &totals, e);
+
+	return unpack_visit(from, &s->limits, &v, s->listfd, &totals, e);
 }
 
-/* Take an archive that holds everything: only when it is known are the files to keep. */
+/* Take an archive that holds everything: only when it is known are the files to store. */
 static int
-keep_whole(struct keeping *k, struct err *e)
+store_whole(struct storing *s, struct err *e)
 {
+	const struct tree again = {.manifestfd = -1, .archivefd = s->in->fd};
 	struct unpack_totals totals;
-	k->whole = true;
-	if (unpack_visit(k->in->fd, &k->limits, NULL, k->gotfd, -1, &totals, e) ||
-	    delta_mark(&k->delta, &k->fresh, e))
+
+	s->whole = true;
+	if (unpack_visit(&s->arrived, &s->limits, NULL, -1, &totals, e) < 0 ||
+	    delta_mark(&s->delta, &s->fresh, e) < 0)
 		return -1;
-	return k->fresh.count > 0 ? keep_files(k, -1, -1, e) : 0;
+	return s->fresh.count > 0 ? store_files(s, &again, e) : 0;
 }
 
-/* Take one that holds what is new, and tells the rest. */
+/* Take one that holds what is new, and lists the rest. */
 static int
-keep_delta(struct keeping *k, struct err *e)
+store_delta(struct storing *s, struct err *e)
 {
-	k->listfd = file_unnamed(k->in->dirfd, e);
-	if (k->listfd < 0 || keep_files(k, k->gotfd, k->listfd, e))
+	s->listfd = file_unnamed(s->in->dirfd, e);
+	if (s->listfd < 0 || store_files(s, &s->arrived, e) < 0)
 		return -1;
-	return delta_check(&k->delta, k->listfd, e);
-}
-
-static int
-open_new(const struct snapshot_incoming *in, const char *name, struct err *e)
-{
-	int fd = openat(in->dirfd, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	return fd < 0 ? err_sys(e, "cannot create %s/%s", PART, name) : fd;
-}
-
-static int
-open_base(const struct snapshot_incoming *in, struct err *e)
-{
-	int fd = openat(in->parentfd, "../base.manifest", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? err_sys(e, "cannot open base.manifest") : fd;
-}
-
-static int
-open_all(struct keeping *k, struct err *e)
-{
-	if (unpack_limits(&k->limits, e))
-		return -1;
-	k->basefd = open_base(k->in, e);
-	k->gotfd = k->basefd < 0 ? -1 : file_unnamed(k->in->dirfd, e);
-	k->manifestfd = k->gotfd < 0 ? -1 : open_new(k->in, "manifest", e);
-	k->datafd = k->manifestfd < 0 ? -1 : open_new(k->in, "data.tar.zst", e);
-	if (k->datafd < 0)
-		return -1;
-	k->delta =
-	    (struct delta){&k->limits, k->basefd, k->gotfd, k->manifestfd, put_link, k, 0, 0};
-	k->repack.to = writer_new(k->datafd, PACK_TAR_ZST, e);
-	return k->repack.to ? 0 : -1;
-}
-
-/* Check the archive, write the manifest, and keep of it what the base has not. */
-static int
-settle(struct snapshot_incoming *in, const struct resource *resources, size_t count, bool delta,
-       uint64_t totals[2], struct err *e)
-{
-	struct keeping *k = calloc(1, sizeof *k);
-	const char **tops = calloc(count + 1, sizeof *tops);
-	uint64_t bytes;
-	int status = -1;
-	if (!k || !tops) {
-		err_memory(e);
-		goto out;
-	}
-	*k = (struct keeping){in, {0}, -1, -1, -1, -1, -1, {0}, {0}, false, {0}};
-	for (size_t i = 0; i < count; i++)
-		tops[i] = resources[i].name;
-	if (open_all(k, e))
-		goto out;
-	k->limits.tops = tops;
-	if ((delta ? keep_delta(k, e) : keep_whole(k, e)) || writer_finish(k->repack.to, &bytes, e))
-		goto out;
-	totals[0] = k->delta.files;
-	totals[1] = k->delta.bytes;
-	status = fsync(k->manifestfd) || fsync(k->datafd) || fsync(in->dirfd)
-		     ? err_sys(e, "cannot write %s", PART)
-		     : 0;
-out:
-	if (k) {
-		writer_free(k->repack.to);
-		pathset_free(&k->fresh);
-		file_close(k->basefd);
-		file_close(k->gotfd);
-		file_close(k->listfd);
-		file_close(k->manifestfd);
-		file_close(k->datafd);
-	}
-	free(tops);
-	free(k);
-	return status;
+	return delta_check(&s->delta, s->listfd, e);
 }
 
 struct tally {
-	uint64_t counts[3]; /* added, changed, deleted */
-	json_t *names;      /* of the first of them */
+	uint64_t added, changed, deleted;
+	json_t *names; /* of the first of them */
 };
 
 static int
 count_change(void *arg, const struct snapshot_change *change, struct err *e)
 {
 	struct tally *t = arg;
-	const struct entry *it = change->after ? change->after : change->before;
+	const struct entry *it = change->after != NULL ? change->after : change->before;
+
 	(void)e;
 	if (it->type == 'd')
 		return 0;
-	t->counts[change->kind == 'A' ? 0 : change->kind == 'D' ? 2 : 1]++;
+	t->added += change->kind == 'A';
+	t->deleted += change->kind == 'D';
+	t->changed += change->kind != 'A' && change->kind != 'D';
 	if (json_array_size(t->names) < MESSAGE_CHANGED)
-		(void)jsonx_append(t->names, change->path); /* out of memory: the list is shorter */
+		jsonx_append(t->names, change->path); /* out of memory: the list is shorter */
 	return 0;
 }
 
-/* Count against what was sent. */
+/* Count what arrived against what was sent. */
 static json_t *
-measure(struct snapshot_incoming *in, const json_t *delegation, const uint64_t totals[2],
-	struct err *e)
+make_metadata(const struct storing *s, const json_t *delegation, struct err *e)
 {
 	struct tally t = {.names = json_array()};
-	struct record r = {.json = (json_t *)delegation, .lockfd = -1};
-	r.dirfd = openat(in->parentfd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (r.dirfd < 0) {
+	json_t *o = json_object(), *metadata = NULL;
+
+	if (snapshot_compare(delegation, &s->stored, count_change, &t, e) < 0) {
 		json_decref(t.names);
-		err_sys(e, "cannot open the delegation's directory");
-		return NULL;
+		goto out;
 	}
-	int status = snapshot_changes(&r, in->id, count_change, &t, e);
-	close(r.dirfd);
-	if (status) {
-		json_decref(t.names);
-		return NULL;
-	}
-	json_t *o = json_pack("{s:I, s:I, s:o, s:I, s:I, s:I}", "fileCount", (json_int_t)totals[0],
-			      "totalBytes", (json_int_t)totals[1], "changedFiles", t.names, "added",
-			      (json_int_t)t.counts[0], "changed", (json_int_t)t.counts[1],
-			      "deleted", (json_int_t)t.counts[2]);
-	if (!o)
+	if (snapshot_set_changed_files(o, t.names) < 0 ||
+	    snapshot_set_file_count(o, (int64_t)s->delta.files) < 0 ||
+	    snapshot_set_total_bytes(o, (int64_t)s->delta.bytes) < 0 ||
+	    snapshot_set_added(o, (int64_t)t.added) < 0 ||
+	    snapshot_set_changed(o, (int64_t)t.changed) < 0 ||
+	    snapshot_set_deleted(o, (int64_t)t.deleted) < 0) {
 		err_memory(e);
-	return o;
+		goto out;
+	}
+	metadata = json_incref(snapshot_metadata(o));
+out:
+	json_decref(o);
+	return metadata;
+}
+
+static int
+open_trees(struct storing *s, struct err *e)
+{
+	if (tree_open(&s->sent, s->in->parentfd, "../" BASE_MANIFEST, "../" BASE_ARCHIVE, e) < 0)
+		return -1;
+	s->arrived = (struct tree){file_unnamed(s->in->dirfd, e), s->in->fd, NULL};
+	if (s->arrived.manifestfd < 0)
+		return -1;
+	if (tree_create(&s->stored, s->in->dirfd, SNAPSHOT_MANIFEST, SNAPSHOT_ARCHIVE, e) < 0)
+		return -1;
+	s->stored.base = &s->sent;
+	s->repack.to = writer_new(s->stored.archivefd, PACK_TAR_ZST, e);
+	return s->repack.to != NULL ? 0 : -1;
+}
+
+/* Check the archive, write the manifest, and store of it what the base has not. */
+static int
+store(struct storing *s, const json_t *delegation, json_t **metadata, struct err *e)
+{
+	uint64_t bytes;
+
+	if (snapshot_resources(delegation, &s->resources, &s->count, e) < 0)
+		return -1;
+	s->tops = calloc(s->count + 1, sizeof *s->tops);
+	if (s->tops == NULL)
+		return err_memory(e);
+	for (size_t i = 0; i < s->count; i++)
+		s->tops[i] = s->resources[i].name;
+	if (unpack_limits(&s->limits, e) < 0 || open_trees(s, e) < 0)
+		return -1;
+	s->limits.tops = s->tops;
+	s->delta = (struct delta){.limits = &s->limits,
+				  .arrived = &s->arrived,
+				  .to = &s->stored,
+				  .link = store_link,
+				  .arg = s};
+	int status = delegation_delta(delegation) ? store_delta(s, e) : store_whole(s, e);
+	if (status < 0 || writer_finish(s->repack.to, &bytes, e) < 0)
+		return -1;
+	if (fsync(s->stored.manifestfd) < 0 || fsync(s->stored.archivefd) < 0 ||
+	    fsync(s->in->dirfd) < 0)
+		return err_sys(e, "cannot write %s", PART);
+	*metadata = make_metadata(s, delegation, e);
+	return *metadata != NULL ? 0 : -1;
+}
+
+/* Give what is stored the snapshot's name.  Whoever has received it before had the same. */
+static int
+name_stored(struct snapshot_incoming *in, struct err *e)
+{
+	if (renameat(in->parentfd, PART, in->parentfd, in->id) == 0)
+		in->part = false;
+	else if (errno != ENOTEMPTY && errno != EEXIST)
+		return err_sys(e, "cannot keep snapshot %s", in->id);
+	return file_sync_dir(in->parentfd, e);
 }
 
 int
-snapshot_keep(struct snapshot_incoming *in, const json_t *delegation, json_t **metadata,
-	      struct err *e)
+snapshot_store(struct snapshot_incoming *in, const json_t *delegation, json_t **metadata,
+	       struct err *e)
 {
-	struct resource *resources;
-	uint64_t totals[2] = {0}; /* files, bytes */
-	size_t count;
 	int status = -1;
+
 	*metadata = NULL;
+	struct storing *s = calloc(1, sizeof *s);
+	if (s == NULL) {
+		err_memory(e);
+		goto out;
+	}
+	const struct tree none = {.manifestfd = -1, .archivefd = -1};
+	s->in = in;
+	s->listfd = -1;
+	s->sent = s->arrived = s->stored = none;
 	if (!id_valid(in->id)) {
-		snapshot_drop(in);
-		return err_set(e, ERR_BAD_MESSAGE, "not a snapshot id: %.64s", in->id);
+		err_set(e, ERR_BAD_MESSAGE, "not a snapshot id: %.64s", in->id);
+		goto out;
 	}
-	if (snapshot_resources(delegation, &resources, &count, e)) {
-		snapshot_drop(in);
-		return -1;
-	}
-	bool delta = delegation_delta(delegation);
-	if (settle(in, resources, count, delta, totals, e)) {
+	if (store(s, delegation, metadata, e) < 0) {
 		err_add(e, "snapshot %s", in->id);
 		goto out;
 	}
-	/* Whoever has received it before had the same. */
-	if (renameat(in->parentfd, PART, in->parentfd, in->id) == 0)
-		in->part = false;
-	else if (errno != ENOTEMPTY && errno != EEXIST) {
-		err_sys(e, "cannot keep snapshot %s", in->id);
-		goto out;
-	}
-	if (file_sync_dir(in->parentfd, e))
-		goto out;
-	*metadata = measure(in, delegation, totals, e);
-	status = *metadata ? 0 : -1;
+	status = name_stored(in, e);
 out:
-	snapshot_resources_free(resources, count);
-	snapshot_drop(in);
+	if (s != NULL) {
+		writer_free(s->repack.to);
+		pathset_free(&s->fresh);
+		file_close(s->listfd);
+		file_close(s->arrived.manifestfd);
+		tree_close(&s->sent);
+		tree_close(&s->stored);
+		snapshot_resources_free(s->resources, s->count);
+		free(s->tops);
+		free(s);
+	}
+	if (status < 0) {
+		json_decref(*metadata);
+		*metadata = NULL;
+	}
+	snapshot_abort(in);
 	return status;
 }

@@ -98,8 +98,20 @@ snapshot_held(int dirfd, const char *id)
 	return faccessat(dirfd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-int
-snapshot_open_locked(const struct record *r, const char *id, bool wait, struct err *e)
+const json_t *
+snapshot_open(struct record *r, const char *delegation, const char *snap, char id[ID_MAX + 1],
+	      struct err *e)
+{
+	if (record_open(DELEGATIONS, delegation, false, r, e) < 0)
+		return NULL;
+	const json_t *snapshot = snapshot_pick(r->json, snap, e);
+	if (snapshot != NULL)
+		snprintf(id, ID_MAX + 1, "%s", snapshot_id(snapshot));
+	return snapshot;
+}
+
+static int
+open_directory(const struct record *r, const char *id, struct err *e)
 {
 	char path[ID_MAX + 16];
 
@@ -107,8 +119,40 @@ snapshot_open_locked(const struct record *r, const char *id, bool wait, struct e
 		return err_set(e, ERR_BAD_DATA, "not a snapshot id: %.64s", id);
 	snprintf(path, sizeof path, "snapshots/%s", id);
 	int fd = file_open_beneath(r->dirfd, path, O_RDONLY | O_DIRECTORY, 0, e);
+	if (fd >= 0 || errno != ENOENT)
+		return fd;
+	err_set(e, ERR_NOT_FOUND, "the files of snapshot %s are gone", id);
+	return err_hint(e, "they are removed when it is discarded");
+}
+
+int
+snapshot_tree_open(struct snapshot_tree *s, const struct record *r, const char *id, struct err *e)
+{
+	s->came = s->sent = (struct tree){.manifestfd = -1, .archivefd = -1};
+	int fd = open_directory(r, id, e);
 	if (fd < 0)
-		return err_set(e, ERR_NOT_FOUND, "the files of snapshot %s are gone", id);
+		return -1;
+	int status = tree_open(&s->came, fd, SNAPSHOT_MANIFEST, SNAPSHOT_ARCHIVE, e);
+	close(fd);
+	if (status < 0)
+		return -1;
+	s->came.base = &s->sent;
+	return tree_open(&s->sent, r->dirfd, BASE_MANIFEST, BASE_ARCHIVE, e);
+}
+
+void
+snapshot_tree_close(struct snapshot_tree *s)
+{
+	tree_close(&s->came);
+	tree_close(&s->sent);
+}
+
+int
+snapshot_open_locked(const struct record *r, const char *id, bool wait, struct err *e)
+{
+	int fd = open_directory(r, id, e);
+	if (fd < 0)
+		return -1;
 	while (flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB)) < 0) {
 		if (errno == EINTR)
 			continue;

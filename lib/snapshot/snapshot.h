@@ -29,6 +29,9 @@
 #include "state/record.h"
 #include "tree/tree.h"
 
+#define SNAPSHOT_MANIFEST "manifest"
+#define SNAPSHOT_ARCHIVE "data.tar.zst"
+
 /* A snapshot that arrives.  Two processes that receive the same one do not disturb each other: the
  * first to finish wins. */
 struct snapshot_incoming {
@@ -46,16 +49,16 @@ bool snapshot_held(int dirfd, const char *id);
 int snapshot_receive(int dirfd, const char *id, struct snapshot_incoming *in, struct err *e);
 
 /* All of the archive is written: check it as unpack does (and as delta does, if that was agreed
- * on), keep of it what was not sent, make that durable and put it in its place.  *${metadata} is a
+ * on), store of it what was not sent, make that durable and put it in its place.  *${metadata} is a
  * new {fileCount, totalBytes, changedFiles (the first MESSAGE_CHANGED paths), added, changed,
  * deleted} against what was sent with
  * ${delegation} (the record's JSON).  It is fine if the snapshot is there already.  Ends ${in} in
  * any case. */
-int snapshot_keep(struct snapshot_incoming *in, const json_t *delegation, json_t **metadata,
-		  struct err *e);
+int snapshot_store(struct snapshot_incoming *in, const json_t *delegation, json_t **metadata,
+		   struct err *e);
 
 /* Throw away what has arrived so far. */
-void snapshot_drop(struct snapshot_incoming *in);
+void snapshot_abort(struct snapshot_incoming *in);
 
 /* Note a snapshot in the record ${r}, which is open for change; the caller saves it.  Summary,
  * highlights and recommended are the ${event}'s, whose other members are not looked at;
@@ -123,9 +126,6 @@ int snapshot_discard(const char *delegation, const char *snap, char refused[ID_M
  * before it changed anything left in the directories.  It is fine if there is nothing.  ERR_BUSY
  * while one is at work. */
 int snapshot_clear(const char *delegation, const char *snap, struct err *e);
-
-/* Open the file ${name} of snapshot ${snap}; ERR_NOT_FOUND if it was discarded. */
-int snapshot_open_part(const struct record *r, const char *snap, const char *name, struct err *e);
 
 /* What a snapshot changes, a path at a time, in order. */
 struct snapshot_change {

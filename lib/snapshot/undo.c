@@ -1,5 +1,5 @@
 /*
- * snapshot_undo - takes an apply back.  See snapshot.h.
+ * snapshot/undo - takes an apply back.  See snapshot.h.
  *
  * An undo is an apply of its own in undone/ of the snapshot's directory: cut off, it is finished by
  * the next call from the plan that lies there.  When all is done the record says pending, and only
@@ -66,23 +66,25 @@ run_undo(const struct record *r, int donefd, const struct snapshot_taking *how,
 {
 	struct apply_job job = {.undo = true,
 				.donefd = donefd,
+				.fidelity = delegation_fidelity(r->json),
+				.times = delegation_times(r->json),
 				.dry = how->dry,
 				.report = how->report,
 				.report_arg = how->arg};
 	struct resource *resources;
 	int status = -1;
-	job.fidelity = delegation_fidelity(r->json);
-	job.times = delegation_times(r->json);
-	if (snapshot_resources(r->json, &resources, &job.count, e))
+
+	if (file_make_dirs(donefd, "undone", e) < 0 ||
+	    snapshot_resources(r->json, &resources, &job.count, e) < 0)
 		return -1;
 	job.resources = resources;
-	job.statefd = file_make_dirs(donefd, "undone", e) ? -1 : file_open_dir(donefd, "undone", e);
-	if (job.statefd >= 0)
+	job.statefd = file_open_dir(donefd, "undone", e);
+	if (job.statefd >= 0) {
 		status = apply(&job, totals, e);
-	file_close(job.statefd);
-	/* Not if there is a plan in it. */
+		close(job.statefd);
+	}
 	if (how->dry)
-		(void)unlinkat(donefd, "undone", AT_REMOVEDIR);
+		unlinkat(donefd, "undone", AT_REMOVEDIR); /* fails if there is a plan in it */
 	snapshot_resources_free(resources, job.count);
 	return status;
 }
@@ -93,28 +95,30 @@ snapshot_undo(const char *delegation, const char *snap, const struct snapshot_ta
 {
 	struct record r;
 	char id[ID_MAX + 1];
-	int status = -1;
+	int status = -1, statefd = -1;
+
 	*totals = (struct apply_totals){0};
-	if (record_open(DELEGATIONS, delegation, false, &r, e))
+	if (record_open(DELEGATIONS, delegation, false, &r, e) < 0)
 		goto out;
-	const json_t *snapshot = snap ? snapshot_pick(r.json, snap, e) : pick_applied(r.json, e);
-	if (!snapshot || check_applied(snapshot, e))
+	const json_t *snapshot =
+	    snap != NULL ? snapshot_pick(r.json, snap, e) : pick_applied(r.json, e);
+	if (snapshot == NULL || check_applied(snapshot, e) < 0)
 		goto out;
 	snprintf(id, sizeof id, "%s", snapshot_id(snapshot));
 	memcpy(undone, id, sizeof id);
-	int statefd = snapshot_open_locked(&r, id, true, e);
+	statefd = snapshot_open_locked(&r, id, true, e);
 	if (statefd < 0)
 		goto out;
 	if (!how->dry)
 		due_set(DELEGATION_DUE, delegation, clock_now() + DELEGATION_CUT_OFF_MS);
-	status = run_undo(&r, statefd, how, totals, e);
-	if (status == 0 && !how->dry)
-		status =
-		    snapshot_mark(delegation, id, "pending", e) || snapshot_forget_undo(statefd, e)
-			? -1
-			: 0;
-	close(statefd);
+	if (run_undo(&r, statefd, how, totals, e) < 0)
+		goto out;
+	if (!how->dry && (snapshot_mark(delegation, id, "pending", e) < 0 ||
+			  snapshot_forget_undo(statefd, e) < 0))
+		goto out;
+	status = 0;
 out:
+	file_close(statefd);
 	record_close(&r);
 	return status;
 }

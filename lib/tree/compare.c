@@ -51,7 +51,7 @@ compare_relative(const struct resource *resource, const char *path)
 }
 
 struct compare *
-compare_open(int basefd, int theirsfd, const struct resource *resources, size_t count,
+compare_open(const struct tree *theirs, const struct resource *resources, size_t count,
 	     struct err *e)
 {
 	struct compare *c = calloc(1, sizeof *c);
@@ -72,12 +72,12 @@ compare_open(int basefd, int theirsfd, const struct resource *resources, size_t 
 	for (size_t i = 0; i < count; i++)
 		c->roots[i] = -2;
 	c->base.shown = c->theirs.shown = true;
-	c->base.reader = manifest_reader_new(basefd, e);
+	c->base.reader = manifest_reader_new(theirs->base->manifestfd, e);
 	if (!c->base.reader) {
 		err_add(e, "the list of what was sent");
 		goto err0;
 	}
-	c->theirs.reader = manifest_reader_new(theirsfd, e);
+	c->theirs.reader = manifest_reader_new(theirs->manifestfd, e);
 	if (!c->theirs.reader) {
 		err_add(e, "the list of what came back");
 		goto err0;

@@ -16,9 +16,9 @@
 
 struct compare;
 
-/* Compare the manifest ${basefd} of what was sent with the manifest ${theirsfd} of what came back.
- * The descriptors and resources stay the caller's and must outlive the comparison. */
-struct compare *compare_open(int basefd, int theirsfd, const struct resource *resources,
+/* Compare what came back, ${theirs}, with what was sent, its base.  The tree and the resources stay
+ * the caller's and must outlive the comparison. */
+struct compare *compare_open(const struct tree *theirs, const struct resource *resources,
 			     size_t count, struct err *e);
 
 /* The next path: 1, 0 at the end, -1.  *${base} or *${theirs} is NULL if the path is not there;

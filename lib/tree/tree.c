@@ -3,7 +3,11 @@
  */
 #include "tree/tree.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
 
 int64_t
 tree_time(struct timespec t)
@@ -67,4 +71,39 @@ tree_link_inside(const char *path, const char *target)
 		target += strspn(target, "/");
 	}
 	return true;
+}
+
+static int
+open_parts(struct tree *t, int dirfd, const char *const names[2], int flags, struct err *e)
+{
+	int *fds[] = {&t->manifestfd, &t->archivefd};
+
+	*t = (struct tree){.manifestfd = -1, .archivefd = -1};
+	for (size_t i = 0; i < 2; i++) {
+		*fds[i] = openat(dirfd, names[i], flags | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (*fds[i] < 0)
+			return err_sys(e, "cannot open %s", names[i]);
+	}
+	return 0;
+}
+
+int
+tree_open(struct tree *t, int dirfd, const char *manifest, const char *archive, struct err *e)
+{
+	return open_parts(t, dirfd, (const char *const[]){manifest, archive}, O_RDONLY, e);
+}
+
+int
+tree_create(struct tree *t, int dirfd, const char *manifest, const char *archive, struct err *e)
+{
+	return open_parts(t, dirfd, (const char *const[]){manifest, archive},
+			  O_RDWR | O_CREAT | O_TRUNC, e);
+}
+
+void
+tree_close(struct tree *t)
+{
+	file_close(t->manifestfd);
+	file_close(t->archivefd);
+	t->manifestfd = t->archivefd = -1;
 }

@@ -1,5 +1,9 @@
 /*
- * tree - what directories are made of, as walks, manifests and archives know it.
+ * tree - files and directories: here, as they were sent, as they came back, as they are kept.
+ *
+ * A tree that is no directory here is a manifest and the place where its content lies.  Today that
+ * is an archive.  Other places will stand behind the same type: a directory that is sent as it is
+ * (raw transport), a git repository's objects, blobs in a store; and a base that both sides have.
  */
 #ifndef TREE_TREE_H
 #define TREE_TREE_H
@@ -52,5 +56,22 @@ int tree_order(const char *a, const char *b);
  * inside.  ".." may only stand at the beginning: behind a name, which may be another link, nobody
  * can tell where it leads. */
 bool tree_link_inside(const char *path, const char *target);
+
+/* What was sent (base.archive, base.manifest of a delegation), what came back (a snapshot), what
+ * was received (an assignment).  A descriptor is -1 if that part is not there or is not needed. */
+struct tree {
+	int manifestfd;          /* see manifest.h */
+	int archivefd;           /* has the content of its files */
+	const struct tree *base; /* has that of the files marked in_base, unless NULL */
+};
+
+/* Open both files in ${dirfd} for reading.  Give ${t} back with tree_close also on failure. */
+int tree_open(struct tree *t, int dirfd, const char *manifest, const char *archive, struct err *e);
+
+/* Create both files anew in ${dirfd}, for reading and writing; as tree_open. */
+int tree_create(struct tree *t, int dirfd, const char *manifest, const char *archive,
+		struct err *e);
+
+void tree_close(struct tree *t);
 
 #endif

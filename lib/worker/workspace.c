@@ -137,21 +137,25 @@ unpack_received(struct workspace *w, int workfd, struct err *e)
 	limits.tops = tops;
 	limits.interrupt = w->interrupt;
 	int status = -1;
-	int fd = file_open_beneath(w->dirfd, "workspace.archive", O_RDONLY, 0, e);
-	int manifestfd = fd < 0 ? -1 : create(w, RECEIVED, e);
-	if (manifestfd >= 0)
-		status = unpack(fd, workfd, &limits, NULL, NULL, manifestfd, &totals, e);
-	if (status == 0)
-		status = let_settle(manifestfd, totals.bytes, e);
-	file_close(manifestfd);
-	w->compressed = status == 0 && totals.compressed;
-	file_close(fd);
+	struct tree received = {.manifestfd = -1};
+	received.archivefd = file_open_beneath(w->dirfd, "workspace.archive", O_RDONLY, 0, e);
+	if (received.archivefd < 0)
+		goto out;
+	received.manifestfd = create(w, RECEIVED, e);
+	if (received.manifestfd < 0 || unpack(&received, workfd, &limits, &totals, e) < 0 ||
+	    let_settle(received.manifestfd, totals.bytes, e) < 0)
+		goto out;
+	w->compressed = totals.compressed;
 	/* An empty directory may have no entry of its own. */
-	for (size_t i = 0; tops[i] != NULL && status == 0; i++) {
+	for (size_t i = 0; tops[i] != NULL; i++) {
 		int made = make_directory(workfd, tops[i], e);
-		status = made < 0 ? -1 : 0;
+		if (made < 0)
+			goto out;
 		file_close(made);
 	}
+	status = 0;
+out:
+	tree_close(&received);
 	free(tops);
 	return status;
 }
@@ -286,7 +290,8 @@ pack_result(const struct workspace *w, int fd, struct pack_totals *totals, json_
 	    struct err *e)
 {
 	struct pack_options o = choose_options(w);
-	int listfd = -1, status = -1;
+	struct tree received = {.archivefd = -1}, back = {-1, fd, &received};
+	int status = -1;
 	size_t count;
 
 	struct resource *writable = list_writable(w, &count, e);
@@ -295,11 +300,15 @@ pack_result(const struct workspace *w, int fd, struct pack_totals *totals, json_
 	o.changed = note_changed;
 	o.changed_arg = changed;
 	bool delta = (w->agreed & MESSAGE_DELTA) != 0;
-	int baselinefd = file_open_beneath(w->dirfd, RECEIVED, O_RDONLY, 0, e);
-	if (baselinefd >= 0 && (!delta || (listfd = file_unnamed(w->dirfd, e)) >= 0))
-		status = pack_back(writable, count, &o, fd, baselinefd, listfd, totals, e);
-	file_close(listfd);
-	file_close(baselinefd);
+	received.manifestfd = file_open_beneath(w->dirfd, RECEIVED, O_RDONLY, 0, e);
+	if (received.manifestfd < 0)
+		goto out;
+	if (delta && (back.manifestfd = file_unnamed(w->dirfd, e)) < 0)
+		goto out;
+	status = pack(writable, count, &o, &back, totals, e);
+out:
+	file_close(back.manifestfd);
+	tree_close(&received);
 	free(writable);
 	return status;
 }

@@ -51,7 +51,7 @@ take(int fd, int dirfd, struct unpack_totals *totals)
 	struct err e = {0};
 	int manifest = fuzz_file("", 0);
 
-	int status = unpack(fd, dirfd, &limits, NULL, NULL, manifest, totals, &e);
+	int status = unpack(&(struct tree){manifest, fd, NULL}, dirfd, &limits, totals, &e);
 	PROMISE(totals->bytes <= limits.bytes && totals->files <= limits.entries + 1);
 	PROMISE(status == 0 || (e.code != ERR_NONE && e.message[0] != '\0'));
 	PROMISE(status == 0 || strchr(e.message, '\n') == NULL);

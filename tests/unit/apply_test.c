@@ -330,7 +330,7 @@ send(const char *directory, bool fidelity, int archive, int manifest, struct err
 	    .format = fidelity ? PACK_TAR : PACK_ZIP, .fidelity = fidelity, .compress = true};
 	snprintf(source, sizeof source, "%s/%s", where, directory);
 	struct resource r = {(char *)"ws", source, true, NULL};
-	return pack(&r, 1, &options, archive, manifest, &totals, e);
+	return pack(&r, 1, &options, &(struct tree){manifest, archive, NULL}, &totals, e);
 }
 
 /* What comes back has modes and times as the archive has them. */
@@ -341,7 +341,7 @@ list_back(int archive, int manifest, struct err *e)
 	struct unpack_totals totals;
 	if (unpack_limits(&limits, e))
 		return -1;
-	return unpack(archive, -1, &limits, NULL, NULL, manifest, &totals, e);
+	return unpack(&(struct tree){manifest, archive, NULL}, -1, &limits, &totals, e);
 }
 
 /* What was applied can be undone. */
@@ -391,12 +391,11 @@ try(const struct example *x, enum apply_settle how, bool markers, const char *on
 	snprintf(source, sizeof source, "%s/ours", where);
 	snprintf(state, sizeof state, "%s/state", where);
 	struct resource r = {(char *)"ws", source, true, NULL};
+	const struct tree base_tree = {.manifestfd = base, .archivefd = sent};
+	const struct tree came = {theirs, back, &base_tree};
 	struct apply_job job = {.resources = &r,
 				.count = 1,
-				.basefd = base,
-				.theirsfd = theirs,
-				.archivefd = back,
-				.sentfd = sent,
+				.theirs = &came,
 				.statefd = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
 				.settle = how,
 				.markers = markers,

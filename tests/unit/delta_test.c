@@ -93,19 +93,16 @@ take(const struct sent *sent, const char *list, struct delta *d, struct err *e)
 
 	write_archive(sent, list);
 	int fd = open("archive", O_RDONLY | O_CLOEXEC), listfd = scratch_new("list");
-	*d = (struct delta){.limits = &limits,
-			    .basefd = open("base", O_RDONLY | O_CLOEXEC),
-			    .gotfd = scratch_new("got"),
-			    .outfd = scratch_new("out"),
-			    .link = count_link};
-	int status = unpack_visit(fd, &limits, NULL, d->gotfd, listfd, &totals, e);
+	struct tree base = {open("base", O_RDONLY | O_CLOEXEC), -1, NULL};
+	struct tree arrived = {scratch_new("got"), fd, NULL}, to = {scratch_new("out"), -1, &base};
+	*d = (struct delta){.limits = &limits, .arrived = &arrived, .to = &to, .link = count_link};
+	int status = unpack_visit(&arrived, &limits, NULL, listfd, &totals, e);
 	if (status == 0)
 		status = delta_check(d, listfd, e);
-	(void)close(fd);
 	(void)close(listfd);
-	(void)close(d->basefd);
-	(void)close(d->gotfd);
-	(void)close(d->outfd);
+	tree_close(&base);
+	tree_close(&arrived);
+	tree_close(&to);
 	return status < 0 ? e->code : ERR_NONE;
 }
 
@@ -123,7 +120,8 @@ make_base(void)
 	scratch_text("src/sub/c", "three");
 	scratch_link("src/link", "a");
 	int archive = scratch_new("base.tar"), manifest = scratch_new("base");
-	CHECK_INT(pack(&r, 1, &o, archive, manifest, &totals, &e), 0, "a tree is packed");
+	CHECK_INT(pack(&r, 1, &o, &(struct tree){manifest, archive, NULL}, &totals, &e), 0,
+		  "a tree is packed");
 	(void)close(archive);
 	(void)close(manifest);
 }

@@ -66,7 +66,7 @@ take(const char *file, bool look, struct err *e)
 	int fd = open(file, O_RDONLY | O_CLOEXEC), manifest = scratch_new("got");
 	int dir = look ? -1 : open("out", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	*e = (struct err){0};
-	int status = unpack(fd, dir, &limits, NULL, NULL, manifest, &totals, e);
+	int status = unpack(&(struct tree){manifest, fd, NULL}, dir, &limits, &totals, e);
 	file_close(dir);
 	(void)close(manifest);
 	(void)close(fd);

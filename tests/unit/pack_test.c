@@ -46,7 +46,7 @@ pack_to(const char *name, const struct pack_options *o, struct resource *r,
 	struct pack_totals *totals, struct err *e)
 {
 	int fd = scratch_new(name), manifest = scratch_new("sent");
-	int status = pack(r, 1, o, fd, manifest, totals, e);
+	int status = pack(r, 1, o, &(struct tree){manifest, fd, NULL}, totals, e);
 
 	(void)close(fd);
 	(void)close(manifest);
@@ -64,7 +64,7 @@ unpack_to(const char *name, const char *to, struct unpack_totals *totals, struct
 	int fd = open(name, O_RDONLY | O_CLOEXEC),
 	    dir = open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int manifest = scratch_new("got");
-	int status = unpack(fd, dir, &limits, NULL, NULL, manifest, totals, e);
+	int status = unpack(&(struct tree){manifest, fd, NULL}, dir, &limits, totals, e);
 	(void)close(fd);
 	(void)close(dir);
 	(void)close(manifest);
@@ -296,7 +296,8 @@ test_full_disk(void)
 	struct err e;
 
 	int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
-	CHECK_INT(pack(&r, 1, &o, fd, -1, &totals, &e), -1, "a full disk is an error");
+	CHECK_INT(pack(&r, 1, &o, &(struct tree){-1, fd, NULL}, &totals, &e), -1,
+		  "a full disk is an error");
 	CHECK_INT(e.code, ERR_NO_SPACE, "of its own kind");
 	(void)close(fd);
 }

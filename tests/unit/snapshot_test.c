@@ -24,7 +24,7 @@ send(const char *path, const char *name, int archive, int manifest)
 	struct pack_options options = {.format = PACK_ZIP, .fidelity = true};
 	(void)snprintf(source, sizeof source, "%s/%s", scratch, path);
 	struct resource r = {(char *)name, source, true, NULL};
-	return pack(&r, 1, &options, archive, manifest, &totals, &e);
+	return pack(&r, 1, &options, &(struct tree){manifest, archive, NULL}, &totals, &e);
 }
 
 /* A delegation of src/, as it is before anything comes back. */
@@ -77,7 +77,7 @@ receive(const char *id, const char *path, const char *name, json_t **metadata, s
 		(void)send(path, name, in.fd, -1);
 	else
 		(void)file_write(in.fd, "nonsense", 8, NULL);
-	return snapshot_keep(&in, record.json, metadata, e);
+	return snapshot_store(&in, record.json, metadata, e);
 }
 
 static void
@@ -102,7 +102,7 @@ test_receive(void)
 		  "and so is a folder that was not lent");
 	CHECK_INT(snapshot_receive(record.dirfd, "../x", &in, &e), -1, "and an id with a slash");
 	CHECK_INT(snapshot_receive(record.dirfd, "snap_3", &in, &e), 0, "what is broken off");
-	snapshot_drop(&in);
+	snapshot_abort(&in);
 	CHECK_INT(names(), 1, "none of it leaves anything behind");
 	CHECK(!snapshot_held(record.dirfd, "snap_2"), "nor is it held");
 }

@@ -62,7 +62,7 @@ take(const char *name, const struct unpack_limits *l, struct unpack_totals *tota
 	    dir = open("out", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int manifest = scratch_new("got");
 	*e = (struct err){0};
-	int status = unpack(fd, dir, l, NULL, NULL, manifest, totals, e);
+	int status = unpack(&(struct tree){manifest, fd, NULL}, dir, l, totals, e);
 	(void)close(fd);
 	(void)close(dir);
 	(void)close(manifest);
@@ -415,13 +415,6 @@ test_zips(void)
 	      "another compression, which may need any memory, is refused");
 }
 
-static bool
-want_b(void *arg, const char *path)
-{
-	(*(int *)arg)++;
-	return strcmp(path, "d/b") == 0;
-}
-
 static void
 test_choice(void)
 {
@@ -431,19 +424,19 @@ test_choice(void)
 					    {.path = "e", .type = AE_IFDIR}};
 	struct unpack_totals totals;
 	struct err e;
-	int asked = 0;
+	struct pathset paths = {0};
 
 	make("choice", true, items, 4);
 	(void)scratch_run("rm -rf out; mkdir out");
 	int fd = open("choice", O_RDONLY | O_CLOEXEC), dir = open("out", O_RDONLY | O_CLOEXEC);
-	CHECK_INT(unpack(fd, dir, &limits, want_b, &asked, -1, &totals, &e), 0,
-		  "paths may be chosen");
-	CHECK_INT(asked, 4, "each is asked for");
+	CHECK_INT(pathset_add(&paths, "d/b", &e), 0, "a path is named");
+	CHECK_INT(unpack_paths(fd, dir, &paths, NULL, &e), 0, "paths may be chosen");
+	pathset_free(&paths);
 	CHECK_INT(
 	    scratch_run("test \"$(cd out && find . | sort | tr '\\n' ' ')\" = '. ./d ./d/b '"), 0,
 	    "only those, and what is above them, are made");
 	int manifest = scratch_new("got");
-	CHECK_INT(unpack(fd, -1, &limits, NULL, NULL, manifest, &totals, &e), 0,
+	CHECK_INT(unpack(&(struct tree){manifest, fd, NULL}, -1, &limits, &totals, &e), 0,
 		  "one may only look");
 	CHECK_INT(totals.files, 2, "then all is counted");
 	CHECK_INT(scratch_run("grep -c . got | grep -qx 6"), 0, "and listed");
