@@ -111,7 +111,7 @@ ms()
 	assert_failure 1
 	assert_equal "$(awcp-list -aj -s expired | jq -r "select(.id == \"$ID\") | .state")" expired
 	work
-	assert_output --partial 'not wanted any more'
+	assert_output --partial 'no longer wanted'
 	queue_is_empty
 	assert_ended_once
 }

@@ -1,6 +1,7 @@
 #include "process/output.h"
 
 #include <stdbool.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@ struct line {
 
 struct output {
 	int logfd;
+	bool owned;         /* the log is closed by output_free */
 	uint64_t max, left; /* bytes of the log */
 	bool full;
 	struct line line[2];
@@ -40,6 +42,7 @@ output_new(int logfd, uint64_t max, struct err *e)
 		return NULL;
 	}
 	o->logfd = logfd;
+	o->owned = false;
 	o->max = o->left = max;
 	o->full = logfd < 0;
 	o->line[0].length = o->line[1].length = 0;
@@ -51,9 +54,26 @@ output_new(int logfd, uint64_t max, struct err *e)
 	return o;
 }
 
+struct output *
+output_create(int dirfd, const char *name, uint64_t max, struct err *e)
+{
+	int logfd = file_open_beneath(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC, 0600, e);
+
+	if (logfd < 0)
+		return NULL;
+	struct output *o = output_new(logfd, max, e);
+	if (o == NULL)
+		file_close(logfd);
+	else
+		o->owned = true;
+	return o;
+}
+
 void
 output_free(struct output *o)
 {
+	if (o != NULL && o->owned)
+		file_close(o->logfd);
 	free(o);
 }
 

@@ -29,6 +29,10 @@ struct output;
 
 /* Write at most ${max} bytes to ${logfd} (-1: no log), which stays the caller's. */
 struct output *output_new(int logfd, uint64_t max, struct err *e);
+
+/* The same to ${name} in ${dirfd}, which is made anew. */
+struct output *output_create(int dirfd, const char *name, uint64_t max, struct err *e);
+
 void output_free(struct output *o);
 
 /* Take ${n} bytes that came from ${from}.  A log that cannot be written (a full disk) is given up;

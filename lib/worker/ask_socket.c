@@ -13,27 +13,28 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/jsonx.h"
+#include "wire/members.h"
 
-#define LOOK_MS 100 /* between two looks at the queue */
-#define ALL_MS 1000 /* between two at all questions, also if it has not changed: time passes */
+#define POLL_MS 100 /* between two polls of the queue */
+#define ALL_MS 1000 /* between two of all questions, also if it has not changed: time passes */
 #define PIECE 4096
 
-struct asker {
+struct client {
 	int fd;               /* -1: free */
-	char id[QUESTION_ID]; /* of its question, "" as long as that is not here */
+	char id[QUESTION_ID]; /* of its question, "" until that has arrived */
 	struct buf line;
 };
 
 struct ask_socket {
-	const struct asking_place *place;
+	const struct ask_asker *asker;
 	int fd;
-	struct asker asker[QUEUE_OPEN];
+	struct client client[QUEUE_OPEN];
 	size_t open;      /* questions */
 	int64_t since;    /* clock_steady: they are */
-	int64_t waited;   /* ms, before */
-	int64_t look_at;  /* clock_steady of the next look at the queue */
-	int64_t all_at;   /* and at everything */
-	uint64_t version; /* of the queue when it was looked at */
+	int64_t waited;   /* ms, earlier */
+	int64_t poll_at;  /* clock_steady of the next poll of the queue */
+	int64_t all_at;   /* and of everything */
+	uint64_t version; /* of the queue when it was polled */
 };
 
 /* The address of ${name} in the directory ${dirfd}, which may be too deep to be named whole
@@ -47,19 +48,19 @@ address(int dirfd, const char *name)
 	return at;
 }
 
-/* Listen, under a name that the task made nothing of: it is not running yet. */
+/* Listen, under a name that is free: the task is not running yet. */
 static int
 listen_in(const char *directory, struct err *e)
 {
 	int dirfd = file_open_dir(AT_FDCWD, directory, e);
-	int fd = dirfd < 0 ? -1 : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	const struct sockaddr_un at = address(dirfd, ASKING_SOCKET);
 
 	if (dirfd < 0)
 		return -1;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const struct sockaddr_un at = address(dirfd, ASK_SOCKET_NAME);
 	if (fd < 0 || bind(fd, (const struct sockaddr *)&at, sizeof at) < 0 ||
 	    listen(fd, QUEUE_OPEN) < 0) {
-		err_sys(e, "cannot listen to questions");
+		err_sys(e, "cannot listen for questions");
 		file_close(fd);
 		fd = -1;
 	}
@@ -68,7 +69,7 @@ listen_in(const char *directory, struct err *e)
 }
 
 struct ask_socket *
-ask_socket_open(const struct asking_place *p, const char *directory, struct err *e)
+ask_socket_open(const struct ask_asker *p, const char *directory, struct err *e)
 {
 	struct ask_socket *a = calloc(1, sizeof *a);
 
@@ -76,9 +77,9 @@ ask_socket_open(const struct asking_place *p, const char *directory, struct err 
 		err_memory(e);
 		return NULL;
 	}
-	a->place = p;
+	a->asker = p;
 	for (size_t i = 0; i < QUEUE_OPEN; i++)
-		a->asker[i] = (struct asker){.fd = -1, .line = BUF_INIT(QUESTION_LINE)};
+		a->client[i] = (struct client){.fd = -1, .line = BUF_INIT(QUESTION_LINE)};
 	a->fd = listen_in(directory, e);
 	if (a->fd >= 0)
 		return a;
@@ -86,9 +87,9 @@ ask_socket_open(const struct asking_place *p, const char *directory, struct err 
 	return NULL;
 }
 
-/* ${s} has an answer, or wants none any more. */
+/* ${s} has its reply, or no longer wants one. */
 static void
-let_go(struct ask_socket *a, struct asker *s)
+disconnect(struct ask_socket *a, struct client *s)
 {
 	if (s->id[0] != '\0' && --a->open == 0)
 		a->waited += clock_steady() - a->since;
@@ -104,30 +105,30 @@ ask_socket_close(struct ask_socket *a)
 	if (a == NULL)
 		return;
 	for (size_t i = 0; i < QUEUE_OPEN; i++)
-		let_go(a, &a->asker[i]);
+		disconnect(a, &a->client[i]);
 	file_close(a->fd);
 	free(a);
 }
 
 size_t
-ask_socket_poll(const struct ask_socket *a, struct pollfd fds[ASKING_FDS])
+ask_socket_poll(const struct ask_socket *a, struct pollfd fds[ASK_SOCKET_FDS])
 {
 	size_t n = 1;
 
 	fds[0] = (struct pollfd){.fd = -1, .events = POLLIN};
 	for (size_t i = 0; i < QUEUE_OPEN; i++) {
-		const struct asker *s = &a->asker[i];
+		const struct client *s = &a->client[i];
 		if (s->fd < 0)
-			fds[0].fd = a->fd; /* there is room for one more */
+			fds[0].fd = a->fd; /* one more may connect */
 		fds[n++] = (struct pollfd){.fd = s->fd, .events = s->id[0] == '\0' ? POLLIN : 0};
 	}
 	return n;
 }
 
-/* Send ${o}, whose reference is taken, to ${s}, and let go of it.  What does not fit into the
- * socket at once is nobody's who listens. */
+/* Send ${o}, whose reference is taken, to ${s}, and disconnect it.  A client that does not make
+ * room in the socket is not reading. */
 static void
-reply(struct ask_socket *a, struct asker *s, json_t *o)
+reply(struct ask_socket *a, struct client *s, json_t *o)
 {
 	struct buf text = BUF_INIT(QUESTION_LINE);
 	struct err e;
@@ -138,57 +139,58 @@ reply(struct ask_socket *a, struct asker *s, json_t *o)
 	if (text.data != NULL)
 		explicit_bzero(text.data, text.len);
 	buf_free(&text);
-	let_go(a, s);
+	disconnect(a, s);
 }
 
 static void
-refuse(struct ask_socket *a, struct asker *s, const struct err *e)
+reply_error(struct ask_socket *a, struct client *s, const struct err *e)
 {
 	json_t *o = json_object();
 
-	(void)jsonx_set(o, "error", e->message);
-	(void)jsonx_set(o, "code", err_name(e->code));
-	(void)jsonx_set(o, "hint", e->hint);
+	/* Out of memory: the client reads less, and fails all the same. */
+	jsonx_set(o, "error", e->message);
+	error_set_code(o, err_name(e->code));
+	error_set_hint(o, e->hint);
 	reply(a, s, o);
 }
 
 static void
-tell(const struct ask_socket *a, const json_t *question)
+report_question(const struct ask_socket *a, const json_t *question)
 {
-	const struct asking_place *p = a->place;
+	const struct ask_asker *p = a->asker;
 	json_t *open = json_copy((json_t *)(uintptr_t)question);
 
-	if (json_is_true(json_object_get(open, "secret")))
-		(void)json_object_del(open, "answer");
-	if (p->tell != NULL && open != NULL)
-		p->tell(p->arg, open);
+	if (question_secret(open))
+		(void)question_set_answer(open, NULL);
+	if (p->report != NULL && open != NULL)
+		p->report(p->arg, open);
 	json_decref(open);
 }
 
-/* The line of ${s} is here. */
+/* The line of ${s} has arrived. */
 static void
-ask(struct ask_socket *a, struct asker *s)
+ask_question(struct ask_socket *a, struct client *s)
 {
-	const struct asking_place *p = a->place;
+	const struct ask_asker *p = a->asker;
 	struct err e;
 
 	json_t *asked = jsonx_parse(s->line.data, s->line.len, &e);
 	json_t *question = asked == NULL ? NULL : question_make(asked, &e);
 	json_decref(asked);
 	if (question == NULL || queue_ask(p->queue, p->claim, question, p->asked, &e) < 0) {
-		refuse(a, s, &e);
+		reply_error(a, s, &e);
 	} else {
-		(void)snprintf(s->id, sizeof s->id, "%s", jsonx_text(question, "id", ""));
+		(void)snprintf(s->id, sizeof s->id, "%s", question_id(question));
 		if (a->open++ == 0)
 			a->since = clock_steady();
-		tell(a, question);
+		report_question(a, question);
 	}
 	json_decref(question);
 }
 
-/* Take what ${s} says. */
+/* Read what ${s} writes. */
 static void
-take(struct ask_socket *a, struct asker *s)
+read_question(struct ask_socket *a, struct client *s)
 {
 	char piece[PIECE];
 	struct err e;
@@ -197,77 +199,77 @@ take(struct ask_socket *a, struct asker *s)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		let_go(a, s);
+		disconnect(a, s);
 		return;
 	}
 	const char *end = memchr(piece, '\n', (size_t)n);
 	if (buf_add(&s->line, piece, end != NULL ? (size_t)(end - piece) : (size_t)n, &e) < 0)
-		refuse(a, s, &e);
+		reply_error(a, s, &e);
 	else if (end != NULL)
-		ask(a, s);
+		ask_question(a, s);
 }
 
-/* Who hung up does not wait any more. */
+/* Withdraw the question of ${s}, who hung up. */
 static void
-withdraw(struct ask_socket *a, struct asker *s)
+withdraw_question(struct ask_socket *a, struct client *s)
 {
-	const struct asking_place *p = a->place;
+	const struct ask_asker *p = a->asker;
 	json_t *question;
 	struct err e;
 
-	/* If that fails it stays open until the attempt ends, and an answer finds nobody. */
+	/* If that fails it stays open until the attempt ends, and an answer reaches nobody. */
 	if (queue_withdraw(p->queue, p->claim, s->id, &question, &e) == 0) {
-		tell(a, question);
+		report_question(a, question);
 		json_decref(question);
 	}
-	let_go(a, s);
+	disconnect(a, s);
 }
 
-/* Is the question of ${s} over? */
+/* Reply to ${s} if its question is closed. */
 static void
-hear(struct ask_socket *a, struct asker *s)
+poll_question(struct ask_socket *a, struct client *s)
 {
-	const struct asking_place *p = a->place;
+	const struct ask_asker *p = a->asker;
 	json_t *question;
 	struct err e;
 
-	int over = queue_question_poll(p->queue, p->claim, s->id, &question, &e);
-	if (over < 0)
-		refuse(a, s, &e);
-	if (over <= 0)
+	int closed = queue_question_poll(p->queue, p->claim, s->id, &question, &e);
+	if (closed < 0)
+		reply_error(a, s, &e);
+	if (closed <= 0)
 		return;
-	tell(a, question);
+	report_question(a, question);
 	reply(a, s, question);
 }
 
 static void
-look(struct ask_socket *a)
+poll_questions(struct ask_socket *a)
 {
 	int64_t now = clock_steady();
 	uint64_t version;
 	struct err e;
 
-	if (a->open == 0 || now < a->look_at)
+	if (a->open == 0 || now < a->poll_at)
 		return;
-	a->look_at = now + LOOK_MS;
-	if (now < a->all_at && queue_version(a->place->queue, &version, &e) == 0 &&
+	a->poll_at = now + POLL_MS;
+	if (now < a->all_at && queue_version(a->asker->queue, &version, &e) == 0 &&
 	    version == a->version)
 		return;
-	if (queue_version(a->place->queue, &a->version, &e) < 0)
-		return; /* the next look may be luckier */
+	if (queue_version(a->asker->queue, &a->version, &e) < 0)
+		return; /* the next poll may succeed */
 	a->all_at = now + ALL_MS;
 	for (size_t i = 0; i < QUEUE_OPEN; i++)
-		if (a->asker[i].id[0] != '\0')
-			hear(a, &a->asker[i]);
+		if (a->client[i].id[0] != '\0')
+			poll_question(a, &a->client[i]);
 }
 
-/* Somebody knocks. */
+/* Accept a client. */
 static void
-let_in(struct ask_socket *a)
+accept_client(struct ask_socket *a)
 {
 	for (size_t i = 0; i < QUEUE_OPEN; i++)
-		if (a->asker[i].fd < 0) {
-			a->asker[i].fd = accept4(a->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (a->client[i].fd < 0) {
+			a->client[i].fd = accept4(a->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 			return;
 		}
 }
@@ -276,17 +278,17 @@ void
 ask_socket_serve(struct ask_socket *a, const struct pollfd *fds, size_t n)
 {
 	for (size_t i = 1; i < n; i++) {
-		struct asker *s = &a->asker[i - 1];
+		struct client *s = &a->client[i - 1];
 		if (s->fd < 0 || s->fd != fds[i].fd || fds[i].revents == 0)
 			continue;
 		if (s->id[0] == '\0')
-			take(a, s);
+			read_question(a, s);
 		else
-			withdraw(a, s);
+			withdraw_question(a, s);
 	}
 	if (n > 0 && fds[0].fd >= 0 && fds[0].revents != 0)
-		let_in(a);
-	look(a);
+		accept_client(a);
+	poll_questions(a);
 }
 
 int64_t
@@ -298,7 +300,7 @@ ask_socket_waited(const struct ask_socket *a)
 }
 
 static int
-connect_to(const char *path, struct err *e)
+connect_to_socket(const char *path, struct err *e)
 {
 	char directory[4096];
 	const char *slash = strrchr(path, '/');
@@ -320,7 +322,7 @@ connect_to(const char *path, struct err *e)
 }
 
 static int
-read_line(int fd, struct buf *line, struct err *e)
+read_reply(int fd, struct buf *line, struct err *e)
 {
 	char piece[PIECE];
 	ssize_t n;
@@ -331,7 +333,7 @@ read_line(int fd, struct buf *line, struct err *e)
 	if (line->len > 0 && line->data[line->len - 1] == '\n')
 		return 0;
 	return err_set(e, ERR_TRANSPORT_ERROR,
-		       "nobody answers any more: the task is being stopped");
+		       "the connection was closed: the task is being stopped");
 }
 
 json_t *
@@ -340,16 +342,17 @@ ask_socket_ask(const char *socket_path, const char *line, struct err *e)
 	struct buf answer = BUF_INIT(QUESTION_LINE);
 	json_t *o = NULL;
 
-	int fd = connect_to(socket_path, e);
-	if (fd >= 0 && file_write(fd, line, strlen(line), e) == 0 && read_line(fd, &answer, e) == 0)
+	int fd = connect_to_socket(socket_path, e);
+	if (fd >= 0 && file_write(fd, line, strlen(line), e) == 0 &&
+	    read_reply(fd, &answer, e) == 0)
 		o = jsonx_parse(answer.data, answer.len, e);
 	file_close(fd);
 	buf_free(&answer);
-	const char *code = jsonx_text(o, "code", NULL);
+	const char *code = error_code(o);
 	if (code == NULL)
 		return o;
 	err_set(e, err_from_name(code), "%s", jsonx_text(o, "error", ""));
-	err_hint(e, "%s", jsonx_text(o, "hint", ""));
+	err_hint(e, "%s", error_hint(o));
 	json_decref(o);
 	return NULL;
 }

@@ -21,8 +21,8 @@
 #include "process/process.h"
 #include "process/tree.h"
 
-#define LOOK_MS 100 /* between two looks at the record; a look is one stat(2) */
-#define ASK_MS 20   /* between two looks for signals, where nothing waits for them */
+#define CHECK_MS 100     /* between two checks of the record; a check is one stat(2) */
+#define BUSY_CHECK_MS 20 /* between two checks for signals, where nothing waits for them */
 
 extern char **environ;
 
@@ -50,10 +50,10 @@ execution_end(struct execution *x)
 	x->signalfd = -1;
 }
 
-/* Look whether there is a reason to stop.  The first one stays, except that what nobody wants any
- * more is not given the time that the other reasons leave. */
+/* Check whether there is a reason to stop.  The first one stays, except that a command that is no
+ * longer wanted does not get the time that the other reasons leave. */
 static void
-look(struct execution *x)
+check_stop(struct execution *x)
 {
 	struct signalfd_siginfo signal;
 
@@ -62,13 +62,13 @@ look(struct execution *x)
 		if (signal.ssi_signo != SIGCHLD && x->stop == EXECUTION_GOES_ON)
 			x->stop = EXECUTION_STOPPED;
 	}
-	int64_t waited = x->purpose.patient ? x->waited + ask_socket_waited(x->asking) : 0;
+	int64_t waited = x->purpose.patient ? x->waited + ask_socket_waited(x->questions) : 0;
 	if (x->stop == EXECUTION_GOES_ON && x->purpose.expires != 0 &&
 	    (clock_now() >= x->purpose.expires + waited || clock_steady() >= x->until + waited))
 		x->stop = EXECUTION_EXPIRED;
-	if (x->stop == EXECUTION_OVERTAKEN || clock_steady() < x->look_at)
+	if (x->stop == EXECUTION_OVERTAKEN || clock_steady() < x->check_at)
 		return;
-	x->look_at = clock_steady() + LOOK_MS;
+	x->check_at = clock_steady() + CHECK_MS;
 	if (!x->purpose.wanted(x->purpose.arg))
 		x->stop = EXECUTION_OVERTAKEN;
 }
@@ -79,23 +79,23 @@ execution_pause(struct execution *x, int64_t ms)
 	struct pollfd p = {.fd = x->signalfd, .events = POLLIN};
 	int64_t until = clock_steady() + ms, left;
 
-	look(x);
+	check_stop(x);
 	while (x->stop == EXECUTION_GOES_ON && (left = until - clock_steady()) > 0) {
-		(void)poll(&p, 1, left < LOOK_MS ? (int)left : LOOK_MS);
-		look(x);
+		(void)poll(&p, 1, left < CHECK_MS ? (int)left : CHECK_MS);
+		check_stop(x);
 	}
 	return x->stop;
 }
 
-/* Asked very often. */
+/* Called very often. */
 static bool
 goes_on(void *arg)
 {
 	struct execution *x = arg;
 
-	if (clock_steady() >= x->ask_at) {
-		x->ask_at = clock_steady() + ASK_MS;
-		look(x);
+	if (clock_steady() >= x->busy_check_at) {
+		x->busy_check_at = clock_steady() + BUSY_CHECK_MS;
+		check_stop(x);
 	}
 	return x->stop == EXECUTION_GOES_ON;
 }
@@ -110,13 +110,13 @@ execution_interrupt(struct execution *x)
 static char **
 make_environment(char *const *own, const struct sandbox *sandbox, struct err *e)
 {
-	size_t n = 0, room = 1;
+	size_t n = 0, cap = 1;
 
 	for (char **p = environ; *p != NULL; p++)
-		room++;
+		cap++;
 	for (char *const *p = own; *p != NULL; p++)
-		room++;
-	char **list = calloc(room, sizeof *list);
+		cap++;
+	char **list = calloc(cap, sizeof *list);
 	if (list == NULL) {
 		err_memory(e);
 		return NULL;
@@ -132,11 +132,11 @@ make_environment(char *const *own, const struct sandbox *sandbox, struct err *e)
 	return list;
 }
 
-/* Start the command with ${promptfd} as its stdin; ${infofd} is where the sandbox tells its first
+/* Start the command with ${promptfd} as its stdin; ${infofd} is where the sandbox reports its first
  * process. */
 static int
-start(const struct execution *x, const struct workspace *w, const struct sandbox *sandbox,
-      char *const *argv, int promptfd, int infofd, struct process *p, struct err *e)
+start_command(const struct execution *x, const struct workspace *w, const struct sandbox *sandbox,
+	      char *const *argv, int promptfd, int infofd, struct process *p, struct err *e)
 {
 	const char *const writable[] = {w->path, w->report, NULL};
 	struct sandbox_place place = {.cwd = w->cwd, .writable = writable, .infofd = infofd};
@@ -151,7 +151,7 @@ start(const struct execution *x, const struct workspace *w, const struct sandbox
 	    asprintf(&own[1], "AWCP_WORKSPACE=%s", w->path) < 0 ||
 	    asprintf(&own[2], "AWCP_DESCRIPTION=%s", x->purpose.description) < 0 ||
 	    asprintf(&own[3], "AWCP_RESULT=%s", w->result) < 0 ||
-	    asprintf(&own[4], "AWCP_ASK=%s/" ASKING_SOCKET, w->report) < 0 ||
+	    asprintf(&own[4], "AWCP_ASK=%s/" ASK_SOCKET_NAME, w->report) < 0 ||
 	    (x->purpose.session != NULL &&
 	     asprintf(&own[5], "AWCP_SESSION=%s", x->purpose.session) < 0)) {
 		err_memory(e);
@@ -200,9 +200,9 @@ ask_to_end(const struct process *p, int infofd)
 		process_signal(p, SIGTERM); /* nothing runs in it yet */
 }
 
-/* Take a piece of what there is to read from ${fd}: 1, 0 if there is nothing now, -1 at its end. */
+/* Read a piece of output from ${fd}: 1, 0 if there is nothing now, -1 at its end. */
 static int
-take_piece(int fd, enum output_stream from, struct output *out)
+read_output(int fd, enum output_stream from, struct output *out)
 {
 	char piece[16384];
 
@@ -214,11 +214,11 @@ take_piece(int fd, enum output_stream from, struct output *out)
 	return n > 0 ? 1 : -1;
 }
 
-/* Take all that is left, when nobody writes any more. */
+/* Read all that is left, when nobody writes any more. */
 static void
-drain(int fd, enum output_stream from, struct output *out)
+drain_output(int fd, enum output_stream from, struct output *out)
 {
-	while (take_piece(fd, from, out) > 0)
+	while (read_output(fd, from, out) > 0)
 		;
 }
 
@@ -230,16 +230,17 @@ send_progress(const struct execution *x, struct output *out, int64_t now)
 
 	const char *text = output_progress(out, now, &wait);
 	if (text != NULL)
-		/* Not being able to tell is no reason to fail; being overtaken shows in look(). */
+		/* A line that cannot be sent is no reason to fail; being overtaken shows in
+		 * check_stop(). */
 		x->purpose.progress(x->purpose.arg, text);
 	return wait;
 }
 
-/* Look whether the command uses too much, and whether there is another reason to stop. */
+/* Check whether the command uses too much, and whether there is another reason to stop. */
 static void
-look_at_all(struct execution *x, struct usage *m)
+check_all(struct execution *x, struct usage *m)
 {
-	look(x);
+	check_stop(x);
 	if (x->stop == EXECUTION_GOES_ON && usage_look(m, getpid(), &x->exceeded) < 0)
 		x->stop = EXECUTION_EXCEEDED;
 }
@@ -247,30 +248,30 @@ look_at_all(struct execution *x, struct usage *m)
 static int64_t
 grace(const struct execution *x)
 {
-	bool haste = x->stop == EXECUTION_OVERTAKEN || x->stop == EXECUTION_EXCEEDED;
+	bool hurry = x->stop == EXECUTION_OVERTAKEN || x->stop == EXECUTION_EXCEEDED;
 
-	return haste ? EXECUTION_HASTE_MS : EXECUTION_GRACE_MS;
+	return hurry ? EXECUTION_CANCEL_MS : EXECUTION_GRACE_MS;
 }
 
-/* Until the command has ended, or has been made to. */
+/* Attend to the command until it has ended, or has been made to. */
 static void
-follow(struct execution *x, struct process *p, int infofd, struct usage *m, struct output *out)
+attend(struct execution *x, struct process *p, int infofd, struct usage *m, struct output *out)
 {
-	struct pollfd fds[3 + ASKING_FDS] = {{.fd = x->signalfd, .events = POLLIN},
-					     {.fd = p->outputfd, .events = POLLIN},
-					     {.fd = p->errorfd, .events = POLLIN}};
-	int64_t asked = 0;
+	struct pollfd fds[3 + ASK_SOCKET_FDS] = {{.fd = x->signalfd, .events = POLLIN},
+						 {.fd = p->outputfd, .events = POLLIN},
+						 {.fd = p->errorfd, .events = POLLIN}};
+	int64_t asked = 0; /* clock_steady: when it was asked to end */
 
 	while (!process_ended(p)) {
 		int wait = send_progress(x, out, clock_steady());
-		size_t asking = ask_socket_poll(x->asking, fds + 3);
-		(void)poll(fds, 3 + asking, wait >= 0 && wait < LOOK_MS ? wait : LOOK_MS);
+		size_t n = ask_socket_poll(x->questions, fds + 3);
+		(void)poll(fds, 3 + n, wait >= 0 && wait < CHECK_MS ? wait : CHECK_MS);
 		for (int i = 1; i <= 2; i++)
 			if (fds[i].revents != 0 &&
-			    take_piece(fds[i].fd, i == 1 ? OUTPUT_STDOUT : OUTPUT_STDERR, out) < 0)
+			    read_output(fds[i].fd, i == 1 ? OUTPUT_STDOUT : OUTPUT_STDERR, out) < 0)
 				fds[i].fd = -1;
-		ask_socket_serve(x->asking, fds + 3, asking);
-		look_at_all(x, m);
+		ask_socket_serve(x->questions, fds + 3, n);
+		check_all(x, m);
 		if (x->stop == EXECUTION_GOES_ON)
 			continue;
 		if (asked == 0) {
@@ -281,10 +282,10 @@ follow(struct execution *x, struct process *p, int infofd, struct usage *m, stru
 		}
 	}
 	process_sweep(NULL, 0);
-	drain(p->outputfd, OUTPUT_STDOUT, out);
-	drain(p->errorfd, OUTPUT_STDERR, out);
+	drain_output(p->outputfd, OUTPUT_STDOUT, out);
+	drain_output(p->errorfd, OUTPUT_STDERR, out);
 	output_end(out);
-	(void)send_progress(x, out, INT64_MAX);
+	send_progress(x, out, INT64_MAX);
 }
 
 int
@@ -300,15 +301,15 @@ execution_run(struct execution *x, const struct workspace *w, const struct sandb
 	int promptfd = file_of_text(x->purpose.prompt, e);
 	if (promptfd < 0)
 		return -1;
-	x->asking = ask_socket_open(&x->purpose.asks, w->report, e);
-	if (x->asking == NULL) {
+	x->questions = ask_socket_open(&x->purpose.asker, w->report, e);
+	if (x->questions == NULL) {
 		file_close(promptfd);
 		return -1;
 	}
 	if (sandbox->kind == SANDBOX_BWRAP && (infofd = memfd_create("sandbox", MFD_CLOEXEC)) < 0) {
 		err_sys(e, "cannot follow the sandbox");
-	} else if (start(x, w, sandbox, argv, promptfd, infofd, &p, e) == 0) {
-		follow(x, &p, infofd, &m, out);
+	} else if (start_command(x, w, sandbox, argv, promptfd, infofd, &p, e) == 0) {
+		attend(x, &p, infofd, &m, out);
 		file_close(p.outputfd);
 		file_close(p.errorfd);
 		*status = p.status;
@@ -316,12 +317,12 @@ execution_run(struct execution *x, const struct workspace *w, const struct sandb
 	}
 	x->took = clock_steady() - began;
 	metrics_observe(METRIC_RUN, x->took);
-	/* Who reads it moves the place in the file for us, too. */
+	/* Whoever reads it moves the offset of our descriptor, too. */
 	x->prompted = x->purpose.prompt[0] == '\0' || lseek(promptfd, 0, SEEK_CUR) > 0;
 	file_close(promptfd);
-	x->waited += ask_socket_waited(x->asking);
-	ask_socket_close(x->asking);
-	x->asking = NULL;
+	x->waited += ask_socket_waited(x->questions);
+	ask_socket_close(x->questions);
+	x->questions = NULL;
 	file_close(infofd);
 	return result;
 }

@@ -1,10 +1,10 @@
 /*
- * execution - the operator's command at work on a workspace.
+ * worker/execution - the operator's command at work on a workspace.
  *
  * The command starts in the first writable resource with the prompt on stdin and, of ours, five
  * variables in the environment: AWCP_ID, AWCP_WORKSPACE, AWCP_DESCRIPTION, AWCP_RESULT and AWCP_ASK
- * (see asking); and AWCP_SESSION, if the task names one.  All its processes are stopped, by TERM
- * and then KILL, when the lease ends, when the assignment is not active any more, when they use
+ * (see ask_socket.h); and AWCP_SESSION, if the task names one.  All its processes are stopped, by
+ * TERM and then KILL, when the lease ends, when the assignment is no longer active, when they use
  * more than the sandbox allows, or when the worker is told to stop.
  */
 #ifndef WORKER_EXECUTION_H
@@ -24,9 +24,9 @@
 #include "worker/workspace.h"
 
 /* Between TERM and KILL: when the lease ended or the worker stops, and when nobody wants the result
- * any more: who cancels a task expects it to be gone within a second. */
+ * any more: whoever cancels a task expects it to be gone within a second. */
 #define EXECUTION_GRACE_MS 10000
-#define EXECUTION_HASTE_MS 500
+#define EXECUTION_CANCEL_MS 500
 
 enum execution_stop {
 	EXECUTION_GOES_ON,
@@ -37,39 +37,39 @@ enum execution_stop {
 };
 
 /* What the kernel sends when the worker died: a signal of its own, because the death of a process
- * with threads is told while getppid(2) still names it. */
+ * with threads is signalled while getppid(2) still names it. */
 #define EXECUTION_ORPHAN SIGUSR1
 
 /* What the command is run for; all of it stays the caller's. */
 struct execution_purpose {
 	const char *id, *prompt, *description;
-	const char *session; /* that the command is to go on with; NULL: none */
+	const char *session; /* that the command continues; NULL: none */
 	int64_t expires;     /* end of the lease, ms since 1970; 0: none */
-	bool patient;        /* while a person is waited for, that does not come nearer */
-	struct asking_place asks;
-	/* Is it still wanted?  Asked every tenth of a second. */
+	bool patient;        /* time spent waiting for a person does not count */
+	struct ask_asker asker;
+	/* Is it still wanted?  Called every tenth of a second. */
 	bool (*wanted)(void *arg);
-	/* A line of progress, of which there are not too many. */
+	/* A line of progress; they are rate-limited. */
 	void (*progress)(void *arg, const char *text);
 	void *arg;
 };
 
 struct execution {
 	struct execution_purpose purpose;
-	int64_t until;  /* end of the lease by clock_steady, should the wall clock be put back */
-	int64_t waited; /* ms of what is over, for persons */
-	struct ask_socket *asking;
+	int64_t until;  /* end of the lease by clock_steady, should the wall clock be set back */
+	int64_t waited; /* ms that closed questions waited for a person */
+	struct ask_socket *questions; /* while the command runs */
 	int signalfd;
 	enum execution_stop stop; /* why it does not go on */
 	bool orphaned;            /* the worker died */
 	struct err exceeded;      /* with EXECUTION_EXCEEDED: what */
-	int64_t look_at;          /* clock_steady of the next question whether it is wanted */
-	int64_t ask_at;           /* and, while nothing waits, of the next look for any reason */
+	int64_t check_at;         /* clock_steady of the next check whether it is wanted */
+	int64_t busy_check_at;    /* and, while nothing waits, for any reason to stop */
 	int64_t took;             /* ms that the command ran */
 	bool prompted;            /* it read something of its prompt, if there was one */
 };
 
-/* Begin to watch over what is done for ${p}: the signals are blocked in this process from here. */
+/* Begin what is done for ${p}: from here on the signals are blocked in this process. */
 int execution_begin(struct execution *x, const struct execution_purpose *p, struct err *e);
 void execution_end(struct execution *x);
 
@@ -83,8 +83,8 @@ int execution_run(struct execution *x, const struct workspace *w, const struct s
  */
 int execution_clear(const char *directory, struct err *e);
 
-/* For what takes long before and after the command: it is wanted until there is a reason to stop,
- * which ${x}->stop says then. */
+/* Interrupts what takes long before and after the command, once there is a reason to stop, which
+ * ${x}->stop then says. */
 struct interrupt execution_interrupt(struct execution *x);
 
 /* Wait ${ms}, or until there is a reason to stop. */

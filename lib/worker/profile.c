@@ -19,7 +19,7 @@
 #define KNOWN "profiles"
 #define FILE_MAX 65536
 #define BLANKS " \t\n"
-#define SHELL_CHARACTERS "'\"\\$`;&|<>()*?[~" /* which a shell would read something into */
+#define SHELL_CHARACTERS "'\"\\$`;&|<>()*?[~" /* which mean something to a shell */
 
 /* Cut ${list} into the capabilities of ${p}. */
 static int
@@ -35,7 +35,7 @@ parse_capabilities(struct profile *p, char *list, struct err *e)
 				       p->name, PROFILE_CAPABILITIES);
 		p->capabilities[n++] = one;
 	}
-	return n > 0 ? 0 : err_set(e, ERR_USAGE, "profile %s: no capability behind the :", p->name);
+	return n > 0 ? 0 : err_set(e, ERR_USAGE, "profile %s: no capability after the :", p->name);
 }
 
 /* Cut ${command} into the words of ${p}->argv. */
@@ -49,7 +49,7 @@ parse_words(struct profile *p, char *command, struct err *e)
 	if (command[odd] != '\0') {
 		err_set(e, ERR_USAGE, "profile %s: no shell reads the command, which has a %c",
 			p->name, command[odd]);
-		return err_hint(e, "put it into a script, or behind --");
+		return err_hint(e, "put it into a script, or after --");
 	}
 	p->argv = calloc(strlen(command) / 2 + 2, sizeof *p->argv);
 	if (p->argv == NULL)
@@ -57,11 +57,11 @@ parse_words(struct profile *p, char *command, struct err *e)
 	for (char *word = strtok_r(command, BLANKS, &rest); word != NULL;
 	     word = strtok_r(NULL, BLANKS, &rest))
 		p->argv[n++] = word;
-	return n > 0 ? 0 : err_set(e, ERR_USAGE, "profile %s: no command behind the =", p->name);
+	return n > 0 ? 0 : err_set(e, ERR_USAGE, "profile %s: no command after the =", p->name);
 }
 
 static int
-parse(struct profile *p, const char *text, struct err *e)
+parse_profile(struct profile *p, const char *text, struct err *e)
 {
 	p->text = strdup(text);
 	if (p->text == NULL)
@@ -97,28 +97,28 @@ profiles_add(struct profiles *all, const char *text, struct err *e)
 
 	if (all->count == PROFILES)
 		return err_set(e, ERR_USAGE, "at most %d profiles", PROFILES);
-	if (parse(&p, text, e) < 0)
-		goto err1;
+	if (parse_profile(&p, text, e) < 0)
+		goto out;
 	for (size_t i = 0; i < all->count; i++) {
 		const struct profile *other = &all->profile[i];
 		if (strcmp(other->name, p.name) == 0) {
 			err_set(e, ERR_USAGE, "there are two profiles %s", p.name);
-			goto err1;
+			goto out;
 		}
 		if (other->argv == NULL && p.argv == NULL) {
 			err_set(e, ERR_USAGE, "profile %s has no command", p.name);
-			err_hint(e, "that behind -- is for %s", other->name);
-			goto err1;
+			err_hint(e, "the one after -- is for %s", other->name);
+			goto out;
 		}
 	}
 	all->profile[all->count++] = p;
 	return 0;
-err1:
+out:
 	free_profile(&p);
 	return -1;
 }
 
-/* Give the command behind -- to the profile that has none. */
+/* Give the command after -- to the profile that has none. */
 static int
 give_command(struct profiles *all, char *const *argv, const char *name, struct err *e)
 {
@@ -128,12 +128,12 @@ give_command(struct profiles *all, char *const *argv, const char *name, struct e
 		i++;
 	if (argv[0] == NULL && i < all->count) {
 		err_set(e, ERR_USAGE, "profile %s has no command", all->profile[i].name);
-		return err_hint(e, "give it behind -- or as -P %s=command", all->profile[i].name);
+		return err_hint(e, "give it after -- or as -P %s=command", all->profile[i].name);
 	}
 	if (argv[0] == NULL)
 		return all->count > 0
 			   ? 0
-			   : err_set(e, ERR_USAGE, "no command to run; give it behind --");
+			   : err_set(e, ERR_USAGE, "no command to run; give it after --");
 	if (i == all->count && profiles_add(all, name, e) < 0)
 		return -1;
 	while (argv[n] != NULL)
@@ -187,7 +187,7 @@ profiles_free(struct profiles *all)
 }
 
 static int
-note(int dirfd, const struct profile *p, struct err *e)
+note_profile(int dirfd, const struct profile *p, struct err *e)
 {
 	struct buf b = BUF_INIT(FILE_MAX);
 	char now[CLOCK_TEXT];
@@ -216,13 +216,14 @@ out:
 int
 profiles_note(const struct profiles *all, struct err *e)
 {
-	int status = 0, dirfd = home_dir(KNOWN, e);
+	int dirfd = home_dir(KNOWN, e);
 
 	if (dirfd < 0)
 		return -1;
-	for (size_t i = 0; status == 0 && i < all->count; i++)
-		status = note(dirfd, &all->profile[i], e);
-	return status;
+	for (size_t i = 0; i < all->count; i++)
+		if (note_profile(dirfd, &all->profile[i], e) < 0)
+			return -1;
+	return 0;
 }
 
 static bool
@@ -242,48 +243,49 @@ fits(const struct profile *p, const json_t *requires)
 }
 
 int64_t
-profiles_ready(const struct profiles *all, const json_t *requires, const struct profile *but,
+profiles_ready(const struct profiles *all, const json_t *requires, const struct profile *except,
 	       int64_t then)
 {
 	int64_t soonest = then;
-	struct breaker g;
+	struct breaker b;
 
 	for (size_t i = 0; i < all->count; i++) {
 		const struct profile *p = &all->profile[i];
-		/* One of which nothing can be told is left to who takes the task next. */
-		if (p == but || !fits(p, requires) ||
-		    breaker_read(BREAKER_PROFILE, p->name, &g, NULL) < 0)
+		/* One that cannot be read is left to whoever takes the task next. */
+		if (p == except || !fits(p, requires) ||
+		    breaker_read(BREAKER_PROFILE, p->name, &b, NULL) < 0)
 			continue;
-		if (g.until < soonest)
-			soonest = g.until;
+		if (b.until < soonest)
+			soonest = b.until;
 	}
 	return soonest;
 }
 
 /* What is known of profile ${name}; a new reference, or NULL if that makes no sense. */
 static json_t *
-describe(int dirfd, const char *name, struct err *e)
+describe_profile(int dirfd, const char *name, struct err *e)
 {
-	struct buf b = BUF_INIT(FILE_MAX);
+	struct buf text = BUF_INIT(FILE_MAX);
 	char until[CLOCK_TEXT];
-	struct breaker g;
+	struct breaker b;
 
-	json_t *o = file_slurp(dirfd, name, &b, e) < 0 ? NULL : jsonx_parse(b.data, b.len, e);
-	buf_free(&b);
+	json_t *o =
+	    file_slurp(dirfd, name, &text, e) < 0 ? NULL : jsonx_parse(text.data, text.len, e);
+	buf_free(&text);
 	if (o == NULL)
 		return NULL;
-	if (breaker_read(BREAKER_PROFILE, name, &g, e) < 0)
-		goto err1;
-	const char *state = g.until == 0 ? "ready" : g.stopped ? "stopped" : "cooling";
+	if (breaker_read(BREAKER_PROFILE, name, &b, e) < 0)
+		goto out;
+	const char *state = b.until == 0 ? "ready" : b.stopped ? "stopped" : "cooling";
 	if (jsonx_set(o, "state", state) < 0 ||
-	    json_object_set_new(o, "deaths", json_integer(g.deaths)) < 0 ||
-	    (g.until != 0 && (jsonx_set(o, "until", clock_format(g.until, until)) < 0 ||
-			      jsonx_set(o, "why", g.why) < 0))) {
+	    json_object_set_new(o, "deaths", json_integer(b.deaths)) < 0 ||
+	    (b.until != 0 && (jsonx_set(o, "until", clock_format(b.until, until)) < 0 ||
+			      jsonx_set(o, "why", b.why) < 0))) {
 		err_memory(e);
-		goto err1;
+		goto out;
 	}
 	return o;
-err1:
+out:
 	json_decref(o);
 	return NULL;
 }
@@ -297,10 +299,13 @@ profile_list(int (*each)(void *arg, const json_t *profile), void *arg, struct er
 
 	if (dirfd < 0)
 		return -1;
-	while (status == 0 && (status = listing_next(&l, dirfd, &name, e)) == 0 && name != NULL) {
+	while (status == 0) {
+		status = listing_next(&l, dirfd, &name, e);
+		if (status < 0 || name == NULL)
+			break;
 		if (!id_valid(name))
 			continue;
-		json_t *o = describe(dirfd, name, e);
+		json_t *o = describe_profile(dirfd, name, e);
 		status = o == NULL ? err_add(e, "profiles/%s", name) : each(arg, o);
 		json_decref(o);
 	}

@@ -1,11 +1,12 @@
 /*
- * profile - a command that a worker runs, under a name: what it can do, and whether it may be used.
+ * worker/profile - a command that a worker runs, under a name: what it can do, and whether it may
+ *be used.
  *
  * A worker may have several, in the order in which they are preferred.  A task goes to the first
- * that can do all that the task requires and that no guard holds back.  So a profile is the unit
- * that cools down when its provider has had enough, and that is stopped when it only dies.
+ * that can do all that the task requires and that no breaker holds back.  So a profile is the unit
+ * that cools down when its provider is rate-limited, and that is stopped when it only dies.
  *
- *	profiles/<name>   {"name", "capabilities", "program", "usedAt"}: who was ever used
+ *	profiles/<name>   {"name", "capabilities", "program", "usedAt"}: all that were ever used
  */
 #ifndef WORKER_PROFILE_H
 #define WORKER_PROFILE_H
@@ -35,14 +36,14 @@ struct profiles {
 	struct profile profile[PROFILES];
 	size_t count;
 	bool matches;             /* there is a pattern */
-	regex_t limited;          /* what a failed command prints when it has had enough */
+	regex_t limited;          /* what a failed command prints when it is rate-limited */
 	int64_t cooldown;         /* ms that it is given no work then */
 	struct breaker_rule rule; /* when it is stopped */
 };
 
-/* Add "name[:capability,...][=word ...]", in which blanks divide the words of the command.  It has
- * no quotes or other characters that a shell would read anything into: that is ERR_USAGE, as the
- * operator might think that a shell does. */
+/* Add "name[:capability,...][=word ...]", in which blanks divide the words of the command.  Quotes
+ * and other characters that mean something to a shell are ERR_USAGE, as the operator might expect a
+ * shell to read them. */
 int profiles_add(struct profiles *all, const char *text, struct err *e);
 
 /* The options have ended: ${argv} (ended by NULL, may be empty) is the command of the profile that
@@ -50,7 +51,7 @@ int profiles_add(struct profiles *all, const char *text, struct err *e);
  * ${argv} must stay. */
 int profiles_complete(struct profiles *all, char *const *argv, const char *name, struct err *e);
 
-/* A failed command whose last lines match ${pattern} (POSIX ERE) has had enough. */
+/* A failed command whose last lines match ${pattern} (POSIX ERE) is rate-limited. */
 int profiles_match(struct profiles *all, const char *pattern, struct err *e);
 
 void profiles_free(struct profiles *all);
@@ -59,9 +60,9 @@ void profiles_free(struct profiles *all);
 int profiles_note(const struct profiles *all, struct err *e);
 
 /* When one that can do all of ${requires} (strings, or NULL) may be used: ms since 1970, 0 for now.
- * Of ${but} it is known that it may not be before ${then}. */
+ * It is known that ${except} may not be before ${then}. */
 int64_t profiles_ready(const struct profiles *all, const json_t *requires,
-		       const struct profile *but, int64_t then);
+		       const struct profile *except, int64_t then);
 
 /* Call ${each} for every profile that was ever used, in order of name, until it returns non-zero,
  * which is returned: with {"name", "capabilities", "program", "usedAt", "state": "ready", "cooling"

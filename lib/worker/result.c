@@ -1,4 +1,4 @@
-/* What the command says of its work, in the file that AWCP_RESULT names. */
+/* What the command reports of its work, in the file that AWCP_RESULT names. */
 #include "worker/workspace.h"
 
 #include <fcntl.h>
@@ -8,12 +8,13 @@
 #include "base/file.h"
 #include "base/jsonx.h"
 #include "log/redact.h"
+#include "wire/members.h"
 
 #define RESULT_MAX 65536 /* bytes of the file AWCP_RESULT */
 #define HIGHLIGHTS 100
 #define HIGHLIGHT_MAX 4096
 
-/* Read the file that AWCP_RESULT named into ${b}.  It was the command's to make, so it may be
+/* Read the file that AWCP_RESULT named into ${b}.  The command made it, so it may be
  * anything: a link, a pipe, a terabyte. */
 static int
 read_report(const struct workspace *w, struct buf *b)
@@ -52,22 +53,25 @@ pick_highlights(const json_t *list)
 }
 
 json_t *
-workspace_result(const struct workspace *w)
+workspace_result(const struct workspace *w, const char *fallback)
 {
 	struct buf b = BUF_INIT(RESULT_MAX);
-	json_t *result = NULL, *written = NULL, *highlights;
+	json_t *written = NULL, *result = json_object();
 
 	if (read_report(w, &b) == 0)
 		written = jsonx_parse(b.data, b.len, NULL);
 	buf_free(&b);
-	const char *summary = jsonx_string(written, "summary", RESULT_MAX, NULL);
-	if (summary != NULL && summary[0] != '\0')
-		result = json_pack("{ss}", "summary", summary);
-	highlights = pick_highlights(json_object_get(written, "highlights"));
-	if (result != NULL && highlights != NULL)
-		(void)json_object_set(result, "highlights", highlights); /* the summary will do */
-	json_decref(highlights);
+	const char *summary = jsonx_string(written, event_summary_path(), RESULT_MAX, NULL);
+	bool reported = summary != NULL && summary[0] != '\0';
+	if (event_set_summary(result, reported ? summary : fallback) < 0) {
+		json_decref(result);
+		result = NULL;
+	} else if (reported) {
+		json_t *highlights = pick_highlights(event_highlights(written));
+		if (highlights != NULL) /* out of memory: the summary will do */
+			event_set_highlights(result, highlights);
+		redact_json(result);
+	}
 	json_decref(written);
-	redact_json(result);
 	return result;
 }

@@ -1,13 +1,13 @@
 /*
- * runner - the processes of a worker that carry out its tasks, each one at a time.
+ * worker/runner - the processes of a worker that run its tasks, each one task at a time.
  *
- * A process is started for a task when none waits for one, and given others after it: starting it
- * costs more than many a task.  It is given a claim, which it holds then: the lock on the claim's
- * file ends with it.  One that has waited for a while, has had many tasks or was told to stop gets
- * no more and ends.
+ * A runner is started for a task when none waits for one, and given others after it, because
+ * starting it costs more than many a task.  With the task it is given the claim, which it then
+ * holds: the lock on the claim's file ends with it.  A runner that has waited for a while, has had
+ * many tasks or was told to stop gets no more and ends.
  *
- * To the worker it says of each task how that ended.  What it has not said when it is gone, it died
- * of.
+ * It reports to the worker how each task ended.  A runner that ends without a report died of its
+ * task.
  */
 #ifndef WORKER_RUNNER_H
 #define WORKER_RUNNER_H
@@ -27,30 +27,30 @@ enum runner_end {
 	RUNNER_DIED
 };
 
-/* A task, as the worker knows it. */
+/* A task, as the worker identifies it. */
 struct runner_task {
 	size_t queue, profile; /* which of the worker's */
 	struct queue_claim_id claim;
 };
 
 struct runner {
-	pid_t pid; /* 0: there is none in this place */
+	pid_t pid; /* 0: the slot is free */
 	int fd;    /* to it */
 	bool busy;
-	bool spent;              /* it gets no more */
+	bool spent;              /* it gets no more tasks */
 	struct runner_task task; /* that it has or had */
 	size_t count;            /* of tasks that it was given */
 	int64_t idle;            /* clock_steady since when it has none */
 };
 
 struct runners {
-	struct runner *place;
-	size_t places;
+	struct runner *slot;
+	size_t count; /* of slots */
 	size_t busy;
-	int answerfd;              /* can be read when one has something to say */
-	int sayfd;                 /* theirs */
-	volatile bool *at_archive; /* of each place, in memory that is theirs, too */
-	/* In the process: carry out ${c}, which is ${t}; ${at_archive} is its own. */
+	int reportfd;              /* can be read when a runner has reported */
+	int replyfd;               /* their end of it */
+	volatile bool *at_archive; /* of each slot, in shared memory */
+	/* In the runner: run ${c}, which is ${t}; ${at_archive} is its own. */
 	enum runner_end (*work)(void *arg, const struct runner_task *t, struct queue_claim *c,
 				volatile bool *at_archive);
 	/* In the worker: ${t} has ended.  Of RUNNER_DIED ${signal} is the reason, 0 if it just
@@ -60,25 +60,25 @@ struct runners {
 	void *arg;
 };
 
-/* Have room for ${n} of them; .work, .ended and .arg are set already.  None is started. */
+/* Make ${n} slots; .work, .ended and .arg are set already.  No runner is started. */
 int runners_open(struct runners *r, size_t n, struct err *e);
 
-/* Let all end, and wait for them: none is busy.  Those in ${r} that never was opened are none. */
+/* Let all end, and wait for them: none is busy.  Does nothing for ${r} that was never opened. */
 void runners_close(struct runners *r);
 
-/* Give the task ${t}, claimed as ${c}, to one; there is a place for it.  ${c} stays the caller's
- * to free.  -1 if it could not be given; it is the caller's still. */
+/* Give the task ${t}, claimed as ${c}, to a runner; there is a slot for it.  ${c} stays the
+ * caller's to free.  -1 if it could not be given; the claim is still the caller's. */
 int runners_give(struct runners *r, const struct runner_task *t, const struct queue_claim *c,
 		 struct err *e);
 
-/* See what they have said, and who is gone, and call .ended for each task that is over. */
+/* Read the reports, reap those that are gone, and call .ended for each task that is over. */
 void runners_reap(struct runners *r);
 
 /* Let those end that have waited long enough.  Returns in how many ms to call this again, or
- * ${most}. */
-int64_t runners_dismiss(struct runners *r, int64_t most);
+ * ${max}. */
+int64_t runners_dismiss(struct runners *r, int64_t max);
 
-/* Tell a busy one to stop: it is sent TERM, and gets no more tasks. */
+/* Stop a busy one: it is sent TERM, and gets no more tasks. */
 void runner_stop(struct runner *one);
 
 /* Kill all processes of this one but the runners. */

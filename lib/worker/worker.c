@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,24 +36,12 @@ struct worker {
 	bool stopping;          /* a signal said so: take no more */
 	bool giving_back;       /* and hand back what runs */
 	int64_t give_back_at;   /* clock_steady, while stopping: when that begins */
-	char held[256];         /* what a guard held back when tasks were last looked for, or "" */
-	int64_t told[WORKER_QUEUES + PROFILES]; /* until when that is, where it was reported */
-	bool try_again;                         /* the last task that ended is to be run later */
-	int64_t not_before;                     /* clock_steady before which no task is taken */
+	char held[256]; /* what a breaker held back when tasks were last looked for, or "" */
+	int64_t reported_until[WORKER_QUEUES +
+			       PROFILES]; /* until when they are held back, as reported */
+	bool try_again;                   /* the last task that ended is to be run later */
+	int64_t not_before;               /* clock_steady before which no task is taken */
 };
-
-static void __attribute__((format(printf, 4, 5)))
-report(const struct worker *w, bool trouble, const char *what, const char *fmt, ...)
-{
-	char text[1024];
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
-	if (w->options->task.report != NULL)
-		w->options->task.report(w->options->task.report_arg, trouble, what, text);
-}
 
 static int
 watch_signals(struct worker *w, struct err *e)
@@ -88,7 +75,7 @@ open_queue(struct worker *w, size_t i, struct err *e)
 }
 
 static int
-begin(struct worker *w, struct err *e)
+begin_work(struct worker *w, struct err *e)
 {
 	char host[64] = "";
 
@@ -104,12 +91,12 @@ begin(struct worker *w, struct err *e)
 			return -1;
 	struct err why;
 	if (profiles_note(w->options->task.profiles, &why) < 0) /* it is only a note */
-		report(w, true, "profiles", "%s", why.message);
+		task_report(&w->options->task, true, "profiles", "%s", why.message);
 	return 0;
 }
 
 static void
-end(struct worker *w)
+end_work(struct worker *w)
 {
 	runners_close(&w->runners);
 	for (size_t i = 0; i < w->options->queue_count; i++) {
@@ -119,28 +106,28 @@ end(struct worker *w)
 	file_close(w->signalfd);
 }
 
-/* What the record of the task says of an end; ${pause}: TASK_LIMITED for so many ms. */
+/* End claim ${c} as ${end} says; ${pause}: TASK_LIMITED for so many ms. */
 static int
-let_go(struct queue *q, const struct queue_claim *c, enum task_end end, int64_t pause,
-       struct err *e)
+finish_claim(struct queue *q, const struct queue_claim *c, enum task_end end, int64_t pause,
+	     struct err *e)
 {
 	struct queue_outcome o = {.event = QUEUE_RETURN, .exit = -1, .pause = pause};
 
 	if (end == TASK_OVER) {
 		o.event = QUEUE_COMPLETE;
-		o.forgettable = true; /* the assignment says it */
+		o.forgettable = true; /* the assignment has the outcome */
 	}
 	if (end == TASK_LIMITED) {
 		o.event = QUEUE_LIMIT;
-		o.message = "its profile has had enough for now";
+		o.message = "its profile is rate-limited";
 	}
 	return queue_finish(q, queue_claim_id(c), &o, e);
 }
 
-/* Carry out ${c} with ${p}, and say what became of it. */
+/* Run ${c} with ${p}, and end its claim. */
 static enum task_end
-carry_out_task(struct worker *w, struct queue *q, const struct queue_claim *c,
-	       const struct profile *p, volatile bool *at_archive)
+run_claim(struct worker *w, struct queue *q, const struct queue_claim *c, const struct profile *p,
+	  volatile bool *at_archive)
 {
 	struct task_options o = w->options->task;
 	struct err e;
@@ -153,37 +140,36 @@ carry_out_task(struct worker *w, struct queue *q, const struct queue_claim *c,
 	enum task_end end = task_run(&o, q, c);
 	bool died = end == TASK_ORPHANED || end == TASK_DIED;
 	int64_t pause = end == TASK_LIMITED ? outcome_pause(&o, queue_claim_task(c)) : 0;
-	/* Of a death nothing is said: whoever takes next sees it. */
+	/* A death is not recorded: whoever takes the task next sees it. */
 	if (!died && (end == TASK_OVER || getppid() == w->pid) &&
-	    let_go(q, c, end, pause, &e) < 0 && e.code != ERR_BAD_STATE)
-		report(w, true, queue_name(q), "%s", e.message);
+	    finish_claim(q, c, end, pause, &e) < 0 && e.code != ERR_BAD_STATE)
+		task_report(&w->options->task, true, queue_name(q), "%s", e.message);
 	return end;
 }
 
-/* In a task's process: carry it out. */
+/* In a runner: run a task. */
 static enum runner_end
-carry_out(void *arg, const struct runner_task *t, struct queue_claim *c, volatile bool *at_archive)
+run_task(void *arg, const struct runner_task *t, struct queue_claim *c, volatile bool *at_archive)
 {
 	struct worker *w = arg;
 	const struct profile *p = &w->options->task.profiles->profile[t->profile];
 	struct queue *q = w->queue[t->queue];
 	struct err e;
 
-	/* The claim is durable before anything is done for it: no run is unseen. */
+	/* The claim is durable before anything is done for it: no run goes unrecorded. */
 	if (queue_claim_sync(q, c, &e) < 0) {
-		report(w, true, queue_name(q), "%s", e.message);
-		(void)let_go(q, c, TASK_RETURN, 0,
-			     NULL); /* else the lock that goes with us does it */
+		task_report(&w->options->task, true, queue_name(q), "%s", e.message);
+		finish_claim(q, c, TASK_RETURN, 0, NULL); /* else our lock does, when we end */
 		return RUNNER_NOT_BEGUN;
 	}
-	enum task_end end = carry_out_task(w, q, c, p, at_archive);
+	enum task_end end = run_claim(w, q, c, p, at_archive);
 	return end == TASK_LATER || end == TASK_LIMITED || end == TASK_DIED ? RUNNER_AGAIN
 									    : RUNNER_DONE;
 }
 
 /* Take a task from queue ${i} for profile ${k} and begin it: 1, 0 if there is none. */
 static int
-take(struct worker *w, size_t i, size_t k, struct err *e)
+take_task(struct worker *w, size_t i, size_t k, struct err *e)
 {
 	const struct profile *p = &w->options->task.profiles->profile[k];
 	char name[sizeof w->name + PROFILE_NAME + 2];
@@ -197,8 +183,8 @@ take(struct worker *w, size_t i, size_t k, struct err *e)
 		return status;
 	const struct runner_task t = {i, k, queue_claim_id(c)};
 	if (runners_give(&w->runners, &t, c, e) < 0) {
-		(void)let_go(w->queue[i], c, TASK_RETURN, 0,
-			     NULL); /* else the lock that goes with us does it */
+		(void)finish_claim(w->queue[i], c, TASK_RETURN, 0,
+				   NULL); /* else the lock that goes with us does it */
 		status = -1;
 	} else {
 		w->taken++;
@@ -207,28 +193,30 @@ take(struct worker *w, size_t i, size_t k, struct err *e)
 	return status;
 }
 
-/* Does the guard of ${name} let it be used?  1, 0 if not, which is told once in *${told}, or -1. */
+/* Does the breaker of ${name} let it be used?  1, 0 if not, which is reported once, until *${told},
+ * or -1. */
 static int
-is_free(struct worker *w, enum breaker_kind kind, const char *name, int64_t *told, struct err *e)
+is_free(struct worker *w, enum breaker_kind kind, const char *name, int64_t *reported_until,
+	struct err *e)
 {
 	char until[CLOCK_TEXT];
-	struct breaker g;
+	struct breaker b;
 
-	if (breaker_read(kind, name, &g, e) < 0)
+	if (breaker_read(kind, name, &b, e) < 0)
 		return -1;
-	if (g.until == 0)
+	if (b.until == 0)
 		return 1;
 	(void)snprintf(w->held, sizeof w->held, "%s %.64s %s until %s: %.120s",
-		       breaker_kind_name(kind), name, g.stopped ? "is stopped" : "cools down",
-		       clock_format(g.until, until), g.why);
-	if (*told != g.until)
-		report(w, g.stopped && w->taken == 0, "worker", "%s", w->held);
-	*told = g.until;
+		       breaker_kind_name(kind), name, b.stopped ? "is stopped" : "cools down",
+		       clock_format(b.until, until), b.why);
+	if (*reported_until != b.until)
+		task_report(&w->options->task, b.stopped && w->taken == 0, "worker", "%s", w->held);
+	*reported_until = b.until;
 	return 0;
 }
 
 static bool
-has_room(const struct worker *w)
+has_slot(const struct worker *w)
 {
 	return w->runners.busy < w->options->jobs && !(w->options->once && w->taken > 0);
 }
@@ -238,10 +226,10 @@ static int
 take_for(struct worker *w, size_t i, size_t k, struct err *e)
 {
 	const struct profile *p = &w->options->task.profiles->profile[k];
-	int status = is_free(w, BREAKER_PROFILE, p->name, &w->told[WORKER_QUEUES + k], e);
+	int status = is_free(w, BREAKER_PROFILE, p->name, &w->reported_until[WORKER_QUEUES + k], e);
 
-	while (status == 1 && has_room(w))
-		status = take(w, i, k, e);
+	while (status == 1 && has_slot(w))
+		status = take_task(w, i, k, e);
 	return status < 0 ? -1 : 0;
 }
 
@@ -252,9 +240,9 @@ take_all(struct worker *w, struct err *e)
 	const struct worker_options *o = w->options;
 
 	w->held[0] = '\0';
-	for (size_t i = 0; i < o->queue_count && has_room(w); i++) {
-		int status = is_free(w, BREAKER_QUEUE, o->queues[i], &w->told[i], e);
-		for (size_t k = 0; status == 1 && k < o->task.profiles->count && has_room(w); k++)
+	for (size_t i = 0; i < o->queue_count && has_slot(w); i++) {
+		int status = is_free(w, BREAKER_QUEUE, o->queues[i], &w->reported_until[i], e);
+		for (size_t k = 0; status == 1 && k < o->task.profiles->count && has_slot(w); k++)
 			if (take_for(w, i, k, e) < 0)
 				return -1;
 		if (status < 0)
@@ -263,17 +251,17 @@ take_all(struct worker *w, struct err *e)
 	return 0;
 }
 
-/* Say that the tasks which run are alive; one whose claim is lost is stopped. */
+/* Renew the claims of the tasks that run; one whose claim is lost is stopped. */
 static void
-beat(struct worker *w)
+renew_claims(struct worker *w)
 {
 	struct err e;
 
 	if (clock_steady() < w->beat_at)
 		return;
 	w->beat_at = clock_steady() + QUEUE_LEASE_MS / 3;
-	for (size_t i = 0; i < w->runners.places; i++) {
-		struct runner *one = &w->runners.place[i];
+	for (size_t i = 0; i < w->runners.count; i++) {
+		struct runner *one = &w->runners.slot[i];
 		const struct runner_task *t = &one->task;
 		if (one->busy &&
 		    queue_beat(w->queue[t->queue], t->claim, QUEUE_LEASE_MS, NULL, &e) < 0 &&
@@ -284,7 +272,7 @@ beat(struct worker *w)
 
 /* The process of a task of ${q} died. */
 static void
-died(struct worker *w, const struct queue *q, int signal, bool at_archive)
+note_death(struct worker *w, const struct queue *q, int signal, bool at_archive)
 {
 	const struct breaker_rule *rule = &w->options->task.profiles->rule;
 	char why[96];
@@ -296,15 +284,14 @@ died(struct worker *w, const struct queue *q, int signal, bool at_archive)
 	else
 		(void)snprintf(why, sizeof why, "the process of a task was killed by signal %d%s",
 			       signal, at_archive ? ", at an archive" : "");
-	report(w, true, "worker", "%s", why);
-	/* Of what a delegator sent nobody else is to suffer: it is the task that is counted then.
-	 */
+	task_report(&w->options->task, true, "worker", "%s", why);
+	/* Nobody else is to suffer from what a delegator sent: then the task counts it. */
 	if (!at_archive && breaker_died(BREAKER_QUEUE, queue_name(q), rule, why, &stopped, &e) < 0)
-		report(w, true, "worker", "%s", e.message);
+		task_report(&w->options->task, true, "worker", "%s", e.message);
 	else if (stopped)
-		report(
-		    w, true, queue_name(q),
-		    "that was so %u times within %lld s; nothing is taken from this queue for as "
+		task_report(
+		    &w->options->task, true, queue_name(q),
+		    "that happened %u times within %lld s; nothing is taken from this queue for as "
 		    "long; awcp-run --clear %s lets it go on",
 		    rule->deaths, (long long)rule->window / 1000, queue_name(q));
 	/* What it had running is ours now.  The task is taken again. */
@@ -315,7 +302,7 @@ died(struct worker *w, const struct queue *q, int signal, bool at_archive)
 
 /* A task has ended. */
 static void
-ended(void *arg, const struct runner_task *t, enum runner_end end, int signal, bool at_archive)
+task_ended(void *arg, const struct runner_task *t, enum runner_end end, int signal, bool at_archive)
 {
 	struct worker *w = arg;
 	const struct queue *q = w->queue[t->queue];
@@ -324,23 +311,22 @@ ended(void *arg, const struct runner_task *t, enum runner_end end, int signal, b
 	if (end == RUNNER_NOT_BEGUN)
 		w->not_before = clock_steady() + PAUSE_MS;
 	if (end == RUNNER_DIED)
-		died(w, q, signal, at_archive);
+		note_death(w, q, signal, at_archive);
 	else
-		(void)breaker_success(BREAKER_QUEUE, queue_name(q),
-				      NULL); /* if not, it is stopped */
+		breaker_success(BREAKER_QUEUE, queue_name(q), NULL); /* if not, it is stopped */
 }
 
 static void
 give_back(struct worker *w)
 {
 	w->giving_back = true;
-	for (size_t i = 0; i < w->runners.places; i++)
-		if (w->runners.place[i].busy)
-			runner_stop(&w->runners.place[i]);
+	for (size_t i = 0; i < w->runners.count; i++)
+		if (w->runners.slot[i].busy)
+			runner_stop(&w->runners.slot[i]);
 }
 
 static void
-take_signals(struct worker *w)
+read_signals(struct worker *w)
 {
 	struct signalfd_siginfo signal;
 
@@ -354,10 +340,11 @@ take_signals(struct worker *w)
 		w->stopping = true;
 		w->give_back_at = clock_steady() + w->options->grace;
 		if (w->runners.busy > 0 && w->options->grace > 0)
-			report(w, true, "worker",
-			       "stopping; what runs may go on for %lld s, a second signal hands it "
-			       "back at once",
-			       (long long)w->options->grace / 1000);
+			task_report(&w->options->task, true, "worker",
+				    "stopping; running tasks may go on for %lld s, a second signal "
+				    "hands them "
+				    "back at once",
+				    (long long)w->options->grace / 1000);
 	}
 	if (w->stopping && !w->giving_back && clock_steady() >= w->give_back_at)
 		give_back(w);
@@ -368,7 +355,7 @@ static void
 wait_for_change(struct worker *w)
 {
 	struct pollfd fds[WORKER_QUEUES + 2] = {{.fd = w->signalfd, .events = POLLIN},
-						{.fd = w->runners.answerfd, .events = POLLIN}};
+						{.fd = w->runners.reportfd, .events = POLLIN}};
 	size_t n = w->options->queue_count;
 	int64_t left = runners_dismiss(&w->runners, QUEUE_POLL_MS);
 
@@ -380,25 +367,25 @@ wait_for_change(struct worker *w)
 	for (size_t i = 0; i < n; i++)
 		if (fds[i + 2].revents != 0)
 			queue_waiter_clear(w->waiter[i]);
-	take_signals(w);
+	read_signals(w);
 }
 
 /* Take tasks and see them end; 0 when that was all. */
 static int
-work(struct worker *w, struct err *e)
+work_until_stopped(struct worker *w, struct err *e)
 {
 	const struct worker_options *o = w->options;
 
 	for (;;) {
 		runners_reap(&w->runners);
-		beat(w);
-		bool enough = w->stopping || (o->once && w->taken > 0);
-		if (enough && w->runners.busy == 0)
+		renew_claims(w);
+		bool done_taking = w->stopping || (o->once && w->taken > 0);
+		if (done_taking && w->runners.busy == 0)
 			break;
-		if (!enough && clock_steady() >= w->not_before && take_all(w, e) < 0) {
+		if (!done_taking && clock_steady() >= w->not_before && take_all(w, e) < 0) {
 			if (o->once)
 				return -1;
-			report(w, true, "worker", "%s", e->message);
+			task_report(&w->options->task, true, "worker", "%s", e->message);
 			w->not_before = clock_steady() + PAUSE_MS;
 		}
 		if (o->once && w->taken == 0) {
@@ -418,11 +405,11 @@ worker_run(const struct worker_options *o, struct err *e)
 	struct worker w = {.options = o,
 			   .signalfd = -1,
 			   .pid = getpid(),
-			   .runners = {.work = carry_out, .ended = ended, .arg = &w}};
+			   .runners = {.work = run_task, .ended = task_ended, .arg = &w}};
 	int status = -1;
 
-	if (begin(&w, e) == 0)
-		status = work(&w, e);
-	end(&w);
+	if (begin_work(&w, e) == 0)
+		status = work_until_stopped(&w, e);
+	end_work(&w);
 	return status;
 }

@@ -1,12 +1,12 @@
 /*
- * worker - takes tasks from queues and has each carried out by a process that does nothing else
- * meanwhile (runner).
+ * worker/worker - takes tasks from queues and has each run by a process that does nothing else
+ * meanwhile (runner.h).
  *
  * The worker itself stays small and touches no workspace: a task that crashes, leaks or hangs hurts
  * no other.  A task is claimed here and the claim, a lock on its file, is given to its process; if
  * that dies, the lock goes with it and the task is taken again.  A queue whose tasks' processes die
- * again and again is stopped by its guard, as a profile is; but for those that die at an archive,
- * which somebody sent: then it is the task that is given up.
+ * again and again is stopped by its breaker, as a profile is.  Deaths at an archive, which somebody
+ * sent, count against the task instead.
  */
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H

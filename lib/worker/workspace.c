@@ -9,10 +9,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/id.h"
+#include "assignment/assignment.h"
+#include "assignment/members.h"
 #include "base/file.h"
+#include "base/id.h"
 #include "config/home.h"
 #include "base/jsonx.h"
+#include "wire/members.h"
 #include "wire/message.h"
 #include "tree/baseline.h"
 #include "archive/unpack.h"
@@ -50,17 +53,11 @@ find_paths(struct workspace *w, const char *directory, struct err *e)
 	return status;
 }
 
-static bool
-says(const json_t *o, const char *path, const char *text)
-{
-	return strcmp(jsonx_text(o, path, ""), text) == 0;
-}
-
 static int
 find_resources(struct workspace *w, const json_t *record, struct err *e)
 {
-	const json_t *list = jsonx_at(record, "invite.environment.resources"), *r;
-	bool writable = !says(record, "lease.accessMode", "ro");
+	const json_t *list = invite_resources(assignment_invite(record)), *r;
+	bool writable = strcmp(assignment_lease_access_mode(record), "ro") != 0;
 	char path[PATH_MAX];
 	size_t i;
 
@@ -69,7 +66,7 @@ find_resources(struct workspace *w, const json_t *record, struct err *e)
 		return err_memory(e);
 	json_array_foreach (list, i, r) {
 		struct resource *to = &w->resources[i];
-		const char *name = jsonx_text(r, "name", "");
+		const char *name = resource_name(r);
 		if (!id_resource_valid(name))
 			return err_set(e, ERR_SETUP_FAILED, "a resource has no usable name");
 		if (join(path, w->path, name, e) < 0)
@@ -79,7 +76,7 @@ find_resources(struct workspace *w, const json_t *record, struct err *e)
 		w->count++;
 		if (to->name == NULL || to->source == NULL)
 			return err_memory(e);
-		to->writable = writable && says(r, "mode", "rw");
+		to->writable = writable && strcmp(resource_mode(r), "rw") == 0;
 		if (to->writable && w->cwd == NULL)
 			w->cwd = to->source;
 	}
@@ -101,15 +98,16 @@ make_directory(int dirfd, const char *name, struct err *e)
 
 /* Create the file ${name} anew in the assignment's directory. */
 static int
-create(const struct workspace *w, const char *name, struct err *e)
+create_file(const struct workspace *w, const char *name, struct err *e)
 {
 	return file_open_beneath(w->dirfd, name, O_RDWR | O_CREAT | O_TRUNC, 0600, e);
 }
 
-/* What was written in the last tick of the clock before the list's own time may be changed in that
- * tick, so it is read again in the end (baseline.h).  Where that is much, wait the tick out. */
+/* What was written in the last tick of the clock before the list's own time may still change in
+ * that tick, so it is read again at the end (baseline.h).  Where that is much, wait out the tick.
+ */
 static int
-let_settle(int manifestfd, uint64_t bytes, struct err *e)
+wait_out_tick(int manifestfd, uint64_t bytes, struct err *e)
 {
 	const struct timespec tick = {.tv_nsec = 2 * BASELINE_TICK};
 	const struct timespec now[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_NOW}};
@@ -118,6 +116,19 @@ let_settle(int manifestfd, uint64_t bytes, struct err *e)
 		return 0;
 	(void)nanosleep(&tick, NULL); /* cut short: more is read, no more */
 	return futimens(manifestfd, now) < 0 ? err_sys(e, "cannot write " RECEIVED) : 0;
+}
+
+/* Make the directories of resources that have no entry in the archive, because they are empty. */
+static int
+make_resources(const struct workspace *w, int workfd, struct err *e)
+{
+	for (size_t i = 0; i < w->count; i++) {
+		int fd = make_directory(workfd, w->resources[i].name, e);
+		if (fd < 0)
+			return -1;
+		file_close(fd);
+	}
+	return 0;
 }
 
 /* Unpack workspace.archive into ${workfd}: only the resources that were announced. */
@@ -141,19 +152,12 @@ unpack_received(struct workspace *w, int workfd, struct err *e)
 	received.archivefd = file_open_beneath(w->dirfd, "workspace.archive", O_RDONLY, 0, e);
 	if (received.archivefd < 0)
 		goto out;
-	received.manifestfd = create(w, RECEIVED, e);
+	received.manifestfd = create_file(w, RECEIVED, e);
 	if (received.manifestfd < 0 || unpack(&received, workfd, &limits, &totals, e) < 0 ||
-	    let_settle(received.manifestfd, totals.bytes, e) < 0)
+	    wait_out_tick(received.manifestfd, totals.bytes, e) < 0)
 		goto out;
 	w->compressed = totals.compressed;
-	/* An empty directory may have no entry of its own. */
-	for (size_t i = 0; tops[i] != NULL; i++) {
-		int made = make_directory(workfd, tops[i], e);
-		if (made < 0)
-			goto out;
-		file_close(made);
-	}
-	status = 0;
+	status = make_resources(w, workfd, e);
 out:
 	tree_close(&received);
 	free(tops);
@@ -163,13 +167,15 @@ out:
 int
 workspace_plan(struct workspace *w, const struct record *r, struct err *e)
 {
-	*w = (struct workspace){
-	    .dirfd = r->dirfd,
-	    .agreed = message_agreed(jsonx_at(r->json, "invite.requirements.fidelity"))};
+	*w = (struct workspace){.dirfd = r->dirfd,
+				.agreed =
+				    message_agreed(invite_fidelity(assignment_invite(r->json)))};
 	char directory[ID_MAX + 16];
 
-	(void)snprintf(directory, sizeof directory, "assignments/%s", r->id);
-	return find_paths(w, directory, e) < 0 || find_resources(w, r->json, e) < 0 ? -1 : 0;
+	(void)snprintf(directory, sizeof directory, ASSIGNMENTS "/%s", r->id);
+	if (find_paths(w, directory, e) < 0)
+		return -1;
+	return find_resources(w, r->json, e);
 }
 
 /* Make work/ and report/ anew; a descriptor of work/. */
@@ -224,8 +230,8 @@ workspace_readonly(const struct workspace *w, struct err *e)
 	return paths;
 }
 
-/* The command may have put a link in a resource's place, which would let it read what it was not
- * lent through us. */
+/* The command may have put a link in a resource's place, through which we would read what it was
+ * not lent. */
 static int
 check_resources(const struct workspace *w, struct err *e)
 {
@@ -235,18 +241,17 @@ check_resources(const struct workspace *w, struct err *e)
 	if (workfd < 0)
 		return -1;
 	int status = 0;
-	for (size_t i = 0; i < w->count && status == 0; i++)
+	for (size_t i = 0; i < w->count && status >= 0; i++)
 		if (fstatat(workfd, w->resources[i].name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 		    !S_ISDIR(st.st_mode))
-			status = err_set(e, ERR_TASK_FAILED,
-					 "the directory of resource %s is not there any more",
+			status = err_set(e, ERR_TASK_FAILED, "the directory of resource %s is gone",
 					 w->resources[i].name);
 	file_close(workfd);
 	return status;
 }
 
 /* The resources that may have changed, ${count} of them; free(3) the list, not what is in it. Those
- * that were lent read-only are not sent back, so that nothing is ever said to have changed in them;
+ * that were lent read-only are not sent back, so that nothing is ever reported as changed in them;
  * a delegator takes nothing from them either way. */
 static struct resource *
 list_writable(const struct workspace *w, size_t *count, struct err *e)
@@ -271,7 +276,7 @@ choose_options(const struct workspace *w)
 	    .fidelity = (w->agreed & MESSAGE_LINKS) != 0,
 	    .lenient = true,
 	    .interrupt = w->interrupt,
-	    /* What came without compression came from near by. */
+	    /* What came uncompressed came from near by. */
 	    .compress = w->compressed,
 	};
 }
@@ -313,20 +318,21 @@ out:
 	return status;
 }
 
+/* Pack what may have changed into result.archive. */
 static int
-collect(const struct workspace *w, struct pack_totals *totals, json_t *changed, struct err *e)
+pack_work(const struct workspace *w, struct pack_totals *totals, json_t *changed, struct err *e)
 {
 	int status = -1;
 
 	if (check_resources(w, e) < 0)
 		return -1;
-	int fd = create(w, RESULT ".tmp", e);
+	int fd = create_file(w, RESULT ".tmp", e);
 	if (fd < 0)
 		return -1;
 	if (pack_result(w, fd, totals, changed, e) < 0)
 		goto out;
 	if (fsync(fd) < 0 || renameat(w->dirfd, RESULT ".tmp", w->dirfd, RESULT) < 0)
-		err_sys(e, "cannot keep the result");
+		err_sys(e, "cannot store the result");
 	else
 		status = 0; /* the record, which is saved beside it, makes its name durable */
 out:
@@ -341,15 +347,17 @@ workspace_collect(const struct workspace *w, struct pack_totals *totals, json_t 
 		  struct err *e)
 {
 	json_t *changed = json_array();
-	int status = changed == NULL ? err_memory(e) : collect(w, totals, changed, e);
 
 	*metadata = NULL;
-	if (status == 0)
-		*metadata =
-		    json_pack("{sI sI sO}", "fileCount", (json_int_t)totals->files, "totalBytes",
+	if (changed == NULL)
+		return err_memory(e);
+	if (pack_work(w, totals, changed, e) < 0) {
+		json_decref(changed);
+		return -1;
+	}
+	*metadata = json_pack("{sI sI so}", "fileCount", (json_int_t)totals->files, "totalBytes",
 			      (json_int_t)totals->bytes, "changedFiles", changed);
-	json_decref(changed);
-	return status == 0 && *metadata == NULL ? err_memory(e) : status;
+	return *metadata == NULL ? err_memory(e) : 0;
 }
 
 int
@@ -370,7 +378,7 @@ workspace_retire(const struct workspace *w, char name[ID_MAX + 1], struct err *e
 	    file_remove_tree(w->dirfd, "report", e) < 0)
 		return -1;
 	if (renameat(w->dirfd, "work", tmpfd, name) < 0)
-		return err_sys(e, "cannot put the workspace aside");
+		return err_sys(e, "cannot move the workspace away");
 	return 0;
 }
 

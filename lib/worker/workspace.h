@@ -30,7 +30,7 @@ struct workspace {
 	size_t count;
 	bool compressed; /* what was received was */
 	unsigned agreed; /* what the delegator takes back: MESSAGE_MODES … of message.h */
-	struct interrupt interrupt; /* of unpacking and packing; after workspace_plan to set */
+	struct interrupt interrupt; /* of unpacking and packing; set it after workspace_plan */
 };
 
 /* Find out where everything goes, as the INVITE and START in ${r} say.  ${r} stays open as long as
@@ -49,14 +49,14 @@ const char **workspace_readonly(const struct workspace *w, struct err *e);
 
 /* Pack the writable resources into result.archive, durable when the record is next.  What cannot be
  * sent (a link that leads out of its resource, a device) is left out.  Nothing may be running in it
- * any more.  *${metadata} is what goes with the snapshot, a new reference: {fileCount, totalBytes,
+ * by then.  *${metadata} is what goes with the snapshot, a new reference: {fileCount, totalBytes,
  * changedFiles}. */
 int workspace_collect(const struct workspace *w, struct pack_totals *totals, json_t **metadata,
 		      struct err *e);
 
-/* What the command wrote to AWCP_RESULT: {summary, highlights?}, a new reference; NULL without an
- * error if it is not there or not usable. */
-json_t *workspace_result(const struct workspace *w);
+/* What the command wrote to AWCP_RESULT: {summary, highlights?}, a new reference; {summary:
+ * ${fallback}} if that is missing or not usable.  NULL out of memory. */
+json_t *workspace_result(const struct workspace *w, const char *fallback);
 
 /* Remove what only the task needed: work/, report/, and a result that was not finished. */
 int workspace_remove(int dirfd, struct err *e);
