@@ -42,11 +42,11 @@ static const struct command self = {
 	"	--cooldown span	how long it gets no work then (60s)\n"
 	"	--deaths n	so many deaths stop a profile or a queue (5); 0: none does\n"
 	"	--window span	within this, and for so long (10m)\n"
-	"	--grace span	what runs may go on for so long when told to stop (60s)\n"
-	"	--profiles	list the profiles that were ever used, and what they wait for\n"
-	"	--clear		let the profiles or queues that are named go on at once\n"
+	"	--grace span	time between the signal to stop and the kill (60s)\n"
+	"	--profiles	list the known profiles and their pauses\n"
+	"	--clear		end the pauses of the named profiles or queues\n"
 	"The command gets the prompt on stdin and works in the directory it is started in.\n"
-	"Exit 0: done; 75: it has had enough for now; anything else: the task failed.\n",
+	"Exit 0: done; 75: rate-limited, try later; anything else: the task failed.\n",
 };
 
 enum word { LIMITED = 256, COOLDOWN, DEATHS, WINDOW, GRACE, LIST, CLEAR };

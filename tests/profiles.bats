@@ -57,7 +57,7 @@ profile()
 
 # --- which task goes to which
 
-@test "a task goes to the first profile, and to the next one at once when that has had enough" {
+@test "a task goes to the first profile, and to the next one at once when that is rate-limited" {
 	put hello
 	start_worker -q jobs -P first=tired -P second=good
 	wait_until is completed
@@ -106,7 +106,7 @@ profile()
 	assert_failure 78
 }
 
-# --- when one has had enough
+# --- when one is rate-limited
 
 @test "a failure that prints what the operator named is a limit, other ends are not" {
 	put 'echo "Error: usage limit reached, sorry" >&2; echo later; exit 1'

@@ -108,7 +108,7 @@ $AWCP_HOME/tmp:"
 	run -0 retire -n
 	assert_output 'tasks 1  rewritten 1  segments 1'
 	run -78 env AWCP_TASK_RETENTION=x awcp-queue put -q other z
-	assert_output --partial 'AWCP_TASK_RETENTION is not a time: x; such as 12h or 7d'
+	assert_output --partial 'AWCP_TASK_RETENTION is not a span of time: x; give seconds, or a number with s, m, h or d'
 }
 
 @test "a queue of a few tasks a day is retired by awcp-reap, too" {

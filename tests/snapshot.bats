@@ -119,7 +119,7 @@ load snapshots
 	assert_output --partial 'is applied already'
 }
 
-@test "what changed here and there is a conflict: nothing is applied, all are listed" {
+@test "what changed on both sides is a conflict: nothing is applied, all are listed" {
 	lend 'echo theirs >changed; rm deleted; echo new >d/e/deep'
 	echo ours >changed
 	echo ours >deleted

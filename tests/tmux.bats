@@ -106,7 +106,7 @@ nothing_left()
 	assert_line --partial 'awcp-tmux: it ended (status 0) before it was ready'
 }
 
-@test "-l says that it has had enough: 75, and why" {
+@test "-l says that it is rate-limited: 75, and why" {
 	drive go -q 1h -r 'ready>' -l 'limit (reached|hit)' -- "$HERE/terminal" 'echo "usage limit reached"; sleep 60'
 	assert_failure 75
 	assert_line 'awcp-tmux: usage limit reached'

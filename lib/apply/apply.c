@@ -99,8 +99,8 @@ conflicts(const struct transaction *t, struct err *e)
 {
 	unsigned long long n = t->totals->conflicts;
 	err_set(e, ERR_CONFLICT,
-		t->job->undo ? "%llu path%s changed since" : "%llu path%s changed here and there",
-		n, n == 1 ? "" : "s");
+		t->job->undo ? "%llu path%s changed since" : "%llu path%s changed on both sides", n,
+		n == 1 ? "" : "s");
 	return err_hint(e, "nothing was changed");
 }
 

@@ -138,7 +138,7 @@ decoder_memory_zstd(int fd, uint64_t size, uint64_t most, struct err *e)
 			status = zstd_frame(&r, most, e);
 		else
 			status =
-			    err_set(e, ERR_WORKSPACE_INVALID, "the archive goes on behind its end");
+			    err_set(e, ERR_WORKSPACE_INVALID, "trailing data after the archive");
 	}
 	free(r.data);
 	return status;

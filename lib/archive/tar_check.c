@@ -314,8 +314,7 @@ take(struct tar_check *w, const unsigned char *p, size_t n, struct err *e)
 		return (ssize_t)n;
 	case END:
 		if (!is_zero(p, n))
-			return err_set(e, ERR_WORKSPACE_INVALID,
-				       "the archive goes on behind its end");
+			return err_set(e, ERR_WORKSPACE_INVALID, "trailing data after the archive");
 		return (ssize_t)n;
 	case BODY:
 		part = n < w->left ? n : (size_t)w->left;

@@ -169,7 +169,7 @@ tar_source_finish(struct tar_source *s, struct err *e)
 		return -1;
 	/* A filter stops where its compression ends. */
 	if (s->filter != NULL && (uint64_t)archive_filter_bytes(s->filter, -1) != s->size)
-		return err_set(e, ERR_WORKSPACE_INVALID, "the archive goes on behind its end");
+		return err_set(e, ERR_WORKSPACE_INVALID, "trailing data after the archive");
 	return 0;
 }
 

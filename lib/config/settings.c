@@ -70,6 +70,11 @@ setting_number(enum setting_id id, long long *value, struct err *e)
 	*value = setting_default(id);
 	if (text == NULL)
 		return 0;
+	if (settings[id].kind == KIND_SPAN) {
+		err_set(e, ERR_CONFIG, "%s is not a span of time: %.40s", settings[id].variable,
+			text);
+		return err_hint(e, "give seconds, or a number with s, m, h or d, for example 15m");
+	}
 	err_set(e, ERR_CONFIG, "%s is not a number: %.40s", settings[id].variable, text);
 	return err_hint(e, "give digits, with K, M, G or T after them if you like");
 }

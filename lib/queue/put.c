@@ -101,7 +101,7 @@ check_member(const struct member *m, const json_t *asked, const json_t *value, s
 		if (!json_is_string(value) ||
 		    clock_parse(json_string_value(value), &number, e) < 0) {
 			err_set(e, ERR_BAD_DATA, "%s must be a time", m->name);
-			return err_hint(e, "such as 2026-11-20T09:05:42Z");
+			return err_hint(e, "for example 2026-11-20T09:05:42Z");
 		}
 		break;
 	case POLICY:

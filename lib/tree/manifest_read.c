@@ -191,7 +191,7 @@ at_end(struct manifest_reader *m, struct err *e)
 	if (lines_next(&m->lines, e) < 0)
 		return -1;
 	if (m->lines.line != NULL)
-		return err_set(e, ERR_BAD_DATA, "the manifest goes on behind its end");
+		return err_set(e, ERR_BAD_DATA, "trailing data after the manifest");
 	m->ended = true;
 	return 0;
 }

@@ -62,7 +62,7 @@ test_number(void)
 	(void)setenv("AWCP_MAX_TTL", "soon", 1);
 	CHECK(setting_number(SETTING_MAX_TTL, &n, &e) < 0 && e.code == ERR_CONFIG && n == 3600,
 	      "what is not a number is refused, and leaves the default");
-	CHECK(strcmp(e.message, "AWCP_MAX_TTL is not a number: soon") == 0,
+	CHECK(strcmp(e.message, "AWCP_MAX_TTL is not a span of time: soon") == 0,
 	      "it says which setting and what value");
 	(void)unsetenv("AWCP_MAX_TTL");
 }
