@@ -288,7 +288,7 @@ create(struct options *o, int argc, char **argv, char id[ID_MAX + 1], struct err
 	    prompt_read("prompt", o->file, argc, argv, &prompt, e) < 0 || admit(o, e) < 0)
 		return -1;
 	char *line = prompt_first_line(prompt.data);
-	struct delegation_order order = {
+	struct delegation_request order = {
 	    .url = url,
 	    .token_file = o->token_file,
 	    .description = o->description != NULL ? o->description : line,

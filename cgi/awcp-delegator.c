@@ -6,7 +6,8 @@
  * there is an id: what INVITE comes to is in the record, not in the answer.
  *
  * FastCGI behind a web server, or one request as plain CGI.  It reads and checks; everything that
- * talks to an executor or works on a directory is an errand, a process of its own (see errand.h).
+ * talks to an executor or works on a directory is a job, a process of its own (see
+ * delegator/job.h).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +34,7 @@
 #include "snapshot/snapshot.h"
 #include "events/stream.h"
 
-static long long most; /* delegations of callers that are unfinished at a time */
+static long long max_unfinished; /* delegations of callers that are unfinished at a time */
 
 /* Who asks?  AWCP_CALLERS names the tokens that may; without it all may. */
 static int
@@ -49,51 +50,63 @@ identify(const struct http *h, struct caller *c, struct err *e)
 }
 
 static void
-ok(struct http *h)
+answer_ok(struct http *h)
 {
 	http_json(h, 200, json_pack("{sb}", "ok", 1));
 }
 
 static int
-count(void *arg, const struct record *r)
+count_unfinished(void *arg, const struct record *r)
 {
 	long long *n = arg;
 
 	(void)r;
-	return ++*n >= most;
+	return ++*n >= max_unfinished;
 }
 
 static int
-check_room(struct err *e)
+check_capacity(struct err *e)
 {
 	long long n = 0;
 
-	int full = lent_list(NULL, true, count, &n, e);
+	int full = owned_list(NULL, true, count_unfinished, &n, e);
 	if (full <= 0)
 		return full;
 	err_set(e, ERR_BUSY, "%lld delegations are unfinished", n);
 	return err_hint(e, "try again later, or raise AWCP_MAX_DELEGATIONS");
 }
 
+/* Record the delegation that ${h} asks for, and start to follow it. */
+static int
+delegate(struct http *h, char id[ID_MAX + 1], struct err *e)
+{
+	struct caller c;
+	struct err ignored;
+	int status = -1;
+
+	if (identify(h, &c, e) < 0)
+		return -1;
+	json_t *body = body_json(h, MESSAGE_MAX, false, e);
+	if (body == NULL)
+		return -1;
+	if (check_capacity(e) < 0 || request_record(body, c.owner, id, e) < 0)
+		goto out;
+	status = delegator_job_follow(id, e);
+	if (status < 0)
+		(void)delegation_end(id, FSM_RECEIVE_ERROR, e, &ignored); /* nobody will */
+out:
+	json_decref(body);
+	return status;
+}
+
 static void
 post_delegate(struct http *h)
 {
-	struct caller c;
 	char id[ID_MAX + 1];
-	json_t *body = NULL;
-	struct err e, ignored;
+	struct err e;
 
 	http_refuse_with(h, 400); /* as the reference does */
-	int status = identify(h, &c, &e);
-	if (status == 0)
-		status =
-		    (body = body_json(h, MESSAGE_MAX, false, &e)) == NULL ? -1 : check_room(&e);
-	if (status == 0)
-		status = order_take(body, c.owner, id, &e);
-	if (status == 0 && (status = errand_follow(id, &e)) < 0)
-		(void)delegation_end(id, FSM_RECEIVE_ERROR, &e, &ignored); /* nobody will */
-	json_decref(body);
-	if (status < 0)
+	if (delegate(h, id, &e) < 0)
 		http_fail(h, &e);
 	else
 		http_json(h, 200, json_pack("{ss}", "delegationId", id));
@@ -109,7 +122,7 @@ static int
 send_one(void *arg, const struct record *r)
 {
 	struct list *l = arg;
-	json_t *o = lent_summary(r);
+	json_t *o = owned_summary(r);
 	char *text = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
 	int gone = 0;
 
@@ -120,7 +133,7 @@ send_one(void *arg, const struct record *r)
 		l->more = true;
 	}
 	free(text);
-	l->unfinished += lent_over(r) ? 0 : 1;
+	l->unfinished += delegation_is_open(r->json) ? 1 : 0;
 	return gone;
 }
 
@@ -140,7 +153,7 @@ get_delegations(struct http *h)
 	}
 	http_begin(h, 200, "application/json; charset=utf-8", "Cache-Control: no-store\r\n");
 	(void)http_write(h, begin, sizeof begin - 1);
-	if (lent_list(c.owner, false, send_one, &l, &e) < 0) {
+	if (owned_list(c.owner, false, send_one, &l, &e) < 0) {
 		http_log("delegations: %s", e.message);
 		return; /* half a list is no JSON, and so no list */
 	}
@@ -150,10 +163,10 @@ get_delegations(struct http *h)
 
 /* Who asks, and their delegation, opened to read. */
 static int
-find(struct http *h, struct caller *c, struct record *r, struct err *e)
+open_owned(struct http *h, struct caller *c, struct record *r, struct err *e)
 {
 	*r = (struct record){.dirfd = -1, .lockfd = -1};
-	return identify(h, c, e) < 0 ? -1 : lent_open(http_id(h), c->owner, r, e);
+	return identify(h, c, e) < 0 ? -1 : owned_open(http_id(h), c->owner, r, e);
 }
 
 static void
@@ -163,10 +176,10 @@ get_delegation(struct http *h)
 	struct record r;
 	struct err e;
 
-	if (find(h, &c, &r, &e) < 0)
+	if (open_owned(h, &c, &r, &e) < 0)
 		http_fail(h, &e);
 	else
-		http_json(h, 200, lent_record(&r));
+		http_json(h, 200, owned_record(&r));
 	record_close(&r);
 }
 
@@ -177,7 +190,7 @@ get_snapshots(struct http *h)
 	struct record r;
 	struct err e;
 
-	if (find(h, &c, &r, &e) < 0) {
+	if (open_owned(h, &c, &r, &e) < 0) {
 		http_fail(h, &e);
 	} else {
 		json_t *list = delegation_snapshots(r.json);
@@ -191,7 +204,7 @@ get_snapshots(struct http *h)
 static void
 get_events(struct http *h)
 {
-	static const struct stream_kind kind = {.check = lent_look};
+	static const struct stream_kind kind = {.check = owned_check};
 	struct caller c;
 	struct err e;
 
@@ -210,63 +223,91 @@ check_snapshot(const struct record *r, const char *id, struct err *e)
 	return err_set(e, ERR_NOT_FOUND, "Snapshot not found: %s", id);
 }
 
-/* Have ${errand} done to the delegation in the path, with ${takes} a body of JSON, and wait for it.
- */
-static void
-run(struct http *h, const char *errand, bool takes)
+/* Check that ${h} may do something to its delegation, or to a snapshot of it (NULL: none). */
+static int
+check_subject(struct http *h, const char *snapshot, struct err *e)
 {
-	json_t *body = NULL;
-	char *input = NULL;
-	const char *snapshot = http_second_id(h)[0] != '\0' ? http_second_id(h) : NULL;
-	json_t *more = NULL;
 	struct caller c;
 	struct record r;
+
+	int status = open_owned(h, &c, &r, e);
+	if (status == 0 && snapshot != NULL)
+		status = check_snapshot(&r, snapshot, e);
+	record_close(&r);
+	return status;
+}
+
+/* The body of ${h}, which is JSON, as text; NULL on failure. */
+static char *
+read_input(struct http *h, struct err *e)
+{
+	json_t *body = body_json(h, QUESTION_LINE, false, e);
+
+	if (body == NULL)
+		return NULL;
+	char *text = json_dumps(body, JSON_COMPACT);
+	json_decref(body);
+	if (text == NULL)
+		err_memory(e);
+	return text;
+}
+
+/* Run ${job} on the delegation in the path, with the body as its input if ${takes_body}. */
+static int
+run_job(struct http *h, struct delegator_job *job, bool takes_body, json_t **more, struct err *e)
+{
+	char *input = NULL;
+
+	job->id = http_id(h);
+	job->snapshot = http_second_id(h)[0] != '\0' ? http_second_id(h) : NULL;
+	if (check_subject(h, job->snapshot, e) < 0)
+		return -1;
+	if (!takes_body && http_drain(h, 65536, e) < 0)
+		return -1;
+	if (takes_body && (input = read_input(h, e)) == NULL)
+		return -1;
+	job->input = input;
+	int status = delegator_job_run(job, more, e);
+	free(input);
+	return status;
+}
+
+static void
+answer_job(struct http *h, const char *name, bool takes_body)
+{
+	struct delegator_job job = {.name = name};
+	json_t *more = NULL;
 	struct err e;
 
 	http_refuse_with(h, 400); /* as the reference does */
-	int status = find(h, &c, &r, &e);
-	if (status == 0 && snapshot != NULL)
-		status = check_snapshot(&r, snapshot, &e);
-	record_close(&r);
-	if (status == 0 && takes) {
-		body = body_json(h, QUESTION_LINE, false, &e);
-		input = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
-		status = body == NULL ? -1 : input == NULL ? err_memory(&e) : 0;
-	} else if (status == 0) {
-		status = http_drain(h, 65536, &e);
-	}
-	if (status == 0)
-		status = errand_run(errand, http_id(h), snapshot, input, &more, &e);
-	free(input);
-	json_decref(body);
-	if (status < 0)
+	if (run_job(h, &job, takes_body, &more, &e) < 0)
 		http_fail_with(h, &e, more != NULL ? more : json_object());
 	else
-		ok(h);
+		answer_ok(h);
 }
 
 static void
 delete_delegation(struct http *h)
 {
-	run(h, "cancel", false);
+	answer_job(h, "cancel", false);
 }
 
 static void
 post_apply(struct http *h)
 {
-	run(h, "apply", false);
+	answer_job(h, "apply", false);
 }
 
 static void
 post_discard(struct http *h)
 {
-	run(h, "discard", false);
+	answer_job(h, "discard", false);
 }
 
 static void
 post_answer(struct http *h)
 {
-	run(h, "answer", true);
+	answer_job(h, "answer", true);
 }
 
 static void
@@ -289,25 +330,32 @@ static const struct http_route routes[] = {
     {NULL, NULL, NULL},
 };
 
+static int
+serve(struct err *e)
+{
+	long long threads;
+
+	if (config_load(e) < 0 || home_open(e) < 0 || caller_policy(e) < 0 || roots_read(e) < 0 ||
+	    loop_policy(e) < 0 || setting_number(SETTING_MAX_DELEGATIONS, &max_unfinished, e) < 0 ||
+	    setting_number(SETTING_THREADS, &threads, e) < 0)
+		return -1;
+	if (http_serves() && delegator_job_respawn(e) < 0)
+		return -1;
+	return http_run("awcp-delegator", routes, threads > 65536 ? 65536 : (unsigned)threads, e);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct err e;
-	long long threads;
 
 	/* Not in a request: a web server may pass what follows a "?" as operands (RFC 3875, 4.4).
 	 */
 	if (argc > 1 && getenv("REQUEST_METHOD") == NULL)
-		return errand_do(argc, argv); /* the environment has come from us */
-	if (config_load(&e) < 0 || home_open(&e) < 0 || caller_policy(&e) < 0 ||
-	    roots_read(&e) < 0 || setting_number(SETTING_MAX_DELEGATIONS, &most, &e) < 0 ||
-	    loop_policy(&e) < 0 || setting_number(SETTING_THREADS, &threads, &e) < 0 ||
-	    (http_serves() && errand_keep(&e) < 0) ||
-	    http_run("awcp-delegator", routes, threads > 65536 ? 65536 : (unsigned)threads, &e) <
-		0) {
-		(void)fprintf(stderr, "awcp-delegator: %s%s%s\n", e.message,
-			      e.hint[0] != '\0' ? "; " : "", e.hint);
-		return err_exit(e.code);
-	}
-	return 0;
+		return delegator_job_main(argc, argv); /* the environment has come from us */
+	if (serve(&e) == 0)
+		return 0;
+	(void)fprintf(stderr, "awcp-delegator: %s%s%s\n", e.message, e.hint[0] != '\0' ? "; " : "",
+		      e.hint);
+	return err_exit(e.code);
 }

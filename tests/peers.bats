@@ -175,15 +175,15 @@ answer() {
 	jq -j '.response | "HTTP/1.1 \(.status) X\r\nContent-Type: \(if .body[:1] == "<" then "text/html" else "application/json" end)\r\n\r\n\(.body)"' "$FIX/$1.json" >"$P/$2"
 }
 
-# cut: the stream of the happy one breaks when the task runs.
-cut() {
+# cut_off: the stream of the happy one breaks when the task runs.
+cut_off() {
 	happy
 	body 02-events-happy whole
 	head -n 2 "$P/whole" >"$P/events"
 }
 
 @test "recorded: a result that says error, or running and then an error on the stream, is one" {
-	cut
+	cut_off
 	answer 25-result-error result
 	peer
 	run awcp-invite -r ws=. -e "$URL" x
@@ -199,7 +199,7 @@ cut() {
 }
 
 @test "recorded: a result that is not found, and a cancel of what is not known, are understood" {
-	cut
+	cut_off
 	answer 15-result-unknown-id result
 	answer 17-cancel-unknown-id cancel
 	peer

@@ -17,9 +17,10 @@
 #include "base/jsonx.h"
 #include "process/launch.h"
 #include "delegator/owned.h"
+#include "wire/members.h"
 
-#define ANSWER_MAX 262144 /* bytes that an errand may have to say */
-#define KEEP_S 10         /* between two looks at what is unfinished */
+#define REPORT_MAX 262144 /* bytes */
+#define RESPAWN_S 10      /* between two searches for what nobody follows */
 
 extern char **environ;
 
@@ -38,9 +39,9 @@ own_environment(void)
 	return list;
 }
 
-/* Start ${s}; as launch. */
+/* Start this program as ${s} says; as launch. */
 static pid_t
-start(struct launch *s, struct err *e)
+launch_self(struct launch *s, struct err *e)
 {
 	s->program = "/proc/self/exe";
 	char **environment = own_environment();
@@ -52,124 +53,133 @@ start(struct launch *s, struct err *e)
 	return child;
 }
 
-/* Understand what a failed errand printed. */
+/* The error that a failed job printed. */
 static int
-failed(const struct buf *answer, json_t **more, struct err *e)
+read_report(const struct buf *report, json_t **more, struct err *e)
 {
-	json_t *o = jsonx_parse(answer->data != NULL ? answer->data : "", answer->len, NULL);
-	const char *code = jsonx_text(o, "code", NULL);
+	json_t *o = jsonx_parse(report->data != NULL ? report->data : "", report->len, NULL);
+	const char *code = error_code(o);
 
 	if (code == NULL) {
 		json_decref(o);
 		return err_set(e, ERR_INTERNAL, "a process that worked for this request died");
 	}
 	err_set(e, err_from_name(code), "%s", jsonx_text(o, "error", ""));
-	err_hint(e, "%s", jsonx_text(o, "hint", ""));
+	err_hint(e, "%s", error_hint(o));
 	*more = o;
 	return -1;
 }
 
-int
-errand_run(const char *errand, const char *id, const char *snapshot, const char *input,
-	   json_t **more, struct err *e)
+/* Run ${argv} and read what it prints into ${report}.  Its exit status, or -1 if it cannot be
+ * started. */
+static int
+run_to_end(char *const argv[], const char *input, struct buf *report, struct err *e)
 {
-	struct buf answer = BUF_INIT(ANSWER_MAX);
+	struct launch s = {.argv = argv, .input = input, .stderrfd = -1};
 	struct err ignored;
 	char piece[4096];
-	int ends[2];
+	int ends[2], how = -1;
 	ssize_t n;
 
-	*more = NULL;
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return err_sys(e, "cannot make a pipe");
-	char *const argv[] = {(char *)"awcp-delegator", (char *)(uintptr_t)errand,
-			      (char *)(uintptr_t)id, (char *)(uintptr_t)snapshot, NULL};
-	struct launch s = {.argv = argv, .input = input, .stdoutfd = ends[1], .stderrfd = -1};
-	pid_t child = start(&s, e);
+	s.stdoutfd = ends[1];
+	pid_t child = launch_self(&s, e);
 	file_close(ends[1]);
-	int how = -1, status = -1;
 	if (child > 0) {
 		while ((n = file_read(ends[0], piece, sizeof piece, &ignored)) > 0)
-			(void)buf_add(&answer, piece, (size_t)n, &ignored); /* or it is no JSON */
+			(void)buf_add(report, piece, (size_t)n, &ignored); /* or it is no JSON */
 		how = launch_wait(child);
+		how = how < 0 ? 255 : how;
 	}
 	file_close(ends[0]);
-	if (child > 0)
-		status = how == 0 ? 0 : failed(&answer, more, e);
-	buf_free(&answer);
+	return how;
+}
+
+int
+delegator_job_run(const struct delegator_job *job, json_t **more, struct err *e)
+{
+	struct buf report = BUF_INIT(REPORT_MAX);
+	char *const argv[] = {(char *)"awcp-delegator", (char *)(uintptr_t)job->name,
+			      (char *)(uintptr_t)job->id, (char *)(uintptr_t)job->snapshot, NULL};
+
+	*more = NULL;
+	int how = run_to_end(argv, job->input, &report, e);
+	int status = how > 0 ? read_report(&report, more, e) : how;
+	buf_free(&report);
 	return status;
 }
 
 int
-errand_follow(const char *id, struct err *e)
+delegator_job_follow(const char *id, struct err *e)
 {
 	char *const argv[] = {(char *)"awcp-delegator", (char *)"follow", (char *)(uintptr_t)id,
 			      NULL};
+	const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW;
 	struct launch s = {.argv = argv, .stdoutfd = -1, .detached = true};
 	struct record r;
 
-	int status = record_open(DELEGATIONS, id, false, &r, e);
-	/* What it has to tell is about this one delegation. */
-	s.stderrfd = status < 0
-			 ? -1
-			 : openat(r.dirfd, "follow.log",
-				  O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-	record_close(&r);
-	if (status < 0)
+	if (record_open(DELEGATIONS, id, false, &r, e) < 0) {
+		record_close(&r);
 		return -1;
+	}
+	/* What it has to report is about this one delegation. */
+	s.stderrfd = openat(r.dirfd, "follow.log", flags, 0600);
+	record_close(&r);
 	if (s.stderrfd < 0)
 		return err_sys(e, "cannot write follow.log");
-	pid_t child = start(&s, e);
+	pid_t child = launch_self(&s, e);
 	if (child > 0)
 		(void)launch_wait(child); /* only for what started it */
 	file_close(s.stderrfd);
 	return child > 0 ? 0 : -1;
 }
 
-/* Follow one that nobody follows.  A follower that is just starting may be overlooked, or be put
- * off for the moment that the look takes: it tries again, and one of two gives way. */
+/* Is somebody following ${r}?  One that is just starting may be missed, or be put off for the
+ * moment that this takes: it tries again, and one of two gives way. */
+static bool
+is_followed(const struct record *r)
+{
+	int fd = openat(r->dirfd, "follow.lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	bool followed = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0;
+	file_close(fd);
+	return followed;
+}
+
 static int
-keep_one(void *arg, const struct record *r)
+respawn_follower(void *arg, const struct record *r)
 {
 	struct err e;
 
 	(void)arg;
-	int fd = openat(r->dirfd, "follow.lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	bool followed = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0;
-	file_close(fd);
 	/* One that has ended is left when it is still to be applied. */
 	bool over = delegation_ended(r->json) && !delegation_waits(r->json);
-	if (!followed && !over && errand_follow(r->id, &e) < 0)
+	if (!over && !is_followed(r) && delegator_job_follow(r->id, &e) < 0)
 		http_log("follow %s: %s", r->id, e.message);
 	return 0;
 }
 
-_Noreturn static void
-keep(void)
+_Noreturn static void *
+respawn_for_ever(void *unused)
 {
 	struct err e;
 
+	(void)unused;
 	for (;;) {
-		if (lent_list(NULL, true, keep_one, NULL, &e) < 0)
+		if (owned_list(NULL, true, respawn_follower, NULL, &e) < 0)
 			http_log("cannot see what is unfinished: %s", e.message);
-		(void)sleep(KEEP_S);
+		(void)sleep(RESPAWN_S);
 	}
 }
 
-static void *
-keeper(void *unused)
-{
-	(void)unused;
-	keep();
-}
-
 int
-errand_keep(struct err *e)
+delegator_job_respawn(struct err *e)
 {
 	pthread_t thread;
 
 	json_object_seed(0); /* before there are two who would */
-	int number = pthread_create(&thread, NULL, keeper, NULL);
+	int number = pthread_create(&thread, NULL, respawn_for_ever, NULL);
 	if (number != 0)
 		return err_set(e, ERR_BUSY, "cannot start a thread: %s", strerror(number));
 	(void)pthread_detach(thread);

@@ -14,16 +14,17 @@
 #include "config/settings.h"
 #include "base/jsonx.h"
 #include "lend/session.h"
+#include "wire/members.h"
 #include "wire/question.h"
 #include "snapshot/snapshot.h"
 
-#define CONFLICTS 100  /* are told by name */
-#define LOCK_TRIES 20  /* to become the follower, if somebody only looks whether there is one */
-#define LOCK_PAUSE 25  /* ms */
-#define PAUSE_MOST 60  /* s, between attempts to reach an executor */
-#define CANCEL_TIME 10 /* s: who cancels waits for it */
+#define CONFLICTS_MAX 100 /* reported by name */
+#define LOCK_TRIES 20     /* to become the follower, if somebody only checks whether there is one */
+#define LOCK_PAUSE_MS 25
+#define PAUSE_MAX_S 60  /* between attempts to reach an executor */
+#define CANCEL_MAX_S 10 /* who cancels waits for it */
 
-struct errand {
+struct job {
 	const char *id;
 	const char *snapshot; /* or NULL */
 	long timeout;         /* s */
@@ -40,7 +41,7 @@ pause_ms(long ms)
 
 /* A line of follow.log. */
 static void
-note(void *arg, const char *text)
+log_note(void *arg, const char *text)
 {
 	char now[CLOCK_TEXT];
 
@@ -49,7 +50,7 @@ note(void *arg, const char *text)
 }
 
 static void
-note_path(void *arg, enum apply_action action, const char *path, const char *why)
+log_conflict(void *arg, enum apply_action action, const char *path, const char *why)
 {
 	char text[TREE_PATH + 512];
 
@@ -57,19 +58,19 @@ note_path(void *arg, enum apply_action action, const char *path, const char *why
 		return;
 	(void)snprintf(text, sizeof text, "conflict: %s: %s", path, why != NULL ? why : "");
 	err_clean(text);
-	note(arg, text);
+	log_note(arg, text);
 }
 
 static struct lend *
-become_follower(const struct errand *d, struct err *e)
+become_follower(const struct job *j, struct err *e)
 {
-	const struct lend_observer observer = {.note = note, .report = note_path};
+	const struct lend_observer observer = {.note = log_note, .report = log_conflict};
 	struct lend *l = NULL;
 
 	for (int i = 0; i < LOCK_TRIES && l == NULL; i++) {
 		if (i > 0)
-			pause_ms(LOCK_PAUSE);
-		l = lend_open(d->id, d->timeout, &observer, e);
+			pause_ms(LOCK_PAUSE_MS);
+		l = lend_open(j->id, j->timeout, &observer, e);
 		if (l == NULL && e->code != ERR_BUSY)
 			break;
 	}
@@ -77,29 +78,30 @@ become_follower(const struct errand *d, struct err *e)
 }
 
 static bool
-has_ended(const struct errand *d)
+has_ended(const struct job *j)
 {
-	struct err e;
+	struct err ignored;
 	struct record r;
 
-	bool ended = record_open(DELEGATIONS, d->id, false, &r, &e) < 0 || delegation_ended(r.json);
+	bool ended =
+	    record_open(DELEGATIONS, j->id, false, &r, &ignored) < 0 || delegation_ended(r.json);
 	record_close(&r);
 	return ended;
 }
 
 /* An executor that cannot be reached now is tried again until the lease is over. */
 static int
-follow(struct errand *d, struct err *e)
+run_follow(struct job *j, struct err *e)
 {
-	for (long pause = 1;; pause = pause * 2 < PAUSE_MOST ? pause * 2 : PAUSE_MOST) {
-		struct lend *l = become_follower(d, e);
+	for (long pause = 1;; pause = pause * 2 < PAUSE_MAX_S ? pause * 2 : PAUSE_MAX_S) {
+		struct lend *l = become_follower(j, e);
 		if (l == NULL)
 			return -1; /* or somebody follows it: then that is as good */
-		int status = lend_go_on(l, 0, e);
+		int status = lend_continue(l, 0, e);
 		lend_close(l);
 		if (status < 0)
-			note(NULL, e->message);
-		if (status == 0 || e->code != ERR_BUSY || has_ended(d))
+			log_note(NULL, e->message);
+		if (status == 0 || e->code != ERR_BUSY || has_ended(j))
 			return status;
 		pause_ms(pause * 1000);
 	}
@@ -108,52 +110,52 @@ follow(struct errand *d, struct err *e)
 /* Here it is cancelled in any case; an executor that cannot be told stops at the end of the
  * lease. */
 static int
-cancel(struct errand *d, struct err *e)
+run_cancel(struct job *j, struct err *e)
 {
 	struct err why;
-	long timeout = d->timeout < CANCEL_TIME ? d->timeout : CANCEL_TIME;
+	long timeout = j->timeout < CANCEL_MAX_S ? j->timeout : CANCEL_MAX_S;
 
-	if (lend_cancel(d->id, timeout, "cancelled by the delegator", e) == 0)
+	if (lend_cancel(j->id, timeout, "cancelled by the delegator", e) == 0)
 		return 0;
 	if (e->code == ERR_BAD_STATE || e->code == ERR_NOT_FOUND || e->code == ERR_BAD_DATA)
 		return -1;
 	err_set(&why, ERR_CANCELLED, "cancelled by the delegator; its executor was not told");
 	err_hint(&why, "%.200s", e->message);
-	return delegation_end(d->id, FSM_CANCEL, &why, e);
+	return delegation_end(j->id, FSM_CANCEL, &why, e);
 }
 
 static void
-collect(void *arg, enum apply_action action, const char *path, const char *why)
+collect_conflict(void *arg, enum apply_action action, const char *path, const char *why)
 {
-	const struct errand *d = arg;
+	const struct job *j = arg;
 	json_t *one = action == APPLY_CONFLICT ? json_object() : NULL;
 
-	if (one == NULL || json_array_size(d->conflicts) >= CONFLICTS ||
+	if (one == NULL || json_array_size(j->conflicts) >= CONFLICTS_MAX ||
 	    jsonx_set(one, "path", path) < 0 || jsonx_set(one, "why", why) < 0) {
 		json_decref(one);
 		return;
 	}
-	(void)json_array_append_new(d->conflicts, one); /* the error says how many there are */
+	(void)json_array_append_new(j->conflicts, one); /* the error says how many there are */
 }
 
 static int
-apply_snapshot(struct errand *d, struct err *e)
+run_apply(struct job *j, struct err *e)
 {
-	const struct snapshot_taking how = {.report = collect, .arg = d};
+	const struct snapshot_taking how = {.report = collect_conflict, .arg = j};
 	struct apply_totals totals;
 
-	return snapshot_apply(d->id, d->snapshot, &how, &totals, NULL, e);
+	return snapshot_apply(j->id, j->snapshot, &how, &totals, NULL, e);
 }
 
 static int
-discard(struct errand *d, struct err *e)
+run_discard(struct job *j, struct err *e)
 {
-	return snapshot_discard(d->id, d->snapshot, NULL, e);
+	return snapshot_discard(j->id, j->snapshot, NULL, e);
 }
 
 /* What is answered comes on stdin: an operand could be read by everybody on this machine. */
 static int
-answer(struct errand *d, struct err *e)
+run_answer(struct job *j, struct err *e)
 {
 	struct buf text = BUF_INIT(QUESTION_LINE);
 	const char *question, *said;
@@ -166,7 +168,7 @@ answer(struct errand *d, struct err *e)
 			break;
 	json_t *o = n == 0 ? jsonx_parse(text.data != NULL ? text.data : "", text.len, e) : NULL;
 	if (o != NULL && question_answer_of(o, &question, &said, e) == 0)
-		status = lend_answer(d->id, d->timeout, question, said, e);
+		status = lend_answer(j->id, j->timeout, question, said, e);
 	json_decref(o);
 	buf_free(&text);
 	return status;
@@ -175,50 +177,57 @@ answer(struct errand *d, struct err *e)
 static const struct {
 	const char *name;
 	int operands;
-	int (*run)(struct errand *d, struct err *e);
-} errands[] = {{"follow", 1, follow},
-	       {"cancel", 1, cancel},
-	       {"apply", 2, apply_snapshot},
-	       {"discard", 2, discard},
-	       {"answer", 1, answer}};
+	int (*run)(struct job *j, struct err *e);
+} jobs[] = {{"follow", 1, run_follow},
+	    {"cancel", 1, run_cancel},
+	    {"apply", 2, run_apply},
+	    {"discard", 2, run_discard},
+	    {"answer", 1, run_answer}};
 
 static int
-run(struct errand *d, int argc, char **argv, struct err *e)
+run_job(struct job *j, int argc, char **argv, struct err *e)
 {
 	long long timeout;
 
 	if (home_open(e) < 0 || setting_number(SETTING_TIMEOUT, &timeout, e) < 0)
 		return -1;
-	d->timeout = timeout < 1 ? 1 : (long)timeout;
-	for (size_t i = 0; i < sizeof errands / sizeof errands[0]; i++)
-		if (strcmp(argv[1], errands[i].name) == 0 && argc == errands[i].operands + 2) {
-			d->id = argv[2];
-			d->snapshot = argc > 3 ? argv[3] : NULL;
-			return errands[i].run(d, e);
+	j->timeout = timeout < 1 ? 1 : (long)timeout;
+	for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++)
+		if (strcmp(argv[1], jobs[i].name) == 0 && argc == jobs[i].operands + 2) {
+			j->id = argv[2];
+			j->snapshot = argc > 3 ? argv[3] : NULL;
+			return jobs[i].run(j, e);
 		}
-	err_set(e, ERR_USAGE, "awcp-delegator: no such errand");
+	err_set(e, ERR_USAGE, "awcp-delegator: no such job");
 	return err_hint(e,
 			"follow id, cancel id, answer id, apply id snapshot, discard id snapshot");
 }
 
-int
-errand_do(int argc, char **argv)
+static void
+print_report(const struct job *j, const struct err *e)
 {
-	struct errand d = {.conflicts = json_array()};
+	json_t *o = json_object();
+
+	/* Out of memory, whoever reads it finds no report, which is an error, too. */
+	(void)jsonx_set(o, "error", e->message);
+	(void)error_set_code(o, err_name(e->code));
+	(void)error_set_hint(o, e->hint);
+	if (json_array_size(j->conflicts) > 0)
+		(void)json_object_set(o, "conflicts", j->conflicts);
+	(void)json_dumpf(o, stdout, JSON_COMPACT);
+	(void)puts("");
+	json_decref(o);
+}
+
+int
+delegator_job_main(int argc, char **argv)
+{
+	struct job j = {.conflicts = json_array()};
 	struct err e;
 
-	int status = run(&d, argc, argv, &e);
-	if (status < 0) {
-		json_t *o = json_object();
-		(void)jsonx_set(o, "error", e.message);
-		(void)jsonx_set(o, "code", err_name(e.code));
-		(void)jsonx_set(o, "hint", e.hint);
-		if (json_array_size(d.conflicts) > 0)
-			(void)json_object_set(o, "conflicts", d.conflicts);
-		(void)json_dumpf(o, stdout, JSON_COMPACT);
-		(void)puts("");
-		json_decref(o);
-	}
-	json_decref(d.conflicts);
+	int status = run_job(&j, argc, argv, &e);
+	if (status < 0)
+		print_report(&j, &e);
+	json_decref(j.conflicts);
 	return status < 0 ? err_exit(e.code) : 0;
 }

@@ -1,11 +1,11 @@
 /*
- * errand_do - carries an errand out, in the process that errand started for it.
+ * delegator/job_run - does a job, in the process that was started for it (see delegator/job.h).
  */
 #ifndef DELEGATOR_JOB_RUN_H
 #define DELEGATOR_JOB_RUN_H
 
-/* "awcp-delegator errand id [snapshot]"; the exit status.  A failure is told as a JSON object on
+/* "awcp-delegator job id [snapshot]"; the exit status.  A failure is reported as a JSON object on
  * stdout: {error, code, hint, conflicts?}. */
-int errand_do(int argc, char **argv);
+int delegator_job_main(int argc, char **argv);
 
 #endif

@@ -2,49 +2,41 @@
 
 #include <string.h>
 
+#include "base/listing.h"
+#include "config/home.h"
 #include "delegation/delegation.h"
 #include "delegation/members.h"
-#include "config/home.h"
-#include "base/jsonx.h"
-#include "base/listing.h"
+
+/* Does it belong to ${owner}, or, for NULL, to any caller? */
+static bool
+is_owned(const json_t *delegation, const char *owner)
+{
+	const char *theirs = delegation_owner(delegation);
+
+	return theirs != NULL && (owner == NULL || strcmp(theirs, owner) == 0);
+}
 
 int
-lent_open(const char *id, const char *owner, struct record *r, struct err *e)
+owned_open(const char *id, const char *owner, struct record *r, struct err *e)
 {
 	int status = record_open(DELEGATIONS, id, false, r, e);
-	const char *theirs = status == 0 ? delegation_owner(r->json) : NULL;
 
-	if (status == 0 && (theirs == NULL || strcmp(theirs, owner) != 0)) {
-		record_close(r);
-		status = err_set(e, ERR_NOT_FOUND, "no delegation with id %s", id);
-	}
-	if (status < 0 && e->code == ERR_NOT_FOUND) {
-		err_set(e, ERR_NOT_FOUND, "Delegation not found: no delegation with id %s", id);
-		err_hint(e, "it was never made with this credential, or is long over");
-	}
-	return status;
-}
-
-/* Completed, but for what its follower, or the next one, is yet to do. */
-static bool
-is_being_applied(const struct record *r)
-{
-	return delegation_waits(r->json) && delegation_apply_error(r->json) == NULL;
-}
-
-bool
-lent_over(const struct record *r)
-{
-	return delegation_ended(r->json) && !is_being_applied(r);
+	if (status < 0 && e->code != ERR_NOT_FOUND)
+		return -1;
+	if (status == 0 && is_owned(r->json, owner))
+		return 0;
+	record_close(r);
+	err_set(e, ERR_NOT_FOUND, "Delegation not found: no delegation with id %s", id);
+	return err_hint(e, "it was never made with this credential, or is long over");
 }
 
 int
-lent_look(const char *id, const char *owner, bool *over, struct err *e)
+owned_check(const char *id, const char *owner, bool *over, struct err *e)
 {
 	struct record r;
 
-	int status = lent_open(id, owner, &r, e);
-	*over = status == 0 && lent_over(&r);
+	int status = owned_open(id, owner, &r, e);
+	*over = status == 0 && !delegation_is_open(r.json);
 	record_close(&r);
 	if (!*over)
 		return status;
@@ -54,67 +46,71 @@ lent_look(const char *id, const char *owner, bool *over, struct err *e)
 	return status;
 }
 
+/* The state that callers see: one that is being applied is not over. */
 static const char *
-state_of(const struct record *r)
+public_state(const struct record *r)
 {
-	return is_being_applied(r) ? "running" : delegation_state(r->json);
+	bool applying = delegation_ended(r->json) && delegation_is_open(r->json);
+
+	return applying ? "running" : delegation_state(r->json);
 }
 
 json_t *
-lent_record(const struct record *r)
+owned_record(const struct record *r)
 {
-	static const char *const members[] = {
-	    "id",
-	    "state",
-	    "peerUrl",
-	    "environment",
-	    "exportPath",
-	    "task",
-	    "leaseConfig",
-	    "retentionMs",
-	    "executorRetentionMs",
-	    "activeLease",
-	    "executorWorkDir",
-	    "executorConstraints",
-	    "snapshots",
-	    "appliedSnapshotId",
-	    "snapshotPolicy",
-	    "result",
-	    "error",
-	    "questions",
-	    "createdAt",
-	    "updatedAt",
+	const char *const members[] = {
+	    delegation_id_path(),
+	    delegation_state_path(),
+	    delegation_peer_url_path(),
+	    delegation_environment_path(),
+	    "exportPath", /* of the reference; ours have none */
+	    delegation_task_path(),
+	    delegation_lease_path(),
+	    delegation_retention_path(),
+	    delegation_executor_retention_path(),
+	    delegation_active_lease_path(),
+	    delegation_executor_work_dir_path(),
+	    delegation_executor_constraints_path(),
+	    delegation_snapshots_path(),
+	    delegation_applied_snapshot_id_path(),
+	    delegation_snapshot_policy_path(),
+	    delegation_result_path(),
+	    delegation_error_path(),
+	    delegation_questions_path(),
+	    delegation_created_at_path(),
+	    delegation_updated_at_path(),
 	};
 	json_t *o = json_object();
 
-	for (size_t i = 0; o != NULL && i < sizeof members / sizeof members[0]; i++) {
+	for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
 		json_t *value = json_object_get(r->json, members[i]);
-		if (value != NULL && json_object_set(o, members[i], value) < 0) {
-			json_decref(o);
-			return NULL;
-		}
+		if (value != NULL && json_object_set(o, members[i], value) < 0)
+			goto err;
 	}
-	if (o != NULL)
-		(void)jsonx_set(o, "state", state_of(r));
+	if (delegation_set_state(o, public_state(r)) < 0)
+		goto err;
 	return o;
+err:
+	json_decref(o);
+	return NULL;
 }
 
 json_t *
-lent_summary(const struct record *r)
+owned_summary(const struct record *r)
 {
-	return json_pack("{ss ss ss sO? ss}", "id", r->id, "state", state_of(r), "executorUrl",
-			 delegation_peer_url(r->json), "environment",
-			 delegation_environment(r->json), "createdAt",
-			 delegation_created_at(r->json));
+	return json_pack("{ss ss ss sO? ss}", delegation_id_path(), r->id, delegation_state_path(),
+			 public_state(r), "executorUrl", delegation_peer_url(r->json),
+			 delegation_environment_path(), delegation_environment(r->json),
+			 delegation_created_at_path(), delegation_created_at(r->json));
 }
 
 int
-lent_list(const char *owner, bool unfinished, int (*each)(void *arg, const struct record *r),
-	  void *arg, struct err *e)
+owned_list(const char *owner, bool unfinished, int (*each)(void *arg, const struct record *r),
+	   void *arg, struct err *e)
 {
 	struct listing l = {0};
 	struct record r;
-	struct err passed;
+	struct err skipped;
 	const char *name = NULL;
 	int status, stop = 0;
 
@@ -124,11 +120,9 @@ lent_list(const char *owner, bool unfinished, int (*each)(void *arg, const struc
 	while (stop == 0 && (status = listing_next(&l, fd, &name, e)) == 0 && name != NULL) {
 		if (!id_valid(name))
 			continue;
-		if (record_open(DELEGATIONS, name, false, &r, &passed) == 0) {
-			const char *theirs = delegation_owner(r.json);
-			if (theirs != NULL && (owner == NULL || strcmp(theirs, owner) == 0))
-				stop = each(arg, &r);
-		}
+		if (record_open(DELEGATIONS, name, false, &r, &skipped) == 0 &&
+		    is_owned(r.json, owner))
+			stop = each(arg, &r);
 		record_close(&r);
 	}
 	listing_free(&l);

@@ -5,18 +5,22 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "wire/client.h"
 #include "delegation/credential.h"
 #include "delegation/delegation.h"
-#include "base/id.h"
-#include "base/jsonx.h"
-#include "wire/message.h"
+#include "delegation/members.h"
 #include "delegator/roots.h"
 #include "snapshot/snapshot.h"
-#include "tree/tree.h"
+#include "wire/client.h"
+#include "wire/members.h"
+#include "wire/message.h"
 
-#define TTL 3600 /* s; the reference's default */
-#define TTL_MOST (INT64_C(10) * 366 * 86400)
+#define TTL_DEFAULT 3600 /* s; the reference's */
+#define TTL_MAX (INT64_C(10) * 366 * 86400)
+
+/* What only this message has; the rest is as in a record or an INVITE. */
+MEMBER_TEXT(request, url, "executorUrl", NULL)
+MEMBER_INTEGER(request, ttl, "ttlSeconds", TTL_DEFAULT)
+MEMBER_JSON(request, auth, "auth")
 
 /* The member ${name} of ${o}: one of the ${n} ${words}, the first if it is missing. */
 static const char *
@@ -48,17 +52,21 @@ check_patterns(const json_t *o, const char *name, struct err *e)
 	return fine ? 0 : err_set(e, ERR_BAD_MESSAGE, "%s must be an array of patterns", name);
 }
 
-/* One resource, as the record has it; ${access} "ro" goes before its own mode. */
-static json_t *
-take_resource(const json_t *o, const char *access, struct err *e)
+/* Check the resource ${o}.  Writes to ${real} the directory that is meant; returns its mode, or
+ * NULL. */
+static const char *
+check_resource(const json_t *o, char real[PATH_MAX], struct err *e)
 {
 	static const char *const modes[] = {"rw", "ro"}, *const types[] = {"fs"};
-	char real[PATH_MAX];
 
-	const char *name = jsonx_string(o, "name", 255, e);
-	const char *source = name == NULL ? NULL : jsonx_string(o, "source", PATH_MAX - 1, e);
-	const char *mode = source == NULL ? NULL : one_of(o, "mode", modes, 2, e);
-	if (name == NULL || mode == NULL || one_of(o, "type", types, 1, e) == NULL)
+	const char *name = jsonx_string(o, resource_name_path(), 255, e);
+	if (name == NULL)
+		return NULL;
+	const char *source = jsonx_string(o, resource_source_path(), PATH_MAX - 1, e);
+	if (source == NULL)
+		return NULL;
+	const char *mode = one_of(o, resource_mode_path(), modes, 2, e);
+	if (mode == NULL || one_of(o, resource_type_path(), types, 1, e) == NULL)
 		return NULL;
 	if (!id_resource_valid(name)) {
 		err_set(e, ERR_BAD_MESSAGE, "name: not the name of a resource: %.80s", name);
@@ -66,44 +74,56 @@ take_resource(const json_t *o, const char *access, struct err *e)
 			    ".awcp");
 		return NULL;
 	}
-	if (check_patterns(o, "include", e) < 0 || check_patterns(o, "exclude", e) < 0 ||
-	    roots_check(source, real, e) < 0)
+	if (check_patterns(o, resource_include_path(), e) < 0 ||
+	    check_patterns(o, resource_exclude_path(), e) < 0 || roots_check(source, real, e) < 0)
 		return NULL;
-	json_t *r = json_pack("{ss ss ss ss}", "name", name, "type", "fs", "source", real, "mode",
-			      strcmp(access, "ro") == 0 ? "ro" : mode);
-	if (r == NULL) {
-		err_set(e, ERR_WORKSPACE_INVALID, "%s leads to a path that is not UTF-8", source);
-		return NULL;
+	return mode;
+}
+
+/* One resource, as the record has it; ${access} "ro" overrides its own mode. */
+static json_t *
+make_resource(const json_t *o, const char *access, struct err *e)
+{
+	json_t *include = resource_include(o), *exclude = resource_exclude(o);
+	json_t *r = json_object();
+	char real[PATH_MAX];
+
+	const char *mode = check_resource(o, real, e);
+	if (mode == NULL)
+		goto err;
+	if (jsonx_put(r, resource_source_path(), json_string(real)) < 0) {
+		err_set(e, ERR_WORKSPACE_INVALID, "%s leads to a path that is not UTF-8",
+			resource_source(o));
+		goto err;
 	}
-	if ((json_object_get(o, "include") != NULL &&
-	     json_object_set(r, "include", json_object_get(o, "include")) < 0) ||
-	    (json_object_get(o, "exclude") != NULL &&
-	     json_object_set(r, "exclude", json_object_get(o, "exclude")) < 0)) {
-		json_decref(r);
-		err_memory(e);
-		return NULL;
-	}
-	return r;
+	if (resource_set_name(r, resource_name(o)) == 0 && resource_set_type(r, "fs") == 0 &&
+	    resource_set_mode(r, strcmp(access, "ro") == 0 ? "ro" : mode) == 0 &&
+	    (include == NULL || resource_set_include(r, json_incref(include)) == 0) &&
+	    (exclude == NULL || resource_set_exclude(r, json_incref(exclude)) == 0))
+		return r;
+	err_memory(e);
+err:
+	json_decref(r);
+	return NULL;
 }
 
 /* {environment: {resources}}, as the record has it. */
 static json_t *
-take_environment(const json_t *body, const char *access, struct err *e)
+make_environment(const json_t *body, const char *access, struct err *e)
 {
-	const json_t *given = jsonx_at(body, "environment.resources"), *one;
-	json_t *list = json_array();
+	const json_t *given = delegation_resources(body), *one;
+	json_t *list = json_array(), *o = json_object();
 	size_t i;
 
 	if (json_array_size(given) < 1 || json_array_size(given) > MESSAGE_RESOURCES) {
-		err_set(e, ERR_BAD_MESSAGE,
-			"environment.resources must be an array of 1 to %d resources",
-			MESSAGE_RESOURCES);
+		err_set(e, ERR_BAD_MESSAGE, "%s must be an array of 1 to %d resources",
+			delegation_resources_path(), MESSAGE_RESOURCES);
 		goto err;
 	}
 	json_array_foreach (given, i, one) {
-		json_t *r = take_resource(one, access, e);
+		json_t *r = make_resource(one, access, e);
 		if (r == NULL) {
-			err_add(e, "environment.resources[%zu]", i);
+			err_add(e, "%s[%zu]", delegation_resources_path(), i);
 			goto err;
 		}
 		if (json_array_append_new(list, r) < 0) {
@@ -111,75 +131,84 @@ take_environment(const json_t *body, const char *access, struct err *e)
 			goto err;
 		}
 	}
-	return json_pack("{s{so}}", "environment", "resources", list);
+	if (delegation_set_resources(o, json_incref(list)) < 0) {
+		err_memory(e);
+		goto err;
+	}
+	json_decref(list);
+	return o;
 err:
 	json_decref(list);
+	json_decref(o);
 	return NULL;
 }
 
-/* The members that stand by themselves. */
 static int
-take_members(const json_t *body, struct delegation_order *o, struct err *e)
+read_task(const json_t *body, struct delegation_request *q, struct err *e)
+{
+	const char *description = delegation_description_path();
+
+	if ((q->prompt = jsonx_string(body, delegation_prompt_path(), MESSAGE_PROMPT, e)) == NULL)
+		return -1;
+	if (url_check(q->url, e) < 0)
+		return -1;
+	if (q->prompt[0] == '\0')
+		return err_set(e, ERR_BAD_MESSAGE, "task.prompt must not be empty");
+	q->description = "";
+	if (jsonx_at(body, description) == NULL)
+		return 0;
+	q->description = jsonx_string(body, description, MESSAGE_DESCRIPTION, e);
+	return q->description == NULL ? -1 : 0;
+}
+
+/* All of ${body} but the resources. */
+static int
+read_members(const json_t *body, struct delegation_request *q, struct err *e)
 {
 	static const char *const accesses[] = {"rw", "ro"}, *const modes[] = {"auto", "staged",
 									      "discard"};
 
-	if (json_object_get(body, "executorUrl") == NULL ||
-	    json_object_get(body, "environment") == NULL || json_object_get(body, "task") == NULL) {
-		err_set(e, ERR_BAD_MESSAGE,
-			"Missing required fields: executorUrl, environment, task");
+	if (json_object_get(body, request_url_path()) == NULL ||
+	    delegation_environment(body) == NULL || delegation_task(body) == NULL)
+		return err_set(e, ERR_BAD_MESSAGE,
+			       "Missing required fields: executorUrl, environment, task");
+	if ((q->url = jsonx_string(body, request_url_path(), 2000, e)) == NULL ||
+	    read_task(body, q, e) < 0)
 		return -1;
-	}
-	o->url = jsonx_string(body, "executorUrl", 2000, e);
-	o->prompt = o->url == NULL ? NULL : jsonx_string(body, "task.prompt", MESSAGE_PROMPT, e);
-	if (o->prompt == NULL || url_check(o->url, e) < 0)
+	q->ttl = TTL_DEFAULT;
+	if (json_object_get(body, request_ttl_path()) != NULL &&
+	    jsonx_integer(body, request_ttl_path(), 1, TTL_MAX, &q->ttl, e) < 0)
 		return -1;
-	if (o->prompt[0] == '\0') {
-		err_set(e, ERR_BAD_MESSAGE, "task.prompt must not be empty");
+	if ((q->access = one_of(body, "accessMode", accesses, 2, e)) == NULL ||
+	    (q->mode = one_of(body, "snapshotMode", modes, 3, e)) == NULL)
 		return -1;
-	}
-	o->description = "";
-	if (jsonx_at(body, "task.description") != NULL &&
-	    (o->description = jsonx_string(body, "task.description", MESSAGE_DESCRIPTION, e)) ==
-		NULL)
-		return -1;
-	o->ttl = TTL;
-	if (json_object_get(body, "ttlSeconds") != NULL &&
-	    jsonx_integer(body, "ttlSeconds", 1, TTL_MOST, &o->ttl, e) < 0)
-		return -1;
-	o->access = one_of(body, "accessMode", accesses, 2, e);
-	o->mode = o->access == NULL ? NULL : one_of(body, "snapshotMode", modes, 3, e);
-	if (o->mode == NULL)
-		return -1;
-	const json_t *auth = json_object_get(body, "auth");
-	if (json_is_null(auth))
-		auth = NULL;
-	o->auth = auth;
-	return auth != NULL ? credential_check(auth, e) : 0;
+	q->auth = json_is_null(request_auth(body)) ? NULL : request_auth(body);
+	return q->auth != NULL ? credential_check(q->auth, e) : 0;
 }
 
 int
-order_take(const json_t *body, const char *owner, char id[ID_MAX + 1], struct err *e)
+request_record(const json_t *body, const char *owner, char id[ID_MAX + 1], struct err *e)
 {
-	struct delegation_order o = {.owner = owner};
+	struct delegation_request q = {.owner = owner};
 	struct resource *resources = NULL;
 	struct tree_limits limits;
 	struct tree_totals totals;
 	int status = -1;
 
-	if (take_members(body, &o, e) < 0)
+	if (read_members(body, &q, e) < 0)
 		return -1;
-	json_t *environment = take_environment(body, o.access, e);
+	json_t *environment = make_environment(body, q.access, e);
 	if (environment == NULL)
 		return -1;
-	if (snapshot_resources(environment, &resources, &o.count, e) == 0 &&
-	    tree_limits(&limits, e) == 0 &&
-	    tree_admit(resources, o.count, &limits, NULL, &totals, e) == 0) {
-		o.resources = resources;
-		o.environment = json_object_get(environment, "environment");
-		status = delegation_create(&o, id, e);
-	}
-	snapshot_resources_free(resources, o.count);
+	if (snapshot_resources(environment, &resources, &q.count, e) < 0 ||
+	    tree_limits(&limits, e) < 0 ||
+	    tree_admit(resources, q.count, &limits, NULL, &totals, e) < 0)
+		goto out;
+	q.resources = resources;
+	q.environment = delegation_environment(environment);
+	status = delegation_create(&q, id, e);
+out:
+	snapshot_resources_free(resources, q.count);
 	json_decref(environment);
 	return status;
 }

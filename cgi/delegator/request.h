@@ -1,10 +1,10 @@
 /*
- * order - what a caller asks for with POST /delegate, checked and recorded.
+ * delegator/request - what a caller asks for with POST /delegate, checked and recorded.
  *
  *	{executorUrl, environment{resources[{name, type?, source, mode?, include?, exclude?}]},
  *	 task{description?, prompt}, ttlSeconds?, accessMode?, snapshotMode?, auth?}
  *
- * Members that are not known are ignored, as everywhere in AWCP v1.
+ * Unknown members are ignored, as everywhere in AWCP v1.
  */
 #ifndef DELEGATOR_REQUEST_H
 #define DELEGATOR_REQUEST_H
@@ -14,8 +14,9 @@
 #include "base/err.h"
 #include "base/id.h"
 
-/* Check ${body}, look at what would be sent, and record a delegation of ${owner}; writes its id.
- * ERR_BAD_MESSAGE names the first member that is wrong; see also roots_check and tree_admit. */
-int order_take(const json_t *body, const char *owner, char id[ID_MAX + 1], struct err *e);
+/* Check ${body} and the trees that would be sent, and record a delegation of ${owner}; writes its
+ * id.  ERR_BAD_MESSAGE names the first member that is wrong; see also roots_check and tree_admit.
+ */
+int request_record(const json_t *body, const char *owner, char id[ID_MAX + 1], struct err *e);
 
 #endif

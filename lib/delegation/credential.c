@@ -5,36 +5,39 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "delegation/delegation.h"
-#include "delegation/members.h"
 #include "base/file.h"
 #include "config/home.h"
-#include "base/jsonx.h"
+#include "delegation/delegation.h"
+#include "delegation/members.h"
 
 #define NAME "auth"
-#define AUTH_MAX 16384 /* bytes of it as JSON */
+#define AUTH_MAX 16384  /* bytes of it as JSON */
+#define CUSTOM_MAX 8192 /* bytes of a custom credential, and its NUL */
+
+MEMBER_TEXT(credential, type, "type", "")
+MEMBER_TEXT(credential, secret, "credential", "")
+MEMBER_JSON(credential, metadata, "metadata")
 
 static bool
 is_custom(const json_t *auth)
 {
-	return strcmp(jsonx_text(auth, "type", ""), "custom") == 0;
+	return strcmp(credential_type(auth), "custom") == 0;
 }
 
 int
 credential_check(const json_t *auth, struct err *e)
 {
 	static const char *const types[] = {"bearer", "api_key", "oauth2", "custom"};
-	const char *type = jsonx_text(auth, "type", "");
-	const char *secret = jsonx_text(auth, "credential", "");
-	const json_t *metadata = json_object_get(auth, "metadata");
+	const char *secret = credential_secret(auth);
+	const json_t *metadata = credential_metadata(auth);
 	bool known = false;
 
 	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-		known = known || strcmp(type, types[i]) == 0;
+		known = known || strcmp(credential_type(auth), types[i]) == 0;
 	if (!known)
 		return err_set(e, ERR_BAD_MESSAGE,
 			       "auth.type must be bearer, api_key, oauth2 or custom");
-	if (secret[0] == '\0' || strlen(secret) >= (is_custom(auth) ? 8192 : TOKEN_MAX))
+	if (secret[0] == '\0' || strlen(secret) >= (is_custom(auth) ? CUSTOM_MAX : TOKEN_MAX))
 		return err_set(e, ERR_BAD_MESSAGE,
 			       "auth.credential must be a string of 1 to %d bytes", TOKEN_MAX - 1);
 	for (const char *p = secret; *p != '\0' && !is_custom(auth); p++)
@@ -46,24 +49,35 @@ credential_check(const json_t *auth, struct err *e)
 	return 0;
 }
 
+/* Only what the protocol names. */
+static json_t *
+copy_auth(const json_t *auth)
+{
+	json_t *o = json_object(), *metadata = credential_metadata(auth);
+
+	if (credential_set_type(o, credential_type(auth)) == 0 &&
+	    credential_set_secret(o, credential_secret(auth)) == 0 &&
+	    (metadata == NULL || credential_set_metadata(o, json_incref(metadata)) == 0))
+		return o;
+	json_decref(o);
+	return NULL;
+}
+
 int
 credential_keep(struct record *r, const json_t *auth, struct err *e)
 {
 	struct buf b = BUF_INIT(AUTH_MAX);
-	json_t *o = json_object();
+	int status = -1;
 
-	/* Only what the protocol names. */
-	if (o == NULL || jsonx_set(o, "type", jsonx_text(auth, "type", "")) < 0 ||
-	    jsonx_set(o, "credential", jsonx_text(auth, "credential", "")) < 0 ||
-	    (json_object_get(auth, "metadata") != NULL &&
-	     json_object_set(o, "metadata", json_object_get(auth, "metadata")) < 0) ||
-	    json_object_set_new(r->json, "auth", json_true()) < 0) {
-		json_decref(o);
-		return err_memory(e);
+	json_t *o = copy_auth(auth);
+	if (o == NULL || delegation_set_auth(r->json, true) < 0) {
+		err_memory(e);
+		goto out;
 	}
-	int status = jsonx_dump(o, &b, e);
-	if (status == 0)
-		status = file_replace(r->dirfd, NAME, b.data, b.len, true, e);
+	if (jsonx_dump(o, &b, e) < 0)
+		goto out;
+	status = file_replace(r->dirfd, NAME, b.data, b.len, true, e);
+out:
 	if (b.data != NULL)
 		explicit_bzero(b.data, b.len);
 	buf_free(&b);
@@ -81,9 +95,11 @@ credential_load(const json_t *delegation, json_t **auth, struct err *e)
 	*auth = NULL;
 	if (!delegation_auth(delegation))
 		return 0;
+	if (!id_valid(id))
+		return err_set(e, ERR_BAD_DATA, "the record has no id");
 	int fd = home_dir(DELEGATIONS, e);
-	if (fd < 0 || !id_valid(id))
-		return fd < 0 ? -1 : err_set(e, ERR_BAD_DATA, "the record has no id");
+	if (fd < 0)
+		return -1;
 	(void)snprintf(path, sizeof path, "%s/" NAME, id);
 	if (file_slurp(fd, path, &b, e) == 0)
 		*auth = jsonx_parse(b.data, b.len, e);
@@ -96,7 +112,7 @@ credential_load(const json_t *delegation, json_t **auth, struct err *e)
 int
 credential_token(const json_t *auth, char token[TOKEN_MAX], struct err *e)
 {
-	const char *secret = jsonx_text(auth, "credential", "");
+	const char *secret = credential_secret(auth);
 
 	token[0] = '\0';
 	if (is_custom(auth))
@@ -110,7 +126,7 @@ credential_token(const json_t *auth, char token[TOKEN_MAX], struct err *e)
 void
 credential_forget(struct record *r)
 {
-	(void)json_object_del(r->json, "auth"); /* most have none */
+	delegation_drop_auth(r->json);
 }
 
 void

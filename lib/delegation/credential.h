@@ -1,10 +1,10 @@
 /*
- * credential - what a caller gave to be shown to a delegation's executor.
+ * credential - what a caller gave to authenticate a delegation at its executor.
  *
- * AWCP v1 "auth": {type: "bearer" | "api_key" | "oauth2" | "custom", credential, metadata?}.  It
- * lies in delegations/<id>/auth, a file of its own with mode 0600, so that neither the record nor
- * any journal, log or command line has it; "auth": true in the record says that it is there.  It is
- * removed when the delegation ends.
+ * AWCP v1 "auth": {type: "bearer" | "api_key" | "oauth2" | "custom", credential, metadata?}.  It is
+ * kept in delegations/<id>/auth, with mode 0600, so that it is in neither the record nor a journal,
+ * a log or a command line; "auth": true in the record says that it is there.  It is removed when
+ * the delegation ends.
  */
 #ifndef DELEGATION_CREDENTIAL_H
 #define DELEGATION_CREDENTIAL_H
@@ -18,18 +18,18 @@
 /* Is ${auth} of that form, and can it be sent?  ERR_BAD_MESSAGE, without the secret. */
 int credential_check(const json_t *auth, struct err *e);
 
-/* Keep ${auth} beside the record ${r}, and say so in it; the caller saves it. */
+/* Store ${auth} beside the record ${r}, and note it there; the caller saves it. */
 int credential_keep(struct record *r, const json_t *auth, struct err *e);
 
 /* The auth of ${delegation} (a record's JSON), a new reference in *${auth}; NULL if it has none. */
 int credential_load(const json_t *delegation, json_t **auth, struct err *e);
 
-/* What of ${auth} goes into the header "Authorization: Bearer": all but a custom one, which only
- * its executor understands; that is "". */
+/* What of ${auth} goes into the header "Authorization: Bearer"; "" for a custom one, which only its
+ * executor understands. */
 int credential_token(const json_t *auth, char token[TOKEN_MAX], struct err *e);
 
-/* The delegation of ${r} has ended: its record says that there is none any more, and once it is
- * saved credential_remove removes the file. */
+/* The delegation of ${r} has ended: forget it in the record; once that is saved, remove the file.
+ */
 void credential_forget(struct record *r);
 void credential_remove(struct record *r);
 

@@ -1,12 +1,15 @@
 /*
- * delegation - what we lent out: the delegator's side.
+ * delegation - a task that we delegated: the delegator's side.
  *
- * delegations/<id>/record.json holds what AWCP v1 calls a delegation record (id, state, peerUrl,
- * environment, task, leaseConfig, retentionMs, snapshotPolicy, snapshots, result, error, createdAt,
- * updatedAt, and what ACCEPT told), and of ours: resources' exclude and include patterns, fidelity,
- * narrower, owner, tokenFile, auth (see credential), base {files, bytes, archiveBytes, sha256},
- * lastEventId. events.ndjson has what the executor told, without archives; base.archive and
- * base.manifest what was sent.
+ * In delegations/<id>/:
+ *
+ *	record.json    the record; its members are in delegation/members.h
+ *	events.ndjson  what the executor reported, without archives; its last line is the end
+ *	base.archive   what was sent
+ *	base.manifest  the list of that
+ *	snapshots/     what came back, see snapshot.h
+ *	auth           the credential for the executor, see credential.h
+ *	follow.lock    held by the one process that follows it
  */
 #ifndef DELEGATION_DELEGATION_H
 #define DELEGATION_DELEGATION_H
@@ -15,91 +18,118 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "access/token.h"
 #include "base/err.h"
-#include "wire/fsm.h"
 #include "base/id.h"
 #include "state/record.h"
-#include "access/token.h"
 #include "tree/admit.h"
+#include "wire/fsm.h"
 
 #define DELEGATIONS "delegations"
-
 /* What was sent, in a delegation's directory: a tree (tree/tree.h). */
 #define BASE_MANIFEST "base.manifest"
 #define BASE_ARCHIVE "base.archive"
 
-/* What a person asks for. */
-struct delegation_order {
+#define DELEGATION_DUE "delegation" /* the kind of its entries in due/ */
+
+/* So long after an apply began, reap checks whether it was interrupted. */
+#define DELEGATION_CUT_OFF_MS 120000
+
+/* What a caller asks for. */
+struct delegation_request {
 	const char *url;        /* the executor's address */
 	const char *token_file; /* absolute path, or NULL: the token of the peer with that url */
 	const char *description;
 	const char *prompt;
 	const char *access; /* "ro": no resource may be changed, whatever it says; or "rw" */
-	bool narrower;      /* where "rw" is asked for and "ro" given, that will do */
+	bool narrower;      /* "ro" will do where "rw" is asked for */
 	const char *mode;   /* "auto", "staged" or "discard" */
 	int64_t ttl;        /* seconds */
 	const struct resource *resources; /* their filters are made from the patterns below */
 	size_t count;
 	json_t *exclude, *include; /* arrays of patterns for every resource; may be empty */
-	/* What the record says of the resources, if each has patterns of its own; or NULL: what the
-	 * three above say. */
+	/* The record's "environment", if each resource has patterns of its own; NULL: it is made of
+	 * the members above. */
 	json_t *environment;
 	json_t *sandbox;    /* see sandbox_demand; or NULL */
-	const char *owner;  /* who asked for it over HTTP: a token's name, or ""; or NULL */
-	const json_t *auth; /* for the executor, see credential; or NULL */
+	const char *owner;  /* who asked over HTTP: a token's name, or ""; or NULL */
+	const json_t *auth; /* for the executor, see credential.h; or NULL */
 };
 
-/* Check ${o}, record the delegation in state "created" and write its id.  The tree is not looked
- * at: see tree_admit. */
-int delegation_create(const struct delegation_order *o, char id[ID_MAX + 1], struct err *e);
+/* Check ${q}, record a delegation in state "created", and write its id.  The trees are not checked:
+ * see tree_admit. */
+int delegation_create(const struct delegation_request *q, char id[ID_MAX + 1], struct err *e);
 
-/* Change the state of ${r}, which is open for change, by ${event}; the caller saves it with
- * delegation_save. */
+/* Alters an open record.  Returns 1 if it is to be saved, 0 if nothing changed, or -1.  *${hook},
+ * NULL at first, names the hook to run once the record is saved and closed. */
+typedef int delegation_work(struct record *r, void *arg, const char **hook, struct err *e);
+
+/* Open ${id} for change, let ${work} alter it, save it if it says so, and close it.  Where the
+ * delegation has ended, the journal says so afterwards, too.  The record is locked meanwhile:
+ * ${work} makes no network calls. */
+int delegation_change(const char *id, delegation_work *work, void *arg, bool durable,
+		      struct err *e);
+
+/* Change the state of ${r}, which is open for change, by ${event}; the caller saves it. */
 int delegation_step(struct record *r, enum fsm_event event, struct err *e);
 
-/* Save ${r}; it stays in the index of unfinished ones until it has ended and what came back was
- * applied, or could not be. */
+/* Save ${r}.  It stays in the index of unfinished ones while delegation_is_open. */
 int delegation_save(struct record *r, bool durable, struct err *e);
 
-/* Close ${r}, and then tell hook ${hook} (NULL: none) what is in it. */
+/* Close ${r}, then run hook ${hook} (NULL: none) with what was in it. */
 void delegation_close(struct record *r, const char *hook);
 
 /* End ${id} by ${event} (FSM_RECEIVE_ERROR, FSM_SEND_ERROR, FSM_CANCEL or FSM_EXPIRE) because of
  * ${why}.  One that has ended already stays as it is, and that is no error. */
 int delegation_end(const char *id, enum fsm_event event, const struct err *why, struct err *e);
 
-/* The same for ${r}, which is open for change and has not ended; the hook "error" is for the caller
- * to tell. */
+/* The same for ${r}, which is open for change and has not ended; it is saved.  The caller runs the
+ * hook "error". */
 int delegation_end_record(struct record *r, enum fsm_event event, const struct err *why,
 			  struct err *e);
 
-/* If ${r}, which is open for change, has ended, make its journal end with that, too: in "done" or
- * "error", once.  So after the record was saved, and after a crash that came between. */
-int delegation_settle(struct record *r, struct err *e);
+/* If ${r}, which is open for change, has ended, have its journal end with "done" or "error", once.
+ * To be called after the record was saved, and again if a crash came between. */
+int delegation_finish_journal(struct record *r, struct err *e);
 
-/* ${event} of its executor may ask a question, or say that one is over, or that the work begins
- * anew: note in ${r}, as "questions", which are open.  Returns 2 for a new question, 1 if something
+/* Keep in ${r}, as "questions", which questions of the executor are open: ${event} may ask one, say
+ * that one is over, or that the work begins anew.  Returns 2 for a new question, 1 if something
  * else changed in the record, 0, or -1; the caller saves it. */
 int delegation_question(struct record *r, const json_t *event, struct err *e);
 
 /* Question ${id} of ${r} was answered: 1 if that changed the record, or 0. */
 int delegation_answered(struct record *r, const char *id);
 
-/* The INVITE for ${delegation} (record's JSON); a new reference. */
+/* The INVITE for ${delegation} (a record's JSON, as everywhere below); a new reference. */
 json_t *delegation_invite(const json_t *delegation, struct err *e);
 
-/* The bearer token for ${delegation}'s executor; "" if there is none to show. */
+/* The bearer token for its executor; "" if there is none. */
 int delegation_token(const json_t *delegation, char token[TOKEN_MAX], struct err *e);
 
-/* True if its state is an end. */
+/* Is its state ${state}? */
+bool delegation_is(const json_t *delegation, const char *state);
+
+/* Is its state a final one? */
 bool delegation_ended(const json_t *delegation);
 
-/* True if it is completed and what came back is still to be applied without being asked: its mode
- * is auto, and nothing was applied, or undone by a person, who knows better.  "applyError" in the
- * record says that this was tried in vain. */
+/* Is it completed, with a snapshot that mode "auto" has yet to apply?  Not one that a person undid.
+ * "applyError" in the record says that it was tried in vain. */
 bool delegation_waits(const json_t *delegation);
 
-/* 0 if ${delegation} completed; else -1 with its error, or "cancelled", "expired". */
+/* Is there something left to do without being asked: follow it to its end, or apply what came back
+ * for the first time? */
+bool delegation_is_open(const json_t *delegation);
+
+/* 0 if it is completed; else -1 with its error, or "cancelled", "expired". */
 int delegation_outcome(const json_t *delegation, struct err *e);
+
+/* How long after an apply it can be undone: AWCP_UNDO_RETENTION, in ms. */
+int delegation_undo_retention(long long *ms, struct err *e);
+
+/* Until when it is kept once it has ended, ms since 1970; INT64_MAX: for good. */
+int64_t delegation_kept_until(const json_t *delegation);
+
+/* When its lease ends, or would if it were handed over now; ms since 1970, -1: not known. */
+int64_t delegation_lease_end(const json_t *delegation);
 
 #endif

@@ -1,40 +1,67 @@
-/* What a delegation shows to its executor: the INVITE, and the token. */
+/* What an executor is shown of a delegation: the INVITE, and the token. */
 #include "delegation/delegation.h"
 
 #include <string.h>
 
+#include "access/peer.h"
 #include "delegation/credential.h"
 #include "delegation/members.h"
-#include "base/jsonx.h"
-#include "wire/message.h"
 #include "wire/members.h"
-#include "access/peer.h"
+#include "wire/message.h"
+
+/* The resources of ${delegation} without what stays here; NULL out of memory. */
+static json_t *
+public_resources(const json_t *delegation)
+{
+	json_t *list = json_array(), *one;
+	size_t i;
+
+	json_array_foreach (delegation_resources(delegation), i, one) {
+		json_t *o = json_object();
+		if (resource_set_name(o, resource_name(one)) < 0 ||
+		    resource_set_type(o, "fs") < 0 ||
+		    resource_set_mode(o, resource_mode(one)) < 0) {
+			json_decref(o);
+			o = NULL;
+		}
+		if (json_array_append_new(list, o) < 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+/* All but the credential. */
+static int
+put_members(json_t *m, const json_t *delegation)
+{
+	if (invite_set_task(m, json_incref(delegation_task(delegation))) < 0 ||
+	    invite_set_lease(m, json_incref(delegation_lease(delegation))) < 0 ||
+	    invite_set_retention(m, delegation_retention(delegation)) < 0 ||
+	    invite_set_resources(m, public_resources(delegation)) < 0 ||
+	    invite_set_transport(m, "archive") < 0 ||
+	    invite_set_fidelity(m, message_fidelity()) < 0)
+		return -1;
+	json_t *sandbox = delegation_sandbox(delegation);
+	return sandbox == NULL ? 0 : invite_set_sandbox(m, json_incref(sandbox));
+}
 
 json_t *
 delegation_invite(const json_t *delegation, struct err *e)
 {
-	json_t *list = json_array(), *one, *auth;
-	size_t i;
+	json_t *auth;
 
-	if (credential_load(delegation, &auth, e) < 0) {
-		json_decref(list);
+	if (credential_load(delegation, &auth, e) < 0)
 		return NULL;
-	}
-	json_array_foreach (delegation_resources(delegation), i, one)
-		(void)json_array_append_new(list,
-					    json_pack("{ss ss ss}", "name", resource_name(one),
-						      "type", "fs", "mode", resource_mode(one)));
-	json_t *more = json_pack(
-	    "{sO sO sO s{so} s{ss so sO*}}", "task", delegation_task(delegation), "lease",
-	    delegation_lease(delegation), "retentionMs", json_object_get(delegation, "retentionMs"),
-	    "environment", "resources", list, "requirements", "transport", "archive", "fidelity",
-	    message_fidelity(), "sandbox", delegation_sandbox(delegation));
-	if (auth != NULL && json_object_set(more, "auth", auth) < 0) {
-		json_decref(more);
-		more = NULL;
+	json_t *m = json_object();
+	if (put_members(m, delegation) < 0 ||
+	    (auth != NULL && invite_set_auth(m, json_incref(auth)) < 0)) {
+		json_decref(m);
+		m = NULL;
 	}
 	json_decref(auth);
-	return message_new("INVITE", delegation_id(delegation), more, e);
+	return message_new("INVITE", delegation_id(delegation), m, e);
 }
 
 int

@@ -25,7 +25,8 @@ MEMBER_TEXT(delegation, access_mode, "leaseConfig.accessMode", "rw") /* or "ro" 
 MEMBER_BOOL(delegation, narrower, "narrower")                        /* "ro" will do for "rw" */
 MEMBER_JSON(delegation, sandbox, "sandbox")                          /* see sandbox_demand */
 MEMBER_INTEGER(delegation, retention, "retentionMs", INT64_MAX)      /* from the last change on */
-MEMBER_TEXT(delegation, snapshot_mode, "snapshotPolicy.mode", "")    /* auto, staged or discard */
+MEMBER_JSON(delegation, snapshot_policy, "snapshotPolicy")
+MEMBER_TEXT(delegation, snapshot_mode, "snapshotPolicy.mode", "") /* auto, staged or discard */
 MEMBER_INTEGER(delegation, max_snapshots, "snapshotPolicy.maxSnapshots", 10) /* pending */
 MEMBER_TEXT(delegation, owner, "owner", NULL)          /* the token that asked over HTTP */
 MEMBER_TEXT(delegation, token_file, "tokenFile", NULL) /* absolute path */
@@ -40,7 +41,7 @@ MEMBER_JSON(delegation, questions, "questions") /* open ones; see wire/members.h
 MEMBER_JSON(delegation, restarts, "restarts")   /* times at which it was handed over again */
 
 /* What ACCEPT said and START gave. */
-MEMBER_JSON(delegation, executor_retention, "executorRetentionMs")
+MEMBER_INTEGER(delegation, executor_retention, "executorRetentionMs", 0)
 MEMBER_JSON(delegation, executor_constraints, "executorConstraints")
 MEMBER_INTEGER(delegation, executor_max_ttl, "executorConstraints.maxTtlSeconds", INT64_MAX)
 MEMBER_JSON(delegation, executor_work_dir, "executorWorkDir")

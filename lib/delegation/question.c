@@ -1,14 +1,13 @@
-/* What the executor asks for its task: the questions of a delegation that are open. */
+/* The questions of a delegation's executor that are open. */
 #include "delegation/delegation.h"
-#include "delegation/members.h"
 
 #include <string.h>
 
-#include "base/jsonx.h"
-#include "wire/question.h"
+#include "delegation/members.h"
 #include "wire/members.h"
+#include "wire/question.h"
 
-#define OPEN_MAX 16 /* that a peer may have us remember */
+#define OPEN_MAX 16 /* that we remember for a peer */
 
 int
 delegation_answered(struct record *r, const char *id)
@@ -23,34 +22,28 @@ delegation_answered(struct record *r, const char *id)
 	if (i >= json_array_size(list) || json_array_remove(list, i) < 0)
 		return 0;
 	if (json_array_size(list) == 0)
-		(void)json_object_del(r->json, "questions");
+		delegation_drop_questions(r->json);
 	return 1;
 }
 
 static int
-remember(struct record *r, const json_t *told, struct err *e)
+add_question(struct record *r, const json_t *asked, struct err *e)
 {
-	json_t *list = delegation_questions(r->json);
-	struct err useless;
+	struct err unusable;
 
-	if (json_array_size(list) >= OPEN_MAX)
+	if (json_array_size(delegation_questions(r->json)) >= OPEN_MAX)
 		return 0;
 	/* One that makes no sense is only progress. */
-	json_t *question = question_from_peer(told, &useless);
+	json_t *question = question_from_peer(asked, &unusable);
 	if (question == NULL)
 		return 0;
-	/* After a lost connection it may be told twice. */
-	int status = delegation_answered(r, question_id(question)) == 1 ? 1 : 2;
-	list = delegation_questions(r->json);
-	if (list == NULL) {
-		list = json_array();
-		if (json_object_set_new(r->json, "questions", list) < 0)
-			list = NULL;
-	}
-	if (list == NULL || json_array_append(list, question) < 0)
-		status = err_memory(e);
-	json_decref(question);
-	return status;
+	/* After a lost connection it may come twice. */
+	bool known = delegation_answered(r, question_id(question)) == 1;
+	if (delegation_questions(r->json) == NULL)
+		(void)delegation_set_questions(r->json, json_array()); /* seen in the next line */
+	if (json_array_append_new(delegation_questions(r->json), question) < 0)
+		return err_memory(e);
+	return known ? 1 : 2;
 }
 
 int
@@ -61,10 +54,13 @@ delegation_question(struct record *r, const json_t *event, struct err *e)
 	if (strcmp(event_type(event), "status") != 0)
 		return 0;
 	/* Who begins, or begins anew, has not asked yet. */
-	if (strcmp(event_status(event), "running") == 0)
-		return json_object_del(r->json, "questions") == 0;
+	if (strcmp(event_status(event), "running") == 0) {
+		bool had_some = delegation_questions(r->json) != NULL;
+		delegation_drop_questions(r->json);
+		return had_some;
+	}
 	if (question == NULL)
 		return 0;
-	return question_open(question) ? remember(r, question, e)
+	return question_open(question) ? add_question(r, question, e)
 				       : delegation_answered(r, question_id(question));
 }

@@ -10,7 +10,6 @@
 #include "assignment/private.h"
 #include "base/clock.h"
 #include "delegation/delegation.h"
-#include "delegation/due.h"
 #include "state/due.h"
 #include "base/file.h"
 #include "config/home.h"

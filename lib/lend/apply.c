@@ -1,11 +1,9 @@
-/* What came back, taken without being asked: the mode "auto". */
+/* What came back, applied without being asked: mode "auto". */
 #include <string.h>
 
-#include "process/in_child.h"
-#include "base/jsonx.h"
 #include "lend/private.h"
+#include "process/in_child.h"
 #include "wire/message.h"
-#include "delegation/members.h"
 
 struct applying {
 	struct lend *l;
@@ -13,57 +11,53 @@ struct applying {
 };
 
 static int
-apply_aside(void *arg, struct buf *result, struct err *e)
+apply_in_child(void *arg, struct buf *result, struct err *e)
 {
 	const struct applying *a = arg;
 	struct apply_totals totals = {0};
-
 	const struct snapshot_taking how = {.report = a->l->observer.report,
 					    .arg = a->l->observer.arg};
 
-	int status = snapshot_apply(a->l->id, a->snap, &how, &totals, NULL, e);
-	if (status == 0)
-		status = buf_add(result, &totals, sizeof totals, e);
-	return status;
+	if (snapshot_apply(a->l->id, a->snap, &how, &totals, NULL, e) < 0)
+		return -1;
+	return buf_add(result, &totals, sizeof totals, e);
 }
 
-/* Note that "auto" could not take the snapshot because of ${why}. */
-static void
-note_failure(const struct lend *l, const struct err *why)
+static int
+record_failure(struct record *r, void *arg, const char **hook, struct err *e)
 {
-	struct err ignored;
-	struct record r;
-
-	/* Without it, it is tried again. */
 	json_t *o = json_object();
-	if (record_open(DELEGATIONS, l->id, true, &r, &ignored) == 0 && o != NULL &&
-	    message_put_error(o, why, &ignored) == 0 &&
-	    json_object_set(r.json, "applyError", o) == 0)
-		(void)delegation_save(&r, true, &ignored);
-	json_decref(o);
-	record_close(&r);
+
+	(void)hook;
+	if (o == NULL || message_put_error(o, arg, e) < 0) {
+		json_decref(o);
+		return err_memory(e);
+	}
+	return delegation_set_apply_error(r->json, o) < 0 ? err_memory(e) : 1;
 }
 
 int
-follow_apply(struct lend *l, const json_t *delegation, struct err *e)
+lend_apply(struct lend *l, struct err *e)
 {
 	struct apply_totals totals = {0};
 	struct buf result = BUF_INIT(sizeof totals);
 	struct err none;
 
-	const json_t *snap =
-	    delegation_waits(delegation) ? snapshot_pick(delegation, NULL, &none) : NULL;
+	if (!delegation_waits(l->record))
+		return 0;
+	const json_t *snap = snapshot_pick(l->record, NULL, &none);
 	if (snap == NULL)
 		return 0;
 	struct applying a = {l, snapshot_id(snap)};
-	int status = in_child(apply_aside, &a, &result, e);
+	int status = in_child(apply_in_child, &a, &result, e);
 	if (status == 0)
 		memcpy(&totals, result.data, sizeof totals);
 	buf_free(&result);
 	if (status < 0) {
 		if (e->code == ERR_CONFLICT)
 			err_hint(e, "nothing was changed; see awcp-snapshot diff %s", l->id);
-		note_failure(l, e);
+		/* Where this is not recorded, it is tried again. */
+		(void)lend_change(l, record_failure, e, true, &none);
 		return err_add(e, "completed, but the snapshot stays pending");
 	}
 	lend_note(l, "applied: %llu added, %llu changed, %llu deleted",

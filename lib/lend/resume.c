@@ -7,28 +7,20 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/jsonx.h"
 #include "lend/private.h"
-#include "delegation/members.h"
-#include "wire/members.h"
 
-/* Was ${delegation} not handed over yet? */
 static bool
-is_here(const json_t *delegation)
+not_started(const json_t *delegation)
 {
-	const char *state = delegation_state(delegation);
-
-	return strcmp(state, "created") == 0 || strcmp(state, "invited") == 0 ||
-	       strcmp(state, "accepted") == 0;
+	return delegation_is(delegation, "created") || delegation_is(delegation, "invited") ||
+	       delegation_is(delegation, "accepted");
 }
 
-/* Is ${delegation} at work, as far as we know, and nothing of it here? */
+/* Is ${delegation} at work, as far as we know, and nothing of it applied? */
 static bool
-is_out(const json_t *delegation)
+handed_over(const json_t *delegation)
 {
-	const char *state = delegation_state(delegation);
-
-	return (strcmp(state, "started") == 0 || strcmp(state, "running") == 0) &&
+	return (delegation_is(delegation, "started") || delegation_is(delegation, "running")) &&
 	       delegation_applied_snapshot_id(delegation) == NULL;
 }
 
@@ -39,86 +31,59 @@ is_lost(struct lend *l)
 	struct err unreachable;
 	int http = 0;
 
-	json_t *o = follow_result(l, false, &http, &unreachable);
+	json_t *o = lend_result(l, false, &http, &unreachable);
 	bool lost = strcmp(event_status(o), "not_found") == 0;
 	json_decref(o);
 	return lost;
 }
 
 static int
-note_restart(const struct lend *l, struct err *e)
+record_restart(struct record *r, void *arg, const char **hook, struct err *e)
 {
 	char now[CLOCK_TEXT];
-	struct record r;
 
-	int status = record_open(DELEGATIONS, l->id, true, &r, e);
-	if (status == 0 && delegation_restarts(r.json) == NULL &&
-	    json_object_set_new(r.json, "restarts", json_array()) < 0)
-		status = err_memory(e);
-	if (status == 0)
-		status = jsonx_append(delegation_restarts(r.json), clock_format(clock_now(), now));
-	if (status == 0)
-		status = delegation_save(&r, true, e);
-	record_close(&r);
-	return status;
+	(void)arg;
+	(void)hook;
+	if (delegation_restarts(r->json) == NULL)
+		(void)delegation_set_restarts(r->json, json_array()); /* seen in the next line */
+	if (jsonx_append(delegation_restarts(r->json), clock_format(clock_now(), now)) < 0)
+		return err_memory(e);
+	return 1;
 }
 
-/* What was packed for the last ACCEPT must suit this one, too. */
+/* INVITE and START once more.  What was packed for the first ACCEPT must suit the new one. */
 static int
-check_archive(const json_t *before, const json_t *now, struct err *e)
+begin_again(struct lend *l, struct err *e)
 {
-	static const char *const agreed[] = {"fidelity", "times"};
-
-	for (size_t i = 0; i < sizeof agreed / sizeof agreed[0]; i++)
-		if (json_is_true(json_object_get(before, agreed[i])) &&
-		    !json_is_true(json_object_get(now, agreed[i])))
-			return err_set(e, ERR_DEP_MISSING,
-				       "the executor cannot take any more what was packed for it");
-	return 0;
-}
-
-/* INVITE and START once more for ${before}, which is out. */
-static int
-begin_again(struct lend *l, json_t *before, struct err *e)
-{
-	json_t *now = NULL;
-	int status = -1;
+	bool fidelity = delegation_fidelity(l->record), times = delegation_times(l->record);
 
 	lend_note(l, "the executor has lost it; handing it over again");
-	if (note_restart(l, e) < 0 || lend_invite(l, before, e) < 0 ||
-	    (now = lend_record(l, e)) == NULL || check_archive(before, now, e) < 0 ||
-	    follow_connect(l, NULL, e) < 0)
-		goto out;
+	if (lend_change(l, record_restart, NULL, true, e) < 0 || lend_invite(l, e) < 0)
+		return -1;
+	if ((fidelity && !delegation_fidelity(l->record)) ||
+	    (times && !delegation_times(l->record)))
+		return err_set(e, ERR_DEP_MISSING,
+			       "the executor cannot take any more what was packed for it");
+	if (lend_stream_open(l, NULL, e) < 0)
+		return -1;
 	/* As in lend_begin: an event shows that it arrived. */
-	if (lend_start(l, now, e) == 0 || l->last != NULL)
-		status = 0;
-out:
-	json_decref(now);
-	return status;
+	return lend_start(l, e) == 0 || l->last != NULL ? 0 : -1;
 }
 
 int
 lend_resume(struct lend *l, struct err *e)
 {
-	json_t *o = lend_record(l, e);
-	int status = o == NULL ? -1 : 0;
-
-	if (o != NULL && is_here(o))
-		status = lend_begin(l, e);
-	else if (o != NULL && is_out(o) && is_lost(l))
-		status = begin_again(l, o, e);
-	json_decref(o);
-	return status;
+	if (not_started(l->record))
+		return lend_begin(l, e);
+	if (handed_over(l->record) && is_lost(l))
+		return begin_again(l, e);
+	return 0;
 }
 
 int
-lend_go_on(struct lend *l, int64_t until, struct err *e)
+lend_continue(struct lend *l, int64_t until, struct err *e)
 {
-	json_t *o = lend_record(l, e);
-	int status = o == NULL ? -1 : 0;
-
-	if (o != NULL && is_here(o))
-		status = lend_begin(l, e);
-	json_decref(o);
-	return status == 0 ? lend_follow(l, until, e) : -1;
+	if (not_started(l->record) && lend_begin(l, e) < 0)
+		return -1;
+	return lend_follow(l, until, e);
 }

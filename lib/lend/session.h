@@ -1,11 +1,11 @@
 /*
  * lend - the delegator's side of a delegation, from INVITE to the end.
  *
- *	lend_begin    INVITE, pack, open the events, START
- *	lend_resume   INVITE and START again, if the executor has lost it
- *	lend_follow   read the events to the end, keep what comes back, apply it
+ *	lend_begin     INVITE, pack, open the events, START
+ *	lend_resume    INVITE and START again, if the executor has lost it
+ *	lend_follow    read the events to the end, store what comes back, apply it
  *
- * Both can be run again by anyone after a crash: every step is in the record, and what is not known
+ * All can be run again by anyone after a crash: every step is in the record, and what is not known
  * to have happened is asked of the executor.  A delegation has one follower at a time (flock on
  * follow.lock); another one reads the journal that the first one writes, and takes over if it dies.
  */
@@ -18,7 +18,7 @@
 #include "base/err.h"
 #include "snapshot/snapshot.h"
 
-/* Whoever wants to know how it goes; every member but arg may be NULL. */
+/* Callbacks on progress; every member may be NULL. */
 struct lend_observer {
 	/* An event of the executor's, as in the journal (no archive in it). */
 	void (*event)(void *arg, const json_t *event);
@@ -37,31 +37,28 @@ struct lend;
 /* Open delegation ${id} to work on it: its lock as the one follower, its executor's token.
  * ${timeout} in seconds bounds a request.  ERR_BUSY if another process follows it. */
 struct lend *lend_open(const char *id, long timeout, const struct lend_observer *o, struct err *e);
+void lend_close(struct lend *l);
 
 /* From "created", "invited" or "accepted" to "started": INVITE, pack, open the event stream, START.
- * Where START may have arrived before a crash, that is sent again, and another INVITE only if the
- * executor does not have it: the work is not to be done twice.
- * A refusal ends the delegation with that error.  When the executor cannot be reached it ends as
- * well: nothing was handed over. */
+ * Where START may have arrived before a crash, it is sent again, and another INVITE only if the
+ * executor does not have it: the work must not be done twice.  A refusal ends the delegation with
+ * that error; so does an executor that cannot be reached, for nothing was handed over. */
 int lend_begin(struct lend *l, struct err *e);
 
-/* Whatever kept it from being handed over: lend_begin, if it was not; and if it was, but its
- * executor says that it does not know it and nothing of it was applied, hand the same over again,
- * as base.archive has it, with a new lease. */
+/* lend_begin, if it was not handed over.  If it was, but its executor does not know it and nothing
+ * of it was applied, hand the same over again, as base.archive has it, with a new lease. */
 int lend_resume(struct lend *l, struct err *e);
 
 /* From wherever it is to the end: lend_begin, if it was not handed over, and lend_follow. */
-int lend_go_on(struct lend *l, int64_t until, struct err *e);
+int lend_continue(struct lend *l, int64_t until, struct err *e);
 
-/* Follow to the end, or until ${until} (clock_steady ms; 0: as long as the lease goes). Returns 0
- * when the delegation is completed (and applied, if its mode is auto); -1 with the delegation's
- * error, ERR_CONFLICT if applying found conflicts, ERR_BUSY if it goes on but the time is over or
- * the executor cannot be reached now. */
+/* Follow to the end, or until ${until} (clock_steady ms; 0: the end of the lease).  Returns 0 when
+ * the delegation is completed (and applied, if its mode is auto); -1 with the delegation's error,
+ * ERR_CONFLICT if applying found conflicts, ERR_BUSY if it goes on but the time is over or the
+ * executor cannot be reached now. */
 int lend_follow(struct lend *l, int64_t until, struct err *e);
 
-void lend_close(struct lend *l);
-
-/* Follow ${id} whoever works on it: as lend_open and lend_go_on if nobody does, else by reading
+/* Follow ${id} whoever works on it: as lend_open and lend_continue if nobody does, else by reading
  * the journal that the follower writes. */
 int lend_watch(const char *id, long timeout, int64_t until, const struct lend_observer *o,
 	       struct err *e);
@@ -71,7 +68,7 @@ int lend_watch(const char *id, long timeout, int64_t until, const struct lend_ob
 int lend_answer(const char *id, long timeout, const char *question, const char *answer,
 		struct err *e);
 
-/* Cancel ${id} at its executor and here; ${reason} goes into the record. ERR_BAD_STATE if it has
+/* Cancel ${id} at its executor and here; ${reason} goes into the record.  ERR_BAD_STATE if it has
  * ended. */
 int lend_cancel(const char *id, long timeout, const char *reason, struct err *e);
 

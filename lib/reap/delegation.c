@@ -11,7 +11,6 @@
 #include "base/file.h"
 #include "base/jsonx.h"
 #include "delegation/delegation.h"
-#include "delegation/due.h"
 #include "delegation/members.h"
 #include "reap/action.h"
 #include "reap/remove.h"
@@ -149,12 +148,12 @@ check_ended_delegation(struct reap *r, struct record *delegation)
 	struct err e;
 
 	/* Whoever ended it may have been killed before the journal said so. */
-	if (!r->options->dry && delegation_settle(delegation, &e) < 0)
+	if (!r->options->dry && delegation_finish_journal(delegation, &e) < 0)
 		reap_warn(r, "%s: %s", delegation->id, e.message);
 	int64_t next = reap_snapshots(r, delegation);
 	if (next < 0)
 		return next;
-	if (delegation_waits(delegation->json) && delegation_apply_error(delegation->json) == NULL)
+	if (delegation_is_open(delegation->json))
 		return check_unfinished_delegation(r, delegation, &again);
 	int64_t until = delegation_kept_until(delegation->json);
 	if (until <= r->now)

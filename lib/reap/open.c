@@ -9,7 +9,6 @@
 
 #include "assignment/assignment.h"
 #include "delegation/delegation.h"
-#include "delegation/members.h"
 #include "config/home.h"
 #include "base/id.h"
 #include "base/jsonx.h"
@@ -22,8 +21,7 @@
 static bool
 delegation_closed(const json_t *json)
 {
-	return delegation_ended(json) &&
-	       (!delegation_waits(json) || delegation_apply_error(json) != NULL);
+	return !delegation_is_open(json);
 }
 
 static const struct open_hints {

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "config/home.h"
 #include "config/settings.h"
-#include "delegation/due.h"
+#include "delegation/delegation.h"
 #include "log/metrics.h"
 #include "reap/action.h"
 #include "reap/rules.h"

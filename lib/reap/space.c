@@ -16,7 +16,6 @@
 #include "base/jsonx.h"
 #include "config/home.h"
 #include "delegation/delegation.h"
-#include "delegation/due.h"
 #include "delegation/members.h"
 #include "reap/action.h"
 #include "reap/remove.h"

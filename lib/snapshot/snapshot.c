@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "delegation/delegation.h"
-#include "delegation/due.h"
 #include "delegation/members.h"
 #include "snapshot/private.h"
 #include "state/due.h"

@@ -13,7 +13,6 @@
 
 #include "base/clock.h"
 #include "delegation/delegation.h"
-#include "delegation/due.h"
 #include "delegation/members.h"
 #include "state/due.h"
 #include "base/file.h"

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "wire/transfer.h"
 
+#define JSON_TYPE "application/json"
 #define TICK 1000 /* ms; how late a timeout may be noticed */
 
 struct client {
@@ -123,7 +124,7 @@ begin(struct client *c, struct transfer *t, struct err *e)
 }
 
 static void
-end(struct client *c, struct transfer *t)
+end_transfer(struct client *c, struct transfer *t)
 {
 	if (t == NULL)
 		return;
@@ -131,9 +132,19 @@ end(struct client *c, struct transfer *t)
 	transfer_free(t);
 }
 
+/* A GET of ${url} for content of type ${accept}. */
+static struct transfer *
+new_transfer(const struct client *c, const char *url, const char *accept, client_sink *sink,
+	     void *arg, struct err *e)
+{
+	const struct transfer_options o = {url, c->token, accept, c->timeout};
+
+	return transfer_new(&o, sink, arg, e);
+}
+
 /* Run ${t} until it is answered; the stream runs along. */
 static int
-finish(struct client *c, struct transfer *t, struct err *e)
+run_transfer(struct client *c, struct transfer *t, struct err *e)
 {
 	if (begin(c, t, e) < 0)
 		return -1;
@@ -149,23 +160,22 @@ finish(struct client *c, struct transfer *t, struct err *e)
 }
 
 int
-client_send(struct client *c, const char *method, const char *url, const struct client_body *body,
-	    client_sink *sink, void *arg, int *status, struct err *e)
+client_send(struct client *c, struct client_request *q, client_sink *sink, void *arg, struct err *e)
 {
-	struct transfer *t =
-	    transfer_new(url, c->token, "application/json", c->timeout, sink, arg, e);
+	struct transfer *t = new_transfer(c, q->url, JSON_TYPE, sink, arg, e);
 	int r = -1;
 
+	q->status = 0;
 	if (t == NULL)
 		return -1;
-	if (strcmp(method, "POST") == 0 && transfer_post(t, body, e) < 0)
+	if (strcmp(q->method, "POST") == 0 && transfer_post(t, q->body, e) < 0)
 		goto out;
-	if (finish(c, t, e) < 0 || (t->status / 100 == 3 && transfer_refused(t, e) < 0))
+	if (run_transfer(c, t, e) < 0 || (t->status / 100 == 3 && transfer_refused(t, e) < 0))
 		goto out;
-	*status = (int)t->status;
+	q->status = (int)t->status;
 	r = 0;
 out:
-	end(c, t);
+	end_transfer(c, t);
 	return r;
 }
 
@@ -209,14 +219,13 @@ not_json(const struct transfer *t, const char *url, const struct answer *a, stru
 }
 
 int
-client_call(struct client *c, const char *method, const char *url, const char *json,
-	    struct buf *answer, int *status, struct err *e)
+client_call(struct client *c, struct client_request *q, struct buf *answer, struct err *e)
 {
 	struct answer a = {answer, BLANK};
-	struct transfer *t =
-	    transfer_new(url, c->token, "application/json", c->timeout, take_json, &a, e);
+	struct transfer *t = new_transfer(c, q->url, JSON_TYPE, take_json, &a, e);
 	int r = -1;
 
+	q->status = 0;
 	if (t == NULL)
 		return -1;
 	/* Also for a peer that sends a byte now and then. */
@@ -224,16 +233,17 @@ client_call(struct client *c, const char *method, const char *url, const char *j
 		err_memory(e);
 		goto out;
 	}
-	if (strcmp(method, "POST") == 0 && transfer_post_text(t, json != NULL ? json : "", e) < 0)
+	if (strcmp(q->method, "POST") == 0 &&
+	    transfer_post_text(t, q->json != NULL ? q->json : "", e) < 0)
 		goto out;
-	r = finish(c, t, e);
+	r = run_transfer(c, t, e);
 	if (a.kind == OTHER || (r == 0 && a.kind == BLANK))
-		r = not_json(t, url, &a, e);
+		r = not_json(t, q->url, &a, e);
 	else if (r < 0 && e->code == ERR_TOO_LARGE)
-		err_add(e, "the answer of %s", url);
-	*status = (int)t->status;
+		err_add(e, "the answer of %s", q->url);
+	q->status = (int)t->status;
 out:
-	end(c, t);
+	end_transfer(c, t);
 	return r;
 }
 
@@ -255,8 +265,7 @@ client_stream(struct client *c, const char *url, const char *last_id, client_sin
 	      struct err *e)
 {
 	client_stream_close(c);
-	struct transfer *t =
-	    transfer_new(url, c->token, "text/event-stream", c->timeout, sink, arg, e);
+	struct transfer *t = new_transfer(c, url, "text/event-stream", sink, arg, e);
 	if (t == NULL)
 		return -1;
 	t->only = 200;
@@ -281,7 +290,7 @@ client_stream(struct client *c, const char *url, const char *last_id, client_sin
 	c->stream = t;
 	return 0;
 err:
-	end(c, t);
+	end_transfer(c, t);
 	return -1;
 }
 
@@ -316,6 +325,6 @@ client_run(struct client *c, long quiet, int64_t until, struct err *e)
 void
 client_stream_close(struct client *c)
 {
-	end(c, c->stream);
+	end_transfer(c, c->stream);
 	c->stream = NULL;
 }

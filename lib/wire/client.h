@@ -34,19 +34,24 @@ struct client_body {
 /* Takes a piece of the answer; 0, or -1 to stop.  It must not call the client. */
 typedef int client_sink(void *arg, const char *p, size_t n, struct err *e);
 
-/* Send ${method} ("GET", "POST") to ${url} with ${body} (NULL: none; content is JSON) and hand the
- * answer of any status to ${sink}.  *${status} is the HTTP status.  A big upload may take as long
- * as it moves; one that does not move for ${timeout} fails.  Fails with ERR_TRANSPORT_ERROR when
- * the peer cannot be reached, breaks off, or redirects (the hint names where to). */
-int client_send(struct client *c, const char *method, const char *url,
-		const struct client_body *body, client_sink *sink, void *arg, int *status,
+struct client_request {
+	const char *method; /* "GET" or "POST" */
+	const char *url;
+	const struct client_body *body; /* for client_send, JSON; or NULL */
+	const char *json;               /* for client_call; or NULL */
+	int status;                     /* set to the answer's HTTP status; 0: there is none */
+};
+
+/* Send ${q} and hand the answer of any status to ${sink}.  A big upload may take as long as it
+ * moves; one that does not move for the client's timeout fails.  Fails with ERR_TRANSPORT_ERROR
+ * when the peer cannot be reached, breaks off, or redirects (the hint names where to). */
+int client_send(struct client *c, struct client_request *q, client_sink *sink, void *arg,
 		struct err *e);
 
-/* As client_send, for small JSON both ways: ${json} (or NULL) is the text to send, the answer goes
- * to ${answer}, whose bound holds.  An answer that is not JSON is ERR_TRANSPORT_ERROR and says what
- * it was instead (ERR_AUTH_FAILED with 401 and 403). */
-int client_call(struct client *c, const char *method, const char *url, const char *json,
-		struct buf *answer, int *status, struct err *e);
+/* As client_send, for small JSON both ways: the answer goes to ${answer}, whose bound holds.  An
+ * answer that is not JSON is ERR_TRANSPORT_ERROR and says what it was instead (ERR_AUTH_FAILED with
+ * 401 and 403). */
+int client_call(struct client *c, struct client_request *q, struct buf *answer, struct err *e);
 
 /* Open the event stream at ${url}; its bytes go to ${sink} whenever the client runs.  ${last_id}
  * (or NULL) is sent as Last-Event-ID.  Returns when the answer's head is here (or the stream ended

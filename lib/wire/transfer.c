@@ -137,8 +137,7 @@ set_options(struct transfer *t, const char *url, long timeout, struct err *e)
 }
 
 struct transfer *
-transfer_new(const char *url, const char *token, const char *accept, long timeout,
-	     client_sink *sink, void *arg, struct err *e)
+transfer_new(const struct transfer_options *o, client_sink *sink, void *arg, struct err *e)
 {
 	char bearer[512];
 	struct transfer *t = calloc(1, sizeof *t);
@@ -150,11 +149,12 @@ transfer_new(const char *url, const char *token, const char *accept, long timeou
 	t->sink = sink;
 	t->arg = arg;
 	t->moved_at = clock_steady();
-	find_origin(t, url);
-	if (set_options(t, url, timeout, e) < 0 || transfer_header(t, "Accept", accept, e) < 0)
+	find_origin(t, o->url);
+	if (set_options(t, o->url, o->timeout, e) < 0 ||
+	    transfer_header(t, "Accept", o->accept, e) < 0)
 		goto err;
-	(void)snprintf(bearer, sizeof bearer, "Bearer %s", token != NULL ? token : "");
-	if (token != NULL && transfer_header(t, "Authorization", bearer, e) < 0)
+	(void)snprintf(bearer, sizeof bearer, "Bearer %s", o->token != NULL ? o->token : "");
+	if (o->token != NULL && transfer_header(t, "Authorization", bearer, e) < 0)
 		goto err;
 	return t;
 err:

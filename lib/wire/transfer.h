@@ -32,10 +32,16 @@ struct transfer {
 	char detail[CURL_ERROR_SIZE];
 };
 
-/* A GET of ${url} that asks for media type ${accept}, with ${token} or NULL, whose content goes to
- * ${sink}; ${timeout} s to connect.  NULL on failure. */
-struct transfer *transfer_new(const char *url, const char *token, const char *accept, long timeout,
-			      client_sink *sink, void *arg, struct err *e);
+struct transfer_options {
+	const char *url;
+	const char *token;  /* or NULL */
+	const char *accept; /* media type */
+	long timeout;       /* s, to connect */
+};
+
+/* A GET whose content goes to ${sink}.  NULL on failure. */
+struct transfer *transfer_new(const struct transfer_options *o, client_sink *sink, void *arg,
+			      struct err *e);
 
 /* Make it a POST of ${body} (NULL: empty), borrowed until the end. */
 int transfer_post(struct transfer *t, const struct client_body *body, struct err *e);
