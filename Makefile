@@ -201,7 +201,7 @@ unit: $(T_UNIT:%=run_%)
 	$(if $(T_UNIT),,$(error no unit test is named after $T))
 
 run_%: $B/unit/%
-	@$<
+	@AWCP_TEST_QUICK=1 $<
 else
 unit: $(addprefix $B/unit/,$(UNIT)) $B/hammer
 endif

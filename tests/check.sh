@@ -43,7 +43,7 @@ job() {
 		export AWCP_FAULT_STRIDE=1
 		tags=
 	elif [ "$build" != build ]; then
-		export AWCP_FAULT_STRIDE=16
+		export AWCP_FAULT_STRIDE=32 AWCP_TEST_QUICK=1
 		tags='!all,!scale'
 	fi
 	log=$AWCP_CHECK_DIR/$number.log

@@ -3,7 +3,7 @@
 # journal: see fault/fault.c), alone, and all of them at once at each entry of the whole.  Then what was
 # killed is started again, and the delegation is followed to its end.
 #
-# Of all those points (224 when this was written), every AWCP_FAULT_STRIDE-th (4th) is tried; for all:
+# Of all those points (224 when this was written), every AWCP_FAULT_STRIDE-th (8th) is tried; for all:
 #	AWCP_FAULT_STRIDE=1 bats tests/crash.bats
 # shellcheck disable=SC2030,SC2031 # a test's variables are its own
 # shellcheck disable=SC2015,SC2016,SC2164 # wrong does not return; inner shells; bats stops at a failed cd

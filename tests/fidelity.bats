@@ -114,7 +114,9 @@ assert_same_tree()
 }
 
 @test "a worker that does nothing leaves no trace in any tree" {
-	LEVELS=20 nasty_tree
+	LEVELS=8
+	! is_everything || LEVELS=20
+	nasty_tree
 	before=$(all_of .)
 	invite auto true
 	assert_equal "$(all_of .)" "$before"
@@ -249,9 +251,11 @@ size_of()
 }
 
 # bats test_tags=scale
-@test "ten gigabytes of holes go there and back in no space" {
-	truncate -s 10G huge
-	printf end | dd of=huge bs=1 seek=10737418000 conv=notrunc status=none
+@test "gigabytes of holes go there and back in no space" {
+	gigabytes=2
+	! is_everything || gigabytes=10
+	truncate -s ${gigabytes}G huge
+	printf end | dd of=huge bs=1 seek=$((gigabytes * (1 << 30) - 240)) conv=notrunc status=none
 	before=$(stat -c '%i %s %y %z' huge)
 	AWCP_MAX_FILE_BYTES=20G AWCP_MAX_BYTES=40G invite auto 'stat -c "%s %b" huge; echo new >other'
 	assert_equal "$(stat -c '%i %s %y %z' huge)" "$before"

@@ -25,9 +25,15 @@ export AWCP_CONFIG=none # what is set on this machine does not count here
 # The same language, and a tenth of the time to start: the tests ask for JSON some thousand times.
 ! command -v gojq >/dev/null || jq() { gojq "$@"; }
 
-# The tests that kill a program, or break the disk under it, at any change try every fourth;
-# all of them with AWCP_FAULT_STRIDE=1, as make check ALL=1 has it.
-export FAULT_STRIDE=${AWCP_FAULT_STRIDE:-4}
+# The tests that kill a program, or break the disk under it, at any change try every eighth;
+# all of them with AWCP_FAULT_STRIDE=1, as make check-all has it.
+export FAULT_STRIDE=${AWCP_FAULT_STRIDE:-8}
+
+# Is everything to be tested, however long it takes?
+is_everything()
+{
+	[ "$FAULT_STRIDE" -eq 1 ]
+}
 
 # A state directory and an account's directory that nobody else uses: the test's own, or in
 # setup_file the file's.

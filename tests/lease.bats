@@ -233,7 +233,7 @@ cancel_at()
 	SANDBOX=none
 	start_worker -- sh
 	cancelled=0 completed=0
-	for ((i = 0; i < 160 / FAULT_STRIDE; i++)); do
+	for ((i = 0; i < 10 || i < 160 / FAULT_STRIDE; i++)); do
 		lend "sleep 0.0$((RANDOM % 3))$((RANDOM % 10))"
 		while [ "$((RANDOM % 60))" -ne 0 ]; do :; done # up to the time that the task takes
 		curl -sS -X POST "$URL/cancel/$ID" >/dev/null

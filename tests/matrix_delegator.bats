@@ -5,6 +5,7 @@
 # shellcheck disable=SC2030,SC2031 # a test's variables are its own
 # shellcheck disable=SC2034,SC2153 # matrix.bash reads some, and sets others
 
+# bats file_tags=scale
 load helper
 load matrix
 
@@ -300,7 +301,7 @@ follow_again()
 
 settle()
 {
-	wait_until in_state "$1"
+	wait_until in_state "$1" || fail "$PAIR: $(cat "$DIR/record.json" "$P/log" "$P/follower" "$DIR/follow.log")"
 	case $1 in
 	completed | error | expired) wait_until nobody_follows ;;
 	cancelled)

@@ -1,6 +1,7 @@
 # The power fails: of the state nothing is left but what was synced.  What an executor answered with
 # ACCEPT, ok or done is among it, and with what is left one can go on.
 
+# bats file_tags=scale
 load helper
 
 setup_file()

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int check_count, check_failures;
@@ -55,6 +56,13 @@ check_number(long long saw, long long want, const char *file, int line, const ch
 	check_text((saw_), (want_), __FILE__, __LINE__, (sentence_))
 #define CHECK_INT(saw_, want_, sentence_) \
 	check_number((long long)(saw_), (long long)(want_), __FILE__, __LINE__, (sentence_))
+
+/* What takes long and is about sizes alone may be left out now. */
+static inline bool
+check_quick(void)
+{
+	return getenv("AWCP_TEST_QUICK") != NULL;
+}
 
 static inline int
 check_end(void)
