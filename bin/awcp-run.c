@@ -204,7 +204,7 @@ main(int argc, char **argv)
 	int option, status;
 	struct err e;
 
-	if (argc > 2 && strcmp(argv[1], LAST_EXEC_OPTION) == 0) { /* in the sandbox */
+	if (argc > 2 && strcmp(argv[1], EXEC_ONCE_OPTION) == 0) { /* in the sandbox */
 		(void)exec_once(argv + 2, &e);
 		(void)fprintf(stderr, "awcp-run: %s\n", e.message);
 		return err_exit(e.code);

@@ -281,7 +281,7 @@ assert_answer()
 	start_server -A none -S none
 	run awcp-invite -bq -e "$URL" -r "ws=$WS" -S bwrap,no-network go
 	assert_failure 69
-	assert_output --partial 'not kept to their workspace'
+	assert_output --partial 'not confined to their workspace'
 	[ -z "$(find "$AWCP_HOME/assignments" -name workspace.archive)" ]
 	stop_process "$SERVER_PID"
 	start_server -A none -S bwrap,no-network -- cat

@@ -1,4 +1,4 @@
-/* The command line of bubblewrap. */
+/* The command line of bubblewrap that makes a sandbox. */
 #include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -29,7 +29,7 @@ static const char *const base[] = {
     "/proc",
 };
 
-/* What a task has no business with; below the home directory unless absolute.  Without a network
+/* What a task must not see; below the home directory unless absolute.  Without a network
  * all of /run is hidden instead: a socket in it may lead out. */
 static const char *const secrets[] = {
     ".ssh",
@@ -58,10 +58,10 @@ static const char *const secrets[] = {
 
 #define SECRETS (sizeof secrets / sizeof secrets[0])
 
-/* Words of a command line; ${failed} is looked at once, at the end. */
+/* Words of a command line; ${failed} is checked once, at the end. */
 struct words {
 	char **word;
-	size_t count, room;
+	size_t count, cap;
 	bool failed;
 };
 
@@ -76,15 +76,15 @@ add(struct words *l, const char *word)
 {
 	if (l->failed)
 		return;
-	if (l->count + 2 > l->room) {
-		size_t room = l->room == 0 ? 64 : l->room * 2;
-		char **more = realloc(l->word, room * sizeof *more);
+	if (l->count + 2 > l->cap) {
+		size_t cap = l->cap == 0 ? 64 : l->cap * 2;
+		char **more = realloc(l->word, cap * sizeof *more);
 		if (more == NULL) {
 			l->failed = true;
 			return;
 		}
 		l->word = more;
-		l->room = room;
+		l->cap = cap;
 	}
 	l->word[l->count + 1] = NULL;
 	l->word[l->count] = strdup(word);
@@ -104,7 +104,7 @@ add3(struct words *l, const char *option, const char *from, const char *to)
 
 /* Hide ${path}, if it exists: a directory by an empty one, anything else by an empty file. */
 static void
-hide(struct words *l, struct hidden *h, const char *path)
+hide_path(struct words *l, struct hidden *h, const char *path)
 {
 	struct stat st;
 
@@ -135,7 +135,7 @@ hide_secrets(struct words *l, struct hidden *h, bool no_network)
 		account = me == NULL ? "/nonexistent" : me->pw_dir;
 	}
 	if (no_network)
-		hide(l, h, "/run");
+		hide_path(l, h, "/run");
 	for (size_t i = 0; i < SECRETS; i++) {
 		if (secrets[i][0] != '/')
 			(void)snprintf(path, sizeof path, "%s/%s", account, secrets[i]);
@@ -143,13 +143,13 @@ hide_secrets(struct words *l, struct hidden *h, bool no_network)
 			continue;
 		else
 			(void)snprintf(path, sizeof path, "%s", secrets[i]);
-		hide(l, h, path);
+		hide_path(l, h, path);
 	}
 	if (!no_network) {
 		(void)snprintf(path, sizeof path, "/run/user/%lu", (unsigned long)geteuid());
-		hide(l, h, path);
+		hide_path(l, h, path);
 	}
-	hide(l, h, home_path());
+	hide_path(l, h, home_path());
 }
 
 static bool
@@ -160,7 +160,7 @@ is_below(const char *path, const char *directory)
 	return strncmp(path, directory, n) == 0 && path[n] == '/';
 }
 
-/* Keep ${word} visible if it is a file in a place that is hidden. */
+/* Keep ${word} visible if it is a file below a hidden directory. */
 static void
 reveal(struct words *l, const struct hidden *h, const char *word)
 {
@@ -171,15 +171,15 @@ reveal(struct words *l, const struct hidden *h, const char *word)
 	char *real = realpath(word, NULL);
 	if (real == NULL)
 		return;
-	bool lost = is_below(real, "/tmp") || is_below(word, "/tmp");
-	for (size_t i = 0; i < h->count && !lost; i++)
-		lost = is_below(real, h->path[i]) || is_below(word, h->path[i]);
-	if (lost && stat(real, &st) == 0 && S_ISREG(st.st_mode))
+	bool hidden = is_below(real, "/tmp") || is_below(word, "/tmp");
+	for (size_t i = 0; i < h->count && !hidden; i++)
+		hidden = is_below(real, h->path[i]) || is_below(word, h->path[i]);
+	if (hidden && stat(real, &st) == 0 && S_ISREG(st.st_mode))
 		add3(l, "--ro-bind", real, word);
 	free(real);
 }
 
-/* A command that runs may ask a person, wherever our programs lie. */
+/* A command may ask a person, wherever our programs are installed. */
 static void
 reveal_ask(struct words *l, const struct hidden *h)
 {
@@ -213,7 +213,7 @@ add_tmpfs(struct words *l, const char *path, uint64_t size)
 }
 
 static void
-add_place(struct words *l, const struct sandbox *s, const struct sandbox_place *p,
+add_paths(struct words *l, const struct sandbox *s, const struct sandbox_paths *p,
 	  char *const *argv, const char *self)
 {
 	struct hidden h = {.count = 0};
@@ -274,7 +274,7 @@ add_limits(struct words *l, const struct sandbox *s)
 }
 
 char **
-sandbox_command(const struct sandbox *s, const struct sandbox_place *p, char *const *argv,
+sandbox_command(const struct sandbox *s, const struct sandbox_paths *p, char *const *argv,
 		struct err *e)
 {
 	struct words l = {.word = NULL};
@@ -291,12 +291,12 @@ sandbox_command(const struct sandbox *s, const struct sandbox_place *p, char *co
 			add(&l, "--unshare-net");
 		if (s->processes != 0)
 			add(&l, "--unshare-user");
-		add_place(&l, s, p, argv, self);
+		add_paths(&l, s, p, argv, self);
 		add_limits(&l, s);
 	}
 	if (self != NULL) {
 		add(&l, self);
-		add(&l, LAST_EXEC_OPTION);
+		add(&l, EXEC_ONCE_OPTION);
 		free(self);
 	}
 	for (size_t i = 0; argv[i] != NULL; i++)

@@ -18,20 +18,20 @@
 
 #if defined(__x86_64__)
 #define ARCH AUDIT_ARCH_X86_64
-#define FOREIGN 0x40000000U        /* calls from here on are those of x32 */
-#define PLACES (UINT64_C(1) << 46) /* addresses that a process surely may use */
+#define FOREIGN 0x40000000U           /* calls from here on are those of x32 */
+#define ADDRESSES (UINT64_C(1) << 46) /* addresses that a process surely may use */
 #elif defined(__aarch64__)
 #define ARCH AUDIT_ARCH_AARCH64
 #define FOREIGN UINT32_MAX
-#define PLACES (UINT64_C(1) << 38)
+#define ADDRESSES (UINT64_C(1) << 38)
 #else
 #define ARCH 0U
 #define FOREIGN UINT32_MAX
-#define PLACES UINT64_C(0x80000000)
+#define ADDRESSES UINT64_C(0x80000000)
 #endif
 
 #define TRIES 64
-#define LOWEST (UINT64_C(1) << 20)
+#define MIN_ADDRESS (UINT64_C(1) << 20)
 
 extern char **environ;
 
@@ -43,26 +43,26 @@ extern char **environ;
 #define RETURN(what) BPF_STMT(BPF_RET | BPF_K, what)
 #define IF(test, value, yes, no) BPF_JUMP(BPF_JMP | (test) | BPF_K, (uint32_t)(value), yes, no)
 
-/* Room for ${size} bytes at an address that nobody guesses, down to its last bits; NULL if there is
- * none. */
+/* Memory for ${size} bytes at an address that nobody guesses, down to its last bits; NULL if there
+ * is none. */
 static void *
-hide(size_t size)
+hidden_memory(size_t size)
 {
-	size_t room =
+	size_t length =
 	    (size + 2 * (size_t)sysconf(_SC_PAGESIZE)) & ~((size_t)sysconf(_SC_PAGESIZE) - 1);
 	uint64_t chance;
 
 	for (int i = 0; i < TRIES; i++) {
 		if (getrandom(&chance, sizeof chance, 0) != sizeof chance)
 			return NULL;
-		uint64_t at = LOWEST + chance % (PLACES - LOWEST - room);
+		uint64_t at = MIN_ADDRESS + chance % (ADDRESSES - MIN_ADDRESS - length);
 		uint64_t page = at & ~((uint64_t)sysconf(_SC_PAGESIZE) - 1);
-		void *got = mmap((void *)(uintptr_t)page, room, PROT_READ | PROT_WRITE,
+		void *got = mmap((void *)(uintptr_t)page, length, PROT_READ | PROT_WRITE,
 				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 		if (got == (void *)(uintptr_t)page)
 			return (void *)(uintptr_t)(at & ~(uint64_t)7);
 		if (got != MAP_FAILED)
-			(void)munmap(got, room); /* a kernel that takes the address for a hint */
+			(void)munmap(got, length); /* a kernel that takes the address for a hint */
 	}
 	return NULL;
 }
@@ -75,7 +75,7 @@ hide_list(char *const *list)
 
 	while (list[n - 1] != NULL)
 		n++;
-	char **copy = hide(n * sizeof *copy);
+	char **copy = hidden_memory(n * sizeof *copy);
 	if (copy != NULL)
 		memcpy(copy, list, n * sizeof *copy);
 	return copy;
@@ -122,12 +122,12 @@ exec_once(char *const argv[], struct err *e)
 	char *path, **words, **environment;
 
 	if (ARCH == 0)
-		return err_set(e, ERR_CONFIG, "no-exec is not known on this kind of machine");
+		return err_set(e, ERR_CONFIG, "no-exec is not supported on this architecture");
 	char *found = process_find(argv[0], e);
 	if (found == NULL)
 		return -1;
-	if ((path = hide(strlen(found) + 1)) == NULL || (words = hide_list(argv)) == NULL ||
-	    (environment = hide_list(environ)) == NULL) {
+	if ((path = hidden_memory(strlen(found) + 1)) == NULL ||
+	    (words = hide_list(argv)) == NULL || (environment = hide_list(environ)) == NULL) {
 		free(found);
 		return err_memory(e);
 	}

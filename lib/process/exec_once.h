@@ -1,5 +1,5 @@
 /*
- * exec_once - execute a program that can execute no other, and neither can what descends from it.
+ * process/exec_once - execute a program that can execute no other, nor can its descendants.
  *
  * A seccomp(2) filter takes execve(2) only with the three addresses that this process calls it with
  * once, and execveat(2) never.  The addresses are chosen at random, far from each other, and mean
@@ -15,8 +15,8 @@
 
 #include "base/err.h"
 
-/* The word behind a program's own name that asks it to be exec_once for the words behind it. */
-#define LAST_EXEC_OPTION "--last-exec"
+/* The first argument of a program that is to call exec_once with the arguments after it. */
+#define EXEC_ONCE_OPTION "--exec-once"
 
 /* Execute ${argv}, found as execvp(3) finds it, with the environment as it is.  Returns only on
  * failure, -1; ERR_CONFIG where it cannot be done. */

@@ -1,7 +1,7 @@
 /*
- * A hook may be run by a program with many threads, so what happens between fork and exec, or in
- * the process that watches over a hook that nobody waits for, keeps to what is safe there: system
- * calls, on memory that was made ready before.
+ * A hook may be run by a program with many threads.  So what happens between fork and exec, or in
+ * the process that supervises a hook that nobody waits for, is limited to what is safe there:
+ * system calls, on memory that was prepared before.
  */
 #include "process/hook.h"
 
@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -27,6 +26,7 @@
 #include "config/settings.h"
 #include "log/logfmt.h"
 #include "process/output.h"
+#include "process/signals.h"
 
 #define INPUT_MAX (4 * 1024 * 1024) /* bytes of a record */
 #define VARIABLES 16
@@ -74,7 +74,7 @@ hook_close(struct hook *k)
 
 /* Is there such a hook?  Writes its path. */
 static bool
-find(const char *name, char path[8192])
+find_hook(const char *name, char path[8192])
 {
 	const char *dir = setting_given(SETTING_HOOKS);
 	struct err ignored;
@@ -89,28 +89,23 @@ find(const char *name, char path[8192])
 	return access(path, F_OK) == 0;
 }
 
-/* A file in memory with ${o} as text, to be read from its beginning. */
+/* A file in memory with ${o} as text, to be read from its start. */
 static int
 make_input(const json_t *o, struct err *e)
 {
 	char *text = json_dumps(o, JSON_COMPACT);
-	int fd = text == NULL ? -1 : memfd_create("hook", MFD_CLOEXEC);
 
 	if (text == NULL)
 		return err_memory(e);
-	if (fd < 0)
-		err_sys(e, "cannot make a hook's input");
-	else if (file_write(fd, text, strlen(text), e) < 0 || lseek(fd, 0, SEEK_SET) < 0) {
-		file_close(fd);
-		fd = -1;
-	}
+	int fd = file_of_text(text, e);
 	free(text);
 	return fd;
 }
 
 /* Make everything ready to run ${program} as hook ${name}. */
 static struct hook *
-prepare(const char *name, const char *program, const char *id, const json_t *record, struct err *e)
+prepare_hook(const char *name, const char *program, const char *id, const json_t *record,
+	     struct err *e)
 {
 	struct hook *k = calloc(1, sizeof *k);
 
@@ -152,14 +147,9 @@ make_pipe(int ends[2])
 _Noreturn static void
 become(const struct hook *k, int stdoutfd, int stderrfd)
 {
-	struct sigaction usual = {.sa_handler = SIG_DFL};
 	char *const argv[] = {(char *)(uintptr_t)k->program, NULL};
-	sigset_t none;
 
-	for (int i = 1; i < NSIG; i++)
-		(void)sigaction(i, &usual, NULL); /* some cannot be changed, and need not be */
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	signals_reset();
 	if (setsid() < 0 || chdir(k->home) < 0 || dup2(k->inputfd, 0) < 0 ||
 	    dup2(stdoutfd, 1) < 0 || dup2(stderrfd, 2) < 0 ||
 	    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
@@ -168,8 +158,8 @@ become(const struct hook *k, int stdoutfd, int stderrfd)
 	_exit(127);
 }
 
-/* What comes from a hook. */
-struct hearing {
+/* What is read from a hook. */
+struct capture {
 	struct hook *hook;
 	struct pollfd fds[3]; /* its end, its answer (fd -1: none is wanted), the rest */
 	char *answer;
@@ -178,43 +168,43 @@ struct hearing {
 
 enum { END, ANSWER, REST };
 
-/* Read what is there of ${which}; false if there is nothing, and the end is noted. */
+/* Read what ${which} has; false if there is nothing.  Its end is noted. */
 static bool
-take(struct hearing *h, int which)
+read_hook(struct capture *c, int which)
 {
 	char piece[4096];
-	ssize_t got = read(h->fds[which].fd, piece, sizeof piece);
+	ssize_t got = read(c->fds[which].fd, piece, sizeof piece);
 
 	if (got > 0 && which == REST)
-		output_add(h->hook->output, OUTPUT_STDERR, piece, (size_t)got);
-	for (ssize_t i = 0; which == ANSWER && i < got && h->n < HOOK_ANSWER - 1; i++)
-		h->answer[h->n++] = piece[i];
+		output_add(c->hook->output, OUTPUT_STDERR, piece, (size_t)got);
+	for (ssize_t i = 0; which == ANSWER && i < got && c->n < HOOK_ANSWER - 1; i++)
+		c->answer[c->n++] = piece[i];
 	if (got == 0 || (got < 0 && errno != EINTR && errno != EAGAIN))
-		h->fds[which].fd = -1;
+		c->fds[which].fd = -1;
 	return got > 0;
 }
 
-/* Listen until the hook ends, and if nobody waits for its answer, to what goes on in the background
- * then.  False if it did not end in time. */
+/* Read until the hook ends and, if nobody waits for its answer, until all that it left in the
+ * background has closed its output.  False if it did not end in time. */
 static bool
-listen_to(struct hearing *h)
+read_until_end(struct capture *c)
 {
-	int64_t until = clock_steady() + h->hook->seconds * 1000;
-	bool alone = h->fds[ANSWER].fd < 0, ended = false;
+	int64_t until = clock_steady() + c->hook->seconds * 1000;
+	bool alone = c->fds[ANSWER].fd < 0, ended = false;
 	int left;
 
-	if (h->fds[END].fd < 0)
+	if (c->fds[END].fd < 0)
 		return false;
-	while ((!ended || (alone && h->fds[REST].fd >= 0)) &&
+	while ((!ended || (alone && c->fds[REST].fd >= 0)) &&
 	       (left = (int)(until - clock_steady())) > 0) {
-		if (poll(h->fds, 3, left) <= 0)
+		if (poll(c->fds, 3, left) <= 0)
 			continue;
 		for (int i = ANSWER; i <= REST; i++)
-			if (h->fds[i].revents != 0)
-				(void)take(h, i);
-		if (h->fds[END].revents != 0) {
+			if (c->fds[i].revents != 0)
+				(void)read_hook(c, i);
+		if (c->fds[END].revents != 0) {
 			ended = true;
-			h->fds[END].fd = -1;
+			c->fds[END].fd = -1;
 		}
 	}
 	return ended;
@@ -224,17 +214,17 @@ listen_to(struct hearing *h)
  * status as from waitpid(2), TIMED_OUT, or -1.  What comes from ${answerfd} (or -1) goes to
  * ${answer}, what comes from ${outputfd} to the log. */
 static int
-watch_over(struct hook *k, pid_t pid, int answerfd, int outputfd, char answer[HOOK_ANSWER])
+await_hook(struct hook *k, pid_t pid, int answerfd, int outputfd, char answer[HOOK_ANSWER])
 {
 	int pidfd = pidfd_open(pid, 0), status = -1;
-	struct hearing h = {k,
+	struct capture c = {k,
 			    {{.fd = pidfd, .events = POLLIN},
 			     {.fd = answerfd, .events = POLLIN},
 			     {.fd = outputfd, .events = POLLIN}},
 			    answer,
 			    0};
 
-	bool ended = listen_to(&h);
+	bool ended = read_until_end(&c);
 	if (!ended) {
 		(void)kill(-pid, SIGKILL);
 		(void)kill(pid, SIGKILL); /* it may not have come to setsid */
@@ -245,15 +235,15 @@ watch_over(struct hook *k, pid_t pid, int answerfd, int outputfd, char answer[HO
 			break;
 		}
 	for (int i = ANSWER; i <= REST; i++)
-		while (h.fds[i].fd >= 0 && (i == REST || ended) && take(&h, i))
+		while (c.fds[i].fd >= 0 && (i == REST || ended) && read_hook(&c, i))
 			continue;
 	output_end(k->output);
-	answer[h.n] = '\0';
+	answer[c.n] = '\0';
 	file_close(pidfd);
 	return ended ? status : TIMED_OUT;
 }
 
-/* Put the number ${n} (at most 3 digits) and an end of line behind ${line}. */
+/* Put the number ${n} (at most 3 digits) and an end of line after ${line}. */
 static void
 finish_line(char *line, size_t size, const char *how, int n)
 {
@@ -274,9 +264,9 @@ finish_line(char *line, size_t size, const char *how, int n)
 	}
 }
 
-/* Log how a hook ended, if that was not well. */
+/* Log how a hook failed. */
 static void
-log_end(struct hook *k, int status)
+log_failure(struct hook *k, int status)
 {
 	if (status == TIMED_OUT)
 		finish_line(k->line, sizeof k->line, "timeout", (int)(k->seconds % 1000));
@@ -288,9 +278,9 @@ log_end(struct hook *k, int status)
 	(void)file_write(k->logfd, k->line, strlen(k->line), NULL);
 }
 
-/* The life of the process that watches over a hook for nobody. */
+/* The life of the process that supervises a hook that nobody waits for. */
 _Noreturn static void
-attend(struct hook *k)
+supervise(struct hook *k)
 {
 	static char unused[HOOK_ANSWER];
 	unsigned kept = (unsigned)k->outputfd;
@@ -311,9 +301,9 @@ attend(struct hook *k)
 	if (pid == 0)
 		become(k, ends[1], ends[1]);
 	file_close(ends[1]);
-	int status = pid < 0 ? -1 : watch_over(k, pid, -1, ends[0], unused);
+	int status = pid < 0 ? -1 : await_hook(k, pid, -1, ends[0], unused);
 	if (status != 0)
-		log_end(k, status);
+		log_failure(k, status);
 	_exit(0);
 }
 
@@ -323,9 +313,9 @@ hook_notify(const char *name, const char *id, const json_t *record)
 	char path[8192];
 	struct err e;
 
-	if (!find(name, path))
+	if (!find_hook(name, path))
 		return;
-	struct hook *k = prepare(name, path, id, record, &e);
+	struct hook *k = prepare_hook(name, path, id, record, &e);
 	if (k == NULL) {
 		logfmt_write("lifecycle", "hook-failed", "hook", name, "id", id, "why", e.message,
 			     LOGFMT_END);
@@ -333,17 +323,17 @@ hook_notify(const char *name, const char *id, const json_t *record)
 	}
 	pid_t pid = fork();
 	if (pid == 0)
-		attend(k);
+		supervise(k);
 	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		continue;
 	if (pid < 0)
-		log_end(k, -1);
+		log_failure(k, -1);
 	hook_close(k);
 }
 
 /* Run ${k} with a pipe to its standard output, and wait. */
 static int
-converse(struct hook *k, char answer[HOOK_ANSWER], struct err *e)
+run_and_wait(struct hook *k, char answer[HOOK_ANSWER], struct err *e)
 {
 	int ends[2], others[2] = {-1, -1};
 
@@ -354,7 +344,7 @@ converse(struct hook *k, char answer[HOOK_ANSWER], struct err *e)
 		become(k, ends[1], others[1]);
 	file_close(ends[1]);
 	file_close(others[1]);
-	int status = pid < 0 ? -1 : watch_over(k, pid, ends[0], others[0], answer);
+	int status = pid < 0 ? -1 : await_hook(k, pid, ends[0], others[0], answer);
 	file_close(ends[0]);
 	file_close(others[0]);
 	if (status == 0)
@@ -363,7 +353,7 @@ converse(struct hook *k, char answer[HOOK_ANSWER], struct err *e)
 		answer[strcspn(answer, "\r\n")] = '\0';
 		return 0;
 	}
-	log_end(k, status);
+	log_failure(k, status);
 	return err_set(e, ERR_SETUP_FAILED, "the hook did not answer");
 }
 
@@ -374,16 +364,16 @@ hook_ask(const char *name, const char *id, const char *owner, const json_t *ques
 	char path[8192];
 
 	answer[0] = '\0';
-	if (!find(name, path))
+	if (!find_hook(name, path))
 		return 1;
-	struct hook *k = prepare(name, path, id, question, e);
+	struct hook *k = prepare_hook(name, path, id, question, e);
 	if (k == NULL) {
 		logfmt_write("lifecycle", "hook-failed", "hook", name, "id", id, "why", e->message,
 			     LOGFMT_END);
 		return -1;
 	}
 	set_variable(k, "AWCP_OWNER", owner);
-	int status = converse(k, answer, e);
+	int status = run_and_wait(k, answer, e);
 	hook_close(k);
 	return status;
 }

@@ -18,14 +18,14 @@ struct head {
 };
 
 _Noreturn static void
-be_child(int fd, pid_t parent, int (*work)(void *, struct buf *, struct err *), void *arg,
+run_work(int fd, pid_t parent, int (*work)(void *, struct buf *, struct err *), void *arg,
 	 size_t max)
 {
 	struct buf result = BUF_INIT(max);
 	struct head head;
 
 	memset(&head, 0, sizeof head);
-	/* Nobody would hear of it if the parent were gone. */
+	/* Without the parent nobody would read the result. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() != parent)
 		_exit(1);
 	head.status = work(arg, &result, &head.e);
@@ -38,18 +38,18 @@ be_child(int fd, pid_t parent, int (*work)(void *, struct buf *, struct err *), 
 
 /* Read what the child sends on ${fd}, to its end. */
 static int
-hear(int fd, struct buf *result, struct err *e)
+read_reply(int fd, struct buf *result, struct err *e)
 {
 	char piece[4096];
 	struct head head;
 	ssize_t n = -1;
 
-	size_t before = result->len;
+	size_t start = result->len;
 	if (file_read(fd, &head, sizeof head, e) == (ssize_t)sizeof head)
 		while ((n = file_read(fd, piece, sizeof piece, e)) > 0)
 			if (buf_add(result, piece, (size_t)n, e) < 0)
 				return -1;
-	if (n != 0 || result->len - before != head.len)
+	if (n != 0 || result->len - start != head.len)
 		return err_set(e, ERR_INTERNAL, "a process that worked on an archive died");
 	if (head.status < 0 && e != NULL)
 		*e = head.e;
@@ -67,13 +67,13 @@ in_child(int (*work)(void *arg, struct buf *result, struct err *e), void *arg, s
 		return err_sys(e, "cannot make a pipe");
 	pid_t child = fork();
 	if (child == 0)
-		be_child(ends[1], parent, work, arg, result->max);
+		run_work(ends[1], parent, work, arg, result->max);
 	file_close(ends[1]);
 	if (child < 0) {
 		file_close(ends[0]);
 		return err_sys(e, "cannot start a process");
 	}
-	int status = hear(ends[0], result, e);
+	int status = read_reply(ends[0], result, e);
 	file_close(ends[0]);
 	do
 		ended = waitpid(child, &how, 0);

@@ -1,9 +1,9 @@
 /*
- * aside - runs a piece of work in a child process.
+ * process/in_child - runs a piece of work in a child process.
  *
  * Archives and connections both want memory, but not at the same time: work on an archive that is
- * done aside gives all of it back when it ends, so that no process is ever as large as both.  It
- * also cannot hurt the connection: a child that dies is an error, no more.
+ * done in a child gives all of it back when it ends, so that no process is ever as large as both.
+ * It also cannot hurt the connection: the death of a child is only an error.
  */
 #ifndef PROCESS_IN_CHILD_H
 #define PROCESS_IN_CHILD_H

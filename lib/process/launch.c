@@ -3,24 +3,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
-#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "process/signals.h"
 
 /* Between fork and exec: only what is safe there. */
 _Noreturn static void
-become(const struct launch *l, int stdinfd, int tellfd)
+become(const struct launch *l, int stdinfd, int reportfd)
 {
-	struct sigaction usual = {.sa_handler = SIG_DFL};
-	sigset_t none;
 	int why;
 
-	for (int i = 1; i < NSIG; i++)
-		(void)sigaction(i, &usual, NULL); /* some cannot be changed, and need not be */
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	signals_reset();
 	if (l->detached) {
 		pid_t child = setsid() < 0 ? -1 : fork();
 		if (child < 0)
@@ -37,7 +32,7 @@ become(const struct launch *l, int stdinfd, int tellfd)
 	(void)execve(l->program, l->argv, l->envp);
 failed:
 	why = errno;
-	_exit(write(tellfd, &why, sizeof why) == sizeof why ? 127 : 126);
+	_exit(write(reportfd, &why, sizeof why) == sizeof why ? 127 : 126);
 }
 
 int
@@ -55,29 +50,29 @@ launch_wait(pid_t child)
 pid_t
 launch(const struct launch *l, struct err *e)
 {
-	int tell[2], why;
+	int report[2], why;
 
 	int stdinfd = l->input == NULL ? -1 : file_of_text(l->input, e);
 	if (l->input != NULL && stdinfd < 0)
 		return -1;
-	if (pipe2(tell, O_CLOEXEC) < 0) {
+	if (pipe2(report, O_CLOEXEC) < 0) {
 		file_close(stdinfd);
 		return err_sys(e, "cannot start a process");
 	}
 	pid_t child = fork();
 	if (child == 0)
-		become(l, stdinfd, tell[1]);
+		become(l, stdinfd, report[1]);
 	file_close(stdinfd);
-	file_close(tell[1]);
-	if (child < 0)
+	file_close(report[1]);
+	if (child < 0) {
 		err_sys(e, "cannot start a process");
-	/* Closed without a word when it was executed. */
-	else if (file_read(tell[0], &why, sizeof why, NULL) == sizeof why) {
+	} else if (file_read(report[0], &why, sizeof why, NULL) == sizeof why) {
+		/* Once it is executed the pipe is closed, and nothing is read. */
 		(void)launch_wait(child);
 		child = -1;
 		errno = why;
 		err_sys(e, "cannot start %s", l->program);
 	}
-	file_close(tell[0]);
+	file_close(report[0]);
 	return child;
 }

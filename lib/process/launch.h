@@ -1,7 +1,7 @@
 /*
- * launch - starts another program of ours, for work that this one should not do itself.
+ * process/launch - starts another program of ours, for work that this one should not do itself.
  *
- * Unlike process_start, what is started is trusted, and is not watched over: it has usual signals
+ * Unlike process_start, what is started is trusted, and is not watched over: it has default signals
  * and no descriptor but the three standard ones.
  */
 #ifndef PROCESS_LAUNCH_H

@@ -79,7 +79,7 @@ output_free(struct output *o)
 
 /* Copy as much of ${line} as fits. */
 static void
-keep(const char *line, char *out, size_t size)
+copy_line(const char *line, char *out, size_t size)
 {
 	size_t n = strnlen(line, size - 1);
 
@@ -125,8 +125,8 @@ add_to_tail(struct tail *t, const char *line)
 	size_t n = strlen(line);
 
 	if (t->length + n + 2 > sizeof t->text) {
-		char *keep = t->text + (t->length - OUTPUT_SUMMARY);
-		char *start = memchr(keep, '\n', OUTPUT_SUMMARY);
+		char *kept = t->text + (t->length - OUTPUT_SUMMARY);
+		char *start = memchr(kept, '\n', OUTPUT_SUMMARY);
 		start = start == NULL ? t->text + t->length : start + 1;
 		t->length -= (size_t)(start - t->text);
 		memmove(t->text, start, t->length);
@@ -137,9 +137,9 @@ add_to_tail(struct tail *t, const char *line)
 	t->text[t->length] = '\0';
 }
 
-/* Take the ${n} bytes of a line, or of a piece of one. */
+/* Process the ${n} bytes of a line, or of a piece of one. */
 static void
-take_line(struct output *o, enum output_stream from, size_t n)
+add_line(struct output *o, enum output_stream from, size_t n)
 {
 	struct line *l = &o->line[from];
 	char clean[OUTPUT_SUMMARY], next = l->text[n];
@@ -158,9 +158,9 @@ take_line(struct output *o, enum output_stream from, size_t n)
 	if (is_blank(clean))
 		return;
 	if (from == OUTPUT_STDERR) {
-		keep(clean, o->complaint, sizeof o->complaint);
+		copy_line(clean, o->complaint, sizeof o->complaint);
 	} else {
-		keep(clean, o->progress, sizeof o->progress);
+		copy_line(clean, o->progress, sizeof o->progress);
 		o->due = true;
 	}
 }
@@ -174,7 +174,7 @@ end_line(struct output *o, enum output_stream from, bool ends)
 
 	size_t n = redact_line(&l->redact, l->text, l->length, ends);
 	size_t wait = ends ? 0 : redact_wait(&l->redact, l->text, n);
-	take_line(o, from, n - wait);
+	add_line(o, from, n - wait);
 	memmove(l->text, l->text + n - wait, wait);
 	l->length = wait;
 }

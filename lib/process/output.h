@@ -1,8 +1,8 @@
 /*
- * output - what a command writes, as a log, as progress, and as a summary.
+ * process/output - what a command writes, as a log, as progress, and as a summary.
  *
  * stdout and stderr come in pieces and are put together to lines.  Every line goes to the log,
- * whole, until the log is full, which one last line says.  A line of stdout is also progress for
+ * whole, until the log is full, which its last line says.  A line of stdout is also progress for
  * the delegator: no more than OUTPUT_RATE a second, and of a burst the last line.  The last lines
  * of stdout make a summary, the last line of stderr a reason for failing.  All but the log is text
  * for people, from a program that may mean harm: escape sequences and control characters are
@@ -35,7 +35,7 @@ struct output *output_create(int dirfd, const char *name, uint64_t max, struct e
 
 void output_free(struct output *o);
 
-/* Take ${n} bytes that came from ${from}.  A log that cannot be written (a full disk) is given up;
+/* Add ${n} bytes that came from ${from}.  A log that cannot be written (a full disk) is given up;
  * the task goes on. */
 void output_add(struct output *o, enum output_stream from, const char *p, size_t n);
 

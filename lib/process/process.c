@@ -15,9 +15,10 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "process/signals.h"
 #include "process/tree.h"
 
-#define QUIET 3 /* looks at the list of children that must show none */
+#define QUIET 3 /* readings of the list of children that must show none */
 
 /* ${directory}/${name} as an absolute path, if it can be executed; else NULL. */
 static char *
@@ -64,20 +65,14 @@ process_find(const char *name, struct err *e)
 	return path;
 }
 
-/* Between fork and exec: only what is safe there.  Writes errno to ${tellfd} if it fails. */
+/* Between fork and exec: only what is safe there.  Writes errno to ${reportfd} if it fails. */
 _Noreturn static void
-become(const struct process_spec *s, pid_t parent, int outputfd, int errorfd, int tellfd)
+become(const struct process_spec *s, pid_t parent, int outputfd, int errorfd, int reportfd)
 {
-	struct sigaction usual = {.sa_handler = SIG_DFL};
-	sigset_t none;
-
-	for (int i = 1; i < NSIG; i++)
-		(void)sigaction(i, &usual, NULL); /* some cannot be changed, and need not be */
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	signals_reset();
 	if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		goto failed;
-	if (getppid() != parent) /* it died before it could be said that we go with it */
+	if (getppid() != parent) /* it died before we could be tied to it */
 		_exit(127);
 	(void)umask(022); /* ours may be 077 for the state; what a task makes goes back to a tree */
 	if (s->cwd != NULL && chdir(s->cwd) < 0)
@@ -92,8 +87,8 @@ become(const struct process_spec *s, pid_t parent, int outputfd, int errorfd, in
 	(void)execvpe(s->argv[0], s->argv, s->envp);
 failed:;
 	int why = errno;
-	ssize_t told = write(tellfd, &why, sizeof why);
-	_exit(told == sizeof why ? 127 : 126);
+	ssize_t n = write(reportfd, &why, sizeof why);
+	_exit(n == sizeof why ? 127 : 126);
 }
 
 static int
@@ -115,43 +110,44 @@ close_pipe(int end[2])
 int
 process_start(const struct process_spec *s, struct process *p, struct err *e)
 {
-	int output[2] = {-1, -1}, error[2] = {-1, -1}, tell[2] = {-1, -1}, why;
+	int output[2] = {-1, -1}, error[2] = {-1, -1}, report[2] = {-1, -1}, why;
 	pid_t self = getpid();
 
 	*p = (struct process){.outputfd = -1, .errorfd = -1};
-	if (open_pipe(output, e) < 0 || open_pipe(error, e) < 0 || open_pipe(tell, e) < 0)
-		goto err1;
+	if (open_pipe(output, e) < 0 || open_pipe(error, e) < 0 || open_pipe(report, e) < 0)
+		goto out;
 	if (fcntl(output[0], F_SETFL, O_NONBLOCK) < 0 || fcntl(error[0], F_SETFL, O_NONBLOCK) < 0) {
 		err_sys(e, "cannot set up a pipe");
-		goto err1;
+		goto out;
 	}
-	/* The child has our memory until it is another program, for to copy that costs more than
-	 * all the rest; it changes nothing in it but its own stack.  posix_spawn(3) is made of the
-	 * same, but cannot have a child killed with its parent.  NOLINTNEXTLINE(*vfork,*Vfork) */
+	/* The child has our memory until it is another program, because copying that costs more
+	 * than all the rest; it changes nothing in it but its own stack.  posix_spawn(3) works the
+	 * same way, but cannot have a child killed with its parent.  NOLINTNEXTLINE(*vfork,*Vfork)
+	 */
 	pid_t pid = vfork();
 	if (pid == 0)
-		become(s, self, output[1], error[1], tell[1]); /* NOLINT(*Vfork) */
+		become(s, self, output[1], error[1], report[1]); /* NOLINT(*Vfork) */
 	if (pid < 0) {
 		err_sys(e, "cannot start a process");
-		goto err1;
+		goto out;
 	}
 	p->pid = pid;
-	file_close(tell[1]);
-	tell[1] = -1;
-	if (file_read(tell[0], &why, sizeof why, NULL) == sizeof why) {
+	file_close(report[1]);
+	report[1] = -1;
+	if (file_read(report[0], &why, sizeof why, NULL) == sizeof why) {
 		(void)waitpid(p->pid, &p->status, 0);
 		err_set(e, ERR_SETUP_FAILED, "cannot run %s: %s", s->argv[0], strerror(why));
-		goto err1;
+		goto out;
 	}
-	file_close(tell[0]);
+	file_close(report[0]);
 	file_close(output[1]);
 	file_close(error[1]);
 	p->outputfd = output[0];
 	p->errorfd = error[0];
 	return 0;
-err1:
+out:
 	p->pid = 0;
-	close_pipe(tell);
+	close_pipe(report);
 	close_pipe(error);
 	close_pipe(output);
 	return -1;

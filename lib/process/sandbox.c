@@ -83,7 +83,7 @@ parse_word(const char *word, struct sandbox *s, struct err *e)
 		err_set(e, ERR_USAGE, "not a limit of a sandbox: %s", word);
 		return err_hint(e, "limits read like memory=2G, processes=256 and cpu=1h");
 	}
-	err_set(e, ERR_USAGE, "a sandbox knows no word %s", word);
+	err_set(e, ERR_USAGE, "not a word of a sandbox: %s", word);
 	return err_hint(
 	    e, "there are no-network, no-exec, memory=, processes=, cpu=, file=, disk=, tmp=");
 }
@@ -110,7 +110,7 @@ sandbox_parse(const char *text, struct sandbox *s, struct err *e)
 				       "takes no words");
 		if (p == text && strcmp(word, "bwrap") != 0) {
 			err_set(e, ERR_USAGE, "there is no sandbox called %s", word);
-			return err_hint(e, "there are bwrap, with words behind commas, and none");
+			return err_hint(e, "there are bwrap, with words after commas, and none");
 		}
 		if (p != text && parse_word(word, s, e) < 0)
 			return -1;
@@ -139,7 +139,7 @@ sandbox_meets(const struct sandbox *s, const json_t *demand, struct err *e)
 		bool wanted; /* the value that demands a fence */
 		bool fenced;
 	} fences[] = {
-	    {"cwdOnly", "tasks are not kept to their workspace here", true,
+	    {"cwdOnly", "tasks are not confined to their workspace here", true,
 	     s->kind != SANDBOX_NONE},
 	    {"allowNetwork", "tasks are not kept off the network here", false, s->no_network},
 	    {"allowExec", "tasks are not kept from executing programs here", false, s->no_exec},
@@ -168,17 +168,17 @@ sandbox_meets(const struct sandbox *s, const json_t *demand, struct err *e)
 json_t *
 sandbox_demand(const char *text, struct err *e)
 {
-	struct sandbox s, usual;
+	struct sandbox s, fallback;
 	bool limited = false;
 
-	if (sandbox_parse(text, &s, e) < 0 || sandbox_parse("bwrap", &usual, e) < 0)
+	if (sandbox_parse(text, &s, e) < 0 || sandbox_parse("bwrap", &fallback, e) < 0)
 		return NULL;
 	for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
-		limited |= memcmp((char *)&s + limits[i].offset, (char *)&usual + limits[i].offset,
-				  sizeof(uint64_t)) != 0;
+		limited |= memcmp((char *)&s + limits[i].offset,
+				  (char *)&fallback + limits[i].offset, sizeof(uint64_t)) != 0;
 	if (s.kind == SANDBOX_NONE || limited) {
 		err_set(e, ERR_USAGE, "no executor can promise that: %.200s", text);
-		err_hint(e, "there are bwrap, and no-network and no-exec behind commas");
+		err_hint(e, "there are bwrap, and no-network and no-exec after commas");
 		return NULL;
 	}
 	json_t *demand = json_pack("{sb}", "cwdOnly", 1);
@@ -201,7 +201,7 @@ sandbox_promised(const json_t *demand, const json_t *profile, struct err *e)
 	json_object_foreach ((json_t *)(uintptr_t)demand, name, value) {
 		if (json_equal(json_object_get(profile, name), value) == 1)
 			continue;
-		err_set(e, ERR_DECLINED, "it does not promise the sandbox: %s %s", name,
+		err_set(e, ERR_DECLINED, "the executor does not promise the sandbox: %s %s", name,
 			json_is_true(value) ? "true" : "false");
 		return err_hint(e, "demand less with -S, or ask another executor");
 	}
@@ -210,7 +210,7 @@ sandbox_promised(const json_t *demand, const json_t *profile, struct err *e)
 
 /* Run ${argv} with its messages in ${outfd}; 0 if it ended well. */
 static int
-try(char **argv, int outfd)
+try_command(char **argv, int outfd)
 {
 	posix_spawn_file_actions_t actions;
 	int status = -1;
@@ -230,12 +230,12 @@ try(char **argv, int outfd)
 	return status;
 }
 
-/* Run ${script} in ${s}; what it said goes to ${said}.  1 if it ended well, 0 if not, -1 if it
+/* Run ${script} in ${s}; its output goes to ${output}.  1 if it ended well, 0 if not, -1 if it
  * could not be tried. */
 static int
-try_script(const struct sandbox *s, const char *script, char said[256], struct err *e)
+try_script(const struct sandbox *s, const char *script, char output[256], struct err *e)
 {
-	const struct sandbox_place p = {.cwd = "/", .infofd = -1};
+	const struct sandbox_paths p = {.cwd = "/", .infofd = -1};
 	char *shell[] = {(char[]){"sh"}, (char[]){"-c"}, strdup(script), NULL};
 	char **argv = shell[2] == NULL ? NULL : sandbox_command(s, &p, shell, e);
 	int result = -1;
@@ -249,15 +249,15 @@ try_script(const struct sandbox *s, const char *script, char said[256], struct e
 		goto out;
 	}
 	errno = 0;
-	said[0] = '\0';
-	result = try(argv, outfd) == 0;
+	output[0] = '\0';
+	result = try_command(argv, outfd) == 0;
 	if (result == 0 && errno != 0) {
-		(void)snprintf(said, 256, "bwrap: %s", strerror(errno));
+		(void)snprintf(output, 256, "bwrap: %s", strerror(errno));
 	} else {
-		ssize_t n = pread(outfd, said, 255, 0);
-		said[n < 0 ? 0 : n] = '\0'; /* nothing read: then it only failed */
+		ssize_t n = pread(outfd, output, 255, 0);
+		output[n < 0 ? 0 : n] = '\0'; /* nothing read: then it only failed */
 	}
-	said[strcspn(said, "\n")] = '\0';
+	output[strcspn(output, "\n")] = '\0';
 out:
 	file_close(outfd);
 	sandbox_free(argv);
@@ -269,12 +269,12 @@ static int
 try_processes(const struct sandbox *s, struct err *e)
 {
 	struct sandbox narrow = *s;
-	char said[256];
+	char output[256];
 
 	if (s->processes == 0)
 		return 0;
 	narrow.processes = 1; /* which the shell is */
-	int status = try_script(&narrow, "true & wait", said, e);
+	int status = try_script(&narrow, "true & wait", output, e);
 	if (status != 1)
 		return status;
 	err_set(e, ERR_CONFIG, "the sandbox cannot limit the number of processes here");
@@ -283,16 +283,16 @@ try_processes(const struct sandbox *s, struct err *e)
 			       : "leave processes= out");
 }
 
-/* Where the filter is not taken, nothing runs; where it lets another program through, it is none.
+/* Where the filter is refused, nothing runs; where it lets another program through, it is useless.
  */
 static int
 try_exec(const struct sandbox *s, struct err *e)
 {
-	char said[256];
+	char output[256];
 
 	if (!s->no_exec)
 		return 0;
-	int status = try_script(s, "! /bin/sh -c : 2>/dev/null", said, e);
+	int status = try_script(s, "! /bin/sh -c : 2>/dev/null", output, e);
 	if (status != 0)
 		return status < 0 ? -1 : 0;
 	err_set(e, ERR_CONFIG, "the sandbox cannot keep a task from executing programs here");
@@ -302,15 +302,17 @@ try_exec(const struct sandbox *s, struct err *e)
 int
 sandbox_available(const struct sandbox *s, struct err *e)
 {
-	char said[256];
+	char output[256];
 
 	if (s->kind == SANDBOX_NONE)
 		return 0;
-	int status = try_script(s, ":", said, e);
+	int status = try_script(s, ":", output, e);
 	if (status == 0) {
-		err_set(e, ERR_CONFIG, "the sandbox does not work here: %s", said);
+		err_set(e, ERR_CONFIG, "the sandbox does not work here: %s", output);
 		return err_hint(e, "install bubblewrap or allow user namespaces, ask for less with "
 				   "-S, or run with -S none");
 	}
-	return status < 0 || try_processes(s, e) < 0 ? -1 : try_exec(s, e);
+	if (status < 0 || try_processes(s, e) < 0)
+		return -1;
+	return try_exec(s, e);
 }

@@ -1,8 +1,8 @@
 /*
- * sandbox - how far the command of a task can reach, and how much it may use.
+ * process/sandbox - how far the command of a task can reach, and how much it may use.
  *
  * A sandbox is written as text, the same for the worker that enforces it and for the executor that
- * announces it: "none", or "bwrap" and words behind commas.
+ * announces it: "none", or "bwrap" and words after commas.
  *
  * "bwrap" is bubblewrap: the whole file system is there, read-only; only the workspace and the
  * directory of AWCP_RESULT are writable, besides a /tmp of its own; the state directory, the
@@ -12,11 +12,11 @@
  *
  *	no-network	only a loopback of its own; /run, where services have sockets, is hidden
  *	no-exec		the command can execute no other program, by exec_once
- *	memory=2G	of each process, by RLIMIT_DATA, and of all together, by meter
+ *	memory=2G	of each process, by RLIMIT_DATA, and of all together, by usage.h
  *	processes=256	and threads, by RLIMIT_NPROC in a user namespace of its own
- *	cpu=1h		CPU time of each process, by RLIMIT_CPU, and of all together, by meter
+ *	cpu=1h		CPU time of each process, by RLIMIT_CPU, and of all together, by usage.h
  *	file=10G	size of a file, by RLIMIT_FSIZE
- *	disk=20G	growth of the work directory, by meter
+ *	disk=20G	growth of the work directory, by usage.h
  *	tmp=1G		size of /tmp, and of /dev/shm
  *
  * Memory is limited by RLIMIT_DATA and not RLIMIT_AS, because runtimes reserve far more addresses
@@ -24,7 +24,7 @@
  * both are content with 512M of data.
  *
  * A word of the operator's command that is the absolute path of a file stays visible, read-only,
- * also where everything else is hidden: who names a program in /tmp wants it run.
+ * also where everything else is hidden: whoever names a program in /tmp wants it run.
  */
 #ifndef PROCESS_SANDBOX_H
 #define PROCESS_SANDBOX_H
@@ -51,7 +51,7 @@ struct sandbox {
 /* Read ${text} (NULL or "": "bwrap"); ERR_USAGE says which word is wrong. */
 int sandbox_parse(const char *text, struct sandbox *s, struct err *e);
 
-/* {cwdOnly, allowNetwork, allowExec}, as ACCEPT tells it: what is enforced, and no more. */
+/* {cwdOnly, allowNetwork, allowExec}, as ACCEPT has it: what is enforced, and no more. */
 json_t *sandbox_announce(const struct sandbox *s, struct err *e);
 
 /* Is ${s} as narrow as ${demand}, an INVITE's requirements.sandbox (NULL: it demands nothing)?  Our
@@ -59,7 +59,7 @@ json_t *sandbox_announce(const struct sandbox *s, struct err *e);
  * ERR_BAD_MESSAGE that it makes no sense. */
 int sandbox_meets(const struct sandbox *s, const json_t *demand, struct err *e);
 
-/* The demand for the sandbox that ${text} tells, such as "bwrap,no-network": an INVITE's
+/* The demand for the sandbox that ${text} describes, for example "bwrap,no-network": an INVITE's
  * requirements.sandbox, a new reference.  ERR_USAGE for what no ACCEPT announces, such as limits.
  */
 json_t *sandbox_demand(const char *text, struct err *e);
@@ -71,8 +71,8 @@ int sandbox_promised(const json_t *demand, const json_t *profile, struct err *e)
 /* Try whether all of ${s} can be enforced here; ERR_CONFIG says what cannot. */
 int sandbox_available(const struct sandbox *s, struct err *e);
 
-/* A task's place in a sandbox. */
-struct sandbox_place {
+/* What a task sees of the file system. */
+struct sandbox_paths {
 	const char *cwd;             /* where the command starts, absolute */
 	const char *const *writable; /* directories, absolute, NULL-terminated */
 	const char *const *readonly; /* directories inside the writable ones, NULL-terminated */
@@ -80,9 +80,9 @@ struct sandbox_place {
 };
 
 /* Build the command line that runs ${argv} at ${p} in ${s}: NULL-terminated, to be given to
- * sandbox_free.  Needs home_open, and for no-exec a program that takes LAST_EXEC_OPTION.  NULL on
+ * sandbox_free.  Needs home_open, and for no-exec a program that takes EXEC_ONCE_OPTION.  NULL on
  * failure. */
-char **sandbox_command(const struct sandbox *s, const struct sandbox_place *p, char *const *argv,
+char **sandbox_command(const struct sandbox *s, const struct sandbox_paths *p, char *const *argv,
 		       struct err *e);
 void sandbox_free(char **argv);
 

@@ -13,20 +13,20 @@
 
 #include "base/file.h"
 
-#define MOST (1024 * 1024)
-#define HUNTS 500 /* with HUNT_MS between two */
+#define MAX_PROCESSES (1024 * 1024)
+#define HUNTS 500 /* rounds, HUNT_MS apart */
 #define HUNT_MS 10
 
 static bool
-add(struct process_tree *t, pid_t pid)
+add_process(struct process_tree *t, pid_t pid)
 {
-	if (t->count == t->room) {
-		size_t room = t->room == 0 ? 64 : t->room * 2;
-		pid_t *more = room > MOST ? NULL : realloc(t->pid, room * sizeof *more);
+	if (t->count == t->cap) {
+		size_t cap = t->cap == 0 ? 64 : t->cap * 2;
+		pid_t *more = cap > MAX_PROCESSES ? NULL : realloc(t->pid, cap * sizeof *more);
 		if (more == NULL)
 			return false;
 		t->pid = more;
-		t->room = room;
+		t->cap = cap;
 	}
 	t->pid[t->count++] = pid;
 	return true;
@@ -54,7 +54,7 @@ add_children(struct process_tree *t, pid_t pid)
 			file_close(fd);
 			continue;
 		}
-		while (fscanf(list, "%d", &child) == 1 && add(t, child))
+		while (fscanf(list, "%d", &child) == 1 && add_process(t, child))
 			;
 		(void)fclose(list);
 	}

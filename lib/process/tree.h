@@ -1,5 +1,5 @@
 /*
- * process_tree - processes as the system lists them: those that descend from one, and those that
+ * process/tree - processes as the system lists them: those that descend from one, and those that
  * carry a mark in their environment.
  *
  * What is read is past as soon as it is read, so everything here is done again until nothing new
@@ -15,7 +15,7 @@
 
 struct process_tree {
 	pid_t *pid;
-	size_t count, room;
+	size_t count, cap;
 };
 
 #define PROCESS_TREE_INIT  \

@@ -14,8 +14,8 @@
 #include "base/file.h"
 #include "process/tree.h"
 
-#define DIRECTORY_MS 1000  /* between two looks at the directory, at least */
-#define DIRECTORY_SHARE 20 /* and this many times as long as a look takes */
+#define DIRECTORY_MS 1000  /* between two measurements of the directory, at least */
+#define DIRECTORY_SHARE 20 /* and this many times as long as a measurement takes */
 #define DEPTH 128          /* directories below each other; each takes a buffer while it is open */
 
 void
@@ -27,14 +27,14 @@ usage_begin(struct usage *m, const struct sandbox *s, const char *directory)
 			    .page = (uint64_t)sysconf(_SC_PAGESIZE)};
 	if (s->disk == 0)
 		return;
-	m->before = usage_directory(directory);
-	if (m->before == UINT64_MAX)
-		m->before = 0; /* the first look says so */
+	m->baseline = usage_directory(directory);
+	if (m->baseline == UINT64_MAX)
+		m->baseline = 0; /* usage_check reports it */
 }
 
 /* Read the small file ${what} of process ${pid} into ${text}; false if it is gone. */
 static bool
-read_of(pid_t pid, const char *what, char *text, size_t size)
+read_proc(pid_t pid, const char *what, char *text, size_t size)
 {
 	char path[64];
 
@@ -53,7 +53,7 @@ cpu_of(pid_t pid)
 	uint64_t user, kernel, waited_user, waited_kernel;
 	char text[1024];
 
-	if (!read_of(pid, "stat", text, sizeof text))
+	if (!read_proc(pid, "stat", text, sizeof text))
 		return 0;
 	const char *p = strrchr(text, ')'); /* its name may have anything in it */
 	if (p == NULL || sscanf(p,
@@ -71,20 +71,20 @@ rough_memory_of(pid_t pid)
 	uint64_t resident, shared;
 	char text[256];
 
-	if (!read_of(pid, "statm", text, sizeof text) ||
+	if (!read_proc(pid, "statm", text, sizeof text) ||
 	    sscanf(text, "%*u %" SCNu64 " %" SCNu64, &resident, &shared) != 2 || shared > resident)
 		return 0;
 	return resident - shared;
 }
 
-/* The same in bytes, and those shared with others in proportion; this takes long. */
+/* The same in bytes, and those shared with others in proportion; this is slow. */
 static uint64_t
 exact_memory_of(pid_t pid)
 {
 	uint64_t sum = 0, kilobytes;
 	char text[4096];
 
-	if (!read_of(pid, "smaps_rollup", text, sizeof text))
+	if (!read_proc(pid, "smaps_rollup", text, sizeof text))
 		return 0;
 	static const char *const parts[] = {"\nPss_Anon:", "\nPss_Shmem:"};
 	for (size_t i = 0; i < 2; i++) {
@@ -96,7 +96,7 @@ exact_memory_of(pid_t pid)
 }
 
 static int
-look_at_processes(const struct usage *m, pid_t root, struct err *e)
+check_processes(const struct usage *m, pid_t root, struct err *e)
 {
 	const struct sandbox *s = m->sandbox;
 	struct process_tree t = PROCESS_TREE_INIT;
@@ -120,7 +120,7 @@ look_at_processes(const struct usage *m, pid_t root, struct err *e)
 					 "the %" PRIu64 " MiB that a task may",
 					 memory >> 20, s->memory >> 20);
 	}
-	if (status == 0 && s->cpu != 0 && ticks / (uint64_t)m->ticks >= s->cpu)
+	if (status >= 0 && s->cpu != 0 && ticks / (uint64_t)m->ticks >= s->cpu)
 		status = err_set(e, ERR_TASK_FAILED,
 				 "it has used %" PRIu64 " s of CPU time, which is all that a task "
 				 "may",
@@ -139,7 +139,7 @@ struct walk {
 
 /* Count ${name} in the innermost directory, and enter it if it is one. */
 static void
-count(struct walk *w, const char *name)
+count_entry(struct walk *w, const char *name)
 {
 	int parent = dirfd(w->open[w->depth - 1]);
 	struct stat st;
@@ -183,20 +183,20 @@ usage_directory(const char *path)
 			(void)closedir(w.open[--w.depth]);
 		else if (w.bytes != UINT64_MAX && strcmp(d->d_name, ".") != 0 &&
 			 strcmp(d->d_name, "..") != 0)
-			count(&w, d->d_name);
+			count_entry(&w, d->d_name);
 	}
 	return w.bytes;
 }
 
 int
-usage_look(struct usage *m, pid_t root, struct err *e)
+usage_check(struct usage *m, pid_t root, struct err *e)
 {
 	const struct sandbox *s = m->sandbox;
 	int64_t now = clock_steady();
 
 	if ((s->memory != 0 || s->cpu != 0) && now >= m->next_processes) {
-		m->next_processes = now + METER_MS;
-		if (look_at_processes(m, root, e) < 0)
+		m->next_processes = now + USAGE_MS;
+		if (check_processes(m, root, e) < 0)
 			return -1;
 	}
 	if (s->disk != 0 && now >= m->next_directory) {
@@ -208,11 +208,11 @@ usage_look(struct usage *m, pid_t root, struct err *e)
 				       "its directory is nested more than %d deep, where it cannot "
 				       "be measured",
 				       DEPTH);
-		if (bytes > m->before + s->disk)
+		if (bytes > m->baseline + s->disk)
 			return err_set(e, ERR_TASK_FAILED,
 				       "its directory has grown by %" PRIu64 " MiB, more than the "
 				       "%" PRIu64 " MiB that a task may take",
-				       (bytes - m->before) >> 20, s->disk >> 20);
+				       (bytes - m->baseline) >> 20, s->disk >> 20);
 	}
 	return 0;
 }

@@ -1,8 +1,8 @@
 /*
- * meter - how much a running task uses of what its sandbox limits as a whole: memory and CPU time
- * of all its processes together, and the growth of its directory.
+ * process/usage - how much a running task uses of what its sandbox limits as a whole: memory and
+ * CPU time of all its processes together, and the growth of its directory.
  *
- * The kernel limits a process, or a file; what many of them use together is looked at here, a few
+ * The kernel limits a process, or a file; what many of them use together is measured here, a few
  * times a second, and the directory as often as costs no more than a twentieth of the time.  So a
  * task can be over a limit for a moment before it is stopped.  CPU time of processes for which
  * nobody waited, and files that were removed but are still open, are not seen.
@@ -17,24 +17,24 @@
 #include "base/err.h"
 #include "process/sandbox.h"
 
-#define METER_MS 250 /* between two looks at processes */
+#define USAGE_MS 250 /* between two measurements of processes */
 
 struct usage {
 	const struct sandbox *sandbox;
 	const char *directory;  /* absolute */
-	uint64_t before;        /* bytes in it when the task began */
-	int64_t next_processes; /* clock_steady of the next look */
+	uint64_t baseline;      /* bytes in it when the task began */
+	int64_t next_processes; /* clock_steady of the next measurement */
 	int64_t next_directory;
 	long ticks; /* of CPU time in a second */
 	uint64_t page;
 };
 
-/* Begin to watch over a task in ${directory}; both stay the caller's. */
+/* Begin to measure a task in ${directory}; both stay the caller's. */
 void usage_begin(struct usage *m, const struct sandbox *s, const char *directory);
 
-/* Look at all that descends from ${root}, if it is time.  0, or -1 with ERR_TASK_FAILED if it uses
+/* Measure all that descends from ${root}, if it is time.  0, or -1 with ERR_TASK_FAILED if it uses
  * more than it may. */
-int usage_look(struct usage *m, pid_t root, struct err *e);
+int usage_check(struct usage *m, pid_t root, struct err *e);
 
 /* Bytes that the tree at ${path} takes on the disk; a file with several names counts once in all,
  * shared out among them.  UINT64_MAX if it is nested too deep. */

@@ -139,14 +139,14 @@ start_command(const struct execution *x, const struct workspace *w, const struct
 	      char *const *argv, int promptfd, int infofd, struct process *p, struct err *e)
 {
 	const char *const writable[] = {w->path, w->report, NULL};
-	struct sandbox_place place = {.cwd = w->cwd, .writable = writable, .infofd = infofd};
+	struct sandbox_paths paths = {.cwd = w->cwd, .writable = writable, .infofd = infofd};
 	char *own[7] = {NULL}, **environment = NULL, **command = NULL;
 	int status = -1;
 
 	const char **readonly = workspace_readonly(w, e);
 	if (readonly == NULL)
 		return -1;
-	place.readonly = readonly;
+	paths.readonly = readonly;
 	if (asprintf(&own[0], "AWCP_ID=%s", x->purpose.id) < 0 ||
 	    asprintf(&own[1], "AWCP_WORKSPACE=%s", w->path) < 0 ||
 	    asprintf(&own[2], "AWCP_DESCRIPTION=%s", x->purpose.description) < 0 ||
@@ -158,7 +158,7 @@ start_command(const struct execution *x, const struct workspace *w, const struct
 		goto out;
 	}
 	if ((environment = make_environment(own, sandbox, e)) == NULL ||
-	    (command = sandbox_command(sandbox, &place, argv, e)) == NULL)
+	    (command = sandbox_command(sandbox, &paths, argv, e)) == NULL)
 		goto out;
 	const struct process_spec spec = {.argv = command,
 					  .envp = environment,
@@ -241,7 +241,7 @@ static void
 check_all(struct execution *x, struct usage *m)
 {
 	check_stop(x);
-	if (x->stop == EXECUTION_GOES_ON && usage_look(m, getpid(), &x->exceeded) < 0)
+	if (x->stop == EXECUTION_GOES_ON && usage_check(m, getpid(), &x->exceeded) < 0)
 		x->stop = EXECUTION_EXCEEDED;
 }
 
