@@ -23,14 +23,14 @@ static const struct command command = {
     "For programs that awcp-run runs.  Without a text it is read from stdin.\n"};
 
 static void
-set(json_t *o, const char *member, const char *text)
+set_text(json_t *o, const char *member, const char *text)
 {
 	if (jsonx_set(o, member, text) < 0)
 		command_usage("out of memory");
 }
 
 static void
-parse(json_t *asked, bool *json, int argc, char **argv)
+parse_question(json_t *asked, bool *json, int argc, char **argv)
 {
 	json_t *options = json_array();
 	int64_t seconds;
@@ -40,19 +40,20 @@ parse(json_t *asked, bool *json, int argc, char **argv)
 	while ((option = command_option(&command, argc, argv)) != -1) {
 		switch (option) {
 		case 'd':
-			set(asked, "default", optarg);
+			set_text(asked, "default", optarg);
 			break;
 		case 'j':
 			*json = true;
 			break;
 		case 'o':
-			(void)jsonx_append(options, optarg); /* one too few would be refused */
+			(void)jsonx_append(options,
+					   optarg); /* out of memory: the question is refused */
 			break;
 		case 's':
 			(void)json_object_set_new(asked, "secret", json_true());
 			break;
 		case 't':
-			set(asked, "type", optarg);
+			set_text(asked, "type", optarg);
 			break;
 		case 'w':
 			if (clock_parse_span(optarg, &seconds, &e) < 0)
@@ -82,8 +83,8 @@ ask(json_t *asked, int argc, char **argv, struct err *e)
 		return NULL;
 	}
 	if (prompt_read("question", NULL, argc, argv, &text, e) == 0) {
-		/* What it lacks is told here, before anybody is disturbed. */
-		set(asked, "text", text.data);
+		/* Check it here, before anybody is asked. */
+		set_text(asked, "text", text.data);
 		json_t *checked = question_make(asked, e);
 		if (checked != NULL && jsonx_dump(asked, &line, e) == 0 &&
 		    buf_add(&line, "\n", 1, e) == 0)
@@ -102,7 +103,7 @@ main(int argc, char **argv)
 	bool json = false;
 	struct err e;
 
-	parse(asked, &json, argc, argv);
+	parse_question(asked, &json, argc, argv);
 	json_t *question = ask(asked, argc - optind, argv + optind, &e);
 	json_decref(asked);
 	if (question == NULL)

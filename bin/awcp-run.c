@@ -17,7 +17,7 @@
 #include "worker/worker.h"
 #include "config/settings.h"
 
-#define MOST_DEATHS 1000
+#define MAX_DEATHS 1000
 
 static const struct command self = {
     .name = "awcp-run",
@@ -31,14 +31,14 @@ static const struct command self = {
 	"	-1		carry out one task and end; 75 if none is waiting\n"
 	"	-c jobs		tasks that run at the same time (1)\n"
 	"	-P name[:capability,...][=command]  a command to run tasks with; several are\n"
-	"			preferred in this order; without =command, that behind --\n"
+	"			preferred in this order; without =command, the one after --\n"
 	"	-q queue	take tasks from there (default); several are looked at in turn\n"
 	"	-R retry|fail|unknown  when a worker died at a task: run it again, or not\n"
 	"	-S sandbox	bwrap (the default), bwrap,no-network,memory=2G..., or none\n"
 	"	-j		profiles as NDJSON\n"
-	"	-v		tell what is taken and how it ended\n"
-	"	--limited pattern  a command that failed with this in its last lines has had\n"
-	"			enough for now (extended regular expression)\n"
+	"	-v		report which tasks are taken and how they ended\n"
+	"	--limited pattern  a command that failed with this in its last lines is\n"
+	"			rate-limited (extended regular expression)\n"
 	"	--cooldown span	how long it gets no work then (60s)\n"
 	"	--deaths n	so many deaths stop a profile or a queue (5); 0: none does\n"
 	"	--window span	within this, and for so long (10m)\n"
@@ -63,19 +63,18 @@ struct options {
 	struct profiles profiles;
 	const char *sandbox;
 	bool verbose, json;
-	int instead; /* LIST or CLEAR, or 0 */
+	int action; /* LIST or CLEAR, or 0: work */
 };
 
 static size_t
-parse_number(const char *option, const char *text, size_t least, size_t most)
+parse_number(const char *option, const char *text, size_t min, size_t max)
 {
 	char *end;
 
 	errno = 0;
 	unsigned long n = strtoul(text, &end, 10);
-	if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || n < least || n > most)
-		command_usage("%s takes a number from %zu to %zu, not %s", option, least, most,
-			      text);
+	if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || n < min || n > max)
+		command_usage("%s takes a number from %zu to %zu, not %s", option, min, max, text);
 	return n;
 }
 
@@ -91,7 +90,7 @@ parse_span(const char *option, const char *text)
 	return seconds * 1000;
 }
 
-/* What was given wrongly is told as such, and other trouble as what it is. */
+/* End with a usage message for ERR_USAGE, and with the error itself for any other. */
 static void
 must(int status, const struct err *e)
 {
@@ -114,8 +113,7 @@ parse_word(struct options *o, int option)
 		o->profiles.cooldown = parse_span("--cooldown", optarg);
 		break;
 	case DEATHS:
-		o->profiles.rule.deaths =
-		    (unsigned)parse_number("--deaths", optarg, 0, MOST_DEATHS);
+		o->profiles.rule.deaths = (unsigned)parse_number("--deaths", optarg, 0, MAX_DEATHS);
 		break;
 	case WINDOW:
 		o->profiles.rule.window = parse_span("--window", optarg);
@@ -124,7 +122,7 @@ parse_word(struct options *o, int option)
 		o->worker.grace = strcmp(optarg, "0") == 0 ? 0 : parse_span("--grace", optarg);
 		break;
 	default:
-		o->instead = option;
+		o->action = option;
 	}
 }
 
@@ -169,7 +167,7 @@ parse_option(struct options *o, int option)
 }
 
 static void
-tell(void *arg, bool trouble, const char *what, const char *text)
+report_event(void *arg, bool trouble, const char *what, const char *text)
 {
 	const struct options *o = arg;
 
@@ -178,7 +176,7 @@ tell(void *arg, bool trouble, const char *what, const char *text)
 }
 
 static int
-work(struct options *o, char *const *argv)
+run_worker(struct options *o, char *const *argv)
 {
 	struct worker_options *w = &o->worker;
 	struct err e;
@@ -187,7 +185,7 @@ work(struct options *o, char *const *argv)
 		w->queues[w->queue_count++] = "default";
 	must(profiles_complete(&o->profiles, argv, w->queues[0], &e), &e);
 	w->task.profiles = &o->profiles;
-	w->task.report = tell;
+	w->task.report = report_event;
 	w->task.report_arg = o;
 	if (sandbox_parse(o->sandbox, &w->task.sandbox, &e) < 0 || home_open(&e) < 0 ||
 	    task_limits(&w->task, &e) < 0 || sandbox_available(&w->task.sandbox, &e) < 0 ||
@@ -213,16 +211,16 @@ main(int argc, char **argv)
 		parse_option(&o, option);
 	if (o.sandbox == NULL)
 		o.sandbox = setting_text(SETTING_SANDBOX);
-	if (o.instead == LIST && optind < argc)
+	if (o.action == LIST && optind < argc)
 		command_usage("--profiles takes no operand");
-	if (o.instead == CLEAR && optind == argc)
+	if (o.action == CLEAR && optind == argc)
 		command_usage("--clear takes names of profiles or queues");
-	if (o.instead == LIST)
+	if (o.action == LIST)
 		status = run_list(o.json);
-	else if (o.instead == CLEAR)
+	else if (o.action == CLEAR)
 		status = command_each(argc - optind, argv + optind, run_clear, NULL);
 	else
-		status = work(&o, argv + optind);
+		status = run_worker(&o, argv + optind);
 	profiles_free(&o.profiles);
 	return command_end(status);
 }

@@ -25,7 +25,7 @@ print_capabilities(const json_t *list)
 }
 
 static int
-show(void *arg, const json_t *profile)
+print_profile(void *arg, const json_t *profile)
 {
 	const bool *json = arg;
 	const char *until = jsonx_text(profile, "until", NULL);
@@ -49,7 +49,7 @@ run_list(bool json)
 {
 	struct err e;
 
-	return profile_list(show, &json, &e) < 0 ? command_fail(&e) : 0;
+	return profile_list(print_profile, &json, &e) < 0 ? command_fail(&e) : 0;
 }
 
 int

@@ -316,7 +316,9 @@ print_metrics(struct http *h, struct buf *out, struct err *e)
 		err_set(e, ERR_AUTH_FAILED, "the metrics are for operators");
 		return err_hint(e, "have the token's name put into AWCP_OPERATORS");
 	}
-	return metrics_print(out, e) < 0 ? -1 : metrics_now(out, e);
+	if (metrics_print(out, e) < 0)
+		return -1;
+	return gauges_print(out, e);
 }
 
 static void

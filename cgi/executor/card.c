@@ -32,7 +32,7 @@ read_card(struct err *e)
 
 /* What may be asked for here. */
 static json_t *
-describe(const struct assignment_policy *p, struct err *e)
+describe_executor(const struct assignment_policy *p, struct err *e)
 {
 	return json_pack(
 	    "{ss ss s[s] ss s{sI sI sI sI} so so}", "version", "1", "path", "/awcp", "transports",
@@ -52,7 +52,7 @@ card_answer(struct http *h, const struct assignment_policy *p)
 		http_fail(h, &e);
 		return;
 	}
-	json_t *awcp = describe(p, &e);
+	json_t *awcp = describe_executor(p, &e);
 	if (awcp != NULL)
 		(void)json_object_set_new(awcp, "authentication", json_string(caller_scheme()));
 	if (!json_is_object(json_object_get(card, "capabilities")))

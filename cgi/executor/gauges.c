@@ -3,33 +3,34 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "assignment/private.h"
+#include "assignment/assignment.h"
 #include "base/clock.h"
 #include "delegation/delegation.h"
 #include "base/jsonx.h"
 #include "queue/queue.h"
 
-/* The records of a collection that have not ended, by state. */
-struct census {
+/* Unfinished records of a collection, counted by state. */
+struct state_counts {
 	const char *collection;
 	json_t *states; /* an object of numbers */
 };
 
 static int
-count(json_t *states, const char *state)
+increment(json_t *states, const char *state)
 {
 	return json_object_set_new(states, state, json_integer(jsonx_number(states, state, 0) + 1));
 }
 
 static int
-look(void *arg, const char *id)
+count_record(void *arg, const char *id)
 {
-	struct census *c = arg;
+	struct state_counts *c = arg;
 	struct record r;
 	struct err ignored;
 
 	if (record_open(c->collection, id, false, &r, &ignored) == 0)
-		(void)count(c->states, jsonx_text(r.json, "state", "unknown"));
+		/* Out of memory: the gauge is too low this time. */
+		(void)increment(c->states, jsonx_text(r.json, "state", "unknown"));
 	record_close(&r);
 	return 0;
 }
@@ -37,12 +38,12 @@ look(void *arg, const char *id)
 static int
 print_records(struct buf *out, const char *collection, struct err *e)
 {
-	struct census c = {collection, json_object()};
+	struct state_counts c = {collection, json_object()};
 	const char *state;
 	json_t *number;
 	int status = -1;
 
-	if (c.states == NULL || record_list(collection, false, look, &c, e) < 0 ||
+	if (c.states == NULL || record_list(collection, false, count_record, &c, e) < 0 ||
 	    buf_printf(out, e, "# HELP awcp_%s Unfinished %s by state.\n# TYPE awcp_%s gauge\n",
 		       collection, collection, collection) < 0)
 		goto out;
@@ -104,20 +105,23 @@ print_queues(struct buf *out, struct err *e)
 	struct queues all = {BUF_INIT(out->max), BUF_INIT(out->max), e};
 
 	int status = queue_each(print_queue, &all, e);
-	if (status == 0 && (buf_add(out, tasks, sizeof tasks - 1, e) < 0 ||
-			    buf_add(out, all.tasks.data, all.tasks.len, e) < 0 ||
-			    buf_add(out, oldest, sizeof oldest - 1, e) < 0 ||
-			    buf_add(out, all.oldest.data, all.oldest.len, e) < 0))
+	if (status < 0)
+		goto out;
+	if (buf_add(out, tasks, sizeof tasks - 1, e) < 0 ||
+	    buf_add(out, all.tasks.data, all.tasks.len, e) < 0 ||
+	    buf_add(out, oldest, sizeof oldest - 1, e) < 0 ||
+	    buf_add(out, all.oldest.data, all.oldest.len, e) < 0)
 		status = -1;
+out:
 	buf_free(&all.tasks);
 	buf_free(&all.oldest);
 	return status;
 }
 
 int
-metrics_now(struct buf *out, struct err *e)
+gauges_print(struct buf *out, struct err *e)
 {
-	return print_records(out, DELEGATIONS, e) < 0 || print_records(out, ASSIGNMENTS, e) < 0
-		   ? -1
-		   : print_queues(out, e);
+	if (print_records(out, DELEGATIONS, e) < 0 || print_records(out, ASSIGNMENTS, e) < 0)
+		return -1;
+	return print_queues(out, e);
 }

@@ -61,7 +61,7 @@ static int
 send_result(struct http *h, struct record *r, struct err *e)
 {
 	const json_t *result = assignment_result(r->json);
-		int status = -1;
+	int status = -1;
 
 	if (!assignment_ended(r->json)) {
 		http_json(h, 200, json_pack("{ss}", "status", "running"));

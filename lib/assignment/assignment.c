@@ -213,7 +213,7 @@ assignment_discard_empty(struct record *r, const struct err *why)
 }
 
 static int
-refuse_start(struct record *r, void *why, struct err *e)
+refuse_locked(struct record *r, void *why, struct err *e)
 {
 	/* Only before it began: a second, broken START does not end what the first one began. */
 	if (strcmp(assignment_state(r->json), "pending") != 0)
@@ -226,11 +226,11 @@ assignment_refuse(const char *id, const char *owner, const struct err *why, stru
 {
 	struct err copy = *why;
 
-	return assignment_change(id, owner, refuse_start, &copy, e);
+	return assignment_change(id, owner, refuse_locked, &copy, e);
 }
 
 static int
-cancel(struct record *r, void *arg, struct err *e)
+cancel_locked(struct record *r, void *arg, struct err *e)
 {
 	const struct err *why = arg;
 
@@ -243,7 +243,7 @@ assignment_cancel(const char *id, const char *owner, const struct err *why, stru
 {
 	struct err copy = *why;
 
-	return assignment_change(id, owner, cancel, &copy, e);
+	return assignment_change(id, owner, cancel_locked, &copy, e);
 }
 
 static int

@@ -70,8 +70,8 @@ drop_run(json_t *o)
 
 /* Fill the record of a new or resumed assignment from ${invite}. */
 static int
-fill(struct record *r, const json_t *invite, const struct assignment_inviter *by,
-     const struct assignment_policy *p, struct err *e)
+fill_record(struct record *r, const json_t *invite, const struct assignment_inviter *by,
+	    const struct assignment_policy *p, struct err *e)
 {
 	char now[CLOCK_TEXT];
 	json_t *o = r->json;
@@ -141,11 +141,12 @@ record_invite(const json_t *invite, const struct assignment_inviter *by,
 	json_t *answer = NULL;
 	struct record r;
 
-	if (open_or_create(id, by->owner, &r, e) == 0 && fill(&r, invite, by, p, e) == 0 &&
-	    record_save(&r, true, true, e) == 0) {
-		assignment_set_due(id, clock_now() + p->start_within * 1000);
-		answer = make_accept(&r, p, e);
-	}
+	if (open_or_create(id, by->owner, &r, e) < 0 || fill_record(&r, invite, by, p, e) < 0 ||
+	    record_save(&r, true, true, e) < 0)
+		goto out;
+	assignment_set_due(id, clock_now() + p->start_within * 1000);
+	answer = make_accept(&r, p, e);
+out:
 	record_close(&r);
 	return answer;
 }

@@ -167,7 +167,7 @@ struct completion {
 };
 
 static int
-complete(struct record *r, void *arg, struct err *e)
+complete_run(struct record *r, void *arg, struct err *e)
 {
 	const struct completion *c = arg;
 	char snapshot[ID_MAX + 1];
@@ -187,11 +187,11 @@ assignment_complete(const char *id, int64_t run, const json_t *result, const jso
 {
 	struct completion c = {result, (json_t *)(uintptr_t)metadata};
 
-	return change_run(id, run, complete, &c, e);
+	return change_run(id, run, complete_run, &c, e);
 }
 
 static int
-fail(struct record *r, void *why, struct err *e)
+fail_run(struct record *r, void *why, struct err *e)
 {
 	return assignment_finish(r, FSM_TASK_FAIL, why, e);
 }
@@ -201,5 +201,5 @@ assignment_fail(const char *id, int64_t run, const struct err *why, struct err *
 {
 	struct err copy = *why;
 
-	return change_run(id, run, fail, &copy, e);
+	return change_run(id, run, fail_run, &copy, e);
 }

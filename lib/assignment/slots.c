@@ -133,7 +133,7 @@ count_owned(void *arg, int fd, const char *id)
 }
 
 static int
-refuse(const char *what, long long max, struct err *e)
+decline_for_now(const char *what, long long max, struct err *e)
 {
 	err_set(e, ERR_DECLINED, "%lld %s, which is the limit", max, what);
 	err_hint(e, "try again later");
@@ -157,7 +157,7 @@ check_owner(const struct assignment_slot *s, int openfd, bool note, struct err *
 	if (status < 0)
 		goto out;
 	if (o.count >= max) {
-		status = refuse("delegations of this token are unfinished", max, e);
+		status = decline_for_now("delegations of this token are unfinished", max, e);
 		goto out;
 	}
 	if (note) {
@@ -200,7 +200,7 @@ struct admission {
 /* Is there a slot for ${s}?  ERR_DECLINED if not.  If there is and ${note}, the owner's entry is
  * made. */
 static int
-check(const struct assignment_slot *s, const struct admission *a, bool note, struct err *e)
+check_limits(const struct assignment_slot *s, const struct admission *a, bool note, struct err *e)
 {
 	long long max = s->policy->max_active;
 
@@ -208,14 +208,14 @@ check(const struct assignment_slot *s, const struct admission *a, bool note, str
 	if (free < 0)
 		return -1;
 	if (free == 0)
-		return refuse("delegations are unfinished", max, e);
+		return decline_for_now("delegations are unfinished", max, e);
 	return check_owner(s, a->openfd, note, e);
 }
 
 static int
 check_locked(const struct assignment_slot *s, const struct admission *a, struct err *e)
 {
-	return check(s, a, false, e);
+	return check_limits(s, a, false, e);
 }
 
 /* 1 if a slot is taken now, 0 if ${s}->id has one; -1. */
@@ -224,7 +224,7 @@ acquire_locked(const struct assignment_slot *s, const struct admission *a, struc
 {
 	if (faccessat(a->openfd, s->id, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		return 0;
-	if (check(s, a, true, e) < 0)
+	if (check_limits(s, a, true, e) < 0)
 		return -1;
 	/* Counted before it is there: too high is put right by the next count. */
 	if (write_number(a->lockfd, read_number(a->lockfd) + 1, e) < 0)

@@ -72,7 +72,7 @@ struct hidden {
 };
 
 static void
-add(struct words *l, const char *word)
+add_word(struct words *l, const char *word)
 {
 	if (l->failed)
 		return;
@@ -95,11 +95,11 @@ add(struct words *l, const char *word)
 }
 
 static void
-add3(struct words *l, const char *option, const char *from, const char *to)
+add_words(struct words *l, const char *option, const char *from, const char *to)
 {
-	add(l, option);
-	add(l, from);
-	add(l, to);
+	add_word(l, option);
+	add_word(l, from);
+	add_word(l, to);
 }
 
 /* Hide ${path}, if it exists: a directory by an empty one, anything else by an empty file. */
@@ -112,12 +112,12 @@ hide_path(struct words *l, struct hidden *h, const char *path)
 	if (real == NULL)
 		return;
 	if (stat(real, &st) < 0 || !S_ISDIR(st.st_mode)) {
-		add3(l, "--dev-bind", "/dev/null", real);
+		add_words(l, "--dev-bind", "/dev/null", real);
 		free(real);
 		return;
 	}
-	add(l, "--tmpfs");
-	add(l, real);
+	add_word(l, "--tmpfs");
+	add_word(l, real);
 	if (h->count < sizeof h->path / sizeof h->path[0])
 		h->path[h->count++] = real;
 	else
@@ -175,7 +175,7 @@ reveal(struct words *l, const struct hidden *h, const char *word)
 	for (size_t i = 0; i < h->count && !hidden; i++)
 		hidden = is_below(real, h->path[i]) || is_below(word, h->path[i]);
 	if (hidden && stat(real, &st) == 0 && S_ISREG(st.st_mode))
-		add3(l, "--ro-bind", real, word);
+		add_words(l, "--ro-bind", real, word);
 	free(real);
 }
 
@@ -200,16 +200,16 @@ add_number(struct words *l, const char *option, uint64_t n)
 	char text[64];
 
 	(void)snprintf(text, sizeof text, "%s%llu", option, (unsigned long long)n);
-	add(l, text);
+	add_word(l, text);
 }
 
 static void
 add_tmpfs(struct words *l, const char *path, uint64_t size)
 {
-	add(l, "--size");
+	add_word(l, "--size");
 	add_number(l, "", size);
-	add(l, "--tmpfs");
-	add(l, path);
+	add_word(l, "--tmpfs");
+	add_word(l, path);
 }
 
 static void
@@ -220,8 +220,8 @@ add_paths(struct words *l, const struct sandbox *s, const struct sandbox_paths *
 
 	add_tmpfs(l, "/tmp", s->tmp);
 	add_tmpfs(l, "/dev/shm", s->tmp);
-	add(l, "--remount-ro");
-	add(l, "/dev");
+	add_word(l, "--remount-ro");
+	add_word(l, "/dev");
 	hide_secrets(l, &h, s->no_network);
 	for (size_t i = 0; argv[i] != NULL; i++)
 		reveal(l, &h, argv[i]);
@@ -229,24 +229,24 @@ add_paths(struct words *l, const struct sandbox *s, const struct sandbox_paths *
 		reveal(l, &h, self);
 	reveal_ask(l, &h);
 	for (size_t i = 0; p->writable != NULL && p->writable[i] != NULL; i++)
-		add3(l, "--bind", p->writable[i], p->writable[i]);
+		add_words(l, "--bind", p->writable[i], p->writable[i]);
 	for (size_t i = 0; p->readonly != NULL && p->readonly[i] != NULL; i++)
-		add3(l, "--ro-bind", p->readonly[i], p->readonly[i]);
+		add_words(l, "--ro-bind", p->readonly[i], p->readonly[i]);
 	/* Last, because the mounts above had to make their mount points in these. */
 	for (size_t i = 0; i < h.count; i++) {
-		add(l, "--remount-ro");
-		add(l, h.path[i]);
+		add_word(l, "--remount-ro");
+		add_word(l, h.path[i]);
 		free(h.path[i]);
 	}
 	if (p->infofd >= 0) {
-		add(l, "--info-fd");
+		add_word(l, "--info-fd");
 		add_number(l, "", (uint64_t)p->infofd);
 	}
 	if (p->cwd != NULL) {
-		add(l, "--chdir");
-		add(l, p->cwd);
+		add_word(l, "--chdir");
+		add_word(l, p->cwd);
 	}
-	add(l, "--");
+	add_word(l, "--");
 }
 
 /* The limits are set inside: only there are the user's processes counted from none. */
@@ -257,7 +257,7 @@ add_limits(struct words *l, const struct sandbox *s)
 
 	if (s->memory == 0 && s->processes == 0 && s->cpu == 0 && s->file == 0)
 		return;
-	add(l, "prlimit");
+	add_word(l, "prlimit");
 	if (s->memory != 0)
 		add_number(l, "--data=", s->memory);
 	if (s->processes != 0)
@@ -266,11 +266,11 @@ add_limits(struct words *l, const struct sandbox *s)
 		/* Some seconds between XCPU and KILL. */
 		(void)snprintf(cpu, sizeof cpu, "--cpu=%llu:%llu", (unsigned long long)s->cpu,
 			       (unsigned long long)s->cpu + 5);
-		add(l, cpu);
+		add_word(l, cpu);
 	}
 	if (s->file != 0)
 		add_number(l, "--fsize=", s->file);
-	add(l, "--");
+	add_word(l, "--");
 }
 
 char **
@@ -286,21 +286,21 @@ sandbox_command(const struct sandbox *s, const struct sandbox_paths *p, char *co
 			return NULL;
 		}
 		for (size_t i = 0; i < sizeof base / sizeof base[0]; i++)
-			add(&l, base[i]);
+			add_word(&l, base[i]);
 		if (s->no_network)
-			add(&l, "--unshare-net");
+			add_word(&l, "--unshare-net");
 		if (s->processes != 0)
-			add(&l, "--unshare-user");
+			add_word(&l, "--unshare-user");
 		add_paths(&l, s, p, argv, self);
 		add_limits(&l, s);
 	}
 	if (self != NULL) {
-		add(&l, self);
-		add(&l, EXEC_ONCE_OPTION);
+		add_word(&l, self);
+		add_word(&l, EXEC_ONCE_OPTION);
 		free(self);
 	}
 	for (size_t i = 0; argv[i] != NULL; i++)
-		add(&l, argv[i]);
+		add_word(&l, argv[i]);
 	if (!l.failed)
 		return l.word;
 	sandbox_free(l.word);

@@ -139,7 +139,7 @@ add_to_tail(struct tail *t, const char *line)
 
 /* Process the ${n} bytes of a line, or of a piece of one. */
 static void
-add_line(struct output *o, enum output_stream from, size_t n)
+process_line(struct output *o, enum output_stream from, size_t n)
 {
 	struct line *l = &o->line[from];
 	char clean[OUTPUT_SUMMARY], next = l->text[n];
@@ -174,7 +174,7 @@ end_line(struct output *o, enum output_stream from, bool ends)
 
 	size_t n = redact_line(&l->redact, l->text, l->length, ends);
 	size_t wait = ends ? 0 : redact_wait(&l->redact, l->text, n);
-	add_line(o, from, n - wait);
+	process_line(o, from, n - wait);
 	memmove(l->text, l->text + n - wait, wait);
 	l->length = wait;
 }
