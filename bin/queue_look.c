@@ -78,6 +78,7 @@ static int
 list_tasks(struct queue *q, const struct queue_filter *asked, struct listing *l, struct err *e)
 {
 	const struct queue_options *o = l->options;
+	const struct queue_reader_name who = {NULL, o->reader};
 	struct queue_reader r;
 
 	if (o->reader == NULL)
@@ -87,7 +88,7 @@ list_tasks(struct queue *q, const struct queue_filter *asked, struct listing *l,
 	f.marks = o->marks;
 	if (f.states == 0 && o->marks != 0)
 		f.states = QUEUE_ALL_STATES; /* what has ended is news, too */
-	int status = queue_reader_load(q, NULL, o->reader, &r, e);
+	int status = queue_reader_load(q, &who, &r, e);
 	if (status == 0)
 		status = queue_list(q, &f, list_one, l, e);
 	queue_reader_free(&r);

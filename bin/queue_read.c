@@ -93,12 +93,12 @@ static int
 mark_them(struct reading *r)
 {
 	const struct queue_options *o = r->options;
+	const struct queue_reader_name who = {NULL, o->reader};
 	size_t n = r->count;
 	struct err e;
 
 	r->count = 0;
-	return n > 0 &&
-		       queue_reader_set(r->queue, NULL, o->reader, r->number, n, mark_of(o), &e) < 0
+	return n > 0 && queue_reader_set(r->queue, &who, r->number, n, mark_of(o), &e) < 0
 		   ? command_fail(&e)
 		   : 0;
 }
@@ -138,6 +138,7 @@ read_each(const struct queue_options *o)
 static int
 read_all(const struct queue_options *o)
 {
+	const struct queue_reader_name who = {NULL, o->reader};
 	uint64_t version;
 	struct err e;
 
@@ -146,8 +147,8 @@ read_all(const struct queue_options *o)
 	struct queue *q = queue_open(o->queue, false, &e);
 	int status = q == NULL ? -1 : queue_version(q, &version, &e);
 	if (status == 0)
-		status = queue_reader_set_all(q, NULL, o->reader,
-					      o->since < 0 ? version : (uint64_t)o->since, &e);
+		status =
+		    queue_reader_set_all(q, &who, o->since < 0 ? version : (uint64_t)o->since, &e);
 	queue_close(q);
 	return status < 0 ? command_fail(&e) : 0;
 }

@@ -71,10 +71,10 @@ read_filter(void *arg, const char *name, const char *value, struct err *e)
 	const struct {
 		const char *name, **filter;
 		char *copy;
-	} texts[] = {{TASK_LANE, &p->filter.lane, p->lane},
-		     {TASK_KEY, &p->filter.key, p->key},
-		     {TASK_SESSION, &p->filter.session, p->session},
-		     {TASK_TENANT, &p->filter.tenant, p->of},
+	} texts[] = {{task_lane_path(), &p->filter.lane, p->lane},
+		     {task_key_path(), &p->filter.key, p->key},
+		     {task_session_path(), &p->filter.session, p->session},
+		     {task_tenant_path(), &p->filter.tenant, p->of},
 		     {"reader", &p->reads, p->reader}};
 
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
@@ -121,6 +121,7 @@ append_task(void *arg, const json_t *task)
 static int
 append_tasks(struct queue *q, struct list *p, struct err *e)
 {
+	const struct queue_reader_name who = {p->tenant->name, p->reads};
 	struct queue_reader r;
 
 	if (p->reads == NULL)
@@ -130,7 +131,7 @@ append_tasks(struct queue *q, struct list *p, struct err *e)
 	f.reader = &r;
 	if (f.states == 0 && f.marks != 0)
 		f.states = QUEUE_ALL_STATES; /* what has ended is news, too */
-	int status = queue_reader_load(q, p->tenant->name, p->reads, &r, e);
+	int status = queue_reader_load(q, &who, &r, e);
 	if (status == 0)
 		status = queue_list(q, &f, append_task, p, e);
 	queue_reader_free(&r);

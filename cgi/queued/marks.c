@@ -1,12 +1,12 @@
 #include "queued/marks.h"
 
-#include "http/body.h"
 #include "base/jsonx.h"
+#include "http/body.h"
 #include "queue/reader.h"
 #include "queued/queues.h"
 
-#define MARKS 1000    /* tasks that are marked at once */
-#define READER_MAX 64 /* bytes of a reader's name */
+#define MARKS_MAX 1000 /* tasks that are marked at once */
+#define READER_MAX 64  /* bytes of a reader's name */
 
 /* The numbers in ${tasks}, which must be the caller's. */
 static int
@@ -16,9 +16,9 @@ read_numbers(const struct tenant *t, struct queue *q, const json_t *tasks, uint6
 	const json_t *task;
 	size_t i;
 
-	if (!json_is_array(tasks) || json_array_size(tasks) > MARKS)
+	if (!json_is_array(tasks) || json_array_size(tasks) > MARKS_MAX)
 		return err_set(e, ERR_BAD_DATA, "tasks must be an array of at most %d numbers",
-			       MARKS);
+			       MARKS_MAX);
 	json_array_foreach (tasks, i, task) {
 		if (!json_is_integer(task) || json_integer_value(task) < 1)
 			return err_set(e, ERR_BAD_DATA, "tasks[%zu] must be a number", i);
@@ -30,28 +30,28 @@ read_numbers(const struct tenant *t, struct queue *q, const json_t *tasks, uint6
 }
 
 static int
-note(const struct tenant *t, struct queue *q, const json_t *o, struct err *e)
+set_marks(const struct tenant *t, struct queue *q, const json_t *o, struct err *e)
 {
 	const json_t *tasks = json_object_get(o, "tasks");
-	const char *reader = jsonx_string(o, "reader", READER_MAX, e);
+	const struct queue_reader_name who = {t->name, jsonx_string(o, "reader", READER_MAX, e)};
 	enum queue_mark mark = queue_mark_named(jsonx_text(o, "mark", "read"));
-	uint64_t numbers[MARKS];
+	uint64_t numbers[MARKS_MAX];
 	int64_t version;
 
-	if (reader == NULL)
+	if (who.reader == NULL)
 		return -1;
 	if (mark == QUEUE_MARKS)
 		return err_set(e, ERR_BAD_DATA, "a mark is unread, read or active");
 	if (tasks == NULL && mark != QUEUE_READ)
 		return err_set(e, ERR_BAD_DATA, "which tasks are %s?", queue_mark_name(mark));
-	if (tasks != NULL)
-		return read_numbers(t, q, tasks, numbers, e) < 0
-			   ? -1
-			   : queue_reader_set(q, t->name, reader, numbers, json_array_size(tasks),
-					      mark, e);
-	return jsonx_integer(o, "version", 0, INT64_MAX, &version, e) < 0
-		   ? -1
-		   : queue_reader_set_all(q, t->name, reader, (uint64_t)version, e);
+	if (tasks != NULL) {
+		if (read_numbers(t, q, tasks, numbers, e) < 0)
+			return -1;
+		return queue_reader_set(q, &who, numbers, json_array_size(tasks), mark, e);
+	}
+	if (jsonx_integer(o, "version", 0, INT64_MAX, &version, e) < 0)
+		return -1;
+	return queue_reader_set_all(q, &who, (uint64_t)version, e);
 }
 
 int
@@ -60,7 +60,9 @@ marks_set(const struct tenant *t, const json_t *o, struct err *e)
 	if (body_only(o, "reader mark tasks version", e) < 0)
 		return -1;
 	struct queue *q = queues_borrow(t->queue, false, e);
-	int status = q == NULL ? -1 : note(t, q, o, e);
+	if (q == NULL)
+		return -1;
+	int status = set_marks(t, q, o, e);
 	queues_return(q);
 	return status;
 }

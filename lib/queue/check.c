@@ -1,12 +1,10 @@
-/* queue_check - whether the index says what the journal says. */
-#include "queue/private.h"
-
+/* queue/check - whether the index says what the journal says. */
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/jsonx.h"
+#include "queue/task.h"
+#include "queue/transaction.h"
 
 struct findings {
 	struct queue *queue;
@@ -15,7 +13,8 @@ struct findings {
 	int wrong;
 };
 
-static void __attribute__((format(printf, 2, 3))) wrong(struct findings *f, const char *fmt, ...)
+static void __attribute__((format(printf, 2, 3)))
+report_wrong(struct findings *f, const char *fmt, ...)
 {
 	char text[256];
 	va_list ap;
@@ -36,15 +35,15 @@ check_cell(struct findings *f, uint64_t number, const struct queue_cell *cell)
 
 	json_t *task = queue_read(q, cell, true, &e);
 	if (task == NULL)
-		wrong(f, "task %llu cannot be read: %s", (unsigned long long)number, e.message);
-	else if ((uint64_t)jsonx_number(task, "number", 0) != number)
-		wrong(f, "the cell of task %llu leads to another", (unsigned long long)number);
-	else if (queue_state_named(jsonx_text(task, "state", "")) !=
-		     (enum queue_state)cell->state ||
-		 (uint32_t)jsonx_number(task, "attempt", 0) != cell->attempt)
-		wrong(f, "task %llu is %s, its cell says %s", (unsigned long long)number,
-		      jsonx_text(task, "state", "?"),
-		      queue_state_name((enum queue_state)cell->state));
+		report_wrong(f, "task %llu cannot be read: %s", (unsigned long long)number,
+			     e.message);
+	else if ((uint64_t)task_number(task) != number)
+		report_wrong(f, "the cell of task %llu leads to another",
+			     (unsigned long long)number);
+	else if (queue_task_state(task) != (enum queue_state)cell->state ||
+		 (uint32_t)task_attempt(task) != cell->attempt)
+		report_wrong(f, "task %llu is %s, its cell says %s", (unsigned long long)number,
+			     task_state(task), queue_state_name((enum queue_state)cell->state));
 	json_decref(task);
 }
 
@@ -63,7 +62,8 @@ check_block(void *arg, uint64_t number, const struct queue_block *b)
 		if (cell.put == 0)
 			continue;
 		if (cell.state >= QUEUE_STATES || cell.priority >= QUEUE_PRIORITIES) {
-			wrong(f, "the cell of task %llu makes no sense", (unsigned long long)n);
+			report_wrong(f, "the cell of task %llu makes no sense",
+				     (unsigned long long)n);
 			continue;
 		}
 		states[cell.state]++;
@@ -71,35 +71,45 @@ check_block(void *arg, uint64_t number, const struct queue_block *b)
 	}
 	for (int i = QUEUE_NONE + 1; i < QUEUE_STATES; i++)
 		if (states[i] != b->states[i])
-			wrong(f, "block %llu has %u tasks that are %s, its summary says %u",
-			      (unsigned long long)number, states[i],
-			      queue_state_name((enum queue_state)i), b->states[i]);
+			report_wrong(f, "block %llu has %u tasks that are %s, its summary says %u",
+				     (unsigned long long)number, states[i],
+				     queue_state_name((enum queue_state)i), b->states[i]);
 	return 0;
 }
 
-/* Every line of the journal is where its version says, and belongs to a task that is known. */
+/* Is the line of version ${v}, read into ${line}, where the index says? */
+static int
+check_version(struct findings *f, uint64_t v, struct buf *line, struct err *e)
+{
+	struct queue *q = f->queue;
+	uint64_t at = queue_index_version(&q->index, v);
+
+	if (at == 0) {
+		report_wrong(f, "version %llu is lost: its line was damaged",
+			     (unsigned long long)v);
+		return 0;
+	}
+	int found = queue_journal_read(&q->journal, at, line, NULL, e);
+	if (found < 0)
+		return -1;
+	json_t *task = found == 1 ? jsonx_parse(line->data, line->len, NULL) : NULL;
+	if ((uint64_t)task_version(task) != v)
+		report_wrong(f, "version %llu is not where the index says", (unsigned long long)v);
+	json_decref(task);
+	return 0;
+}
+
 static int
 check_versions(struct findings *f, struct err *e)
 {
-	struct queue *q = f->queue;
+	const struct queue_head *h = &f->queue->index.head;
 	struct buf line = BUF_INIT(QUEUE_LINE);
-	int found = 0;
+	int status = 0;
 
-	for (uint64_t v = q->index.head.gone + 1; found >= 0 && v <= q->index.head.version; v++) {
-		uint64_t at = queue_index_version(&q->index, v);
-		if (at == 0)
-			wrong(f, "version %llu is lost: its line was damaged",
-			      (unsigned long long)v);
-		if (at == 0)
-			continue;
-		found = queue_journal_read(&q->journal, at, &line, NULL, e);
-		json_t *task = found == 1 ? jsonx_parse(line.data, line.len, NULL) : NULL;
-		if (found >= 0 && (uint64_t)jsonx_number(task, "version", 0) != v)
-			wrong(f, "version %llu is not where the index says", (unsigned long long)v);
-		json_decref(task);
-	}
+	for (uint64_t v = h->gone + 1; status >= 0 && v <= h->version; v++)
+		status = check_version(f, v, &line, e);
 	buf_free(&line);
-	return found < 0 ? -1 : 0;
+	return status;
 }
 
 int

@@ -66,6 +66,22 @@ blocks_of(uint64_t count)
 	return (count + QUEUE_CELLS - 1) / QUEUE_CELLS;
 }
 
+unsigned
+queue_block_held(const struct queue_block *b)
+{
+	return (unsigned)b->states[QUEUE_RUNNING] + b->states[QUEUE_WAITING_ANSWER];
+}
+
+unsigned
+queue_block_unfinished(const struct queue_block *b)
+{
+	unsigned n = 0;
+
+	for (int state = QUEUE_NONE + 1; state < QUEUE_COMPLETED; state++)
+		n += b->states[state];
+	return n;
+}
+
 static uint8_t boot[16]; /* what the kernel calls this boot; all zero where it does not say */
 
 static void

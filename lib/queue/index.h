@@ -59,6 +59,10 @@ struct queue_block {
 	uint64_t newest; /* the greatest .last */
 };
 
+/* How many tasks of the block a worker has, and how many have not ended. */
+unsigned queue_block_held(const struct queue_block *b);
+unsigned queue_block_unfinished(const struct queue_block *b);
+
 struct queue_head {
 	char magic[8];
 	uint8_t boot[16]; /* of the kernel that this was written under */

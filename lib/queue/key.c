@@ -1,5 +1,4 @@
-/* queue_key - which task a key was used for: links in keys/, named after the key. */
-#include "queue/private.h"
+#include "queue/key.h"
 
 #include <errno.h>
 #include <stdio.h>

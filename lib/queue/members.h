@@ -10,42 +10,26 @@
 
 #include "base/member.h"
 
-/* What may be put; the names are also what the put refuses or accepts. */
-#define TASK_PAYLOAD "payload"            /* any JSON: what the worker is to do */
-#define TASK_PRIORITY "priority"          /* 0 (the default) to 9, the most urgent */
-#define TASK_LANE "lane"                  /* so many tasks of a lane run at once */
-#define TASK_LABELS "labels"              /* strings to find it by */
-#define TASK_KEY "key"                    /* a second put with this key is the same task */
-#define TASK_UNIQUE "unique"              /* true: only until the task with this key has ended */
-#define TASK_DEPENDS_ON "dependsOn"       /* ids of tasks that must end first */
-#define TASK_AFTER_FAILURE "afterFailure" /* true: even if one of those ends badly */
-#define TASK_NOT_BEFORE "notBefore"       /* time; set again for each retry */
-#define TASK_TIMEOUT "timeout"            /* seconds that an attempt may run; 0: any */
-#define TASK_RETRIES "retries"            /* after a failure */
-#define TASK_BACKOFF "backoff"            /* seconds before the first retry, then doubled */
-#define TASK_MAX_DEATHS "maxDeaths"       /* lost claims before it is quarantined; 0: any */
-#define TASK_RECOVERY "recovery"          /* retry, fail or unknown, of a lost claim */
-#define TASK_REQUIRES "requires"          /* capabilities that its worker must have */
-#define TASK_SESSION "session"            /* that it belongs to */
-#define TASK_TENANT "tenant"              /* whose it is */
-
-MEMBER_JSON(task, payload, TASK_PAYLOAD)
-MEMBER_INTEGER(task, priority, TASK_PRIORITY, 0)
-MEMBER_TEXT(task, lane, TASK_LANE, NULL)
-MEMBER_JSON(task, labels, TASK_LABELS)
-MEMBER_TEXT(task, key, TASK_KEY, NULL)
-MEMBER_BOOL(task, unique, TASK_UNIQUE)
-MEMBER_JSON(task, depends_on, TASK_DEPENDS_ON)
-MEMBER_BOOL(task, after_failure, TASK_AFTER_FAILURE)
-MEMBER_TEXT(task, not_before, TASK_NOT_BEFORE, NULL)
-MEMBER_INTEGER(task, timeout, TASK_TIMEOUT, 0)
-MEMBER_INTEGER(task, retries, TASK_RETRIES, 0)
-MEMBER_INTEGER(task, backoff, TASK_BACKOFF, 10)
-MEMBER_INTEGER(task, max_deaths, TASK_MAX_DEATHS, -1) /* -1: as the queue has it */
-MEMBER_TEXT(task, recovery, TASK_RECOVERY, "")        /* "": likewise */
-MEMBER_JSON(task, requires, TASK_REQUIRES)
-MEMBER_TEXT(task, session, TASK_SESSION, NULL)
-MEMBER_TEXT(task, tenant, TASK_TENANT, NULL)
+/* What may be put. */
+MEMBER_JSON(task, payload, "payload")             /* any JSON: what the worker is to do */
+MEMBER_INTEGER(task, priority, "priority", 0)     /* 0 to 9, the most urgent */
+MEMBER_TEXT(task, lane, "lane", NULL)             /* so many tasks of a lane run at once */
+MEMBER_JSON(task, labels, "labels")               /* strings to find it by */
+MEMBER_TEXT(task, key, "key", NULL)               /* a second put with this key is the same task */
+MEMBER_BOOL(task, unique, "unique")               /* only until the task with this key has ended */
+MEMBER_JSON(task, depends_on, "dependsOn")        /* ids of tasks that must end first */
+MEMBER_BOOL(task, after_failure, "afterFailure")  /* even if one of those ends badly */
+MEMBER_TEXT(task, not_before, "notBefore", NULL)  /* time; set again for each retry */
+MEMBER_INTEGER(task, timeout, "timeout", 0)       /* seconds that an attempt may run; 0: any */
+MEMBER_INTEGER(task, retries, "retries", 0)       /* after a failure */
+MEMBER_INTEGER(task, backoff, "backoff", 10)      /* seconds before the first retry, then doubled */
+MEMBER_INTEGER(task, max_deaths, "maxDeaths", -1) /* claims that may be lost; 0: any; -1: as the
+						   * queue says */
+MEMBER_TEXT(task, recovery, "recovery", "") /* of a lost claim: retry, fail or unknown; "": as the
+					     * queue says */
+MEMBER_JSON(task, requires, "requires")     /* capabilities that its worker must have */
+MEMBER_TEXT(task, session, "session", NULL) /* that it belongs to */
+MEMBER_TEXT(task, tenant, "tenant", NULL)   /* whose it is */
 
 /* What the queue writes. */
 MEMBER_TEXT(task, id, "id", "")                /* <queue>.<number> */
@@ -63,8 +47,10 @@ MEMBER_INTEGER(task, deaths, "deaths", 0)     /* claims that were lost, likewise
 MEMBER_TEXT(task, progress, "progress", NULL) /* as the worker told it last */
 MEMBER_JSON(task, result, "result")           /* any JSON, of whoever completed it */
 MEMBER_JSON(task, error, "error")             /* {"code", "message"} of the last end */
-MEMBER_JSON(task, questions, "questions")     /* the last of them, see question.h */
-MEMBER_INTEGER(task, asked, "asked", 0)       /* questions so far */
+MEMBER_TEXT(task, error_code, "error.code", NULL)
+MEMBER_TEXT(task, error_message, "error.message", NULL)
+MEMBER_JSON(task, questions, "questions") /* the last of them, see question.h */
+MEMBER_INTEGER(task, asked, "asked", 0)   /* questions so far */
 
 /* What only a reader of it is told. */
 MEMBER_TEXT(task, claim, "claim", NULL) /* <queue>.<number>.<attempt>, to its worker */
@@ -84,12 +70,17 @@ MEMBER_TEXT(attempt, outcome, "outcome", NULL) /* such as completed, returned, l
 MEMBER_TEXT(attempt, reason, "reason", NULL)   /* of that, for people */
 MEMBER_INTEGER(attempt, exit, "exit", -1)      /* status of the command; -1: there was none */
 
-/* config.json. */
-MEMBER_JSON(queue_config, lanes, "lanes") /* {"<lane>": tasks at once}; 0: any number */
-MEMBER_TEXT(queue_config, recovery, "recovery", "retry")
-#define QUEUE_CONFIG_WIDTH "width"          /* tasks that run at once; 0: any number */
-#define QUEUE_CONFIG_LANE "lane"            /* tasks of one lane at once (1); 0: any number */
-#define QUEUE_CONFIG_MAX_DEATHS "maxDeaths" /* lost claims before quarantine (3); 0: any */
-#define QUEUE_CONFIG_RETENTION "retention"  /* seconds that an ended task is kept */
+/* A question of a task, beside what wire/members.h names. */
+MEMBER_INTEGER(question, attempt, "attempt", -1) /* that asked it */
+
+/* config.json, where everything may be left out. */
+MEMBER_INTEGER(queue_config, width, "width", 0) /* tasks that run at once; 0: any number */
+MEMBER_INTEGER(queue_config, lane, "lane", 1)   /* tasks of one lane at once; 0: any number */
+MEMBER_JSON(queue_config, lanes, "lanes")       /* {"<lane>": the same for that one} */
+MEMBER_INTEGER(queue_config, max_deaths, "maxDeaths",
+	       3) /* claims of a task that may be lost; 0: any */
+MEMBER_TEXT(queue_config, recovery, "recovery",
+	    "retry") /* of a lost claim: retry, fail or unknown */
+MEMBER_INTEGER(queue_config, retention, "retention", 0) /* seconds that an ended task is kept */
 
 #endif

@@ -1,12 +1,12 @@
-/* queue_name - what tasks are called, and short stand-ins for texts. */
-#include "queue/private.h"
+#include "queue/name.h"
 
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "config/home.h"
 #include "base/id.h"
+#include "config/home.h"
+#include "queue/queue.h"
 
 static const char *const adjectives[] = {
     "able",  "amber", "brave",  "brisk", "calm",  "clever", "cosy",  "crisp", "eager", "early",
@@ -66,9 +66,9 @@ queue_is_name(const char *name, uint64_t *number)
 	return strcmp(name, expected) == 0;
 }
 
-/* Digits up to ${end}, not 0. */
+/* A number from 1 to ${max}, up to ${end}. */
 static int
-parse_number(const char **p, char end, uint64_t most, uint64_t *n)
+parse_number(const char **p, char end, uint64_t max, uint64_t *n)
 {
 	uint64_t value = 0;
 
@@ -76,11 +76,28 @@ parse_number(const char **p, char end, uint64_t most, uint64_t *n)
 		return -1;
 	for (; **p >= '0' && **p <= '9'; (*p)++) {
 		value = value * 10 + (uint64_t)(**p - '0');
-		if (value > most)
+		if (value > max)
 			return -1;
 	}
 	*n = value;
 	return **p == end || **p == '\0' ? 0 : -1;
+}
+
+/* Parse what follows the queue's name in an id. */
+static int
+parse_numbers(const char *p, struct queue_claim_id *claim)
+{
+	uint64_t attempt = 0;
+
+	if (parse_number(&p, '.', (uint64_t)1 << 48, &claim->number) < 0)
+		return -1;
+	if (*p == '.') {
+		p++;
+		if (parse_number(&p, '\0', UINT32_MAX, &attempt) < 0)
+			return -1;
+	}
+	claim->attempt = (uint32_t)attempt;
+	return 0;
 }
 
 int
@@ -88,24 +105,12 @@ queue_parse_id(const char *id, char queue[QUEUE_NAME + 1], struct queue_claim_id
 	       struct err *e)
 {
 	size_t n = strcspn(id, ".");
-	uint64_t value = 0;
 
-	*claim = (struct queue_claim_id){0, 0};
 	if (n > 0 && n <= QUEUE_NAME && id[n] == '.') {
-		const char *p = id + n + 1;
 		memcpy(queue, id, n);
 		queue[n] = '\0';
-		if (id_valid(queue) &&
-		    parse_number(&p, '.', (uint64_t)1 << 48, &claim->number) == 0) {
-			bool claimed = *p == '.';
-			if (!claimed)
-				return 0;
-			p++;
-			if (parse_number(&p, '\0', UINT32_MAX, &value) == 0) {
-				claim->attempt = (uint32_t)value;
-				return 0;
-			}
-		}
+		if (id_valid(queue) && parse_numbers(id + n + 1, claim) == 0)
+			return 0;
 	}
 	err_set(e, ERR_USAGE, "not a task: %.80s", id);
 	return err_hint(e, "a task is called like review.17, and a claim on it review.17.1");

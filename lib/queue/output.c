@@ -1,13 +1,12 @@
-/* queue_output - what the command of a task printed. */
-#include "queue/private.h"
-
+/* queue/output - what the command of a task printed. */
 #include <fcntl.h>
 #include <stdio.h>
 
 #include "base/file.h"
-#include "config/home.h"
 #include "base/id.h"
-#include "base/jsonx.h"
+#include "config/home.h"
+#include "queue/private.h"
+#include "queue/task.h"
 
 int
 queue_output(struct queue *q, uint64_t number, bool *over, struct err *e)
@@ -20,9 +19,8 @@ queue_output(struct queue *q, uint64_t number, bool *over, struct err *e)
 	json_t *task = homefd < 0 ? NULL : queue_show(q, number, e);
 	if (task == NULL)
 		return -1;
-	*over = queue_state_ended(queue_state_named(jsonx_text(task, "state", "")));
-	const json_t *lent = jsonx_at(task, "payload.assignment");
-	const char *id = json_string_value(lent);
+	*over = queue_state_ended(queue_task_state(task));
+	const char *id = task_assignment(task);
 	if (id != NULL && id_valid(id))
 		(void)snprintf(path, sizeof path, "assignments/%s/output.log", id);
 	else

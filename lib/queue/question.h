@@ -1,5 +1,5 @@
 /*
- * queue_question - a task that waits for a person.
+ * queue/question - a task that waits for a person.
  *
  * The questions of a task are in its record, as "questions", the last QUEUE_QUESTIONS of them, and
  * "asked" counts all, so that an id is never used again: an answer to a question of an earlier
@@ -8,7 +8,7 @@
  * questions, and there is nothing to be cleaned up after a worker that died.
  *
  * The answer to a secret question is not in the record but in queue/<name>/answers/<number>.<id>,
- * until it was heard or the attempt ends.
+ * until it is heard or the attempt ends.
  */
 #ifndef QUEUE_QUESTION_H
 #define QUEUE_QUESTION_H

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,30 +10,17 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/jsonx.h"
-#include "queue/private.h"
+#include "base/member.h"
+#include "queue/key.h"
+#include "queue/mark.h"
+
+MEMBER_INTEGER(reader, version, "version", 0)
+MEMBER_JSON(reader, marks, "marks")
 
 #define RECORD_MAX (4 << 20)
 #define MARKS_MANY 1000 /* from here on it is tried to do with fewer */
 #define MARKS_MAX 10000
 #define FRESH_MS 86400000
-
-static const char *const mark_names[QUEUE_MARKS] = {"unread", "read", "active"};
-
-const char *
-queue_mark_name(enum queue_mark mark)
-{
-	return mark_names[mark];
-}
-
-enum queue_mark
-queue_mark_named(const char *name)
-{
-	int mark = 0;
-
-	while (mark < QUEUE_MARKS && strcmp(mark_names[mark], name) != 0)
-		mark++;
-	return (enum queue_mark)mark;
-}
 
 static int
 open_readers(const struct queue *q, struct err *e)
@@ -48,49 +34,9 @@ open_readers(const struct queue *q, struct err *e)
 	return file_open_beneath(q->dirfd, path, O_RDONLY | O_DIRECTORY, 0, e);
 }
 
-static int
-by_number(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* Note which tasks have a mark that is not about versions. */
-static int
-find_pinned(struct queue_reader *r, struct err *e)
-{
-	const char *number;
-	json_t *mark;
-
-	r->pinned = calloc(json_object_size(r->marks) + 1, sizeof *r->pinned);
-	if (r->pinned == NULL)
-		return err_memory(e);
-	json_object_foreach (r->marks, number, mark)
-		if (json_integer_value(mark) <= 0)
-			r->pinned[r->pinned_count++] = strtoull(number, NULL, 10);
-	qsort(r->pinned, r->pinned_count, sizeof *r->pinned, by_number);
-	return 0;
-}
-
-/* Where the first line behind the reader's version is; one that was damaged is nowhere. */
-static int
-find_unread(struct queue *q, struct queue_reader *r, struct err *e)
-{
-	if (queue_look(q, e) < 0)
-		return -1;
-	uint64_t last = q->index.head.version, gone = q->index.head.gone;
-	uint64_t version = (r->version < gone ? gone : r->version) + 1;
-	for (r->unread = 0; r->unread == 0 && version <= last; version++)
-		r->unread = queue_index_version(&q->index, version);
-	if (r->unread == 0)
-		r->unread = UINT64_MAX;
-	return 0;
-}
-
 /* Somebody reads with that name: its file does not become old (see reap/readers.c). */
 static void
-keep_fresh(int dirfd, const char *name)
+touch_reader(int dirfd, const char *name)
 {
 	struct stat st;
 
@@ -100,27 +46,36 @@ keep_fresh(int dirfd, const char *name)
 }
 
 static int
-load(struct queue *q, int dirfd, const char *name, struct queue_reader *r, struct err *e)
+parse_reader(const struct buf *text, struct queue_reader *r, struct err *e)
 {
-	struct buf b = BUF_INIT(RECORD_MAX);
-	json_t *o = NULL;
+	json_t *o = jsonx_parse(text->data, text->len, e);
 
-	int status = file_slurp(dirfd, name, &b, e);
-	if (status < 0 && errno == ENOENT)
-		status = 0;
-	else if (status == 0 && (o = jsonx_parse(b.data, b.len, e)) == NULL)
-		status = -1;
-	buf_free(&b);
-	r->version = (uint64_t)jsonx_number(o, "version", 0);
-	r->marks = json_incref(json_object_get(o, "marks"));
-	if (r->marks == NULL)
-		r->marks = json_object();
+	if (o == NULL)
+		return -1;
+	r->version = (uint64_t)reader_version(o);
+	r->marks = json_incref(reader_marks(o));
 	json_decref(o);
+	return 0;
+}
+
+static int
+load_reader(struct queue *q, int dirfd, const char *name, struct queue_reader *r, struct err *e)
+{
+	struct buf text = BUF_INIT(RECORD_MAX);
+	int status;
+
+	if (file_slurp(dirfd, name, &text, e) < 0)
+		status = errno == ENOENT ? 0 : -1; /* a new one */
+	else
+		status = parse_reader(&text, r, e);
+	buf_free(&text);
 	if (status < 0)
 		return err_add(e, "queue/%s/readers/%s", q->name, name);
 	if (r->marks == NULL)
+		r->marks = json_object();
+	if (r->marks == NULL)
 		return err_memory(e);
-	return find_pinned(r, e) < 0 ? -1 : find_unread(q, r, e);
+	return queue_reader_prepare(q, r, e);
 }
 
 static int
@@ -133,18 +88,21 @@ check_name(const char *reader, struct err *e)
 }
 
 int
-queue_reader_load(struct queue *q, const char *tenant, const char *reader, struct queue_reader *r,
+queue_reader_load(struct queue *q, const struct queue_reader_name *who, struct queue_reader *r,
 		  struct err *e)
 {
 	char name[QUEUE_LINK];
 
 	*r = (struct queue_reader){.version = 0};
-	if (check_name(reader, e) < 0 || queue_link_name(tenant, reader, name, e) < 0)
+	if (check_name(who->reader, e) < 0 ||
+	    queue_link_name(who->tenant, who->reader, name, e) < 0)
 		return -1;
 	int fd = open_readers(q, e);
-	int status = fd < 0 ? -1 : load(q, fd, name, r, e);
-	if (status == 0)
-		keep_fresh(fd, name);
+	if (fd < 0)
+		return -1;
+	int status = load_reader(q, fd, name, r, e);
+	if (status >= 0)
+		touch_reader(fd, name);
 	file_close(fd);
 	return status;
 }
@@ -157,40 +115,11 @@ queue_reader_free(struct queue_reader *r)
 	*r = (struct queue_reader){.version = 0};
 }
 
-enum queue_mark
-queue_reader_mark(const struct queue_reader *r, const json_t *task)
-{
-	int64_t version = jsonx_number(task, "version", 0);
-	char number[32];
-
-	(void)snprintf(number, sizeof number, "%lld", (long long)jsonx_number(task, "number", 0));
-	const json_t *mark = json_object_get(r->marks, number);
-	int64_t read = mark == NULL ? (int64_t)r->version : json_integer_value(mark);
-	return read < 0 ? QUEUE_ACTIVE : version <= read ? QUEUE_READ : QUEUE_UNREAD;
-}
-
-bool
-queue_reader_may_want(const struct queue_reader *r, uint64_t from, uint64_t to, uint64_t newest)
-{
-	size_t low = 0, high = r->pinned_count;
-
-	if (newest >= r->unread)
-		return true;
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-		if (r->pinned[middle] < from)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < r->pinned_count && r->pinned[low] <= to;
-}
-
 /* The version of the first change that was not read. */
 static int
 find_first(void *arg, const json_t *task)
 {
-	uint64_t *first = arg, version = (uint64_t)jsonx_number(task, "version", 0);
+	uint64_t *first = arg, version = (uint64_t)task_version(task);
 
 	if (version < *first)
 		*first = version;
@@ -218,7 +147,7 @@ static int
 compact(struct queue *q, struct queue_reader *r, struct err *e)
 {
 	const struct queue_filter f = {
-	    .states = ~(uint32_t)1, .reader = r, .marks = 1 << QUEUE_UNREAD};
+	    .states = QUEUE_ALL_STATES, .reader = r, .marks = 1 << QUEUE_UNREAD};
 	uint64_t last, first = UINT64_MAX;
 
 	if (json_object_size(r->marks) < MARKS_MANY)
@@ -237,34 +166,44 @@ compact(struct queue *q, struct queue_reader *r, struct err *e)
 }
 
 static int
-save(int dirfd, const char *name, const struct queue_reader *r, struct err *e)
+save_reader(int dirfd, const char *name, const struct queue_reader *r, struct err *e)
 {
 	struct buf b = BUF_INIT(RECORD_MAX);
-	json_t *o = json_pack("{sI sO}", "version", (json_int_t)r->version, "marks", r->marks);
+	json_t *o = json_object();
+	int status = -1;
 
-	int status = o == NULL ? err_memory(e) : jsonx_dump(o, &b, e);
-	if (status == 0)
+	if (reader_set_version(o, (int64_t)r->version) < 0 ||
+	    reader_set_marks(o, json_incref(r->marks)) < 0)
+		err_memory(e);
+	else if (jsonx_dump(o, &b, e) == 0)
 		status = file_replace(dirfd, name, b.data, b.len, true, e);
 	json_decref(o);
 	buf_free(&b);
 	return status;
 }
 
-/* Load ${reader}, let ${change} change it, and save it. */
+/* Load the reader, let ${change} change it, and save it. */
 static int
-update(struct queue *q, const char *tenant, const char *reader,
-       int (*change)(struct queue *q, struct queue_reader *r, const void *arg, struct err *e),
-       const void *arg, struct err *e)
+update_reader(struct queue *q, const struct queue_reader_name *who,
+	      int (*change)(struct queue *q, struct queue_reader *r, const void *arg,
+			    struct err *e),
+	      const void *arg, struct err *e)
 {
 	struct queue_reader r = {.version = 0};
 	char name[QUEUE_LINK];
+	int status = -1, lock = -1;
 
-	if (check_name(reader, e) < 0 || queue_link_name(tenant, reader, name, e) < 0)
+	if (check_name(who->reader, e) < 0 ||
+	    queue_link_name(who->tenant, who->reader, name, e) < 0)
 		return -1;
-	int fd = open_readers(q, e), status = -1;
-	int lock = fd < 0 ? -1 : file_lock(fd, ".lock", true, e);
-	if (lock >= 0 && load(q, fd, name, &r, e) == 0 && change(q, &r, arg, e) == 0)
-		status = save(fd, name, &r, e);
+	int fd = open_readers(q, e);
+	if (fd < 0)
+		return -1;
+	lock = file_lock(fd, ".lock", true, e);
+	if (lock < 0 || load_reader(q, fd, name, &r, e) < 0 || change(q, &r, arg, e) < 0)
+		goto out;
+	status = save_reader(fd, name, &r, e);
+out:
 	queue_reader_free(&r);
 	file_close(lock);
 	file_close(fd);
@@ -288,7 +227,7 @@ mark_tasks(struct queue *q, struct queue_reader *r, const void *arg, struct err 
 		if (task == NULL)
 			return -1;
 		int64_t value = m->mark == QUEUE_ACTIVE ? -1
-				: m->mark == QUEUE_READ ? jsonx_number(task, "version", 0)
+				: m->mark == QUEUE_READ ? task_version(task)
 							: 0;
 		json_decref(task);
 		(void)snprintf(name, sizeof name, "%llu", (unsigned long long)m->numbers[i]);
@@ -299,12 +238,12 @@ mark_tasks(struct queue *q, struct queue_reader *r, const void *arg, struct err 
 }
 
 int
-queue_reader_set(struct queue *q, const char *tenant, const char *reader, const uint64_t *numbers,
+queue_reader_set(struct queue *q, const struct queue_reader_name *who, const uint64_t *numbers,
 		 size_t n, enum queue_mark mark, struct err *e)
 {
 	const struct marking m = {numbers, n, mark};
 
-	return update(q, tenant, reader, mark_tasks, &m, e);
+	return update_reader(q, who, mark_tasks, &m, e);
 }
 
 static int
@@ -323,8 +262,8 @@ mark_all(struct queue *q, struct queue_reader *r, const void *arg, struct err *e
 }
 
 int
-queue_reader_set_all(struct queue *q, const char *tenant, const char *reader, uint64_t version,
+queue_reader_set_all(struct queue *q, const struct queue_reader_name *who, uint64_t version,
 		     struct err *e)
 {
-	return update(q, tenant, reader, mark_all, &version, e);
+	return update_reader(q, who, mark_all, &version, e);
 }

@@ -1,5 +1,5 @@
 /*
- * queue_reader - what each reader has seen of a queue.
+ * queue/reader - what each reader has seen of a queue.
  *
  *	queue/<name>/readers/<reader>	{"version": V, "marks": {"<number>": ...}}
  *
@@ -9,7 +9,7 @@
  *
  * Everything up to version V was read, but for tasks with a mark of their own: the version up to
  * which they were read, 0 for one that is to be unread, -1 for one that is active.  The marks are
- * few: what has been read is told by V again as soon as nothing before it is unread.
+ * few: as soon as nothing before a mark is unread, V is enough to say so.
  */
 #ifndef QUEUE_READER_H
 #define QUEUE_READER_H
@@ -19,12 +19,17 @@
 /* As bits, too: 1 << mark. */
 enum queue_mark { QUEUE_UNREAD, QUEUE_READ, QUEUE_ACTIVE, QUEUE_MARKS };
 
+struct queue_reader_name {
+	const char *tenant; /* whose readers are its own; NULL: of whoever has all tasks */
+	const char *reader;
+};
+
 struct queue_reader {
 	uint64_t version; /* up to which everything was read */
 	json_t *marks;
 	uint64_t *pinned; /* tasks with marks 0 and -1, in order */
 	size_t pinned_count;
-	uint64_t unread; /* address of the first line that was not read */
+	uint64_t unread; /* address of the first line after .version */
 };
 
 const char *queue_mark_name(enum queue_mark mark);
@@ -32,21 +37,21 @@ const char *queue_mark_name(enum queue_mark mark);
 /* The mark with that name, or QUEUE_MARKS. */
 enum queue_mark queue_mark_named(const char *name);
 
-/* Load what ${reader} has seen; a new one has seen nothing.  A ${tenant}'s readers are its own;
- * NULL: who has all tasks.  Free it with queue_reader_free, also after a failure. */
-int queue_reader_load(struct queue *q, const char *tenant, const char *reader,
-		      struct queue_reader *r, struct err *e);
+/* Load what ${who} has seen; a new reader has seen nothing.  Free it with queue_reader_free, also
+ * after a failure. */
+int queue_reader_load(struct queue *q, const struct queue_reader_name *who, struct queue_reader *r,
+		      struct err *e);
 void queue_reader_free(struct queue_reader *r);
 
 /* What ${task} is to the reader. */
 enum queue_mark queue_reader_mark(const struct queue_reader *r, const json_t *task);
 
-/* Tasks ${numbers}, as they are now, are ${mark} to ${reader}; durable. */
-int queue_reader_set(struct queue *q, const char *tenant, const char *reader,
-		     const uint64_t *numbers, size_t n, enum queue_mark mark, struct err *e);
+/* Tasks ${numbers}, as they are now, are ${mark} to ${who}; durable. */
+int queue_reader_set(struct queue *q, const struct queue_reader_name *who, const uint64_t *numbers,
+		     size_t n, enum queue_mark mark, struct err *e);
 
 /* Everything up to ${version} was read, but for what is active; durable. */
-int queue_reader_set_all(struct queue *q, const char *tenant, const char *reader, uint64_t version,
+int queue_reader_set_all(struct queue *q, const struct queue_reader_name *who, uint64_t version,
 			 struct err *e);
 
 #endif

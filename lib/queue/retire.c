@@ -1,8 +1,8 @@
 /*
- * queue_retire - tasks that ended long ago are forgotten, and the journal keeps its length.
+ * queue/retire - tasks that ended long ago are forgotten, and the journal keeps its length.
  *
  * The journal is cut at its old end, a segment at a time.  A segment that nobody has written to for
- * the retention is looked through, line by line:
+ * the retention is read line by line:
  *
  *  1. The first line of a task that goes on, or ended lately, or is waited for, is written again at
  *     the new end, with its payload.  Its cell leads there then.
@@ -14,11 +14,9 @@
  * queue/<name>/retired says where the journal begins, and then the segment is removed.  Before that
  * all of it can be done again: an index made anew has the forgotten tasks again, for as long.
  *
- * So that a queue of a few tasks a day forgets, too, the segment that is written to is left for the
- * next one every eighth of the retention.
+ * So that a queue of a few tasks a day forgets, too, the segment that is written to is closed, and
+ * another begun, every eighth of the retention.
  */
-#include "queue/private.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -27,13 +25,19 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "config/home.h"
 #include "base/id.h"
 #include "base/jsonx.h"
+#include "config/home.h"
+#include "queue/change.h"
+#include "queue/depend.h"
+#include "queue/dependants.h"
+#include "queue/floor.h"
+#include "queue/key.h"
+#include "queue/running.h"
+#include "queue/transaction.h"
 
-#define AT_ONCE 256 /* lines for which the lock is held, at most */
+#define AT_ONCE 256 /* lines for which the lock is held */
 #define BYTES_AT_ONCE ((uint64_t)4 << 20)
-#define FLOOR_MAX 4096
 
 struct retiring {
 	struct queue *queue;
@@ -48,41 +52,9 @@ struct retiring {
 	char job[AT_ONCE][ID_MAX + 1];
 };
 
-int
-queue_floor_read(struct queue *q, struct queue_floor *f, struct err *e)
-{
-	struct buf b = BUF_INIT(FLOOR_MAX);
-	json_t *o = NULL;
-
-	*f = (struct queue_floor){.segment = QUEUE_FIRST_ADDRESS / QUEUE_SEGMENT};
-	int status = file_slurp(q->dirfd, "retired", &b, e);
-	if (status < 0 && errno == ENOENT)
-		status = 0;
-	else if (status == 0 && (o = jsonx_parse(b.data, b.len, e)) == NULL)
-		status = -1;
-	if (o != NULL)
-		*f = (struct queue_floor){(uint64_t)jsonx_number(o, "segment", 1),
-					  (uint64_t)jsonx_number(o, "version", 0),
-					  (uint64_t)jsonx_number(o, "tasks", 0)};
-	json_decref(o);
-	buf_free(&b);
-	return status < 0 ? err_add(e, "queue/%s/retired", q->name) : 0;
-}
-
+/* Move the directory of the job to tmp/ at once; it is removed after the lock is released. */
 static int
-floor_write(struct queue *q, const struct queue_floor *f, struct err *e)
-{
-	char text[160];
-	int n = snprintf(text, sizeof text, "{\"segment\":%llu,\"version\":%llu,\"tasks\":%llu}\n",
-			 (unsigned long long)f->segment, (unsigned long long)f->version,
-			 (unsigned long long)f->count);
-
-	return file_replace(q->dirfd, "retired", text, (size_t)n, true, e);
-}
-
-/* The directory of the job is out of the way at once, and removed when the lock is let go. */
-static int
-put_job_aside(struct retiring *r, uint64_t number, struct err *e)
+move_job(struct retiring *r, uint64_t number, struct err *e)
 {
 	char path[48], *name = r->job[r->job_count];
 	int tmpfd = home_dir("tmp", e);
@@ -109,52 +81,52 @@ remove_jobs(struct retiring *r)
 
 /* The notes about those that ${task} depended on go when both are forgotten. */
 static int
-forget_needed(struct queue *q, const json_t *task, struct err *e)
+forget_needs(struct queue *q, const json_t *task, struct err *e)
 {
-	char queue[QUEUE_NAME + 1];
-	struct queue_claim_id needed;
+	uint64_t number;
 	const json_t *id;
 	size_t i;
 
-	json_array_foreach (json_object_get(task, "dependsOn"), i, id) {
-		if (queue_parse_id(json_string_value(id), queue, &needed, NULL) < 0)
+	json_array_foreach (task_depends_on(task), i, id) {
+		if (queue_number_of(q, json_string_value(id), &number, NULL) < 0)
 			continue;
-		const struct queue_cell *c = queue_index_cell(&q->index, needed.number, e);
-		if (c == NULL || (c->put == 0 && queue_forget_dependants(q, needed.number, e) < 0))
+		const struct queue_cell *c = queue_index_cell(&q->index, number, e);
+		if (c == NULL || (c->put == 0 && queue_forget_dependants(q, number, e) < 0))
 			return -1;
 	}
 	return 0;
 }
 
-/* Forget ${task}, whose first line this is.  Its cell goes last: who is killed does it again. */
+/* Forget ${task}, whose first line this is.  Its cell goes last: if we are killed, the next run
+ * does it again. */
 static int
-forget(struct retiring *r, uint64_t number, const json_t *task, struct err *e)
+forget_task(struct retiring *r, uint64_t number, const json_t *task, struct err *e)
 {
-	const char *key = jsonx_text(task, "key", NULL);
+	const char *key = task_key(task);
 	struct queue *q = r->queue;
 
-	if ((key != NULL &&
-	     queue_key_forget(q, jsonx_text(task, "tenant", NULL), key, number, e) < 0) ||
-	    put_job_aside(r, number, e) < 0)
+	if (key != NULL && queue_key_forget(q, task_tenant(task), key, number, e) < 0)
 		return -1;
-	if (queue_forget_dependants(q, number, e) < 0)
+	if (move_job(r, number, e) < 0 || queue_forget_dependants(q, number, e) < 0)
 		return -1;
-	queue_forget_claim(q, number);
+	queue_running_remove(q, number);
 	struct queue_cell *c = queue_index_cell(&q->index, number, e);
 	if (c == NULL)
 		return -1;
 	memset(c, 0, sizeof *c);
 	queue_index_mark(&q->index, number);
-	return forget_needed(q, task, e);
+	return forget_needs(q, task, e);
 }
 
 /* Write the task of ${cell} again. */
 static int
-rewrite(struct queue *q, const struct queue_cell *cell, struct err *e)
+rewrite_task(struct queue *q, const struct queue_cell *cell, struct err *e)
 {
 	json_t *task = queue_read(q, cell, true, e);
-	int status = task == NULL ? -1 : queue_change_again(q, task, true, e);
 
+	if (task == NULL)
+		return -1;
+	int status = queue_change_again(q, task, true, e);
 	json_decref(task);
 	return status;
 }
@@ -164,7 +136,7 @@ static bool
 is_old(const struct retiring *r, const struct queue_cell *cell)
 {
 	json_t *task = queue_read(r->queue, cell, false, NULL);
-	const char *text = jsonx_text(task, "updatedAt", NULL);
+	const char *text = task_updated(task);
 	int64_t ms;
 
 	bool old = text != NULL && clock_parse(text, &ms, NULL) == 0 && ms <= r->before;
@@ -172,28 +144,35 @@ is_old(const struct retiring *r, const struct queue_cell *cell)
 	return old;
 }
 
+/* Is the task of ${cell} kept?  1, 0 or -1. */
+static int
+is_kept(const struct retiring *r, uint64_t number, const struct queue_cell *cell, struct err *e)
+{
+	if (!queue_state_ended((enum queue_state)cell->state) || !is_old(r, cell))
+		return 1;
+	return queue_awaited(r->queue, number, e);
+}
+
 /* Look at the line ${task}, which is at r->at. */
 static int
-look_at(struct retiring *r, const json_t *task, struct err *e)
+retire_line(struct retiring *r, const json_t *task, struct err *e)
 {
-	uint64_t number = (uint64_t)jsonx_number(task, "number", 0);
+	uint64_t number = (uint64_t)task_number(task);
 	struct queue *q = r->queue;
 	struct queue_cell cell;
 
 	if (number == 0 || queue_find(q, number, &cell, NULL) < 0 || cell.put != r->at)
 		return 0;
-	int goes_on = !queue_state_ended((enum queue_state)cell.state) || !is_old(r, &cell);
-	if (!goes_on)
-		goes_on = queue_awaited(q, number, e);
-	if (goes_on < 0)
+	int kept = is_kept(r, number, &cell, e);
+	if (kept < 0)
 		return -1;
-	if (goes_on)
+	if (kept)
 		r->done->rewritten++;
 	else
 		r->done->tasks++;
 	if (r->dry)
 		return 0;
-	return goes_on ? rewrite(q, &cell, e) : forget(r, number, task, e);
+	return kept ? rewrite_task(q, &cell, e) : forget_task(r, number, task, e);
 }
 
 /* Everything in the segment before r->at was looked at: it is not needed any more. */
@@ -210,19 +189,19 @@ remove_segment(struct retiring *r, struct err *e)
 	if (r->dry)
 		return 0;
 	if (queue_write(q, QUEUE_KEEP_NEW, e) < 0 || queue_sync(q, e) < 0 ||
-	    floor_write(q, &f, e) < 0)
+	    queue_floor_write(q, &f, e) < 0)
 		return -1;
 	h->looked = r->at;
 	h->looked_version = h->gone = r->version;
-	/* Before it is gone nothing leads there, for those who only look either. */
-	return queue_index_forget(&q->index, e) < 0 || queue_index_save(&q->index, e) < 0
-		   ? -1
-		   : queue_journal_remove(&q->journal, segment * QUEUE_SEGMENT, e);
+	/* Before it is removed nothing leads there, for those who only look either. */
+	if (queue_index_forget(&q->index, e) < 0 || queue_index_save(&q->index, e) < 0)
+		return -1;
+	return queue_journal_remove(&q->journal, segment * QUEUE_SEGMENT, e);
 }
 
 /* The next line; or the segment ends with the one before.  Returns 1, or -1. */
 static int
-look_at_next(struct retiring *r, struct buf *line, struct err *e)
+retire_next(struct retiring *r, struct buf *line, struct err *e)
 {
 	struct queue *q = r->queue;
 	uint64_t next;
@@ -233,41 +212,49 @@ look_at_next(struct retiring *r, struct buf *line, struct err *e)
 	if (found == 0)
 		return 1;
 	json_t *task = jsonx_parse(line->data, line->len, NULL);
-	uint64_t version = (uint64_t)jsonx_number(task, "version", 0);
+	uint64_t version = (uint64_t)task_version(task);
 	/* A line that was damaged counts, as it does in the index. */
 	r->version = queue_index_version(&q->index, version) == r->at ? version : r->version + 1;
-	int status = look_at(r, task, e) < 0 ? -1 : 1;
+	int status = retire_line(r, task, e) < 0 ? -1 : 1;
 	json_decref(task);
 	r->at = next;
 	r->left--;
 	return status;
 }
 
+/* Is the next line in a segment that is old enough?  1, 0 or -1. */
+static int
+is_old_segment(const struct retiring *r, struct err *e)
+{
+	struct queue *q = r->queue;
+	int64_t written;
+
+	if (r->at / QUEUE_SEGMENT >= q->index.head.end / QUEUE_SEGMENT)
+		return 0;
+	if (queue_journal_time(&q->journal, r->at, &written, e) < 0)
+		return -1;
+	return written <= r->before;
+}
+
 /* Look at the lines of old segments, for a while.  Returns 1 if there may be more, 0, -1. */
 static int
-look_on(struct retiring *r, struct err *e)
+retire_lines(struct retiring *r, struct err *e)
 {
 	struct buf line = BUF_INIT(QUEUE_LINE);
-	struct queue *q = r->queue;
 	uint64_t end = r->at + BYTES_AT_ONCE;
-	int64_t written;
 	int status = 1;
 
-	for (int n = 0; status == 1 && n < AT_ONCE && r->at < end && r->left > 0; n++)
-		if (r->at / QUEUE_SEGMENT >= q->index.head.end / QUEUE_SEGMENT)
-			status = 0;
-		else if (queue_journal_time(&q->journal, r->at, &written, e) < 0)
-			status = -1;
-		else if (written > r->before)
-			status = 0;
-		else
-			status = look_at_next(r, &line, e);
+	for (int n = 0; status == 1 && n < AT_ONCE && r->at < end && r->left > 0; n++) {
+		status = is_old_segment(r, e);
+		if (status == 1)
+			status = retire_next(r, &line, e);
+	}
 	buf_free(&line);
 	return status;
 }
 
 static int
-count_ended(void *arg, uint64_t number, const struct queue_block *b)
+has_ended(void *arg, uint64_t number, const struct queue_block *b)
 {
 	(void)number;
 	for (int state = QUEUE_COMPLETED; state < QUEUE_STATES; state++)
@@ -276,9 +263,9 @@ count_ended(void *arg, uint64_t number, const struct queue_block *b)
 }
 
 /* Begin another segment if there is something to forget, and this one was begun long ago: when the
- * one before was written to last. */
+ * previous one was written to last. */
 static int
-leave_segment(struct retiring *r, struct err *e)
+change_segment(struct retiring *r, struct err *e)
 {
 	struct queue *q = r->queue;
 	struct queue_head *h = &q->index.head;
@@ -286,13 +273,14 @@ leave_segment(struct retiring *r, struct err *e)
 	int64_t begun = 0;
 	bool any = false;
 
-	if (h->end % QUEUE_SEGMENT == 0 ||
-	    queue_journal_time(&q->journal, h->end - QUEUE_SEGMENT, &begun, e) < 0)
-		return h->end % QUEUE_SEGMENT == 0 ? 0 : -1;
+	if (h->end % QUEUE_SEGMENT == 0)
+		return 0;
+	if (queue_journal_time(&q->journal, h->end - QUEUE_SEGMENT, &begun, e) < 0)
+		return -1;
 	if (begun > clock_now() - r->age / 8)
 		return 0;
 	h->first = h->kept;
-	int status = queue_index_blocks(&q->index, count_ended, &any, e);
+	int status = queue_index_blocks(&q->index, has_ended, &any, e);
 	h->first = first;
 	if (status < 0 || !any)
 		return status;
@@ -301,7 +289,7 @@ leave_segment(struct retiring *r, struct err *e)
 
 /* Where to go on: where the head says, unless that was removed. */
 static int
-find_place(struct retiring *r, struct err *e)
+find_start(struct retiring *r, struct err *e)
 {
 	struct queue *q = r->queue;
 	const struct queue_head *h = &q->index.head;
@@ -315,15 +303,27 @@ find_place(struct retiring *r, struct err *e)
 	r->version = fits ? h->looked_version : f.version;
 	if (r->dry)
 		return 0;
-	/* Who was killed may have left a segment that is before all. */
+	/* One that was killed may have left a segment from before that. */
 	if (queue_journal_oldest(&q->journal, &oldest, e) < 0 ||
 	    (oldest < f.segment &&
 	     queue_journal_remove(&q->journal, oldest * QUEUE_SEGMENT, e) < 0))
 		return -1;
-	return leave_segment(r, e);
+	return change_segment(r, e);
 }
 
-/* As much as the lock is held for. */
+/* As much as the lock is held for at a time; the lock is held. */
+static int
+retire_locked(struct retiring *r, bool first, struct err *e)
+{
+	if (first && find_start(r, e) < 0)
+		return -1;
+	r->before = clock_now() - r->age;
+	int status = retire_lines(r, e);
+	if (status >= 0 && queue_write(r->queue, QUEUE_KEEP_NEW, e) < 0)
+		return -1;
+	return status;
+}
+
 static int
 retire_some(struct retiring *r, bool first, struct err *e)
 {
@@ -332,11 +332,8 @@ retire_some(struct retiring *r, bool first, struct err *e)
 
 	if (queue_begin(q, e) < 0)
 		return -1;
-	int status = first ? find_place(r, e) : 0;
-	r->before = clock_now() - r->age;
-	if (status == 0)
-		status = look_on(r, e);
-	if (status < 0 || queue_write(q, QUEUE_KEEP_NEW, e) < 0) {
+	int status = retire_locked(r, first, e);
+	if (status < 0) {
 		queue_abort(q);
 		return -1;
 	}

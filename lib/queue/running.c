@@ -1,0 +1,179 @@
+#include "queue/running.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+
+static const char *
+file_name(uint64_t number, char name[32])
+{
+	(void)snprintf(name, 32, "%llu", (unsigned long long)number);
+	return name;
+}
+
+/* The lease of the claim in ${fd} ends at ${ms}. */
+static int
+set_lease(int fd, int64_t ms, struct err *e)
+{
+	struct timespec t = clock_timespec(ms);
+
+	return futimens(fd, (struct timespec[]){t, t}) < 0 ? err_sys(e, "cannot set a lease") : 0;
+}
+
+/* Lock the file if the claim is held, and write who has it: that is for people, and on a full disk
+ * they do without. */
+static int
+fill_file(int fd, uint32_t attempt, const struct queue_worker *w)
+{
+	char text[160];
+	int n = snprintf(text, sizeof text, "%u %.120s\n", attempt, w->name);
+
+	if (w->held && flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return -1;
+	if (write(fd, text, (size_t)n) != n && errno != ENOSPC && errno != EDQUOT)
+		return -1;
+	return 0;
+}
+
+int
+queue_running_make(struct queue *q, struct queue_claim_id claim, const struct queue_worker *w,
+		   struct err *e)
+{
+	char name[32];
+
+	queue_running_remove(q, claim.number); /* of an earlier claim that ended */
+	int fd = openat(q->runningfd, file_name(claim.number, name),
+			O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, w->held ? 0700 : 0600);
+	if (fd < 0)
+		return err_sys(e, "cannot claim task %s.%s", q->name, name);
+	if (fill_file(fd, claim.attempt, w) < 0) {
+		err_sys(e, "cannot claim task %s.%s", q->name, name);
+		goto fail;
+	}
+	if (set_lease(fd, clock_now() + w->lease, e) < 0)
+		goto fail;
+	return fd;
+fail:
+	file_close(fd);
+	return -1;
+}
+
+int
+queue_running_extend(struct queue *q, uint64_t number, int64_t lease, struct err *e)
+{
+	char name[32];
+
+	int fd = openat(q->runningfd, file_name(number, name), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return err_sys(e, "cannot extend the lease of %s.%s", q->name, name);
+	int status = set_lease(fd, clock_now() + lease, e);
+	file_close(fd);
+	return status;
+}
+
+void
+queue_running_remove(struct queue *q, uint64_t number)
+{
+	char name[32];
+
+	(void)unlinkat(q->runningfd, file_name(number, name), 0);
+}
+
+static enum queue_lapse
+check_claim(const struct queue *q, const char *name)
+{
+	enum queue_lapse lapse = QUEUE_HOLDS;
+	struct stat st;
+
+	int fd = openat(q->runningfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return QUEUE_HOLDS;
+	if (fstat(fd, &st) == 0) {
+		int64_t ends = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+		if ((st.st_mode & S_IXUSR) != 0 && flock(fd, LOCK_SH | LOCK_NB) == 0)
+			lapse = QUEUE_WORKER_DIED;
+		else if (clock_now() > ends)
+			lapse = QUEUE_LEASE_ENDED;
+	}
+	file_close(fd);
+	return lapse;
+}
+
+int
+queue_running_lapsed(struct queue *q, int (*each)(void *arg, uint64_t number, enum queue_lapse why),
+		     void *arg, struct err *e)
+{
+	const struct dirent *entry;
+	int status = 0;
+
+	int copy = openat(q->runningfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	if (dir == NULL) {
+		file_close(copy);
+		return err_sys(e, "cannot read running/");
+	}
+	while (status >= 0 && (entry = readdir(dir)) != NULL) {
+		uint64_t number = strtoull(entry->d_name, NULL, 10);
+		enum queue_lapse why = number == 0 ? QUEUE_HOLDS : check_claim(q, entry->d_name);
+		if (why != QUEUE_HOLDS)
+			status = each(arg, number, why);
+	}
+	(void)closedir(dir);
+	return status;
+}
+
+/* Have a file for task ${number}, which a worker had. */
+static int
+restore_claim(struct queue *q, uint64_t number, struct err *e)
+{
+	char name[32];
+
+	int fd = openat(q->runningfd, file_name(number, name),
+			O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return errno == EEXIST ? 0 : err_sys(e, "cannot restore a claim");
+	int status = set_lease(fd, 0, e);
+	file_close(fd);
+	return status;
+}
+
+struct restoring {
+	struct queue *queue;
+	struct err *e;
+};
+
+static int
+restore_block(void *arg, uint64_t number, const struct queue_block *b)
+{
+	const struct restoring *r = arg;
+	unsigned held = queue_block_held(b);
+
+	for (uint64_t n = number * QUEUE_CELLS + 1; held > 0 && n <= (number + 1) * QUEUE_CELLS;
+	     n++) {
+		const struct queue_cell *c = queue_index_cell(&r->queue->index, n, r->e);
+		if (c == NULL)
+			return -1;
+		if (!queue_state_held((enum queue_state)c->state))
+			continue;
+		held--;
+		if (restore_claim(r->queue, n, r->e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int
+queue_restore_claims(struct queue *q, struct err *e)
+{
+	struct restoring r = {q, e};
+
+	return queue_index_blocks(&q->index, restore_block, &r, e);
+}
