@@ -6,11 +6,15 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "assignment/assignment.h"
+#include "assignment/members.h"
 #include "delegation/delegation.h"
+#include "delegation/members.h"
 #include "config/settings.h"
 #include "base/jsonx.h"
 #include "lend/session.h"
 #include "prompt.h"
+#include "queue/members.h"
 #include "queue/question.h"
 #include "wire/members.h"
 
@@ -45,7 +49,7 @@ print_options(const json_t *question)
 static void
 print_full(const char *id, const json_t *question)
 {
-	const char *otherwise = question_default(question);
+	const char *fallback = question_default(question);
 	const char *until = question_until(question);
 
 	(void)printf("%s %s %s asked %.19s", id, question_id(question), question_type(question),
@@ -58,8 +62,8 @@ print_full(const char *id, const json_t *question)
 	print_options(question);
 	if (question_options(question) != NULL)
 		(void)putchar('\n');
-	if (otherwise != NULL)
-		(void)printf("default: %s\n", otherwise);
+	if (fallback != NULL)
+		(void)printf("default: %s\n", fallback);
 }
 
 static void
@@ -77,7 +81,7 @@ print_line(const char *id, const json_t *question)
 
 /* Print the open questions ${list} of ${id}. */
 static void
-show(const struct showing *s, const char *id, const json_t *list)
+show_questions(const struct showing *s, const char *id, const json_t *list)
 {
 	json_t *one;
 	size_t i;
@@ -100,7 +104,7 @@ show_task(void *arg, const json_t *task)
 	struct err e;
 
 	json_t *list = queue_questions(task, &e);
-	show(arg, jsonx_text(task, "id", ""), list);
+	show_questions(arg, task_id(task), list);
 	json_decref(list);
 	return 0;
 }
@@ -125,7 +129,7 @@ show_delegation(void *arg, const char *id)
 
 	int status = record_open(DELEGATIONS, id, false, &r, &e);
 	if (status == 0 && !delegation_ended(r.json))
-		show(arg, id, json_object_get(r.json, "questions"));
+		show_questions(arg, id, delegation_questions(r.json));
 	record_close(&r);
 	return status < 0 ? command_fail(&e) : 0;
 }
@@ -148,12 +152,12 @@ find_assignment(const char *id, char task[ID_MAX + 1], struct err *e)
 	char whole[ID_MAX + 1];
 	struct record r;
 
-	if (record_find("assignments", id, whole, e) < 0)
+	if (record_find(ASSIGNMENTS, id, whole, e) < 0)
 		return -1;
-	int status = record_open("assignments", whole, false, &r, e);
+	int status = record_open(ASSIGNMENTS, whole, false, &r, e);
 	if (status == 0)
-		(void)snprintf(task, ID_MAX + 1, "%s.%lld", jsonx_text(r.json, "queue", "default"),
-			       (long long)jsonx_number(r.json, "taskNumber", 0));
+		(void)snprintf(task, ID_MAX + 1, "%s.%lld", assignment_queue(r.json),
+			       (long long)assignment_task_number(r.json));
 	record_close(&r);
 	return status;
 }

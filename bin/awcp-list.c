@@ -5,8 +5,12 @@
 
 #include "command.h"
 #include "wire/fsm.h"
-#include "base/jsonx.h"
+#include "assignment/assignment.h"
+#include "assignment/members.h"
+#include "delegation/delegation.h"
+#include "delegation/members.h"
 #include "state/record.h"
+#include "wire/members.h"
 
 #define STATES 16
 
@@ -35,8 +39,18 @@ wanted(const struct options *o, const char *state)
 	return o->count == 0;
 }
 
+static void
+print_line(const char *id, const json_t *o, bool lent)
+{
+	(void)printf("%-37s %-9s %.19s  ", id, lent ? delegation_state(o) : assignment_state(o),
+		     lent ? delegation_created_at(o) : assignment_created_at(o));
+	command_prose(lent ? delegation_description(o) : invite_description(assignment_invite(o)),
+		      0);
+	(void)putchar('\n');
+}
+
 static int
-show(void *arg, const char *id)
+list_record(void *arg, const char *id)
 {
 	struct options *o = arg;
 	struct record r;
@@ -49,18 +63,14 @@ show(void *arg, const char *id)
 		record_close(&r);
 		return 0;
 	}
-	const char *state = jsonx_text(r.json, "state", "?");
+	bool lent = strcmp(o->collection, DELEGATIONS) == 0;
+	const char *state = lent ? delegation_state(r.json) : assignment_state(r.json);
 	if (wanted(o, state)) {
 		o->any = true;
 		if (o->json) {
 			command_json(r.json);
 		} else {
-			(void)printf("%-37s %-9s %.19s  ", id, state,
-				     jsonx_text(r.json, "createdAt", ""));
-			command_prose(jsonx_text(r.json, "task.description",
-						 jsonx_text(r.json, "invite.task.description", "")),
-				      0);
-			(void)putchar('\n');
+			print_line(id, r.json, lent);
 		}
 	}
 	record_close(&r);
@@ -70,7 +80,7 @@ show(void *arg, const char *id)
 int
 main(int argc, char **argv)
 {
-	struct options o = {.collection = "delegations"};
+	struct options o = {.collection = DELEGATIONS};
 	bool all = false;
 	struct err e;
 	int option;
@@ -99,9 +109,9 @@ main(int argc, char **argv)
 	if (optind < argc)
 		o.collection = argv[optind++];
 	if (optind < argc ||
-	    (strcmp(o.collection, "delegations") != 0 && strcmp(o.collection, "assignments") != 0))
+	    (strcmp(o.collection, DELEGATIONS) != 0 && strcmp(o.collection, ASSIGNMENTS) != 0))
 		command_usage("list delegations or assignments");
-	if (record_list(o.collection, all, show, &o, &e) < 0)
+	if (record_list(o.collection, all, list_record, &o, &e) < 0)
 		return command_end(command_fail(&e));
 	if (!all && !o.any && isatty(STDOUT_FILENO) == 1)
 		command_note("nothing is under way; -a lists what has ended, too");

@@ -4,8 +4,12 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "base/jsonx.h"
+#include "assignment/assignment.h"
+#include "assignment/members.h"
+#include "delegation/delegation.h"
+#include "delegation/members.h"
 #include "state/record.h"
+#include "wire/members.h"
 
 static const struct command command = {
     "awcp-show", "j",
@@ -14,7 +18,7 @@ static const struct command command = {
     "An id may be cut short as long as it is unique; - reads ids from stdin.\n"};
 
 static void
-line(const char *label, const char *text)
+print_row(const char *label, const char *text)
 {
 	if (text == NULL || text[0] == '\0')
 		return;
@@ -23,58 +27,79 @@ line(const char *label, const char *text)
 	(void)putchar('\n');
 }
 
-/* The lines that delegations and assignments have; a label may have two places to look at. */
-static const struct {
-	const char *label, *path, *or_path;
+typedef const char *text_of(const json_t *record);
+
+static const char *
+invite_text(const json_t *assignment)
+{
+	return invite_description(assignment_invite(assignment));
+}
+
+static const struct row {
+	const char *label;
+	text_of *delegation, *assignment; /* NULL: it has none */
 } rows[] = {
-    {"id", "id", NULL},
-    {"state", "state", NULL},
-    {"executor", "peerUrl", NULL},
-    {"owner", "owner", NULL},
-    {"description", "task.description", "invite.task.description"},
-    {"created", "createdAt", NULL},
-    {"started", "startedAt", NULL},
-    {"lease ends", "activeLease.expiresAt", "lease.expiresAt"},
-    {"updated", "updatedAt", NULL},
-    {"completed", "completedAt", NULL},
-    {"summary", "result.summary", NULL},
-    {"error", "error.code", NULL},
-    {"", "error.message", NULL},
-    {"hint", "error.hint", NULL},
+    {"id", delegation_id, assignment_id},
+    {"state", delegation_state, assignment_state},
+    {"executor", delegation_peer_url, NULL},
+    {"owner", delegation_owner, assignment_owner},
+    {"description", delegation_description, invite_text},
+    {"created", delegation_created_at, assignment_created_at},
+    {"started", NULL, assignment_started_at},
+    {"lease ends", delegation_lease_expires_at, assignment_lease_expires_at},
+    {"updated", delegation_updated_at, assignment_updated_at},
+    {"completed", NULL, assignment_completed_at},
+    {"summary", delegation_summary, assignment_summary},
+    {"error", delegation_error_code, assignment_error_code},
+    {"", delegation_error_message, assignment_error_message},
+    {"hint", delegation_error_hint, assignment_error_hint},
 };
 
 static void
-show_lists(const json_t *o)
+print_lists(const json_t *resources, const json_t *delegation)
 {
 	const json_t *one;
 	size_t i;
 	char text[4400];
 
-	const json_t *resources = jsonx_at(o, "environment.resources");
-	if (resources == NULL)
-		resources = jsonx_at(o, "invite.environment.resources");
 	json_array_foreach (resources, i, one) {
-		(void)snprintf(text, sizeof text, "%s %s %s", jsonx_text(one, "mode", ""),
-			       jsonx_text(one, "name", ""), jsonx_text(one, "source", ""));
-		line(i == 0 ? "resources" : "", text);
+		(void)snprintf(text, sizeof text, "%s %s %s", resource_mode(one),
+			       resource_name(one), resource_source(one));
+		print_row(i == 0 ? "resources" : "", text);
 	}
-	json_array_foreach (json_object_get(o, "questions"), i, one) {
-		(void)snprintf(text, sizeof text, "%s %s", jsonx_text(one, "id", ""),
-			       jsonx_text(one, "text", ""));
-		line(i == 0 ? "questions" : "", text);
+	json_array_foreach (delegation_questions(delegation), i, one) {
+		(void)snprintf(text, sizeof text, "%s %s", question_id(one), question_text(one));
+		print_row(i == 0 ? "questions" : "", text);
 	}
-	json_array_foreach (json_object_get(o, "snapshots"), i, one) {
-		(void)snprintf(text, sizeof text, "%s %s", jsonx_text(one, "id", ""),
-			       jsonx_text(one, "status", ""));
-		line(i == 0 ? "snapshots" : "", text);
+	json_array_foreach (delegation_snapshots(delegation), i, one) {
+		(void)snprintf(text, sizeof text, "%s %s", snapshot_id(one), snapshot_status(one));
+		print_row(i == 0 ? "snapshots" : "", text);
 	}
 }
 
+static void
+print_delegation(const json_t *o)
+{
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		if (rows[i].delegation != NULL)
+			print_row(rows[i].label, rows[i].delegation(o));
+	print_lists(delegation_resources(o), o);
+}
+
+static void
+print_assignment(const json_t *o)
+{
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		if (rows[i].assignment != NULL)
+			print_row(rows[i].label, rows[i].assignment(o));
+	print_lists(invite_resources(assignment_invite(o)), NULL);
+}
+
 static int
-show(void *arg, const char *prefix)
+show_record(void *arg, const char *prefix)
 {
 	const bool *json = arg;
-	const char *collection = "delegations";
+	const char *collection = DELEGATIONS;
 	char id[129];
 	struct record r;
 	struct err e;
@@ -82,7 +107,7 @@ show(void *arg, const char *prefix)
 	if (record_find(collection, prefix, id, &e) < 0) {
 		if (e.code != ERR_NOT_FOUND)
 			return command_fail(&e);
-		collection = "assignments";
+		collection = ASSIGNMENTS;
 		if (record_find(collection, prefix, id, &e) < 0)
 			return command_fail(&e);
 	}
@@ -90,16 +115,12 @@ show(void *arg, const char *prefix)
 		record_close(&r);
 		return command_fail(&e);
 	}
-	if (*json) {
+	if (*json)
 		command_json(r.json);
-	} else {
-		for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-			line(rows[i].label, jsonx_text(r.json, rows[i].path,
-						       rows[i].or_path != NULL
-							   ? jsonx_text(r.json, rows[i].or_path, "")
-							   : ""));
-		show_lists(r.json);
-	}
+	else if (strcmp(collection, DELEGATIONS) == 0)
+		print_delegation(r.json);
+	else
+		print_assignment(r.json);
 	record_close(&r);
 	return 0;
 }
@@ -115,5 +136,5 @@ main(int argc, char **argv)
 			json = true;
 	if (optind == argc)
 		command_usage("which one? awcp-list shows them");
-	return command_end(command_each(argc - optind, argv + optind, show, &json));
+	return command_end(command_each(argc - optind, argv + optind, show_record, &json));
 }

@@ -78,7 +78,7 @@ fill_record(struct record *r, const json_t *invite, const struct assignment_invi
 
 	drop_run(o);
 	(void)clock_format(clock_now(), now);
-	if ((assignment_created_at(o) == NULL && assignment_set_created_at(o, now) < 0) ||
+	if ((assignment_created_at(o)[0] == '\0' && assignment_set_created_at(o, now) < 0) ||
 	    assignment_set_id(o, r->id) < 0 || assignment_set_state(o, "pending") < 0 ||
 	    assignment_set_invited_at(o, now) < 0 ||
 	    assignment_set_run(o, assignment_run(o) + 1) < 0 || fill_terms(o, invite, by, p) < 0 ||

@@ -24,7 +24,7 @@ MEMBER_INTEGER(assignment, retention, "retentionMs", 0)               /* from it
 /* How it stands. */
 MEMBER_TEXT(assignment, state, "state", "") /* see fsm_assignment */
 MEMBER_INTEGER(assignment, run, "run", 0)   /* INVITEs of this id so far */
-MEMBER_TEXT(assignment, created_at, "createdAt", NULL)
+MEMBER_TEXT(assignment, created_at, "createdAt", "")
 MEMBER_TEXT(assignment, invited_at, "invitedAt", "")
 MEMBER_TEXT(assignment, started_at, "startedAt", "")
 MEMBER_TEXT(assignment, completed_at, "completedAt", "")
@@ -45,5 +45,8 @@ MEMBER_JSON(assignment, highlights, "result.highlights")
 MEMBER_TEXT(assignment, snapshot_id, "result.snapshotId", NULL)
 MEMBER_JSON(assignment, metadata, "result.metadata")
 MEMBER_JSON(assignment, error, "error") /* see wire/members.h, "error" */
+MEMBER_TEXT(assignment, error_code, "error.code", "")
+MEMBER_TEXT(assignment, error_message, "error.message", "")
+MEMBER_TEXT(assignment, error_hint, "error.hint", "")
 
 #endif
