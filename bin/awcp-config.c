@@ -52,7 +52,7 @@ shown(const struct setting *s, const struct config_value *v)
 }
 
 static json_t *
-describe(const struct setting *s, const struct config_value *v, const char *text)
+describe_setting(const struct setting *s, const struct config_value *v, const char *text)
 {
 	char key[SETTING_KEY];
 	json_t *o =
@@ -109,7 +109,7 @@ show_setting(const struct options *o, enum setting_id id, bool alone)
 		return 0;
 	}
 	char *text = shown(s, &v);
-	json_t *line = text != NULL && o->json ? describe(s, &v, text) : NULL;
+	json_t *line = text != NULL && o->json ? describe_setting(s, &v, text) : NULL;
 	if (text == NULL || (o->json && line == NULL)) {
 		free(text);
 		command_note("memory is out, or a value is not UTF-8");

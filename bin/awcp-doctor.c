@@ -71,7 +71,7 @@ main(int argc, char **argv)
 	struct options o = {.json = false};
 	int option, status = 0;
 
-	command_spare_configuration(); /* what is wrong in it is a finding */
+	command_skip_config(); /* what is wrong in it is a finding */
 	while ((option = command_option(&command, argc, argv)) != -1)
 		switch (option) {
 		case 'j':

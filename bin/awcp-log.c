@@ -13,16 +13,16 @@
 static const struct command command = {
     "awcp-log", "fj",
     "usage: awcp-log [-fj] [id... | -]\n"
-    "  -f  go on with what happens from now\n"
+    "  -f  follow: go on with new events\n"
     "  -j  NDJSON, an event a line\n"
     "  id  only what is about these delegations, assignments, tasks or tokens;\n"
-    "      a unique prefix will do, - reads them from stdin\n"};
+    "      a unique prefix is enough; - reads them from stdin\n"};
 
-/* Something that is asked for, and which it is. */
+/* What was asked for, and what it was found to be. */
 struct subject {
 	char id[129];
-	bool prefix;     /* of what is not known yet */
-	char found[129]; /* what it is the prefix of */
+	bool prefix;     /* of an id that is not known yet */
+	char found[129]; /* that id */
 	bool seen;
 };
 
@@ -128,7 +128,7 @@ check_seen(const struct options *o)
 }
 
 static int
-show(struct options *o)
+show_logs(struct options *o)
 {
 	const char *elsewhere = logfmt_elsewhere();
 	struct err e;
@@ -143,10 +143,11 @@ show(struct options *o)
 	struct log_reader *r = log_read_open(&e);
 	if (r == NULL)
 		return command_fail(&e);
-	int status = print_lines(o, r);
-	while (status == 0 && o->follow && fflush(stdout) == 0 && ferror(stdout) == 0) {
+	int status;
+	while ((status = print_lines(o, r)) == 0 && o->follow) {
+		if (fflush(stdout) != 0 || ferror(stdout) != 0)
+			break; /* command_end says why */
 		log_read_wait(r);
-		status = print_lines(o, r);
 	}
 	log_read_close(r);
 	return status != 0 || o->follow ? status : check_seen(o);
@@ -163,9 +164,10 @@ main(int argc, char **argv)
 		o.json |= option == 'j';
 	}
 	int status = command_each(argc - optind, argv + optind, add_subject, &o);
-	/* Nothing on stdin is nothing to look for, and not everything. */
-	if (status == 0 && (o.count > 0 || optind == argc))
-		status = show(&o);
+	/* Without ids on stdin nothing is wanted, rather than everything. */
+	bool wanted = o.count > 0 || optind == argc;
+	if (status == 0 && wanted)
+		status = show_logs(&o);
 	free(o.subjects);
 	return command_end(status);
 }

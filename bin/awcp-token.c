@@ -18,10 +18,10 @@ static const struct command command = {
     "  -j        NDJSON, a token a line (never the secret)\n"
     "  -l limit  active=n delegations at a time, ttl=time of a lease, bytes=n of an archive,\n"
     "            rate=n invitations a minute, queue=name[,name]...\n"
-    "  -p url    do not print the token but keep it for awcp-invite -e url\n"
+    "  -p url    do not print the token, but save it for awcp-invite -e url\n"
     "  -x time   it expires after that time (90s, 15m, 2h, 7d)\n"};
 
-struct order {
+struct request {
 	const char *url;
 	struct token_limits limits;
 	int64_t expires;
@@ -29,9 +29,9 @@ struct order {
 	bool limited; /* -l or -x was given */
 };
 
-/* Keep ${token} for ourselves, or print it. */
+/* Remember ${token} for our own calls, or print it. */
 static int
-hand_out(const char *name, const struct order *o, const char *token, struct err *e)
+hand_out(const char *name, const struct request *o, const char *token, struct err *e)
 {
 	if (o->url != NULL)
 		return peer_put(name, o->url, token, e);
@@ -55,12 +55,12 @@ have_own(const char *name, const char *url, struct err *e)
 	json_decref(peer);
 	if (good)
 		return 1;
-	/* A half of the pair is of no use without the other: both anew. */
+	/* One of the two is useless without the other: make both anew. */
 	return token_remove(name, e) < 0 && e->code != ERR_NOT_FOUND ? -1 : 0;
 }
 
 static int
-add(const char *name, const struct order *o, struct err *e)
+add_token(const char *name, const struct request *o, struct err *e)
 {
 	char token[70];
 	int have = o->url != NULL ? have_own(name, o->url, e) : 0;
@@ -75,7 +75,7 @@ add(const char *name, const struct order *o, struct err *e)
 }
 
 static int
-rotate(const char *name, const struct order *o, struct err *e)
+rotate_token(const char *name, const struct request *o, struct err *e)
 {
 	char token[70];
 
@@ -105,9 +105,9 @@ show_limits(const json_t *limits)
 }
 
 static int
-show(void *arg, const json_t *token)
+show_token(void *arg, const json_t *token)
 {
-	const struct order *o = arg;
+	const struct request *o = arg;
 
 	if (o->json) {
 		command_json(token);
@@ -121,7 +121,7 @@ show(void *arg, const json_t *token)
 }
 
 static int
-forget(void *arg, const char *name)
+remove_token(void *arg, const char *name)
 {
 	struct err e;
 
@@ -130,7 +130,7 @@ forget(void *arg, const char *name)
 }
 
 static int
-take_option(struct order *o, int option, struct err *e)
+set_option(struct request *o, int option, struct err *e)
 {
 	int64_t seconds;
 
@@ -156,7 +156,7 @@ take_option(struct order *o, int option, struct err *e)
 int
 main(int argc, char **argv)
 {
-	struct order o = {.url = NULL};
+	struct request o = {.url = NULL};
 	const char *verb = "";
 	struct err e;
 	int option, status;
@@ -164,7 +164,7 @@ main(int argc, char **argv)
 	/* Options may stand before or after the verb. */
 	for (int round = 0; round < 2; round++) {
 		while ((option = command_option(&command, argc, argv)) != -1)
-			if (take_option(&o, option, &e) < 0)
+			if (set_option(&o, option, &e) < 0)
 				return command_end(command_fail(&e));
 		if (round == 0 && optind < argc)
 			verb = argv[optind++];
@@ -173,13 +173,13 @@ main(int argc, char **argv)
 	if (o.limited && strcmp(verb, "add") != 0)
 		command_usage("-l and -x are for add");
 	if (strcmp(verb, "add") == 0 && operands == 1)
-		status = add(argv[optind], &o, &e) < 0 ? command_fail(&e) : 0;
+		status = add_token(argv[optind], &o, &e) < 0 ? command_fail(&e) : 0;
 	else if (strcmp(verb, "rotate") == 0 && operands == 1)
-		status = rotate(argv[optind], &o, &e) < 0 ? command_fail(&e) : 0;
+		status = rotate_token(argv[optind], &o, &e) < 0 ? command_fail(&e) : 0;
 	else if (strcmp(verb, "rm") == 0 && operands > 0)
-		status = command_each(operands, argv + optind, forget, NULL);
+		status = command_each(operands, argv + optind, remove_token, NULL);
 	else if (strcmp(verb, "list") == 0 && operands == 0)
-		status = token_list(show, &o, &e) < 0 ? command_fail(&e) : 0;
+		status = token_list(show_token, &o, &e) < 0 ? command_fail(&e) : 0;
 	else
 		command_usage("add, rotate, rm or list, and a name");
 	return command_end(status);

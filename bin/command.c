@@ -13,25 +13,25 @@
 #include "config/config.h"
 
 static const struct command *self;
-static bool spared;             /* the configuration files are not read here */
-static struct err unconfigured; /* what is wrong in them */
+static bool skip_config;        /* the configuration files are not read here */
+static struct err config_error; /* what is wrong in them */
 
 static void
-begin(const struct command *c)
+init_command(const struct command *c)
 {
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
 
 	self = c;
 	(void)sigaction(SIGPIPE, &ignore, NULL);
 	(void)setlocale(LC_CTYPE, "C.UTF-8"); /* without it names are shown byte by byte */
-	if (!spared)
-		(void)config_load(&unconfigured);
+	if (!skip_config)
+		(void)config_load(&config_error);
 }
 
 void
-command_spare_configuration(void)
+command_skip_config(void)
 {
-	spared = true;
+	skip_config = true;
 }
 
 /* True if the long option that was just read is ${name} and not a shorter form of it.  Its argument
@@ -62,7 +62,7 @@ command_option_word(const struct command *c, const struct option *words, int arg
 	int word = -1;
 
 	if (self == NULL)
-		begin(c);
+		init_command(c);
 	/* POSIX order: the first operand ends the options, so that a prompt may begin with -. */
 	(void)snprintf(options, sizeof options, "+:%shV", c->options);
 	opterr = 0;
@@ -73,8 +73,8 @@ command_option_word(const struct command *c, const struct option *words, int arg
 	switch (option) {
 	case -1:
 		/* Only here: -h and -V answer whatever the files say. */
-		if (unconfigured.code != ERR_NONE)
-			exit(command_fail(&unconfigured));
+		if (config_error.code != ERR_NONE)
+			exit(command_fail(&config_error));
 		return -1;
 	case 'h':
 		(void)fputs(c->usage, stdout);

@@ -18,17 +18,17 @@
 struct command {
 	const char *name;    /* "awcp-invite" */
 	const char *options; /* for getopt(3), without h and V */
-	const char *usage;   /* the text of -h: one line "usage: …", then a line an option */
+	const char *usage;   /* the text of -h: one line "usage: ...", then a line an option */
 };
 
 /* Ignore SIGPIPE, use UTF-8, load the configuration, remember ${c} for the messages; handles -h and
  * -V.  Returns the next option as getopt(3) does, -1 after the last; a wrong option ends the
- * program with 64, a wrong configuration with 78 behind the last option.  The first call comes
- * before the program looks at the environment. */
+ * program with 64, a wrong configuration with 78 after the last option.  The first call comes
+ * before the program reads the environment. */
 int command_option(const struct command *c, int argc, char **argv);
 
 /* The program reads the configuration itself, and goes on if it is wrong; before command_option. */
-void command_spare_configuration(void);
+void command_skip_config(void);
 
 /* As command_option, with the long options ${words} (getopt_long(3)); a complete word only. */
 int command_option_word(const struct command *c, const struct option *words, int argc, char **argv);

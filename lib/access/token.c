@@ -64,13 +64,14 @@ each_token(int (*each)(void *arg, const char *file, const json_t *token), void *
 	int n = scandirat(fd, ".", &names, is_digest, alphasort);
 	if (n < 0)
 		return err_sys(e, "cannot read tokens");
-	for (int i = 0; i < n; i++) {
-		json_t *o = status != 0 ? NULL : load_token(fd, names[i]->d_name, NULL);
+	for (int i = 0; i < n && status == 0; i++) {
+		json_t *o = load_token(fd, names[i]->d_name, NULL);
 		if (o != NULL)
 			status = each(arg, names[i]->d_name, o);
 		json_decref(o);
-		free(names[i]);
 	}
+	for (int i = 0; i < n; i++)
+		free(names[i]);
 	free(names);
 	return status;
 }

@@ -158,8 +158,8 @@ clock_backoff(int attempt)
 
 	if (attempt < 1)
 		return 0;
-	int64_t most = INT64_C(500) << (attempt < 5 ? attempt : 5);
+	int64_t max = INT64_C(500) << (attempt < 5 ? attempt : 5);
 	if (getrandom(&chance, sizeof chance, GRND_NONBLOCK) < 0)
 		chance = (uint32_t)clock_steady(); /* at boot; anything will do */
-	return most - (int64_t)(chance % (uint32_t)(most / 2 + 1));
+	return max - (int64_t)(chance % (uint32_t)(max / 2 + 1));
 }

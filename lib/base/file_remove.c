@@ -82,13 +82,13 @@ static int
 empty_one(struct removal *r, const char *name, struct err *e)
 {
 	struct dirent *d;
-	int status = 0;
+	int status = -1;
 
 	DIR *dir = open_to_empty(r->topfd, name, &r->device, e);
 	if (dir == NULL)
 		return -1;
 	int fd = dirfd(dir);
-	while (status == 0 && (d = readdir(dir)) != NULL) {
+	while ((d = readdir(dir)) != NULL) {
 		if (is_dots(d->d_name))
 			continue;
 		if (unlinkat(fd, d->d_name, 0) == 0)
@@ -101,10 +101,14 @@ empty_one(struct removal *r, const char *name, struct err *e)
 			(void)snprintf(up, sizeof up, ".removed-%u", r->serial++);
 		while (faccessat(r->topfd, up, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
 		open_up(fd, d->d_name); /* moving a directory writes its ".." */
-		if (renameat(fd, d->d_name, r->topfd, up) < 0)
-			status = err_sys(e, "cannot remove %s", d->d_name);
+		if (renameat(fd, d->d_name, r->topfd, up) < 0) {
+			err_sys(e, "cannot remove %s", d->d_name);
+			goto out;
+		}
 		r->moved = true;
 	}
+	status = 0;
+out:
 	(void)closedir(dir);
 	return status;
 }
@@ -114,30 +118,26 @@ static int
 remove_top(struct removal *r, DIR *dir, int parentfd, const char *name, struct err *e)
 {
 	struct dirent *d;
-	int status = 0;
 
-	do {
-		if (r->moved)
-			rewinddir(dir);
+	for (;; rewinddir(dir)) {
 		r->moved = false;
-		while (status == 0 && (d = readdir(dir)) != NULL) {
+		while ((d = readdir(dir)) != NULL) {
 			if (is_dots(d->d_name) || unlinkat(r->topfd, d->d_name, 0) == 0)
 				continue;
 			if (unlinkat(r->topfd, d->d_name, AT_REMOVEDIR) == 0 || errno == ENOENT)
 				continue;
-			status = empty_one(r, d->d_name, e);
-			if (status == 0 && unlinkat(r->topfd, d->d_name, AT_REMOVEDIR) < 0)
+			if (empty_one(r, d->d_name, e) < 0)
+				return -1;
+			if (unlinkat(r->topfd, d->d_name, AT_REMOVEDIR) < 0)
 				r->moved = true; /* something came in meanwhile: once more */
 		}
-		if (status < 0 || r->moved)
+		if (r->moved)
 			continue;
 		if (unlinkat(parentfd, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
-			break;
-		r->moved = errno == ENOTEMPTY; /* here, too: a lock that somebody wanted */
-		if (!r->moved)
-			status = err_sys(e, "cannot remove %s", name);
-	} while (status == 0 && r->moved);
-	return status;
+			return 0;
+		if (errno != ENOTEMPTY) /* here, too: a lock that somebody wanted */
+			return err_sys(e, "cannot remove %s", name);
+	}
 }
 
 int

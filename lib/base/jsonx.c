@@ -59,11 +59,11 @@ jsonx_string(const json_t *o, const char *path, size_t max, struct err *e)
 }
 
 const char *
-jsonx_text(const json_t *o, const char *path, const char *otherwise)
+jsonx_text(const json_t *o, const char *path, const char *fallback)
 {
 	const char *s = json_string_value(jsonx_at(o, path));
 
-	return s != NULL ? s : otherwise;
+	return s != NULL ? s : fallback;
 }
 
 /* A real that a double holds to the unit. */
@@ -95,7 +95,7 @@ jsonx_integer(const json_t *o, const char *path, int64_t low, int64_t high, int6
 }
 
 int64_t
-jsonx_number(const json_t *o, const char *path, int64_t otherwise)
+jsonx_number(const json_t *o, const char *path, int64_t fallback)
 {
 	json_t *n = jsonx_at(o, path);
 
@@ -103,7 +103,7 @@ jsonx_number(const json_t *o, const char *path, int64_t otherwise)
 		return json_integer_value(n);
 	if (real_fits(n))
 		return (int64_t)json_real_value(n);
-	return otherwise;
+	return fallback;
 }
 
 /* The length of the UTF-8 sequence at ${s}, 0 if it is not one (RFC 3629). */

@@ -25,15 +25,15 @@ json_t *jsonx_at(const json_t *o, const char *path);
  * a string, longer, or has a NUL inside. */
 const char *jsonx_string(const json_t *o, const char *path, size_t max, struct err *e);
 
-/* The string at ${path}, borrowed, or ${otherwise} if it is missing or not a string. */
-const char *jsonx_text(const json_t *o, const char *path, const char *otherwise);
+/* The string at ${path}, borrowed, or ${fallback} if it is missing or not a string. */
+const char *jsonx_text(const json_t *o, const char *path, const char *fallback);
 
 /* The integer at ${path}, between ${low} and ${high} (a real without a fraction will do). */
 int jsonx_integer(const json_t *o, const char *path, int64_t low, int64_t high, int64_t *value,
 		  struct err *e);
 
-/* The number at ${path} as an integer, or ${otherwise}. */
-int64_t jsonx_number(const json_t *o, const char *path, int64_t otherwise);
+/* The number at ${path} as an integer, or ${fallback}. */
+int64_t jsonx_number(const json_t *o, const char *path, int64_t fallback);
 
 /* Set member ${key} of ${o} to the string ${s}; a NULL ${s} removes it.  Bytes that are not UTF-8
  * become U+FFFD.  Returns -1 only when memory is out. */

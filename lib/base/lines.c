@@ -20,13 +20,13 @@ lines_close(struct lines *l)
 }
 
 static int
-fill(struct lines *l, struct err *e)
+fill_window(struct lines *l, struct err *e)
 {
-	size_t room = LINES_WINDOW - l->to;
+	size_t space = LINES_WINDOW - l->to;
 
-	if (room > l->end - l->at)
-		room = (size_t)(l->end - l->at);
-	ssize_t n = room == 0 ? 0 : pread(l->fd, l->data + l->to, room, (off_t)l->at);
+	if (space > l->end - l->at)
+		space = (size_t)(l->end - l->at);
+	ssize_t n = space == 0 ? 0 : pread(l->fd, l->data + l->to, space, (off_t)l->at);
 	if (n < 0 && errno == EINTR)
 		return 0;
 	if (n < 0)
@@ -50,7 +50,7 @@ lines_next(struct lines *l, struct err *e)
 		memmove(l->data, l->data + l->from, l->to - l->from);
 		l->to -= l->from;
 		l->from = 0;
-		if (fill(l, e) < 0)
+		if (fill_window(l, e) < 0)
 			return -1;
 	}
 	*newline = '\0';

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
+
 #define BATCH (512 * 1024) /* bytes of names */
 
 void
@@ -28,60 +30,55 @@ by_name(const void *a, const void *b, void *names)
 }
 
 static void
-sort(struct listing *l)
+sort_names(struct listing *l)
 {
 	if (l->count > 0)
 		qsort_r(l->order, l->count, sizeof *l->order, by_name, l->names);
 }
 
 static int
-append(struct listing *l, const char *name, struct err *e)
+append_name(struct listing *l, const char *name, struct err *e)
 {
 	size_t n = strlen(name) + 1;
 
-	if (l->used + n > l->room) {
-		size_t room = l->room * 2 + 1024;
-		char *names = realloc(l->names, room);
-		if (names == NULL)
-			return err_memory(e);
-		l->names = names;
-		l->room = room;
-	}
-	if (l->count == l->order_room) {
-		size_t room = l->order_room * 2 + 64;
-		uint32_t *order = realloc(l->order, room * sizeof *order);
-		if (order == NULL)
-			return err_memory(e);
-		l->order = order;
-		l->order_room = room;
-	}
+	char *names = array_grow(l->names, l->used + n, &l->cap, 1, e);
+	if (names == NULL)
+		return -1;
+	l->names = names;
+	uint32_t *order = array_grow(l->order, l->count + 1, &l->order_cap, sizeof *order, e);
+	if (order == NULL)
+		return -1;
+	l->order = order;
 	memcpy(l->names + l->used, name, n);
 	l->order[l->count++] = (uint32_t)l->used;
 	l->used += n;
 	return 0;
 }
 
-/* Keep the lesser half of the names, sorted, and copy the greatest of them to ${bound}. */
+/* Keep the first half of the names, sorted, and copy the last of them to ${bound}. */
 static int
 halve(struct listing *l, char bound[NAME_MAX + 1], struct err *e)
 {
 	struct listing all = *l;
-	int status = 0;
+	int status = -1;
 
-	sort(&all);
+	sort_names(&all);
 	l->names = NULL;
 	l->order = NULL;
-	l->used = l->room = l->count = l->order_room = 0;
+	l->used = l->cap = l->count = l->order_cap = 0;
 	l->more = true;
-	for (size_t i = 0; i < all.count / 2 && status == 0; i++) {
+	for (size_t i = 0; i < all.count / 2; i++) {
 		(void)snprintf(bound, NAME_MAX + 1, "%s", all.names + all.order[i]);
-		status = append(l, bound, e);
+		if (append_name(l, bound, e) < 0)
+			goto out;
 	}
+	status = 0;
+out:
 	listing_free(&all);
 	return status;
 }
 
-/* Fill the batch from ${dir} with the least names behind ${after} (NULL: with the least of all). */
+/* Fill the batch from ${dir} with the first names in order after ${after} (NULL: of all). */
 static int
 collect(struct listing *l, DIR *dir, const char *after, struct err *e)
 {
@@ -103,12 +100,12 @@ collect(struct listing *l, DIR *dir, const char *after, struct err *e)
 			if (strcmp(name, bound) > 0)
 				continue;
 		}
-		if (append(l, name, e) < 0)
+		if (append_name(l, name, e) < 0)
 			return -1;
 	}
 	if (errno != 0)
 		return err_sys(e, "cannot read the directory");
-	sort(l);
+	sort_names(l);
 	return 0;
 }
 
@@ -133,8 +130,8 @@ int
 listing_next(struct listing *l, int dirfd, const char **name, struct err *e)
 {
 	*name = NULL;
-	if (!l->begun) {
-		l->begun = true;
+	if (!l->started) {
+		l->started = true;
 		if (read_batch(l, dirfd, NULL, e) < 0)
 			return -1;
 	} else if (l->next == l->count && l->more) {

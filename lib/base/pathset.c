@@ -1,13 +1,12 @@
-/*
- * pathset - many paths in little memory.  See pathset.h.
- */
+#include "base/pathset.h"
+
 #include <stdlib.h>
 
-#include "base/pathset.h"
+#include "base/array.h"
 
 /* FNV-1a, then mixed so that all bits depend on all. */
 static uint64_t
-hash(const char *path)
+hash_path(const char *path)
 {
 	uint64_t h = 14695981039346656037u;
 	for (; *path; path++)
@@ -19,21 +18,18 @@ hash(const char *path)
 int
 pathset_add(struct pathset *s, const char *path, struct err *e)
 {
-	if (s->count == s->room) {
-		size_t room = s->room + s->room / 2 + 64;
-		uint64_t *hashes = realloc(s->hashes, room * sizeof *hashes);
-		if (!hashes)
-			return err_memory(e);
-		s->hashes = hashes;
-		s->room = room;
-	}
-	s->hashes[s->count++] = hash(path);
+	uint64_t *hashes = array_grow(s->hashes, s->count + 1, &s->cap, sizeof *hashes, e);
+
+	if (hashes == NULL)
+		return -1;
+	s->hashes = hashes;
+	s->hashes[s->count++] = hash_path(path);
 	s->sorted = false;
 	return 0;
 }
 
 static int
-order(const void *a, const void *b)
+by_hash(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 	return x < y ? -1 : x > y;
@@ -45,10 +41,10 @@ pathset_has(struct pathset *s, const char *path)
 	if (s->count == 0)
 		return false;
 	if (!s->sorted)
-		qsort(s->hashes, s->count, sizeof *s->hashes, order);
+		qsort(s->hashes, s->count, sizeof *s->hashes, by_hash);
 	s->sorted = true;
-	uint64_t h = hash(path);
-	return bsearch(&h, s->hashes, s->count, sizeof h, order);
+	uint64_t h = hash_path(path);
+	return bsearch(&h, s->hashes, s->count, sizeof h, by_hash);
 }
 
 void

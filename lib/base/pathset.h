@@ -15,7 +15,7 @@
 
 struct pathset {
 	uint64_t *hashes;
-	size_t count, room;
+	size_t count, cap;
 	bool sorted;
 };
 

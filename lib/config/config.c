@@ -53,7 +53,7 @@ drop_comment(char *line)
 }
 
 static int
-read_line(int file, unsigned number, char *line, struct err *e)
+read_setting(int file, unsigned number, char *line, struct err *e)
 {
 	drop_comment(line);
 	char *key = trim(line);
@@ -85,7 +85,7 @@ read_line(int file, unsigned number, char *line, struct err *e)
 	return setting_convert(s, &p->text, e) < 0 ? err_add(e, "%s", key) : 0;
 }
 
-/* Only who could set our environment anyway may have a say in it. */
+/* Only those who could set our environment anyway may own the file. */
 static int
 check_owner(int fd, struct err *e)
 {
@@ -115,7 +115,7 @@ read_lines(int file, char *text, struct err *e)
 		char *next = strchr(line, '\n');
 		if (next != NULL)
 			*next++ = '\0';
-		if (read_line(file, number, line, e) < 0)
+		if (read_setting(file, number, line, e) < 0)
 			return err_add(e, "%s:%u", paths[file], number);
 		line = next;
 	}

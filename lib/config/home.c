@@ -64,7 +64,7 @@ home_find(struct err *e)
 	return status < 0 ? NULL : path;
 }
 
-/* ${layout}: let in what has another one, and tell; NULL: refuse it. */
+/* ${layout}: accept any layout, and report it; NULL: only ours. */
 static int
 open_home(int *layout, struct err *e)
 {
@@ -177,7 +177,7 @@ home_list(const char *name)
 }
 
 static int
-by_name(const struct dirent **a, const struct dirent **b)
+by_file_name(const struct dirent **a, const struct dirent **b)
 {
 	return strcmp((*a)->d_name, (*b)->d_name); /* alphasort's order is the locale's */
 }
@@ -189,14 +189,16 @@ home_each(int dirfd, int (*is)(const struct dirent *d), int (*each)(void *arg, c
 	struct dirent **names;
 	int status = 0;
 
-	int n = scandirat(dirfd, ".", &names, is, by_name);
+	int n = scandirat(dirfd, ".", &names, is, by_file_name);
 	if (n < 0)
 		return err_sys(e, "cannot read a directory of the state");
 	for (int i = 0; i < n; i++) {
-		if (status == 0)
-			status = each(arg, names[i]->d_name);
-		free(names[i]);
+		status = each(arg, names[i]->d_name);
+		if (status != 0)
+			break;
 	}
+	for (int i = 0; i < n; i++)
+		free(names[i]);
 	free(names);
 	return status;
 }

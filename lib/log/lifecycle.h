@@ -1,8 +1,8 @@
 /*
  * lifecycle - lifecycle.log and the counters of what changes its state.
  *
- * Called where a change is made, after it was: a record that was saved, a task in the journal.  A
- * line has what it is (event), which one (id), from, to, why, and by whom (logfmt).
+ * Called where a change was made: a record that was saved, a task in the journal.  A line has what
+ * it is (event), which one (id), from, to, why, and by whom (logfmt).
  */
 #ifndef LOG_LIFECYCLE_H
 #define LOG_LIFECYCLE_H

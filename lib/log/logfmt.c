@@ -16,9 +16,9 @@
 #include "config/settings.h"
 #include "log/redact.h"
 
-#define VALUE 512   /* longest value */
-#define LOOKED 2048 /* of it are so many bytes looked at for secrets */
-#define KEPT 4      /* logs that are kept open */
+#define MAX_VALUE 512    /* longest value */
+#define MAX_SCANNED 2048 /* bytes of a value that are searched for secrets */
+#define MAX_OPEN 4       /* logs that are kept open */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
@@ -26,7 +26,7 @@ static struct {
 	int fd;
 	dev_t device;
 	ino_t inode;
-} kept[KEPT];
+} open_logs[MAX_OPEN];
 
 const char *
 logfmt_elsewhere(void)
@@ -49,16 +49,16 @@ is_plain(const char *s)
 
 /* Append " key=value" at ${n} if it fits whole; returns the new length. */
 static size_t
-add(char out[LOGFMT_LINE], size_t n, const char *key, const char *value)
+add_pair(char out[LOGFMT_LINE], size_t n, const char *key, const char *value)
 {
-	char text[2 * VALUE + 3];
+	char text[2 * MAX_VALUE + 3];
 	size_t m = 0;
 
 	if (is_plain(value)) {
-		(void)snprintf(text, sizeof text, "%.*s", VALUE, value);
+		(void)snprintf(text, sizeof text, "%.*s", MAX_VALUE, value);
 	} else {
 		text[m++] = '"';
-		for (size_t i = 0; i < VALUE && value[i] != '\0'; i++) {
+		for (size_t i = 0; i < MAX_VALUE && value[i] != '\0'; i++) {
 			char c = value[i];
 			if (c == '"' || c == '\\')
 				text[m++] = '\\';
@@ -75,33 +75,33 @@ add(char out[LOGFMT_LINE], size_t n, const char *key, const char *value)
 	return n;
 }
 
-/* Append " key=value", without what in it is a secret. */
+/* The same, with secrets redacted. */
 static size_t
-add_clean(char out[LOGFMT_LINE], size_t n, const char *key, const char *value)
+add_redacted(char out[LOGFMT_LINE], size_t n, const char *key, const char *value)
 {
-	char clean[LOOKED];
+	char clean[MAX_SCANNED];
 
 	(void)snprintf(clean, sizeof clean, "%s", value);
 	redact_text(clean);
-	return add(out, n, key, clean);
+	return add_pair(out, n, key, clean);
 }
 
-/* Render a line behind the ${n} bytes that ${out} has; *${id} is what it is about, or NULL. */
+/* Append a line to the ${n} bytes in ${out}; *${id}, unless NULL, is what it is about. */
 static size_t
-render(char out[LOGFMT_LINE], size_t n, const char *event, va_list ap, const char **id)
+render_line(char out[LOGFMT_LINE], size_t n, const char *event, va_list ap, const char **id)
 {
 	char now[CLOCK_TEXT];
 	const char *key;
 
-	n = add(out, n, "time", clock_format(clock_now(), now));
-	n = add(out, n, "event", event);
+	n = add_pair(out, n, "time", clock_format(clock_now(), now));
+	n = add_pair(out, n, "event", event);
 	while ((key = va_arg(ap, const char *)) != NULL) {
 		const char *value = va_arg(ap, const char *);
 		if (value == NULL)
 			continue;
 		if (id != NULL && strcmp(key, "id") == 0)
 			*id = value;
-		n = add_clean(out, n, key, value);
+		n = add_redacted(out, n, key, value);
 	}
 	return n;
 }
@@ -112,13 +112,13 @@ logfmt_render(char out[LOGFMT_LINE], const char *event, ...)
 	va_list ap;
 
 	va_start(ap, event);
-	(void)render(out, logfmt_elsewhere() != NULL ? syslog_head(out) : 0, event, ap, NULL);
+	(void)render_line(out, logfmt_elsewhere() != NULL ? syslog_head(out) : 0, event, ap, NULL);
 	va_end(ap);
 }
 
-/* Set the full log aside, and those before it, unless somebody else does just now. */
+/* Rotate the full log, unless somebody else is doing so. */
 static void
-rotate(int dirfd, const char *file, long long most, long long keep)
+rotate(int dirfd, const char *file, long long max, long long keep)
 {
 	char from[80], to[80];
 	struct stat st;
@@ -126,7 +126,7 @@ rotate(int dirfd, const char *file, long long most, long long keep)
 	int lockfd = file_lock(dirfd, ".lock", false, NULL);
 	if (lockfd < 0)
 		return;
-	if (fstatat(dirfd, file, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size > most) {
+	if (fstatat(dirfd, file, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size > max) {
 		for (long long i = keep; i > 1; i--) {
 			(void)snprintf(from, sizeof from, "%s.%lld", file, i - 1);
 			(void)snprintf(to, sizeof to, "%s.%lld", file, i);
@@ -157,11 +157,11 @@ open_log(int dirfd, const char *file, struct stat *st, struct err *e)
 	return err_set(e, ERR_BAD_DATA, "log/%s is not a file", file);
 }
 
-/* The directory of the logs, and ${name}'s file in it, set aside if it is full. */
+/* The directory of the logs, and ${name}'s file in it, rotated if it is full. */
 static int
-look(const char *name, char file[64], struct stat *st, struct err *e)
+prepare_log(const char *name, char file[64], struct stat *st, struct err *e)
 {
-	long long most, keep;
+	long long max, keep;
 
 	(void)snprintf(file, 64, "%.40s.log", name);
 	int dirfd = home_dir("log", e);
@@ -169,11 +169,11 @@ look(const char *name, char file[64], struct stat *st, struct err *e)
 		*st = (struct stat){0};
 		return dirfd;
 	}
-	(void)setting_number(SETTING_LOG_BYTES, &most, NULL);
-	if (st->st_size <= most)
+	(void)setting_number(SETTING_LOG_BYTES, &max, NULL);
+	if (st->st_size <= max)
 		return dirfd;
 	(void)setting_number(SETTING_LOG_KEEP, &keep, NULL);
-	rotate(dirfd, file, most, keep > LOGFMT_KEEP ? LOGFMT_KEEP : keep);
+	rotate(dirfd, file, max, keep > LOGFMT_KEEP ? LOGFMT_KEEP : keep);
 	if (fstatat(dirfd, file, st, AT_SYMLINK_NOFOLLOW) < 0)
 		*st = (struct stat){0};
 	return dirfd;
@@ -185,7 +185,7 @@ logfmt_open(const char *name, struct err *e)
 	char file[64];
 	struct stat st;
 
-	int dirfd = look(name, file, &st, e);
+	int dirfd = prepare_log(name, file, &st, e);
 	return dirfd < 0 ? -1 : open_log(dirfd, file, &st, e);
 }
 
@@ -197,27 +197,28 @@ logfmt_target(const char *name, struct err *e)
 
 /* A descriptor of log ${name} that stays ours; the lock is held. */
 static int
-use(const char *name)
+log_fd(const char *name)
 {
 	char file[64];
 	struct stat st;
 	size_t i = 0;
 
-	int dirfd = look(name, file, &st, NULL);
-	while (i < KEPT && kept[i].name[0] != '\0' && strcmp(kept[i].name, name) != 0)
+	int dirfd = prepare_log(name, file, &st, NULL);
+	while (i < MAX_OPEN && open_logs[i].name[0] != '\0' && strcmp(open_logs[i].name, name) != 0)
 		i++;
-	if (dirfd < 0 || i == KEPT)
+	if (dirfd < 0 || i == MAX_OPEN)
 		return -1;
-	bool known = kept[i].name[0] != '\0';
-	if (known && kept[i].fd >= 0 && kept[i].inode == st.st_ino && kept[i].device == st.st_dev)
-		return kept[i].fd;
+	bool known = open_logs[i].name[0] != '\0';
+	if (known && open_logs[i].fd >= 0 && open_logs[i].inode == st.st_ino &&
+	    open_logs[i].device == st.st_dev)
+		return open_logs[i].fd;
 	if (known)
-		file_close(kept[i].fd); /* it was set aside */
-	(void)snprintf(kept[i].name, sizeof kept[i].name, "%s", name);
-	kept[i].fd = open_log(dirfd, file, &st, NULL);
-	kept[i].device = st.st_dev;
-	kept[i].inode = st.st_ino;
-	return kept[i].fd;
+		file_close(open_logs[i].fd); /* it was rotated */
+	(void)snprintf(open_logs[i].name, sizeof open_logs[i].name, "%s", name);
+	open_logs[i].fd = open_log(dirfd, file, &st, NULL);
+	open_logs[i].device = st.st_dev;
+	open_logs[i].inode = st.st_ino;
+	return open_logs[i].fd;
 }
 
 void
@@ -226,14 +227,14 @@ logfmt_write(const char *name, const char *event, ...)
 	const char *to = logfmt_elsewhere(), *id = NULL;
 	bool syslog = to != NULL && strcmp(to, "syslog") == 0;
 	char line[LOGFMT_LINE], by[80];
-	int before = errno;
+	int saved = errno;
 	va_list ap;
 
 	va_start(ap, event);
-	size_t n = render(line, syslog ? syslog_head(line) : 0, event, ap, &id);
+	size_t n = render_line(line, syslog ? syslog_head(line) : 0, event, ap, &id);
 	va_end(ap);
 	(void)snprintf(by, sizeof by, "%.60s[%ld]", program_invocation_short_name, (long)getpid());
-	n = add(line, n, "by", by);
+	n = add_pair(line, n, "by", by);
 	if (to != NULL && syslog) {
 		syslog_send(line, n);
 	} else if (to != NULL) {
@@ -241,10 +242,10 @@ logfmt_write(const char *name, const char *event, ...)
 	} else {
 		line[n++] = '\n';
 		(void)pthread_mutex_lock(&lock);
-		int fd = use(name);
-		ssize_t written = fd < 0 ? -1 : write(fd, line, n); /* whole, or it is lost */
+		int fd = log_fd(name);
+		ssize_t written = fd < 0 ? -1 : write(fd, line, n); /* whole, or lost */
 		(void)written;
 		(void)pthread_mutex_unlock(&lock);
 	}
-	errno = before;
+	errno = saved;
 }

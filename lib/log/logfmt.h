@@ -1,17 +1,16 @@
 /*
  * logfmt - what happened, a line each, in log/<name>.log of the state directory.
  *
- *	time=2026-11-20T09:05:42.375Z event=state id=dlg_4f… from=invited to=accepted
- *by=awcp-invite[71]
+ *	time=2026-11-20T09:05:42.375Z event=state id=dlg_4f... to=accepted by=awcp-invite[71]
  *
  * A line is written with one write(2) to a file opened for appending, so that lines of several
  * processes do not mix.  A file that has grown beyond AWCP_LOG_BYTES is renamed to <name>.log.1 by
  * whoever writes next, that one to .2, and so on up to AWCP_LOG_KEEP.  With AWCP_LOG=syslog or
  * journal, lines go to syslogd or journald instead.
  *
- * No work stops or waits for its log: a line that cannot be written at once is lost.  Secrets have
- * no business here: a caller passes names, ids, addresses and reasons, never what somebody showed
- * as a credential, and what a reason may have in it is redacted.
+ * No work stops or waits for its log: a line that cannot be written at once is lost.  Secrets do
+ *not belong here: a caller passes names, ids, addresses and reasons, never a credential, and
+ *secrets in a reason are redacted.
  */
 #ifndef LOG_LOGFMT_H
 #define LOG_LOGFMT_H
@@ -23,7 +22,7 @@
 #include "base/err.h"
 
 #define LOGFMT_LINE 2048 /* longest line; what is longer is cut */
-#define LOGFMT_KEEP 99   /* most old files of a log */
+#define LOGFMT_KEEP 99   /* max rotated files of a log */
 
 #define LOGFMT_END ((const char *)NULL)
 
@@ -31,11 +30,11 @@
  * the program and its process.  A NULL value leaves its key out. */
 void logfmt_write(const char *name, const char *event, ...) __attribute__((sentinel));
 
-/* Render the same line, without who it is by and its end, into ${out}; and a descriptor to write
- * lines of log
- * ${name} to that were rendered so, for the caller to close; -1.  For who cannot wait to render one
- * until it is needed. */
+/* Render the same line into ${out}, but without the program and the newline: for callers that
+ * cannot render a line at the time when it is needed. */
 void logfmt_render(char out[LOGFMT_LINE], const char *event, ...) __attribute__((sentinel));
+
+/* A descriptor to write such rendered lines of log ${name} to, for the caller to close; -1. */
 int logfmt_target(const char *name, struct err *e);
 
 /* A descriptor to append to the file of log ${name}, rotated if need be, for the caller to close;

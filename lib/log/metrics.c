@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "config/home.h"
@@ -65,7 +66,7 @@ static struct {
 	int fd;
 	int64_t again; /* clock_steady before which no file is looked for */
 	struct metrics_slot *slot;
-	size_t count, room;
+	size_t count, cap;
 } own = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1};
 
 static void
@@ -89,26 +90,22 @@ is_level(const struct metrics_slot *s)
 }
 
 static bool
-make_room(size_t count)
+reserve_slots(size_t count)
 {
-	if (count <= own.room)
-		return true;
-	size_t room = count + 32;
-	struct metrics_slot *more = realloc(own.slot, room * sizeof *more);
-	if (more == NULL)
-		return false;
-	own.slot = more;
-	own.room = room;
-	return true;
+	struct metrics_slot *more = array_grow(own.slot, count, &own.cap, sizeof *more, NULL);
+
+	if (more != NULL)
+		own.slot = more;
+	return more != NULL || count == 0;
 }
 
 /* Read what earlier processes left in the file; nothing is open that they had open. */
 static bool
-load(int fd, off_t size)
+load_slots(int fd, off_t size)
 {
 	size_t count = (size_t)size / sizeof *own.slot;
 
-	if (count > METRICS_SLOTS || !make_room(count) ||
+	if (count > METRICS_SLOTS || !reserve_slots(count) ||
 	    pread(fd, own.slot, count * sizeof *own.slot, 0) != (ssize_t)(count * sizeof *own.slot))
 		return false;
 	own.fd = fd;
@@ -135,13 +132,13 @@ take_file(int dirfd, int n)
 	if (fd < 0)
 		return errno == ELOOP || errno == EISDIR || errno == ENXIO ? 0 : -1;
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-	    st.st_nlink == 1 && load(fd, st.st_size))
+	    st.st_nlink == 1 && load_slots(fd, st.st_size))
 		return 1;
 	file_close(fd);
 	return 0;
 }
 
-/* Have a file to count in; the lock is held. */
+/* Make sure that there is a file to count in; the lock is held. */
 static bool
 have_file(void)
 {
@@ -181,7 +178,7 @@ put_text(char *out, size_t size, const char *text)
 
 /* Add ${n} to the slot of ${m}; the lock is held. */
 static void
-add(enum metric m, const char *a, const char *b, uint64_t n)
+add_to_slot(enum metric m, const char *a, const char *b, uint64_t n)
 {
 	struct metrics_slot wanted = {.check = ~UINT64_C(0)};
 	const size_t key = offsetof(struct metrics_slot, value);
@@ -193,7 +190,7 @@ add(enum metric m, const char *a, const char *b, uint64_t n)
 	while (i < own.count && memcmp(&own.slot[i], &wanted, key) != 0)
 		i++;
 	if (i == own.count) {
-		if (own.count == METRICS_SLOTS || !make_room(own.count + 1))
+		if (own.count == METRICS_SLOTS || !reserve_slots(own.count + 1))
 			return;
 		own.slot[own.count++] = wanted;
 	}
@@ -207,7 +204,7 @@ metrics_count(enum metric m, const char *a, const char *b, uint64_t n)
 {
 	(void)pthread_mutex_lock(&own.lock);
 	if (have_file())
-		add(m, a, b, n);
+		add_to_slot(m, a, b, n);
 	(void)pthread_mutex_unlock(&own.lock);
 }
 
@@ -230,8 +227,8 @@ metrics_observe(enum metric m, int64_t ms)
 	(void)snprintf(end, sizeof end, "%" PRId64, metrics_bucket[i]);
 	(void)pthread_mutex_lock(&own.lock);
 	if (have_file()) {
-		add(m, end, NULL, 1);
-		add(m, "sum", NULL, (uint64_t)ms);
+		add_to_slot(m, end, NULL, 1);
+		add_to_slot(m, "sum", NULL, (uint64_t)ms);
 	}
 	(void)pthread_mutex_unlock(&own.lock);
 }

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/file.h"
 #include "config/home.h"
 
@@ -26,7 +27,7 @@ struct sum {
 
 struct sums {
 	struct sum *sum;
-	size_t count, room;
+	size_t count, cap;
 };
 
 static int
@@ -39,7 +40,7 @@ metric_named(const char name[METRICS_NAME])
 }
 
 static int
-add(struct sums *all, int metric, const struct metrics_slot *slot, struct err *e)
+add_sum(struct sums *all, int metric, const struct metrics_slot *slot, struct err *e)
 {
 	struct sum wanted = {.metric = metric, .value = slot->value};
 
@@ -51,19 +52,15 @@ add(struct sums *all, int metric, const struct metrics_slot *slot, struct err *e
 			all->sum[i].value += slot->value;
 			return 0;
 		}
-	if (all->count == all->room) {
-		size_t room = all->room * 2 + 64;
-		struct sum *more = realloc(all->sum, room * sizeof *more);
-		if (more == NULL)
-			return err_memory(e);
-		all->sum = more;
-		all->room = room;
-	}
+	struct sum *more = array_grow(all->sum, all->count + 1, &all->cap, sizeof *more, e);
+	if (more == NULL)
+		return -1;
+	all->sum = more;
 	all->sum[all->count++] = wanted;
 	return 0;
 }
 
-/* Read slot ${i}: 1, 0 behind the last.  One that is whole at no time is not counted. */
+/* Read slot ${i}: 1, or 0 after the last.  One that never reads whole is not counted. */
 static int
 read_slot(int fd, size_t i, struct metrics_slot *slot)
 {
@@ -77,7 +74,7 @@ read_slot(int fd, size_t i, struct metrics_slot *slot)
 	return 1;
 }
 
-/* Does the process live whose file it is?  If not, what it had open is not open any more. */
+/* Is the process alive whose file it is?  If not, nothing that it had open still is. */
 static bool
 has_owner(int fd)
 {
@@ -95,16 +92,18 @@ add_file(struct sums *all, int dirfd, const char *name, struct err *e)
 	int status = 0;
 
 	int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return 0; /* not ours */
-	bool ours = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-	for (size_t i = 0; ours && status == 0 && i < METRICS_SLOTS && read_slot(fd, i, &slot);
-	     i++) {
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		goto out; /* not ours */
+	for (size_t i = 0; i < METRICS_SLOTS && read_slot(fd, i, &slot); i++) {
 		int m = metric_named(slot.name);
-		if (m >= 0 &&
-		    (metrics_known[m].kind != METRIC_LEVEL || (slot.value != 0 && has_owner(fd))))
-			status = add(all, m, &slot, e);
+		if (m < 0 ||
+		    (metrics_known[m].kind == METRIC_LEVEL && (slot.value == 0 || !has_owner(fd))))
+			continue;
+		status = add_sum(all, m, &slot, e);
+		if (status < 0)
+			break;
 	}
+out:
 	file_close(fd);
 	return status;
 }
@@ -116,15 +115,18 @@ add_files(struct sums *all, struct err *e)
 	int status = 0;
 
 	int dirfd = home_dir(METRICS_DIR, e);
-	int copy = dirfd < 0 ? -1 : openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-	if (dir == NULL) {
-		file_close(copy);
-		return dirfd < 0 ? -1 : err_sys(e, "cannot read " METRICS_DIR);
+	if (dirfd < 0)
+		return -1;
+	DIR *dir = home_list(METRICS_DIR);
+	if (dir == NULL)
+		return err_sys(e, "cannot read " METRICS_DIR);
+	while ((entry = readdir(dir)) != NULL) {
+		if (strspn(entry->d_name, "0123456789") != strlen(entry->d_name))
+			continue;
+		status = add_file(all, dirfd, entry->d_name, e);
+		if (status < 0)
+			break;
 	}
-	while (status == 0 && (entry = readdir(dir)) != NULL)
-		if (strspn(entry->d_name, "0123456789") == strlen(entry->d_name))
-			status = add_file(all, dirfd, entry->d_name, e);
 	(void)closedir(dir);
 	return status;
 }
@@ -191,31 +193,44 @@ print_sum(struct buf *out, const struct metric_description *d, const struct sum 
 	return buf_printf(out, e, "%s %" PRIu64 "\n", d->label[0] != NULL ? "}" : "", s->value);
 }
 
+/* ${d} with its ${n} sums from ${first}. */
+static int
+print_metric(struct buf *out, const struct metric_description *d, const struct sum *first, size_t n,
+	     struct err *e)
+{
+	if (print_head(out, d, e) < 0)
+		return -1;
+	if (d->kind == METRIC_DURATION)
+		return print_duration(out, d, first, n, e);
+	if (n == 0 && d->label[0] == NULL)
+		return print_sum(out, d, &(struct sum){0}, e);
+	for (size_t i = 0; i < n; i++)
+		if (print_sum(out, d, &first[i], e) < 0)
+			return -1;
+	return 0;
+}
+
 int
 metrics_print(struct buf *out, struct err *e)
 {
 	struct sums all = {0};
 	size_t i = 0;
+	int status = -1;
 
-	int status = add_files(&all, e);
+	if (add_files(&all, e) < 0)
+		goto out;
 	if (all.count > 0)
 		qsort(all.sum, all.count, sizeof *all.sum, by_labels);
-	for (int m = 0; status == 0 && m < METRICS; m++) {
-		const struct metric_description *d = &metrics_known[m];
+	for (int m = 0; m < METRICS; m++) {
 		size_t n = 0;
 		while (i + n < all.count && all.sum[i + n].metric == m)
 			n++;
-		const struct sum *first = n > 0 ? &all.sum[i] : NULL;
-		status = print_head(out, d, e);
-		if (status == 0 && d->kind == METRIC_DURATION)
-			status = print_duration(out, d, first, n, e);
-		else if (status == 0 && n == 0 && d->label[0] == NULL)
-			status = print_sum(out, d, &(struct sum){0}, e);
-		else
-			for (size_t k = 0; status == 0 && k < n; k++)
-				status = print_sum(out, d, &first[k], e);
+		if (print_metric(out, &metrics_known[m], n > 0 ? &all.sum[i] : NULL, n, e) < 0)
+			goto out;
 		i += n;
 	}
+	status = 0;
+out:
 	free(all.sum);
 	return status;
 }

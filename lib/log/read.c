@@ -30,7 +30,7 @@ struct log {
 struct log_reader {
 	int dirfd;
 	struct watch *watch;
-	struct log *last; /* whose line was given out */
+	struct log *last; /* whose line was returned */
 	struct log log[LOGS];
 };
 
@@ -69,9 +69,9 @@ log_read_close(struct log_reader *r)
 	free(r);
 }
 
-/* The name of the file that was set aside as the ${older}th; 0: it is the newest. */
+/* The name of the ${older}th rotated file; 0: of the newest file. */
 static const char *
-name_of(const struct log *l, int older, char name[80])
+log_file_name(const struct log *l, int older, char name[80])
 {
 	if (older == 0)
 		(void)snprintf(name, 80, "%s.log", l->name);
@@ -88,7 +88,7 @@ age(const struct log_reader *r, const struct log *l)
 	char name[80];
 
 	for (int i = 0; fstat(l->fd, &mine) == 0 && i <= LOGFMT_KEEP; i++)
-		if (fstatat(r->dirfd, name_of(l, i, name), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		if (fstatat(r->dirfd, log_file_name(l, i, name), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    st.st_ino == mine.st_ino && st.st_dev == mine.st_dev)
 			return i;
 	return -1;
@@ -101,7 +101,7 @@ begin_file(const struct log_reader *r, struct log *l, int oldest)
 	char name[80];
 
 	for (int i = oldest; i >= 0; i--) {
-		int fd = openat(r->dirfd, name_of(l, i, name),
+		int fd = openat(r->dirfd, log_file_name(l, i, name),
 				O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 		if (fd < 0)
 			continue;
@@ -133,9 +133,9 @@ read_more(struct log *l)
 	return true;
 }
 
-/* Have the next line of ${l}, if there is one. */
+/* Fetch the next line of ${l}, if there is one. */
 static void
-fill(const struct log_reader *r, struct log *l)
+fetch_line(const struct log_reader *r, struct log *l)
 {
 	while (l->line == NULL) {
 		char *newline = memchr(l->text + l->begin, '\n', l->used - l->begin);
@@ -155,7 +155,7 @@ fill(const struct log_reader *r, struct log *l)
 		int old = age(r, l);
 		if (old == 0)
 			return;
-		/* It was set aside; the last line may have come just before that. */
+		/* It was rotated; its last line may have come just before that. */
 		if (read_more(l))
 			continue;
 		if (!begin_file(r, l, old < 0 ? LOGFMT_KEEP : old - 1))
@@ -173,7 +173,7 @@ log_read_next(struct log_reader *r, const char **text, const char **log)
 	r->last = NULL;
 	for (int i = 0; i < LOGS; i++) {
 		struct log *l = &r->log[i];
-		fill(r, l);
+		fetch_line(r, l);
 		/* They begin with the time, which sorts as text. */
 		if (l->line != NULL && (first == NULL || strcmp(l->line, first->line) < 0))
 			first = l;
@@ -192,9 +192,9 @@ log_read_wait(struct log_reader *r)
 	(void)watch_wait(r->watch, -1, WATCH_POLL_MS);
 }
 
-/* Copy the value at ${p}, which may be in quotes, to ${out}; returns what is behind it. */
+/* Copy the value at ${p}, which may be in quotes, to ${out}; returns what follows it. */
 static const char *
-take_value(const char *p, char out[LOGFMT_LINE])
+parse_value(const char *p, char out[LOGFMT_LINE])
 {
 	bool quoted = *p == '"';
 	size_t n = 0;
@@ -224,7 +224,7 @@ log_read_parse(const char *text, const char *log)
 		}
 		memcpy(key, text, n);
 		key[n] = '\0';
-		text = take_value(text + n + 1, value);
+		text = parse_value(text + n + 1, value);
 		if (jsonx_set(o, key, value) < 0) {
 			json_decref(o);
 			return NULL;

@@ -1,8 +1,8 @@
 /*
- * logread - reads lifecycle.log and delivery.log, with what was set aside of them, as one.
+ * log_read - reads lifecycle.log and delivery.log, with their rotated files, as one.
  *
- * Each log is read from its oldest file to the newest.  Which file follows the one that was read is
- * told by the names at that moment: files are renamed while they are read.
+ * Each log is read from its oldest file to the newest.  The next file is found by the names at that
+ * moment, since files are renamed while they are read.
  */
 #ifndef LOG_READ_H
 #define LOG_READ_H

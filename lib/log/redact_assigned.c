@@ -4,7 +4,7 @@
  *	PASSWORD=hunter2	"apiKey": "k3..."	token: ...	Authorization: Basic ...
  *
  * Programs are full of such names, so it depends on how the value is written how much it must look
- * like a secret: in quotes or behind PASSWORD= hardly, behind `token = ` very much.
+ * like a secret: in quotes or after PASSWORD= hardly, after `token = ` very much.
  */
 #include "log/secret.h"
 
@@ -46,7 +46,7 @@ struct assignment {
 	char quote;    /* around the value, or '\0' */
 	const char *value;
 	size_t n;
-	char after; /* the byte behind the value, '\0' at the end of the line */
+	char after; /* the byte after the value, '\0' at the end of the line */
 };
 
 /* Which name ends before ${end}: false if it is none that tells. */
@@ -57,7 +57,7 @@ know_name(const struct redact_text *t, size_t end, struct assignment *a)
 	size_t n = sizeof name - 1, from = end;
 	bool small = false;
 
-	/* Most names end otherwise. */
+	/* Most names end in another way. */
 	if (end == t->begin || strchr("dentyslDENTYSL", t->p[end - 1]) == NULL)
 		return false;
 	name[n] = '\0';
@@ -138,7 +138,7 @@ assigns(const struct redact_text *t, size_t i)
 	return next != '=' && next != '~' && strchr("!<>=+*/%&|^~-", before) == NULL;
 }
 
-/* Where the value begins behind the operator at ${i}. */
+/* Where the value begins after the operator at ${i}. */
 static size_t
 value_begin(const struct redact_text *t, size_t i, struct assignment *a)
 {

@@ -88,7 +88,7 @@ found(const struct redact_text *t, size_t from, size_t to, struct redact_span *s
 	return true;
 }
 
-/* May a head end with the byte ${stop} behind ${before}?  Most do not, in any text. */
+/* May a head end with the byte ${stop} after ${before}?  Few bytes may. */
 static bool
 may_end(char before, char stop)
 {

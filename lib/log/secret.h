@@ -1,13 +1,13 @@
-/* redact_private - a secret in a line, and who finds which. */
+/* secret - how a secret in a line is found. */
 #ifndef LOG_SECRET_H
 #define LOG_SECRET_H
 
 #include "log/redact.h"
 
-/* A line, and what of it may be looked at. */
+/* A line, and the part of it that is searched. */
 struct redact_text {
 	const char *p;
-	size_t begin; /* what is before it was dealt with */
+	size_t begin; /* what is before is done */
 	size_t end;
 };
 

@@ -1,4 +1,4 @@
-/* logfmt_private - lines that go to syslogd or journald. */
+/* syslog - lines that go to syslogd or journald. */
 #ifndef LOG_SYSLOG_H
 #define LOG_SYSLOG_H
 

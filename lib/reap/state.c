@@ -79,7 +79,7 @@ read_numbers(const char *line, int64_t *out, size_t n)
 }
 
 static void
-read_line(struct reap_state *s, const char *line)
+read_state_line(struct reap_state *s, const char *line)
 {
 	int64_t clock[4];
 
@@ -108,7 +108,7 @@ reap_state_read(struct reap *r)
 	if (fd >= 0 && file_slurp(fd, NAME, &b, NULL) == 0 && buf_add(&b, "", 1, NULL) == 0)
 		for (line = strtok_r(b.data, "\n", &rest); line != NULL;
 		     line = strtok_r(NULL, "\n", &rest))
-			read_line(&r->state, line);
+			read_state_line(&r->state, line);
 	buf_free(&b);
 	bool previous_doubt = r->state.doubt != 0;
 	judge_clock(r);

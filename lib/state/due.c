@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "config/home.h"
@@ -32,7 +33,7 @@ struct due {
 	DIR *dir; /* of the minute that is read, or NULL */
 	char name[NAME];
 	char (*done)[BUCKET]; /* read to the end and over */
-	size_t done_count, done_room;
+	size_t done_count, done_cap;
 };
 
 static void
@@ -103,12 +104,12 @@ due_set(const char *kind, const char *id, int64_t when)
 		make_bucket(dirfd, when);
 	}
 	if (fd >= 0 && fstat(fd, &st) == 0 && milliseconds(&st) != when)
-		(void)futimens(fd, times); /* else it is looked at too early or too late */
+		(void)futimens(fd, times); /* else it is handled too early or too late */
 	file_close(fd);
 }
 
 void
-due_move(const char *kind, const char *id, int64_t before, int64_t when, int dirfd,
+due_move(const char *kind, const char *id, int64_t previous, int64_t when, int dirfd,
 	 const char *name)
 {
 	char path[BUCKET + NAME], old[BUCKET + NAME];
@@ -117,8 +118,8 @@ due_move(const char *kind, const char *id, int64_t before, int64_t when, int dir
 	if (duefd < 0 || when < 0)
 		return;
 	path_of(kind, id, when, path);
-	path_of(kind, id, before, old);
-	if (before >= 0 && strcmp(old, path) != 0)
+	path_of(kind, id, previous, old);
+	if (previous >= 0 && strcmp(old, path) != 0)
 		(void)unlinkat(duefd, old, 0); /* a hint */
 	if (linkat(dirfd, name, duefd, path, 0) == 0)
 		return;
@@ -169,34 +170,31 @@ open_list(int dirfd, const char *path)
 	return dir;
 }
 
-/* Read which hours are there that have come. */
+/* Find the hours that have come. */
 static int
 read_hours(struct due *d, struct err *e)
 {
 	const struct dirent *entry;
-	size_t room = 0;
-	int status = 0;
+	size_t cap = 0;
+	int status = -1;
 
 	DIR *dir = open_list(d->dirfd, ".");
 	if (dir == NULL)
 		return err_sys(e, "cannot read due/");
-	while (status == 0 && (entry = readdir(dir)) != NULL) {
+	while ((entry = readdir(dir)) != NULL) {
 		if (!is_hour(entry->d_name) || strncmp(entry->d_name, d->last, HOUR - 1) > 0)
 			continue;
-		if (d->hour_count == room) {
-			room = room * 2 + 64;
-			char(*more)[HOUR] = realloc(d->hours, room * sizeof *more);
-			if (more == NULL) {
-				status = err_memory(e);
-				break;
-			}
-			d->hours = more;
-		}
+		char(*more)[HOUR] = array_grow(d->hours, d->hour_count + 1, &cap, sizeof *more, e);
+		if (more == NULL)
+			goto out;
+		d->hours = more;
 		memcpy(d->hours[d->hour_count++], entry->d_name, HOUR);
 	}
-	(void)closedir(dir);
 	if (d->hour_count > 0)
 		qsort(d->hours, d->hour_count, HOUR, by_hour);
+	status = 0;
+out:
+	(void)closedir(dir);
 	return status;
 }
 
@@ -236,20 +234,17 @@ read_minutes(struct due *d, const char *hour)
 		(void)closedir(dir);
 }
 
-/* Note that the minute was read to its end.  If memory is out it stays. */
+/* Note that the minute was read to its end.  If memory is out, its directory stays. */
 static void
 note_done(struct due *d)
 {
 	if (strcmp(d->bucket, d->last) >= 0)
 		return;
-	if (d->done_count == d->done_room) {
-		size_t room = d->done_room * 2 + 64;
-		char(*more)[BUCKET] = realloc(d->done, room * sizeof *more);
-		if (more == NULL)
-			return;
-		d->done = more;
-		d->done_room = room;
-	}
+	char(*more)[BUCKET] =
+	    array_grow(d->done, d->done_count + 1, &d->done_cap, sizeof *more, NULL);
+	if (more == NULL)
+		return;
+	d->done = more;
 	memcpy(d->done[d->done_count++], d->bucket, BUCKET);
 }
 
@@ -279,9 +274,9 @@ next_minute(struct due *d)
 	}
 }
 
-/* Understand the name of an entry. */
+/* Kind and id from the name of an entry. */
 static bool
-parse(const char *name, struct due_entry *entry)
+parse_entry(const char *name, struct due_entry *entry)
 {
 	const char *colon = strchr(name, ':');
 	size_t n = colon == NULL ? 0 : (size_t)(colon - name);
@@ -294,7 +289,7 @@ parse(const char *name, struct due_entry *entry)
 	return true;
 }
 
-/* Has its very time come?  Only of the minute that is not over this must be asked. */
+/* Has its exact time come?  This is in question only in the minute that is not over. */
 static bool
 has_come(struct due *d, struct due_entry *entry)
 {
@@ -319,7 +314,7 @@ due_next(struct due *d, struct due_entry *entry, struct err *e)
 			return 0;
 		errno = 0;
 		while ((found = readdir(d->dir)) != NULL) {
-			if (!parse(found->d_name, entry))
+			if (!parse_entry(found->d_name, entry))
 				continue;
 			(void)snprintf(d->name, sizeof d->name, "%.*s", NAME - 1, found->d_name);
 			if (has_come(d, entry))
@@ -336,7 +331,7 @@ void
 due_drop(struct due *d)
 {
 	if (d->dir != NULL)
-		(void)unlinkat(dirfd(d->dir), d->name, 0); /* else it is looked at again */
+		(void)unlinkat(dirfd(d->dir), d->name, 0); /* else it is handled again */
 }
 
 void

@@ -29,7 +29,7 @@ index_dir(const char *collection, struct err *e)
 }
 
 static void
-begin(struct record *r, const char *collection, const char *id)
+init_record(struct record *r, const char *collection, const char *id)
 {
 	*r = (struct record){.dirfd = -1, .lockfd = -1, .collection = collection};
 	(void)snprintf(r->id, sizeof r->id, "%s", id);
@@ -64,7 +64,7 @@ is_in_place(int parent, const struct record *r)
 int
 record_create(const char *collection, const char *id, struct record *r, struct err *e)
 {
-	begin(r, collection, id);
+	init_record(r, collection, id);
 	int parent = home_dir(collection, e);
 	if (parent < 0)
 		return -1;
@@ -77,7 +77,7 @@ record_create(const char *collection, const char *id, struct record *r, struct e
 		return -1;
 	if (!is_in_place(parent, r))
 		return err_set(e, ERR_CONFLICT, "%s was just removed", id);
-	/* A directory without a record is what a crash left: it is ours now. */
+	/* A directory without a record was left by a crash: it is ours now. */
 	if (faccessat(r->dirfd, "record.json", F_OK, 0) == 0)
 		return err_set(e, ERR_CONFLICT, "%s exists already", id);
 	r->json = json_object();
@@ -92,7 +92,7 @@ record_open(const char *collection, const char *id, bool change, struct record *
 {
 	struct buf b = BUF_INIT(RECORD_MAX);
 
-	begin(r, collection, id);
+	init_record(r, collection, id);
 	if (!id_valid(id)) {
 		err_set(e, ERR_BAD_DATA, "not an id: %.64s", id);
 		return err_hint(e, "an id has letters, digits, _ and - only");
@@ -118,7 +118,8 @@ record_open(const char *collection, const char *id, bool change, struct record *
 	r->json = jsonx_parse(b.data, b.len, e);
 	buf_free(&b);
 	if (r->json != NULL) {
-		(void)snprintf(r->was, sizeof r->was, "%s", jsonx_text(r->json, "state", ""));
+		(void)snprintf(r->saved_state, sizeof r->saved_state, "%s",
+			       jsonx_text(r->json, "state", ""));
 		return 0;
 	}
 	(void)home_quarantine(r->dirfd, "record.json", id, NULL);
@@ -128,7 +129,7 @@ record_open(const char *collection, const char *id, bool change, struct record *
 }
 
 static int
-put(struct record *r, const struct buf *b, bool durable, struct err *e)
+write_record(struct record *r, const struct buf *b, bool durable, struct err *e)
 {
 	if (!r->created || !durable)
 		return file_replace(r->dirfd, "record.json", b->data, b->len, durable, e);
@@ -139,20 +140,20 @@ put(struct record *r, const struct buf *b, bool durable, struct err *e)
 	return 0;
 }
 
-/* It is saved: tell of its new state. */
+/* It is saved: log its new state. */
 static void
-tell(struct record *r)
+log_state(struct record *r)
 {
 	const char *state = jsonx_text(r->json, "state", "");
 
-	if (strcmp(state, r->was) == 0 && r->event == NULL)
+	if (strcmp(state, r->saved_state) == 0 && r->event == NULL)
 		return;
-	lifecycle_record(r->collection, r->id, r->was, r->event, r->json);
-	(void)snprintf(r->was, sizeof r->was, "%s", state);
+	lifecycle_record(r->collection, r->id, r->saved_state, r->event, r->json);
+	(void)snprintf(r->saved_state, sizeof r->saved_state, "%s", state);
 	r->event = NULL;
 }
 
-/* Have an entry for ${r} in the index: its lock by another name. */
+/* Add ${r} to the index, as another name of its lock. */
 static int
 add_to_index(const struct record *r, int indexfd, struct err *e)
 {
@@ -182,11 +183,11 @@ record_save(struct record *r, bool open, bool durable, struct err *e)
 		goto out;
 	}
 	if (jsonx_dump(r->json, &b, e) < 0 || buf_add(&b, "\n", 1, e) < 0 ||
-	    put(r, &b, durable, e) < 0)
+	    write_record(r, &b, durable, e) < 0)
 		goto out;
 	if (!open)
 		(void)unlinkat(indexfd, r->id, 0); /* a hint: one too many is harmless */
-	tell(r);
+	log_state(r);
 	status = 0;
 out:
 	buf_free(&b);
@@ -206,9 +207,9 @@ record_remove(struct record *r, struct err *e)
 	if (renameat(parent, r->id, tmpfd, name) < 0)
 		return err_sys(e, "cannot remove %s", r->id);
 	(void)unlinkat(indexfd, r->id, 0); /* a hint */
-	if (r->was[0] != '\0')
+	if (r->saved_state[0] != '\0')
 		lifecycle_removed(r->collection, r->id, r->json, r->event);
-	/* Nobody finds it any more.  A file that is open costs more to remove. */
+	/* Nobody finds it any more.  Removing an open file would cost more. */
 	file_close(r->lockfd);
 	file_close(r->dirfd);
 	r->lockfd = r->dirfd = -1;
@@ -236,7 +237,7 @@ struct search {
 };
 
 static int
-match(void *arg, const char *id)
+match_prefix(void *arg, const char *id)
 {
 	struct search *s = arg;
 
@@ -261,7 +262,7 @@ record_find(const char *collection, const char *prefix, char id[129], struct err
 		strcpy(id, prefix);
 		return 0;
 	}
-	if (record_list(collection, true, match, &s, e) < 0)
+	if (record_list(collection, true, match_prefix, &s, e) < 0)
 		return -1;
 	if (s.found == 0)
 		return not_found(prefix, e);

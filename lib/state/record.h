@@ -6,10 +6,10 @@
  * flock on <id>/lock from reading the old record to renaming the new one.
  *
  * Beside the records, <collection>/.open/<id> is an empty file while the record is unfinished: an
- * index, so that a question about work in hand does not cost more as history grows.  The record is
- * the truth; the index is a hint that is put right whenever the record is written.  Where it can
- * be, it is another name of the lock: to make a file costs more than all else that is done here,
- * apart from making it durable, and most of all on a file system where many were removed.
+ * index, so that listing unfinished work does not cost more as history grows.  The record is the
+ * truth; the index is a hint that is corrected whenever the record is written.  Where possible it
+ * is another name of the lock: creating a file costs more than anything else here, apart from
+ * making it durable, above all on a file system where many were removed.
  */
 #ifndef STATE_RECORD_H
 #define STATE_RECORD_H
@@ -25,9 +25,9 @@ struct record {
 	json_t *json; /* the content; change it in place, then record_save */
 	char id[129];
 	const char *collection;
-	bool created;      /* by record_create, and not yet made durable */
-	char was[24];      /* the state that is saved, "" if none is */
-	const char *event; /* what changed it since, or NULL; for lifecycle.log */
+	bool created;         /* by record_create, and not durable yet */
+	char saved_state[24]; /* "" if none is saved */
+	const char *event;    /* what changed it since, or NULL; for lifecycle.log */
 };
 
 /* Create the directory and the lock of a new record, with an empty object in ${r}; nothing is
@@ -43,10 +43,10 @@ int record_open(const char *collection, const char *id, bool change, struct reco
 
 /* Replace the file by what ${r}->json holds now, with a new "updatedAt".  ${open}: the record is
  * unfinished (index).  ${durable}: it survives a power cut.  Needs the lock.  Another state, or
- * ${r}->event, is told to lifecycle.log. */
+ * ${r}->event, is logged in lifecycle.log. */
 int record_save(struct record *r, bool open, bool durable, struct err *e);
 
-/* Let go of the lock, descriptors and JSON. */
+/* Release the lock, descriptors and JSON. */
 void record_close(struct record *r);
 
 /* Remove the record with all that lies in its directory: renamed into tmp/, then, without its lock,
@@ -54,7 +54,7 @@ void record_close(struct record *r);
 int record_remove(struct record *r, struct err *e);
 
 /* Find the one id in the collection that begins with ${prefix} and write it to ${id}.  An exact id
- * costs one look; a prefix reads the names in the directory.  ERR_NOT_FOUND, or ERR_USAGE if it
+ * is found at once; a prefix reads the names in the directory.  ERR_NOT_FOUND, or ERR_USAGE if it
  * is not unique or not an id. */
 int record_find(const char *collection, const char *prefix, char id[129], struct err *e);
 
