@@ -19,7 +19,7 @@
 #include "http/body.h"
 #include "http/caller.h"
 #include "executor/card.h"
-#include "events/offload.h"
+#include "http/pool.h"
 #include "events/event.h"
 #include "config/config.h"
 #include "config/home.h"
@@ -378,8 +378,7 @@ start_sweeps(struct err *e)
 {
 	if (!http_serves())
 		assignment_sweep(&policy);
-	int number = offload_thread(sweep_each_second);
-	return number == 0 ? 0 : err_set(e, ERR_IO, "cannot start a thread: %s", strerror(number));
+	return pool_thread(sweep_each_second, e);
 }
 
 int

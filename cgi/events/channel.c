@@ -51,31 +51,6 @@ same_text(const char *a, const char *b)
 	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-static struct channel *
-make_channel(const struct event_source *source, struct err *e)
-{
-	const struct feed *f = &source->feed;
-	struct channel *c = calloc(1, sizeof *c);
-	char *subject = strdup(f->subject), *owner = f->owner != NULL ? strdup(f->owner) : NULL;
-
-	if (c == NULL || subject == NULL || (f->owner != NULL && owner == NULL)) {
-		free(subject);
-		free(owner);
-		free(c);
-		err_memory(e);
-		return NULL;
-	}
-	c->source = *source;
-	c->source.feed.subject = subject;
-	c->source.feed.owner = owner;
-	LIST_INIT(&c->subscribers);
-	c->checked = clock_steady();
-	c->poll = c->checked + WATCH_POLL_MS;
-	c->watch = feed_watch(f, watches, c);
-	TAILQ_INSERT_TAIL(&polls, c, later);
-	return c;
-}
-
 static bool
 same_source(const struct event_source *a, const struct event_source *b)
 {
@@ -84,20 +59,52 @@ same_source(const struct event_source *a, const struct event_source *b)
 }
 
 struct channel *
-channel_find(const struct event_source *source, struct err *e)
+channel_new(const struct event_source *source)
+{
+	struct channel *c = calloc(1, sizeof *c);
+
+	if (c == NULL)
+		return NULL;
+	c->source = *source;
+	c->source.feed.subject = strdup(source->feed.subject);
+	if (source->feed.owner != NULL)
+		c->source.feed.owner = strdup(source->feed.owner);
+	if (c->source.feed.subject != NULL &&
+	    (source->feed.owner == NULL || c->source.feed.owner != NULL))
+		return c;
+	channel_free(c);
+	return NULL;
+}
+
+void
+channel_free(struct channel *c)
+{
+	if (c == NULL)
+		return;
+	free((char *)(uintptr_t)c->source.feed.subject);
+	free((char *)(uintptr_t)c->source.feed.owner);
+	free(c);
+}
+
+struct channel *
+channel_add(struct channel *new)
 {
 	uint32_t hash = 2166136261U; /* FNV-1a */
-	struct channel *c;
 
-	for (const char *p = source->feed.subject; *p != '\0'; p++)
+	for (const char *p = new->source.feed.subject; *p != '\0'; p++)
 		hash = (hash ^ (unsigned char)*p) * 16777619U;
-	for (c = LIST_FIRST(&buckets[hash % BUCKETS]); c != NULL; c = LIST_NEXT(c, same_hash))
-		if (same_source(&c->source, source))
+	struct bucket *bucket = &buckets[hash % BUCKETS];
+	for (struct channel *c = LIST_FIRST(bucket); c != NULL; c = LIST_NEXT(c, same_hash))
+		if (same_source(&c->source, &new->source)) {
+			channel_free(new);
 			return c;
-	c = make_channel(source, e);
-	if (c != NULL)
-		LIST_INSERT_HEAD(&buckets[hash % BUCKETS], c, same_hash);
-	return c;
+		}
+	new->checked = clock_steady();
+	new->poll = new->checked + WATCH_POLL_MS;
+	new->watch = feed_watch(&new->source.feed, watches, new);
+	TAILQ_INSERT_TAIL(&polls, new, later);
+	LIST_INSERT_HEAD(bucket, new, same_hash);
+	return new;
 }
 
 void
@@ -109,9 +116,7 @@ channel_release(struct channel *c)
 	LIST_REMOVE(c, same_hash);
 	TAILQ_REMOVE(&polls, c, later);
 	watch_set_remove(watches, c->watch, c);
-	free((char *)(uintptr_t)c->source.feed.subject);
-	free((char *)(uintptr_t)c->source.feed.owner);
-	free(c);
+	channel_free(c);
 }
 
 static void

@@ -34,8 +34,12 @@ int channel_open(struct err *e);
 int channel_watch(void);
 void channel_close(void); /* before there are any */
 
-/* The channel of ${source}, which is copied; made if there is none.  NULL out of memory. */
-struct channel *channel_find(const struct event_source *source, struct err *e);
+/* A channel of ${source}, which is copied; NULL out of memory.  Any thread may call this. */
+struct channel *channel_new(const struct event_source *source);
+void channel_free(struct channel *c);
+
+/* Add a new channel, or free it if its source has one.  Returns the one to use. */
+struct channel *channel_add(struct channel *c);
 
 /* Free ${c} if it has no subscriber and no check runs. */
 void channel_release(struct channel *c);

@@ -19,7 +19,7 @@
 
 #define EVENT_LOOP ((size_t)16384) /* max bytes of an event that the loop sends itself */
 
-/* What a stream tells of. */
+/* What a stream is made from. */
 struct event_source {
 	const struct stream_kind *kind;
 	struct feed feed;
@@ -41,10 +41,10 @@ struct event {
  * 1, 0 if there is none yet, or -1. */
 int event_next(struct feed_reader *r, const struct stream_kind *k, struct event *v, struct err *e);
 
-/* True if all of ${v} fits into ${max} bytes: then it is in ${v}->text. */
+/* Put all of ${v} into ${v}->text; false if that would be more than ${max} bytes. */
 bool event_whole(struct event *v, size_t max);
 
-/* An event of our own: ${why} something ends early for ${id}. */
+/* Make ${v} an event of our own that says ${why} a stream about ${id} ends early. */
 int event_error(struct event *v, const char *id, const struct err *why);
 
 /* Send ${v}.  -1 if its archive cannot be read; a peer that goes away is no failure. */

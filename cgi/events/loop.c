@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -13,21 +12,13 @@
 #include "events/offload.h"
 #include "base/file.h"
 #include "config/settings.h"
-#include "base/id.h"
 #include "events/slots.h"
 #include "events/subscriber.h"
 #include "events/channel.h"
 #include "http/log.h"
+#include "http/pool.h"
 
-#define AT_ONCE 256 /* connections that are seen to before the clock is looked at again */
-
-/* A subscriber on its way to the loop. */
-struct arrival {
-	struct offload_job job;
-	struct subscriber *subscriber;
-	struct event_source source;
-	char *owner, subject[ID_MAX + 1]; /* of the source's feed */
-};
+#define AT_ONCE 256 /* connections that are handled before timers are */
 
 /* A check whether what a channel is about has ended. */
 struct check {
@@ -149,7 +140,7 @@ read_channel(struct channel *channel, int64_t now)
 
 	if (!channel->source.kind->last_is_end || now - channel->checked >= keepalive_ms)
 		check_end(channel);
-	if (feed_extent(&channel->source.feed, &extent) == 0 &&
+	if (feed_extent(&channel->source.feed, &extent, NULL) == 0 &&
 	    memcmp(&extent, &channel->extent, sizeof extent) != 0) {
 		channel->extent = extent;
 		subscriber_send_all(channel);
@@ -157,31 +148,25 @@ read_channel(struct channel *channel, int64_t now)
 	channel_release(channel);
 }
 
-/* Add a subscriber. */
+/* Add a subscriber with a new channel. */
 static void
 arrive(struct offload_job *j)
 {
-	struct arrival *a = (struct arrival *)(void *)j;
-	struct subscriber *s = a->subscriber;
-	struct err e;
+	struct subscriber *s = (struct subscriber *)(void *)j;
+	struct channel *channel = channel_add(s->channel);
 
-	struct channel *channel = channel_find(&a->source, &e);
-	if (channel == NULL || subscriber_add(s, channel) < 0) {
-		http_log("cannot add an event stream: %s",
-			 channel == NULL ? e.message : strerror(errno));
+	if (subscriber_add(s, channel) < 0) {
+		http_log("cannot add an event stream: %s", strerror(errno));
 		file_close(s->connection.fd);
 		free(s);
 		slots_release();
-		if (channel != NULL)
-			channel_release(channel);
-	} else {
-		/* It had not ended before; a check that runs now may have begun before that. */
-		if (channel->checking || !a->source.kind->last_is_end)
-			check_end(channel);
-		subscriber_send(s);
+		channel_release(channel);
+		return;
 	}
-	free(a->owner);
-	free(a);
+	/* It had not ended before; a check that runs now may have begun before that. */
+	if (channel->checking || !channel->source.kind->last_is_end)
+		check_end(channel);
+	subscriber_send(s);
 }
 
 static int
@@ -197,7 +182,7 @@ until_due(int64_t now)
 }
 
 static void *
-run(void *unused)
+run_loop(void *unused)
 {
 	struct epoll_event events[AT_ONCE];
 	struct channel *channel;
@@ -225,7 +210,7 @@ run(void *unused)
 }
 
 static int
-add(int fd, void *mark)
+watch_descriptor(int fd, void *mark)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = mark};
 
@@ -234,23 +219,21 @@ add(int fd, void *mark)
 
 /* Begin; the lock is held. */
 static int
-start(struct err *e)
+start_loop(struct err *e)
 {
 	epollfd = epoll_create1(EPOLL_CLOEXEC);
 	wakefd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (epollfd < 0 || wakefd < 0 || add(wakefd, &wakefd) < 0) {
+	if (epollfd < 0 || wakefd < 0 || watch_descriptor(wakefd, &wakefd) < 0) {
 		err_sys(e, "cannot watch event streams");
 		goto fail;
 	}
 	if (channel_open(e) < 0)
 		goto fail;
 	if (channel_watch() >= 0)
-		(void)add(channel_watch(), &epollfd); /* else they are polled */
+		(void)watch_descriptor(channel_watch(), &epollfd); /* else they are polled */
 	subscriber_init(epollfd, post, keepalive_ms);
-	int number = offload_thread(run);
-	if (number == 0)
+	if (pool_thread(run_loop, e) == 0)
 		return 0;
-	err_set(e, ERR_BUSY, "cannot start a thread: %s", strerror(number));
 	channel_close();
 fail:
 	file_close(epollfd);
@@ -286,7 +269,7 @@ loop_start(struct err *e)
 
 	(void)pthread_mutex_lock(&lock);
 	if (!running)
-		status = start(e);
+		status = start_loop(e);
 	running |= status == 0;
 	(void)pthread_mutex_unlock(&lock);
 	return status;
@@ -296,12 +279,11 @@ int
 loop_add(const struct fastcgi *c, const struct event_source *source, const struct feed_cursor *at,
 	 struct err *e)
 {
-	const char *owner = source->feed.owner;
-	struct arrival *a = calloc(1, sizeof *a);
 	struct subscriber *s = calloc(1, sizeof *s);
+	struct channel *channel = channel_new(source);
 
-	if (a == NULL || s == NULL || (owner != NULL && (a->owner = strdup(owner)) == NULL)) {
-		free(a);
+	if (s == NULL || channel == NULL) {
+		channel_free(channel);
 		free(s);
 		file_close(c->fd);
 		slots_release();
@@ -309,11 +291,7 @@ loop_add(const struct fastcgi *c, const struct event_source *source, const struc
 	}
 	s->connection = *c;
 	s->at = *at;
-	a->subscriber = s;
-	a->source = *source;
-	(void)snprintf(a->subject, sizeof a->subject, "%s", source->feed.subject);
-	a->source.feed.subject = a->subject;
-	a->source.feed.owner = a->owner;
-	post(&a->job, arrive);
+	s->channel = channel;
+	post(&s->job, arrive);
 	return 0;
 }

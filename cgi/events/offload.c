@@ -6,10 +6,10 @@
 #include <stddef.h>
 #include <time.h>
 
-#define MAX_THREADS \
-	256        /* threads; each may be stuck with a reader until the web server gives that up */
-#define LINGER_S 5 /* how long an idle one stays */
-#define STACK ((size_t)256 * 1024) /* as in pool.c */
+#include "http/pool.h"
+
+#define MAX_THREADS 256 /* each may be stuck with a slow reader until the web server gives up */
+#define LINGER_S 5      /* how long an idle one stays */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t come = PTHREAD_COND_INITIALIZER;
@@ -40,7 +40,7 @@ next_job(void)
 }
 
 static void *
-run(void *unused)
+run_jobs(void *unused)
 {
 	struct offload_job *j;
 
@@ -56,22 +56,6 @@ run(void *unused)
 	return NULL;
 }
 
-int
-offload_thread(void *(*call)(void *))
-{
-	pthread_attr_t attributes;
-	pthread_t thread;
-
-	int number = pthread_attr_init(&attributes);
-	if (number != 0)
-		return number;
-	(void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	(void)pthread_attr_setstacksize(&attributes, STACK);
-	number = pthread_create(&thread, &attributes, call, NULL);
-	(void)pthread_attr_destroy(&attributes);
-	return number;
-}
-
 void
 offload_submit(struct offload_job *j)
 {
@@ -80,7 +64,7 @@ offload_submit(struct offload_job *j)
 	(void)pthread_mutex_lock(&lock);
 	if (idle <= waiting && alive < MAX_THREADS) {
 		alive++;
-		if (offload_thread(run) != 0) {
+		if (pool_thread(run_jobs, NULL) < 0) {
 			alive--;
 			mine = alive == 0;
 		}

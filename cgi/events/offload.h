@@ -4,17 +4,14 @@
 #ifndef EVENTS_OFFLOAD_H
 #define EVENTS_OFFLOAD_H
 
-/* A piece of work; part of what it is about. */
+/* A piece of work; a member of what it is about. */
 struct offload_job {
-	void (*work)(struct offload_job *j); /* who does it no longer looks at ${j} afterwards */
+	void (*work)(struct offload_job *j); /* may free ${j} */
 	struct offload_job *next;
 };
 
-/* Have ${j} done by some thread, in the order of the calls; by the caller if there can be none. */
+/* Have a thread do ${j}, in the order of the calls; the caller does it if there can be no thread.
+ */
 void offload_submit(struct offload_job *j);
-
-/* Start ${run}(NULL) in a thread of its own, with the stack of a thread here.  Returns 0, or what
- * pthread_create does. */
-int offload_thread(void *(*run)(void *));
 
 #endif

@@ -5,7 +5,6 @@
 #include <stdint.h>
 #include <sys/resource.h>
 
-#include "base/clock.h"
 #include "config/settings.h"
 #include "http/log.h"
 #include "log/metrics.h"
@@ -30,15 +29,12 @@ max_by_descriptors(void)
 
 /* There is no slot left.  The log hears of it once a minute.  The lock is held. */
 static int
-refuse(bool by_descriptors, struct err *e)
+refuse_stream(bool by_descriptors, struct err *e)
 {
-	static int64_t logged;
+	static atomic_llong logged;
 
-	if (logged == 0 || clock_steady() - logged >= 60000) {
-		http_log("%lld event streams are open; raise %s for more", open_streams,
-			 by_descriptors ? "the limit on open files (ulimit -n)" : "AWCP_STREAMS");
-		logged = clock_steady();
-	}
+	http_log_rarely(&logged, "%lld event streams are open; raise %s for more", open_streams,
+			by_descriptors ? "the limit on open files (ulimit -n)" : "AWCP_STREAMS");
 	err_set(e, ERR_BUSY, "too many event streams are open");
 	return err_hint(e, "try again later, or raise %s",
 			by_descriptors ? "the limit on open files" : "AWCP_STREAMS");
@@ -58,7 +54,7 @@ slots_take(struct err *e)
 
 	(void)pthread_mutex_lock(&lock);
 	if (open_streams >= max_streams || open_streams >= by_descriptors)
-		status = refuse(open_streams >= by_descriptors, e);
+		status = refuse_stream(open_streams >= by_descriptors, e);
 	else
 		open_streams++;
 	(void)pthread_mutex_unlock(&lock);

@@ -166,7 +166,7 @@ int
 stream_journal(struct http *h, const struct stream_kind *k, const char *collection,
 	       const char *owner, struct err *e)
 {
-	const struct event_source from = {k, {&feed_journal, collection, http_id(h), owner}};
+	const struct event_source from = {k, {&feed_journal, collection, http_id(h), owner, NULL}};
 	struct feed_reader r;
 	bool over;
 

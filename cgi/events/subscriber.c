@@ -13,16 +13,10 @@
 #include "events/slots.h"
 #include "http/log.h"
 
-#define AT_ONCE 256 /* keepalives that are sent before something else is looked at */
+#define AT_ONCE 256 /* keepalives that are sent before other things are done */
 
-/* Bytes that a connection took in part, or that are nowhere else. */
-struct rest {
-	size_t length, done;
-	char bytes[];
-};
-
-/* What a stream needs to go on. */
-enum need { NOTHING = -1, NEWS, MORE, ROOM };
+/* What a stream needs to go on; GONE: it does not. */
+enum need { GONE = -1, NEWS, CALL_AGAIN, WRITABLE };
 
 static TAILQ_HEAD(keepalives, subscriber) keepalives = TAILQ_HEAD_INITIALIZER(keepalives);
 static int epollfd;
@@ -39,7 +33,7 @@ subscriber_init(int fd, void (*call)(struct offload_job *j, void (*work)(struct 
 }
 
 static int
-attend(const struct subscriber *s, int operation)
+set_epoll(const struct subscriber *s, int operation)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | (s->full ? EPOLLOUT : 0U),
 				    .data.ptr = (void *)(uintptr_t)s};
@@ -47,9 +41,9 @@ attend(const struct subscriber *s, int operation)
 	return epoll_ctl(epollfd, operation, s->connection.fd, &event);
 }
 
-/* Note the end of a stream of what was lent to us. */
+/* Log the end of an assignment's stream. */
 static void
-note_end(const struct subscriber *s)
+log_end(const struct subscriber *s)
 {
 	const struct event_source *source = &s->channel->source;
 	struct delivery d = {.step = "events",
@@ -65,49 +59,33 @@ note_end(const struct subscriber *s)
 		delivery_end(&d);
 }
 
-/* Forget the stream: its connection ends here, whatever was sent. */
+/* Free the subscriber: its connection ends here, whatever was sent. */
 static void
 drop(struct subscriber *s)
 {
 	struct channel *channel = s->channel;
 
-	note_end(s);
+	log_end(s);
 	file_close(s->connection.fd); /* epoll forgets it, too */
 	TAILQ_REMOVE(&keepalives, s, later);
 	LIST_REMOVE(s, same_channel);
-	free(s->rest);
+	buf_free(&s->rest);
 	free(s);
 	slots_release();
 	channel_release(channel);
-}
-
-static int
-keep(struct subscriber *s, const char *p, size_t n)
-{
-	size_t old = s->rest != NULL ? s->rest->length : 0;
-
-	struct rest *r = realloc(s->rest, sizeof *r + old + n);
-	if (r == NULL)
-		return -1;
-	if (s->rest == NULL)
-		r->done = 0;
-	memcpy(r->bytes + old, p, n);
-	r->length = old + n;
-	s->rest = r;
-	return 0;
 }
 
 /* Send ${head} and ${text} as far as the connection takes them.  Bytes of which a part was taken
  * are kept, and so are those that ${must} be.  Returns 1, 0 if nothing was taken, -1 if the peer is
  * gone. */
 static int
-put(struct subscriber *s, struct iovec head, struct iovec text, bool must)
+put_bytes(struct subscriber *s, struct iovec head, struct iovec text, bool must)
 {
 	struct iovec v[2] = {head, text};
 	struct msghdr m = {.msg_iov = v, .msg_iovlen = 2};
 	ssize_t n = 0;
 
-	if (s->rest == NULL) {
+	if (s->rest.len == 0) {
 		n = sendmsg(s->connection.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return -1;
@@ -117,11 +95,13 @@ put(struct subscriber *s, struct iovec head, struct iovec text, bool must)
 		return 0;
 	s->sent += text.iov_len;
 	size_t sent = (size_t)n;
-	if (sent < head.iov_len && keep(s, (char *)head.iov_base + sent, head.iov_len - sent) < 0)
-		return -1;
-	sent = sent > head.iov_len ? sent - head.iov_len : 0;
-	if (sent < text.iov_len && keep(s, (char *)text.iov_base + sent, text.iov_len - sent) < 0)
-		return -1;
+	for (int i = 0; i < 2; i++) {
+		size_t done = sent < v[i].iov_len ? sent : v[i].iov_len;
+		if (done < v[i].iov_len &&
+		    buf_add(&s->rest, (char *)v[i].iov_base + done, v[i].iov_len - done, NULL) < 0)
+			return -1;
+		sent -= done;
+	}
 	return 1;
 }
 
@@ -131,42 +111,41 @@ put_text(struct subscriber *s, const char *p, size_t n, bool must)
 	unsigned char head[FASTCGI_HEAD];
 
 	fastcgi_head(&s->connection, n, head);
-	return put(s, (struct iovec){head, sizeof head}, (struct iovec){(char *)(uintptr_t)p, n},
-		   must);
+	return put_bytes(s, (struct iovec){head, sizeof head},
+			 (struct iovec){(char *)(uintptr_t)p, n}, must);
 }
 
 /* Send what is left of what was begun. */
 static enum need
 send_rest(struct subscriber *s)
 {
-	struct rest *r = s->rest;
-
-	ssize_t n = send(s->connection.fd, r->bytes + r->done, r->length - r->done,
+	ssize_t n = send(s->connection.fd, s->rest.data + s->rest_sent, s->rest.len - s->rest_sent,
 			 MSG_DONTWAIT | MSG_NOSIGNAL);
+
 	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? ROOM : NOTHING;
-	r->done += (size_t)n;
-	if (r->done < r->length)
-		return ROOM;
-	free(r);
-	s->rest = NULL;
-	return MORE;
+		return errno == EAGAIN || errno == EINTR ? WRITABLE : GONE;
+	s->rest_sent += (size_t)n;
+	if (s->rest_sent < s->rest.len)
+		return WRITABLE;
+	buf_free(&s->rest);
+	s->rest_sent = 0;
+	return CALL_AGAIN;
 }
 
 static enum need
-finish(struct subscriber *s)
+put_end(struct subscriber *s)
 {
 	unsigned char end[FASTCGI_END];
 
 	fastcgi_end(&s->connection, end);
 	s->closing = true;
-	int status = put(s, (struct iovec){end, sizeof end}, (struct iovec){end, 0}, true);
-	return status < 0 ? NOTHING : MORE;
+	int status = put_bytes(s, (struct iovec){end, sizeof end}, (struct iovec){end, 0}, true);
+	return status < 0 ? GONE : CALL_AGAIN;
 }
 
 /* End the stream with an event that says ${why}. */
 static enum need
-fail(struct subscriber *s, struct err *why)
+put_error(struct subscriber *s, struct err *why)
 {
 	struct event v;
 	int status = 0;
@@ -178,7 +157,7 @@ fail(struct subscriber *s, struct err *why)
 	if (event_error(&v, s->channel->source.feed.subject, why) == 0)
 		status = put_text(s, v.text.data, v.text.len, true);
 	event_free(&v);
-	return status < 0 ? NOTHING : finish(s);
+	return status < 0 ? GONE : put_end(s);
 }
 
 struct sending {
@@ -221,8 +200,8 @@ follow_feed(struct subscriber *s)
 {
 	struct feed_extent now;
 
-	if (feed_extent(&s->channel->source.feed, &now) == 0)
-		feed_follow(&s->at, &now);
+	if (feed_extent(&s->channel->source.feed, &now, NULL) == 0)
+		(void)feed_follow(&s->at, &now);
 }
 
 /* Runs in another thread: sends an event that is too big for the loop. */
@@ -249,18 +228,18 @@ step(struct subscriber *s)
 	struct err e;
 
 	if (s->gone)
-		return NOTHING;
-	if (s->rest != NULL)
+		return GONE;
+	if (s->rest.len > 0)
 		return send_rest(s);
 	if (s->closing)
-		return NOTHING;
+		return GONE;
 	if (s->ended)
-		return finish(s);
+		return put_end(s);
 	int n = channel_next(s->channel, &next, &v, &e);
 	if (n < 0)
-		return fail(s, &e);
+		return put_error(s, &e);
 	if (n == 0)
-		return s->over ? finish(s) : NEWS;
+		return s->over ? put_end(s) : NEWS;
 	if (n == 2) {
 		s->away = true;
 		return NEWS;
@@ -268,33 +247,32 @@ step(struct subscriber *s)
 	if (v->text.len > 0) {
 		n = put_text(s, v->text.data, v->text.len, false);
 		if (n <= 0)
-			return n < 0 ? NOTHING : ROOM;
+			return n < 0 ? GONE : WRITABLE;
 	}
 	s->at = next;
 	s->ended = v->last;
-	return MORE;
+	return CALL_AGAIN;
 }
 
-/* Send what ${s} has not got yet, as far as it takes that.  It may be no more afterwards. */
 static void
 pump(struct subscriber *s)
 {
-	enum need need = MORE;
+	enum need need = CALL_AGAIN;
 
 	if (s->away)
 		return;
-	while (need == MORE)
+	while (need == CALL_AGAIN)
 		need = step(s);
-	if (need == NOTHING) {
+	if (need == GONE) {
 		drop(s);
 	} else if (s->away) {
 		/* A connection that nobody watches can be written to by another thread. */
 		(void)epoll_ctl(epollfd, EPOLL_CTL_DEL, s->connection.fd, NULL);
 		s->job.work = send_big;
 		offload_submit(&s->job);
-	} else if (s->full != (need == ROOM)) {
-		s->full = need == ROOM;
-		s->gone = attend(s, EPOLL_CTL_MOD) < 0; /* the next keepalive sees that */
+	} else if (s->full != (need == WRITABLE)) {
+		s->full = need == WRITABLE;
+		s->gone = set_epoll(s, EPOLL_CTL_MOD) < 0; /* the next keepalive sees that */
 	}
 }
 
@@ -316,9 +294,9 @@ come_back(struct offload_job *j)
 
 	s->away = s->full = false;
 	s->failed = NULL;
-	s->gone = s->gone || attend(s, EPOLL_CTL_ADD) < 0;
+	s->gone = s->gone || set_epoll(s, EPOLL_CTL_ADD) < 0;
 	if (why != NULL && !s->gone)
-		s->gone = fail(s, why) == NOTHING;
+		s->gone = put_error(s, why) == GONE;
 	free(why);
 	subscriber_send(s);
 }
@@ -331,10 +309,10 @@ subscriber_send_all(struct channel *channel)
 	channel->held = true; /* until the last stream is seen to */
 	for (s = LIST_FIRST(&channel->subscribers); s != NULL; s = next) {
 		next = LIST_NEXT(s, same_channel);
-		/* What it gets when there is room again is all that there is then. */
+		/* When its connection takes more, it gets all that there is then. */
 		if (s->away || s->full)
 			continue;
-		feed_follow(&s->at, &channel->extent);
+		(void)feed_follow(&s->at, &channel->extent);
 		pump(s);
 	}
 	channel_rest();
@@ -347,14 +325,15 @@ subscriber_fail(struct subscriber *s, const struct err *why)
 	struct err e = *why;
 
 	if (!s->away && !s->ended && !s->closing)
-		s->gone = s->gone || fail(s, &e) == NOTHING;
+		s->gone = s->gone || put_error(s, &e) == GONE;
 }
 
 int
 subscriber_add(struct subscriber *s, struct channel *channel)
 {
-	if (attend(s, EPOLL_CTL_ADD) < 0)
+	if (set_epoll(s, EPOLL_CTL_ADD) < 0)
 		return -1;
+	s->rest = (struct buf)BUF_INIT(4 * EVENT_LOOP);
 	s->channel = channel;
 	LIST_INSERT_HEAD(&channel->subscribers, s, same_channel);
 	s->began = clock_steady();
@@ -366,7 +345,7 @@ subscriber_add(struct subscriber *s, struct channel *channel)
 void
 subscriber_handle(struct subscriber *s, uint32_t events)
 {
-	/* A web server has nothing more to say than that nobody listens any more. */
+	/* All that a web server still has to say is that its client is gone. */
 	if ((events & ~(uint32_t)EPOLLOUT) != 0)
 		drop(s);
 	else
@@ -388,11 +367,11 @@ subscriber_keepalive(int64_t now)
 		s->keepalive = now + interval;
 		if (s->away)
 			continue;
-		if (s->rest == NULL && !s->full && put_text(s, text, sizeof text - 1, false) < 0)
+		if (s->rest.len == 0 && !s->full && put_text(s, text, sizeof text - 1, false) < 0)
 			s->gone = true;
 		if (s->gone)
 			drop(s);
-		else if (s->rest != NULL)
+		else if (s->rest.len > 0)
 			subscriber_send(s);
 	}
 }

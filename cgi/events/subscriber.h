@@ -16,13 +16,12 @@
 #include "http/fastcgi.h"
 #include "events/channel.h"
 
-struct rest;
-
 struct subscriber {
 	struct offload_job job; /* while another thread has it */
 	struct fastcgi connection;
 	struct feed_cursor at;
-	struct rest *rest;
+	struct buf rest; /* bytes that the connection took in part, or that are nowhere else */
+	size_t rest_sent;
 	struct channel *channel;
 	LIST_ENTRY(subscriber) same_channel;
 	TAILQ_ENTRY(subscriber) later; /* in the order of keepalives */
@@ -39,8 +38,8 @@ struct subscriber {
 	struct err *failed; /* why the other thread could not go on, to be freed */
 };
 
-/* Streams are watched with ${epollfd}, each with itself as data; ${post} has the loop's thread do
- * something; every ${keepalive_ms} a quiet one is sent a comment. */
+/* Connections are watched with ${epollfd}, with the subscriber as data; ${post} has the loop's
+ * thread do a job; every ${keepalive_ms} a quiet one is sent a comment. */
 void subscriber_init(int epollfd,
 		     void (*post)(struct offload_job *j, void (*work)(struct offload_job *)),
 		     int64_t keepalive_ms);
@@ -48,16 +47,16 @@ void subscriber_init(int epollfd,
 /* Begin to watch ${s}, which follows ${channel}.  -1 with errno if it cannot be. */
 int subscriber_add(struct subscriber *s, struct channel *channel);
 
-/* Something is to be seen at the connection of ${s}. */
+/* Handle what epoll reported of the connection of ${s}. */
 void subscriber_handle(struct subscriber *s, uint32_t events);
 
-/* Send what ${s} has not got yet, as far as it takes that.  It may be no more afterwards. */
+/* Send what ${s} has not got yet, as far as its connection takes that.  This may free ${s}. */
 void subscriber_send(struct subscriber *s);
 
 /* The same for all subscribers of ${channel}, whose extent was just read. */
 void subscriber_send_all(struct channel *channel);
 
-/* End ${s} with an event that says ${why}, if it has not ended; then it is to be pumped. */
+/* End ${s} with an event that says ${why}, if it has not ended; subscriber_send is to follow. */
 void subscriber_fail(struct subscriber *s, const struct err *why);
 
 /* Send the keepalives that are due, or some of them. */

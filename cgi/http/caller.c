@@ -8,7 +8,7 @@
 #include "http/throttle.h"
 #include "config/settings.h"
 
-#define SECRET 32 /* characters of an id, behind "dlg_", that nobody guesses */
+#define SECRET 32 /* characters of an id after "dlg_" that nobody guesses */
 
 static bool open_to_all;
 

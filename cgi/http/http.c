@@ -12,8 +12,8 @@
 #include "base/jsonx.h"
 #include "http/log.h"
 
-/* From here on bytes are written as records of our own.  libfcgi's are of 8 KiB at most, and the
- * web server wakes for each: an archive takes twice as long with them. */
+/* From this size on bytes are written as records of our own.  Those of libfcgi have 8 KiB at most,
+ * and the web server wakes for each: an archive takes twice as long with them. */
 #define BULK ((size_t)16384)
 
 static const struct {
@@ -240,8 +240,7 @@ http_peer(const struct http *h)
 
 	if (h->fcgi != NULL)
 		return h->fcgi->ipcFd;
-	/* Of a pipe or socket poll(2) tells that the other end is closed; a file is always ready.
-	 */
+	/* poll(2) sees the other end of a pipe or socket close; a file is always ready. */
 	if (fstat(STDOUT_FILENO, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)))
 		return STDOUT_FILENO;
 	return -1;
@@ -262,7 +261,7 @@ http_detach(struct http *h, struct fastcgi *c)
 	FCGX_Free(h->fcgi, 0); /* frees what it holds, writes nothing, closes nothing */
 	h->fcgi->ipcFd = -1;
 	h->gone = true;
-	h->delivery.step = NULL; /* whoever has it now tells of its end */
+	h->delivery.step = NULL; /* whoever has it now logs its end */
 	return 0;
 }
 

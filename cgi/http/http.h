@@ -2,14 +2,14 @@
  * http - answers HTTP requests behind a web server: FastCGI with threads, or one request as plain
  * CGI (RFC 3875) when the program is run by hand or by a server without FastCGI.
  *
- * A program is a table of routes and a call of http_run.  A route's path is what follows the place
- * where the program is mounted (PATH_INFO), and ":id" in it stands for one component that is an id;
- * there may be two.
- * Every refusal is JSON {error, code, hint} and names nothing that the caller did not name.
+ * A program is a table of routes and a call of http_run.  A route's path is what follows the
+ * program's own address (PATH_INFO), and ":id" in it stands for a component that is an id; there
+ * may be two. Every refusal is JSON {error, code, hint} and names nothing that the caller did not
+ * name.
  *
- * Each request has a thread.  Threads are started as requests find none idle, and end when too many
- * are.  A request that only waits (an event stream) is detached from its thread, so that streams
- * never starve the small requests.
+ * Each request has a thread.  A thread is started when a request finds none idle, and ends when too
+ * many are.  A request that only waits (an event stream) is detached from its thread, so that
+ * streams never starve the small requests.
  */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
@@ -36,7 +36,7 @@ struct http_route {
  * program's, for what it logs to stderr.  Returns 0 after CGI, -1 when it cannot go on. */
 int http_run(const char *name, const struct http_route *routes, unsigned threads, struct err *e);
 
-/* Was the program started to answer requests as long as there are any, not just one? */
+/* True if the program answers requests as long as there are any, not only the one of CGI. */
 bool http_serves(void);
 
 /* The id in the path, which passed id_valid; "" if the route has none. */
@@ -56,7 +56,7 @@ const char *http_bearer(const struct http *h);
  * -1 with ERR_BAD_MESSAGE if it broke off early. */
 ssize_t http_read(struct http *h, char *p, size_t n, struct err *e);
 
-/* Read what is left of the body and throw it away; -1 if that is more than ${max} bytes. */
+/* Read and discard what is left of the body; -1 if that is more than ${max} bytes. */
 int http_drain(struct http *h, size_t max, struct err *e);
 
 /* Begin the answer: ${status}, Content-Type ${type}, and ${more} header lines (each ended by CRLF;

@@ -4,13 +4,13 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
 
-#include "base/clock.h"
 #include "http/log.h"
 
 #define MAX_IDLE 8                 /* threads kept ready */
@@ -64,31 +64,17 @@ start_busy(void)
 		start_thread();
 }
 
-/* Log it, once a minute at most. */
-static void
-log_failure(const char *what, int number)
-{
-	static int64_t logged;
-	int64_t now = clock_steady();
-
-	(void)pthread_mutex_lock(&lock);
-	bool due = logged == 0 || now - logged >= 60000;
-	if (due)
-		logged = now;
-	(void)pthread_mutex_unlock(&lock);
-	if (due)
-		http_log("%s: %s", what, strerror(number));
-}
-
 static int
 accept_request(FCGX_Request *r)
 {
+	static atomic_llong logged;
 	const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
 	int status;
 
 	while ((status = FCGX_Accept_r(r)) < 0 && is_transient(-status)) {
 		if (status != -EINTR && status != -EAGAIN)
-			log_failure("cannot accept a request for now", -status);
+			http_log_rarely(&logged, "cannot accept a request for now: %s",
+					strerror(-status));
 		(void)nanosleep(&pause, NULL);
 	}
 	return status;
@@ -132,26 +118,35 @@ serve(void *unused)
 	return NULL;
 }
 
-/* The caller has counted the thread in alive. */
-static void
-start_thread(void)
+int
+pool_thread(void *(*run)(void *), struct err *e)
 {
 	pthread_attr_t attributes;
 	pthread_t thread;
 
-	if (pthread_attr_init(&attributes) != 0) {
-		thread_ended(0);
+	int number = pthread_attr_init(&attributes);
+	if (number == 0) {
+		(void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+		(void)pthread_attr_setstacksize(&attributes, STACK);
+		number = pthread_create(&thread, &attributes, run, NULL);
+		(void)pthread_attr_destroy(&attributes);
+	}
+	if (number == 0)
+		return 0;
+	return err_set(e, ERR_BUSY, "cannot start a thread: %s", strerror(number));
+}
+
+/* The caller has counted the thread in alive. */
+static void
+start_thread(void)
+{
+	static atomic_llong logged;
+	struct err e;
+
+	if (pool_thread(serve, &e) == 0)
 		return;
-	}
-	(void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	(void)pthread_attr_setstacksize(&attributes, STACK);
-	int number = pthread_create(&thread, &attributes, serve, NULL);
-	if (number != 0) {
-		log_failure("cannot start a thread", number);
-		thread_ended(
-		    0); /* the threads that there are go on; the next request tries again */
-	}
-	(void)pthread_attr_destroy(&attributes);
+	http_log_rarely(&logged, "%s", e.message);
+	thread_ended(0); /* the threads that there are go on; the next request tries again */
 }
 
 int

@@ -15,4 +15,8 @@
  * can be accepted: -1. */
 int pool_run(unsigned limit, void (*answer)(FCGX_Request *r), struct err *e);
 
+/* Start ${run}(NULL) in a detached thread with the stack of a thread here; ERR_BUSY if there can be
+ * none. */
+int pool_thread(void *(*run)(void *), struct err *e);
+
 #endif

@@ -65,15 +65,15 @@ query_each(const struct http *h,
 }
 
 int
-query_number(const char *name, const char *value, int64_t least, int64_t most, int64_t *number,
+query_number(const char *name, const char *value, int64_t min, int64_t max, int64_t *number,
 	     struct err *e)
 {
 	char *end;
 	long long n = strtoll(value, &end, 10);
 
-	if (value[0] < '0' || value[0] > '9' || *end != '\0' || n < least || n > most)
+	if (value[0] < '0' || value[0] > '9' || *end != '\0' || n < min || n > max)
 		return err_set(e, ERR_BAD_MESSAGE, "%s must be a number from %lld to %lld", name,
-			       (long long)least, (long long)most);
+			       (long long)min, (long long)max);
 	*number = n;
 	return 0;
 }

@@ -1,5 +1,5 @@
 /*
- * query - what follows the "?" of a request.
+ * query - the parameters of a request, after the "?" of its address.
  */
 #ifndef HTTP_QUERY_H
 #define HTTP_QUERY_H
@@ -17,8 +17,9 @@ int query_each(const struct http *h,
 	       int (*each)(void *arg, const char *name, const char *value, struct err *e),
 	       void *arg, struct err *e);
 
-/* The number that ${value} is, from ${least} to ${most}; ERR_BAD_MESSAGE names ${name} if not. */
-int query_number(const char *name, const char *value, int64_t least, int64_t most, int64_t *number,
+/* Read ${value} as a number from ${min} to ${max}; ERR_BAD_MESSAGE, which names ${name}, if it is
+ * none. */
+int query_number(const char *name, const char *value, int64_t min, int64_t max, int64_t *number,
 		 struct err *e);
 
 /* ERR_BAD_MESSAGE: there is no parameter ${name}; there are ${known}. */

@@ -22,7 +22,7 @@ http_serves(void)
 }
 
 static void
-answer(struct http *h)
+dispatch(struct http *h)
 {
 	char allow[ROUTE_METHODS], header[ROUTE_METHODS + 16];
 	struct err e;
@@ -58,7 +58,7 @@ answer_fastcgi(FCGX_Request *r)
 {
 	struct http h = {.fcgi = r};
 
-	answer(&h);
+	dispatch(&h);
 }
 
 int
@@ -82,7 +82,7 @@ http_run(const char *name, const struct http_route *table, unsigned threads, str
 	(void)mallopt(M_TRIM_THRESHOLD, 4 * LARGE);
 	if (!http_serves()) {
 		struct http h = {.fcgi = NULL};
-		answer(&h);
+		dispatch(&h);
 		(void)http_flush(&h);
 		return 0;
 	}

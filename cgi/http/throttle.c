@@ -13,7 +13,7 @@
 #define WINDOW_MS 60000
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static long long most;
+static long long max_failures;
 static struct slot {
 	char address[48];
 	int64_t began; /* clock_steady of the first failure in the window, 0: free */
@@ -23,10 +23,10 @@ static struct slot {
 int
 throttle_policy(struct err *e)
 {
-	return setting_number(SETTING_AUTH_FAILURES, &most, e);
+	return setting_number(SETTING_AUTH_FAILURES, &max_failures, e);
 }
 
-/* Whoever has an IPv6 address has 2^64 of them: only the network counts. */
+/* An IPv6 user has 2^64 addresses: only the network counts. */
 static void
 network_of(const char *address, char out[sizeof slots[0].address])
 {
@@ -44,7 +44,7 @@ network_of(const char *address, char out[sizeof slots[0].address])
 	out[n] = '\0';
 }
 
-/* The slot of ${network}, begun anew if it has none or its minute is over. */
+/* The slot of ${network}, reset if it has none yet or its minute is over. */
 static struct slot *
 slot_of(const char *network, int64_t now)
 {
@@ -77,15 +77,15 @@ throttle_failure(const char *address, int *first)
 	unsigned wait = 0;
 
 	*first = 0;
-	if (most == 0)
+	if (max_failures == 0)
 		return 0;
 	network_of(address, network);
 	(void)pthread_mutex_lock(&lock);
 	struct slot *s = slot_of(network, now);
 	s->count++;
-	if (s->count > most) {
+	if (s->count > max_failures) {
 		wait = (unsigned)((s->began + WINDOW_MS - now) / 1000) + 1;
-		*first = s->count == most + 1;
+		*first = s->count == max_failures + 1;
 	}
 	(void)pthread_mutex_unlock(&lock);
 	return wait;

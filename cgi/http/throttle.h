@@ -1,9 +1,9 @@
 /*
- * throttle - counts, by the address they come from, requests that showed no right credential.
+ * throttle - counts requests without a valid credential by the address they come from.
  *
- * Nobody guesses a token of 256 bits; this keeps whoever tries from filling the log and the
- * machine. A request with a right token is always answered, so that nobody is shut out by a
- * neighbour behind the same address.  The table is small, of this process only, and forgets the
+ * Nobody guesses a token of 256 bits; this keeps those who try from filling the log and the
+ * machine.  A request with a valid token is always answered, so that nobody is shut out by others
+ * who share an address.  The table is small, of this process only, and forgets the
  * address that was quiet for longest.
  */
 #ifndef HTTP_THROTTLE_H

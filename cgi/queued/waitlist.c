@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "events/offload.h"
+#include "http/pool.h"
 #include "events/slots.h"
 #include "http/fastcgi.h"
 #include "queued/queues.h"
@@ -342,9 +343,8 @@ start_thread(struct err *e)
 	if (running)
 		return 0;
 	int status = open_descriptors(e);
-	int number = status < 0 ? 0 : offload_thread(run_waitlists);
-	if (number != 0)
-		status = err_set(e, ERR_BUSY, "no thread: %s", strerror(number));
+	if (status == 0)
+		status = pool_thread(run_waitlists, e);
 	running = status == 0;
 	if (!running) {
 		file_close(epollfd);

@@ -2,8 +2,8 @@
  * watch - wait until something changes in a directory.
  *
  * inotify wakes the waiter within a millisecond; where it does not work (a shared file system, no
- * instances left) the waiter wakes by itself every WATCH_POLL_MS and looks.  One inotify instance
- * serves a whole process, however many watches it has: a thread shares out what it reports.
+ * instances left) the waiter wakes by itself every WATCH_POLL_MS.  One inotify instance
+ * serves a whole process, however many watches it has: a thread passes on what it reports.
  */
 #ifndef BASE_WATCH_H
 #define BASE_WATCH_H
@@ -23,8 +23,8 @@ struct watch *watch_open(const char *path, struct err *e);
  * have passed. */
 int watch_wait(struct watch *w, int fd, int ms);
 
-/* A descriptor that is readable after a change until watch_wait is called; for who waits for
- * several things at once, and wakes by itself every WATCH_POLL_MS. */
+/* A descriptor that is readable after a change until watch_wait is called; for those who wait
+ * for several things at once, and wake by themselves every WATCH_POLL_MS. */
 int watch_fd(const struct watch *w);
 
 void watch_close(struct watch *w);

@@ -14,43 +14,32 @@ feed_is_last(const json_t *entry)
 }
 
 int
-feed_extent(const struct feed *f, struct feed_extent *now)
+feed_extent(const struct feed *f, struct feed_extent *now, struct err *e)
 {
-	return f->kind->extent(f, now);
+	return f->kind->extent(f, now, e);
 }
 
-static bool
-is_other(const struct feed_cursor *c, const struct feed_extent *now)
-{
-	const struct feed_extent *then = &c->extent;
-
-	return then->inode != 0 &&
-	       (now->inode != then->inode || now->born != then->born || now->size < c->offset);
-}
-
-void
+bool
 feed_follow(struct feed_cursor *c, const struct feed_extent *now)
 {
-	if (is_other(c, now)) {
-		c->offset = 0;
-		c->seq = 0;
-	}
-	c->extent = *now;
+	const struct feed_extent *then = &c->extent;
+	bool other = then->inode != 0 && (now->inode != then->inode || now->born != then->born ||
+					  now->size < c->offset);
+
+	*c = (struct feed_cursor){*now, other ? 0 : c->offset, other ? 0 : c->seq};
+	return other;
 }
 
-/* Follow the feed where it begins anew. */
+/* Follow the feed where it begins anew.  If there is none, there is nothing to read. */
 static void
 follow_reader(struct feed_reader *r)
 {
 	struct feed_extent now;
 
-	if (feed_extent(&r->feed, &now) < 0)
-		return; /* there is none yet, or none any more: there will be nothing to read */
-	if (is_other(&r->at, &now)) {
+	if (feed_extent(&r->feed, &now, NULL) == 0 && feed_follow(&r->at, &now)) {
 		file_close(r->fd);
 		r->fd = -1;
 	}
-	feed_follow(&r->at, &now);
 }
 
 void

@@ -32,6 +32,7 @@ struct feed {
 	const char *collection; /* of a journal: "assignments" */
 	const char *subject;    /* an id */
 	const char *owner;      /* whose entries are read, where the kind asks; or NULL */
+	const void *handle;     /* what the kind needs beside; or NULL */
 };
 
 /* How far a feed reaches. */
@@ -57,8 +58,8 @@ struct feed_reader {
 };
 
 struct feed_kind {
-	/* How far it reaches now; -1 if there is none. */
-	int (*extent)(const struct feed *f, struct feed_extent *now);
+	/* As feed_extent. */
+	int (*extent)(const struct feed *f, struct feed_extent *now, struct err *e);
 	/* As feed_next. */
 	int (*next)(struct feed_reader *r, json_t **entry, struct err *e);
 	/* The directory in which file ${written} changes with every entry. */
@@ -80,10 +81,11 @@ int feed_restart(int dirfd, struct err *e);
 bool feed_is_last(const json_t *entry);
 
 /* How far ${f} reaches now; -1 if there is none. */
-int feed_extent(const struct feed *f, struct feed_extent *now);
+int feed_extent(const struct feed *f, struct feed_extent *now, struct err *e);
 
-/* Move ${c} to the start if the feed, which reaches as far as ${now}, is not the one it was. */
-void feed_follow(struct feed_cursor *c, const struct feed_extent *now);
+/* The feed of ${c} reaches as far as ${now}: if it has begun anew, move ${c} to the start and return
+ * true. */
+bool feed_follow(struct feed_cursor *c, const struct feed_extent *now);
 
 /* Read ${f}, whose strings stay the caller's, after ${at} (NULL: from the start). */
 void feed_open(struct feed_reader *r, const struct feed *f, const struct feed_cursor *at);

@@ -131,17 +131,17 @@ feed_restart(int dirfd, struct err *e)
 }
 
 static int
-extent(const struct feed *f, struct feed_extent *now)
+extent(const struct feed *f, struct feed_extent *now, struct err *e)
 {
 	char name[NAME_MAX_BYTES];
 	struct statx st;
-	struct err none;
 
-	int dirfd = home_dir(f->collection, &none);
-	(void)snprintf(name, sizeof name, "%s/" FEED_JOURNAL, f->subject);
-	if (dirfd < 0 ||
-	    statx(dirfd, name, AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_BTIME | STATX_SIZE, &st) < 0)
+	int dirfd = home_dir(f->collection, e);
+	if (dirfd < 0)
 		return -1;
+	(void)snprintf(name, sizeof name, "%s/" FEED_JOURNAL, f->subject);
+	if (statx(dirfd, name, AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_BTIME | STATX_SIZE, &st) < 0)
+		return err_sys(e, "cannot look at %s", name);
 	now->inode = st.stx_ino;
 	now->born = (st.stx_mask & STATX_BTIME) != 0
 			? (int64_t)st.stx_btime.tv_sec * 1000000000 + st.stx_btime.tv_nsec
@@ -153,7 +153,7 @@ extent(const struct feed *f, struct feed_extent *now)
 /* Read the next whole line into ${r}->line, and its newline.  Returns 1, 0 if there is none, or
  * -1. */
 static int
-read_line(struct feed_reader *r, const char *name, struct err *e)
+read_journal_line(struct feed_reader *r, const char *name, struct err *e)
 {
 	char piece[4096];
 	const char *newline = NULL;
@@ -188,7 +188,7 @@ next(struct feed_reader *r, json_t **entry, struct err *e)
 		if (r->fd < 0)
 			return errno == ENOENT ? 0 : err_sys(e, "cannot read %s", name);
 	}
-	int n = read_line(r, name, e);
+	int n = read_journal_line(r, name, e);
 	if (n <= 0)
 		return n;
 	r->at.offset += (off_t)r->line.len + 1;

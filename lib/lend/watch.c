@@ -48,7 +48,7 @@ out:
 static int
 watch_journal(const char *id, int64_t until, const struct lend_observer *o, struct err *e)
 {
-	const struct feed feed = {&feed_journal, DELEGATIONS, id, NULL};
+	const struct feed feed = {.kind = &feed_journal, .collection = DELEGATIONS, .subject = id};
 	struct feed_reader reader;
 	bool ended;
 	int status;

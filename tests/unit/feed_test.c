@@ -9,7 +9,7 @@
 #include "feed/feed.h"
 #include "scratch.h"
 
-static const struct feed feed = {&feed_journal, "things", "t_1", NULL};
+static const struct feed feed = {&feed_journal, "things", "t_1", NULL, NULL};
 static int subjectfd; /* of the subject */
 
 static void
@@ -103,9 +103,9 @@ test_restart(void)
 		at = r.at;
 	CHECK_INT(feed_restart(subjectfd, &e), 0, "a feed begins anew");
 	append("status", 10, false);
-	CHECK_INT(feed_extent(&feed, &now), 0, "it is there");
-	feed_follow(&at, &now);
-	CHECK_INT(at.offset, 0, "a place in the previous one becomes its start");
+	CHECK_INT(feed_extent(&feed, &now, &e), 0, "it is there");
+	CHECK(feed_follow(&at, &now) && at.offset == 0,
+	      "a place in the previous one becomes its start");
 	CHECK_INT(feed_wait(&r, -1, 0, &e), 1, "a reader of the previous one can wait");
 	CHECK_INT(next(&r), 10, "and reads the new one from its start");
 	CHECK_INT(r.at.seq, 1, "which is number 1");
