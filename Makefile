@@ -112,8 +112,7 @@ $B/bin/awcp-invite $B/bin/awcp-ask $B/bin/awcp-answer: $B/o/bin/prompt.o
 $B/bin/awcp-snapshot: $B/o/bin/snapshot_show.o $B/o/bin/snapshot_take.o
 $B/bin/awcp-run: $B/o/bin/run_profiles.o
 
-$B/bin/awcp-queue: $B/o/bin/queue_put.o $B/o/bin/queue_work.o $B/o/bin/queue_look.o \
-	$B/o/bin/queue_read.o
+$B/bin/awcp-queue: $(patsubst %.c,$B/o/%.o,$(wildcard bin/queue_*.c))
 
 $B/libcgi.a: $(CGI_O)
 	@rm -f $@
@@ -167,9 +166,11 @@ $B/share/doc/awcp/examples/awcp.conf: man/awcp.conf.5 bin/system/settings.awk
 	@mkdir -p $(@D)
 	awk -f bin/system/settings.awk $< >$@
 
-# Completion says what -h says.
+# Completion says what -h says, and that of each command of a program that lists some.
 WITH_HELP = $(addprefix $B/bin/,$(sort $(COMMANDS) $(filter-out awcp,$(notdir $(SCRIPTS)))))
-completion = for p in $(WITH_HELP); do echo "@ $${p\#\#*/}"; $$p -h || exit; done | \
+completion = for p in $(WITH_HELP); do echo "@ $${p\#\#*/}"; $$p -h || exit; \
+	for c in $$($$p -h | sed -n '/^usage: [^ ]* <command>/,$$s/^  \([a-z]*\) .*/\1/p'); do \
+	$$p $$c -h || exit; done; done | \
 	awk -v shell=$1 -v system_dir=bin/system -f bin/system/completion.awk
 
 $B/$(BASH_SITE)/awcp: $(WITH_HELP) $(wildcard bin/system/completion.*)

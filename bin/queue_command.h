@@ -1,5 +1,5 @@
 /*
- * queue_command - what the parts of awcp-queue share.
+ * queue_command - what the subcommands of awcp-queue share.
  */
 #ifndef QUEUE_COMMAND_H
 #define QUEUE_COMMAND_H
@@ -7,51 +7,43 @@
 #include "command.h"
 #include "queue/queue.h"
 
-#define QUEUE_LABELS 16
+/* A subcommand: it reads its own options, of which argv[0] is its name, and returns the exit
+ * status. */
+typedef int queue_subcommand(int argc, char **argv);
 
-struct queue_options {
-	const char *queue, *lane, *key, *session, *reason, *file, *reader;
-	const char *labels[QUEUE_LABELS + 1]; /* NULL-terminated */
-	size_t label_count;
-	const char *requires[QUEUE_LABELS + 1]; /* or what the worker can */
-	size_t require_count;
-	json_t *needs;                                      /* ids of -w */
-	uint32_t states, marks;                             /* bits; 0: none were given */
-	int64_t priority, after, timeout, retries, backoff; /* -1: not given */
-	int64_t lease, limit, since, exit, older;
-	bool json, unique, always, wait, last, repair, dry;
-	bool all; /* no queue was named */
-	char **operands;
-	int count;
+queue_subcommand queue_do_put;
+queue_subcommand queue_do_take, queue_do_beat;
+queue_subcommand queue_do_done, queue_do_fail, queue_do_return, queue_do_limit;
+queue_subcommand queue_do_cancel, queue_do_retry, queue_do_pause, queue_do_resume;
+queue_subcommand queue_do_list, queue_do_wait;
+queue_subcommand queue_do_show, queue_do_stats;
+queue_subcommand queue_do_output, queue_do_read;
+queue_subcommand queue_do_check, queue_do_retire;
+
+#define QUEUE_DEFAULT "default" /* the queue, where none is named */
+#define QUEUE_WORDS 16          /* values of an option that may be repeated */
+
+struct queue_words {
+	const char *text[QUEUE_WORDS + 1]; /* NULL-terminated */
+	size_t count;
 };
 
-/* Each carries out a subcommand and returns the exit status. */
-int queue_do_put(const struct queue_options *o);
-int queue_do_take(const struct queue_options *o);
-int queue_do_beat(const struct queue_options *o);
-int queue_do_done(const struct queue_options *o);
-int queue_do_fail(const struct queue_options *o);
-int queue_do_return(const struct queue_options *o);
-int queue_do_limit(const struct queue_options *o);
-int queue_do_retry(const struct queue_options *o);
-int queue_do_cancel(const struct queue_options *o);
-int queue_do_pause(const struct queue_options *o);
-int queue_do_resume(const struct queue_options *o);
-int queue_do_list(const struct queue_options *o);
-int queue_do_show(const struct queue_options *o);
-int queue_do_stats(const struct queue_options *o);
-int queue_do_wait(const struct queue_options *o);
-int queue_do_output(const struct queue_options *o);
-int queue_do_read(const struct queue_options *o);
-int queue_do_retire(const struct queue_options *o);
-int queue_do_check(const struct queue_options *o);
+/* The value that getopt(3) has read for ${option}; a wrong one ends the program. */
+int64_t queue_option_number(const char *option, int64_t min, int64_t max);
+int64_t queue_option_span(const char *option); /* seconds */
+void queue_option_add(struct queue_words *w);
+uint32_t queue_option_mark(void); /* as a bit */
 
-/* Open the queue of the task or claim ${id}, keeping the one that was open last.  What people call
- * a task is looked for in the queue of ${o}.  NULL on failure. */
-struct queue *queue_of(const struct queue_options *o, const char *id, struct queue_claim_id *claim,
+/* The operands after the options: none may be there; or at least one ${what} ("task"), for each of
+ * which ${each} is called as command_each does. */
+void queue_no_operands(int argc, char **argv);
+int queue_each_operand(int argc, char **argv, const char *what,
+		       int (*each)(void *arg, const char *operand), void *arg);
+
+/* Open the queue of the task or claim ${id}, or take the one that was open last.  What people call
+ * a task is looked for in ${queue}.  NULL on failure; it is closed by queue_of_close. */
+struct queue *queue_of(const char *queue, const char *id, struct queue_claim_id *claim,
 		       struct err *e);
-
-/* Close what queue_of keeps. */
 void queue_of_close(void);
 
 #endif

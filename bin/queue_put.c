@@ -1,11 +1,8 @@
 /* queue_put - awcp-queue put: options or lines of JSON in, ids out */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sysexits.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -16,48 +13,65 @@
 #define BATCH 4096
 #define BATCH_BYTES (2 << 20)
 
+enum word { AFTER = 256, ALWAYS, BACKOFF, RETRIES, SESSION, TIMEOUT };
+
+/* What the options say. */
+struct put {
+	const char *queue, *file, *key, *lane, *session;
+	struct queue_words labels, requires;
+	json_t *needs;                                      /* tasks of -w; NULL: none */
+	int64_t priority, after, backoff, retries, timeout; /* -1: not given */
+	bool json, unique, always;
+	char **operands;
+	int count;
+};
+
+/* Each sets a member, if its option was given. */
 static int
-set_number(json_t *task, const char *name, int64_t value)
+set_number(json_t *task, int (*set)(json_t *task, int64_t n), int64_t value)
 {
-	return value < 0 ? 0 : json_object_set_new(task, name, json_integer(value));
+	return value < 0 ? 0 : set(task, value);
 }
 
 static int
-set_text(json_t *task, const char *name, const char *text)
+set_text(json_t *task, int (*set)(json_t *task, const char *text), const char *text)
 {
+	json_t *check = text == NULL ? NULL : json_string(text);
+
 	if (text == NULL)
 		return 0;
-	if (json_object_set_new(task, name, json_string(text)) < 0)
+	if (check == NULL)
 		command_usage("not UTF-8: %s", text);
-	return 0;
+	json_decref(check);
+	return set(task, text);
 }
 
 static int
-set_list(json_t *task, const char *name, const char *const *list)
+set_list(json_t *task, int (*set)(json_t *task, json_t *list), const struct queue_words *words)
 {
-	if (*list == NULL)
+	if (words->count == 0)
 		return 0;
-	json_t *array = json_array();
-	for (; *list != NULL; list++)
-		if (json_array_append_new(array, json_string(*list)) < 0)
-			command_usage("not UTF-8: %s", *list);
-	return json_object_set_new(task, name, array);
+	json_t *list = json_array();
+	for (size_t i = 0; i < words->count; i++)
+		if (json_array_append_new(list, json_string(words->text[i])) < 0)
+			command_usage("not UTF-8: %s", words->text[i]);
+	return set(task, list);
 }
 
 /* What the task waits for; people may have named it. */
 static json_t *
-needs(const struct queue_options *o)
+make_needs(const struct put *p)
 {
 	json_t *ids = json_array();
+	char text[QUEUE_ID];
 	const json_t *one;
-	char id[QUEUE_ID];
 	uint64_t number;
 	size_t i;
 
-	json_array_foreach (o->needs, i, one) {
-		(void)snprintf(id, sizeof id, "%s", json_string_value(one));
+	json_array_foreach (p->needs, i, one) {
+		const char *id = json_string_value(one);
 		if (queue_is_name(id, &number))
-			queue_format_id(o->queue, (struct queue_claim_id){number, 0}, id);
+			id = queue_format_id(p->queue, (struct queue_claim_id){number, 0}, text);
 		(void)json_array_append_new(ids, json_string(id));
 	}
 	return ids;
@@ -65,23 +79,25 @@ needs(const struct queue_options *o)
 
 /* What the options ask for; the payload is not in it yet. */
 static json_t *
-from_options(const struct queue_options *o)
+from_options(const struct put *p)
 {
 	char text[CLOCK_TEXT];
 	json_t *task = json_object();
 
-	if (set_text(task, "lane", o->lane) < 0 || set_text(task, "key", o->key) < 0 ||
-	    set_text(task, "session", o->session) < 0 || set_list(task, "labels", o->labels) < 0 ||
-	    set_list(task, "requires", o->requires) < 0 ||
-	    set_number(task, "priority", o->priority) < 0 ||
-	    set_number(task, "timeout", o->timeout) < 0 ||
-	    set_number(task, "retries", o->retries) < 0 ||
-	    set_number(task, "backoff", o->backoff) < 0 ||
-	    (o->unique && json_object_set_new(task, "unique", json_true()) < 0) ||
-	    (o->always && json_object_set_new(task, "afterFailure", json_true()) < 0) ||
-	    (o->needs != NULL && json_object_set_new(task, "dependsOn", needs(o)) < 0) ||
-	    (o->after > 0 &&
-	     jsonx_set(task, "notBefore", clock_format(clock_now() + o->after * 1000, text)) < 0)) {
+	if (set_text(task, task_set_lane, p->lane) < 0 ||
+	    set_text(task, task_set_key, p->key) < 0 ||
+	    set_text(task, task_set_session, p->session) < 0 ||
+	    set_list(task, task_set_labels, &p->labels) < 0 ||
+	    set_list(task, task_set_requires, &p->requires) < 0 ||
+	    set_number(task, task_set_priority, p->priority) < 0 ||
+	    set_number(task, task_set_timeout, p->timeout) < 0 ||
+	    set_number(task, task_set_retries, p->retries) < 0 ||
+	    set_number(task, task_set_backoff, p->backoff) < 0 ||
+	    (p->unique && task_set_unique(task, true) < 0) ||
+	    (p->always && task_set_after_failure(task, true) < 0) ||
+	    (p->needs != NULL && task_set_depends_on(task, make_needs(p)) < 0) ||
+	    (p->after > 0 &&
+	     task_set_not_before(task, clock_format(clock_now() + p->after * 1000, text)) < 0)) {
 		json_decref(task);
 		return NULL;
 	}
@@ -90,20 +106,20 @@ from_options(const struct queue_options *o)
 
 /* The prompt: operands with a space between, else the file, else stdin. */
 static int
-read_prompt(const struct queue_options *o, struct buf *b, struct err *e)
+read_prompt(const struct put *p, struct buf *b, struct err *e)
 {
 	char piece[65536];
 	ssize_t n;
 
-	for (int i = 0; i < o->count; i++)
-		if (buf_printf(b, e, "%s%s", i > 0 ? " " : "", o->operands[i]) < 0)
+	for (int i = 0; i < p->count; i++)
+		if (buf_printf(b, e, "%s%s", i > 0 ? " " : "", p->operands[i]) < 0)
 			return -1;
-	if (o->count > 0)
+	if (p->count > 0)
 		return 0;
 	int fd =
-	    o->file == NULL || strcmp(o->file, "-") == 0 ? 0 : open(o->file, O_RDONLY | O_CLOEXEC);
+	    p->file == NULL || strcmp(p->file, "-") == 0 ? 0 : open(p->file, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return err_sys(e, "cannot read %s", o->file);
+		return err_sys(e, "cannot read %s", p->file);
 	while ((n = file_read(fd, piece, sizeof piece, e)) > 0)
 		if (buf_add(b, piece, (size_t)n, e) < 0)
 			return err_hint(e,
@@ -114,14 +130,15 @@ read_prompt(const struct queue_options *o, struct buf *b, struct err *e)
 }
 
 static int
-show_receipts(const struct queue_options *o, struct queue *q, const struct queue_receipt *r,
-	      size_t n)
+show_receipts(const struct put *p, struct queue *q, const struct queue_receipt *r, size_t n)
 {
+	char id[QUEUE_ID];
 	struct err e;
 
 	for (size_t i = 0; i < n; i++) {
-		if (!o->json || n > 1 || o->count > 0) {
-			(void)printf("%s.%llu\n", queue_name(q), (unsigned long long)r[i].number);
+		if (!p->json || n > 1 || p->count > 0) {
+			const struct queue_claim_id task = {r[i].number, 0};
+			(void)puts(queue_format_id(queue_name(q), task, id));
 			continue;
 		}
 		json_t *task = queue_show(q, r[i].number, &e);
@@ -134,7 +151,7 @@ show_receipts(const struct queue_options *o, struct queue *q, const struct queue
 }
 
 static int
-put_one(const struct queue_options *o, struct queue *q)
+put_one(const struct put *p, struct queue *q)
 {
 	struct buf b = BUF_INIT(QUEUE_PAYLOAD);
 	struct queue_receipt receipt;
@@ -142,21 +159,20 @@ put_one(const struct queue_options *o, struct queue *q)
 	size_t done;
 	int status;
 
-	json_t *task = from_options(o);
+	json_t *task = from_options(p);
 	if (task == NULL)
 		status = command_fail((err_memory(&e), &e));
-	else if (read_prompt(o, &b, &e) < 0)
+	else if (read_prompt(p, &b, &e) < 0)
 		status = command_fail(&e);
 	else if (b.len == 0)
 		status = command_fail((err_set(&e, ERR_USAGE, "there is no prompt"), &e));
-	else if (strlen(b.data) != b.len ||
-		 json_object_set_new(task, "payload", json_string(b.data)) < 0)
+	else if (strlen(b.data) != b.len || task_set_payload(task, json_string(b.data)) < 0)
 		status = command_fail(
 		    (err_set(&e, ERR_BAD_DATA, "the prompt is not text in UTF-8"), &e));
 	else if (queue_put(q, &task, 1, &receipt, &done, &e) < 0)
 		status = command_fail(&e);
 	else
-		status = show_receipts(o, q, &receipt, 1);
+		status = show_receipts(p, q, &receipt, 1);
 	buf_free(&b);
 	json_decref(task);
 	return status;
@@ -167,11 +183,11 @@ struct batch {
 	json_t *task[BATCH];
 	struct queue_receipt receipt[BATCH];
 	size_t count, bytes;
-	size_t before; /* lines of the batches before */
+	size_t before; /* lines of the previous batches */
 };
 
 static int
-flush(const struct queue_options *o, struct queue *q, struct batch *b)
+put_batch(const struct put *p, struct queue *q, struct batch *b)
 {
 	struct err e;
 	size_t done = 0;
@@ -181,7 +197,7 @@ flush(const struct queue_options *o, struct queue *q, struct batch *b)
 		err_add(&e, "line %zu", b->before + done + 1);
 		status = command_fail(&e);
 	}
-	(void)show_receipts(o, q, b->receipt, done);
+	(void)show_receipts(p, q, b->receipt, done);
 	(void)fflush(stdout);
 	for (size_t i = 0; i < b->count; i++)
 		json_decref(b->task[i]);
@@ -192,10 +208,10 @@ flush(const struct queue_options *o, struct queue *q, struct batch *b)
 
 /* What a line of the input does not say is what the options say. */
 static int
-add_line(const struct queue_options *o, struct batch *b, const char *line, size_t n, struct err *e)
+add_line(const struct put *p, struct batch *b, const char *line, size_t n, struct err *e)
 {
 	json_t *task = jsonx_parse(line, n, e);
-	json_t *rest = task == NULL ? NULL : from_options(o);
+	json_t *rest = task == NULL ? NULL : from_options(p);
 
 	if (task == NULL) {
 		e->code = ERR_BAD_DATA;
@@ -214,7 +230,7 @@ add_line(const struct queue_options *o, struct batch *b, const char *line, size_
 
 /* Lines of JSON on stdin: durable batch by batch, and the ids of a batch when it is. */
 static int
-put_lines(const struct queue_options *o, struct queue *q)
+put_lines(const struct put *p, struct queue *q)
 {
 	struct batch *b = calloc(1, sizeof *b);
 	char *line = NULL;
@@ -229,31 +245,130 @@ put_lines(const struct queue_options *o, struct queue *q)
 		if (n > QUEUE_PAYLOAD + 65536)
 			err_set(&e, ERR_TOO_LARGE, "line %zu is too long",
 				b->before + b->count + 1);
-		if (n > QUEUE_PAYLOAD + 65536 || add_line(o, b, line, (size_t)n, &e) < 0) {
-			status = flush(o, q, b);
+		if (n > QUEUE_PAYLOAD + 65536 || add_line(p, b, line, (size_t)n, &e) < 0) {
+			status = put_batch(p, q, b);
 			if (status == 0)
 				status = command_fail(&e);
 		} else if (b->count == BATCH || b->bytes > BATCH_BYTES) {
-			status = flush(o, q, b);
+			status = put_batch(p, q, b);
 		}
 	}
 	if (status == 0)
-		status = flush(o, q, b);
+		status = put_batch(p, q, b);
 	free(line);
 	free(b);
 	return status;
 }
 
-int
-queue_do_put(const struct queue_options *o)
+static void
+set_option(struct put *p, int option)
 {
-	struct err e;
+	switch (option) {
+	case 'f':
+		p->file = optarg;
+		break;
+	case 'j':
+		p->json = true;
+		break;
+	case 'k':
+		p->key = optarg;
+		break;
+	case 'L':
+		queue_option_add(&p->labels);
+		break;
+	case 'l':
+		p->lane = optarg;
+		break;
+	case 'p':
+		p->priority = queue_option_number("-p", 0, 9);
+		break;
+	case 'q':
+		p->queue = optarg;
+		break;
+	case 'r':
+		queue_option_add(&p->requires);
+		break;
+	case 'u':
+		p->unique = true;
+		break;
+	case 'w':
+		if (p->needs == NULL)
+			p->needs = json_array();
+		if (json_array_append_new(p->needs, json_string(optarg)) < 0)
+			command_usage("not UTF-8: %s", optarg);
+		break;
+	case AFTER:
+		p->after = queue_option_span("--after");
+		break;
+	case ALWAYS:
+		p->always = true;
+		break;
+	case BACKOFF:
+		p->backoff = queue_option_span("--backoff");
+		break;
+	case RETRIES:
+		p->retries = queue_option_number("--retries", 0, 1000);
+		break;
+	case SESSION:
+		p->session = optarg;
+		break;
+	case TIMEOUT:
+		p->timeout = queue_option_span("--timeout");
+		break;
+	}
+}
 
-	struct queue *q = queue_open(o->queue, true, &e);
+int
+queue_do_put(int argc, char **argv)
+{
+	static const struct option words[] = {{"after", required_argument, NULL, AFTER},
+					      {"always", no_argument, NULL, ALWAYS},
+					      {"backoff", required_argument, NULL, BACKOFF},
+					      {"retries", required_argument, NULL, RETRIES},
+					      {"session", required_argument, NULL, SESSION},
+					      {"timeout", required_argument, NULL, TIMEOUT},
+					      {0}};
+	static const struct command self = {
+	    "awcp-queue put", "f:jk:L:l:p:q:r:uw:",
+	    "usage: awcp-queue put [-ju] [-q queue] [-f file] [-k key] [-L label]... [-l lane]\n"
+	    "                  [-p priority] [-r capability]... [-w task]... [--after span]\n"
+	    "                  [--always] [--backoff span] [--retries n] [--session name]\n"
+	    "                  [--timeout span] [prompt... | -]\n"
+	    "  -f file         the prompt is in it\n"
+	    "  -j              show the task as JSON; with - the tasks are JSON, one a line\n"
+	    "  -k key          put once only: the same key gives the same task\n"
+	    "  -L label        of the task\n"
+	    "  -l lane         tasks of a lane run one after the other\n"
+	    "  -p priority     0 (the default) to 9, the most urgent\n"
+	    "  -q queue        to put it on (default)\n"
+	    "  -r capability   that the worker must have\n"
+	    "  -u              nothing is put while the task with this key has not ended\n"
+	    "  -w task         after which this one runs\n"
+	    "  --after span    not before that time has passed (90, 15m, 2h, 7d)\n"
+	    "  --always        run even if a task of -w did not complete\n"
+	    "  --backoff span  before the first retry, doubled for each (10)\n"
+	    "  --retries n     after a failure (0)\n"
+	    "  --session name  that the task belongs to\n"
+	    "  --timeout span  time limit of an attempt\n"};
+	struct put p = {.queue = QUEUE_DEFAULT,
+			.priority = -1,
+			.after = -1,
+			.backoff = -1,
+			.retries = -1,
+			.timeout = -1};
+	struct err e;
+	int option;
+
+	while ((option = command_option_word(&self, words, argc, argv)) != -1)
+		set_option(&p, option);
+	p.operands = argv + optind;
+	p.count = argc - optind;
+	struct queue *q = queue_open(p.queue, true, &e);
 	if (q == NULL)
 		return command_fail(&e);
-	bool lines = o->json && o->count == 1 && strcmp(o->operands[0], "-") == 0;
-	int status = lines ? put_lines(o, q) : put_one(o, q);
+	bool lines = p.json && p.count == 1 && strcmp(p.operands[0], "-") == 0;
+	int status = lines ? put_lines(&p, q) : put_one(&p, q);
 	queue_close(q);
+	json_decref(p.needs);
 	return status;
 }

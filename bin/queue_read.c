@@ -1,15 +1,16 @@
 /* queue_read - awcp-queue output and read: what tasks print, and who has seen what */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
-#include "queue_command.h"
 #include "queue/reader.h"
+#include "queue_command.h"
 
-#define MARKS 4096  /* that are set at once */
+#define MARKS_AT_ONCE 4096
 #define LOOK_MS 100 /* a task that prints is looked at so often */
+
+enum word { MARK = 256, READER, SINCE };
 
 /* Copy what is in ${fd} from *${offset} on; an attempt that began anew is shown from its beginning.
  */
@@ -30,137 +31,187 @@ copy_on(int fd, off_t *offset, struct err *e)
 	return n < 0 ? err_sys(e, "cannot read the output") : ferror(stdout);
 }
 
+struct output {
+	const char *queue;
+	bool follow;
+};
+
+/* Copy the output of task ${number}, to its end if it is followed; as copy_on. */
+static int
+copy_output(struct queue *q, uint64_t number, struct queue_waiter *w, struct err *e)
+{
+	bool over = false;
+	off_t offset = 0;
+
+	for (;;) {
+		/* Whether it is over comes first: what it printed is there then. */
+		int fd = queue_output(q, number, &over, e);
+		if (fd < 0 && (w == NULL || over || e->code != ERR_NOT_FOUND))
+			return -1;
+		int status = fd < 0 ? 0 : copy_on(fd, &offset, e);
+		file_close(fd);
+		if (status != 0 || over || w == NULL)
+			return status;
+		(void)queue_wait(w, LOOK_MS, -1);
+	}
+}
+
 static int
 output_one(void *arg, const char *id)
 {
-	const struct queue_options *o = arg;
-	int fd = -1, status = 0;
-	bool over = false;
-	off_t offset = 0;
+	const struct output *o = arg;
 	struct queue_claim_id claim;
 	struct queue_waiter *w = NULL;
 	struct err e;
 
-	struct queue *q = queue_of(o, id, &claim, &e);
-	if (q == NULL || (o->wait && (w = queue_waiter_open(q, QUEUE_CHANGE, &e)) == NULL))
+	struct queue *q = queue_of(o->queue, id, &claim, &e);
+	if (q == NULL || (o->follow && (w = queue_waiter_open(q, QUEUE_CHANGE, &e)) == NULL))
 		return command_fail(&e);
-	while (status == 0) {
-		/* Whether it is over comes first: what it printed is there then. */
-		int now = queue_output(q, claim.number, &over, &e);
-		if (now < 0 && (!o->wait || over || e.code != ERR_NOT_FOUND))
-			status = -1;
-		if (now >= 0) {
-			file_close(fd);
-			fd = now;
-			status = copy_on(fd, &offset, &e);
-		}
-		if (status != 0 || over || !o->wait)
-			break;
-		(void)queue_wait(w, LOOK_MS, -1);
-	}
-	file_close(fd);
+	int status = copy_output(q, claim.number, w, &e);
 	queue_waiter_close(w);
 	return status < 0 ? command_fail(&e) : 0;
 }
 
 int
-queue_do_output(const struct queue_options *o)
+queue_do_output(int argc, char **argv)
 {
-	if (o->count == 0)
-		command_usage("which task?");
-	return command_each(o->count, o->operands, output_one, (void *)(uintptr_t)o);
-}
+	static const struct command self = {
+	    "awcp-queue output", "q:W",
+	    "usage: awcp-queue output [-W] [-q queue] task...\n"
+	    "  -q queue  where tasks are that are called by their name (default)\n"
+	    "  -W        follow it until the task has ended\n"};
+	struct output o = {.queue = QUEUE_DEFAULT};
+	int option;
 
-static enum queue_mark
-mark_of(const struct queue_options *o)
-{
-	int mark = QUEUE_UNREAD;
-
-	while (mark < QUEUE_MARKS && o->marks != 1U << mark)
-		mark++;
-	return o->marks == 0 ? QUEUE_READ : (enum queue_mark)mark;
+	while ((option = command_option(&self, argc, argv)) != -1)
+		if (option == 'W')
+			o.follow = true;
+		else
+			o.queue = optarg;
+	return queue_each_operand(argc, argv, "task", output_one, &o);
 }
 
 /* The tasks of one queue, to be marked at once. */
-struct reading {
-	const struct queue_options *options;
+struct marking {
+	const char *name;
+	struct queue_reader_name who;
+	enum queue_mark mark;
 	struct queue *queue; /* queue_of's */
-	uint64_t number[MARKS];
+	uint64_t number[MARKS_AT_ONCE];
 	size_t count;
 };
 
 static int
-mark_them(struct reading *r)
+mark_tasks(struct marking *m)
 {
-	const struct queue_options *o = r->options;
-	const struct queue_reader_name who = {NULL, o->reader};
-	size_t n = r->count;
+	size_t n = m->count;
 	struct err e;
 
-	r->count = 0;
-	return n > 0 && queue_reader_set(r->queue, &who, r->number, n, mark_of(o), &e) < 0
-		   ? command_fail(&e)
-		   : 0;
+	m->count = 0;
+	if (n > 0 && queue_reader_set(m->queue, &m->who, m->number, n, m->mark, &e) < 0)
+		return command_fail(&e);
+	return 0;
 }
 
 static int
-read_one(void *arg, const char *id)
+mark_one(void *arg, const char *id)
 {
-	struct reading *r = arg;
+	struct marking *m = arg;
 	char name[QUEUE_NAME + 1];
 	struct queue_claim_id task;
 	int status = 0;
 	struct err e;
 
-	(void)snprintf(name, sizeof name, "%s", r->options->queue);
+	(void)snprintf(name, sizeof name, "%s", m->name);
 	if (!queue_is_name(id, &task.number) && queue_parse_id(id, name, &task, &e) < 0)
 		return command_fail(&e);
-	if (r->count == MARKS || (r->count > 0 && strcmp(name, queue_name(r->queue)) != 0))
-		status = mark_them(r);
-	r->queue = queue_of(r->options, id, &task, &e);
-	if (r->queue == NULL)
+	if (m->count == MARKS_AT_ONCE || (m->count > 0 && strcmp(name, queue_name(m->queue)) != 0))
+		status = mark_tasks(m);
+	m->queue = queue_of(m->name, id, &task, &e);
+	if (m->queue == NULL)
 		return command_fail(&e);
-	r->number[r->count++] = task.number;
+	m->number[m->count++] = task.number;
 	return status;
 }
 
+/* Without a task: everything up to ${since}, or so far if that is negative. */
 static int
-read_each(const struct queue_options *o)
+mark_all(const struct marking *m, int64_t since)
 {
-	struct reading r = {.options = o};
-
-	int status = command_each(o->count, o->operands, read_one, &r);
-	int last = mark_them(&r);
-	return last > status ? last : status;
-}
-
-/* Without a task: everything so far. */
-static int
-read_all(const struct queue_options *o)
-{
-	const struct queue_reader_name who = {NULL, o->reader};
 	uint64_t version;
 	struct err e;
 
-	if (mark_of(o) != QUEUE_READ)
+	if (m->mark != QUEUE_READ)
 		command_usage("which task?");
-	struct queue *q = queue_open(o->queue, false, &e);
-	int status = q == NULL ? -1 : queue_version(q, &version, &e);
-	if (status == 0)
+	struct queue *q = queue_open(m->name, false, &e);
+	if (q == NULL)
+		return command_fail(&e);
+	int status = queue_version(q, &version, &e);
+	if (status >= 0)
 		status =
-		    queue_reader_set_all(q, &who, o->since < 0 ? version : (uint64_t)o->since, &e);
+		    queue_reader_set_all(q, &m->who, since < 0 ? version : (uint64_t)since, &e);
 	queue_close(q);
 	return status < 0 ? command_fail(&e) : 0;
 }
 
-int
-queue_do_read(const struct queue_options *o)
+/* The only one of ${marks}, as bits; by default it is QUEUE_READ. */
+static enum queue_mark
+only_mark(uint32_t marks)
 {
-	if (o->reader == NULL)
-		command_usage("who has read it? (--reader)");
-	if (mark_of(o) == QUEUE_MARKS)
+	int mark = QUEUE_UNREAD;
+
+	if (marks == 0)
+		return QUEUE_READ;
+	while (mark < QUEUE_MARKS && marks != 1U << mark)
+		mark++;
+	if (mark == QUEUE_MARKS)
 		command_usage("one mark only");
-	if (o->count > 0 && o->since >= 0)
+	return (enum queue_mark)mark;
+}
+
+int
+queue_do_read(int argc, char **argv)
+{
+	static const struct option words[] = {{"mark", required_argument, NULL, MARK},
+					      {"reader", required_argument, NULL, READER},
+					      {"since", required_argument, NULL, SINCE},
+					      {0}};
+	static const struct command self = {
+	    "awcp-queue read", "q:",
+	    "usage: awcp-queue read [-q queue] [--mark mark] --reader name [--since version | "
+	    "task...]\n"
+	    "  -q queue         of the tasks (default)\n"
+	    "  --mark mark      what they are from now on: unread, read (the default) or active\n"
+	    "  --reader name    who reads\n"
+	    "  --since version  everything up to it was read\n"};
+	struct marking m = {.name = QUEUE_DEFAULT};
+	uint32_t marks = 0;
+	int64_t since = -1;
+	int option;
+
+	while ((option = command_option_word(&self, words, argc, argv)) != -1)
+		switch (option) {
+		case 'q':
+			m.name = optarg;
+			break;
+		case MARK:
+			marks |= queue_option_mark();
+			break;
+		case READER:
+			m.who.reader = optarg;
+			break;
+		case SINCE:
+			since = queue_option_number("--since", 0, INT64_MAX);
+			break;
+		}
+	if (m.who.reader == NULL)
+		command_usage("who has read it? (--reader)");
+	m.mark = only_mark(marks);
+	if (optind == argc)
+		return mark_all(&m, since);
+	if (since >= 0)
 		command_usage("either tasks or --since");
-	return o->count == 0 ? read_all(o) : read_each(o);
+	int status = command_each(argc - optind, argv + optind, mark_one, &m);
+	int last = mark_tasks(&m);
+	return last > status ? last : status;
 }

@@ -1,100 +1,125 @@
-/* queue_work - awcp-queue take, and what becomes of a claim; and the orders of people */
-#include <errno.h>
+/* queue_work - awcp-queue take, beat, done, fail, return and limit: what workers do */
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/clock.h"
 #include "base/file.h"
-#include "base/jsonx.h"
 #include "queue_command.h"
 
-static struct queue *open_queue;
+enum word { EXIT = 256, LAST, LEASE, AFTER };
 
-struct queue *
-queue_of(const struct queue_options *o, const char *id, struct queue_claim_id *claim, struct err *e)
+/* The options of all of them; each has its own letters and words. */
+struct work {
+	const char *queue, *reason, *file;
+	struct queue_words capabilities;
+	int64_t lease; /* ms */
+	bool json, wait;
+	struct queue_outcome outcome;
+};
+
+static struct work
+read_options(const struct command *self, const struct option *words, int argc, char **argv)
 {
-	char name[QUEUE_NAME + 1];
+	struct work w = {.queue = QUEUE_DEFAULT,
+			 .lease = QUEUE_LEASE_MS,
+			 .outcome = {.exit = -1, .pause = 60000}};
+	int option;
 
-	claim->attempt = 0;
-	if (queue_is_name(id, &claim->number))
-		(void)snprintf(name, sizeof name, "%s", o->queue);
-	else if (queue_parse_id(id, name, claim, e) < 0)
-		return NULL;
-	if (open_queue != NULL && strcmp(queue_name(open_queue), name) == 0)
-		return open_queue;
-	queue_close(open_queue);
-	open_queue = queue_open(name, false, e);
-	return open_queue;
+	while ((option = command_option_word(self, words, argc, argv)) != -1)
+		switch (option) {
+		case 'f':
+			w.file = optarg;
+			break;
+		case 'j':
+			w.json = true;
+			break;
+		case 'm':
+			w.reason = w.outcome.message = optarg;
+			break;
+		case 'q':
+			w.queue = optarg;
+			break;
+		case 'r':
+			queue_option_add(&w.capabilities);
+			break;
+		case 'W':
+			w.wait = true;
+			break;
+		case AFTER:
+			w.outcome.pause = queue_option_span("--after") * 1000;
+			break;
+		case EXIT:
+			w.outcome.exit = (int)queue_option_number("--exit", 0, 255);
+			break;
+		case LAST:
+			w.outcome.last = true;
+			break;
+		case LEASE:
+			w.lease = queue_option_span("--lease") * 1000;
+			break;
+		}
+	return w;
 }
 
-/* The queue of a claim. */
-static struct queue *
-queue_of_claim(const struct queue_options *o, const char *id, struct queue_claim_id *claim,
-	       struct err *e)
-{
-	struct queue *q = queue_of(o, id, claim, e);
+static const struct option no_words[] = {{0}};
+static const struct option lease_words[] = {{"lease", required_argument, NULL, LEASE}, {0}};
 
-	if (q == NULL || claim->attempt > 0)
-		return q;
-	err_set(e, ERR_USAGE, "%s is a task, not a claim on it", id);
-	err_hint(e, "give what take printed, such as %s.1", id);
-	return NULL;
-}
-
-void
-queue_of_close(void)
-{
-	queue_close(open_queue);
-}
-
+/* Claim a task, or wait for one: 1 and *${c}, 0, -1. */
 static int
-take(const struct queue_options *o, struct queue *q, struct queue_claim **c, struct err *e)
+take_task(const struct work *w, struct queue *q, struct queue_claim **c, struct err *e)
 {
 	char name[128], host[64] = "";
-	const struct queue_worker self = {
-	    .name = name, .lease = o->lease, .capabilities = o->requires};
-	struct queue_waiter *w = NULL;
+	const struct queue_worker worker = {
+	    .name = name, .lease = w->lease, .capabilities = w->capabilities.text};
+	struct queue_waiter *waiter = NULL;
 	int64_t next;
 	int status;
 
 	(void)gethostname(host, sizeof host - 1);
 	(void)snprintf(name, sizeof name, "%s:%ld", host, (long)getppid());
-	if (o->wait && (w = queue_waiter_open(q, QUEUE_TASK, e)) == NULL)
+	if (w->wait && (waiter = queue_waiter_open(q, QUEUE_TASK, e)) == NULL)
 		return -1;
-	while ((status = queue_take(q, &self, c, &next, e)) == 0 && o->wait)
-		(void)queue_wait_due(w, next, -1);
+	while ((status = queue_take(q, &worker, c, &next, e)) == 0 && w->wait)
+		(void)queue_wait_due(waiter, next, -1);
 	/* The worker may be on another machine, and outlive this one. */
 	if (status == 1 && queue_claim_sync(q, *c, e) < 0) {
 		queue_claim_free(*c);
 		status = -1;
 	}
-	queue_waiter_close(w);
+	queue_waiter_close(waiter);
 	return status;
 }
 
 int
-queue_do_take(const struct queue_options *o)
+queue_do_take(int argc, char **argv)
 {
+	static const struct command self = {
+	    "awcp-queue take", "jq:r:W",
+	    "usage: awcp-queue take [-jW] [-q queue] [-r capability]... [--lease span]\n"
+	    "  -j             the task as JSON, with its \"claim\"; without it the claim alone\n"
+	    "  -q queue       to take it from (default)\n"
+	    "  -r capability  that the worker has\n"
+	    "  -W             wait for a task\n"
+	    "  --lease span   how long the claim holds without a beat (60)\n"};
+	const struct work w = read_options(&self, lease_words, argc, argv);
 	struct queue_claim *c;
 	char id[QUEUE_ID];
 	struct err e;
 
-	struct queue *q = queue_open(o->queue, o->wait, &e);
+	queue_no_operands(argc, argv);
+	struct queue *q = queue_open(w.queue, w.wait, &e);
 	if (q == NULL)
 		return command_fail(&e);
-	int status = take(o, q, &c, &e);
+	int status = take_task(&w, q, &c, &e);
 	queue_close(q);
 	if (status < 0)
 		return command_fail(&e);
 	if (status == 0)
 		return EX_TEMPFAIL;
-	queue_format_id(o->queue, queue_claim_id(c), id);
-	if (o->json && task_set_claim(queue_claim_task(c), id) == 0)
+	queue_format_id(w.queue, queue_claim_id(c), id);
+	if (w.json && task_set_claim(queue_claim_task(c), id) == 0)
 		command_json(queue_claim_task(c));
 	else
 		(void)puts(id);
@@ -102,149 +127,131 @@ queue_do_take(const struct queue_options *o)
 	return 0;
 }
 
-/* Tell a claim's end for every operand. */
-struct ending {
-	const struct queue_options *options;
-	struct queue_outcome outcome;
-};
-
-static int
-end_one(void *arg, const char *id)
+/* The queue of a claim. */
+static struct queue *
+queue_of_claim(const char *id, struct queue_claim_id *claim, struct err *e)
 {
-	const struct ending *x = arg;
-	struct queue_claim_id claim;
-	struct err e;
+	struct queue *q = queue_of(QUEUE_DEFAULT, id, claim, e);
 
-	struct queue *q = queue_of_claim(x->options, id, &claim, &e);
-	return q == NULL || queue_finish(q, claim, &x->outcome, &e) < 0 ? command_fail(&e) : 0;
-}
-
-static int
-end_all(const struct queue_options *o, struct queue_outcome outcome)
-{
-	struct ending x = {o, outcome};
-
-	if (o->count == 0)
-		command_usage("which claim?");
-	x.outcome.message = o->reason;
-	x.outcome.exit = (int)o->exit;
-	return command_each(o->count, o->operands, end_one, &x);
-}
-
-int
-queue_do_done(const struct queue_options *o)
-{
-	struct queue_outcome outcome = {.event = QUEUE_COMPLETE};
-	struct buf b = BUF_INIT(QUEUE_PAYLOAD);
-	struct err e;
-	int status;
-
-	if (o->file != NULL) {
-		json_error_t why;
-		if (file_slurp(AT_FDCWD, o->file, &b, &e) < 0)
-			return command_fail(&e);
-		outcome.result =
-		    json_loadb(b.data == NULL ? "" : b.data, b.len, JSON_DECODE_ANY, &why);
-		buf_free(&b);
-		if (outcome.result == NULL) {
-			err_set(&e, ERR_BAD_DATA, "%s is not JSON: %s (line %d)", o->file, why.text,
-				why.line);
-			return command_fail(&e);
-		}
-	}
-	status = end_all(o, outcome);
-	json_decref(outcome.result);
-	return status;
-}
-
-int
-queue_do_fail(const struct queue_options *o)
-{
-	return end_all(o, (struct queue_outcome){.event = QUEUE_FAIL, .last = o->last});
-}
-
-int
-queue_do_return(const struct queue_options *o)
-{
-	return end_all(o, (struct queue_outcome){.event = QUEUE_RETURN});
-}
-
-int
-queue_do_limit(const struct queue_options *o)
-{
-	int64_t pause = o->after < 0 ? 60 : o->after;
-
-	return end_all(o, (struct queue_outcome){.event = QUEUE_LIMIT, .pause = pause * 1000});
+	if (q == NULL || claim->attempt > 0)
+		return q;
+	err_set(e, ERR_USAGE, "%s is a task, not a claim on it", id);
+	err_hint(e, "give what take printed, for example %s.1", id);
+	return NULL;
 }
 
 static int
 beat_one(void *arg, const char *id)
 {
-	const struct queue_options *o = arg;
+	const struct work *w = arg;
 	struct queue_claim_id claim;
 	struct err e;
 
-	struct queue *q = queue_of_claim(o, id, &claim, &e);
-	return q == NULL || queue_beat(q, claim, o->lease, o->reason, &e) < 0 ? command_fail(&e)
-									      : 0;
+	struct queue *q = queue_of_claim(id, &claim, &e);
+	if (q == NULL || queue_beat(q, claim, w->lease, w->reason, &e) < 0)
+		return command_fail(&e);
+	return 0;
 }
 
 int
-queue_do_beat(const struct queue_options *o)
+queue_do_beat(int argc, char **argv)
 {
-	if (o->count == 0)
-		command_usage("which claim?");
-	return command_each(o->count, o->operands, beat_one, (void *)(uintptr_t)o);
+	static const struct command self = {
+	    "awcp-queue beat", "m:",
+	    "usage: awcp-queue beat [-m progress] [--lease span] claim...\n"
+	    "  -m progress   to be shown\n"
+	    "  --lease span  how long the claim holds without a beat (60)\n"};
+	struct work w = read_options(&self, lease_words, argc, argv);
+
+	return queue_each_operand(argc, argv, "claim", beat_one, &w);
 }
 
-struct ordering {
-	const struct queue_options *options;
-	enum queue_event event;
-};
-
 static int
-order_one(void *arg, const char *id)
+end_one(void *arg, const char *id)
 {
-	const struct ordering *x = arg;
+	const struct work *w = arg;
 	struct queue_claim_id claim;
 	struct err e;
 
-	struct queue *q = queue_of(x->options, id, &claim, &e);
-	return q == NULL || queue_control(q, claim.number, x->event, x->options->reason, &e) < 0
-		   ? command_fail(&e)
-		   : 0;
+	struct queue *q = queue_of_claim(id, &claim, &e);
+	if (q == NULL || queue_finish(q, claim, &w->outcome, &e) < 0)
+		return command_fail(&e);
+	return 0;
 }
 
-static int
-order_all(const struct queue_options *o, enum queue_event event)
+/* The result in ${file}, a new reference; NULL on failure. */
+static json_t *
+read_result(const char *file, struct err *e)
 {
-	struct ordering x = {o, event};
+	struct buf b = BUF_INIT(QUEUE_PAYLOAD);
+	json_error_t why;
 
-	if (o->count == 0)
-		command_usage("which task?");
-	return command_each(o->count, o->operands, order_one, &x);
-}
-
-int
-queue_do_cancel(const struct queue_options *o)
-{
-	return order_all(o, QUEUE_CANCEL);
-}
-
-int
-queue_do_retry(const struct queue_options *o)
-{
-	return order_all(o, QUEUE_RETRY);
+	if (file_slurp(AT_FDCWD, file, &b, e) < 0)
+		return NULL;
+	json_t *result = json_loadb(b.data == NULL ? "" : b.data, b.len, JSON_DECODE_ANY, &why);
+	buf_free(&b);
+	if (result == NULL)
+		err_set(e, ERR_BAD_DATA, "%s is not JSON: %s (line %d)", file, why.text, why.line);
+	return result;
 }
 
 int
-queue_do_pause(const struct queue_options *o)
+queue_do_done(int argc, char **argv)
 {
-	return order_all(o, QUEUE_PAUSE);
+	static const struct command self = {"awcp-queue done", "f:",
+					    "usage: awcp-queue done [-f result] claim...\n"
+					    "  -f result  a file with it, as JSON\n"};
+	struct work w = read_options(&self, no_words, argc, argv);
+	struct err e;
+
+	w.outcome.event = QUEUE_COMPLETE;
+	if (w.file != NULL && (w.outcome.result = read_result(w.file, &e)) == NULL)
+		return command_fail(&e);
+	int status = queue_each_operand(argc, argv, "claim", end_one, &w);
+	json_decref(w.outcome.result);
+	return status;
 }
 
 int
-queue_do_resume(const struct queue_options *o)
+queue_do_fail(int argc, char **argv)
 {
-	return order_all(o, QUEUE_RESUME);
+	static const struct option words[] = {
+	    {"exit", required_argument, NULL, EXIT}, {"last", no_argument, NULL, LAST}, {0}};
+	static const struct command self = {
+	    "awcp-queue fail", "m:",
+	    "usage: awcp-queue fail [-m why] [--exit n] [--last] claim...\n"
+	    "  -m why    for the record\n"
+	    "  --exit n  status of the command that failed\n"
+	    "  --last    no retry, however many are left\n"};
+	struct work w = read_options(&self, words, argc, argv);
+
+	w.outcome.event = QUEUE_FAIL;
+	return queue_each_operand(argc, argv, "claim", end_one, &w);
+}
+
+int
+queue_do_return(int argc, char **argv)
+{
+	static const struct command self = {"awcp-queue return", "m:",
+					    "usage: awcp-queue return [-m why] claim...\n"
+					    "  -m why  for the record\n"};
+	struct work w = read_options(&self, no_words, argc, argv);
+
+	w.outcome.event = QUEUE_RETURN;
+	return queue_each_operand(argc, argv, "claim", end_one, &w);
+}
+
+int
+queue_do_limit(int argc, char **argv)
+{
+	static const struct option words[] = {{"after", required_argument, NULL, AFTER}, {0}};
+	static const struct command self = {
+	    "awcp-queue limit", "m:",
+	    "usage: awcp-queue limit [-m why] [--after span] claim...\n"
+	    "  -m why        for the record\n"
+	    "  --after span  how long it is not taken again (60)\n"};
+	struct work w = read_options(&self, words, argc, argv);
+
+	w.outcome.event = QUEUE_LIMIT;
+	return queue_each_operand(argc, argv, "claim", end_one, &w);
 }

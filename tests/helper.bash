@@ -209,3 +209,13 @@ assert_peak()
 	run awk -v most="$2" '/VmHWM/ { print ($2 <= most ? "fine" : $2 " kB") }' "/proc/$1/status"
 	assert_output fine
 }
+
+# help_of program: what it says with -h, and each of its commands, if it lists some.
+help_of()
+{
+	local program=$BUILD/bin/$1 command
+	"$program" -h
+	for command in $("$program" -h | sed -n '/^usage: [^ ]* <command>/,$s/^  \([a-z]*\) .*/\1/p'); do
+		"$program" "$command" -h
+	done
+}

@@ -43,10 +43,10 @@ load_completion()
 	. "$ROOT/usr/share/bash-completion/completions/awcp"
 }
 
-# The options that program $1 shows with -h.
+# The options that program $1 shows with -h, and its commands.
 options_of()
 {
-	"$BUILD/bin/$1" -h | sed -nE 's/^[[:space:]]+(-[A-Za-z0-9]|--[a-z-]+)([[:space:]].*)?$/\1/p' | sort -u
+	help_of "$1" | sed -nE 's/^[[:space:]]+(-[A-Za-z0-9]|--[a-z-]+)([[:space:]].*)?$/\1/p' | sort -u
 }
 
 # compare_options shell: what it (a function) offers for each program, and for its subcommands, has

@@ -260,7 +260,7 @@ run_examples()
 # The options of program $1, one a line: of its -h, and of its page.  Every program has -h and -V.
 options_of_usage()
 {
-	"$BUILD/bin/$1" -h | sed -nE 's/^[[:space:]]+-([A-Za-z0-9]|-[a-z]+).*/\1/p' |
+	help_of "$1" | sed -nE 's/^[[:space:]]+-([A-Za-z0-9]|-[a-z]+).*/\1/p' |
 		grep -vx '[hV]' | sort -u
 }
 

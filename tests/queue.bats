@@ -61,7 +61,7 @@ states() { awcp-queue stats -j "$@" | jq -c '.states | with_entries(select(.valu
 		'take --lease 0' 'take -k x' 'done' 'done q' show 'show q.0' 'list -s done'; do
 		# shellcheck disable=SC2086 # words
 		run -64 awcp-queue $words
-		[[ $output = awcp-queue:* ]]
+		[[ $output = awcp-queue*:* ]]
 	done
 	run -66 awcp-queue done q.99.1
 	run -64 awcp-queue put </dev/null

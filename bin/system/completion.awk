@@ -3,6 +3,8 @@
 #
 #	for p in awcp-*; do echo "@ $p"; $p -h; done | awk -v shell=bash -f completion.awk
 #
+# Each -h of a subcommand follows that of its program.
+#
 # Of the usage it takes the subcommands with their options and operands; of the lines that describe
 # options their values and the text.  "-x word" has a value, "-x  text" has none.
 
@@ -80,9 +82,12 @@ usage && /^       / {
 		rest = substr(rest, length(value) + 2)
 	}
 	sub(/^[ \t]+/, "", rest)
-	described[program, ++number[program]] = option
-	help[program, option] = rest
-	values[program, option] = value
+	if (!((program, option) in help)) {
+		described[program, ++number[program]] = option
+		help[program, option] = rest
+		values[program, option] = value
+	}
+	help[scope, option] = rest	# as this subcommand means it
 }
 
 function finish(    i, p, n, j, k, m, names, same, scope) {
@@ -169,8 +174,8 @@ function bash(    i, j, n, p, names, v) {
 }
 
 # One word for _arguments.
-function spec(p, option,    text, value, k) {
-	text = help[p, option]
+function spec(p, scope, option,    text, value, k) {
+	text = (scope, option) in help ? help[scope, option] : help[p, option]
 	gsub(/[\]\[:\\]/, "\\\\&", text)
 	gsub(/'/, "'\\''", text)
 	value = ""
@@ -191,7 +196,7 @@ function arguments(p, scope, indent,    n, i, names) {
 	printf "%s_arguments -s", indent
 	n = split(options[scope], names, " ")
 	for (i = 1; i <= n; i++)
-		printf " \\\n%s\t%s", indent, spec(p, names[i])
+		printf " \\\n%s\t%s", indent, spec(p, scope, names[i])
 	if (scope in operand)
 		printf " \\\n%s\t'*:%s:%s'", indent, operand[scope], action(kind(p, "", operand[scope]))
 	print ""

@@ -1,0 +1,294 @@
+/* queue_list - awcp-queue list and wait: tasks, and changes as they come */
+#include <stdio.h>
+#include <string.h>
+
+#include "queue/reader.h"
+#include "queue_command.h"
+
+#define LIMIT 50 /* tasks or changes that are listed by default */
+
+enum word { LIMIT_WORD = 256, MARK, READER, SESSION, SINCE };
+
+/* A task in one line, for people. */
+static void
+print_line(const json_t *task)
+{
+	const json_t *payload = task_payload(task);
+	char text[61] = "";
+
+	if (json_is_string(payload))
+		(void)snprintf(text, sizeof text, "%s", json_string_value(payload));
+	else if (payload != NULL)
+		(void)json_dumpb(payload, text, sizeof text - 1, JSON_COMPACT | JSON_ENCODE_ANY);
+	text[strcspn(text, "\n")] = '\0';
+	const char *lane = task_lane(task), *mark = task_mark(task);
+	(void)printf("%-12s %-14s ", task_id(task), task_state(task));
+	if (mark != NULL)
+		(void)printf("%-7s ", mark);
+	(void)printf("%lld  %-12s %.19s  %-18s  ", (long long)task_priority(task),
+		     lane != NULL ? lane : "-", task_created(task), task_name(task));
+	command_text(text, false);
+	(void)putchar('\n');
+}
+
+/* What is to be listed, and how much of it so far. */
+struct list {
+	struct queue_filter filter;
+	const char *queue, *reader;
+	int64_t limit, since; /* -1: not given */
+	bool json, follow;
+	struct queue_words labels;
+	int64_t left; /* -1: no end */
+	uint64_t last_version;
+};
+
+static int
+list_one(void *arg, const json_t *task)
+{
+	struct list *l = arg;
+
+	if (l->json)
+		command_json(task);
+	else
+		print_line(task);
+	l->last_version = (uint64_t)task_version(task);
+	return l->left > 0 && --l->left == 0;
+}
+
+/* The changes, as they come if asked for; or, ${once}, the next ones. */
+static int
+list_changes(struct queue *q, struct list *l, bool once, struct err *e)
+{
+	struct queue_waiter *w = NULL;
+	int status;
+
+	if ((l->follow || once) && (w = queue_waiter_open(q, QUEUE_CHANGE, e)) == NULL)
+		return -1;
+	l->last_version = (uint64_t)l->since;
+	while ((status = queue_changes(q, l->last_version, list_one, l, e)) == 0 && w != NULL) {
+		(void)fflush(stdout);
+		if (ferror(stdout) || (once && l->last_version != (uint64_t)l->since))
+			break;
+		(void)queue_wait(w, QUEUE_POLL_MS, -1);
+	}
+	queue_waiter_close(w);
+	return status;
+}
+
+/* The tasks, and what they are to a reader. */
+static int
+list_tasks(struct queue *q, struct list *l, struct err *e)
+{
+	const struct queue_reader_name who = {NULL, l->reader};
+	struct queue_filter f = l->filter;
+	struct queue_reader r;
+
+	if (l->reader == NULL)
+		return queue_list(q, &f, list_one, l, e);
+	f.reader = &r;
+	if (f.states == 0 && f.marks != 0)
+		f.states = QUEUE_ALL_STATES; /* what has ended is news, too */
+	int status = queue_reader_load(q, &who, &r, e);
+	if (status >= 0)
+		status = queue_list(q, &f, list_one, l, e);
+	queue_reader_free(&r);
+	return status;
+}
+
+static uint32_t
+parse_state(const char *text)
+{
+	enum queue_state state = queue_state_named(text);
+
+	if (strcmp(text, "all") == 0)
+		return QUEUE_ALL_STATES;
+	if (state == QUEUE_NONE)
+		command_usage("there is no state %s", text);
+	return (uint32_t)1 << state;
+}
+
+static void
+set_option(struct list *l, int option)
+{
+	switch (option) {
+	case 'j':
+		l->json = true;
+		break;
+	case 'k':
+		l->filter.key = optarg;
+		break;
+	case 'L':
+		queue_option_add(&l->labels);
+		break;
+	case 'l':
+		l->filter.lane = optarg;
+		break;
+	case 'q':
+		l->queue = optarg;
+		break;
+	case 's':
+		l->filter.states |= parse_state(optarg);
+		break;
+	case 'W':
+		l->follow = true;
+		break;
+	case LIMIT_WORD:
+		l->limit = queue_option_number("--limit", 0, INT32_MAX);
+		break;
+	case MARK:
+		l->filter.marks |= queue_option_mark();
+		break;
+	case READER:
+		l->reader = optarg;
+		break;
+	case SESSION:
+		l->filter.session = optarg;
+		break;
+	case SINCE:
+		l->since = queue_option_number("--since", 0, INT64_MAX);
+		break;
+	}
+}
+
+static const struct option words[] = {
+    {"limit", required_argument, NULL, LIMIT_WORD}, {"mark", required_argument, NULL, MARK},
+    {"reader", required_argument, NULL, READER},    {"session", required_argument, NULL, SESSION},
+    {"since", required_argument, NULL, SINCE},      {0}};
+
+static const struct command list_command = {
+    "awcp-queue list", "jk:L:l:q:s:W",
+    "usage: awcp-queue list [-j] [-q queue] [-k key] [-L label]... [-l lane] [-s state]...\n"
+    "                  [--limit n] [--session name] [--since version [-W]]\n"
+    "                  [--reader name [--mark mark]...] [task]\n"
+    "  -j               JSON, a line each\n"
+    "  -k key           only tasks with it\n"
+    "  -L label         only tasks with it\n"
+    "  -l lane          only its tasks\n"
+    "  -q queue         to list (default)\n"
+    "  -s state         only those, or all; without it all that have not ended\n"
+    "  -W               go on with changes as they come\n"
+    "  --limit n        at most so many tasks or changes (50, with -W all; 0: all)\n"
+    "  --mark mark      only what is unread, read or active to the reader\n"
+    "  --reader name    show what the tasks are to whoever reads by this name\n"
+    "  --session name   only its tasks\n"
+    "  --since version  the changes after it, instead of tasks\n"
+    "After a task the list goes on with the next one.\n"};
+
+/* The queue to be listed, and after which task. */
+static int
+read_task(struct list *l, const char *id, char name[QUEUE_NAME + 1], struct err *e)
+{
+	struct queue_claim_id task;
+
+	if (queue_is_name(id, &l->filter.after))
+		return 0;
+	if (queue_parse_id(id, name, &task, e) < 0)
+		return -1;
+	l->filter.after = task.number;
+	l->queue = name;
+	return 0;
+}
+
+int
+queue_do_list(int argc, char **argv)
+{
+	struct list l = {
+	    .filter = {.payload = true}, .queue = QUEUE_DEFAULT, .limit = -1, .since = -1};
+	char name[QUEUE_NAME + 1];
+	struct err e;
+	int option;
+
+	while ((option = command_option_word(&list_command, words, argc, argv)) != -1)
+		set_option(&l, option);
+	l.filter.labels = l.labels.text;
+	if (l.filter.marks != 0 && l.reader == NULL)
+		command_usage("whose marks? (--reader)");
+	if (argc - optind > 1)
+		command_usage("list takes one task, after which it goes on");
+	int64_t limit = l.limit >= 0 ? l.limit : l.follow ? 0 : LIMIT;
+	l.left = limit == 0 ? -1 : limit;
+	if (optind < argc && read_task(&l, argv[optind], name, &e) < 0)
+		return command_fail(&e);
+	struct queue *q = queue_open(l.queue, false, &e);
+	if (q == NULL)
+		return command_fail(&e);
+	int status = l.since >= 0 ? list_changes(q, &l, false, &e) : list_tasks(q, &l, &e);
+	queue_close(q);
+	return status < 0 ? command_fail(&e) : 0;
+}
+
+/* The task once it has ended, a new reference; NULL on failure. */
+static json_t *
+wait_for_end(struct queue *q, uint64_t number, struct err *e)
+{
+	struct queue_waiter *w = queue_waiter_open(q, QUEUE_CHANGE, e);
+	json_t *task = NULL;
+
+	while (w != NULL && (task = queue_show(q, number, e)) != NULL &&
+	       !queue_state_ended(queue_state_named(task_state(task)))) {
+		json_decref(task);
+		(void)queue_wait(w, QUEUE_POLL_MS, -1);
+	}
+	queue_waiter_close(w);
+	return task;
+}
+
+/* Until the task has ended: 0 if it completed, 1 if not. */
+static int
+wait_one(void *arg, const char *id)
+{
+	const struct list *l = arg;
+	struct queue_claim_id claim;
+	json_t *task = NULL;
+	struct err e;
+
+	struct queue *q = queue_of(l->queue, id, &claim, &e);
+	if (q != NULL)
+		task = wait_for_end(q, claim.number, &e);
+	if (task == NULL)
+		return command_fail(&e);
+	if (l->json)
+		command_json(task);
+	else
+		(void)printf("%s %s\n", task_id(task), task_state(task));
+	int status = queue_state_named(task_state(task)) == QUEUE_COMPLETED ? 0 : 1;
+	json_decref(task);
+	return status;
+}
+
+/* Until something has changed: the changes. */
+static int
+wait_for_change(struct list *l)
+{
+	struct err e;
+
+	struct queue *q = queue_open(l->queue, false, &e);
+	if (q == NULL)
+		return command_fail(&e);
+	int status = list_changes(q, l, true, &e);
+	queue_close(q);
+	return status < 0 ? command_fail(&e) : 0;
+}
+
+int
+queue_do_wait(int argc, char **argv)
+{
+	static const struct option wait_words[] = {{"since", required_argument, NULL, SINCE}, {0}};
+	static const struct command self = {
+	    "awcp-queue wait", "jq:",
+	    "usage: awcp-queue wait [-j] [-q queue] [--since version | task...]\n"
+	    "  -j               JSON\n"
+	    "  -q queue         whose change, or where tasks are that are called by their name\n"
+	    "                   (default)\n"
+	    "  --since version  wait for a change after it\n"};
+	struct list l = {.queue = QUEUE_DEFAULT, .since = -1, .left = -1};
+	int option;
+
+	while ((option = command_option_word(&self, wait_words, argc, argv)) != -1)
+		set_option(&l, option);
+	if (optind < argc && l.since >= 0)
+		command_usage("either tasks or --since");
+	if (l.since >= 0)
+		return wait_for_change(&l);
+	return queue_each_operand(argc, argv, "task", wait_one, &l);
+}
