@@ -128,10 +128,12 @@ show_delegation(void *arg, const char *id)
 	struct err e;
 
 	int status = record_open(DELEGATIONS, id, false, &r, &e);
-	if (status == 0 && !delegation_ended(r.json))
+	if (status < 0)
+		status = command_fail(&e);
+	else if (!delegation_ended(r.json))
 		show_questions(arg, id, delegation_questions(r.json));
 	record_close(&r);
-	return status < 0 ? command_fail(&e) : 0;
+	return status;
 }
 
 static int
@@ -140,9 +142,11 @@ show_all(struct showing *s)
 	struct err e;
 
 	int status = queue_each(show_queue, s, &e);
-	if (status == 0)
-		status = record_list(DELEGATIONS, false, show_delegation, s, &e);
-	return status < 0 ? command_fail(&e) : status;
+	if (status > 0)
+		return status;
+	if (status < 0 || (status = record_list(DELEGATIONS, false, show_delegation, s, &e)) < 0)
+		return command_fail(&e);
+	return status;
 }
 
 /* Write to ${task} what the assignment that begins with ${id} is called in its queue. */
@@ -162,7 +166,8 @@ find_assignment(const char *id, char task[ID_MAX + 1], struct err *e)
 	return status;
 }
 
-/* Write to ${task} what ${id} is: 1, a task of a queue, be it lent to us; 0, what we lent out. */
+/* What ${id} means, written to ${task}: 1, a task of a queue, also that of an assignment; 0, a
+ * delegation. */
 static int
 resolve(const char *id, char task[ID_MAX + 1], struct err *e)
 {
@@ -222,7 +227,7 @@ answerer(void)
 }
 
 static int
-answer(const char *id, const char *question, const char *text, struct err *e)
+answer_task(const char *id, const char *question, const char *text, struct err *e)
 {
 	char whole[ID_MAX + 1];
 	long long timeout;
@@ -245,18 +250,18 @@ answer_one(int argc, char **argv)
 	struct buf text = BUF_INIT(QUESTION_ANSWER + 1);
 	char *last = argv[argc - 1];
 	struct err e;
-	int status = 0;
+	int status = -1;
 
 	if (argc == 2 && question_id_valid(last))
 		command_usage("what is the answer to %s?", last);
 	if (argc == 3 && !question_id_valid(argv[1]))
 		command_usage("%s is not the id of a question, like q1; quote the answer", argv[1]);
 	/* An empty answer is one: the default. */
-	if (strcmp(last, "-") == 0)
-		status = prompt_read("answer", "-", 0, NULL, &text, &e);
-	if (status == 0)
-		status = answer(argv[0], argc == 3 ? argv[1] : NULL,
-				text.data != NULL ? text.data : last, &e);
+	if (strcmp(last, "-") == 0 && prompt_read("answer", "-", 0, NULL, &text, &e) < 0)
+		goto out;
+	status = answer_task(argv[0], argc == 3 ? argv[1] : NULL,
+			     text.data != NULL ? text.data : last, &e);
+out:
 	if (text.data != NULL)
 		explicit_bzero(text.data, text.len);
 	buf_free(&text);

@@ -288,7 +288,7 @@ create(struct options *o, int argc, char **argv, char id[ID_MAX + 1], struct err
 	    prompt_read("prompt", o->file, argc, argv, &prompt, e) < 0 || admit(o, e) < 0)
 		return -1;
 	char *line = prompt_first_line(prompt.data);
-	struct delegation_request order = {
+	struct delegation_request request = {
 	    .url = url,
 	    .token_file = o->token_file,
 	    .description = o->description != NULL ? o->description : line,
@@ -303,7 +303,7 @@ create(struct options *o, int argc, char **argv, char id[ID_MAX + 1], struct err
 	    .include = o->include,
 	    .sandbox = o->sandbox,
 	};
-	int status = delegation_create(&order, id, e);
+	int status = delegation_create(&request, id, e);
 	free(line);
 	buf_free(&prompt);
 	return status;
@@ -311,7 +311,7 @@ create(struct options *o, int argc, char **argv, char id[ID_MAX + 1], struct err
 
 /* From wherever the delegation is to its end. */
 static int
-run(struct options *o, const char *id, struct err *e)
+follow(struct options *o, const char *id, struct err *e)
 {
 	struct lend_observer observer = display_observer(&o->display);
 	long long timeout;
@@ -323,17 +323,17 @@ run(struct options *o, const char *id, struct err *e)
 	struct lend *l = lend_open(id, (long)timeout, &observer, e);
 	if (l == NULL)
 		return -1;
-	/* The id first, whatever comes: the caller can ask for it.  But not before it is ours to
-	 * follow, or one who reads along would be faster. */
+	/* The id comes first, whatever follows, so that the caller can ask for it.  But not before
+	 * we are its follower, or an awcp-watch that is given it might be faster. */
 	if (o->display.json)
 		(void)printf("{\"delegationId\":\"%s\"}\n", id);
 	else
 		(void)printf("%s\n", id);
 	(void)fflush(stdout); /* command_end looks for errors */
 	strcpy(running_id, id);
-	int status = lend_resume(l, e); /* of a new one, that is to begin */
-	if (status == 0 && !o->background)
-		status = lend_follow(l, 0, e);
+	int status = lend_resume(l, e); /* a new one begins */
+	if (status == 0)
+		status = o->background ? 0 : lend_follow(l, 0, e);
 	display_clear(&o->display);
 	lend_close(l);
 	return status;
@@ -341,7 +341,7 @@ run(struct options *o, const char *id, struct err *e)
 
 /* What the options ask for; the exit status. */
 static int
-carry_out(struct options *o, int argc, char **argv)
+run_command(struct options *o, int argc, char **argv)
 {
 	char id[ID_MAX + 1];
 	struct err e;
@@ -352,9 +352,7 @@ carry_out(struct options *o, int argc, char **argv)
 		command_usage("-R takes no prompt: the delegation has one");
 	int status = o->resume != NULL ? record_find(DELEGATIONS, o->resume, id, &e)
 				       : create(o, argc, argv, id, &e);
-	if (status == 0)
-		status = run(o, id, &e);
-	return status < 0 ? command_fail(&e) : 0;
+	return status < 0 || follow(o, id, &e) < 0 ? command_fail(&e) : 0;
 }
 
 int
@@ -368,7 +366,7 @@ main(int argc, char **argv)
 	parse(&o, argc, argv);
 	(void)sigaction(SIGINT, &interrupt, NULL);
 	(void)sigaction(SIGTERM, &interrupt, NULL);
-	int status = carry_out(&o, argc - optind, argv + optind);
+	int status = run_command(&o, argc - optind, argv + optind);
 	free_options(&o);
 	return command_end(status);
 }

@@ -231,8 +231,8 @@ check_subject(struct http *h, const char *snapshot, struct err *e)
 	struct record r;
 
 	int status = open_owned(h, &c, &r, e);
-	if (status == 0 && snapshot != NULL)
-		status = check_snapshot(&r, snapshot, e);
+	if (status == 0)
+		status = snapshot == NULL ? 0 : check_snapshot(&r, snapshot, e);
 	record_close(&r);
 	return status;
 }

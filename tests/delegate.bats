@@ -143,13 +143,14 @@ state() { awcp-show -j "$1" | jq -r .state; }
 }
 
 @test "a follower that is killed is picked up by awcp-watch" {
-	awcp-invite -q -e "$URL" "while [ ! -e '$BATS_TEST_TMPDIR/no' ] && [ \$((n=n+1)) -lt 8 ]; do sleep 0.1; done; echo late >a.txt" >"$BATS_TEST_TMPDIR/id" 3>&- &
+	awcp-invite -q -e "$URL" "while [ ! -e '$BATS_TEST_TMPDIR/no' ] && [ \$((n=n+1)) -lt 100 ]; do sleep 0.1; done; echo late >a.txt" >"$BATS_TEST_TMPDIR/id" 3>&- &
 	pid=$!
 	wait_until test -s "$BATS_TEST_TMPDIR/id"
 	id=$(cat "$BATS_TEST_TMPDIR/id")
 	wait_until bash -c "awcp-show -j $id | jq -e '.state == \"running\"'"
 	kill -9 "$pid"
 	wait "$pid" 2>/dev/null || true
+	touch "$BATS_TEST_TMPDIR/no"
 	run awcp-watch "$id"
 	assert_success
 	assert_equal "$(cat a.txt)" late

@@ -19,12 +19,12 @@ is_owned(const json_t *delegation, const char *owner)
 int
 owned_open(const char *id, const char *owner, struct record *r, struct err *e)
 {
-	int status = record_open(DELEGATIONS, id, false, r, e);
-
-	if (status < 0 && e->code != ERR_NOT_FOUND)
+	if (record_open(DELEGATIONS, id, false, r, e) == 0) {
+		if (is_owned(r->json, owner))
+			return 0;
+	} else if (e->code != ERR_NOT_FOUND) {
 		return -1;
-	if (status == 0 && is_owned(r->json, owner))
-		return 0;
+	}
 	record_close(r);
 	err_set(e, ERR_NOT_FOUND, "Delegation not found: no delegation with id %s", id);
 	return err_hint(e, "it was never made with this credential, or is long over");
@@ -36,7 +36,7 @@ owned_check(const char *id, const char *owner, bool *over, struct err *e)
 	struct record r;
 
 	int status = owned_open(id, owner, &r, e);
-	*over = status == 0 && !delegation_is_open(r.json);
+	*over = status < 0 ? false : !delegation_is_open(r.json);
 	record_close(&r);
 	if (!*over)
 		return status;

@@ -25,7 +25,7 @@ add_root(const char *path, struct err *e)
 		err_set(e, ERR_CONFIG, "AWCP_ROOTS has more than %d directories", ROOTS);
 	else if ((roots[count] = realpath(path, NULL)) == NULL || stat(roots[count], &st) < 0 ||
 		 !S_ISDIR(st.st_mode))
-		err_set(e, ERR_CONFIG, "AWCP_ROOTS has a path that is no directory: %s", path);
+		err_set(e, ERR_CONFIG, "AWCP_ROOTS has a path that is not a directory: %s", path);
 	else {
 		count++;
 		return 0;
@@ -33,22 +33,29 @@ add_root(const char *path, struct err *e)
 	return err_hint(e, "give absolute paths of directories, with colons between");
 }
 
+/* Add the directories of ${list}, which is cut up. */
+static int
+add_roots(char *list, struct err *e)
+{
+	for (char *one; (one = strsep(&list, ":")) != NULL;)
+		if (one[0] != '\0' && add_root(one, e) < 0)
+			return -1;
+	return 0;
+}
+
 int
 roots_read(struct err *e)
 {
-	char *rest, *list = strdup(setting_text(SETTING_ROOTS));
-	int status = 0;
+	char *list = strdup(setting_text(SETTING_ROOTS));
 
 	if (list == NULL)
 		return err_memory(e);
-	rest = list;
-	for (char *one; status == 0 && (one = strsep(&rest, ":")) != NULL;)
-		if (one[0] != '\0')
-			status = add_root(one, e);
+	int status = add_roots(list, e);
 	free(list);
-	if (status == 0 && realpath(home_path(), state) == NULL)
-		status = err_sys(e, "cannot look at %s", home_path());
-	return status;
+	if (status < 0)
+		return -1;
+	return realpath(home_path(), state) == NULL ? err_sys(e, "cannot look at %s", home_path())
+						    : 0;
 }
 
 /* Is ${path} the directory ${top}, or below it? */

@@ -45,9 +45,9 @@ send_answer(struct lend *l, const char *question, const char *answer, struct err
 		goto out;
 	q.http.url = lend_task_url(l, "answer", url);
 	q.http.json = text.data;
-	status = lend_call(l, &q, &reply, e);
-	if (status == 0 && q.http.status != 200)
-		status = lend_refused(l, "the answer", q.http.status, &reply, e);
+	if (lend_call(l, &q, &reply, e) < 0)
+		goto out;
+	status = q.http.status == 200 ? 0 : lend_refused(l, "the answer", q.http.status, &reply, e);
 out:
 	json_decref(body);
 	if (text.data != NULL)

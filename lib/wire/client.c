@@ -1,6 +1,6 @@
 /*
  * Every request is a transfer in one curl multi handle, and so is the event stream: whoever waits
- * for a transfer of his own runs them all.
+ * for one of them runs them all.
  *
  * The time of a whole request has no bound, as an upload and an answer may be of any size; what is
  * bounded is the time in which nothing moves.  Only client_call, which is small, has a bound.
@@ -114,7 +114,7 @@ wait_for(struct client *c, int64_t until, struct err *e)
 }
 
 static int
-begin(struct client *c, struct transfer *t, struct err *e)
+begin_transfer(struct client *c, struct transfer *t, struct err *e)
 {
 	CURLMcode code = curl_multi_add_handle(c->multi, t->easy);
 
@@ -146,7 +146,7 @@ new_transfer(const struct client *c, const char *url, const char *accept, client
 static int
 run_transfer(struct client *c, struct transfer *t, struct err *e)
 {
-	if (begin(c, t, e) < 0)
+	if (begin_transfer(c, t, e) < 0)
 		return -1;
 	for (;;) {
 		if (perform(c, e) < 0)
@@ -271,7 +271,7 @@ client_stream(struct client *c, const char *url, const char *last_id, client_sin
 	t->only = 200;
 	if (last_id != NULL && transfer_header(t, "Last-Event-ID", last_id, e) < 0)
 		goto err;
-	if (begin(c, t, e) < 0)
+	if (begin_transfer(c, t, e) < 0)
 		goto err;
 	for (;;) {
 		if (perform(c, e) < 0)

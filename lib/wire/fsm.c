@@ -27,8 +27,8 @@ static const char *const event_names[FSM_EVENTS] = {
 
 #define FAILS [FSM_RECEIVE_ERROR] = "error", [FSM_SEND_ERROR] = "error", [FSM_CANCEL] = "cancelled"
 
-/* Delegator.  "done" without a "status" before it implies SETUP_COMPLETE. The ends have an empty
- * row. */
+/* Delegator.  "done" without a "status" before it implies SETUP_COMPLETE. Final states have an
+ * empty row. */
 const struct fsm fsm_delegation = {
     {"created", "invited", "accepted", "started", "running", "completed", "error", "cancelled",
      "expired", NULL},
@@ -61,7 +61,7 @@ const struct fsm fsm_assignment = {
 };
 
 static int
-row(const struct fsm *m, const char *state)
+state_index(const struct fsm *m, const char *state)
 {
 	for (int i = 0; m->states[i] != NULL; i++)
 		if (strcmp(m->states[i], state) == 0)
@@ -72,7 +72,7 @@ row(const struct fsm *m, const char *state)
 const char *
 fsm_next(const struct fsm *m, const char *state, enum fsm_event event, struct err *e)
 {
-	int i = row(m, state);
+	int i = state_index(m, state);
 
 	if (i >= 0 && m->next[i][event] != NULL)
 		return m->next[i][event];
@@ -83,7 +83,7 @@ fsm_next(const struct fsm *m, const char *state, enum fsm_event event, struct er
 bool
 fsm_ended(const struct fsm *m, const char *state)
 {
-	int i = row(m, state);
+	int i = state_index(m, state);
 
 	if (i < 0)
 		return false;
@@ -96,7 +96,7 @@ fsm_ended(const struct fsm *m, const char *state)
 bool
 fsm_known(const struct fsm *m, const char *state)
 {
-	return row(m, state) >= 0;
+	return state_index(m, state) >= 0;
 }
 
 const char *

@@ -77,7 +77,7 @@ jsplit_free(struct jsplit *s)
 
 /* The last name of the path, for messages. */
 static const char *
-name(const struct jsplit *s)
+last_name(const struct jsplit *s)
 {
 	size_t i = 0;
 
@@ -87,15 +87,15 @@ name(const struct jsplit *s)
 }
 
 static int
-keep(struct jsplit *s, const char *p, size_t n, struct err *e)
+keep_text(struct jsplit *s, const char *p, size_t n, struct err *e)
 {
 	if (buf_add(&s->rest, p, n, e) < 0)
-		return err_add(e, "the JSON without \"%s\"", name(s));
+		return err_add(e, "the JSON without \"%s\"", last_name(s));
 	return 0;
 }
 
 static int
-flush(struct jsplit *s, struct err *e)
+flush_gathered(struct jsplit *s, struct err *e)
 {
 	size_t n = s->gathered;
 
@@ -103,27 +103,27 @@ flush(struct jsplit *s, struct err *e)
 	return n > 0 && s->sink != NULL ? s->sink(s->arg, s->gather, n, e) : 0;
 }
 
-/* Hand on a piece of the string: a long one in place, short ones together. */
+/* Pass on a piece of the string: a long one in place, short ones together. */
 static int
-hand_on(struct jsplit *s, const char *p, size_t n, struct err *e)
+pass_on(struct jsplit *s, const char *p, size_t n, struct err *e)
 {
-	if (n > GATHER - s->gathered && flush(s, e) < 0)
+	if (n > GATHER - s->gathered && flush_gathered(s, e) < 0)
 		return -1;
 	if (n <= GATHER / 4) {
 		memcpy(s->gather + s->gathered, p, n);
 		s->gathered += n;
 		return 0;
 	}
-	if (flush(s, e) < 0)
+	if (flush_gathered(s, e) < 0)
 		return -1;
 	return s->sink != NULL ? s->sink(s->arg, p, n, e) : 0;
 }
 
-/* How many bytes at ${p} are plain ASCII that stands for itself in a string.  Looks at eight at a
- * time: one pass finds quotes, backslashes, control characters and all that is not ASCII, and its
- * cost does not depend on how many there are, as that of a search for each would. */
+/* How many bytes at ${p} are plain ASCII that stands for itself in a string.  It takes eight
+ * at a time, and finds quotes, backslashes, control characters and all that is not ASCII in one
+ * pass, at a cost that does not depend on how many there are. */
 static size_t
-plain(const char *p, size_t n)
+plain_length(const char *p, size_t n)
 {
 	const uint64_t ones = UINT64_C(0x0101010101010101), high = ones * 0x80;
 	size_t i = 0;
@@ -145,12 +145,12 @@ plain(const char *p, size_t n)
 
 /* The next character of a key; it can only match as long as all before it did. */
 static void
-match(struct jsplit *s, unsigned code)
+match_key(struct jsplit *s, unsigned code)
 {
 	if (!s->key_same)
 		return;
-	unsigned char want = (unsigned char)s->path[s->on_path - 1][s->key_at];
-	if (want != '\0' && code == want)
+	unsigned char expected = (unsigned char)s->path[s->on_path - 1][s->key_at];
+	if (expected != '\0' && code == expected)
 		s->key_at++;
 	else
 		s->key_same = false;
@@ -158,22 +158,22 @@ match(struct jsplit *s, unsigned code)
 
 /* An escape is complete and stands for ${code}. */
 static int
-escaped(struct jsplit *s, unsigned code, struct err *e)
+end_escape(struct jsplit *s, unsigned code, struct err *e)
 {
 	char c = (char)code;
 
 	s->escape = 0;
 	if (s->mode == KEY)
-		match(s, code < BAD_CODE ? code : 0);
+		match_key(s, code < BAD_CODE ? code : 0);
 	if (s->mode != CUT)
 		return 0;
 	if (code == 0 || code >= BAD_CODE)
-		return err_set(e, ERR_BAD_MESSAGE, "\"%s\" has a bad escape", name(s));
-	return hand_on(s, &c, 1, e);
+		return err_set(e, ERR_BAD_MESSAGE, "\"%s\" has a bad escape", last_name(s));
+	return pass_on(s, &c, 1, e);
 }
 
 static int
-hex(char c)
+hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -186,7 +186,7 @@ hex(char c)
 
 /* A byte inside an escape. */
 static int
-escape(struct jsplit *s, char c, struct err *e)
+read_escape(struct jsplit *s, char c, struct err *e)
 {
 	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
 
@@ -196,13 +196,13 @@ escape(struct jsplit *s, char c, struct err *e)
 		s->escape = 4;
 		if (c == 'u')
 			return 0;
-		return escaped(s, at != NULL ? (unsigned)to[at - from] : BAD_CODE, e);
+		return end_escape(s, at != NULL ? (unsigned)to[at - from] : BAD_CODE, e);
 	}
-	int digit = hex(c);
+	int digit = hex_digit(c);
 	if (digit < 0) /* the text is broken; a kept string goes to the parser as it is */
-		return escaped(s, BAD_CODE, e);
+		return end_escape(s, BAD_CODE, e);
 	s->code = s->code << 4 | (unsigned)digit;
-	return --s->escape > 0 ? 0 : escaped(s, s->code, e);
+	return --s->escape > 0 ? 0 : end_escape(s, s->code, e);
 }
 
 /* The closing quote was read. */
@@ -211,7 +211,7 @@ end_string(struct jsplit *s, struct err *e)
 {
 	if (s->mode == CUT) {
 		s->found = true;
-		if (flush(s, e) < 0)
+		if (flush_gathered(s, e) < 0)
 			return -1;
 	} else if (s->mode == KEY && s->key_same) {
 		s->key_same = s->path[s->on_path - 1][s->key_at] == '\0';
@@ -229,25 +229,25 @@ read_cut(struct jsplit *s, const char *p, size_t n, struct err *e)
 
 	while (i < n) {
 		if (s->escape > 0) {
-			if (escape(s, p[i++], e) < 0)
+			if (read_escape(s, p[i++], e) < 0)
 				return -1;
 			continue;
 		}
-		size_t run = plain(p + i, n - i);
-		if (run > 0 && hand_on(s, p + i, run, e) < 0)
+		size_t run = plain_length(p + i, n - i);
+		if (run > 0 && pass_on(s, p + i, run, e) < 0)
 			return -1;
 		i += run;
 		if (i == n)
 			break;
 		if (p[i] == '"') {
-			if (keep(s, "\"", 1, e) < 0 || end_string(s, e) < 0)
+			if (keep_text(s, "\"", 1, e) < 0 || end_string(s, e) < 0)
 				return -1;
 			return (ssize_t)i + 1;
 		}
 		if (p[i] != '\\')
 			return err_set(e, ERR_BAD_MESSAGE,
 				       "\"%s\" has a character that is not allowed in it (0x%02x)",
-				       name(s), (unsigned char)p[i]);
+				       last_name(s), (unsigned char)p[i]);
 		s->escape = 5;
 		i++;
 	}
@@ -263,15 +263,15 @@ read_kept(struct jsplit *s, const char *p, size_t n, struct err *e)
 	while (i < n && s->mode != OUTSIDE) {
 		char c = p[i++];
 		if (s->escape > 0)
-			(void)escape(s, c, e); /* fails only in the string that is cut */
+			(void)read_escape(s, c, e); /* fails only in the string that is cut */
 		else if (c == '\\')
 			s->escape = 5;
 		else if (c == '"')
 			(void)end_string(s, e);
 		else if (s->mode == KEY)
-			match(s, (unsigned char)c);
+			match_key(s, (unsigned char)c);
 	}
-	return keep(s, p, i, e) < 0 ? -1 : (ssize_t)i;
+	return keep_text(s, p, i, e) < 0 ? -1 : (ssize_t)i;
 }
 
 /* The innermost open container is the path's, and its last key too. */
@@ -296,7 +296,7 @@ begin_string(struct jsplit *s, struct err *e)
 	s->mode = VALUE;
 	if (in_object && at_path(s) && s->path[s->depth] == NULL) {
 		if (s->found)
-			return err_set(e, ERR_BAD_MESSAGE, "\"%s\" is there twice", name(s));
+			return err_set(e, ERR_BAD_MESSAGE, "\"%s\" is there twice", last_name(s));
 		s->mode = CUT;
 	}
 	return 0;
@@ -332,14 +332,14 @@ close_container(struct jsplit *s, bool object, struct err *e)
 }
 
 static int
-structure(struct jsplit *s, char c, struct err *e)
+read_structure(struct jsplit *s, char c, struct err *e)
 {
 	if (c == ' ' || c == '\t' || c == '\n' || c == '\r')
 		return 0;
-	/* Said at once, so that a page of HTML need not be collected first. */
+	/* Reported at once, so that a page of HTML need not be collected first. */
 	if (s->depth == 0 && (s->ended || c != '{'))
 		return err_set(e, ERR_BAD_MESSAGE,
-			       s->ended ? "there is more after the JSON object"
+			       s->ended ? "trailing data after the JSON object"
 					: "not a JSON object");
 	switch (c) {
 	case '"':
@@ -365,9 +365,9 @@ read_outside(struct jsplit *s, const char *p, size_t n, struct err *e)
 	size_t i = 0;
 
 	while (i < n && s->mode == OUTSIDE)
-		if (structure(s, p[i++], e) < 0)
+		if (read_structure(s, p[i++], e) < 0)
 			return -1;
-	return keep(s, p, i, e) < 0 ? -1 : (ssize_t)i;
+	return keep_text(s, p, i, e) < 0 ? -1 : (ssize_t)i;
 }
 
 int
@@ -382,7 +382,7 @@ jsplit_feed(struct jsplit *s, const char *p, size_t n, struct err *e)
 		p += used;
 		n -= (size_t)used;
 	}
-	return flush(s, e);
+	return flush_gathered(s, e);
 }
 
 json_t *
@@ -393,7 +393,7 @@ jsplit_finish(struct jsplit *s, bool *found, struct err *e)
 		err_set(e, ERR_BAD_MESSAGE,
 			s->mode == CUT ? "the JSON ends early, inside \"%s\""
 				       : "the JSON ends early",
-			name(s));
+			last_name(s));
 		return NULL;
 	}
 	return jsonx_parse(s->rest.data, s->rest.len, e);

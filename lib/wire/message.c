@@ -11,14 +11,16 @@
 #include "log/redact.h"
 #include "tree/tree.h"
 
-#define RETRY_MAX 86400 /* seconds that a peer may ask us to wait */
+#define INTEGER_MAX INT64_C(9007199254740991) /* that every JSON parser reads exactly */
+#define RETRY_MAX 86400                       /* seconds that a peer may ask us to wait */
 
 json_t *
 message_new(const char *type, const char *id, json_t *more, struct err *e)
 {
-	json_t *m = json_pack("{ss ss ss}", "version", "1", "type", type, "delegationId", id);
+	json_t *m = json_object();
 
-	if (m == NULL || more == NULL || json_object_update(m, more) < 0) {
+	if (message_set_version(m, "1") < 0 || message_set_kind(m, type) < 0 ||
+	    message_set_id(m, id) < 0 || more == NULL || json_object_update(m, more) < 0) {
 		json_decref(m);
 		m = NULL;
 		err_memory(e);
@@ -30,7 +32,7 @@ message_new(const char *type, const char *id, json_t *more, struct err *e)
 const char *
 message_type(const json_t *m, struct err *e)
 {
-	const char *type = jsonx_string(m, "type", 64, e);
+	const char *type = jsonx_string(m, message_kind_path(), 64, e);
 	if (type == NULL)
 		return NULL;
 	if (strcmp(type, "INVITE") != 0 && strcmp(type, "ACCEPT") != 0 &&
@@ -38,7 +40,7 @@ message_type(const json_t *m, struct err *e)
 		err_set(e, ERR_BAD_MESSAGE, "unexpected message type: %s", type);
 		return NULL;
 	}
-	const char *version = jsonx_string(m, "version", 64, e);
+	const char *version = jsonx_string(m, message_version_path(), 64, e);
 	if (version == NULL)
 		return NULL;
 	if (strcmp(version, "1") != 0) {
@@ -46,7 +48,7 @@ message_type(const json_t *m, struct err *e)
 		err_hint(e, "send AWCP version \"1\"");
 		return NULL;
 	}
-	const char *id = jsonx_string(m, "delegationId", 1024, e);
+	const char *id = jsonx_string(m, message_id_path(), 1024, e);
 	if (id == NULL)
 		return NULL;
 	if (!id_valid(id)) {
@@ -77,7 +79,7 @@ check_resource(const json_t *list, size_t at, struct err *e)
 
 	if (!json_is_object(r))
 		return err_set(e, ERR_BAD_MESSAGE, "it must be an object");
-	const char *name = jsonx_string(r, "name", 4096, e);
+	const char *name = jsonx_string(r, resource_name_path(), 4096, e);
 	if (name == NULL)
 		return -1;
 	if (!id_resource_valid(name)) {
@@ -85,15 +87,15 @@ check_resource(const json_t *list, size_t at, struct err *e)
 		return err_hint(
 		    e, "1 to 255 bytes, no slash or control character, not . or .. or .awcp");
 	}
-	const char *type = jsonx_string(r, "type", 64, e);
+	const char *type = jsonx_string(r, resource_type_path(), 64, e);
 	if (type == NULL)
 		return -1;
 	if (strcmp(type, "fs") != 0)
 		return err_set(e, ERR_BAD_MESSAGE, "its type must be \"fs\"");
-	if (check_mode(r, "mode", e) < 0)
+	if (check_mode(r, resource_mode_path(), e) < 0)
 		return -1;
 	for (size_t i = 0; i < at; i++)
-		if (strcmp(jsonx_text(json_array_get(list, i), "name", ""), name) == 0)
+		if (strcmp(resource_name(json_array_get(list, i)), name) == 0)
 			return err_set(e, ERR_BAD_MESSAGE, "there are two with the name %s", name);
 	return 0;
 }
@@ -103,24 +105,24 @@ message_check_invite(const json_t *m, struct err *e)
 {
 	int64_t n;
 
-	if (jsonx_string(m, "task.description", MESSAGE_DESCRIPTION, e) == NULL ||
-	    jsonx_string(m, "task.prompt", MESSAGE_PROMPT, e) == NULL ||
-	    jsonx_integer(m, "lease.ttlSeconds", 1, INT64_C(9007199254740991), &n, e) < 0 ||
-	    check_mode(m, "lease.accessMode", e) < 0 ||
-	    jsonx_integer(m, "retentionMs", 0, INT64_C(9007199254740991), &n, e) < 0)
+	if (jsonx_string(m, invite_description_path(), MESSAGE_DESCRIPTION, e) == NULL ||
+	    jsonx_string(m, invite_prompt_path(), MESSAGE_PROMPT, e) == NULL ||
+	    jsonx_integer(m, invite_ttl_path(), 1, INTEGER_MAX, &n, e) < 0 ||
+	    check_mode(m, invite_access_mode_path(), e) < 0 ||
+	    jsonx_integer(m, invite_retention_path(), 0, INTEGER_MAX, &n, e) < 0)
 		return -1;
-	const json_t *list = jsonx_at(m, "environment.resources");
+	const char *resources = invite_resources_path();
+	const json_t *list = invite_resources(m);
 	if (!json_is_array(list) || json_array_size(list) < 1 ||
 	    json_array_size(list) > MESSAGE_RESOURCES)
-		return err_set(e, ERR_BAD_MESSAGE,
-			       "environment.resources must be an array of 1 to %d resources",
-			       MESSAGE_RESOURCES);
+		return err_set(e, ERR_BAD_MESSAGE, "%s must be an array of 1 to %d resources",
+			       resources, MESSAGE_RESOURCES);
 	for (size_t i = 0; i < json_array_size(list); i++)
 		if (check_resource(list, i, e) < 0)
-			return err_add(e, "environment.resources[%zu]", i);
+			return err_add(e, "%s[%zu]", resources, i);
 	const char *transport = "archive";
-	if (jsonx_at(m, "requirements.transport") != NULL)
-		transport = jsonx_string(m, "requirements.transport", 64, e);
+	if (jsonx_at(m, invite_transport_path()) != NULL)
+		transport = jsonx_string(m, invite_transport_path(), 64, e);
 	if (transport == NULL)
 		return -1;
 	if (strcmp(transport, "archive") != 0) {
@@ -138,17 +140,16 @@ message_check_accept(const json_t *m, const char *id, struct err *e)
 
 	if (type == NULL)
 		return -1;
-	if (strcmp(jsonx_text(m, "delegationId", ""), id) != 0)
+	if (strcmp(message_id(m), id) != 0)
 		return err_set(e, ERR_BAD_MESSAGE, "the answer is for another delegation");
 	if (strcmp(type, "ERROR") == 0)
 		return message_error(m, e);
 	if (strcmp(type, "ACCEPT") != 0)
-		return err_set(e, ERR_BAD_MESSAGE, "%s is no answer to INVITE", type);
-	if (jsonx_integer(m, "retentionMs", 0, INT64_C(9007199254740991), &n, e) < 0)
+		return err_set(e, ERR_BAD_MESSAGE, "%s is not an answer to INVITE", type);
+	if (jsonx_integer(m, accept_retention_path(), 0, INTEGER_MAX, &n, e) < 0)
 		return -1;
-	if (jsonx_at(m, "executorConstraints.maxTtlSeconds") != NULL &&
-	    jsonx_integer(m, "executorConstraints.maxTtlSeconds", 1, INT64_C(9007199254740991), &n,
-			  e) < 0)
+	if (jsonx_at(m, accept_max_ttl_path()) != NULL &&
+	    jsonx_integer(m, accept_max_ttl_path(), 1, INTEGER_MAX, &n, e) < 0)
 		return -1;
 	return 0;
 }
@@ -158,22 +159,22 @@ message_check_start(const json_t *m, struct err *e)
 {
 	int64_t when;
 
-	const char *expires = jsonx_string(m, "lease.expiresAt", 64, e);
+	const char *expires = jsonx_string(m, start_expires_at_path(), 64, e);
 	if (expires == NULL)
 		return -1;
 	if (clock_parse(expires, &when, e) < 0) {
 		e->code = ERR_BAD_MESSAGE;
-		return err_add(e, "lease.expiresAt");
+		return err_add(e, "%s", start_expires_at_path());
 	}
-	if (check_mode(m, "lease.accessMode", e) < 0)
+	if (check_mode(m, start_access_mode_path(), e) < 0)
 		return -1;
-	const char *transport = jsonx_string(m, "transportHandle.transport", 64, e);
+	const char *transport = jsonx_string(m, start_transport_path(), 64, e);
 	if (transport == NULL)
 		return -1;
 	if (strcmp(transport, "archive") != 0)
 		return err_set(e, ERR_DEP_MISSING, "transport %s is not offered here", transport);
-	if (jsonx_string(m, "transportHandle.workspaceBase64", MESSAGE_MAX, e) == NULL ||
-	    jsonx_string(m, "transportHandle.checksum", 256, e) == NULL)
+	if (jsonx_string(m, start_workspace_path(), MESSAGE_MAX, e) == NULL ||
+	    jsonx_string(m, start_checksum_path(), 256, e) == NULL)
 		return -1;
 	return 0;
 }
@@ -182,10 +183,9 @@ int
 message_error(const json_t *o, struct err *e)
 {
 	const char *code = error_code(o);
-	const char *hint = error_hint(o);
 
 	err_set(e, err_from_name(code != NULL ? code : "TASK_FAILED"), "%s", error_message(o));
-	err_hint(e, "%s", hint);
+	err_hint(e, "%s", error_hint(o));
 	int64_t retry = error_retry_after(o);
 	return err_retry(e, retry < 0 ? 0 : retry > RETRY_MAX ? RETRY_MAX : (unsigned)retry);
 }
@@ -233,12 +233,14 @@ json_t *
 message_event(const char *type, const char *id, struct err *e)
 {
 	char now[CLOCK_TEXT];
-	json_t *m = json_pack("{ss ss ss}", "delegationId", id, "type", type, "timestamp",
-			      clock_format(clock_now(), now));
+	json_t *m = json_object();
 
-	if (m == NULL)
-		err_memory(e);
-	return m;
+	if (event_set_delegation_id(m, id) == 0 && event_set_type(m, type) == 0 &&
+	    event_set_timestamp(m, clock_format(clock_now(), now)) == 0)
+		return m;
+	json_decref(m);
+	err_memory(e);
+	return NULL;
 }
 
 int
@@ -250,8 +252,7 @@ message_put_error(json_t *o, const struct err *why, struct err *e)
 	redact_text(clean.hint);
 	if (error_set_code(o, err_name(why->code)) < 0 || error_set_message(o, clean.message) < 0 ||
 	    (clean.hint[0] != '\0' && error_set_hint(o, clean.hint) < 0) ||
-	    (why->retry > 0 &&
-	     json_object_set_new(o, "retryAfterSeconds", json_integer(why->retry)) < 0))
+	    (why->retry > 0 && error_set_retry_after(o, why->retry) < 0))
 		return err_memory(e);
 	return 0;
 }

@@ -12,7 +12,7 @@
 #define MESSAGE_MAX (1024 * 1024)   /* bytes of a message without its archive */
 #define MESSAGE_PROMPT (768 * 1024) /* bytes of a prompt */
 #define MESSAGE_DESCRIPTION 4096    /* bytes of a description */
-#define MESSAGE_CHANGED 100         /* paths that a snapshot's metadata names at the most */
+#define MESSAGE_CHANGED 100         /* max paths that a snapshot's metadata names */
 #define MESSAGE_RESOURCES 64        /* resources in one delegation */
 
 /* A new message of ${type} ("INVITE", …) with version, delegationId and the members of ${more},
@@ -22,8 +22,8 @@ json_t *message_new(const char *type, const char *id, json_t *more, struct err *
 /* The message's type, delegationId and version are there and right; returns the type, borrowed. */
 const char *message_type(const json_t *m, struct err *e);
 
-/* Check every member of an INVITE that we use; ERR_BAD_MESSAGE names the first wrong one, bounds on
- * the prompt give ERR_TOO_LARGE, a transport that is not "archive" ERR_DEP_MISSING. */
+/* Check every member of an INVITE that is used; ERR_BAD_MESSAGE names the first wrong one, bounds
+ * on the prompt give ERR_TOO_LARGE, a transport that is not "archive" ERR_DEP_MISSING. */
 int message_check_invite(const json_t *m, struct err *e);
 
 /* Check an answer to INVITE for delegation ${id}: an ACCEPT passes; an ERROR is turned into ${e};
@@ -50,7 +50,7 @@ unsigned message_agreed(const json_t *list);
 int message_check_start(const json_t *m, struct err *e);
 
 /* Fill ${e} from an object with code, message and hint members, and retryAfterSeconds, an
- * extension: the refusal is for now only. Returns -1. */
+ * extension: the refusal is temporary.  Returns -1. */
 int message_error(const json_t *o, struct err *e);
 
 /* A new event of ${type} for ${id}, stamped now. */

@@ -41,26 +41,26 @@ drop_directions(char *s)
 	*to = '\0';
 }
 
-/* Write ${text} (${what}) to ${out}, which has room for ${most} bytes and the NUL. */
+/* Write ${text} (${what}) to ${out}, which has room for ${max} bytes and a NUL. */
 static int
-clean(const char *what, const char *text, char *out, size_t most, struct err *e)
+clean_text(const char *what, const char *text, char *out, size_t max, struct err *e)
 {
 	size_t n = strlen(text);
 
-	if (n > most)
-		return err_set(e, ERR_TOO_LARGE, "%s has more than %zu bytes", what, most);
-	text_clean(text, n, out, most + 1);
+	if (n > max)
+		return err_set(e, ERR_TOO_LARGE, "%s has more than %zu bytes", what, max);
+	text_clean(text, n, out, max + 1);
 	drop_directions(out);
 	return 0;
 }
 
-/* As clean, without white space around it; it must not be empty. */
+/* As clean_text, without white space around it; it must not be empty. */
 static int
-clean_some(const char *what, const json_t *text, char *out, size_t most, struct err *e)
+clean_nonempty(const char *what, const json_t *text, char *out, size_t max, struct err *e)
 {
 	if (!json_is_string(text))
 		return err_set(e, ERR_BAD_DATA, "%s must be a text", what);
-	if (clean(what, json_string_value(text), out, most, e) < 0)
+	if (clean_text(what, json_string_value(text), out, max, e) < 0)
 		return -1;
 	size_t begin = strspn(out, " \t\n"), n = strlen(out);
 	while (n > begin && strchr(" \t\n", out[n - 1]) != NULL)
@@ -73,7 +73,7 @@ clean_some(const char *what, const json_t *text, char *out, size_t most, struct 
 }
 
 static bool
-is_in(const json_t *list, const char *text)
+has_option(const json_t *list, const char *text)
 {
 	const json_t *one;
 	size_t i;
@@ -90,22 +90,22 @@ add_option(json_t *list, const json_t *option, struct err *e)
 	char text[QUESTION_OPTION + 1];
 
 	if (json_array_size(list) == QUESTION_OPTIONS)
-		return err_set(e, ERR_TOO_LARGE, "a question has %d options at most",
+		return err_set(e, ERR_TOO_LARGE, "a question has at most %d options",
 			       QUESTION_OPTIONS);
-	if (clean_some("an option", option, text, sizeof text - 1, e) < 0)
+	if (clean_nonempty("an option", option, text, sizeof text - 1, e) < 0)
 		return -1;
 	if (strchr(text, '\n') != NULL)
 		return err_set(e, ERR_BAD_DATA, "an option is one line");
-	if (is_in(list, text))
+	if (has_option(list, text))
 		return err_set(e, ERR_BAD_DATA, "there are two options %s", text);
 	return jsonx_append(list, text) < 0 ? err_memory(e) : 0;
 }
 
 /* The options of ${asked}, or those of type ${type}, to ${q}. */
 static int
-take_options(json_t *q, const json_t *asked, size_t type, struct err *e)
+read_options(json_t *q, const json_t *asked, size_t type, struct err *e)
 {
-	const json_t *given = json_object_get(asked, "options"), *one;
+	const json_t *given = question_options(asked), *one;
 	json_t *list = json_array();
 	size_t i;
 
@@ -120,7 +120,7 @@ take_options(json_t *q, const json_t *asked, size_t type, struct err *e)
 		if (types[type].options[i] != NULL &&
 		    jsonx_append(list, types[type].options[i]) < 0)
 			goto memory;
-	if (json_array_size(list) > 0 && json_object_set(q, "options", list) < 0)
+	if (json_array_size(list) > 0 && question_set_options(q, json_incref(list)) < 0)
 		goto memory;
 	json_decref(list);
 	return 0;
@@ -132,27 +132,27 @@ err:
 }
 
 static int
-take_default(json_t *q, const json_t *asked, struct err *e)
+read_default(json_t *q, const json_t *asked, struct err *e)
 {
-	const json_t *given = json_object_get(asked, "default");
+	const json_t *given = jsonx_at(asked, question_default_path());
 	const json_t *options = question_options(q);
 	char text[QUESTION_ANSWER + 1];
 
 	if (given == NULL)
 		return 0;
-	if (clean_some("the default", given, text, sizeof text - 1, e) < 0)
+	if (clean_nonempty("the default", given, text, sizeof text - 1, e) < 0)
 		return -1;
-	if (options != NULL && !is_in(options, text))
+	if (options != NULL && !has_option(options, text))
 		return err_set(e, ERR_BAD_DATA, "the default is none of the options");
 	return question_set_default(q, text) < 0 ? err_memory(e) : 0;
 }
 
 /* What both a question of ours and one of a peer have. */
 static json_t *
-make(const json_t *asked, struct err *e)
+make_common(const json_t *asked, struct err *e)
 {
-	const char *name = jsonx_text(asked, "type", types[0].name);
-	const json_t *secret = json_object_get(asked, "secret");
+	const char *name = jsonx_text(asked, question_type_path(), types[0].name);
+	const json_t *secret = jsonx_at(asked, question_secret_path());
 	char text[QUESTION_TEXT + 1];
 	json_t *q = json_object();
 	size_t type = 0;
@@ -169,15 +169,15 @@ make(const json_t *asked, struct err *e)
 		err_set(e, ERR_BAD_DATA, "secret must be true or false");
 		goto err;
 	}
-	if (clean_some("the question", json_object_get(asked, "text"), text, sizeof text - 1, e) <
-	    0)
+	if (clean_nonempty("the question", jsonx_at(asked, question_text_path()), text,
+			   sizeof text - 1, e) < 0)
 		goto err;
 	if (q == NULL || question_set_type(q, name) < 0 || question_set_text(q, text) < 0 ||
-	    (json_is_true(secret) && json_object_set_new(q, "secret", json_true()) < 0)) {
+	    (json_is_true(secret) && question_set_secret(q, true) < 0)) {
 		err_memory(e);
 		goto err;
 	}
-	if (take_options(q, asked, type, e) == 0 && take_default(q, asked, e) == 0)
+	if (read_options(q, asked, type, e) == 0 && read_default(q, asked, e) == 0)
 		return q;
 err:
 	json_decref(q);
@@ -195,7 +195,7 @@ question_make(const json_t *asked, struct err *e)
 		e->code = ERR_BAD_DATA;
 		return NULL;
 	}
-	json_t *q = make(asked, e);
+	json_t *q = make_common(asked, e);
 	if (q == NULL)
 		return NULL;
 	int64_t now = clock_now();
@@ -209,7 +209,7 @@ question_make(const json_t *asked, struct err *e)
 
 /* Copy the text ${name}, which is short, if ${peer} has it. */
 static int
-copy(json_t *q, const json_t *peer, const char *name, size_t most, struct err *e)
+copy_text(json_t *q, const json_t *peer, const char *name, size_t max, struct err *e)
 {
 	char text[QUESTION_ANSWER + 1];
 	const json_t *value = json_object_get(peer, name);
@@ -218,7 +218,7 @@ copy(json_t *q, const json_t *peer, const char *name, size_t most, struct err *e
 		return 0;
 	if (!json_is_string(value))
 		return err_set(e, ERR_BAD_MESSAGE, "%s must be a text", name);
-	if (clean(name, json_string_value(value), text, most, e) < 0)
+	if (clean_text(name, json_string_value(value), text, max, e) < 0)
 		return -1;
 	return jsonx_set(q, name, text) < 0 ? err_memory(e) : 0;
 }
@@ -226,19 +226,22 @@ copy(json_t *q, const json_t *peer, const char *name, size_t most, struct err *e
 json_t *
 question_from_peer(const json_t *peer, struct err *e)
 {
-	static const struct {
+	const struct {
 		const char *name;
-		size_t most;
-	} members[] = {{"id", QUESTION_ID - 1}, {"askedAt", 40},  {"until", 40},
-		       {"outcome", 20},         {"closedAt", 40}, {"answer", QUESTION_ANSWER}};
+		size_t max;
+	} members[] = {
+	    {question_id_path(), QUESTION_ID - 1}, {question_asked_at_path(), 40},
+	    {question_until_path(), 40},           {question_outcome_path(), 20},
+	    {question_closed_at_path(), 40},       {question_answer_path(), QUESTION_ANSWER},
+	};
 
 	if (!question_id_valid(question_id(peer))) {
 		err_set(e, ERR_BAD_MESSAGE, "a question without an id");
 		return NULL;
 	}
-	json_t *q = make(peer, e);
+	json_t *q = make_common(peer, e);
 	for (size_t i = 0; q != NULL && i < sizeof members / sizeof members[0]; i++)
-		if (copy(q, peer, members[i].name, members[i].most, e) < 0) {
+		if (copy_text(q, peer, members[i].name, members[i].max, e) < 0) {
 			json_decref(q);
 			q = NULL;
 		}
@@ -264,22 +267,21 @@ question_take_answer(const json_t *question, const char *answer, char out[QUESTI
 		     struct err *e)
 {
 	const json_t *options = question_options(question);
+	const char *fallback = question_default(question);
 	char all[200];
 
-	if (clean("the answer", answer, out, QUESTION_ANSWER, e) < 0)
+	if (clean_text("the answer", answer, out, QUESTION_ANSWER, e) < 0)
 		return -1;
 	size_t n = strlen(out);
 	while (n > 0 && out[n - 1] == '\n')
 		out[--n] = '\0';
 	if (n == 0)
-		(void)snprintf(out, QUESTION_ANSWER + 1, "%s",
-			       question_default(question) != NULL ? question_default(question)
-								  : "");
+		(void)snprintf(out, QUESTION_ANSWER + 1, "%s", fallback != NULL ? fallback : "");
 	if (out[0] == '\0') {
 		err_set(e, ERR_BAD_DATA, "the answer is empty, and there is no default");
 		return -1;
 	}
-	if (options == NULL || is_in(options, out))
+	if (options == NULL || has_option(options, out))
 		return 0;
 	err_set(e, ERR_BAD_DATA, "the answer is none of the options");
 	list_options(options, all, sizeof all);
@@ -290,12 +292,12 @@ int
 question_answer_of(const json_t *o, const char **id, const char **answer, struct err *e)
 {
 	*id = NULL;
-	*answer = jsonx_string(o, "answer", QUESTION_LINE, e);
+	*answer = jsonx_string(o, answer_text_path(), QUESTION_LINE, e);
 	if (*answer == NULL)
 		return -1;
-	if (json_object_get(o, "question") == NULL)
+	if (jsonx_at(o, answer_question_path()) == NULL)
 		return 0;
-	*id = jsonx_string(o, "question", QUESTION_LINE, e);
+	*id = jsonx_string(o, answer_question_path(), QUESTION_LINE, e);
 	if (*id == NULL)
 		return -1;
 	return question_id_valid(*id) ? 0
@@ -308,12 +310,11 @@ question_close(json_t *question, const char *outcome, const char *answer, const 
 {
 	char now[CLOCK_TEXT];
 
-	return question_set_outcome(question, outcome) < 0 ||
-		       question_set_answer(question, answer) < 0 ||
-		       question_set_by(question, by) < 0 ||
-		       question_set_closed_at(question, clock_format(clock_now(), now)) < 0
-		   ? err_memory(e)
-		   : 0;
+	if (question_set_outcome(question, outcome) < 0 ||
+	    question_set_answer(question, answer) < 0 || question_set_by(question, by) < 0 ||
+	    question_set_closed_at(question, clock_format(clock_now(), now)) < 0)
+		return err_memory(e);
+	return 0;
 }
 
 bool

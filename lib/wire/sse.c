@@ -13,10 +13,10 @@ enum state { START, DATA, DATA_CR, ID, SKIP };
 static int
 end_line(struct sse_reader *r, struct err *e)
 {
-	enum state was = (enum state)r->state;
+	enum state line = (enum state)r->state;
 
 	r->state = START;
-	if (was == DATA || was == DATA_CR) {
+	if (line == DATA || line == DATA_CR) {
 		r->at = 0;
 		return r->data(r->arg, "", 0, 1, e);
 	}
@@ -24,9 +24,9 @@ end_line(struct sse_reader *r, struct err *e)
 	r->at = 0;
 	if (n > 0 && r->field[n - 1] == '\r')
 		n--;
-	if (was == START && n == 0)
+	if (line == START && n == 0)
 		r->id[0] = '\0'; /* an empty line: the next event begins */
-	if (was != ID)
+	if (line != ID)
 		return 0;
 	const char *id = r->field;
 	if (n > 0 && *id == ' ') {
@@ -42,7 +42,7 @@ end_line(struct sse_reader *r, struct err *e)
 
 /* A byte of a line whose field is not known yet. */
 static void
-start(struct sse_reader *r, char c)
+read_field(struct sse_reader *r, char c)
 {
 	static const struct {
 		const char *prefix;
@@ -65,9 +65,9 @@ start(struct sse_reader *r, char c)
 		r->state = SKIP;
 }
 
-/* Hand on the ${n} bytes of a data line that are here; ${ended}: an LF follows them. */
+/* Pass on the ${n} bytes of a data line that are here; ${ended}: an LF follows them. */
 static int
-data(struct sse_reader *r, const char *p, size_t n, bool ended, struct err *e)
+pass_data(struct sse_reader *r, const char *p, size_t n, bool ended, struct err *e)
 {
 	if (n == 0)
 		return 0;
@@ -94,7 +94,7 @@ sse_read(struct sse_reader *r, const char *p, size_t n, struct err *e)
 				if (end_line(r, e) < 0)
 					return -1;
 			} else if (r->state == START) {
-				start(r, c);
+				read_field(r, c);
 			} else if (r->at < sizeof r->field) {
 				r->field[r->at++] = c; /* an id that fills it is too long */
 			}
@@ -102,7 +102,7 @@ sse_read(struct sse_reader *r, const char *p, size_t n, struct err *e)
 		}
 		const char *lf = memchr(p, '\n', (size_t)(end - p));
 		const char *stop = lf != NULL ? lf : end;
-		if (r->state != SKIP && data(r, p, (size_t)(stop - p), lf != NULL, e) < 0)
+		if (r->state != SKIP && pass_data(r, p, (size_t)(stop - p), lf != NULL, e) < 0)
 			return -1;
 		if (lf != NULL && end_line(r, e) < 0)
 			return -1;

@@ -1,9 +1,9 @@
 /*
  * sse - server-sent events, both ends.
  *
- * A data line may be gigabytes long, so the reader hands it on in pieces.  As the AWCP v1 reference
- * client, it takes only lines that begin with exactly "data: ", each of which is a whole event;
- * "id:" lines are kept for Last-Event-ID; everything else is skipped.
+ * A data line may be gigabytes long, so the reader passes it on in pieces.  As the AWCP v1
+ * reference client, it takes only lines that begin with exactly "data: ", each of which is a whole
+ * event; "id:" lines are kept for Last-Event-ID; everything else is skipped.
  */
 #ifndef WIRE_SSE_H
 #define WIRE_SSE_H

@@ -233,7 +233,7 @@ transfer_check(struct transfer *t, long timeout, struct err *e)
 
 /* "cannot reach …" and why. */
 static int
-unreachable(const struct transfer *t, struct err *e)
+cannot_reach(const struct transfer *t, struct err *e)
 {
 	long number = 0;
 
@@ -246,7 +246,7 @@ unreachable(const struct transfer *t, struct err *e)
 /* The answer came in full, though the connection broke (while the rest of a refused body was still
  * being sent, as a rule). */
 static bool
-complete(const struct transfer *t)
+is_complete(const struct transfer *t)
 {
 	curl_off_t length = -1, got = 0;
 
@@ -276,12 +276,12 @@ transfer_outcome(const struct transfer *t, struct err *e)
 		*e = t->err;
 		return -1;
 	}
-	if (t->head && (t->code == CURLE_OK || complete(t)))
+	if (t->head && (t->code == CURLE_OK || is_complete(t)))
 		return 0;
 	if (t->code == CURLE_OK) /* a head that ends early is none */
 		return err_set(e, ERR_TRANSPORT_ERROR, "%s broke off in its answer", t->origin);
 	if (t->code == CURLE_COULDNT_CONNECT)
-		return unreachable(t, e);
+		return cannot_reach(t, e);
 	if (t->code == CURLE_COULDNT_RESOLVE_HOST) {
 		err_set(e, ERR_TRANSPORT_ERROR, "cannot reach %s: no such host", t->origin);
 		return err_hint(e, "check the address");

@@ -30,7 +30,7 @@ struct upload *
 upload_new(const json_t *start, int fd, uint64_t size,
 	   void (*progress)(void *arg, uint64_t done, uint64_t size), void *arg, struct err *e)
 {
-	static const char place[] = "\"workspaceBase64\":\"\"";
+	static const char empty[] = "\"workspaceBase64\":\"\"";
 	static const char sum[] = ",\"checksum\":\"" UPLOAD_CHECKSUM;
 	struct upload *u = calloc(1, sizeof *u);
 
@@ -45,12 +45,12 @@ upload_new(const json_t *start, int fd, uint64_t size,
 			     .arg = arg};
 	if ((u->hash = sha256_new(e)) == NULL || jsonx_dump(start, &u->text, e) < 0)
 		goto err;
-	const char *at = strstr(u->text.data, place);
-	if (at == NULL || strncmp(at + sizeof place - 1, sum, sizeof sum - 1) != 0) {
+	const char *at = strstr(u->text.data, empty);
+	if (at == NULL || strncmp(at + sizeof empty - 1, sum, sizeof sum - 1) != 0) {
 		err_set(e, ERR_INTERNAL, "a START has no place for the archive");
 		goto err;
 	}
-	u->split = (size_t)(at - u->text.data) + sizeof place - 2;
+	u->split = (size_t)(at - u->text.data) + sizeof empty - 2;
 	u->checksum = u->split + sizeof sum - (sizeof UPLOAD_CHECKSUM - 1);
 	return u;
 err:
@@ -58,7 +58,7 @@ err:
 	return NULL;
 }
 
-/* All of the archive is hashed: say so behind it. */
+/* All of the archive is hashed: fill in its checksum. */
 static void
 put_checksum(struct upload *u)
 {
@@ -96,10 +96,10 @@ refill(struct upload *u, struct err *e)
 }
 
 static size_t
-take(char *to, size_t room, const char *from, size_t n)
+copy_some(char *to, size_t cap, const char *from, size_t n)
 {
-	if (n > room)
-		n = room;
+	if (n > cap)
+		n = cap;
 	memcpy(to, from, n);
 	return n;
 }
@@ -113,10 +113,11 @@ read_body(void *arg, char *p, size_t n, struct err *e)
 	while (done < n) {
 		size_t got;
 		if (u->head < u->split) {
-			got = take(p + done, n - done, u->text.data + u->head, u->split - u->head);
+			got = copy_some(p + done, n - done, u->text.data + u->head,
+					u->split - u->head);
 			u->head += got;
 		} else if (u->begin < u->end) {
-			got = take(p + done, n - done, u->coded + u->begin, u->end - u->begin);
+			got = copy_some(p + done, n - done, u->coded + u->begin, u->end - u->begin);
 			u->begin += got;
 		} else if (u->sent < u->size) {
 			if (refill(u, e) < 0)
@@ -124,7 +125,8 @@ read_body(void *arg, char *p, size_t n, struct err *e)
 			continue;
 		} else {
 			size_t left = u->text.len - u->split - u->tail;
-			got = take(p + done, n - done, u->text.data + u->split + u->tail, left);
+			got =
+			    copy_some(p + done, n - done, u->text.data + u->split + u->tail, left);
 			u->tail += got;
 			if (got == 0)
 				break;

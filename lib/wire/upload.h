@@ -2,8 +2,8 @@
  * upload - the body of a START, produced while it is sent.
  *
  * The archive goes from its file through base64 into the message; the message around it is made
- * beforehand, so that the length is known and nothing but a piece is ever in memory.  The checksum
- * stands behind the archive, so that it can be computed on the way.
+ * beforehand, so that the length is known and only a piece is ever in memory.  The checksum
+ * comes after the archive, so that it can be computed on the way.
  */
 #ifndef WIRE_UPLOAD_H
 #define WIRE_UPLOAD_H

@@ -7,7 +7,7 @@
 
 /* Parse ${url}, which is http or https with a host; NULL if it is not. */
 static CURLU *
-parse(const char *url)
+parse_url(const char *url)
 {
 	CURLU *u = curl_url();
 
@@ -30,7 +30,7 @@ bad:
 bool
 url_is_loopback(const char *url)
 {
-	CURLU *u = parse(url);
+	CURLU *u = parse_url(url);
 	char *host = NULL;
 	struct in_addr v4;
 	bool is = false;
@@ -48,7 +48,7 @@ url_is_loopback(const char *url)
 int
 url_check(const char *url, struct err *e)
 {
-	CURLU *u = parse(url);
+	CURLU *u = parse_url(url);
 	char *user = NULL;
 
 	if (u == NULL) {
