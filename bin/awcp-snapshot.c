@@ -65,6 +65,7 @@ static int
 open_record(const char *prefix, struct record *r, struct err *e)
 {
 	char id[ID_MAX + 1];
+
 	*r = (struct record){.dirfd = -1, .lockfd = -1};
 	return record_find(DELEGATIONS, prefix, id, e) < 0 ||
 		       record_open(DELEGATIONS, id, false, r, e) < 0
@@ -76,6 +77,7 @@ static void
 list_one(const json_t *s)
 {
 	char bytes[16];
+
 	printf("%-17s %-9s %.19s %6lld files %8s  +%lld ~%lld -%lld  ", snapshot_id(s),
 	       snapshot_status(s), snapshot_created_at(s), (long long)snapshot_file_count(s),
 	       command_bytes((uint64_t)snapshot_total_bytes(s), bytes),
@@ -94,7 +96,8 @@ list(void *arg, const char *prefix)
 	json_t *snapshot;
 	size_t i;
 	int status = 0;
-	if (open_record(prefix, &r, &e))
+
+	if (open_record(prefix, &r, &e) < 0)
 		status = command_fail(&e);
 	else
 		json_array_foreach (delegation_snapshots(r.json), i, snapshot) {
@@ -116,9 +119,11 @@ show(void *arg, const char *prefix)
 	struct err e;
 	int status = 0;
 	const json_t *snapshot = NULL;
+
 	if (open_record(prefix, &r, &e) == 0)
 		snapshot = snapshot_pick(r.json, o->snapshot, &e);
-	if (!snapshot || snapshot_changes(&r, snapshot_id(snapshot), snapshot_show, &s, &e)) {
+	if (snapshot == NULL ||
+	    snapshot_changes(&r, snapshot_id(snapshot), snapshot_show, &s, &e) < 0) {
 		status = command_fail(&e);
 	} else if (!o->json) {
 		printf("%s is %s: ", snapshot_id(snapshot), snapshot_status(snapshot));
@@ -139,6 +144,7 @@ diff(void *arg, const char *prefix)
 	const char *const *paths = (const char *const *)o->operands + 1;
 	size_t count = (size_t)o->count - 1;
 	int status = 0;
+
 	if (open_record(prefix, &r, &e) == 0) {
 		/* What follows the id is a snapshot's if there is one of that name, else a path. */
 		const char *name =
@@ -147,11 +153,12 @@ diff(void *arg, const char *prefix)
 		paths += name ? 1 : 0;
 		count -= name ? 1 : 0;
 	}
-	if (!snapshot || snapshot_extract(&r, snapshot_id(snapshot), paths, count, &trees, &e)) {
+	if (snapshot == NULL ||
+	    snapshot_extract(&r, snapshot_id(snapshot), paths, count, &trees, &e) < 0) {
 		status = command_fail(&e);
 	} else {
 		fflush(stdout);
-		if (snapshot_diff(&trees, o->stat, &e))
+		if (snapshot_diff(&trees, o->stat, &e) < 0)
 			status = command_fail(&e);
 		snapshot_trees_remove(&trees);
 	}
@@ -174,6 +181,7 @@ static int
 take(void *arg, const char *prefix)
 {
 	struct snapshot_take t = taking(arg);
+
 	return snapshot_take(&t, prefix);
 }
 
@@ -181,6 +189,7 @@ static int
 take_back(void *arg, const char *prefix)
 {
 	struct snapshot_take t = taking(arg);
+
 	return snapshot_take_back(&t, prefix);
 }
 
@@ -190,8 +199,9 @@ discard(void *arg, const char *prefix)
 	const struct options *o = arg;
 	struct err e;
 	char id[ID_MAX + 1];
+
 	if (record_find(DELEGATIONS, prefix, id, &e) < 0 ||
-	    snapshot_discard(id, o->snapshot, NULL, &e))
+	    snapshot_discard(id, o->snapshot, NULL, &e) < 0)
 		return command_fail(&e);
 	return 0;
 }
@@ -202,7 +212,8 @@ clear(void *arg, const char *prefix)
 	const struct options *o = arg;
 	struct err e;
 	char id[ID_MAX + 1];
-	if (record_find(DELEGATIONS, prefix, id, &e) < 0 || snapshot_clear(id, o->snapshot, &e))
+
+	if (record_find(DELEGATIONS, prefix, id, &e) < 0 || snapshot_clear(id, o->snapshot, &e) < 0)
 		return command_fail(&e);
 	return 0;
 }
@@ -221,10 +232,12 @@ static int export(void *arg, const char *prefix)
 	struct err e;
 	const json_t *snapshot = NULL;
 	int status = 0;
+
 	refuse_terminal();
 	if (open_record(prefix, &r, &e) == 0)
 		snapshot = snapshot_pick(r.json, o->snapshot, &e);
-	if (!snapshot || snapshot_export(&r, snapshot_id(snapshot), STDOUT_FILENO, o->format, &e))
+	if (snapshot == NULL ||
+	    snapshot_export(&r, snapshot_id(snapshot), STDOUT_FILENO, o->format, &e) < 0)
 		status = command_fail(&e);
 	record_close(&r);
 	return status;
@@ -238,14 +251,15 @@ pack_directory(void *arg, const char *path)
 	struct pack_totals totals;
 	struct err e;
 	int status = 0;
+
 	refuse_terminal();
 	char *source = realpath(path, NULL);
-	if (!source) {
+	if (source == NULL) {
 		err_sys(&e, "%s", path);
 		return command_fail(&e);
 	}
 	struct resource r = {.name = (char *)"", .source = source, .filter = o->filter};
-	if (pack(&r, 1, &how, &(struct tree){-1, STDOUT_FILENO, NULL}, &totals, &e))
+	if (pack(&r, 1, &how, &(struct tree){-1, STDOUT_FILENO, NULL}, &totals, &e) < 0)
 		status = command_fail(&e);
 	free(source);
 	return status;
@@ -256,6 +270,7 @@ unpack_directory(void *arg, const char *path)
 {
 	struct unpack_totals totals;
 	struct err e;
+
 	(void)arg;
 	if (isatty(STDIN_FILENO))
 		command_usage("the archive is read from stdin");
@@ -317,6 +332,7 @@ read_options(const struct job *job, int argc, char **argv, struct options *o)
 {
 	struct err e;
 	int option, status = 0;
+
 	while ((option = command_option_word(&job->command, job->words, argc, argv)) != -1) {
 		switch (option) {
 		case 'F':
@@ -372,6 +388,7 @@ main(int argc, char **argv)
 	static const struct command all = {"awcp-snapshot", "", USAGE};
 	struct options o = {0};
 	struct err e;
+
 	while (command_option(&all, argc, argv) != -1)
 		continue;
 	argc -= optind;
@@ -379,7 +396,7 @@ main(int argc, char **argv)
 	const struct job *job = find_job(argc > 0 ? *argv : "");
 	o.format = job->format;
 	o.filter = filter_new(&e);
-	if (!o.filter)
+	if (o.filter == NULL)
 		return command_fail(&e);
 	optind = 0; /* begin anew (glibc) */
 	read_options(job, argc, argv, &o);

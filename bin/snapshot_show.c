@@ -14,7 +14,7 @@ side_json(const struct entry *entry)
 	} names[] = {{'f', "file"}, {'d', "directory"}, {'l', "link"}};
 	char mode[8];
 	size_t i = 0;
-	if (!entry)
+	if (entry == NULL)
 		return json_null();
 	while (i < 2 && names[i].type != entry->type)
 		i++;
@@ -32,6 +32,7 @@ static void
 show_sizes(const struct snapshot_change *c)
 {
 	char before[16], after[16];
+
 	if (c->before && c->before->type == 'f')
 		printf("%8s", command_bytes(c->before->size, before));
 	else
@@ -47,6 +48,7 @@ snapshot_show(void *arg, const struct snapshot_change *c, struct err *e)
 {
 	struct snapshot_shown *s = arg;
 	char kind[2] = {c->kind, '\0'};
+
 	(void)e;
 	const struct entry *it = c->after ? c->after : c->before;
 	if (it->type != 'd') {
@@ -85,6 +87,7 @@ void
 snapshot_show_sum(const struct snapshot_shown *s)
 {
 	char before[16], after[16];
+
 	printf("%llu added, %llu changed", (unsigned long long)s->added,
 	       (unsigned long long)s->changed);
 	if (s->modes > 0)

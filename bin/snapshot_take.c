@@ -43,6 +43,7 @@ read_operands(const struct snapshot_take *t, const char *id, struct snapshot_tak
 {
 	struct record r = {.dirfd = -1, .lockfd = -1};
 	struct err none;
+
 	*how = (struct snapshot_taking){.dry = t->dry,
 					.settle = t->settle,
 					.markers = t->markers,
@@ -80,6 +81,7 @@ snapshot_take(const struct snapshot_take *t, const char *prefix)
 	struct apply_totals totals;
 	struct err e;
 	char id[ID_MAX + 1], taken[ID_MAX + 1];
+
 	if (record_find(DELEGATIONS, prefix, id, &e) < 0)
 		return command_fail(&e);
 	const char *snap = read_operands(t, id, &how);
@@ -97,6 +99,7 @@ snapshot_take_back(const struct snapshot_take *t, const char *prefix)
 	struct apply_totals totals;
 	struct err e;
 	char id[ID_MAX + 1], undone[ID_MAX + 1];
+
 	if (record_find(DELEGATIONS, prefix, id, &e) < 0)
 		return command_fail(&e);
 	const char *snap = read_operands(t, id, &how);

@@ -32,15 +32,15 @@ lend_both()
 	chmod 711 script
 	run awcp-snapshot apply "$ID"
 	assert_failure 1
-	assert_line '!  src/changed: both changed'
+	assert_line '!  src/changed: changed on both sides'
 	assert_line '!  src/deleted: changed here, deleted there'
 	assert_line '!  src/d/e/deep: deleted here, changed there'
-	assert_line '!  src/added: both added'
-	assert_line '!  src/script: both changed the mode'
+	assert_line '!  src/added: added on both sides'
+	assert_line '!  src/script: mode changed on both sides'
 	assert_line --partial 'nothing was changed; --theirs, --ours or --merge settles it'
 	[ ! -e new ]
 	run awcp-snapshot apply -j "$ID"
-	jq -e 'select(.path == "src/added") | .action == "conflict" and .why == "both added"' \
+	jq -e 'select(.path == "src/added") | .action == "conflict" and .why == "added on both sides"' \
 		<<<"${lines[0]}"
 }
 
@@ -48,7 +48,7 @@ lend_both()
 	lend_both
 	run awcp-snapshot apply --theirs "$ID"
 	assert_success
-	assert_line '=  src/changed: both changed; theirs is taken'
+	assert_line '=  src/changed: changed on both sides; theirs is taken'
 	assert_line 'M  src/changed'
 	assert_equal "$(cat changed new)" $'theirs\nnew'
 	assert_equal "$(sed -n 8p text)" 8
@@ -68,7 +68,7 @@ lend_both()
 	lend_both
 	run awcp-snapshot apply --ours "$ID"
 	assert_success
-	assert_line '=  src/changed: both changed; ours stays'
+	assert_line '=  src/changed: changed on both sides; ours stays'
 	assert_equal "$(cat changed new)" $'ours\nnew'
 	assert_equal "$(sed -n 2p text)" 2
 }
@@ -77,12 +77,12 @@ lend_both()
 	lend_both
 	run awcp-snapshot apply --merge "$ID"
 	assert_failure 1
-	assert_line '!  src/changed: both changed, and the changes overlap'
+	assert_line '!  src/changed: changed on both sides, and the changes overlap'
 	assert_equal "$(identity)" "$BEFORE"
 	echo one >changed
 	run awcp-snapshot apply --merge "$ID"
 	assert_success
-	assert_line '=  src/text: both changed; merged'
+	assert_line '=  src/text: changed on both sides; merged'
 	assert_equal "$(sed -n '2p;8p' text)" $'theirs\nours'
 	assert_equal "$(cat changed)" theirs
 	[ ! -e .awcp ]
@@ -104,8 +104,8 @@ lend_both()
 	lend_both
 	run awcp-snapshot apply --theirs "$ID" text
 	assert_failure 1
-	assert_line '=  src/text: both changed; theirs is taken'
-	assert_line '!  src/changed: both changed'
+	assert_line '=  src/text: changed on both sides; theirs is taken'
+	assert_line '!  src/changed: changed on both sides'
 	assert_equal "$(identity)" "$BEFORE"
 	snap=$(awcp-snapshot list -j "$ID" | jq -r .id)
 	echo one >changed
@@ -119,9 +119,9 @@ lend_both()
 	state=$(find "$AWCP_HOME" | sort)
 	run awcp-snapshot apply -n --merge --markers "$ID"
 	assert_failure 1
-	assert_line '=  src/text: both changed; merged'
+	assert_line '=  src/text: changed on both sides; merged'
 	assert_line 'M  src/text'
-	assert_line '=  src/changed: both changed, and the changes overlap; merged'
+	assert_line '=  src/changed: changed on both sides, and the changes overlap; merged'
 	assert_line 'A  src/new'
 	run awcp-snapshot apply -nj --theirs "$ID"
 	assert_success
@@ -247,7 +247,7 @@ lend_both()
 	wait $! || code=$?
 	assert_equal $code 1
 	id=$(cat "$BATS_TEST_TMPDIR/id")
-	grep -q 'src/changed: both changed' "$BATS_TEST_TMPDIR/err"
+	grep -q 'src/changed: changed on both sides' "$BATS_TEST_TMPDIR/err"
 	assert_equal "$(cat changed)" ours
 	assert_equal "$(awcp-snapshot list -j "$id" | jq -r .status)" pending
 	awcp-show -j "$id" | jq -e '.state == "completed"'

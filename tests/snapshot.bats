@@ -126,7 +126,7 @@ load snapshots
 	before=$(listing)
 	run awcp-snapshot apply "$ID"
 	assert_failure 1
-	assert_line '!  src/changed: both changed'
+	assert_line '!  src/changed: changed on both sides'
 	assert_line '!  src/deleted: changed here, deleted there'
 	assert_equal "$(listing)" "$before"
 	assert_equal "$(pending)" pending

@@ -7,43 +7,39 @@
  *			when the stage is cleared away
  *	plan		new files are on the stage; steps are being done, or half done: go on
  *	rollback	a step could not be done: steps are being undone, go on with that
- *	undo		all steps are done; old files go to kept/.  Stays, for whoever wants back
+ *	undo		all steps are done; old files go to kept/.  Stays, for an undo
  *
  * Each name is given by one rename, after what it says was made durable.
  */
+#include "apply/apply.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "apply/apply.h"
-#include "apply/merge.h"
 #include "apply/decide.h"
+#include "apply/merge.h"
 #include "apply/report.h"
 #include "apply/stage.h"
 #include "apply/step.h"
 #include "apply/undo.h"
 #include "base/file.h"
 
-struct transaction {
-	const struct apply_job *job;
-	struct resource *resources; /* the writable ones; their content is the job's */
-	struct stage *stages;
-	size_t count;
-	struct apply_totals *totals;
-	int planfd;
-	struct plan *plan;
-	uint64_t steps;
-};
+/* How far an earlier call got. */
+enum phase { NOT_BEGUN, DOING, UNDOING, DONE };
 
-/* Give the plan its next name. */
+static const char *const plan_names[] = {
+    [NOT_BEGUN] = "plan.new", [DOING] = "plan", [UNDOING] = "rollback", [DONE] = "undo"};
+
+/* Give the plan the name of its next phase. */
 static int
-rename_plan(struct transaction *t, const char *from, const char *to, struct err *e)
+enter_phase(struct transaction *t, enum phase from, enum phase to, struct err *e)
 {
 	int statefd = t->job->statefd;
-	if (renameat(statefd, from, statefd, to))
+
+	if (renameat(statefd, plan_names[from], statefd, plan_names[to]) < 0)
 		return err_sys(e, "cannot rename the plan");
 	return file_sync_dir(statefd, e);
 }
@@ -57,73 +53,91 @@ close_plan(struct transaction *t)
 	t->planfd = -1;
 }
 
-/* Open the plan by the name ${name}: 1, 0 if there is none, -1. */
+/* Find the phase and open its plan, if there is one. */
 static int
-open_plan(struct transaction *t, const char *name, struct err *e)
+read_phase(struct transaction *t, enum phase *phase, struct err *e)
 {
-	t->planfd = openat(t->job->statefd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (t->planfd < 0)
-		return errno == ENOENT ? 0 : err_sys(e, "cannot open the plan");
-	t->plan = plan_open(t->planfd, e);
-	if (!t->plan) {
-		close_plan(t);
-		return -1;
+	static const enum phase order[] = {DONE, DOING, UNDOING};
+
+	*phase = NOT_BEGUN;
+	for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+		t->planfd = openat(t->job->statefd, plan_names[order[i]],
+				   O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+		if (t->planfd < 0 && errno == ENOENT)
+			continue;
+		if (t->planfd < 0)
+			return err_sys(e, "cannot open the plan");
+		*phase = order[i];
+		t->plan = plan_open(t->planfd, e);
+		return t->plan != NULL ? 0 : -1;
 	}
-	return 1;
+	return 0;
 }
 
-/* Tell and count all steps. */
+/* Report and count all steps. */
 static int
-tell(struct transaction *t, struct err *e)
+report_steps(struct transaction *t, struct err *e)
 {
 	struct plan_step *step;
 	int n;
+
 	plan_rewind(t->plan);
 	while ((n = plan_next(t->plan, &step, e)) > 0) {
-		apply_report_step(t->job, step, t->totals);
+		apply_report_step(t, step);
 		t->steps = step->number;
 	}
 	return n;
 }
 
+/* Go to the end of the plan, and count its steps. */
 static int
-remove_plan(struct transaction *t, const char *name, struct err *e)
+count_steps(struct transaction *t, struct err *e)
 {
-	if (unlinkat(t->job->statefd, name, 0) && errno != ENOENT)
-		return err_sys(e, "cannot remove the plan");
-	return file_sync_dir(t->job->statefd, e);
+	struct plan_step *last;
+
+	if (plan_to_end(t->plan, e) < 0)
+		return -1;
+	int n = plan_previous(t->plan, &last, e);
+	if (n < 0)
+		return -1;
+	t->steps = n > 0 ? last->number : 0;
+	return 0;
 }
 
 static int
-conflicts(const struct transaction *t, struct err *e)
+conflicts_found(const struct transaction *t, struct err *e)
 {
 	unsigned long long n = t->totals->conflicts;
+
 	err_set(e, ERR_CONFLICT,
 		t->job->undo ? "%llu path%s changed since" : "%llu path%s changed on both sides", n,
 		n == 1 ? "" : "s");
 	return err_hint(e, "nothing was changed");
 }
 
-/* Undo the steps before this place of the plan, now named "rollback". */
+/* Undo the steps before this place of the plan, which has the name of UNDOING. */
 static int
 roll_back(struct transaction *t, struct err *e)
 {
 	struct plan_step *step;
 	const char *why;
 	int n;
+
 	while ((n = plan_previous(t->plan, &step, e)) > 0) {
-		struct stage *s = stage_of(t->stages, t->count, step->path);
-		int status = s && s->treefd >= 0 ? step_undo(s, step, &why, e) : 0;
+		struct stage *s = stage_of(t, step->path);
+		int status = s != NULL && s->treefd >= 0 ? step_undo(s, step, &why, e) : 0;
 		if (status < 0)
 			return -1;
 		if (status > 0)
-			apply_report_conflict(t->job, step->path, why, t->totals);
+			apply_report_conflict(t, step->path, why);
 	}
 	/* The plan ends before the stage: without the stage it could not be followed again. */
-	if (n < 0 || stages_keep(t->stages, t->count, t->job->statefd, e) ||
-	    rename_plan(t, "rollback", "plan.new", e) ||
-	    stages_remove(t->stages, t->count, t->job->statefd, e) ||
-	    stages_end(t->stages, t->count, t->plan, false, e) || remove_plan(t, "plan.new", e))
+	if (n < 0 || stages_keep(t, e) < 0 || enter_phase(t, UNDOING, NOT_BEGUN, e) < 0 ||
+	    stages_remove(t, e) < 0 || stages_end(t, false, e) < 0)
+		return -1;
+	if (unlinkat(t->job->statefd, plan_names[NOT_BEGUN], 0) < 0 && errno != ENOENT)
+		return err_sys(e, "cannot remove the plan");
+	if (file_sync_dir(t->job->statefd, e) < 0)
 		return -1;
 	close_plan(t);
 	return 0;
@@ -134,209 +148,196 @@ static int
 give_up(struct transaction *t, struct err *e)
 {
 	struct err second;
-	if (rename_plan(t, "plan", "rollback", &second) || roll_back(t, &second))
+
+	if (enter_phase(t, DOING, UNDOING, &second) < 0 || roll_back(t, &second) < 0)
 		return err_hint(e, "it could not be undone (%.150s); run it again", second.message);
 	return -1;
 }
 
 /* All steps are done: from here on the transaction is. */
 static int
-settle(struct transaction *t, struct err *e)
+finish(struct transaction *t, struct err *e)
 {
-	if (stages_remove(t->stages, t->count, t->job->statefd, e) ||
-	    stages_end(t->stages, t->count, t->plan, true, e))
+	if (stages_remove(t, e) < 0 || stages_end(t, true, e) < 0)
 		return -1;
 	close_plan(t);
 	return 0;
 }
 
-/* Do the steps of the plan, which is durable and named "plan". */
+/* Do the steps of the plan, which is durable and has the name of DOING. */
 static int
 commit(struct transaction *t, struct err *e)
 {
 	struct plan_step *step;
 	const char *why;
 	int n;
+
 	plan_rewind(t->plan);
 	while ((n = plan_next(t->plan, &step, e)) > 0) {
-		struct stage *s = stage_of(t->stages, t->count, step->path);
-		int status = s ? step_do(s, step, &why, e) : 0;
+		struct stage *s = stage_of(t, step->path);
+		int status = s != NULL ? step_do(s, step, &why, e) : 0;
 		if (status == 0)
 			continue;
 		if (status > 0) {
-			apply_report_conflict(t->job, step->path, why, t->totals);
-			conflicts(t, e);
+			apply_report_conflict(t, step->path, why);
+			conflicts_found(t, e);
 		}
 		return give_up(t, e);
 	}
 	if (n < 0)
 		return -1;
-	if (stages_sync(t->stages, t->count, t->plan, t->steps, e)) {
+	if (stages_sync(t, e) < 0) {
 		struct err second;
-		return plan_to_end(t->plan, &second) ? -1 : give_up(t, e);
+		return plan_to_end(t->plan, &second) < 0 ? -1 : give_up(t, e);
 	}
-	if (rename_plan(t, "plan", "undo", e) || tell(t, e))
+	if (enter_phase(t, DOING, DONE, e) < 0 || report_steps(t, e) < 0)
 		return -1;
-	return settle(t, e);
+	return finish(t, e);
 }
 
-/* Nothing has changed yet, and nothing will. */
+/* Nothing has changed yet, and nothing will.  The first error is the one to report, and leftovers
+ * are cleared away next time. */
 static void
 abandon(struct transaction *t)
 {
-	struct err
-	    ignored; /* the first error is the one to tell; leftovers are cleared next time */
 	close_plan(t);
-	(void)stages_remove(t->stages, t->count, t->job->statefd, &ignored);
-	(void)unlinkat(t->job->statefd, "plan.new", 0);
-	(void)file_remove_tree(t->job->statefd, "fresh", &ignored);
+	stages_remove(t, NULL);
+	unlinkat(t->job->statefd, plan_names[NOT_BEGUN], 0);
+	file_remove_tree(t->job->statefd, "fresh", NULL);
 }
 
-/* A new file for a plan, with no name if it is only to be told. */
+/* A new file for a plan; in a dry run it has no name. */
 static int
 new_plan(const struct transaction *t, struct err *e)
 {
 	int statefd = t->job->statefd;
-	if (unlinkat(statefd, "plan.new", 0) && errno != ENOENT)
+	const char *name = plan_names[NOT_BEGUN];
+
+	if (unlinkat(statefd, name, 0) < 0 && errno != ENOENT)
 		return err_sys(e, "cannot write the plan");
-	int fd =
-	    openat(statefd, "plan.new", O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0 || (t->job->dry && unlinkat(statefd, "plan.new", 0)))
+	int fd = openat(statefd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 || (t->job->dry && unlinkat(statefd, name, 0) < 0))
 		err_sys(e, "cannot write the plan");
 	return fd;
 }
 
-/* Compare the three sides and write down what is to be done. */
-static int
-write_plan(struct transaction *t, struct err *e)
-{
-	t->planfd = new_plan(t, e);
-	if (t->planfd < 0)
-		return -1;
-	if (t->job->undo)
-		return apply_undo_plan(t->job, t->stages, t->count, t->planfd, t->totals, e);
-	int *roots = calloc(t->count + 1, sizeof *roots);
-	if (!roots)
-		return err_memory(e);
-	for (size_t i = 0; i < t->count; i++)
-		roots[i] = t->stages[i].sourcefd;
-	int status = apply_plan(t->job, t->resources, roots, t->count, t->planfd, t->totals, e);
-	free(roots);
-	return status;
-}
-
 /* The plan was a draft: try the merges that it asks for. */
 static int
-merge(struct transaction *t, struct err *e)
+merge_draft(struct transaction *t, struct err *e)
 {
 	int needed = apply_merge_needed(t->plan, e);
+
 	if (needed <= 0)
 		return needed;
 	int fd = new_plan(t, e);
 	if (fd < 0)
 		return -1;
-	int status = apply_merge(t->job, t->stages, t->count, t->plan, fd, t->totals, e);
+	int status = apply_merge(t, fd, e);
 	close_plan(t);
 	t->planfd = fd;
-	if (status)
+	if (status < 0)
 		return -1;
 	t->plan = plan_open(fd, e);
-	return t->plan ? 0 : -1;
+	return t->plan != NULL ? 0 : -1;
 }
 
 /* Put what is new on the stage. */
 static int
-fill(struct transaction *t, struct err *e)
+fill_stages(struct transaction *t, struct err *e)
 {
-	struct plan_step *last;
-	int n = plan_to_end(t->plan, e) ? -1 : plan_previous(t->plan, &last, e);
-	t->steps = n > 0 ? last->number : 0;
-	if (n <= 0)
-		return n;
-	if (stages_make(t->stages, t->count, t->job->statefd, e) ||
-	    stages_fill(t->stages, t->count, t->job, t->plan, t->steps, e))
+	if (count_steps(t, e) < 0)
 		return -1;
-	if (fsync(t->planfd))
-		return err_sys(e, "cannot write the plan");
-	return 0;
+	if (t->steps == 0)
+		return 0;
+	if (stages_make(t, e) < 0 || stages_fill(t, e) < 0)
+		return -1;
+	return fsync(t->planfd) < 0 ? err_sys(e, "cannot write the plan") : 0;
 }
 
-/* Write the plan and fill the stage; or only tell. */
+/* Write the plan and fill the stage; in a dry run only report. */
 static int
 prepare(struct transaction *t, struct err *e)
 {
-	if (file_remove_tree(t->job->statefd, "fresh", e) || write_plan(t, e))
+	if (file_remove_tree(t->job->statefd, "fresh", e) < 0)
+		return -1;
+	t->planfd = new_plan(t, e);
+	if (t->planfd < 0)
+		return -1;
+	if ((t->job->undo ? apply_undo_plan(t, e) : apply_decide(t, e)) < 0)
 		return -1;
 	t->plan = plan_open(t->planfd, e);
-	if (!t->plan || merge(t, e) || (t->job->dry && tell(t, e)))
+	if (t->plan == NULL || merge_draft(t, e) < 0)
+		return -1;
+	if (t->job->dry && report_steps(t, e) < 0)
 		return -1;
 	if (t->totals->conflicts > 0)
-		return conflicts(t, e);
-	return t->job->dry ? 0 : fill(t, e);
+		return conflicts_found(t, e);
+	return t->job->dry ? 0 : fill_stages(t, e);
 }
 
-/* Finish what an earlier call began: 1 if that was all there is to do, 0, -1. */
+/* An apply that was cut off in the midst of its steps goes on; or back, where the stage is not
+ * whole any more. */
 static int
-resume(struct transaction *t, struct err *e)
+resume_steps(struct transaction *t, enum phase phase, bool *over, struct err *e)
 {
-	int n = open_plan(t, "undo", e);
-	if (n < 0)
+	int whole = stages_find(t, e);
+
+	if (whole < 0)
 		return -1;
-	if (n > 0) {
-		if (tell(t, e) ||
-		    (!t->job->dry && stages_find(t->stages, t->count, t->job->statefd, e) < 0))
-			return -1;
-		return t->job->dry || settle(t, e) == 0 ? 1 : -1;
+	if (phase == DOING && whole > 0) {
+		*over = true;
+		return count_steps(t, e) < 0 ? -1 : commit(t, e);
 	}
-	const char *name = "plan";
-	n = open_plan(t, name, e);
-	if (n == 0)
-		n = open_plan(t, name = "rollback", e);
-	if (n < 0)
+	if (phase == DOING && enter_phase(t, DOING, UNDOING, e) < 0)
 		return -1;
-	if (n == 0 && t->job->dry)
-		return 0;
-	if (n == 0) {
+	if (plan_to_end(t->plan, e) < 0 || roll_back(t, e) < 0)
+		return -1;
+	return t->totals->conflicts > 0 ? conflicts_found(t, e) : 0;
+}
+
+/* Finish what an earlier call began; *${over} if that was all there is to do. */
+static int
+resume(struct transaction *t, bool *over, struct err *e)
+{
+	enum phase phase;
+
+	*over = false;
+	if (read_phase(t, &phase, e) < 0)
+		return -1;
+	switch (phase) {
+	case NOT_BEGUN:
 		/* Without a plan nothing was done; a stage may be left all the same. */
-		return stages_find(t->stages, t->count, t->job->statefd, e) < 0
-			   ? -1
-			   : stages_remove(t->stages, t->count, t->job->statefd, e);
-	}
-	if (t->job->dry) {
+		if (t->job->dry)
+			return 0;
+		return stages_find(t, e) < 0 ? -1 : stages_remove(t, e);
+	case DONE:
+		*over = true;
+		if (report_steps(t, e) < 0)
+			return -1;
+		if (t->job->dry)
+			return 0;
+		return stages_find(t, e) < 0 ? -1 : finish(t, e);
+	default:
+		if (!t->job->dry)
+			return resume_steps(t, phase, over, e);
 		err_set(e, ERR_BUSY, "an apply of this was cut off");
 		return err_hint(e, "apply it again to finish it");
 	}
-	int whole = stages_find(t->stages, t->count, t->job->statefd, e);
-	if (whole < 0)
-		return -1;
-	if (strcmp(name, "plan") == 0 && whole) {
-		if (plan_to_end(t->plan, e))
-			return -1;
-		struct plan_step *last;
-		t->steps = plan_previous(t->plan, &last, e) > 0 ? last->number : 0;
-		return commit(t, e) ? -1 : 1;
-	}
-	if (strcmp(name, "plan") == 0 && rename_plan(t, "plan", "rollback", e))
-		return -1;
-	if (plan_to_end(t->plan, e) || roll_back(t, e))
-		return -1;
-	return t->totals->conflicts > 0 ? conflicts(t, e) : 0;
 }
 
 static int
-run(struct transaction *t, struct err *e)
+run_transaction(struct transaction *t, struct err *e)
 {
-	int n = resume(t, e);
-	if (n != 0 || t->job->clear)
-		return n < 0 ? -1 : 0;
-	if (prepare(t, e)) {
-		if (!t->job->dry)
-			abandon(t);
+	bool over;
+
+	if (resume(t, &over, e) < 0)
 		return -1;
-	}
-	if (t->job->dry)
+	if (over || t->job->clear)
 		return 0;
-	if (rename_plan(t, "plan.new", "plan", e)) {
+	int status = prepare(t, e);
+	if (t->job->dry)
+		return status;
+	if (status < 0 || enter_phase(t, NOT_BEGUN, DOING, e) < 0) {
 		abandon(t);
 		return -1;
 	}
@@ -348,20 +349,21 @@ apply(const struct apply_job *job, struct apply_totals *totals, struct err *e)
 {
 	struct transaction t = {.job = job, .totals = totals, .planfd = -1};
 	int status = -1;
+
 	*totals = (struct apply_totals){0};
 	t.resources = calloc(job->count + 1, sizeof *t.resources);
 	t.stages = calloc(job->count + 1, sizeof *t.stages);
-	if (!t.resources || !t.stages) {
+	if (t.resources == NULL || t.stages == NULL) {
 		err_memory(e);
 		goto out;
 	}
 	for (size_t i = 0; i < job->count; i++)
 		if (job->resources[i].writable)
 			t.resources[t.count++] = job->resources[i];
-	if (stages_open(t.resources, t.count, !job->dry, t.stages, e) == 0)
-		status = run(&t, e);
+	if (stages_open(&t, e) == 0)
+		status = run_transaction(&t, e);
 	close_plan(&t);
-	stages_close(t.stages, t.count);
+	stages_close(&t);
 out:
 	free(t.resources);
 	free(t.stages);

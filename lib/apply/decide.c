@@ -1,5 +1,5 @@
 /*
- * apply_plan - decides, path by path, what an apply will do.  See apply.h for the rule.
+ * decide - decides, path by path, what an apply will do.  See apply.h for the rule.
  *
  * Three sorted streams are merged: base and theirs (by compare) and ours (a walk).  Only paths that
  * differ between base and theirs are looked at closely, and only those of ours that do not bear
@@ -20,6 +20,7 @@
 
 #include "apply/decide.h"
 #include "apply/rule.h"
+#include "apply/stage.h"
 #include "base/file.h"
 
 /* Look at our directory ${path}, which is to go: are there names in it that the walk left out?  Its
@@ -29,13 +30,15 @@ has_hidden(struct planner *p, const char *path, uint64_t seen, bool *hidden, mod
 	   struct err *e)
 {
 	struct stat st;
-	size_t i = compare_resource(p->resources, p->count, path);
-	int fd = file_open_beneath(p->roots[i], compare_relative(&p->resources[i], path),
-				   O_RDONLY | O_DIRECTORY, 0, e);
+	size_t i = compare_resource(p->t->resources, p->t->count, path);
+	int fd =
+	    file_open_beneath(p->t->stages[i].sourcefd, compare_relative(&p->t->resources[i], path),
+			      O_RDONLY | O_DIRECTORY, 0, e);
+
 	if (fd < 0)
 		return -1;
 	DIR *d = fdopendir(fd);
-	if (!d) {
+	if (d == NULL) {
 		err_sys(e, "%s", path);
 		file_close(fd);
 		return -1;
@@ -56,6 +59,7 @@ plan_time(struct planner *p, const struct frame *f, struct err *e)
 {
 	bool here = f->here && (f->fate == STAYS || f->remains);
 	struct plan_step s = {.kind = PLAN_TIMES, .path = p->path};
+
 	if (here ? !f->dirty && !f->retimed : !f->made || f->file)
 		return 0;
 	s.after = (struct entry){.type = 'd', .mtime = f->mtime};
@@ -66,23 +70,28 @@ plan_time(struct planner *p, const struct frame *f, struct err *e)
 
 /* The innermost directory is done: say what becomes of it. */
 static int
-leave(struct planner *p, struct err *e)
+leave_directory(struct planner *p, struct err *e)
 {
 	struct frame *f = &p->frames[p->depth - 1];
-	int status = 0;
+	bool stays;
+	int status = -1;
+
 	p->path[f->length] = '\0';
 	f->step.path = p->path;
 	f->step.after.target = f->target;
-	if (f->fate != STAYS && !f->remains)
-		status = has_hidden(p, p->path, f->seen, &f->remains, &f->step.before.mode, e);
-	if (status == 0 && f->fate == PLAN_CHANGE && f->remains)
-		(void)rule_settle(p, p->path, "a file there, a directory with files of yours here",
-				  (const bool[APPLY_MERGE + 1]){[APPLY_OURS] = true});
-	else if (status == 0 && f->step.kind && !(f->fate == PLAN_EMPTY && f->remains))
-		status = rule_emit(p, &f->step, e);
-	if (status == 0)
-		status = plan_time(p, f, e);
-	bool stays = f->here && (f->fate == STAYS || f->remains);
+	if (f->fate != STAYS && !f->remains &&
+	    has_hidden(p, p->path, f->seen, &f->remains, &f->step.before.mode, e) < 0)
+		goto out;
+	if (f->fate == PLAN_CHANGE && f->remains) {
+		rule_settle(p, p->path, "a file there, a directory with files of yours here",
+			    (const bool[APPLY_MERGE + 1]){[APPLY_OURS] = true});
+	} else if (f->step.kind && !(f->fate == PLAN_EMPTY && f->remains)) {
+		if (rule_emit(p, &f->step, e) < 0)
+			goto out;
+	}
+	status = plan_time(p, f, e);
+out:
+	stays = f->here && (f->fate == STAYS || f->remains);
 	free(f->target);
 	p->depth--;
 	if (stays && p->depth > 0)
@@ -91,15 +100,15 @@ leave(struct planner *p, struct err *e)
 }
 
 static int
-enter(struct planner *p, const struct frame *f, struct err *e)
+enter_directory(struct planner *p, const struct frame *f, struct err *e)
 {
-	if (p->depth == p->room) {
-		size_t room = p->room * 2 + 16;
-		struct frame *frames = realloc(p->frames, room * sizeof *frames);
-		if (!frames)
+	if (p->depth == p->cap) {
+		size_t cap = p->cap * 2 + 16;
+		struct frame *frames = realloc(p->frames, cap * sizeof *frames);
+		if (frames == NULL)
 			return err_memory(e);
 		p->frames = frames;
-		p->room = room;
+		p->cap = cap;
 	}
 	struct frame *above = p->depth > 0 ? &p->frames[p->depth - 1] : NULL, *new;
 	new = &p->frames[p->depth++];
@@ -114,13 +123,14 @@ static int
 go_to(struct planner *p, const char *path, struct err *e)
 {
 	size_t n = strlen(path);
+
 	if (n > TREE_PATH)
 		return err_set(e, ERR_BAD_DATA, "a path of %zu bytes", n);
 	while (p->depth > 0) {
 		size_t length = p->frames[p->depth - 1].length;
 		if (strncmp(p->path, path, length) == 0 && path[length] == '/')
 			break;
-		if (leave(p, e))
+		if (leave_directory(p, e) < 0)
 			return -1;
 	}
 	size_t from = p->depth > 0 ? p->frames[p->depth - 1].length + 1 : 0;
@@ -129,27 +139,28 @@ go_to(struct planner *p, const char *path, struct err *e)
 		struct frame f = {.length = (size_t)(s - path),
 				  .mode = rule_directory_mode(p, NULL),
 				  .mtime = p->now};
-		if (enter(p, &f, e))
+		if (enter_directory(p, &f, e) < 0)
 			return -1;
 	}
 	return 0;
 }
 
 static int
-visit(struct planner *p, const struct sides *v, struct err *e)
+visit_path(struct planner *p, const struct sides *v, struct err *e)
 {
 	const struct entry *sides[] = {v->base, v->theirs, v->ours};
 	bool directory = false, gone = false;
+
 	for (size_t i = 0; i < 3; i++)
 		directory = directory || (sides[i] && sides[i]->type == 'd');
-	if (go_to(p, v->path, e))
+	if (go_to(p, v->path, e) < 0)
 		return -1;
 	if (v->ours && p->depth > 0)
 		p->frames[p->depth - 1].seen++;
 	struct frame f = {.length = strlen(v->path), .here = v->ours && v->ours->type == 'd'};
 	f.mode = rule_directory_mode(p, v->theirs && v->theirs->type == 'd' ? v->theirs : NULL);
 	rule_directory_time(p, v, &f);
-	if (rule_decide(p, v, &f, &gone, e)) {
+	if (rule_decide(p, v, &f, &gone, e) < 0) {
 		free(f.target);
 		return -1;
 	}
@@ -159,28 +170,31 @@ visit(struct planner *p, const struct sides *v, struct err *e)
 	f.remains = stays;
 	if (v->ours)
 		f.before = *v->ours;
-	return directory ? enter(p, &f, e) : 0;
+	return directory ? enter_directory(p, &f, e) : 0;
 }
 
 /* Merge what compare says with the walk. */
 static int
-merge(struct planner *p, struct err *e)
+merge_sides(struct planner *p, struct err *e)
 {
 	struct sides two = {0};
 	struct entry *ours = NULL;
 	int left = 1, right = 1;
 	bool left_shown = true, right_shown = true;
+
 	for (;;) {
 		if (left > 0 && left_shown)
 			left = compare_next(p->compare, &two.base, &two.theirs, e);
 		if (left >= 0 && right > 0 && right_shown)
-			right = walk_next(p->tree, &ours, e);
+			right = walk_next(p->walk, &ours, e);
 		if (left < 0 || right < 0)
 			return -1;
 		if (left == 0 && right == 0)
 			break;
 		const struct entry *known = left == 0 ? NULL : two.base ? two.base : two.theirs;
-		int order = !known ? 1 : right == 0 ? -1 : tree_order(known->path, ours->path);
+		int order = known == NULL ? 1
+			    : right == 0  ? -1
+					  : tree_order(known->path, ours->path);
 		left_shown = order <= 0;
 		right_shown = order >= 0;
 		struct sides v = {.path = order <= 0 ? known->path : ours->path};
@@ -190,11 +204,11 @@ merge(struct planner *p, struct err *e)
 			v.theirs = two.theirs;
 			v.delta = compare_delta(v.base, v.theirs, p->job->fidelity, p->job->times);
 		}
-		if (visit(p, &v, e))
+		if (visit_path(p, &v, e) < 0)
 			return -1;
 	}
 	while (p->depth > 0)
-		if (leave(p, e))
+		if (leave_directory(p, e) < 0)
 			return -1;
 	return 0;
 }
@@ -206,6 +220,7 @@ manifest_born(int fd)
 {
 	const int64_t tick = 20 * 1000 * 1000;
 	struct statx sx;
+
 	if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &sx) || !(sx.stx_mask & STATX_BTIME))
 		return INT64_MAX;
 	return (int64_t)sx.stx_btime.tv_sec * 1000000000 + sx.stx_btime.tv_nsec - tick;
@@ -215,49 +230,46 @@ manifest_born(int fd)
 static int
 check_returned(const struct planner *p, struct err *e)
 {
-	for (size_t i = 0; i < p->count; i++) {
+	for (size_t i = 0; i < p->t->count; i++) {
 		if (compare_returned(p->compare, i))
 			continue;
-		err_set(e, ERR_BAD_DATA, "the snapshot has no folder %s", p->resources[i].name);
+		err_set(e, ERR_BAD_DATA, "the snapshot has no folder %s", p->t->resources[i].name);
 		return err_hint(e, "it would delete the whole directory");
 	}
 	return 0;
 }
 
 int
-apply_plan(const struct apply_job *job, const struct resource *resources, const int *roots,
-	   size_t count, int planfd, struct apply_totals *totals, struct err *e)
+apply_decide(struct transaction *t, struct err *e)
 {
-	struct planner p = {.job = job, .resources = resources, .roots = roots, .count = count};
+	struct planner p = {.t = t, .job = t->job};
 	struct timespec now;
 	int status = -1;
 	uint64_t steps;
-	p.totals = totals;
+
 	p.mask = umask(077);
 	umask(p.mask);
-	p.fresh = manifest_born(job->theirs->base->manifestfd);
+	p.fresh = manifest_born(t->job->theirs->base->manifestfd);
 	clock_gettime(CLOCK_REALTIME, &now);
 	p.now = tree_time(now);
-	p.compare = compare_open(job->theirs, resources, count, e);
-	if (!p.compare)
-		return -1;
-	p.tree = walk_open(resources, count, e);
-	if (!p.tree)
-		goto err0;
-	p.writer = plan_writer_new(planfd, e);
-	if (!p.writer)
-		goto err1;
-	if (merge(&p, e) || check_returned(&p, e) || plan_finish(p.writer, &steps, e))
-		goto err2;
-	status = 0;
-err2:
+	p.compare = compare_open(t->job->theirs, t->resources, t->count, e);
+	if (p.compare == NULL)
+		goto out;
+	p.walk = walk_open(t->resources, t->count, e);
+	if (p.walk == NULL)
+		goto out;
+	p.writer = plan_writer_new(t->planfd, e);
+	if (p.writer == NULL)
+		goto out;
+	if (merge_sides(&p, e) < 0 || check_returned(&p, e) < 0)
+		goto out;
+	status = plan_finish(p.writer, &steps, e);
+out:
 	while (p.depth > 0)
 		free(p.frames[--p.depth].target);
 	free(p.frames);
 	plan_writer_free(p.writer);
-err1:
-	walk_close(p.tree);
-err0:
+	walk_close(p.walk);
 	compare_close(p.compare);
 	return status;
 }

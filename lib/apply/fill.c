@@ -1,6 +1,6 @@
 /*
- * apply_fill - puts the new files on the stage, makes things durable, and sets what comes last. See
- * apply_stage.h.
+ * fill - puts the new files on the stage, makes things durable, and sets what comes last.  See
+ * stage.h.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,12 +27,13 @@ static int
 place_fresh(struct stage *s, int freshfd, const struct plan_step *step, struct err *e)
 {
 	char number[24], parent[TREE_PATH + 1];
+
 	snprintf(number, sizeof number, "%" PRIu64, step->number);
 	if (freshfd < 0 || faccessat(freshfd, number, F_OK, AT_SYMLINK_NOFOLLOW))
 		return 0;
 	const char *slash = strrchr(step->path, '/');
 	snprintf(parent, sizeof parent, "%.*s", slash ? (int)(slash - step->path) : 0, step->path);
-	if (*parent && file_make_dirs(s->treefd, parent, e))
+	if (*parent && file_make_dirs(s->treefd, parent, e) < 0)
 		return -1;
 	const struct location fresh = {.dirfd = freshfd, .name = number};
 	struct location staged = {0};
@@ -42,9 +43,9 @@ place_fresh(struct stage *s, int freshfd, const struct plan_step *step, struct e
 	int status = 1;
 	/* A link keeps the very file; it can only be copied to another file system. */
 	if (linkat(freshfd, number, staged.dirfd, staged.name, 0) &&
-	    location_copy(&fresh, &staged, e))
+	    location_copy(&fresh, &staged, e) < 0)
 		status = -1;
-	else if (file_sync_dir(staged.dirfd, e))
+	else if (file_sync_dir(staged.dirfd, e) < 0)
 		status = -1;
 	close(staged.dirfd);
 	return status;
@@ -52,26 +53,27 @@ place_fresh(struct stage *s, int freshfd, const struct plan_step *step, struct e
 
 /* Stage what is in fresh/; ${rest} are the other paths. */
 static int
-place_all(struct stage *s, size_t count, int statefd, struct plan *plan, struct pathset *rest,
-	  struct err *e)
+place_all_fresh(struct transaction *t, struct pathset *rest, struct err *e)
 {
 	struct plan_step *step;
 	int n;
-	int freshfd = openat(statefd, "fresh", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int freshfd =
+	    openat(t->job->statefd, "fresh", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
 	if (freshfd < 0 && errno != ENOENT)
 		return err_sys(e, "cannot open what was merged or kept");
-	plan_rewind(plan);
-	while ((n = plan_next(plan, &step, e)) > 0) {
+	plan_rewind(t->plan);
+	while ((n = plan_next(t->plan, &step, e)) > 0) {
 		if (!plan_is_staged(step))
 			continue;
-		int placed = place_fresh(stage_of(s, count, step->path), freshfd, step, e);
-		if (placed < 0 || (placed == 0 && pathset_add(rest, step->path, e))) {
+		int placed = place_fresh(stage_of(t, step->path), freshfd, step, e);
+		if (placed < 0 || (placed == 0 && pathset_add(rest, step->path, e) < 0)) {
 			n = -1;
 			break;
 		}
 	}
 	file_close(freshfd);
-	return n < 0 ? -1 : file_remove_tree(statefd, "fresh", e);
+	return n < 0 ? -1 : file_remove_tree(t->job->statefd, "fresh", e);
 }
 
 /* What else is attached to the old file (an ACL, say) goes over to the new one, as far as the
@@ -81,6 +83,7 @@ copy_attributes(int from, int to)
 {
 	char names[4096], value[4096];
 	ssize_t n = flistxattr(from, names, sizeof names);
+
 	for (char *name = names; name < names + (n > 0 ? n : 0); name += strlen(name) + 1) {
 		ssize_t size = fgetxattr(from, name, value, sizeof value);
 		if (size >= 0)
@@ -92,16 +95,19 @@ static bool
 is_script(int fd)
 {
 	char head[2];
+
 	return pread(fd, head, 2, 0) == 2 && memcmp(head, "#!", 2) == 0;
 }
 
 /* Give a staged file its final look. */
 static int
-settle_file(struct stage *s, int fd, const struct plan_step *step, const struct apply_job *job,
-	    bool sync, struct err *e)
+finish_file(const struct transaction *t, const struct plan_step *step, int fd, struct err *e)
 {
+	const struct apply_job *job = t->job;
+	const struct stage *s = stage_of(t, step->path);
 	struct stat st;
 	mode_t mode = step->after.mode & 0777;
+
 	if (fstat(fd, &st))
 		return err_sys(e, "%s", step->path);
 	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != step->after.size)
@@ -119,28 +125,29 @@ settle_file(struct stage *s, int fd, const struct plan_step *step, const struct 
 	struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_NOW}};
 	if (job->times)
 		times[1] = tree_timespec(step->after.mtime);
-	if (fchmod(fd, mode) || futimens(fd, times) || (sync && fsync(fd)))
+	if (fchmod(fd, mode) || futimens(fd, times) || (t->steps <= SYNC_EACH && fsync(fd)))
 		return err_sys(e, "%s", step->path);
 	return 0;
 }
 
+/* Give what is staged for ${step} its final look. */
 static int
-settle(struct stage *s, const struct plan_step *step, const struct apply_job *job, bool sync,
-       struct err *e)
+finish_staged(const struct transaction *t, const struct plan_step *step, struct err *e)
 {
 	const char *base;
 	struct stat st;
-	int parent = file_parent_beneath(s->treefd, step->path, &base, e);
-	if (parent < 0)
-		return err_set(e, ERR_BAD_DATA, "the archive lacks %s", step->path);
 	int status = -1, fd = -1;
-	if (fstatat(parent, base, &st, AT_SYMLINK_NOFOLLOW)) {
+
+	int parent = file_parent_beneath(stage_of(t, step->path)->treefd, step->path, &base, e);
+	if (parent < 0 || fstatat(parent, base, &st, AT_SYMLINK_NOFOLLOW) < 0) {
 		err_set(e, ERR_BAD_DATA, "the archive lacks %s", step->path);
 		goto out;
 	}
 	if (step->after.type == 'l') {
-		status =
-		    S_ISLNK(st.st_mode) ? 0 : err_set(e, ERR_BAD_DATA, "%s is no link", step->path);
+		if (S_ISLNK(st.st_mode))
+			status = 0;
+		else
+			err_set(e, ERR_BAD_DATA, "%s is not a symbolic link", step->path);
 		goto out;
 	}
 	fd = openat(parent, base, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -149,7 +156,7 @@ settle(struct stage *s, const struct plan_step *step, const struct apply_job *jo
 	if (fd < 0)
 		err_sys(e, "%s", step->path);
 	else
-		status = settle_file(s, fd, step, job, sync, e);
+		status = finish_file(t, step, fd, e);
 out:
 	file_close(fd);
 	file_close(parent);
@@ -158,75 +165,82 @@ out:
 
 /* Note what of ${paths} is not on the stage: a file whose content is as it was sent. */
 static int
-find_sent(struct stage *s, size_t count, struct plan *plan, struct pathset *paths,
-	  struct pathset *sent, struct err *e)
+find_sent(struct transaction *t, struct pathset *paths, struct pathset *sent, struct err *e)
 {
 	struct plan_step *step;
 	struct stat st;
 	int n;
-	plan_rewind(plan);
-	while ((n = plan_next(plan, &step, e)) > 0) {
+
+	plan_rewind(t->plan);
+	while ((n = plan_next(t->plan, &step, e)) > 0) {
 		const char *base;
-		struct stage *of = stage_of(s, count, step->path);
+		struct stage *of = stage_of(t, step->path);
 		if (!plan_is_staged(step) || !pathset_has(paths, step->path))
 			continue;
 		int parent = file_parent_beneath(of->treefd, step->path, &base, NULL);
 		bool there = parent >= 0 && fstatat(parent, base, &st, AT_SYMLINK_NOFOLLOW) == 0;
 		file_close(parent);
-		if (!there && pathset_add(sent, step->path, e))
+		if (!there && pathset_add(sent, step->path, e) < 0)
 			return -1;
 	}
 	return n;
 }
 
 static int
-unpack_all(struct stage *s, size_t count, int archivefd, struct pathset *paths, struct err *e)
+stage_archive(struct transaction *t, int archivefd, struct pathset *paths, struct err *e)
 {
-	for (size_t i = 0; paths->count > 0 && i < count; i++)
-		if (unpack_paths(archivefd, s[i].treefd, paths, s[i].resource, e))
+	for (size_t i = 0; paths->count > 0 && i < t->count; i++)
+		if (unpack_paths(archivefd, t->stages[i].treefd, paths, &t->resources[i], e) < 0)
 			return -1;
 	return 0;
 }
 
-/* Stage what comes from the archives, and give all of the stage its final look. */
+/* Stage ${paths} from the archives, and give all of the stage its final look. */
 static int
-fill_and_settle(struct stage *s, size_t count, const struct apply_job *job, struct plan *plan,
-		struct pathset *paths, bool sync, struct err *e)
+fill_from_archives(struct transaction *t, struct pathset *paths, struct err *e)
 {
 	struct pathset sent = {0};
 	struct plan_step *step;
-	int n;
-	int status = unpack_all(s, count, job->theirs->archivefd, paths, e);
-	if (status == 0)
-		status = find_sent(s, count, plan, paths, &sent, e);
-	if (status == 0)
-		status = unpack_all(s, count, job->theirs->base->archivefd, &sent, e);
+	int n = -1;
+
+	if (stage_archive(t, t->job->theirs->archivefd, paths, e) < 0 ||
+	    find_sent(t, paths, &sent, e) < 0 ||
+	    stage_archive(t, t->job->theirs->base->archivefd, &sent, e) < 0)
+		goto out;
+	plan_rewind(t->plan);
+	while ((n = plan_next(t->plan, &step, e)) > 0)
+		if (plan_is_staged(step) && finish_staged(t, step, e) < 0) {
+			n = -1;
+			break;
+		}
+out:
 	pathset_free(&sent);
-	if (status)
-		return -1;
-	plan_rewind(plan);
-	while ((n = plan_next(plan, &step, e)) > 0)
-		if (plan_is_staged(step) &&
-		    settle(stage_of(s, count, step->path), step, job, sync, e))
-			return -1;
 	return n;
 }
 
 int
-stages_fill(struct stage *s, size_t count, const struct apply_job *job, struct plan *plan,
-	    uint64_t steps, struct err *e)
+stages_fill(struct transaction *t, struct err *e)
 {
 	struct pathset rest = {0};
-	int status = place_all(s, count, job->statefd, plan, &rest, e);
-	if (status == 0 && job->undo && rest.count > 0)
-		status = err_set(e, ERR_INTERNAL, "a kept file was not staged");
+	int status = -1;
+
+	if (place_all_fresh(t, &rest, e) < 0)
+		goto out;
+	if (t->job->undo && rest.count > 0) {
+		err_set(e, ERR_INTERNAL, "a kept file was not staged");
+		goto out;
+	}
 	/* What an undo puts back is as it was kept. */
-	if (status == 0 && !job->undo)
-		status = fill_and_settle(s, count, job, plan, &rest, steps <= SYNC_EACH, e);
+	if (!t->job->undo && fill_from_archives(t, &rest, e) < 0)
+		goto out;
+	for (size_t i = 0; t->steps > SYNC_EACH && i < t->count; i++)
+		if (syncfs(t->stages[i].treefd) < 0) {
+			err_sys(e, "cannot sync %s", t->resources[i].source);
+			goto out;
+		}
+	status = 0;
+out:
 	pathset_free(&rest);
-	for (size_t i = 0; status == 0 && steps > SYNC_EACH && i < count; i++)
-		if (syncfs(s[i].treefd))
-			status = err_sys(e, "cannot sync %s", s[i].resource->source);
 	return status;
 }
 
@@ -236,6 +250,7 @@ sync_parent(struct stage *s, const struct plan_step *step, struct err *e)
 	const char *base;
 	int fd = file_parent_beneath(s->sourcefd, compare_relative(s->resource, step->path), &base,
 				     NULL);
+
 	/* A directory that is gone needs no sync of its own: the one above gets it. */
 	if (fd < 0)
 		return 0;
@@ -245,38 +260,39 @@ sync_parent(struct stage *s, const struct plan_step *step, struct err *e)
 }
 
 int
-stages_sync(struct stage *s, size_t count, struct plan *plan, uint64_t steps, struct err *e)
+stages_sync(struct transaction *t, struct err *e)
 {
 	struct plan_step *step;
 	int n = 0;
-	if (steps > SYNC_EACH) {
-		for (size_t i = 0; i < count; i++)
-			if (syncfs(s[i].sourcefd))
-				return err_sys(e, "cannot sync %s", s[i].resource->source);
+
+	if (t->steps > SYNC_EACH) {
+		for (size_t i = 0; i < t->count; i++)
+			if (syncfs(t->stages[i].sourcefd))
+				return err_sys(e, "cannot sync %s", t->resources[i].source);
 		return 0;
 	}
-	plan_rewind(plan);
-	while ((n = plan_next(plan, &step, e)) > 0)
-		if (step->kind != PLAN_TIMES &&
-		    sync_parent(stage_of(s, count, step->path), step, e))
+	plan_rewind(t->plan);
+	while ((n = plan_next(t->plan, &step, e)) > 0)
+		if (step->kind != PLAN_TIMES && sync_parent(stage_of(t, step->path), step, e) < 0)
 			return -1;
 	return n;
 }
 
 /* Set the time of a directory. */
 static int
-end_step(struct stage *s, const struct plan_step *step, bool done, struct err *e)
+set_directory_time(struct stage *s, const struct plan_step *step, bool done, struct err *e)
 {
 	const struct entry *to = done ? &step->after : &step->before;
 	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, tree_timespec(to->mtime)};
 	const char *relative = compare_relative(s->resource, step->path);
 	struct location p = {.dirfd = -1};
 	int status = 0;
+
 	if (to->type != 'd')
 		return 0;
 	p.dirfd = file_parent_beneath(s->sourcefd, *relative ? relative : ".", &p.name, e);
 	if (p.dirfd < 0)
-		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -1;
+		return location_is_gone() ? 0 : -1;
 	bool there = location_look(&p) == 0 && p.there && location_type_of(&p.st) == 'd';
 	if (there && utimensat(p.dirfd, p.name, times, AT_SYMLINK_NOFOLLOW) && errno != EPERM)
 		status = err_sys(e, "%s", step->path);
@@ -285,14 +301,15 @@ end_step(struct stage *s, const struct plan_step *step, bool done, struct err *e
 }
 
 int
-stages_end(struct stage *s, size_t count, struct plan *plan, bool done, struct err *e)
+stages_end(struct transaction *t, bool done, struct err *e)
 {
 	struct plan_step *step;
 	int n;
-	plan_rewind(plan);
-	while ((n = plan_next(plan, &step, e)) > 0) {
-		struct stage *of = plan_is_last(step) ? stage_of(s, count, step->path) : NULL;
-		if (of && end_step(of, step, done, e))
+
+	plan_rewind(t->plan);
+	while ((n = plan_next(t->plan, &step, e)) > 0) {
+		struct stage *of = plan_is_last(step) ? stage_of(t, step->path) : NULL;
+		if (of && set_directory_time(of, step, done, e) < 0)
 			return -1;
 	}
 	return n;

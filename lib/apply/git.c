@@ -31,6 +31,7 @@ outside(const struct git_call *c, char *ceiling, size_t size)
 {
 	char link[64];
 	size_t n = 0, more = 0, kept = 0, length = strlen(ceiling);
+
 	snprintf(link, sizeof link, "/proc/self/fd/%d", c->dirfd);
 	ssize_t got = readlink(link, ceiling + length, size - length - 1);
 	ceiling[length + (size_t)(got > 0 ? got : 0)] = '\0';
@@ -42,7 +43,7 @@ outside(const struct git_call *c, char *ceiling, size_t size)
 	while (c->env && c->env[more])
 		more++;
 	char **env = calloc(n + more + 2, sizeof *env);
-	if (!env)
+	if (env == NULL)
 		return NULL;
 	for (size_t i = 0; i < n; i++)
 		if (!is_dropped(environ[i]))
@@ -95,6 +96,7 @@ static int
 wait_for(pid_t pid, int *code, struct err *e)
 {
 	int how;
+
 	while (waitpid(pid, &how, 0) < 0)
 		if (errno != EINTR)
 			return err_sys(e, "cannot wait for git");
@@ -108,6 +110,7 @@ static int
 take_line(const struct git_call *c, int fd, struct err *e)
 {
 	ssize_t n = file_read(fd, c->line, c->size - 1, e);
+
 	c->line[n > 0 ? n : 0] = '\0';
 	c->line[strcspn(c->line, "\n")] = '\0';
 	return n < 0 ? -1 : 0;
@@ -119,6 +122,7 @@ git_run(const struct git_call *c, int *code, struct err *e)
 	char ceiling[TREE_PATH + 64] = "GIT_CEILING_DIRECTORIES=";
 	int ends[2] = {-1, -1}, status = 0;
 	pid_t pid = 0;
+
 	if (c->line && pipe2(ends, O_CLOEXEC))
 		return err_sys(e, "cannot make a pipe");
 	char **env = outside(c, ceiling, sizeof ceiling);

@@ -1,5 +1,5 @@
 /*
- * apply_spot - names in directories, what lies there, and moves between them.  See apply_spot.h.
+ * location - names in directories, what lies there, and moves between them.  See location.h.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,6 +31,7 @@ void
 location_entry(const struct location *p, struct entry *entry)
 {
 	const struct stat *st = &p->st;
+
 	*entry = (struct entry){.type = '-'};
 	if (!p->there)
 		return;
@@ -48,6 +49,7 @@ bool
 location_is_before(const struct location *p, const struct entry *b, bool exact)
 {
 	const struct stat *st = &p->st;
+
 	if (!p->there || location_type_of(st) != b->type || st->st_ino != b->inode)
 		return false;
 	if (b->type == 'd')
@@ -70,7 +72,8 @@ location_hash(const struct location *p, char hex[SHA256_HEX])
 	ssize_t n;
 	int fd = openat(p->dirfd, p->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct sha256 *h = fd < 0 ? NULL : sha256_new(NULL);
-	if (!h) {
+
+	if (h == NULL) {
 		file_close(fd);
 		return -1;
 	}
@@ -86,6 +89,7 @@ bool
 location_is_after(const struct location *p, const struct entry *a)
 {
 	char hex[SHA256_HEX], target[TREE_PATH + 1];
+
 	if (!p->there || location_type_of(&p->st) != a->type)
 		return false;
 	if (a->type == 'd')
@@ -111,6 +115,12 @@ location_not_supported(void)
 	return errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP;
 }
 
+bool
+location_is_gone(void)
+{
+	return errno == ENOENT || errno == ENOTDIR || errno == ELOOP;
+}
+
 int
 location_move_over(const struct location *from, const struct location *to)
 {
@@ -128,7 +138,7 @@ location_move_free(const struct location *from, const struct location *to)
 		return unlinkat(from->dirfd, from->name, 0);
 	if (errno == EEXIST)
 		return -1;
-	/* No links either (or a directory): look first, that is all that can be done. */
+	/* No links either (or it is a directory): check first, which is all that can be done. */
 	struct stat st;
 	if (fstatat(to->dirfd, to->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
 		errno = EEXIST;
@@ -145,6 +155,7 @@ copy_file(const struct location *from, const struct location *to, struct err *e)
 	int out = openat(to->dirfd, to->name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
 			 0600);
 	struct stat st;
+
 	if (in < 0 || out < 0 || fstat(in, &st)) {
 		err_sys(e, "cannot copy %s", from->name);
 	} else if (file_copy(in, out, e) == 0) {
@@ -164,6 +175,7 @@ location_copy(const struct location *from, const struct location *to, struct err
 {
 	struct stat st;
 	char target[TREE_PATH + 1];
+
 	if (fstatat(from->dirfd, from->name, &st, AT_SYMLINK_NOFOLLOW))
 		return err_sys(e, "cannot copy %s", from->name);
 	if (!S_ISLNK(st.st_mode))

@@ -1,5 +1,5 @@
 /*
- * apply_spot - names in directories, what lies there, and moves between them.  Private to apply.
+ * location - names in directories, what lies there, and moves between them.  Private to apply.
  */
 #ifndef APPLY_LOCATION_H
 #define APPLY_LOCATION_H
@@ -45,6 +45,9 @@ int location_exchange(const struct location *a, const struct location *b);
 
 /* Does errno say that the file system does not know what was asked? */
 bool location_not_supported(void);
+
+/* The directory of a location could not be opened: does errno say that it is gone? */
+bool location_is_gone(void);
 
 /* Rename, over what is there. */
 int location_move_over(const struct location *from, const struct location *to);

@@ -1,5 +1,5 @@
 /*
- * apply_merge - puts together what two sides made of a file of text.  See apply_merge.h.
+ * merge - puts together what two sides made of a file of text.  See merge.h.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,8 +11,9 @@
 #include <unistd.h>
 
 #include "apply/merge.h"
-#include "archive/unpack.h"
 #include "apply/report.h"
+#include "apply/stage.h"
+#include "archive/unpack.h"
 #include "apply/location.h"
 #include "tree/compare.h"
 #include "base/file.h"
@@ -21,15 +22,13 @@
 #define BINARY_LOOK 8000 /* bytes; a NUL among them says that it is no text, as with git */
 
 struct merging {
-	const struct apply_job *job;
-	struct stage *stages;
-	size_t count;
+	struct transaction *t;
 	struct plan_writer *writer;
-	struct apply_totals *totals;
 	int mergefd, basefd, theirsfd; /* merge/, merge/base/, merge/theirs/ */
-	int freshfd;                   /* or -1: only tell */
+	int freshfd;                   /* or -1 in a dry run */
 };
 
+static const char overlap[] = "changed on both sides, and the changes overlap";
 static const char ours_name[] = "o", base_name[] = "b", theirs_name[] = "t";
 
 int
@@ -37,6 +36,7 @@ apply_merge_needed(struct plan *draft, struct err *e)
 {
 	struct plan_step *step;
 	int n;
+
 	plan_rewind(draft);
 	while ((n = plan_next(draft, &step, e)) > 0)
 		if (step->kind == PLAN_MERGE)
@@ -45,9 +45,9 @@ apply_merge_needed(struct plan *draft, struct err *e)
 }
 
 static int
-refuse(struct merging *m, const struct plan_step *step, const char *why)
+refuse_merge(struct merging *m, const struct plan_step *step, const char *why)
 {
-	apply_report_conflict(m->job, step->path, why, m->totals);
+	apply_report_conflict(m->t, step->path, why);
 	return 0;
 }
 
@@ -57,6 +57,7 @@ is_as_compared(int fd, const struct entry *before)
 {
 	struct location p = {.there = true};
 	struct entry now;
+
 	if (fstat(fd, &p.st))
 		return false;
 	location_entry(&p, &now);
@@ -68,11 +69,12 @@ is_as_compared(int fd, const struct entry *before)
 static int
 copy_ours(struct merging *m, const struct plan_step *step, struct err *e)
 {
-	struct stage *s = stage_of(m->stages, m->count, step->path);
+	struct stage *s = stage_of(m->t, step->path);
 	int in = file_open_beneath(s->sourcefd, compare_relative(s->resource, step->path),
 				   O_RDONLY | O_NONBLOCK, 0, e);
+
 	if (in < 0)
-		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -1;
+		return location_is_gone() ? 0 : -1;
 	int out = openat(m->mergefd, ours_name, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
 			 0600);
 	int status = -1;
@@ -89,12 +91,13 @@ copy_ours(struct merging *m, const struct plan_step *step, struct err *e)
 
 /* Make merge/<name> of what was unpacked at ${path} below ${treefd}; ${optional}: or of nothing. */
 static int
-bring(struct merging *m, int treefd, const char *path, const char *name, bool optional,
-      struct err *e)
+bring_side(struct merging *m, int treefd, const char *path, const char *name, bool optional,
+	   struct err *e)
 {
 	const char *last;
 	int parent = file_parent_beneath(treefd, path, &last, e);
 	int status = parent < 0 ? -1 : renameat(parent, last, m->mergefd, name);
+
 	file_close(parent);
 	if (status == 0)
 		return 0;
@@ -115,6 +118,7 @@ is_text(struct merging *m, const char *name, bool *text, struct err *e)
 {
 	char head[BINARY_LOOK];
 	int fd = openat(m->mergefd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
 	if (fd < 0)
 		return err_sys(e, "cannot read what is to be merged");
 	ssize_t n = file_read(fd, head, sizeof head, e);
@@ -127,14 +131,15 @@ is_text(struct merging *m, const char *name, bool *text, struct err *e)
 
 /* Write ${step}, whose new content is merge/o. */
 static int
-emit(struct merging *m, struct plan_step *step, const char *was, struct err *e)
+emit_merged(struct merging *m, struct plan_step *step, const char *previous, struct err *e)
 {
 	struct location merged = {.dirfd = m->mergefd, .name = ours_name};
 	struct timespec now;
 	char number[24];
+
 	if (location_look(&merged) || location_hash(&merged, step->after.sha256))
 		return err_sys(e, "cannot read what was merged");
-	if (step->kind == PLAN_CHANGE && strcmp(step->after.sha256, was) == 0) {
+	if (step->kind == PLAN_CHANGE && strcmp(step->after.sha256, previous) == 0) {
 		/* All that they changed was here already. */
 		step->kind = PLAN_MODE;
 		return ((step->after.mode ^ step->before.mode) & 0777) == 0
@@ -144,7 +149,7 @@ emit(struct merging *m, struct plan_step *step, const char *was, struct err *e)
 	clock_gettime(CLOCK_REALTIME, &now);
 	step->after.size = (uint64_t)merged.st.st_size;
 	step->after.mtime = tree_time(now);
-	if (plan_add(m->writer, step, e))
+	if (plan_add(m->writer, step, e) < 0)
 		return -1;
 	snprintf(number, sizeof number, "%" PRIu64, step->number);
 	if (m->freshfd >= 0 && renameat(m->mergefd, ours_name, m->freshfd, number))
@@ -153,61 +158,65 @@ emit(struct merging *m, struct plan_step *step, const char *was, struct err *e)
 }
 
 static int
-merge(struct merging *m, struct plan_step *step, struct err *e)
+merge_file(struct merging *m, struct plan_step *step, struct err *e)
 {
 	static const char *const git[] = {"git",     "merge-file", "-q", "-L",     "ours",
 					  "-L",      "base",       "-L", "theirs", ours_name,
 					  base_name, theirs_name,  NULL};
 	static const char *const names[] = {ours_name, base_name, theirs_name};
 	struct location ours = {.dirfd = m->mergefd, .name = ours_name};
-	char was[SHA256_HEX];
+	char previous[SHA256_HEX];
 	bool text = true;
 	int code = copy_ours(m, step, e);
+
 	if (code < 0)
 		return -1;
 	if (code == 0)
-		return refuse(m, step, "changed while it was compared");
-	if (bring(m, m->basefd, step->path, base_name, true, e) ||
-	    bring(m, m->theirsfd, step->path, theirs_name, false, e))
+		return refuse_merge(m, step, "changed while it was compared");
+	if (bring_side(m, m->basefd, step->path, base_name, true, e) < 0 ||
+	    bring_side(m, m->theirsfd, step->path, theirs_name, false, e) < 0)
 		return -1;
 	for (size_t i = 0; i < 3; i++)
-		if (is_text(m, names[i], &text, e))
+		if (is_text(m, names[i], &text, e) < 0)
 			return -1;
 	if (!text)
-		return refuse(m, step, "both changed, and it is not text");
-	if (location_hash(&ours, was))
+		return refuse_merge(m, step, "changed on both sides, and not text");
+	if (location_hash(&ours, previous))
 		return err_sys(e, "cannot read %s", step->path);
-	if (git_run(&(struct git_call){.dirfd = m->mergefd, .argv = git}, &code, e))
+	if (git_run(&(struct git_call){.dirfd = m->mergefd, .argv = git}, &code, e) < 0)
 		return -1;
 	/* It exits with the number of overlaps, at most 127. */
 	if (code > 127)
 		return err_set(e, ERR_IO, "git merge-file cannot merge %s", step->path);
-	if (code > 0 && !m->job->markers)
-		return refuse(m, step, "both changed, and the changes overlap");
-	apply_report_settled(m->job, step->path,
-			     code > 0 ? "both changed, and the changes overlap" : "both changed",
-			     APPLY_MERGE, m->totals);
+	if (code > 0 && !m->t->job->markers)
+		return refuse_merge(m, step, overlap);
+	apply_report_settled(m->t, step->path, code > 0 ? overlap : "changed on both sides",
+			     APPLY_MERGE);
 	step->kind = code > 0 ? PLAN_MARKED : PLAN_CHANGE;
-	return emit(m, step, was, e);
+	return emit_merged(m, step, previous, e);
 }
 
 static int
-merge_all(struct merging *m, struct plan *draft, struct err *e)
+merge_all(struct merging *m, struct err *e)
 {
 	struct plan_step *step;
+	struct plan *draft = m->t->plan;
 	struct pathset paths = {0};
 	uint64_t steps;
 	int n, status = -1;
+
 	plan_rewind(draft);
 	while ((n = plan_next(draft, &step, e)) > 0)
-		if (step->kind == PLAN_MERGE && pathset_add(&paths, step->path, e))
+		if (step->kind == PLAN_MERGE && pathset_add(&paths, step->path, e) < 0)
 			goto out;
-	if (n < 0 || unpack_paths(m->job->theirs->base->archivefd, m->basefd, &paths, NULL, e) ||
-	    unpack_paths(m->job->theirs->archivefd, m->theirsfd, &paths, NULL, e))
+	if (n < 0 ||
+	    unpack_paths(m->t->job->theirs->base->archivefd, m->basefd, &paths, NULL, e) < 0 ||
+	    unpack_paths(m->t->job->theirs->archivefd, m->theirsfd, &paths, NULL, e) < 0)
 		goto out;
 	plan_rewind(draft);
 	while ((n = plan_next(draft, &step, e)) > 0)
-		if (step->kind == PLAN_MERGE ? merge(m, step, e) : plan_add(m->writer, step, e))
+		if (step->kind == PLAN_MERGE ? merge_file(m, step, e)
+					     : plan_add(m->writer, step, e))
 			goto out;
 	status = n < 0 ? -1 : plan_finish(m->writer, &steps, e);
 out:
@@ -216,27 +225,30 @@ out:
 }
 
 static int
-make(int parent, const char *name, struct err *e)
+make_directory(int parent, const char *name, struct err *e)
 {
-	return file_make_dirs(parent, name, e) ? -1 : file_open_dir(parent, name, e);
+	return file_make_dirs(parent, name, e) < 0 ? -1 : file_open_dir(parent, name, e);
 }
 
 int
-apply_merge(const struct apply_job *job, struct stage *s, size_t count, struct plan *draft,
-	    int planfd, struct apply_totals *totals, struct err *e)
+apply_merge(struct transaction *t, int planfd, struct err *e)
 {
-	struct merging m = {.job = job, .stages = s, .count = count, .totals = totals};
-	int status = -1;
-	m.mergefd = m.basefd = m.theirsfd = m.freshfd = -1;
+	struct merging m = {.t = t, .mergefd = -1, .basefd = -1, .theirsfd = -1, .freshfd = -1};
+	int statefd = t->job->statefd, status = -1;
+
 	m.writer = plan_writer_new(planfd, e);
-	if (!m.writer || file_remove_tree(job->statefd, "merge", e) ||
-	    (m.mergefd = make(job->statefd, "merge", e)) < 0 ||
-	    (m.basefd = make(m.mergefd, "base", e)) < 0 ||
-	    (m.theirsfd = make(m.mergefd, "theirs", e)) < 0)
+	if (m.writer == NULL || file_remove_tree(statefd, "merge", e) < 0)
 		goto out;
-	if (!job->dry && (m.freshfd = make(job->statefd, "fresh", e)) < 0)
+	m.mergefd = make_directory(statefd, "merge", e);
+	if (m.mergefd < 0)
 		goto out;
-	status = merge_all(&m, draft, e);
+	m.basefd = make_directory(m.mergefd, "base", e);
+	m.theirsfd = make_directory(m.mergefd, "theirs", e);
+	if (m.basefd < 0 || m.theirsfd < 0)
+		goto out;
+	if (!t->job->dry && (m.freshfd = make_directory(statefd, "fresh", e)) < 0)
+		goto out;
+	status = merge_all(&m, e);
 out:
 	file_close(m.mergefd);
 	file_close(m.basefd);
@@ -244,6 +256,6 @@ out:
 	file_close(m.freshfd);
 	plan_writer_free(m.writer);
 	/* What is left of merge/ if this fails goes with the next merge, or with the snapshot. */
-	(void)file_remove_tree(job->statefd, "merge", NULL);
+	file_remove_tree(statefd, "merge", NULL);
 	return status;
 }

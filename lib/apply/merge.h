@@ -1,5 +1,5 @@
 /*
- * apply_merge - puts together what two sides made of a file of text.  Private to apply.
+ * merge - puts together what two sides made of a file of text.  Private to apply.
  *
  * For every step of the kind PLAN_MERGE of a draft the three versions are laid out in merge/ of the
  * state directory and given to git merge-file.  What comes of it goes to fresh/ and the step
@@ -8,14 +8,13 @@
 #ifndef APPLY_MERGE_H
 #define APPLY_MERGE_H
 
-#include "apply/stage.h"
+#include "apply/private.h"
 
 /* Does ${draft} have such steps?  1, 0, -1. */
 int apply_merge_needed(struct plan *draft, struct err *e);
 
-/* Write the plan for ${draft} to ${planfd}; tells and counts what was settled and what could not
- * be.  ${job}->dry leaves nothing in fresh/. */
-int apply_merge(const struct apply_job *job, struct stage *s, size_t count, struct plan *draft,
-		int planfd, struct apply_totals *totals, struct err *e);
+/* Write the plan for the draft ${t}->plan to ${planfd}; reports and counts what was settled and
+ * what could not be.  A dry run leaves nothing in fresh/. */
+int apply_merge(struct transaction *t, int planfd, struct err *e);
 
 #endif

@@ -52,13 +52,14 @@ struct plan_writer *
 plan_writer_new(int fd, struct err *e)
 {
 	struct plan_writer *w = calloc(1, sizeof *w);
-	if (!w) {
+
+	if (w == NULL) {
 		err_memory(e);
 		return NULL;
 	}
 	w->fd = fd;
 	w->text = (struct buf)BUF_INIT(WINDOW);
-	if (buf_add(&w->text, HEAD, HEAD_LENGTH, e)) {
+	if (buf_add(&w->text, HEAD, HEAD_LENGTH, e) < 0) {
 		plan_writer_free(w);
 		return NULL;
 	}
@@ -68,7 +69,7 @@ plan_writer_new(int fd, struct err *e)
 void
 plan_writer_free(struct plan_writer *w)
 {
-	if (!w)
+	if (w == NULL)
 		return;
 	buf_free(&w->text);
 	free(w);
@@ -81,7 +82,7 @@ put_escaped(struct buf *b, const char *s, struct err *e)
 		size_t n = 0;
 		while ((unsigned char)s[n] >= 0x20 && s[n] != 0x7f && s[n] != '\\')
 			n++;
-		if (n > 0 && buf_add(b, s, n, e))
+		if (n > 0 && buf_add(b, s, n, e) < 0)
 			return -1;
 		s += n;
 		if (*s && buf_printf(b, e, "\\x%02x", (unsigned char)*s++))
@@ -93,7 +94,7 @@ put_escaped(struct buf *b, const char *s, struct err *e)
 static int
 flush(struct plan_writer *w, struct err *e)
 {
-	if (w->text.len > 0 && file_write(w->fd, w->text.data, w->text.len, e))
+	if (w->text.len > 0 && file_write(w->fd, w->text.data, w->text.len, e) < 0)
 		return err_add(e, "the plan");
 	buf_clear(&w->text);
 	return 0;
@@ -103,8 +104,9 @@ int
 plan_add(struct plan_writer *w, struct plan_step *s, struct err *e)
 {
 	const struct entry *a = &s->after, *b = &s->before;
+
 	s->number = ++w->count;
-	if (w->text.len > WINDOW - LINE_LONGEST && flush(w, e))
+	if (w->text.len > WINDOW - LINE_LONGEST && flush(w, e) < 0)
 		return -1;
 	if (buf_printf(&w->text, e,
 		       "%" PRIu64 " %c %c %o %" PRIu64 " %" PRId64 " %s %c %o %" PRIu64 " %" PRId64
@@ -112,9 +114,10 @@ plan_add(struct plan_writer *w, struct plan_step *s, struct err *e)
 		       s->number, s->kind, a->type ? a->type : '-', (unsigned)a->mode, a->size,
 		       a->mtime, a->sha256[0] ? a->sha256 : "-", b->type ? b->type : '-',
 		       (unsigned)b->mode, b->size, b->mtime, b->ctime, b->inode) ||
-	    put_escaped(&w->text, s->path, e))
+	    put_escaped(&w->text, s->path, e) < 0)
 		return -1;
-	if (a->target && (buf_add(&w->text, "\t", 1, e) || put_escaped(&w->text, a->target, e)))
+	if (a->target &&
+	    (buf_add(&w->text, "\t", 1, e) < 0 || put_escaped(&w->text, a->target, e) < 0))
 		return -1;
 	return buf_add(&w->text, "\n", 1, e);
 }
@@ -159,6 +162,7 @@ plan_open(int fd, struct err *e)
 {
 	struct stat st;
 	struct plan *p = calloc(1, sizeof *p);
+
 	if (!p) {
 		err_memory(e);
 		return NULL;
@@ -169,7 +173,7 @@ plan_open(int fd, struct err *e)
 		goto err0;
 	}
 	p->size = st.st_size;
-	if (look(p, 0, e))
+	if (look(p, 0, e) < 0)
 		goto err0;
 	if (p->have < HEAD_LENGTH || memcmp(p->window, HEAD, HEAD_LENGTH) != 0) {
 		bad(e);
@@ -205,6 +209,7 @@ static int
 unescape(const char *s, size_t n, char *out)
 {
 	size_t len = 0;
+
 	for (size_t i = 0; i < n; len++) {
 		if (len >= TREE_PATH)
 			return -1;
@@ -230,6 +235,7 @@ parse(struct plan *p, const char *line, size_t n, struct err *e)
 	char head[512], hash[65];
 	unsigned mode_after, mode_before;
 	int used = 0;
+
 	*s = (struct plan_step){.path = p->path};
 	/* sscanf(3) may look for the end of its string: give it a short one. */
 	size_t short_n = n < sizeof head - 1 ? n : sizeof head - 1;
@@ -274,7 +280,7 @@ plan_next(struct plan *p, struct plan_step **step, struct err *e)
 				return parse(p, line, (size_t)(end - line), e) ? -1 : 1;
 			}
 		}
-		if (look(p, p->at, e))
+		if (look(p, p->at, e) < 0)
 			return -1;
 	}
 	return bad(e);
@@ -289,7 +295,7 @@ step_back(struct plan *p, char **line, size_t *length, struct err *e)
 		return 0;
 	bool whole = p->start == 0 || p->at - LINE_LONGEST >= p->start;
 	bool shown = whole && p->at > p->start && p->at <= p->start + (off_t)p->have;
-	if (!shown && look(p, p->at > WINDOW ? p->at - WINDOW : 0, e))
+	if (!shown && look(p, p->at > WINDOW ? p->at - WINDOW : 0, e) < 0)
 		return -1;
 	if (p->at > p->start + (off_t)p->have)
 		return bad(e);
@@ -309,6 +315,7 @@ plan_to_end(struct plan *p, struct err *e)
 {
 	char *line = NULL;
 	size_t length = 0;
+
 	p->at = p->size;
 	int n = step_back(p, &line, &length, e);
 	if (n < 0)
@@ -322,9 +329,10 @@ plan_previous(struct plan *p, struct plan_step **step, struct err *e)
 	char *line = NULL;
 	size_t length = 0;
 	int n = step_back(p, &line, &length, e);
+
 	if (n <= 0)
 		return n;
-	if (!line)
+	if (line == NULL)
 		return bad(e);
 	*step = &p->step;
 	return parse(p, line, length, e) ? -1 : 1;

@@ -1,37 +1,41 @@
 /*
  * report - tells the caller of an apply what becomes of each path, and counts it.
  */
+#include "apply/report.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "apply/report.h"
-
-void
-apply_report_conflict(const struct apply_job *job, const char *path, const char *why,
-		      struct apply_totals *totals)
+static void
+report(const struct transaction *t, enum apply_action action, const char *path, const char *why)
 {
-	totals->conflicts++;
-	if (job->report)
-		job->report(job->report_arg, APPLY_CONFLICT, path, why);
+	if (t->job->report != NULL)
+		t->job->report(t->job->report_arg, action, path, why);
 }
 
 void
-apply_report_settled(const struct apply_job *job, const char *path, const char *why,
-		     enum apply_settle how, struct apply_totals *totals)
+apply_report_conflict(const struct transaction *t, const char *path, const char *why)
+{
+	t->totals->conflicts++;
+	report(t, APPLY_CONFLICT, path, why);
+}
+
+void
+apply_report_settled(const struct transaction *t, const char *path, const char *why,
+		     enum apply_settle how)
 {
 	static const char *const outcomes[] = {[APPLY_THEIRS] = "theirs is taken",
 					       [APPLY_OURS] = "ours stays",
 					       [APPLY_MERGE] = "merged"};
 	char text[128];
-	totals->settled++;
+
+	t->totals->settled++;
 	snprintf(text, sizeof text, "%s; %s", why, outcomes[how]);
-	if (job->report)
-		job->report(job->report_arg, APPLY_SETTLED, path, text);
+	report(t, APPLY_SETTLED, path, text);
 }
 
 void
-apply_report_step(const struct apply_job *job, const struct plan_step *step,
-		  struct apply_totals *totals)
+apply_report_step(const struct transaction *t, const struct plan_step *step)
 {
 	static const struct {
 		char kind;
@@ -41,26 +45,23 @@ apply_report_step(const struct apply_job *job, const struct plan_step *step,
 	    {PLAN_CONVERT, APPLY_CHANGE}, {PLAN_MODE, APPLY_CHANGE},   {PLAN_REMOVE, APPLY_DELETE},
 	    {PLAN_EMPTY, APPLY_DELETE},   {PLAN_MARKED, APPLY_CHANGE},
 	};
+	uint64_t *counts[] = {&t->totals->added, &t->totals->changed, &t->totals->deleted};
+	bool removed = step->kind == PLAN_REMOVE || step->kind == PLAN_EMPTY;
+	bool marked = step->kind == PLAN_MARKED;
+	char type = removed ? step->before.type : step->after.type;
+	char text[TREE_PATH + 2];
 	size_t i = 0;
-	while (i < sizeof table / sizeof table[0] - 1 && table[i].kind != step->kind)
-		i++;
-	uint64_t *counts[] = {&totals->added, &totals->changed, &totals->deleted};
+
 	/* Times are nobody's change. */
 	if (step->kind == PLAN_TIMES)
 		return;
-	char type = step->kind == PLAN_REMOVE || step->kind == PLAN_EMPTY ? step->before.type
-									  : step->after.type;
-	char text[TREE_PATH + 2];
-	size_t n = strlen(step->path);
-	memcpy(text, step->path, n + 1);
-	/* Directories come and go with what is in them: told, but not counted. */
-	if (type == 'd' && step->kind != PLAN_CONVERT)
-		memcpy(text + n, "/", 2);
-	else
+	while (i < sizeof table / sizeof table[0] - 1 && table[i].kind != step->kind)
+		i++;
+	/* Directories come and go with what is in them: reported, but not counted. */
+	bool counted = type != 'd' || step->kind == PLAN_CONVERT;
+	snprintf(text, sizeof text, "%s%s", step->path, counted ? "" : "/");
+	if (counted)
 		(*counts[table[i].action])++;
-	bool marked = step->kind == PLAN_MARKED;
-	totals->marked += marked;
-	if (job->report)
-		job->report(job->report_arg, table[i].action, text,
-			    marked ? "has conflict markers" : NULL);
+	t->totals->marked += marked;
+	report(t, table[i].action, text, marked ? "has conflict markers" : NULL);
 }

@@ -1,5 +1,5 @@
 /*
- * apply_rule - the three-way rule for one path.  See apply.h.
+ * rule - the three-way rule for one path.  See apply.h.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +11,7 @@ int
 rule_emit(struct planner *p, struct plan_step *step, struct err *e)
 {
 	size_t n = strlen(step->path), i = p->depth;
+
 	while (i > 0 && p->frames[i - 1].length >= n)
 		i--;
 	if (i > 0 && step->kind != PLAN_MODE && step->kind != PLAN_TIMES)
@@ -22,25 +23,27 @@ enum apply_settle
 rule_settle(struct planner *p, const char *path, const char *why, const bool can[APPLY_MERGE + 1])
 {
 	enum apply_settle how = p->job->settle;
+
 	if (!can[how] || !selection_has(&p->job->settle_only, path))
 		how = APPLY_ASK;
 	if (how == APPLY_ASK)
-		apply_report_conflict(p->job, path, why, p->totals);
+		apply_report_conflict(p->t, path, why);
 	else if (how != APPLY_MERGE)
-		apply_report_settled(p->job, path, why, how, p->totals);
+		apply_report_settled(p->t, path, why, how);
 	return how;
 }
 
 /* As rule_settle, with the ways that the sides leave open. */
 static enum apply_settle
-settle(struct planner *p, const struct sides *v, const char *why, bool content)
+settle_sides(struct planner *p, const struct sides *v, const char *why, bool content)
 {
 	const struct entry *b = v->base, *t = v->theirs, *o = v->ours;
 	bool can[APPLY_MERGE + 1] = {[APPLY_OURS] = true};
-	/* A device or a socket of ours cannot be kept aside. */
-	can[APPLY_THEIRS] = !o || o->type != '?';
+
+	/* A device or a socket of ours cannot be kept. */
+	can[APPLY_THEIRS] = o == NULL || o->type != '?';
 	can[APPLY_MERGE] =
-	    content && t && o && t->type == 'f' && o->type == 'f' && (!b || b->type == 'f');
+	    content && t && o && t->type == 'f' && o->type == 'f' && (b == NULL || b->type == 'f');
 	return rule_settle(p, v->path, why, can);
 }
 
@@ -56,6 +59,7 @@ rule_directory_time(const struct planner *p, const struct sides *v, struct frame
 	const struct entry *b = v->base, *t = v->theirs, *o = v->ours;
 	bool known = p->job->times && t && t->type == 'd';
 	bool untouched = b && o && b->type == 'd' && o->type == 'd' && o->mtime == b->mtime;
+
 	f->file = t && t->type != 'd';
 	bool kept = known && untouched && compare_same_time(b->mtime, t->mtime);
 	f->retimed = known && untouched && !kept;
@@ -99,7 +103,7 @@ make_parents(struct planner *p, bool force, bool *blocked, struct err *e)
 static int
 same_as_base(struct planner *p, const struct entry *b, struct entry *o, struct err *e)
 {
-	if (!o || o->type != b->type)
+	if (o == NULL || o->type != b->type)
 		return 0;
 	if (o->type == 'd')
 		return 1;
@@ -111,7 +115,7 @@ same_as_base(struct planner *p, const struct entry *b, struct entry *o, struct e
 		return b->target && o->target && strcmp(b->target, o->target) == 0;
 	if (o->size != b->size)
 		return 0;
-	if (!o->sha256[0] && walk_hash(p->tree, o, e))
+	if (!o->sha256[0] && walk_hash(p->walk, o, e) < 0)
 		return -1;
 	return strcmp(o->sha256, b->sha256) == 0;
 }
@@ -120,7 +124,7 @@ same_as_base(struct planner *p, const struct entry *b, struct entry *o, struct e
 static int
 same_as_theirs(struct planner *p, const struct entry *t, struct entry *o, struct err *e)
 {
-	if (!o || o->type != t->type)
+	if (o == NULL || o->type != t->type)
 		return 0;
 	if (o->type == 'd')
 		return 1;
@@ -128,7 +132,7 @@ same_as_theirs(struct planner *p, const struct entry *t, struct entry *o, struct
 		return t->target && o->target && strcmp(t->target, o->target) == 0;
 	if (o->size != t->size)
 		return 0;
-	if (!o->sha256[0] && walk_hash(p->tree, o, e))
+	if (!o->sha256[0] && walk_hash(p->walk, o, e) < 0)
 		return -1;
 	return strcmp(o->sha256, t->sha256) == 0;
 }
@@ -149,12 +153,13 @@ merge_mode(const struct planner *p, const struct sides *v, mode_t *mode)
 {
 	const struct entry *b = v->base, *t = v->theirs, *o = v->ours;
 	bool had_mode = o && o->type == t->type;
+
 	if (!p->job->fidelity) {
 		*mode = had_mode ? o->mode & 0777 : 0644 & ~p->mask;
 		return 0;
 	}
 	*mode = t->mode & 0777;
-	if (!had_mode || !b || b->type != t->type || ((o->mode ^ t->mode) & 0777) == 0)
+	if (!had_mode || b == NULL || b->type != t->type || ((o->mode ^ t->mode) & 0777) == 0)
 		return 0;
 	if (((b->mode ^ t->mode) & 0777) == 0)
 		*mode = o->mode & 0777;
@@ -167,9 +172,10 @@ static int
 plan_mode(struct planner *p, const struct sides *v, struct frame *f, struct err *e)
 {
 	struct plan_step s;
+
 	step_begin(&s, PLAN_MODE, v);
 	if (merge_mode(p, v, &s.after.mode)) {
-		if (settle(p, v, "both changed the mode", false) != APPLY_THEIRS)
+		if (settle_sides(p, v, "mode changed on both sides", false) != APPLY_THEIRS)
 			return 0;
 		s.after.mode = v->theirs->mode & 0777;
 	}
@@ -188,7 +194,8 @@ plan_times(struct planner *p, const struct sides *v, struct err *e)
 {
 	const struct entry *b = v->base, *o = v->ours;
 	struct plan_step s;
-	if (!o || o->type != b->type || o->mtime != b->mtime || o->size != b->size)
+
+	if (o == NULL || o->type != b->type || o->mtime != b->mtime || o->size != b->size)
 		return 0;
 	step_begin(&s, PLAN_TIMES, v);
 	return rule_emit(p, &s, e);
@@ -207,6 +214,7 @@ static int
 plan_removal(struct planner *p, const struct sides *v, struct frame *f, bool *gone, struct err *e)
 {
 	struct plan_step s;
+
 	if (v->ours->type == 'd') {
 		step_begin(&f->step, PLAN_EMPTY, v);
 		f->fate = PLAN_EMPTY;
@@ -220,13 +228,13 @@ plan_removal(struct planner *p, const struct sides *v, struct frame *f, bool *go
 static int
 plan_deleted(struct planner *p, const struct sides *v, struct frame *f, bool *gone, struct err *e)
 {
-	if (!v->ours)
+	if (v->ours == NULL)
 		return 0;
 	int same = same_as_base(p, v->base, v->ours, e);
 	if (same < 0)
 		return -1;
 	if (!same || (v->ours->type == 'f' && ((v->ours->mode ^ v->base->mode) & 0777) != 0)) {
-		enum apply_settle how = settle(p, v, "changed here, deleted there", false);
+		enum apply_settle how = settle_sides(p, v, "changed here, deleted there", false);
 		if (how != APPLY_THEIRS)
 			return leave_ours(f, how);
 		f->doomed = v->ours->type == 'd';
@@ -238,16 +246,16 @@ plan_deleted(struct planner *p, const struct sides *v, struct frame *f, bool *go
 static int
 plan_doomed(struct planner *p, const struct sides *v, struct frame *f, bool *gone, struct err *e)
 {
-	if (!v->ours || v->ours->type == '?')
+	if (v->ours == NULL || v->ours->type == '?')
 		return 0;
 	int same = v->base ? same_as_base(p, v->base, v->ours, e) : 0;
 	if (same < 0)
 		return -1;
 	if (!same)
-		apply_report_settled(p->job, v->path,
+		apply_report_settled(p->t, v->path,
 				     v->base ? "changed here, deleted there"
 					     : "added here, where there is no directory",
-				     APPLY_THEIRS, p->totals);
+				     APPLY_THEIRS);
 	return plan_removal(p, v, f, gone, e);
 }
 
@@ -257,14 +265,15 @@ plan_new(struct planner *p, const struct sides *v, struct frame *f, struct err *
 {
 	struct plan_step s;
 	bool blocked;
-	if (make_parents(p, false, &blocked, e))
+
+	if (make_parents(p, false, &blocked, e) < 0)
 		return -1;
 	if (blocked) {
 		enum apply_settle how =
-		    settle(p, v, "added there, where here is no directory", false);
+		    settle_sides(p, v, "added there, where there is no directory here", false);
 		if (how != APPLY_THEIRS)
 			return leave_ours(f, how);
-		if (make_parents(p, true, &blocked, e))
+		if (make_parents(p, true, &blocked, e) < 0)
 			return -1;
 	}
 	step_begin(&s, v->theirs->type == 'd' ? PLAN_DIRECTORY : PLAN_ADD, v);
@@ -274,7 +283,7 @@ plan_new(struct planner *p, const struct sides *v, struct frame *f, struct err *
 	}
 	s.after.mode = rule_directory_mode(p, v->theirs) | 0700;
 	f->made = true;
-	if (rule_emit(p, &s, e))
+	if (rule_emit(p, &s, e) < 0)
 		return -1;
 	if (s.after.mode != f->mode) {
 		f->step = s;
@@ -291,12 +300,14 @@ plan_replacement(struct planner *p, const struct sides *v, bool settled, struct 
 		 bool *gone, struct err *e)
 {
 	struct plan_step s;
+
 	step_begin(&s, v->theirs->type == 'd' ? PLAN_CONVERT : PLAN_CHANGE, v);
 	if (v->theirs->type == 'd') {
 		s.after.mode = rule_directory_mode(p, v->theirs) | 0700;
 	} else if (merge_mode(p, v, &s.after.mode)) {
 		enum apply_settle how =
-		    settled ? APPLY_THEIRS : settle(p, v, "both changed the mode", false);
+		    settled ? APPLY_THEIRS
+			    : settle_sides(p, v, "mode changed on both sides", false);
 		if (how == APPLY_ASK)
 			return 0;
 		s.after.mode = (how == APPLY_THEIRS ? v->theirs : v->ours)->mode & 0777;
@@ -319,9 +330,10 @@ static int
 plan_merge(struct planner *p, const struct sides *v, struct err *e)
 {
 	struct plan_step s;
+
 	step_begin(&s, PLAN_MERGE, v);
 	if (merge_mode(p, v, &s.after.mode)) {
-		(void)settle(p, v, "both changed the mode", false);
+		settle_sides(p, v, "mode changed on both sides", false);
 		return 0;
 	}
 	return rule_emit(p, &s, e);
@@ -332,7 +344,8 @@ static int
 plan_conflict(struct planner *p, const struct sides *v, const char *why, struct frame *f,
 	      bool *gone, struct err *e)
 {
-	enum apply_settle how = settle(p, v, why, true);
+	enum apply_settle how = settle_sides(p, v, why, true);
+
 	if (how == APPLY_MERGE)
 		return plan_merge(p, v, e);
 	if (how != APPLY_THEIRS)
@@ -343,7 +356,7 @@ plan_conflict(struct planner *p, const struct sides *v, const char *why, struct 
 static int
 plan_added(struct planner *p, const struct sides *v, struct frame *f, bool *gone, struct err *e)
 {
-	if (!v->ours)
+	if (v->ours == NULL)
 		return plan_new(p, v, f, e);
 	int same = same_as_theirs(p, v->theirs, v->ours, e);
 	if (same < 0)
@@ -351,19 +364,20 @@ plan_added(struct planner *p, const struct sides *v, struct frame *f, bool *gone
 	bool executable = ((v->ours->mode ^ v->theirs->mode) & 0100) != 0;
 	if (same && !(p->job->fidelity && v->theirs->type == 'f' && executable))
 		return 0;
-	return plan_conflict(p, v, same ? "both added, with different modes" : "both added", f,
-			     gone, e);
+	return plan_conflict(
+	    p, v, same ? "added on both sides, with different modes" : "added on both sides", f,
+	    gone, e);
 }
 
 /* Content or type changed there. */
 static int
 plan_changed(struct planner *p, const struct sides *v, struct frame *f, bool *gone, struct err *e)
 {
-	if (!v->ours) {
+	if (v->ours == NULL) {
 		bool excluded = v->delta == COMPARE_MODE && v->theirs->type == 'd';
 		if (excluded)
 			return 0;
-		if (compare_excluded(p->compare, v->path, v->theirs->type == 'd', &excluded, e))
+		if (compare_excluded(p->compare, v->path, v->theirs->type == 'd', &excluded, e) < 0)
 			return -1;
 		return excluded ? 0
 				: plan_conflict(p, v, "deleted here, changed there", f, gone, e);
@@ -377,15 +391,15 @@ plan_changed(struct planner *p, const struct sides *v, struct frame *f, bool *go
 	if (same < 0)
 		return -1;
 	return same ? plan_replacement(p, v, false, f, gone, e)
-		    : plan_conflict(p, v, "both changed", f, gone, e);
+		    : plan_conflict(p, v, "changed on both sides", f, gone, e);
 }
 
 int
 rule_decide(struct planner *p, const struct sides *v, struct frame *f, bool *gone, struct err *e)
 {
 	/* The directory that was lent is the person's, whatever they did to it. */
-	size_t i = compare_resource(p->resources, p->count, v->path);
-	if (i == p->count || *compare_relative(&p->resources[i], v->path) == '\0')
+	size_t i = compare_resource(p->t->resources, p->t->count, v->path);
+	if (i == p->t->count || *compare_relative(&p->t->resources[i], v->path) == '\0')
 		return 0;
 	if (p->depth > 0 && p->frames[p->depth - 1].kept)
 		return 0;
@@ -397,11 +411,11 @@ rule_decide(struct planner *p, const struct sides *v, struct frame *f, bool *gon
 		return plan_added(p, v, f, gone, e);
 	if (v->delta & (COMPARE_CONTENT | COMPARE_TYPE))
 		return plan_changed(p, v, f, gone, e);
-	if (v->delta & COMPARE_TIMES && plan_times(p, v, e))
+	if (v->delta & COMPARE_TIMES && plan_times(p, v, e) < 0)
 		return -1;
 	if (!(v->delta & COMPARE_MODE))
 		return 0;
-	if (!v->ours || v->ours->type != v->theirs->type)
+	if (v->ours == NULL || v->ours->type != v->theirs->type)
 		return plan_changed(p, v, f, gone, e);
 	return plan_mode(p, v, f, e);
 }

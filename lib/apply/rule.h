@@ -1,5 +1,5 @@
 /*
- * apply_rule - the three-way rule for one path.  Private to apply.
+ * rule - the three-way rule for one path.  Private to apply.
  */
 #ifndef APPLY_RULE_H
 #define APPLY_RULE_H
@@ -8,10 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "apply/apply.h"
+#include "apply/private.h"
 #include "tree/compare.h"
 #include "tree/walk.h"
-#include "apply/plan.h"
 
 #define STAYS 0 /* the fate of a directory; else the kind of the step that ends it */
 
@@ -23,7 +22,7 @@ struct frame {
 	bool remains;          /* something of ours stays in it */
 	bool doomed;           /* theirs was chosen: nothing of ours stays in it */
 	bool kept;             /* ours was chosen: nothing of theirs comes into it */
-	uint64_t seen;         /* names of ours in it that the walk told of */
+	uint64_t seen;         /* names of ours in it that the walk came by */
 	mode_t mode;           /* for it to be made with, or to get */
 	bool file;             /* theirs is no directory */
 	bool dirty;            /* something comes or goes in it */
@@ -35,19 +34,16 @@ struct frame {
 };
 
 struct planner {
-	const struct apply_job *job;
-	const struct resource *resources;
-	const int *roots;
-	size_t count;
+	const struct transaction *t;
+	const struct apply_job *job; /* of it */
 	struct compare *compare;
-	struct walk *tree;
+	struct walk *walk;
 	struct plan_writer *writer;
-	struct apply_totals *totals;
 	mode_t mask;   /* umask */
 	int64_t fresh; /* ns; a change time from here on may have been the manifest's own */
 	int64_t now;   /* ns; when the plan was begun */
 	struct frame *frames;
-	size_t depth, room;
+	size_t depth, cap;
 	char path[TREE_PATH + 1]; /* of the entry before, so of all frames */
 };
 
@@ -67,8 +63,9 @@ int rule_decide(struct planner *p, const struct sides *v, struct frame *f, bool 
 /* Write ${step} to the plan. */
 int rule_emit(struct planner *p, struct plan_step *step, struct err *e);
 
-/* There is a conflict at ${path}: tell and count it, or how it is settled. ${can}[how] says which
- * ways are open. APPLY_ASK is none: more conflicts may follow.  A merge is not told, only tried. */
+/* There is a conflict at ${path}: report and count it, or how it is settled.  ${can}[how] says
+ * which ways are open.  APPLY_ASK is none: more conflicts may follow.  A merge is not reported,
+ * only tried. */
 enum apply_settle rule_settle(struct planner *p, const char *path, const char *why,
 			      const bool can[APPLY_MERGE + 1]);
 

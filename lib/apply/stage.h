@@ -1,5 +1,6 @@
 /*
- * apply_stage - where an apply keeps the new before, and the old after.  Private to apply.
+ * stage - where an apply keeps the new until it is applied, and the old from then on.  Private to
+ *apply.
  *
  * In every directory that is written to, so on its own file system:
  *
@@ -18,9 +19,7 @@
 
 #include <stdbool.h>
 
-#include "apply/apply.h"
-#include "base/pathset.h"
-#include "apply/plan.h"
+#include "apply/private.h"
 
 struct stage {
 	const struct resource *resource;
@@ -29,41 +28,35 @@ struct stage {
 	bool owned; /* by this transaction, or by nobody: it may be removed */
 };
 
-/* Open the directories of ${count} ${resources}; ${lock}: wait until no other apply works on them.
- * Give ${s} back with stages_close also on failure. */
-int stages_open(const struct resource *resources, size_t count, bool lock, struct stage *s,
-		struct err *e);
-void stages_close(struct stage *s, size_t count);
+/* Open the directories of ${t}'s resources; unless it is dry, wait until no other apply works on
+ * them.  Give the stages back with stages_close also on failure. */
+int stages_open(struct transaction *t, struct err *e);
+void stages_close(struct transaction *t);
 
-/* Make the stages anew, owned by ${statefd}; what an earlier apply left is cleared away if nothing
- * of ours is in it, else ERR_BUSY says who has to finish. */
-int stages_make(struct stage *s, size_t count, int statefd, struct err *e);
+/* Make the stages anew, owned by the job's state directory; what an earlier apply left is cleared
+ * away if nothing of ours is in it, else ERR_BUSY says who has to finish. */
+int stages_make(struct transaction *t, struct err *e);
 
-/* Open the stages that the plan in ${statefd} speaks of: 1, 0 if one is not whole, -1. */
-int stages_find(struct stage *s, size_t count, int statefd, struct err *e);
+/* Open the stages that the plan in the state directory refers to: 1, 0 if one is not whole, -1. */
+int stages_find(struct transaction *t, struct err *e);
 
-/* The absolute path of ${statefd}. */
-int stage_state_path(int statefd, char path[TREE_PATH + 1], struct err *e);
+/* Unpack what the steps of the plan need, with its final modes and times, and make it durable. */
+int stages_fill(struct transaction *t, struct err *e);
 
-/* Unpack what the ${steps} steps of ${plan} need, with its final modes and times, and make it
- * durable. */
-int stages_fill(struct stage *s, size_t count, const struct apply_job *job, struct plan *plan,
-		uint64_t steps, struct err *e);
+/* Make the renames of the plan durable. */
+int stages_sync(struct transaction *t, struct err *e);
 
-/* Make the renames of ${plan} durable. */
-int stages_sync(struct stage *s, size_t count, struct plan *plan, uint64_t steps, struct err *e);
-
-/* Give directories the times that they have when all of ${plan} is ${done}, or undone: nothing
+/* Give directories the times that they have when all of the plan is ${done}, or undone: nothing
  * moves in them any more. */
-int stages_end(struct stage *s, size_t count, struct plan *plan, bool done, struct err *e);
+int stages_end(struct transaction *t, bool done, struct err *e);
 
-/* Move the old files into kept/ of ${statefd}. */
-int stages_keep(struct stage *s, size_t count, int statefd, struct err *e);
+/* Move the old files into kept/ of the state directory. */
+int stages_keep(struct transaction *t, struct err *e);
 
-/* Move the old files into kept/ of ${statefd}, then remove the stages, if they are owned. */
-int stages_remove(struct stage *s, size_t count, int statefd, struct err *e);
+/* Move the old files into kept/, then remove the stages, if they are owned. */
+int stages_remove(struct transaction *t, struct err *e);
 
 /* The stage of the resource that ${path} lies in, or NULL. */
-struct stage *stage_of(struct stage *s, size_t count, const char *path);
+struct stage *stage_of(const struct transaction *t, const char *path);
 
 #endif

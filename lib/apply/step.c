@@ -1,5 +1,5 @@
 /*
- * apply_step - does and undoes one step of a plan.  See apply_step.h.
+ * step - does and undoes one step of a plan.  See step.h.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,25 +27,32 @@ struct scene {
 };
 
 static int
-fail(const struct scene *c, struct err *e)
+step_failed(const struct scene *c, struct err *e)
 {
 	return err_sys(e, "%s", c->step->path);
 }
 
 static int
-refuse(const char **why, const char *text)
+refuse_step(const char **why, const char *text)
 {
 	*why = text;
 	return 1;
 }
 
+/* The directory could not be removed: does errno say that something is in it, or in its place? */
+static bool
+is_in_use(void)
+{
+	return errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR;
+}
+
 /* location_move_free() was cut off between its link and its unlink: take one of the two names away.
  */
 static int
-drop(struct scene *c, struct location *p, struct err *e)
+drop_name(struct scene *c, struct location *p, struct err *e)
 {
 	p->there = false;
-	return unlinkat(p->dirfd, p->name, 0) ? fail(c, e) : 0;
+	return unlinkat(p->dirfd, p->name, 0) ? step_failed(c, e) : 0;
 }
 
 static int
@@ -54,24 +61,24 @@ do_add(struct scene *c, const char **why, struct err *e)
 	if (!c->staged.there)
 		return 0;
 	if (location_same_file(&c->staged, &c->path))
-		return drop(c, &c->staged, e);
+		return drop_name(c, &c->staged, e);
 	if (!c->path.there && location_move_free(&c->staged, &c->path) == 0)
 		return 0;
 	if (c->path.there || errno == EEXIST)
-		return refuse(why, "appeared while it was compared");
-	return fail(c, e);
+		return refuse_step(why, "appeared while it was compared");
+	return step_failed(c, e);
 }
 
 static int
 undo_add(struct scene *c, const char **why, struct err *e)
 {
 	if (c->staged.there)
-		return location_same_file(&c->staged, &c->path) ? drop(c, &c->path, e) : 0;
+		return location_same_file(&c->staged, &c->path) ? drop_name(c, &c->path, e) : 0;
 	if (!c->path.there)
 		return 0;
 	if (!location_is_after(&c->path, &c->step->after))
-		return refuse(why, "changed since it was added");
-	return location_move_free(&c->path, &c->staged) ? fail(c, e) : 0;
+		return refuse_step(why, "changed since it was added");
+	return location_move_free(&c->path, &c->staged) ? step_failed(c, e) : 0;
 }
 
 /* New and old are exchanged: put the old where it is kept, or back if it is not what it should be.
@@ -80,19 +87,21 @@ static int
 finish_change(struct scene *c, const char **why, struct err *e)
 {
 	bool right;
+
 	if (location_look(&c->staged))
-		return fail(c, e);
+		return step_failed(c, e);
 	right = location_is_before(&c->staged, &c->step->before, false);
 	if (right && c->step->before.type == 'd') {
 		if (unlinkat(c->staged.dirfd, c->staged.name, AT_REMOVEDIR) == 0)
 			return 0;
 		right = errno != ENOTEMPTY && errno != EEXIST;
 		if (right)
-			return fail(c, e);
+			return step_failed(c, e);
 	} else if (right) {
-		return location_move_over(&c->staged, &c->old) ? fail(c, e) : 0;
+		return location_move_over(&c->staged, &c->old) ? step_failed(c, e) : 0;
 	}
-	return location_exchange(&c->staged, &c->path) ? fail(c, e) : refuse(why, CHANGED);
+	return location_exchange(&c->staged, &c->path) ? step_failed(c, e)
+						       : refuse_step(why, CHANGED);
 }
 
 /* Where names cannot be exchanged. */
@@ -102,87 +111,138 @@ change_by_link(struct scene *c, const char **why, struct err *e)
 	if (c->step->before.type == 'd') {
 		if (unlinkat(c->path.dirfd, c->path.name, AT_REMOVEDIR)) {
 			if (errno == ENOTEMPTY || errno == EEXIST)
-				return refuse(why, CHANGED);
-			return fail(c, e);
+				return refuse_step(why, CHANGED);
+			return step_failed(c, e);
 		}
-		return location_move_free(&c->staged, &c->path) ? fail(c, e) : 0;
+		return location_move_free(&c->staged, &c->path) ? step_failed(c, e) : 0;
 	}
 	if (!location_same_file(&c->old, &c->path)) {
 		if (linkat(c->path.dirfd, c->path.name, c->old.dirfd, c->old.name, 0) &&
 		    location_move_over(&c->path, &c->old))
-			return fail(c, e);
+			return step_failed(c, e);
 		if (location_look(&c->old))
-			return fail(c, e);
+			return step_failed(c, e);
 	}
 	if (!location_is_before(&c->old, &c->step->before, false)) {
 		if (location_move_free(&c->old, &c->path) && errno != EEXIST)
-			return fail(c, e);
-		return refuse(why, CHANGED);
+			return step_failed(c, e);
+		return refuse_step(why, CHANGED);
 	}
-	return location_move_over(&c->staged, &c->path) ? fail(c, e) : 0;
+	return location_move_over(&c->staged, &c->path) ? step_failed(c, e) : 0;
+}
+
+/* How far a step got that puts something in the place of something else: the table in step.h. */
+enum where {
+	UNTOUCHED, /* the new is on the stage, and whatever there is in its place */
+	LINKED,    /* the new has both names: location_move_free() was cut off */
+	TAKEN,     /* the old is away, the new still on the stage */
+	EXCHANGED, /* the old is where the new was */
+	APPLIED,   /* the stage is empty */
+};
+
+static enum where
+where_is(const struct scene *c)
+{
+	const struct entry *before = &c->step->before;
+
+	if (!c->staged.there)
+		return APPLIED;
+	if (location_same_file(&c->staged, &c->path))
+		return LINKED;
+	if (location_is_before(&c->staged, before, false))
+		return EXCHANGED;
+	if (!c->path.there && (before->type == 'd' || c->old.there))
+		return TAKEN;
+	return UNTOUCHED;
+}
+
+/* The same for a directory in place of a file or link, which is made beside the stage. */
+static enum where
+where_is_directory(const struct scene *c)
+{
+	if (location_is_before(&c->made, &c->step->before, false))
+		return EXCHANGED;
+	return c->old.there ? TAKEN : UNTOUCHED;
 }
 
 static int
 do_change(struct scene *c, const char **why, struct err *e)
 {
 	const struct entry *before = &c->step->before;
-	if (!c->staged.there)
+
+	switch (where_is(c)) {
+	case APPLIED:
 		return 0;
-	if (location_same_file(&c->staged, &c->path))
-		return drop(c, &c->staged, e);
-	if (location_is_before(&c->staged, before, false))
+	case LINKED:
+		return drop_name(c, &c->staged, e);
+	case EXCHANGED:
 		return finish_change(c, why, e);
-	if (!c->path.there && (before->type == 'd' || location_is_before(&c->old, before, false)))
-		return location_move_free(&c->staged, &c->path) ? fail(c, e) : 0;
+	case TAKEN:
+		if (before->type != 'd' && !location_is_before(&c->old, before, false))
+			return refuse_step(why, CHANGED);
+		return location_move_free(&c->staged, &c->path) ? step_failed(c, e) : 0;
+	default:
+		break;
+	}
 	if (!location_is_before(&c->path, before, !location_same_file(&c->path, &c->old)))
-		return refuse(why, CHANGED);
+		return refuse_step(why, CHANGED);
 	if (location_exchange(&c->staged, &c->path) == 0)
 		return finish_change(c, why, e);
-	return location_not_supported() ? change_by_link(c, why, e) : fail(c, e);
+	return location_not_supported() ? change_by_link(c, why, e) : step_failed(c, e);
 }
 
 static int
 make_directory(struct scene *c, mode_t mode, struct err *e)
 {
-	if (mkdirat(c->path.dirfd, c->path.name, 0700) && errno != EEXIST)
-		return fail(c, e);
-	if (fchmodat(c->path.dirfd, c->path.name, mode & 07777, AT_SYMLINK_NOFOLLOW))
-		return fail(c, e);
+	if (mkdirat(c->path.dirfd, c->path.name, 0700) < 0 && errno != EEXIST)
+		return step_failed(c, e);
+	if (fchmodat(c->path.dirfd, c->path.name, mode & 07777, AT_SYMLINK_NOFOLLOW) < 0)
+		return step_failed(c, e);
 	return 0;
+}
+
+/* Put the old back in its place, which is free or has the new. */
+static int
+restore_old(struct scene *c, struct err *e)
+{
+	const struct entry *before = &c->step->before;
+
+	if (before->type != 'd')
+		return location_move_over(&c->old, &c->path) ? step_failed(c, e) : 0;
+	if (c->path.there && location_move_free(&c->path, &c->staged))
+		return step_failed(c, e);
+	return make_directory(c, before->mode, e);
 }
 
 static int
 undo_change(struct scene *c, const char **why, struct err *e)
 {
 	const struct entry *before = &c->step->before;
-	bool directory = before->type == 'd';
-	if (location_same_file(&c->staged, &c->path) && drop(c, &c->path, e))
+	enum where where = where_is(c);
+
+	if (where == LINKED && drop_name(c, &c->path, e) < 0)
 		return -1;
-	if (c->staged.there && !location_is_before(&c->staged, before, false)) {
-		if (!c->path.there && directory)
+	if (where == LINKED || where == TAKEN || where == UNTOUCHED) {
+		if (!c->path.there && before->type == 'd')
 			return make_directory(c, before->mode, e);
 		if (!c->path.there && c->old.there)
-			return location_move_free(&c->old, &c->path) ? fail(c, e) : 0;
+			return location_move_free(&c->old, &c->path) ? step_failed(c, e) : 0;
 		return 0;
 	}
 	if (location_is_before(&c->path, before, false) && !c->old.there)
 		return 0;
 	if (c->path.there && !location_is_after(&c->path, &c->step->after))
-		return refuse(why, "changed since it was applied");
-	if (c->staged.there)
-		return location_exchange(&c->staged, &c->path) ? fail(c, e) : 0;
-	if (!directory)
-		return location_move_over(&c->old, &c->path) ? fail(c, e) : 0;
-	if (c->path.there && location_move_free(&c->path, &c->staged))
-		return fail(c, e);
-	return make_directory(c, before->mode, e);
+		return refuse_step(why, "changed since it was applied");
+	if (where == EXCHANGED)
+		return location_exchange(&c->staged, &c->path) ? step_failed(c, e) : 0;
+	return restore_old(c, e);
 }
 
 static int
 do_directory(struct scene *c, const char **why, struct err *e)
 {
 	if (c->path.there && location_type_of(&c->path.st) != 'd')
-		return refuse(why, "appeared while it was compared");
+		return refuse_step(why, "appeared while it was compared");
 	/* The group of what is made here goes on downwards, as mkdir(2) has it. */
 	struct stat above;
 	mode_t group = fstat(c->path.dirfd, &above) == 0 ? above.st_mode & S_ISGID : 0;
@@ -196,55 +256,68 @@ undo_directory(struct scene *c, const char **why, struct err *e)
 	if (!c->path.there || unlinkat(c->path.dirfd, c->path.name, AT_REMOVEDIR) == 0)
 		return 0;
 	/* Somebody keeps things in it by now: then it stays. */
-	return errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR ? 0 : fail(c, e);
+	return is_in_use() ? 0 : step_failed(c, e);
+}
+
+/* Put the new directory, made beside the stage, in the place of the old, and keep that. */
+static int
+exchange_directory(struct scene *c, mode_t mode, const char **why, struct err *e)
+{
+	const struct entry *before = &c->step->before;
+
+	if (!c->made.there && mkdirat(c->made.dirfd, c->made.name, 0700) < 0)
+		return step_failed(c, e);
+	if (!location_is_before(&c->path, before, true))
+		return refuse_step(why, CHANGED);
+	if (fchmodat(c->made.dirfd, c->made.name, mode, 0) < 0)
+		return step_failed(c, e);
+	if (location_exchange(&c->made, &c->path)) {
+		if (!location_not_supported() || location_move_over(&c->path, &c->old))
+			return step_failed(c, e);
+		return location_move_free(&c->made, &c->path) ? step_failed(c, e) : 0;
+	}
+	if (location_look(&c->made))
+		return step_failed(c, e);
+	if (!location_is_before(&c->made, before, false))
+		return location_exchange(&c->made, &c->path) ? step_failed(c, e)
+							     : refuse_step(why, CHANGED);
+	return location_move_over(&c->made, &c->old) ? step_failed(c, e) : 0;
 }
 
 static int
 do_convert(struct scene *c, const char **why, struct err *e)
 {
-	const struct entry *before = &c->step->before;
 	mode_t mode = c->step->after.mode & 07777;
-	if (c->old.there) {
+
+	switch (where_is_directory(c)) {
+	case EXCHANGED:
+		return location_move_over(&c->made, &c->old) ? step_failed(c, e) : 0;
+	case TAKEN:
 		if (c->path.there && location_type_of(&c->path.st) != 'd')
-			return refuse(why, CHANGED);
+			return refuse_step(why, CHANGED);
 		return make_directory(c, mode, e);
+	default:
+		return exchange_directory(c, mode, why, e);
 	}
-	if (!c->made.there && mkdirat(c->made.dirfd, c->made.name, 0700))
-		return fail(c, e);
-	if (!location_is_before(&c->made, before, false)) {
-		if (!location_is_before(&c->path, before, true))
-			return refuse(why, CHANGED);
-		if (fchmodat(c->made.dirfd, c->made.name, mode, 0))
-			return fail(c, e);
-		if (location_exchange(&c->made, &c->path)) {
-			if (!location_not_supported() || location_move_over(&c->path, &c->old))
-				return fail(c, e);
-			return location_move_free(&c->made, &c->path) ? fail(c, e) : 0;
-		}
-		if (location_look(&c->made))
-			return fail(c, e);
-		if (!location_is_before(&c->made, before, false))
-			return location_exchange(&c->made, &c->path) ? fail(c, e)
-								     : refuse(why, CHANGED);
-	}
-	return location_move_over(&c->made, &c->old) ? fail(c, e) : 0;
 }
 
 static int
 undo_convert(struct scene *c, const char **why, struct err *e)
 {
-	if (location_is_before(&c->made, &c->step->before, false))
-		return location_exchange(&c->made, &c->path) ? fail(c, e) : 0;
-	if (!c->old.there)
+	switch (where_is_directory(c)) {
+	case EXCHANGED:
+		return location_exchange(&c->made, &c->path) ? step_failed(c, e) : 0;
+	case TAKEN:
+		break;
+	default:
 		return 0;
-	if (location_same_file(&c->old, &c->path))
-		return drop(c, &c->old, e);
-	if (c->path.there && unlinkat(c->path.dirfd, c->path.name, AT_REMOVEDIR)) {
-		if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR)
-			return refuse(why, "changed since it was applied");
-		return fail(c, e);
 	}
-	return location_move_free(&c->old, &c->path) ? fail(c, e) : 0;
+	if (location_same_file(&c->old, &c->path))
+		return drop_name(c, &c->old, e);
+	if (c->path.there && unlinkat(c->path.dirfd, c->path.name, AT_REMOVEDIR) < 0)
+		return is_in_use() ? refuse_step(why, "changed since it was applied")
+				   : step_failed(c, e);
+	return location_move_free(&c->old, &c->path) ? step_failed(c, e) : 0;
 }
 
 static int
@@ -253,24 +326,25 @@ do_remove(struct scene *c, const char **why, struct err *e)
 	if (!c->path.there || c->old.there)
 		return 0;
 	if (!location_is_before(&c->path, &c->step->before, true))
-		return refuse(why, CHANGED);
+		return refuse_step(why, CHANGED);
 	if (location_move_over(&c->path, &c->old) || location_look(&c->old))
-		return fail(c, e);
+		return step_failed(c, e);
 	if (location_is_before(&c->old, &c->step->before, false))
 		return 0;
 	if (location_move_free(&c->old, &c->path) && errno != EEXIST)
-		return fail(c, e);
-	return refuse(why, CHANGED);
+		return step_failed(c, e);
+	return refuse_step(why, CHANGED);
 }
 
 static int
 undo_remove(struct scene *c, const char **why, struct err *e)
 {
 	if (location_same_file(&c->old, &c->path))
-		return drop(c, &c->old, e);
+		return drop_name(c, &c->old, e);
 	if (!c->old.there || location_move_free(&c->old, &c->path) == 0)
 		return 0;
-	return errno == EEXIST ? refuse(why, "appeared since it was deleted") : fail(c, e);
+	return errno == EEXIST ? refuse_step(why, "appeared since it was deleted")
+			       : step_failed(c, e);
 }
 
 static int
@@ -280,7 +354,7 @@ do_empty(struct scene *c, const char **why, struct err *e)
 	if (!c->path.there || unlinkat(c->path.dirfd, c->path.name, AT_REMOVEDIR) == 0)
 		return 0;
 	/* Something of ours came into it: then it stays, as if we had seen it before. */
-	return errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR ? 0 : fail(c, e);
+	return is_in_use() ? 0 : step_failed(c, e);
 }
 
 static int
@@ -294,16 +368,16 @@ static int
 set_mode(struct scene *c, mode_t from, mode_t to, const char **why, struct err *e)
 {
 	if (!c->path.there || location_type_of(&c->path.st) != c->step->before.type)
-		return refuse(why, CHANGED);
+		return refuse_step(why, CHANGED);
 	mode_t now = c->path.st.st_mode & 0777;
 	if (now == (to & 0777))
 		return 0;
 	if (now != (from & 0777))
-		return refuse(why, CHANGED);
+		return refuse_step(why, CHANGED);
 	/* What is no part of what is sent stays as it is: a directory's setgid, say. */
 	to = (to & 0777) | (c->path.st.st_mode & 07000);
 	if (fchmodat(c->path.dirfd, c->path.name, to, AT_SYMLINK_NOFOLLOW))
-		return fail(c, e);
+		return step_failed(c, e);
 	return 0;
 }
 
@@ -327,12 +401,13 @@ set_time(struct scene *c, const struct entry *from, const struct entry *to, stru
 {
 	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, tree_timespec(to->mtime)};
 	struct entry now;
+
 	location_entry(&c->path, &now);
 	if (now.type != from->type || now.mtime != from->mtime || now.size != from->size)
 		return 0;
 	/* Somebody else's: it is not worth stopping for. */
 	if (utimensat(c->path.dirfd, c->path.name, times, AT_SYMLINK_NOFOLLOW) && errno != EPERM)
-		return fail(c, e);
+		return step_failed(c, e);
 	return 0;
 }
 
@@ -350,12 +425,12 @@ undo_times(struct scene *c, const char **why, struct err *e)
 	return set_time(c, &c->step->after, &c->step->before, e);
 }
 
-typedef int deed(struct scene *c, const char **why, struct err *e);
+typedef int step_way(struct scene *c, const char **why, struct err *e);
 
-static const struct {
+static const struct step_kind {
 	char kind;
-	deed *forward, *back;
-} deeds[] = {
+	step_way *forward, *back;
+} kinds[] = {
     {PLAN_ADD, do_add, undo_add},
     {PLAN_CHANGE, do_change, undo_change},
     {PLAN_MARKED, do_change, undo_change},
@@ -379,53 +454,71 @@ open_scene(struct stage *s, const struct plan_step *step, struct scene *c, struc
 	const char *relative = compare_relative(s->resource, step->path);
 	c->path.dirfd = file_parent_beneath(s->sourcefd, relative, &c->path.name, e);
 	if (c->path.dirfd < 0)
-		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -1;
+		return location_is_gone() ? 0 : -1;
 	if (plan_is_staged(step)) {
 		c->staged.dirfd = file_parent_beneath(s->treefd, step->path, &c->staged.name, e);
 		if (c->staged.dirfd < 0)
 			return -1;
 		if (location_look(&c->staged))
-			return fail(c, e);
+			return step_failed(c, e);
 	}
 	return location_look(&c->path) || location_look(&c->old) || location_look(&c->made)
-		   ? fail(c, e)
+		   ? step_failed(c, e)
 		   : 1;
 }
 
-static int
-perform(struct stage *s, const struct plan_step *step, bool forward, const char **why,
-	struct err *e)
+static const struct step_kind *
+kind_of(const struct plan_step *step, struct err *e)
 {
-	struct scene c;
-	size_t i = 0;
-	while (i < sizeof deeds / sizeof deeds[0] && deeds[i].kind != step->kind)
-		i++;
-	if (i == sizeof deeds / sizeof deeds[0])
-		return err_set(e, ERR_BAD_DATA, "the plan of an apply is damaged");
-	if (plan_is_last(step))
-		return 0;
-	int status = open_scene(s, step, &c, e);
-	if (status > 0)
-		status = forward ? deeds[i].forward(&c, why, e) : deeds[i].back(&c, why, e);
-	else if (status == 0 && forward && step->kind != PLAN_REMOVE && step->kind != PLAN_EMPTY &&
-		 step->kind != PLAN_TIMES)
-		status = refuse(why, "its directory is gone");
-	else if (status == 0 && !forward && c.old.name &&
-		 faccessat(s->oldfd, c.number, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		status = refuse(why, "its directory is gone");
-	file_close(c.path.dirfd);
-	file_close(c.staged.dirfd);
-	return status;
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+		if (kinds[i].kind == step->kind)
+			return &kinds[i];
+	err_set(e, ERR_BAD_DATA, "the plan of an apply is damaged");
+	return NULL;
+}
+
+static void
+close_scene(struct scene *c)
+{
+	file_close(c->path.dirfd);
+	file_close(c->staged.dirfd);
 }
 
 int
 step_do(struct stage *s, const struct plan_step *step, const char **why, struct err *e)
 {
-	return perform(s, step, true, why, e);
+	const struct step_kind *kind = kind_of(step, e);
+	struct scene c;
+
+	if (kind == NULL)
+		return -1;
+	if (plan_is_last(step))
+		return 0;
+	int found = open_scene(s, step, &c, e), status = found;
+	if (found > 0)
+		status = kind->forward(&c, why, e);
+	else if (found == 0 && step->kind != PLAN_REMOVE && step->kind != PLAN_EMPTY &&
+		 step->kind != PLAN_TIMES)
+		status = refuse_step(why, "its directory is gone");
+	close_scene(&c);
+	return status;
 }
 
 int
 step_undo(struct stage *s, const struct plan_step *step, const char **why, struct err *e)
 {
-	return perform(s, step, false, why, e);
+	const struct step_kind *kind = kind_of(step, e);
+	struct scene c;
+
+	if (kind == NULL)
+		return -1;
+	if (plan_is_last(step))
+		return 0;
+	int found = open_scene(s, step, &c, e), status = found;
+	if (found > 0)
+		status = kind->back(&c, why, e);
+	else if (found == 0 && faccessat(s->oldfd, c.number, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		status = refuse_step(why, "its directory is gone");
+	close_scene(&c);
+	return status;
 }

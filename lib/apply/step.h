@@ -1,5 +1,5 @@
 /*
- * apply_step - does and undoes one step of a plan.  Private to apply.
+ * step - does and undoes one step of a plan.  Private to apply.
  *
  * There is no journal of steps: where the new and the old lie says how far a step got, so that each
  * can be done or undone again after a crash at any instruction.

@@ -1,5 +1,5 @@
 /*
- * apply_undo - turns the plan of an apply that was done round.  See apply_undo.h.
+ * undo - turns the plan of an apply that was done round.  See undo.h.
  *
  * Each step becomes the one that takes it back, the last first, so that directories are there
  * before what goes into them and empty before they go.  A directory that comes back with a mode
@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "apply/report.h"
+#include "apply/stage.h"
+#include "base/pathset.h"
 #include "apply/location.h"
 #include "apply/undo.h"
 #include "tree/compare.h"
@@ -23,18 +25,15 @@
 #define SINCE "changed since it was applied"
 
 struct undoing {
-	const struct apply_job *job;
-	struct stage *stages;
-	size_t count;
+	struct transaction *t;
 	struct plan_writer *writer;
-	struct apply_totals *totals;
-	int keptfd, freshfd; /* -1: there is none; only tell */
+	int keptfd, freshfd; /* -1: there is none, or it is a dry run */
 	struct pathset made; /* paths that apply put there */
 	struct pathset gone; /* directories that it took away */
 };
 
 /* One step that was done, and what there is of it. */
-struct deed {
+struct done_step {
 	const struct plan_step *step;
 	struct stage *stage;
 	struct location now, kept;
@@ -42,36 +41,39 @@ struct deed {
 };
 
 static int
-refuse(struct undoing *u, const struct deed *d, const char *why)
+refuse_undo(struct undoing *u, const struct done_step *d, const char *why)
 {
-	apply_report_conflict(u->job, d->step->path, why, u->totals);
+	apply_report_conflict(u->t, d->step->path, why);
 	return 0;
 }
 
 /* Write the step ${kind} that makes ${after} of what is there now. */
 static int
-emit(struct undoing *u, const struct deed *d, char kind, const struct entry *after, struct err *e)
+emit_undo(struct undoing *u, const struct done_step *d, char kind, const struct entry *after,
+	  struct err *e)
 {
 	struct plan_step s = {.kind = kind, .path = d->step->path, .after = *after};
 	char number[24];
+
 	location_entry(&d->now, &s.before);
-	if (plan_add(u->writer, &s, e))
+	if (plan_add(u->writer, &s, e) < 0)
 		return -1;
 	snprintf(number, sizeof number, "%" PRIu64, s.number);
 	if (!plan_is_staged(&s) || u->freshfd < 0)
 		return 0;
 	const struct location fresh = {.dirfd = u->freshfd, .name = number};
 	if (linkat(u->keptfd, d->number, u->freshfd, number, 0) &&
-	    location_copy(&d->kept, &fresh, e))
+	    location_copy(&d->kept, &fresh, e) < 0)
 		return err_add(e, "%s", s.path);
 	return 0;
 }
 
 static const struct entry nothing = {.type = '-'};
 
-/* What was kept, with what tells it from others; ${target} is room for a link's. */
+/* What was kept, with what tells it from others; ${target} has space for a link's. */
 static int
-kept_entry(const struct deed *d, char target[TREE_PATH + 1], struct entry *entry, struct err *e)
+kept_entry(const struct done_step *d, char target[TREE_PATH + 1], struct entry *entry,
+	   struct err *e)
 {
 	if (!d->kept.there) {
 		err_set(e, ERR_NOT_FOUND, "the old %s is not kept any more", d->step->path);
@@ -93,18 +95,19 @@ kept_entry(const struct deed *d, char target[TREE_PATH + 1], struct entry *entry
 /* Put the old file back, by a step of kind ${kind} that needs ${as_made}: that what is there now is
  * what apply left there. */
 static int
-put_back(struct undoing *u, const struct deed *d, char kind, bool as_made, const char *why,
-	 struct err *e)
+restore(struct undoing *u, const struct done_step *d, char kind, bool as_made, const char *why,
+	struct err *e)
 {
 	char target[TREE_PATH + 1];
 	struct entry old = nothing;
-	if (kept_entry(d, target, &old, e))
+
+	if (kept_entry(d, target, &old, e) < 0)
 		return -1;
 	if (as_made)
-		return emit(u, d, kind, &old, e);
+		return emit_undo(u, d, kind, &old, e);
 	bool same = location_is_after(&d->now, &old) &&
 		    (old.type == 'l' || ((d->now.st.st_mode ^ old.mode) & 0777) == 0);
-	return same ? 0 : refuse(u, d, why);
+	return same ? 0 : refuse_undo(u, d, why);
 }
 
 static bool
@@ -116,138 +119,146 @@ is_directory(const struct location *p)
 /* Is what is there now what apply put there?  A script got its x from apply if the peer has none
  * to give. */
 static bool
-is_as_made(const struct undoing *u, const struct deed *d)
+is_as_made(const struct undoing *u, const struct done_step *d)
 {
 	const struct entry *a = &d->step->after;
+
 	if (!location_is_after(&d->now, a))
 		return false;
 	mode_t more = (d->now.st.st_mode ^ a->mode) & 0777;
 	bool script =
-	    !u->job->fidelity && d->step->before.type != 'f' && more == (a->mode >> 2 & 0111);
+	    !u->t->job->fidelity && d->step->before.type != 'f' && more == (a->mode >> 2 & 0111);
 	return a->type == 'l' || more == 0 || script;
 }
 
 static int
-undo_add(struct undoing *u, const struct deed *d, struct err *e)
+turn_add(struct undoing *u, const struct done_step *d, struct err *e)
 {
 	if (!d->now.there)
 		return 0;
-	return is_as_made(u, d) ? emit(u, d, PLAN_REMOVE, &nothing, e) : refuse(u, d, SINCE);
+	return is_as_made(u, d) ? emit_undo(u, d, PLAN_REMOVE, &nothing, e)
+				: refuse_undo(u, d, SINCE);
 }
 
 static int
-undo_change(struct undoing *u, const struct deed *d, struct err *e)
+turn_change(struct undoing *u, const struct done_step *d, struct err *e)
 {
 	bool as_made = is_as_made(u, d);
+
 	if (d->step->before.type != 'd')
-		return put_back(u, d, PLAN_CHANGE, as_made, SINCE, e);
+		return restore(u, d, PLAN_CHANGE, as_made, SINCE, e);
 	if (!as_made)
-		return is_directory(&d->now) ? 0 : refuse(u, d, SINCE);
+		return is_directory(&d->now) ? 0 : refuse_undo(u, d, SINCE);
 	struct entry directory = {.type = 'd', .mode = d->step->before.mode | 0700};
-	return emit(u, d, PLAN_CONVERT, &directory, e);
+	return emit_undo(u, d, PLAN_CONVERT, &directory, e);
 }
 
 static int
-undo_directory(struct undoing *u, const struct deed *d, struct err *e)
+turn_directory(struct undoing *u, const struct done_step *d, struct err *e)
 {
 	if (is_directory(&d->now))
-		return emit(u, d, PLAN_EMPTY, &nothing, e);
-	return d->now.there ? refuse(u, d, SINCE) : 0;
+		return emit_undo(u, d, PLAN_EMPTY, &nothing, e);
+	return d->now.there ? refuse_undo(u, d, SINCE) : 0;
 }
 
 /* Is there anything in the directory that apply did not put there? */
 static int
-has_strangers(struct undoing *u, const struct deed *d, bool *strangers, struct err *e)
+has_other_files(struct undoing *u, const struct done_step *d, bool *others, struct err *e)
 {
 	char source[2 * TREE_PATH + 2];
 	const struct resource *r = d->stage->resource;
+
 	snprintf(source, sizeof source, "%s/%s", r->source, compare_relative(r, d->step->path));
 	struct resource inside = {.name = d->step->path, .source = source};
 	struct entry *entry;
 	int n = 0;
 	struct walk *tree = walk_open(&inside, 1, e);
-	if (!tree)
+	if (tree == NULL)
 		return -1;
-	*strangers = false;
-	while (!*strangers && (n = walk_next(tree, &entry, e)) > 0)
-		*strangers = !pathset_has(&u->made, entry->path);
+	*others = false;
+	while (!*others && (n = walk_next(tree, &entry, e)) > 0)
+		*others = !pathset_has(&u->made, entry->path);
 	walk_close(tree);
 	return n < 0 ? -1 : 0;
 }
 
 static int
-undo_convert(struct undoing *u, const struct deed *d, struct err *e)
+turn_convert(struct undoing *u, const struct done_step *d, struct err *e)
 {
-	bool strangers = false;
-	if (is_directory(&d->now) && has_strangers(u, d, &strangers, e))
+	bool others = false;
+
+	if (is_directory(&d->now) && has_other_files(u, d, &others, e) < 0)
 		return -1;
-	if (strangers)
-		return refuse(u, d, "files came into it since it was applied");
-	return put_back(u, d, PLAN_CHANGE, is_directory(&d->now), SINCE, e);
+	if (others)
+		return refuse_undo(u, d, "files came into it since it was applied");
+	return restore(u, d, PLAN_CHANGE, is_directory(&d->now), SINCE, e);
 }
 
 static int
-undo_remove(struct undoing *u, const struct deed *d, struct err *e)
+turn_remove(struct undoing *u, const struct done_step *d, struct err *e)
 {
-	return put_back(u, d, PLAN_ADD, !d->now.there, "appeared since it was deleted", e);
+	return restore(u, d, PLAN_ADD, !d->now.there, "appeared since it was deleted", e);
 }
 
 static int
-undo_empty(struct undoing *u, const struct deed *d, struct err *e)
+turn_empty(struct undoing *u, const struct done_step *d, struct err *e)
 {
 	struct entry directory = {.type = 'd', .mode = d->step->before.mode | 0700};
+
 	if (!d->now.there)
-		return emit(u, d, PLAN_DIRECTORY, &directory, e);
-	return is_directory(&d->now) ? 0 : refuse(u, d, "appeared since it was deleted");
+		return emit_undo(u, d, PLAN_DIRECTORY, &directory, e);
+	return is_directory(&d->now) ? 0 : refuse_undo(u, d, "appeared since it was deleted");
 }
 
 static int
-undo_mode(struct undoing *u, const struct deed *d, struct err *e)
+turn_mode(struct undoing *u, const struct done_step *d, struct err *e)
 {
 	const struct entry *before = &d->step->before, *after = &d->step->after;
+
 	if (!d->now.there || location_type_of(&d->now.st) != before->type ||
 	    ((d->now.st.st_mode ^ before->mode) & 0777) == 0)
 		return 0;
 	if (((d->now.st.st_mode ^ after->mode) & 0777) != 0)
-		return refuse(u, d, "its mode was changed since it was applied");
-	return emit(u, d, PLAN_MODE, before, e);
+		return refuse_undo(u, d, "its mode was changed since it was applied");
+	return emit_undo(u, d, PLAN_MODE, before, e);
 }
 
 static int
-undo_times(struct undoing *u, const struct deed *d, struct err *e)
+turn_times(struct undoing *u, const struct done_step *d, struct err *e)
 {
 	const struct entry *before = &d->step->before;
 	struct entry now;
+
 	location_entry(&d->now, &now);
 	/* Who touched it since has the last word. */
 	if (now.type != before->type || now.mtime != d->step->after.mtime)
 		return 0;
-	return emit(u, d, PLAN_TIMES, before, e);
+	return emit_undo(u, d, PLAN_TIMES, before, e);
 }
 
 static const struct {
 	char kind;
-	int (*undo)(struct undoing *u, const struct deed *d, struct err *e);
+	int (*turn)(struct undoing *u, const struct done_step *d, struct err *e);
 } table[] = {
-    {PLAN_ADD, undo_add},         {PLAN_CHANGE, undo_change},       {PLAN_MARKED, undo_change},
-    {PLAN_CONVERT, undo_convert}, {PLAN_DIRECTORY, undo_directory}, {PLAN_REMOVE, undo_remove},
-    {PLAN_EMPTY, undo_empty},     {PLAN_MODE, undo_mode},           {PLAN_TIMES, undo_times},
+    {PLAN_ADD, turn_add},         {PLAN_CHANGE, turn_change},       {PLAN_MARKED, turn_change},
+    {PLAN_CONVERT, turn_convert}, {PLAN_DIRECTORY, turn_directory}, {PLAN_REMOVE, turn_remove},
+    {PLAN_EMPTY, turn_empty},     {PLAN_MODE, turn_mode},           {PLAN_TIMES, turn_times},
 };
 
 /* Open the directory that the path is in: 1, 0 if there is none (yet), -1. */
 static int
-look(struct undoing *u, const struct plan_step *step, struct deed *d, struct err *e)
+open_done(struct undoing *u, const struct plan_step *step, struct done_step *d, struct err *e)
 {
-	*d = (struct deed){.step = step, .now.dirfd = -1};
-	d->stage = stage_of(u->stages, u->count, step->path);
-	if (!d->stage)
+	*d = (struct done_step){.step = step, .now.dirfd = -1};
+	d->stage = stage_of(u->t, step->path);
+	if (d->stage == NULL)
 		return err_set(e, ERR_BAD_DATA, "the plan of an apply is damaged");
 	snprintf(d->number, sizeof d->number, "%" PRIu64, step->number);
 	d->kept = (struct location){.dirfd = u->keptfd, .name = d->number};
 	const char *relative = compare_relative(d->stage->resource, step->path);
 	d->now.dirfd =
 	    file_parent_beneath(d->stage->sourcefd, *relative ? relative : ".", &d->now.name, e);
-	if (d->now.dirfd < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+	if (d->now.dirfd < 0 && !location_is_gone())
 		return -1;
 	if ((u->keptfd >= 0 && location_look(&d->kept)) ||
 	    (d->now.dirfd >= 0 && location_look(&d->now)))
@@ -261,29 +272,34 @@ is_coming(struct undoing *u, const char *path)
 {
 	char above[TREE_PATH + 1];
 	const char *slash = strrchr(path, '/');
+
 	snprintf(above, sizeof above, "%.*s", slash ? (int)(slash - path) : 0, path);
 	return pathset_has(&u->gone, above);
 }
 
 static int
-turn(struct undoing *u, const struct plan_step *step, struct err *e)
+turn_step(struct undoing *u, const struct plan_step *step, struct err *e)
 {
-	struct deed d;
+	struct done_step d;
 	size_t i = 0;
+
 	while (i < sizeof table / sizeof table[0] && table[i].kind != step->kind)
 		i++;
 	if (i == sizeof table / sizeof table[0])
 		return err_set(e, ERR_BAD_DATA, "the plan of an apply is damaged");
-	int status = look(u, step, &d, e);
+	int status = -1, found = open_done(u, step, &d, e);
+	if (found < 0)
+		goto out;
 	bool restores = step->kind == PLAN_REMOVE || step->kind == PLAN_EMPTY ||
 			step->kind == PLAN_CHANGE || step->kind == PLAN_MARKED ||
 			step->kind == PLAN_CONVERT;
-	if (status == 0 && restores && !is_coming(u, step->path))
-		refuse(u, &d, "its directory is gone since it was applied");
-	else if (status >= 0)
-		status = table[i].undo(u, &d, e);
+	if (found == 0 && restores && !is_coming(u, step->path))
+		status = refuse_undo(u, &d, "its directory is gone since it was applied");
+	else
+		status = table[i].turn(u, &d, e);
+out:
 	file_close(d.now.dirfd);
-	return status < 0 ? -1 : 0;
+	return status;
 }
 
 /* Does it make something come or go? */
@@ -298,14 +314,15 @@ static int
 close_directories(struct undoing *u, struct plan *done, struct err *e)
 {
 	struct plan_step *step;
-	struct deed d;
+	struct done_step d;
 	int n;
+
 	plan_rewind(done);
 	while ((n = plan_next(done, &step, e)) > 0) {
 		mode_t mode = step->before.mode;
 		if (step->before.type != 'd' || !is_move(step))
 			continue;
-		int status = look(u, step, &d, e);
+		int status = open_done(u, step, &d, e);
 		file_close(d.now.dirfd);
 		if (status < 0)
 			return -1;
@@ -314,38 +331,39 @@ close_directories(struct undoing *u, struct plan *done, struct err *e)
 		struct plan_step s = {.kind = PLAN_MODE, .path = step->path};
 		s.before = (struct entry){.type = 'd', .mode = mode | 0700};
 		s.after = (struct entry){.type = 'd', .mode = mode};
-		if ((mode & 0700) != 0700 && plan_add(u->writer, &s, e))
+		if ((mode & 0700) != 0700 && plan_add(u->writer, &s, e) < 0)
 			return -1;
 		s.kind = PLAN_TIMES;
 		s.before.type = '-';
 		s.after.mtime = step->before.mtime;
-		if (plan_add(u->writer, &s, e))
+		if (plan_add(u->writer, &s, e) < 0)
 			return -1;
 	}
 	return n;
 }
 
 static int
-turn_all(struct undoing *u, struct plan *done, struct err *e)
+turn_plan(struct undoing *u, struct plan *done, struct err *e)
 {
 	struct plan_step *step;
 	uint64_t steps;
 	int n;
+
 	plan_rewind(done);
 	while ((n = plan_next(done, &step, e)) > 0) {
 		bool goes = step->before.type == 'd' && is_move(step);
 		bool comes = step->kind != PLAN_REMOVE && step->kind != PLAN_EMPTY &&
 			     step->kind != PLAN_TIMES;
-		if ((goes && pathset_add(&u->gone, step->path, e)) ||
-		    (comes && pathset_add(&u->made, step->path, e)))
+		if ((goes && pathset_add(&u->gone, step->path, e) < 0) ||
+		    (comes && pathset_add(&u->made, step->path, e) < 0))
 			return -1;
 	}
-	if (n < 0 || plan_to_end(done, e))
+	if (n < 0 || plan_to_end(done, e) < 0)
 		return -1;
 	while ((n = plan_previous(done, &step, e)) > 0)
-		if (turn(u, step, e))
+		if (turn_step(u, step, e) < 0)
 			return -1;
-	if (n < 0 || close_directories(u, done, e))
+	if (n < 0 || close_directories(u, done, e) < 0)
 		return -1;
 	return plan_finish(u->writer, &steps, e);
 }
@@ -363,24 +381,27 @@ open_part(int dirfd, const char *name, int flags, bool required, int *fd, struct
 }
 
 int
-apply_undo_plan(const struct apply_job *job, struct stage *s, size_t count, int planfd,
-		struct apply_totals *totals, struct err *e)
+apply_undo_plan(struct transaction *t, struct err *e)
 {
-	struct undoing u = {.job = job, .stages = s, .count = count, .totals = totals};
+	struct undoing u = {.t = t, .keptfd = -1, .freshfd = -1};
 	struct plan *done = NULL;
-	int status = -1, donefd = -1;
-	u.keptfd = u.freshfd = -1;
-	u.writer = plan_writer_new(planfd, e);
-	if (!u.writer || open_part(job->donefd, "undo", 0, true, &donefd, e) ||
-	    open_part(job->donefd, "kept", O_DIRECTORY, false, &u.keptfd, e))
+	int statefd = t->job->statefd, status = -1, donefd = -1;
+
+	u.writer = plan_writer_new(t->planfd, e);
+	if (u.writer == NULL || open_part(t->job->donefd, "undo", 0, true, &donefd, e) < 0 ||
+	    open_part(t->job->donefd, "kept", O_DIRECTORY, false, &u.keptfd, e) < 0)
 		goto out;
-	if (!job->dry && (file_remove_tree(job->statefd, "fresh", e) ||
-			  file_make_dirs(job->statefd, "fresh", e) ||
-			  (u.freshfd = file_open_dir(job->statefd, "fresh", e)) < 0))
-		goto out;
+	if (!t->job->dry) {
+		if (file_remove_tree(statefd, "fresh", e) < 0 ||
+		    file_make_dirs(statefd, "fresh", e) < 0)
+			goto out;
+		u.freshfd = file_open_dir(statefd, "fresh", e);
+		if (u.freshfd < 0)
+			goto out;
+	}
 	done = plan_open(donefd, e);
-	if (done)
-		status = turn_all(&u, done, e);
+	if (done != NULL)
+		status = turn_plan(&u, done, e);
 out:
 	plan_close(done);
 	file_close(donefd);

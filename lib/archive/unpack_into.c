@@ -21,6 +21,7 @@ check_target(int parent, const char *name, const char *path, mode_t *mode, struc
 {
 	struct stat st;
 	mode_t mask = umask(077);
+
 	umask(mask);
 	*mode = 0777 & ~mask;
 	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW))
@@ -28,7 +29,7 @@ check_target(int parent, const char *name, const char *path, mode_t *mode, struc
 	*mode = st.st_mode & 07777;
 	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	if (!d) {
+	if (d == NULL) {
 		file_close(fd);
 		return err_set(e, ERR_CANNOT_CREATE, "%s is there and is no directory", path);
 	}
@@ -47,6 +48,7 @@ static int
 spool(int fd, int parent, struct err *e)
 {
 	struct stat st;
+
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
 		return fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	int copy = openat(parent, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
@@ -55,7 +57,7 @@ spool(int fd, int parent, struct err *e)
 	char piece[65536];
 	ssize_t n;
 	while ((n = file_read(fd, piece, sizeof piece, e)) > 0)
-		if (file_write(copy, piece, (size_t)n, e)) {
+		if (file_write(copy, piece, (size_t)n, e) < 0) {
 			n = -1;
 			break;
 		}
@@ -70,7 +72,8 @@ fill(int fd, int parent, const char *part, mode_t mode, struct unpack_totals *to
 {
 	struct unpack_limits limits;
 	int status = -1;
-	if (unpack_limits(&limits, e))
+
+	if (unpack_limits(&limits, e) < 0)
 		return -1;
 	if (mkdirat(parent, part, 0700))
 		return err_sys(e, "cannot create %s", part);
@@ -86,6 +89,7 @@ static int
 open_parent(const char *path, char name[NAME_MAX + 1], struct err *e)
 {
 	size_t n = strlen(path);
+
 	while (n > 1 && path[n - 1] == '/')
 		n--;
 	size_t from = n;
@@ -100,7 +104,7 @@ open_parent(const char *path, char name[NAME_MAX + 1], struct err *e)
 		return err_hint(e, "name a directory that does not exist");
 	}
 	char *parent = from > 0 ? strndup(path, from) : strdup(".");
-	if (!parent)
+	if (parent == NULL)
 		return err_memory(e);
 	int fd = file_open_dir(AT_FDCWD, parent, e);
 	free(parent);
@@ -114,9 +118,10 @@ unpack_into(int fd, const char *path, struct unpack_totals *totals, struct err *
 	mode_t mode;
 	int status = -1, source = -1;
 	int parent = open_parent(path, name, e);
+
 	if (parent < 0)
 		return -1;
-	if (check_target(parent, name, path, &mode, e) || id_make(".unpack-", 16, part, e))
+	if (check_target(parent, name, path, &mode, e) < 0 || id_make(".unpack-", 16, part, e) < 0)
 		goto out;
 	source = spool(fd, parent, e);
 	if (source < 0)

@@ -36,7 +36,8 @@ run(const struct git *g, const char *const *argv, int most, char *line, size_t s
 				      .line = line,
 				      .size = size};
 	int code = 0;
-	if (git_run(&call, &code, e))
+
+	if (git_run(&call, &code, e) < 0)
 		return e->code == ERR_CONFIG
 			   ? err_hint(e, "install git, or look at it with awcp-snapshot show")
 			   : -1;
@@ -47,6 +48,7 @@ static int
 set_up(struct git *g, const struct snapshot_trees *t, struct err *e)
 {
 	size_t n = 0;
+
 	g->dirfd = file_open_dir(AT_FDCWD, t->path, e);
 	snprintf(g->index, sizeof g->index, "GIT_INDEX_FILE=../store/index");
 	g->env[n++] = "GIT_ATTR_NOSYSTEM=1";
@@ -65,7 +67,8 @@ static int
 make_store(const struct git *g, struct err *e)
 {
 	const char *init[] = {"git", "init", "-q", "--bare", "--template=", "store", NULL};
-	if (run(g, init, 0, NULL, 0, e) || file_make_dirs(g->dirfd, "store/info", e))
+
+	if (run(g, init, 0, NULL, 0, e) < 0 || file_make_dirs(g->dirfd, "store/info", e) < 0)
 		return -1;
 	int info = file_open_beneath(g->dirfd, "store/info", O_RDONLY | O_DIRECTORY, 0, e);
 	if (info < 0)
@@ -113,7 +116,7 @@ make_tree(struct git *g, const char *name, char tree[80], struct err *e)
 			       "-c",         "core.protectHFS=false",
 			       "-c",         "core.protectNTFS=false",
 			       "write-tree", NULL};
-	if (run(g, add, 0, NULL, 0, e) || run(g, write, 0, tree, 80, e))
+	if (run(g, add, 0, NULL, 0, e) < 0 || run(g, write, 0, tree, 80, e) < 0)
 		return -1;
 	return *tree ? 0 : err_set(e, ERR_IO, "git made no tree");
 }
@@ -124,7 +127,8 @@ show_hidden(const struct git *g, bool stat, struct err *e)
 {
 	if (faccessat(g->dirfd, "hidden", F_OK, 0))
 		return 0;
-	if (file_make_dirs(g->dirfd, "hidden/a", e) || file_make_dirs(g->dirfd, "hidden/b", e))
+	if (file_make_dirs(g->dirfd, "hidden/a", e) < 0 ||
+	    file_make_dirs(g->dirfd, "hidden/b", e) < 0)
 		return -1;
 	const char *diff[] = {"git",
 			      "-C",
@@ -159,6 +163,7 @@ snapshot_diff(const struct snapshot_trees *t, bool stat, struct err *e)
 			      a,
 			      b,
 			      NULL};
+
 	if (set_up(&g, t, e) == 0 && make_store(&g, e) == 0 && make_tree(&g, "a", a, e) == 0 &&
 	    make_tree(&g, "b", b, e) == 0 && run(&g, diff, 1, NULL, 0, e) == 0)
 		status = show_hidden(&g, stat, e);

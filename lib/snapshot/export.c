@@ -22,6 +22,7 @@ static int
 advance(struct export *x, struct err *e)
 {
 	int n = manifest_next(x->manifest, &x->head, e);
+
 	if (n == 0)
 		x->head = NULL;
 	return n < 0 ? -1 : 0;
@@ -31,12 +32,12 @@ advance(struct export *x, struct err *e)
 static int
 write_up_to(struct export *x, const char *path, struct err *e)
 {
-	while (x->head && (!path || tree_order(x->head->path, path) < 0)) {
+	while (x->head && (path == NULL || tree_order(x->head->path, path) < 0)) {
 		if (x->head->in_base)
 			return err_set(e, ERR_BAD_DATA, BASE_ARCHIVE " lacks %s", x->head->path);
-		if (x->head->type != 'f' && writer_begin(x->repack.to, x->head, NULL, 0, e))
+		if (x->head->type != 'f' && writer_begin(x->repack.to, x->head, NULL, 0, e) < 0)
 			return -1;
-		if (advance(x, e))
+		if (advance(x, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -46,18 +47,20 @@ static int
 begin_base(void *arg, const struct entry *entry, uint64_t size, struct err *e)
 {
 	struct export *x = arg;
-	if (write_up_to(x, entry->path, e))
+
+	if (write_up_to(x, entry->path, e) < 0)
 		return -1;
-	if (!x->head || !x->head->in_base || tree_order(x->head->path, entry->path) != 0)
+	if (x->head == NULL || !x->head->in_base || tree_order(x->head->path, entry->path) != 0)
 		return 0;
 	int status = repack_begin(&x->repack, x->head, size, e);
-	return status < 0 || advance(x, e) ? -1 : status;
+	return status < 0 || advance(x, e) < 0 ? -1 : status;
 }
 
 static int
 begin_data(void *arg, const struct entry *entry, uint64_t size, struct err *e)
 {
 	struct export *x = arg;
+
 	return repack_begin(&x->repack, entry, size, e);
 }
 
@@ -65,6 +68,7 @@ static int
 put_piece(void *arg, const void *p, size_t n, uint64_t at, struct err *e)
 {
 	struct export *x = arg;
+
 	return repack_piece(&x->repack, p, n, at, e);
 }
 
@@ -72,6 +76,7 @@ static int
 end_file(void *arg, const struct entry *entry, struct err *e)
 {
 	struct export *x = arg;
+
 	return repack_end(&x->repack, entry, e);
 }
 

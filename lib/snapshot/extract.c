@@ -40,6 +40,7 @@ static bool
 is_hidden(const char *path)
 {
 	const char *name = path;
+
 	for (;;) {
 		size_t n = strcspn(name, "/");
 		if ((n == 4 && strncasecmp(name, ".git", 4) == 0) ||
@@ -56,6 +57,7 @@ static struct side *
 side_of(struct extraction *x, const struct snapshot_change *change, bool after)
 {
 	bool hidden = is_hidden(change->path);
+
 	for (size_t i = 0; i < 4; i++)
 		if (x->sides[i].after == after && x->sides[i].hidden == hidden)
 			return &x->sides[i];
@@ -67,10 +69,11 @@ static int
 make_side(struct extraction *x, struct side *s, struct err *e)
 {
 	char path[64];
+
 	if (s->fd >= 0)
 		return 0;
 	snprintf(path, sizeof path, "%s.whole", s->name);
-	if (file_make_dirs(x->dirfd, path, e))
+	if (file_make_dirs(x->dirfd, path, e) < 0)
 		return -1;
 	s->fd = file_open_dir(x->dirfd, path, e);
 	return s->fd < 0 ? -1 : 0;
@@ -82,16 +85,17 @@ collect(void *arg, const struct snapshot_change *change, struct err *e)
 {
 	struct extraction *x = arg;
 	const struct entry *entries[] = {change->before, change->after};
+
 	if (!selection_has(&x->selected, change->path))
 		return 0;
 	for (int after = 0; after < 2; after++) {
 		const struct entry *entry = entries[after];
 		struct side *s = side_of(x, change, after);
-		if (!entry || !s || entry->type == 'd')
+		if (entry == NULL || !s || entry->type == 'd')
 			continue;
 		int from = after && !entry->in_base ? DATA : BASE;
-		if (make_side(x, s, e) ||
-		    (entry->type == 'f' && pathset_add(&s->files[from], change->path, e)))
+		if (make_side(x, s, e) < 0 ||
+		    (entry->type == 'f' && pathset_add(&s->files[from], change->path, e) < 0))
 			return -1;
 	}
 	return 0;
@@ -103,6 +107,7 @@ is_script(int dirfd, const char *path)
 	char head[2];
 	int fd = file_open_beneath(dirfd, path, O_RDONLY, 0, NULL);
 	bool yes = fd >= 0 && pread(fd, head, 2, 0) == 2 && memcmp(head, "#!", 2) == 0;
+
 	file_close(fd);
 	return yes;
 }
@@ -112,6 +117,7 @@ static mode_t
 mode_of(const struct extraction *x, const struct side *s, const struct snapshot_change *change)
 {
 	const struct entry *before = change->before, *after = change->after;
+
 	/* Who asks for the side before asks of a path that was there. */
 	if (s->after && x->fidelity)
 		return after->mode & 0777;
@@ -127,9 +133,10 @@ finish_entry(const struct extraction *x, const struct side *s, const struct entr
 {
 	char parent[TREE_PATH + 1];
 	const char *slash = strrchr(change->path, '/');
+
 	snprintf(parent, sizeof parent, "%.*s", slash ? (int)(slash - change->path) : 0,
 		 change->path);
-	if (*parent && file_make_dirs(s->fd, parent, e))
+	if (*parent && file_make_dirs(s->fd, parent, e) < 0)
 		return -1;
 	const char *base;
 	int fd = file_parent_beneath(s->fd, change->path, &base, e);
@@ -148,12 +155,13 @@ finish(void *arg, const struct snapshot_change *change, struct err *e)
 {
 	struct extraction *x = arg;
 	const struct entry *entries[] = {change->before, change->after};
+
 	if (!selection_has(&x->selected, change->path))
 		return 0;
 	for (int after = 0; after < 2; after++) {
 		struct side *s = side_of(x, change, after);
 		if (s && entries[after] && entries[after]->type != 'd' &&
-		    finish_entry(x, s, entries[after], change, e))
+		    finish_entry(x, s, entries[after], change, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -165,6 +173,7 @@ static int
 name_side(const struct extraction *x, const struct side *s, const char *resource, struct err *e)
 {
 	char whole[ID_MAX + 320];
+
 	snprintf(whole, sizeof whole, "%s.whole", s->name);
 	if (*resource) {
 		if (mkdirat(s->fd, resource, 0700) && errno != EEXIST)
@@ -230,13 +239,14 @@ snapshot_extract(const struct record *r, const char *snap, const char *const *pa
 	struct resource *resources;
 	size_t n;
 	int status = -1;
+
 	*t = (struct snapshot_trees){0};
-	if (snapshot_resources(r->json, &resources, &n, e))
+	if (snapshot_resources(r->json, &resources, &n, e) < 0)
 		return -1;
 	x.fidelity = delegation_fidelity(r->json);
 	x.selected = selection_of(paths, count, resources, n);
 	int tmp = home_dir("tmp", e);
-	if (tmp < 0 || id_make("diff-", 16, t->name, e) || file_make_dirs(tmp, t->name, e))
+	if (tmp < 0 || id_make("diff-", 16, t->name, e) < 0 || file_make_dirs(tmp, t->name, e) < 0)
 		goto out;
 	if (snprintf(t->path, sizeof t->path, "%s/tmp/%s", home_path(), t->name) >=
 	    (int)sizeof t->path) {
@@ -264,6 +274,7 @@ void
 snapshot_trees_remove(struct snapshot_trees *t)
 {
 	int tmp = home_dir("tmp", NULL);
+
 	/* What cannot be removed now goes with the rest of tmp/. */
 	if (tmp >= 0 && t->name[0])
 		(void)file_remove_tree(tmp, t->name, NULL);

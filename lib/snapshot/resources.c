@@ -14,6 +14,7 @@ static int
 by_name(const void *a, const void *b)
 {
 	const struct resource *x = a, *y = b;
+
 	return strcmp(x->name, y->name);
 }
 
@@ -23,9 +24,10 @@ add_patterns(struct filter *f, const json_t *list,
 {
 	size_t i;
 	json_t *item;
+
 	json_array_foreach (list, i, item) {
 		const char *pattern = json_string_value(item);
-		if (pattern && add(f, pattern, e))
+		if (pattern && add(f, pattern, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -36,20 +38,21 @@ read_resource(const json_t *o, struct resource *r, struct err *e)
 {
 	const char *name = jsonx_string(o, resource_name_path(), 255, e);
 	const char *source = jsonx_string(o, resource_source_path(), TREE_PATH, e);
-	if (!name || !source)
+
+	if (name == NULL || source == NULL)
 		return -1;
 	if (!id_resource_valid(name) || *source != '/')
 		return err_set(e, ERR_BAD_DATA, "the record has a bad resource: %s", name);
 	r->writable = strcmp(resource_mode(o), "rw") == 0;
 	r->name = strdup(name);
 	r->source = strdup(source);
-	if (!r->name || !r->source)
+	if (r->name == NULL || r->source == NULL)
 		return err_memory(e);
 	r->filter = filter_new(e);
-	if (!r->filter)
+	if (r->filter == NULL)
 		return -1;
-	if (add_patterns(r->filter, resource_exclude(o), filter_exclude, e) ||
-	    add_patterns(r->filter, resource_include(o), filter_include, e))
+	if (add_patterns(r->filter, resource_exclude(o), filter_exclude, e) < 0 ||
+	    add_patterns(r->filter, resource_include(o), filter_include, e) < 0)
 		return -1;
 	return 0;
 }
@@ -61,12 +64,13 @@ snapshot_resources(const json_t *delegation, struct resource **resources, size_t
 	const json_t *list = delegation_resources(delegation);
 	size_t i;
 	json_t *item;
+
 	*count = json_array_size(list);
 	*resources = calloc(*count + 1, sizeof **resources);
-	if (!*resources)
+	if (*resources == NULL)
 		return err_memory(e);
 	json_array_foreach (list, i, item)
-		if (read_resource(item, &(*resources)[i], e)) {
+		if (read_resource(item, &(*resources)[i], e) < 0) {
 			snapshot_resources_free(*resources, *count);
 			*resources = NULL;
 			*count = 0;

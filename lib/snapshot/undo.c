@@ -28,7 +28,7 @@ snapshot_forget_undo(int statefd, struct err *e)
 	/* undone/ is the last: it says that there is something to clear away. */
 	if (unlinkat(statefd, "undo", 0) && errno != ENOENT)
 		return err_sys(e, "cannot remove the plan");
-	if (file_remove_tree(statefd, "kept", e) || file_sync_dir(statefd, e))
+	if (file_remove_tree(statefd, "kept", e) < 0 || file_sync_dir(statefd, e) < 0)
 		return -1;
 	return file_remove_tree(statefd, "undone", e);
 }
@@ -39,12 +39,14 @@ pick_applied(const json_t *delegation, struct err *e)
 {
 	const json_t *item, *found = NULL;
 	size_t i;
+
 	json_array_foreach (delegation_snapshots(delegation), i, item) {
 		if (snapshot_has_status(item, "applied") &&
-		    (!found || strcmp(snapshot_applied_at(item), snapshot_applied_at(found)) >= 0))
+		    (found == NULL ||
+		     strcmp(snapshot_applied_at(item), snapshot_applied_at(found)) >= 0))
 			found = item;
 	}
-	if (!found)
+	if (found == NULL)
 		err_set(e, ERR_BAD_STATE, "no snapshot of %s is applied",
 			delegation_id(delegation));
 	return found;

@@ -12,8 +12,9 @@
 #include "base/err.h"
 #include "tree/walk.h"
 
-#define BASELINE_TICK 20000000 /* ns; kernels set times by a clock that stands still for a while \
-				*/
+#define BASELINE_TICK                                                              \
+	20000000 /* ns; kernels set times by a clock that stands still for a while \
+		  */
 
 struct baseline;
 

@@ -45,6 +45,7 @@ const char *
 compare_relative(const struct resource *resource, const char *path)
 {
 	size_t n = strlen(resource->name);
+
 	if (n == 0)
 		return path;
 	return path[n] == '/' ? path + n + 1 : path + n;
@@ -55,7 +56,8 @@ compare_open(const struct tree *theirs, const struct resource *resources, size_t
 	     struct err *e)
 {
 	struct compare *c = calloc(1, sizeof *c);
-	if (!c) {
+
+	if (c == NULL) {
 		err_memory(e);
 		return NULL;
 	}
@@ -65,7 +67,7 @@ compare_open(const struct tree *theirs, const struct resource *resources, size_t
 	c->sent = calloc(count + 1, sizeof *c->sent);
 	c->came = calloc(count + 1, sizeof *c->came);
 	c->skip_room = malloc(TREE_PATH + 1);
-	if (!c->roots || !c->sent || !c->came || !c->skip_room) {
+	if (c->roots == NULL || c->sent == NULL || c->came == NULL || c->skip_room == NULL) {
 		err_memory(e);
 		goto err0;
 	}
@@ -73,12 +75,12 @@ compare_open(const struct tree *theirs, const struct resource *resources, size_t
 		c->roots[i] = -2;
 	c->base.shown = c->theirs.shown = true;
 	c->base.reader = manifest_reader_new(theirs->base->manifestfd, e);
-	if (!c->base.reader) {
+	if (c->base.reader == NULL) {
 		err_add(e, "the list of what was sent");
 		goto err0;
 	}
 	c->theirs.reader = manifest_reader_new(theirs->manifestfd, e);
-	if (!c->theirs.reader) {
+	if (c->theirs.reader == NULL) {
 		err_add(e, "the list of what came back");
 		goto err0;
 	}
@@ -91,7 +93,7 @@ err0:
 void
 compare_close(struct compare *c)
 {
-	if (!c)
+	if (c == NULL)
 		return;
 	for (size_t i = 0; c->roots && i < c->count; i++)
 		if (c->roots[i] >= 0)
@@ -115,6 +117,7 @@ int
 compare_excluded(struct compare *c, const char *path, bool is_dir, bool *excluded, struct err *e)
 {
 	size_t i = compare_resource(c->resources, c->count, path);
+
 	*excluded = i == c->count;
 	if (i == c->count)
 		return 0;
@@ -124,7 +127,7 @@ compare_excluded(struct compare *c, const char *path, bool is_dir, bool *exclude
 		*excluded = true;
 		return 0;
 	}
-	if (!r->filter || *relative == '\0')
+	if (r->filter == NULL || *relative == '\0')
 		return 0;
 	if (c->roots[i] == -2)
 		c->roots[i] = open(r->source, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -158,6 +161,7 @@ static bool
 is_below(const char *path, const char *directory)
 {
 	size_t n = strlen(directory);
+
 	return strncmp(path, directory, n) == 0 && path[n] == '/';
 }
 
@@ -170,7 +174,7 @@ left_out(struct compare *c, const struct entry *t, bool *excluded, struct err *e
 		return 0;
 	}
 	c->skip = NULL;
-	if (compare_excluded(c, t->path, t->type == 'd', excluded, e))
+	if (compare_excluded(c, t->path, t->type == 'd', excluded, e) < 0)
 		return -1;
 	size_t n = strlen(t->path);
 	if (*excluded && t->type == 'd' && n <= TREE_PATH) {
@@ -185,13 +189,13 @@ compare_next(struct compare *c, const struct entry **base, const struct entry **
 	     struct err *e)
 {
 	for (;;) {
-		if (side_advance(c, &c->base, c->sent, e) ||
-		    side_advance(c, &c->theirs, c->came, e))
+		if (side_advance(c, &c->base, c->sent, e) < 0 ||
+		    side_advance(c, &c->theirs, c->came, e) < 0)
 			return -1;
 		struct entry *b = c->base.head, *t = c->theirs.head;
-		if (!b && !t)
+		if (b == NULL && t == NULL)
 			return 0;
-		int order = !b ? 1 : !t ? -1 : tree_order(b->path, t->path);
+		int order = b == NULL ? 1 : t == NULL ? -1 : tree_order(b->path, t->path);
 		*base = order <= 0 ? b : NULL;
 		*theirs = order >= 0 ? t : NULL;
 		c->base.shown = order <= 0;
@@ -203,7 +207,7 @@ compare_next(struct compare *c, const struct entry **base, const struct entry **
 			*theirs = &c->implied;
 		}
 		bool excluded = false;
-		if (!*base && left_out(c, t, &excluded, e))
+		if (!*base && left_out(c, t, &excluded, e) < 0)
 			return -1;
 		if (!excluded)
 			return 1;
@@ -226,9 +230,9 @@ compare_same_time(int64_t base, int64_t theirs)
 unsigned
 compare_delta(const struct entry *base, const struct entry *theirs, bool fidelity, bool times)
 {
-	if (!base)
+	if (base == NULL)
 		return theirs ? COMPARE_ADDED : 0;
-	if (!theirs)
+	if (theirs == NULL)
 		return COMPARE_DELETED;
 	bool sent_as_file = base->type == 'l' && base->sha256[0] != '\0';
 	if (base->type != theirs->type && !(sent_as_file && theirs->type == 'f'))

@@ -9,6 +9,7 @@ struct selection
 selection_of(const char *const *paths, size_t count, const struct resource *resources, size_t n)
 {
 	struct selection s = {.paths = paths, .count = count};
+
 	s.skip = n == 1 && *resources[0].name ? strlen(resources[0].name) + 1 : 0;
 	return s;
 }
