@@ -9,7 +9,7 @@
 #include "snapshot_take.h"
 
 static void
-report(void *arg, enum apply_action action, const char *path, const char *why)
+print_action(void *arg, enum apply_action action, const char *path, const char *why)
 {
 	static const struct {
 		const char *letter, *name;
@@ -47,7 +47,7 @@ read_operands(const struct snapshot_take *t, const char *id, struct snapshot_tak
 	*how = (struct snapshot_taking){.dry = t->dry,
 					.settle = t->settle,
 					.markers = t->markers,
-					.report = report,
+					.report = print_action,
 					.arg = (void *)t};
 	if (t->count == 0)
 		return NULL;
@@ -61,7 +61,7 @@ read_operands(const struct snapshot_take *t, const char *id, struct snapshot_tak
 }
 
 static int
-end(const struct snapshot_take *t, const char *snap, const char *what, const struct apply_totals *n)
+end_action(const struct snapshot_take *t, const char *snap, const char *what, const struct apply_totals *n)
 {
 	fflush(stdout);
 	command_note("%s %s%s: %llu added, %llu changed, %llu deleted", snap,
@@ -86,7 +86,7 @@ snapshot_take(const struct snapshot_take *t, const char *prefix)
 		return command_fail(&e);
 	const char *snap = read_operands(t, id, &how);
 	if (snapshot_apply(id, snap, &how, &totals, taken, &e) == 0)
-		return end(t, taken, "applied", &totals);
+		return end_action(t, taken, "applied", &totals);
 	if (e.code == ERR_CONFLICT && t->settle == APPLY_ASK)
 		err_hint(&e, "nothing was changed; --theirs, --ours or --merge settles it");
 	return command_fail(&e);
@@ -105,5 +105,5 @@ snapshot_take_back(const struct snapshot_take *t, const char *prefix)
 	const char *snap = read_operands(t, id, &how);
 	return snapshot_undo(id, snap, &how, &totals, undone, &e)
 		   ? command_fail(&e)
-		   : end(t, undone, "undone", &totals);
+		   : end_action(t, undone, "undone", &totals);
 }

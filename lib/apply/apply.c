@@ -156,7 +156,7 @@ give_up(struct transaction *t, struct err *e)
 
 /* All steps are done: from here on the transaction is. */
 static int
-finish(struct transaction *t, struct err *e)
+finish_apply(struct transaction *t, struct err *e)
 {
 	if (stages_remove(t, e) < 0 || stages_end(t, true, e) < 0)
 		return -1;
@@ -192,7 +192,7 @@ commit(struct transaction *t, struct err *e)
 	}
 	if (enter_phase(t, DOING, DONE, e) < 0 || report_steps(t, e) < 0)
 		return -1;
-	return finish(t, e);
+	return finish_apply(t, e);
 }
 
 /* Nothing has changed yet, and nothing will.  The first error is the one to report, and leftovers
@@ -316,7 +316,7 @@ resume(struct transaction *t, bool *over, struct err *e)
 			return -1;
 		if (t->job->dry)
 			return 0;
-		return stages_find(t, e) < 0 ? -1 : finish(t, e);
+		return stages_find(t, e) < 0 ? -1 : finish_apply(t, e);
 	default:
 		if (!t->job->dry)
 			return resume_steps(t, phase, over, e);

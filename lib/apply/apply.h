@@ -7,9 +7,9 @@
  * conflict nothing at all is changed.  Resources lent "ro" and excluded paths are never touched.
  *
  * What is to change is written to a plan; new content is unpacked beside the old, on the same file
- * system, and made durable; then path by path the old is kept aside and the new renamed into place,
- * if the old is still what was compared.  A crash leaves the plan, from which the next call
- * finishes.  Applies to one tree take turns (flock on the directory).
+ * system, and made durable; then path by path the old is moved to where it is kept and the new
+ * renamed into place, if the old is still what was compared.  A crash leaves the plan, from which
+ * the next call finishes.  Applies to one tree take turns (flock on the directory).
  *
  * Times follow content: a file that changes gets theirs, and if only its time was changed there it
  * gets that if nobody touched it here; a conflict that is not.  A directory, whose time tells when
@@ -50,14 +50,14 @@ struct apply_job {
 	bool fidelity;
 	/* And times.  If not, what is new here is as new as it is. */
 	bool times;
-	bool dry; /* only tell */
+	bool dry; /* only report */
 	/* Only finish, or clear away, what an earlier call left. */
 	bool clear;
 	enum apply_settle settle;
 	bool markers;                 /* where changes overlap leave both, marked, in the file */
 	struct selection settle_only; /* the conflicts that ${settle} is for */
-	/* Told for every path that changes (or would), and for every conflict. ${why} is NULL but
-	 * for a conflict, how one was settled, and for a change that is worth a look. */
+	/* Called for every path that changes (or would), and for every conflict. ${why} is NULL but
+	 * for a conflict, how one was settled, and for a change that deserves attention. */
 	void (*report)(void *arg, enum apply_action action, const char *path, const char *why);
 	void *report_arg;
 };

@@ -53,7 +53,7 @@ has_hidden(struct planner *p, const char *path, uint64_t seen, bool *hidden, mod
 	return 0;
 }
 
-/* The time of a directory in which something came or went is told, for undo, and set. */
+/* The time of a directory in which something came or went is planned, for undo, and set. */
 static int
 plan_time(struct planner *p, const struct frame *f, struct err *e)
 {
@@ -118,7 +118,7 @@ enter_directory(struct planner *p, const struct frame *f, struct err *e)
 	return 0;
 }
 
-/* Leave the directories that ${path} is not in, and enter those that no entry told of. */
+/* Leave the directories that ${path} is not in, and enter those that have no entry. */
 static int
 go_to(struct planner *p, const char *path, struct err *e)
 {

@@ -12,7 +12,7 @@
 struct git_call {
 	int dirfd;               /* the directory that it runs in, not as a part of a repository */
 	const char *const *argv; /* argv[0] is "git" */
-	const char *const *env;  /* more variables, "NAME=value", with NULL behind them; or NULL */
+	const char *const *env;  /* more variables, "NAME=value", NULL-terminated; or NULL */
 	bool shows;              /* to the person; else it has nothing to read and nothing to say */
 	char *line;              /* for the first line of its output, which is not shown; or NULL */
 	size_t size;

@@ -92,7 +92,7 @@ put_escaped(struct buf *b, const char *s, struct err *e)
 }
 
 static int
-flush(struct plan_writer *w, struct err *e)
+flush_steps(struct plan_writer *w, struct err *e)
 {
 	if (w->text.len > 0 && file_write(w->fd, w->text.data, w->text.len, e) < 0)
 		return err_add(e, "the plan");
@@ -106,7 +106,7 @@ plan_add(struct plan_writer *w, struct plan_step *s, struct err *e)
 	const struct entry *a = &s->after, *b = &s->before;
 
 	s->number = ++w->count;
-	if (w->text.len > WINDOW - LINE_LONGEST && flush(w, e) < 0)
+	if (w->text.len > WINDOW - LINE_LONGEST && flush_steps(w, e) < 0)
 		return -1;
 	if (buf_printf(&w->text, e,
 		       "%" PRIu64 " %c %c %o %" PRIu64 " %" PRId64 " %s %c %o %" PRIu64 " %" PRId64
@@ -128,7 +128,7 @@ plan_finish(struct plan_writer *w, uint64_t *count, struct err *e)
 	*count = w->count;
 	if (buf_printf(&w->text, e, "end %" PRIu64 "\n", w->count))
 		return -1;
-	return flush(w, e);
+	return flush_steps(w, e);
 }
 
 static int
@@ -139,7 +139,7 @@ bad(struct err *e)
 
 /* Show the part of the file that begins at ${start}. */
 static int
-look(struct plan *p, off_t start, struct err *e)
+read_window(struct plan *p, off_t start, struct err *e)
 {
 	p->start = start;
 	p->have = 0;
@@ -173,7 +173,7 @@ plan_open(int fd, struct err *e)
 		goto err0;
 	}
 	p->size = st.st_size;
-	if (look(p, 0, e) < 0)
+	if (read_window(p, 0, e) < 0)
 		goto err0;
 	if (p->have < HEAD_LENGTH || memcmp(p->window, HEAD, HEAD_LENGTH) != 0) {
 		bad(e);
@@ -204,7 +204,7 @@ digit(char c)
 	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Write the escaped ${n} bytes at ${s} to ${out}, which has room for a path. */
+/* Write the escaped ${n} bytes at ${s} to ${out}, which has space for a path. */
 static int
 unescape(const char *s, size_t n, char *out)
 {
@@ -228,7 +228,7 @@ unescape(const char *s, size_t n, char *out)
 
 /* Take the line of ${n} bytes at ${line} apart. */
 static int
-parse(struct plan *p, const char *line, size_t n, struct err *e)
+parse_step(struct plan *p, const char *line, size_t n, struct err *e)
 {
 	struct plan_step *s = &p->step;
 	struct entry *a = &s->after, *b = &s->before;
@@ -277,10 +277,10 @@ plan_next(struct plan *p, struct plan_step **step, struct err *e)
 			if (end) {
 				p->at += end - line + 1;
 				*step = &p->step;
-				return parse(p, line, (size_t)(end - line), e) ? -1 : 1;
+				return parse_step(p, line, (size_t)(end - line), e) ? -1 : 1;
 			}
 		}
-		if (look(p, p->at, e) < 0)
+		if (read_window(p, p->at, e) < 0)
 			return -1;
 	}
 	return bad(e);
@@ -295,7 +295,7 @@ step_back(struct plan *p, char **line, size_t *length, struct err *e)
 		return 0;
 	bool whole = p->start == 0 || p->at - LINE_LONGEST >= p->start;
 	bool shown = whole && p->at > p->start && p->at <= p->start + (off_t)p->have;
-	if (!shown && look(p, p->at > WINDOW ? p->at - WINDOW : 0, e) < 0)
+	if (!shown && read_window(p, p->at > WINDOW ? p->at - WINDOW : 0, e) < 0)
 		return -1;
 	if (p->at > p->start + (off_t)p->have)
 		return bad(e);
@@ -335,5 +335,5 @@ plan_previous(struct plan *p, struct plan_step **step, struct err *e)
 	if (line == NULL)
 		return bad(e);
 	*step = &p->step;
-	return parse(p, line, length, e) ? -1 : 1;
+	return parse_step(p, line, length, e) ? -1 : 1;
 }

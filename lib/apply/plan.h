@@ -63,11 +63,11 @@ struct plan;
 /* Read the plan in ${fd} (pread; ${fd} stays the caller's). ERR_BAD_DATA if it is none. */
 struct plan *plan_open(int fd, struct err *e);
 
-/* The place before the first step, or behind the last. */
+/* Go to the place before the first step, or after the last. */
 void plan_rewind(struct plan *p);
 int plan_to_end(struct plan *p, struct err *e);
 
-/* The step behind this place, or before it, going there: 1 and *${step} (valid until the next
+/* The step after this place, or before it, going there: 1 and *${step} (valid until the next
  * call), 0 when there is none, -1. */
 int plan_next(struct plan *p, struct plan_step **step, struct err *e);
 int plan_previous(struct plan *p, struct plan_step **step, struct err *e);

@@ -1,5 +1,5 @@
 /*
- * report - tells the caller of an apply what becomes of each path, and counts it.
+ * report - reports to the caller of an apply what becomes of each path, and counts it.
  */
 #include "apply/report.h"
 

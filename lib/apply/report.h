@@ -1,5 +1,5 @@
 /*
- * report - tells the caller of an apply what becomes of each path, and counts it.  Private to
+ * report - reports to the caller of an apply what becomes of each path, and counts it.  Private to
  * apply.
  */
 #ifndef APPLY_REPORT_H

@@ -52,7 +52,7 @@ lock_all(const struct transaction *t, struct err *e)
 	qsort(order, t->count, sizeof *order, by_inode);
 	for (size_t i = 0; i < t->count; i++) {
 		if (i > 0 && by_inode(&order[i - 1], &order[i]) == 0) {
-			err_set(e, ERR_USAGE, "one directory was lent twice");
+			err_set(e, ERR_USAGE, "a directory was lent twice");
 			goto out;
 		}
 		while (flock(order[i], LOCK_EX))
@@ -138,7 +138,7 @@ state_path(int statefd, char path[TREE_PATH + 1], struct err *e)
 	snprintf(link, sizeof link, "/proc/self/fd/%d", statefd);
 	ssize_t n = readlink(link, path, TREE_PATH);
 	if (n < 0)
-		return err_sys(e, "cannot tell the state directory's path");
+		return err_sys(e, "cannot find the state directory's path");
 	path[n] = '\0';
 	return 0;
 }

@@ -243,7 +243,7 @@ do_directory(struct scene *c, const char **why, struct err *e)
 {
 	if (c->path.there && location_type_of(&c->path.st) != 'd')
 		return refuse_step(why, "appeared while it was compared");
-	/* The group of what is made here goes on downwards, as mkdir(2) has it. */
+	/* The group of what is made here is inherited, as mkdir(2) has it. */
 	struct stat above;
 	mode_t group = fstat(c->path.dirfd, &above) == 0 ? above.st_mode & S_ISGID : 0;
 	return make_directory(c, c->step->after.mode | group, e);

@@ -48,11 +48,11 @@ check_path(const struct admit *i, struct err *e)
 			break;
 	}
 	if (!top_allowed(i))
-		return admit_refuse(i, "belongs to no resource that was asked for", e);
+		return admit_refuse(i, "does not belong to a requested resource", e);
 	return 0;
 }
 
-/* Take over the path, without "./" in front (tar writes it) and '/' behind (directories).
+/* Take over the path, without "./" in front (tar writes it) and a trailing slash (directories).
  * 1, 0 for the top itself, -1. */
 static int
 take_path(struct admit *i, struct archive_entry *h, struct err *e)
@@ -100,13 +100,13 @@ admit_take(struct admit *i, struct archive_entry *h, struct err *e)
 		char type;
 		mode_t mode; /* for writers that keep none */
 	} types[] = {{AE_IFREG, 'f', 0644}, {AE_IFDIR, 'd', 0755}, {AE_IFLNK, 'l', 0777}};
-	mode_t otherwise = 0;
+	mode_t fallback = 0;
 
 	i->entry = (struct entry){.path = i->path, .type = '?'};
 	for (size_t t = 0; t < sizeof types / sizeof types[0]; t++) {
 		if (archive_entry_filetype(h) == types[t].format) {
 			i->entry.type = types[t].type;
-			otherwise = types[t].mode;
+			fallback = types[t].mode;
 		}
 	}
 	int status = take_path(i, h, e);
@@ -120,7 +120,7 @@ admit_take(struct admit *i, struct archive_entry *h, struct err *e)
 		return admit_refuse(i, "is encrypted", e);
 	i->entry.mode = archive_entry_perm(h) & 0777;
 	if (i->entry.mode == 0)
-		i->entry.mode = otherwise;
+		i->entry.mode = fallback;
 	int64_t seconds = archive_entry_mtime_is_set(h) ? archive_entry_mtime(h) : 0;
 	if (seconds > INT64_MAX / 1000000000 - 1 || seconds < INT64_MIN / 1000000000 + 1)
 		return admit_refuse(i, "has an impossible time", e);
@@ -138,6 +138,6 @@ admit_listed(struct admit *i, const struct entry *entry, struct err *e)
 	if (check_path(i, e) < 0)
 		return -1;
 	if (entry->unsent || entry->mode > 0777)
-		return admit_refuse(i, "has a mark or a mode that no list may have", e);
+		return admit_refuse(i, "has a mark or a mode that is not allowed in a list", e);
 	return entry->type == 'l' ? take_target(i, entry->target, e) : 0;
 }

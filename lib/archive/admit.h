@@ -1,5 +1,5 @@
 /*
- * incoming - an archive's entry, once it has been found to be harmless.
+ * admit - an archive's entry, once it has been found to be harmless.
  */
 #ifndef ARCHIVE_ADMIT_H
 #define ARCHIVE_ADMIT_H
@@ -23,7 +23,8 @@ struct admit {
  * link: what the header claims is not believed. */
 int admit_take(struct admit *i, struct archive_entry *h, struct err *e);
 
-/* Check ${entry}, which a list tells of, as if it came in the archive; ${i}->path is its path then.
+/* Check ${entry}, which comes from a list, as if it came in the archive; ${i}->path is its path
+ * then.
  */
 int admit_listed(struct admit *i, const struct entry *entry, struct err *e);
 

@@ -41,7 +41,7 @@ cursor_find(struct cursor *c, const char *path, bool whole, struct entry **found
 			break;
 		if (whole)
 			return err_set(e, ERR_WORKSPACE_INVALID,
-				       "the archive has %.256s, which its list does not tell of",
+				       "the archive has %.256s, which is not in its list",
 				       c->head->path);
 		c->used = true;
 	}
@@ -59,8 +59,8 @@ is_same(const struct entry *file, const struct entry *base)
 
 /* Add ${entry} to the manifest, and count it; ${base} is what was sent there, or NULL. */
 static int
-put(struct delta *d, struct manifest_writer *out, struct entry *entry, const struct entry *base,
-    struct err *e)
+put_entry(struct delta *d, struct manifest_writer *out, struct entry *entry,
+	  const struct entry *base, struct err *e)
 {
 	entry->ctime = 0;
 	entry->inode = 0;
@@ -91,7 +91,7 @@ mark_all(struct delta *d, struct cursor *base, struct cursor *got, struct pathse
 		entry->in_base = entry->type == 'f' && is_same(entry, old);
 		if (entry->type == 'f' && !entry->in_base && pathset_add(fresh, entry->path, e) < 0)
 			return -1;
-		if (put(d, out, entry, old, e) < 0)
+		if (put_entry(d, out, entry, old, e) < 0)
 			return -1;
 	}
 	return n < 0 ? -1 : manifest_finish(out, e);
@@ -122,18 +122,20 @@ check_file(const struct admit *in, const struct entry *entry, const struct entry
 		return admit_refuse(in, "has no hash in the list", e);
 	if (entry->in_base) {
 		if (got != NULL)
-			return admit_refuse(in, "is not needed, its list says", e);
+			return admit_refuse(
+			    in, "is in the archive, though the list marks it as unchanged", e);
 		/* Only what is a file on both sides: a peer that keeps links got no link as one. */
 		if (base == NULL || base->type != 'f' || !is_same(entry, base) ||
 		    base->size != entry->size)
-			return admit_refuse(in, "is said to be as it was sent, and is not", e);
+			return admit_refuse(
+			    in, "is listed as unchanged, but differs from what was sent", e);
 		return 0;
 	}
 	if (got == NULL)
-		return admit_refuse(in, "is in the list, and is missing", e);
+		return admit_refuse(in, "is in the list, but missing from the archive", e);
 	if (got->type != 'f' || strcmp(got->sha256, entry->sha256) != 0 ||
 	    got->size != entry->size || got->mode != entry->mode)
-		return admit_refuse(in, "is not what its list tells", e);
+		return admit_refuse(in, "differs from its list", e);
 	return 0;
 }
 
@@ -157,8 +159,8 @@ check_all(struct delta *d, struct cursor *base, struct cursor *got, struct manif
 		if (entry->type == 'f' && check_file(in, entry, old, came, e) < 0)
 			return -1;
 		if (entry->type != 'f' && came != NULL)
-			return admit_refuse(in, "is in the list alone, if it is no file", e);
-		if (put(d, out, entry, old, e) < 0)
+			return admit_refuse(in, "is not a file, so it may be in the list only", e);
+		if (put_entry(d, out, entry, old, e) < 0)
 			return -1;
 	}
 	if (n < 0)

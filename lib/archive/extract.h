@@ -1,5 +1,5 @@
 /*
- * place - creates what an archive lists, beneath one directory, through no link.
+ * extract - creates what an archive lists, beneath one directory, through no link.
  *
  * Modes and times of directories are set at the end: until then they must take what comes.  They
  * wait in an unnamed file, so that memory does not grow with their number; a few do so in memory.

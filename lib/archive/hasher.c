@@ -107,7 +107,7 @@ add_entry(struct hasher *r, struct entry *entry, const struct header *h, struct 
 
 /* Take the record at ${at}; where the next one begins. */
 static uint64_t
-take(struct hasher *r, uint64_t at)
+take_data(struct hasher *r, uint64_t at)
 {
 	struct header h;
 	struct entry entry;
@@ -140,7 +140,7 @@ take_all(struct hasher *r)
 		uint64_t at = r->tail, end = r->head;
 		(void)pthread_mutex_unlock(&r->lock);
 		while (at < end && at - r->tail < PIECE)
-			at = take(r, at);
+			at = take_data(r, at);
 		(void)pthread_mutex_lock(&r->lock);
 		r->tail = at;
 		if (r->head - r->tail <= 2 * MUCH)
@@ -149,7 +149,7 @@ take_all(struct hasher *r)
 }
 
 static void *
-run(void *arg)
+hash_thread(void *arg)
 {
 	struct hasher *r = arg;
 
@@ -188,7 +188,7 @@ hasher_new(int fd, struct err *e)
 
 /* Start the thread, which gets no signals: they are for those who wait for them. */
 static void
-start(struct hasher *r)
+start_thread(struct hasher *r)
 {
 	pthread_attr_t a;
 	sigset_t all, before;
@@ -198,14 +198,14 @@ start(struct hasher *r)
 		return;
 	(void)pthread_attr_setstacksize(&a, STACK);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	r->threaded = pthread_create(&r->thread, &a, run, r) == 0;
+	r->threaded = pthread_create(&r->thread, &a, hash_thread, r) == 0;
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	(void)pthread_attr_destroy(&a);
 }
 
-/* Wait for ${n} bytes of room. */
+/* Wait for  free bytes. */
 static int
-make_room(struct hasher *r, size_t n, struct err *e)
+wait_for_space(struct hasher *r, size_t n, struct err *e)
 {
 	(void)pthread_mutex_lock(&r->lock);
 	while (ROOM - (r->head - r->tail) < n) {
@@ -229,7 +229,7 @@ publish(struct hasher *r, uint64_t head)
 	bool much = head - r->tail >= MUCH;
 	(void)pthread_mutex_unlock(&r->lock);
 	if (much && !r->threaded)
-		start(r);
+		start_thread(r);
 	else if (much)
 		(void)pthread_cond_signal(&r->more);
 }
@@ -240,7 +240,7 @@ hasher_data(struct hasher *r, const void *p, size_t n, struct err *e)
 	for (size_t piece; n > 0; p = (const char *)p + piece, n -= piece) {
 		piece = n < PIECE ? n : PIECE;
 		const struct header h = {.kind = DATA, .length = piece};
-		if (make_room(r, sizeof h + piece, e) < 0)
+		if (wait_for_space(r, sizeof h + piece, e) < 0)
 			return -1;
 		publish(r, copy_in(r, copy_in(r, r->head, &h, sizeof h), p, piece));
 	}
@@ -252,7 +252,7 @@ hasher_zeros(struct hasher *r, uint64_t n, struct err *e)
 {
 	const struct header h = {.kind = ZEROS, .length = n};
 
-	if (make_room(r, sizeof h, e) < 0)
+	if (wait_for_space(r, sizeof h, e) < 0)
 		return -1;
 	publish(r, copy_in(r, r->head, &h, sizeof h));
 	return 0;
@@ -268,7 +268,7 @@ hasher_entry(struct hasher *r, const struct entry *entry, bool hashed, struct er
 
 	if (h.path > sizeof r->path || h.target > sizeof r->target)
 		return err_set(e, ERR_INTERNAL, "%.256s… is too long", entry->path);
-	if (make_room(r, sizeof h + sizeof *entry + h.path + h.target, e) < 0)
+	if (wait_for_space(r, sizeof h + sizeof *entry + h.path + h.target, e) < 0)
 		return -1;
 	uint64_t at = copy_in(r, r->head, &h, sizeof h);
 	at = copy_in(r, at, entry, sizeof *entry);
@@ -279,7 +279,7 @@ hasher_entry(struct hasher *r, const struct entry *entry, bool hashed, struct er
 
 /* Let the thread end, if there is one. */
 static void
-end(struct hasher *r)
+end_data(struct hasher *r)
 {
 	(void)pthread_mutex_lock(&r->lock);
 	r->closing = true;
@@ -293,7 +293,7 @@ end(struct hasher *r)
 int
 hasher_finish(struct hasher *r, struct err *e)
 {
-	end(r);
+	end_data(r);
 	(void)pthread_mutex_lock(&r->lock);
 	take_all(r);
 	(void)pthread_mutex_unlock(&r->lock);
@@ -312,7 +312,7 @@ hasher_free(struct hasher *r)
 	(void)pthread_mutex_lock(&r->lock);
 	r->abandoned = true;
 	(void)pthread_mutex_unlock(&r->lock);
-	end(r);
+	end_data(r);
 	manifest_writer_free(r->manifest);
 	sha256_free(r->hash);
 	free(r->ring);

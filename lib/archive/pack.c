@@ -97,7 +97,7 @@ put_link(struct packer *p, struct entry *entry, struct err *e)
 static int
 add_to_manifest(struct packer *p, const struct entry *entry, struct err *e)
 {
-	struct entry told = *entry;
+	struct entry listed = *entry;
 	bool hashed = p->hashed;
 
 	p->hashed = false;
@@ -106,10 +106,10 @@ add_to_manifest(struct packer *p, const struct entry *entry, struct err *e)
 	if (p->manifest == NULL || (p->delta && entry->unsent))
 		return 0;
 	if (p->delta) {
-		told.ctime = 0;
-		told.inode = 0;
+		listed.ctime = 0;
+		listed.inode = 0;
 	}
-	return manifest_add(p->manifest, &told, e);
+	return manifest_add(p->manifest, &listed, e);
 }
 
 static int

@@ -18,7 +18,7 @@ static int
 other_size(const struct repack *r, struct err *e)
 {
 	return err_set(e, ERR_WORKSPACE_INVALID,
-		       "the archive's entry %.256s has not the size that it tells", r->path);
+		       "the archive's entry %.256s does not have the size in its header", r->path);
 }
 
 int

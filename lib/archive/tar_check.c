@@ -190,12 +190,12 @@ begin_special(struct tar_check *w, char type, uint64_t size, struct err *e)
 			       "the archive has a special header of more than %d bytes", SPECIAL);
 	w->type = type;
 	w->length = (size_t)size;
-	w->room = ((size_t)size + BLOCK - 1) / BLOCK * BLOCK;
-	if ((w->body = calloc(1, w->room + 1)) == NULL)
+	w->body_cap = ((size_t)size + BLOCK - 1) / BLOCK * BLOCK;
+	if ((w->body = calloc(1, w->body_cap + 1)) == NULL)
 		return err_memory(e);
 	w->have = 0;
 	w->state = SPECIAL_BODY;
-	return w->room == 0 ? take_special(w, e) : 0;
+	return w->body_cap == 0 ? take_special(w, e) : 0;
 }
 
 /* The content follows: of ${size} bytes, filled up to whole blocks. */
@@ -305,7 +305,7 @@ take_block(struct tar_check *w, struct err *e)
 
 /* Take what can be taken of ${n} bytes at once; how many, or -1. */
 static ssize_t
-take(struct tar_check *w, const unsigned char *p, size_t n, struct err *e)
+take_bytes(struct tar_check *w, const unsigned char *p, size_t n, struct err *e)
 {
 	size_t part;
 
@@ -323,10 +323,10 @@ take(struct tar_check *w, const unsigned char *p, size_t n, struct err *e)
 			w->state = HEADER;
 		return (ssize_t)part;
 	case SPECIAL_BODY:
-		part = n < w->room - w->have ? n : w->room - w->have;
+		part = n < w->body_cap - w->have ? n : w->body_cap - w->have;
 		memcpy(w->body + w->have, p, part);
 		w->have += part;
-		if (w->have < w->room)
+		if (w->have < w->body_cap)
 			return (ssize_t)part;
 		w->have = 0;
 		return take_special(w, e) < 0 ? -1 : (ssize_t)part;
@@ -342,7 +342,7 @@ int
 tar_check_feed(struct tar_check *w, const unsigned char *p, size_t n, struct err *e)
 {
 	while (n > 0) {
-		ssize_t taken = take(w, p, n, e);
+		ssize_t taken = take_bytes(w, p, n, e);
 		if (taken < 0)
 			return -1;
 		p += taken;

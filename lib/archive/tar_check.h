@@ -1,9 +1,9 @@
 /*
- * tar_check - what libarchive does not tell of a tar, seen in the bytes as they pass.
+ * tar_check - what libarchive does not say of a tar, seen in the bytes as they pass.
  *
  * It ends a name at its first NUL, so that what one reader calls "a\0b" is "a" to another; it reads
  * a sparse file's map into memory, however long it is; it forgives pax records that make no sense;
- * and it looks at nothing behind the first block of zeros, nor misses that block.  All of that is
+ * and it looks at nothing after the first block of zeros, nor misses that block.  All of that is
  * refused here.  Headers are followed as libarchive follows them; where it would stop (a damaged
  * header, a hard link), so does the watch, and says nothing more.
  */
@@ -25,7 +25,7 @@ struct tar_check { /* private; zero at the start */
 	uint64_t left;       /* bytes until the next header */
 	char type;           /* of the special header whose body is being read */
 	char *body;          /* of that */
-	size_t room;         /* for it, with its padding */
+	size_t body_cap;     /* for it, with its padding */
 	size_t length;       /* of it, without */
 	bool sized;          /* a pax record gives the size of the next entry: */
 	uint64_t size;       /* this */

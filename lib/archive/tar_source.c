@@ -49,7 +49,7 @@ give(struct archive *a, void *arg, const void **data)
 }
 
 static int
-refuse(const struct tar_source *s, struct err *e)
+refuse_tar(const struct tar_source *s, struct err *e)
 {
 	if (s->failed != 0) {
 		errno = s->failed;
@@ -97,7 +97,7 @@ open_filter(struct tar_source *s, int code, struct err *e)
 	    archive_read_set_callback_data(a, s) != ARCHIVE_OK)
 		return err_set(e, ERR_INTERNAL, "libarchive: %s", archive_error_string(a));
 	if (archive_read_open1(a) != ARCHIVE_OK || archive_read_next_header(a, &h) != ARCHIVE_OK)
-		return refuse(s, e);
+		return refuse_tar(s, e);
 	return 0;
 }
 
@@ -143,7 +143,7 @@ tar_source_next(struct tar_source *s, const void **data, struct err *e)
 		n = status == ARCHIVE_OK ? (ssize_t)length : status == ARCHIVE_EOF ? 0 : -1;
 	}
 	if (n < 0)
-		return refuse(s, e);
+		return refuse_tar(s, e);
 	return tar_check_feed(&s->watch, *data, (size_t)n, e) < 0 ? -1 : n;
 }
 

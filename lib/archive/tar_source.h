@@ -2,7 +2,7 @@
  * tar_source - the bytes of a tar, whatever it is compressed with, watched as they pass.
  *
  * The whole of the file is read, to the end of the compression and of the tar: what was cut off, or
- * has something behind it, is found out (tar_check.h).  One compression is taken off, no more, and
+ * has trailing data, is found out (tar_check.h).  One compression is taken off, no more, and
  * only one that needs little memory for that.
  */
 #ifndef ARCHIVE_TAR_SOURCE_H
@@ -28,7 +28,7 @@ ssize_t tar_source_next(struct tar_source *s, const void **data, struct err *e);
 /* Pass over up to ${n} bytes without reading them; how many. */
 uint64_t tar_source_skip(struct tar_source *s, uint64_t n);
 
-/* The tar has been read: is there nothing behind it? */
+/* The tar has been read: is there no trailing data? */
 int tar_source_finish(struct tar_source *s, struct err *e);
 
 bool tar_source_compressed(const struct tar_source *s);

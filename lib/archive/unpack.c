@@ -140,7 +140,7 @@ take_delta_list(struct unpacker *u, struct archive_entry *h, struct err *e)
 		return 0;
 	u->current.entry = (struct entry){.path = strcpy(u->current.path, PACK_LIST), .type = 'f'};
 	if (archive_entry_filetype(h) != AE_IFREG || archive_entry_hardlink(h) != NULL)
-		return admit_refuse(&u->current, "is no file", e);
+		return admit_refuse(&u->current, "is not a file", e);
 	u->listed = true;
 	return unpacker_content(u, u->listfd, e) < 0 ? -1 : 1;
 }

@@ -20,7 +20,7 @@ unpacker_refuse(const struct unpacker *u, struct err *e)
 		return -1;
 	}
 	if (u->entries == 0)
-		return err_set(e, ERR_WORKSPACE_INVALID, "this is no archive that we can read: %s",
+		return err_set(e, ERR_WORKSPACE_INVALID, "not an archive that can be read: %s",
 			       why != NULL ? why : "it is empty");
 	return err_set(e, ERR_WORKSPACE_INVALID, "cannot read the archive at %.256s: %s",
 		       u->current.path, why != NULL ? why : "it is damaged");

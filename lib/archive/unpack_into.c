@@ -31,7 +31,7 @@ check_target(int parent, const char *name, const char *path, mode_t *mode, struc
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	if (d == NULL) {
 		file_close(fd);
-		return err_set(e, ERR_CANNOT_CREATE, "%s is there and is no directory", path);
+		return err_set(e, ERR_CANNOT_CREATE, "%s exists and is not a directory", path);
 	}
 	int names = 0;
 	while (names < 3 && readdir(d))
@@ -45,7 +45,7 @@ check_target(int parent, const char *name, const char *path, mode_t *mode, struc
 
 /* A copy of ${fd} that can be read anywhere, if it cannot. */
 static int
-spool(int fd, int parent, struct err *e)
+spool_archive(int fd, int parent, struct err *e)
 {
 	struct stat st;
 
@@ -68,7 +68,8 @@ spool(int fd, int parent, struct err *e)
 }
 
 static int
-fill(int fd, int parent, const char *part, mode_t mode, struct unpack_totals *totals, struct err *e)
+fill_part(int fd, int parent, const char *part, mode_t mode, struct unpack_totals *totals,
+	  struct err *e)
 {
 	struct unpack_limits limits;
 	int status = -1;
@@ -123,10 +124,10 @@ unpack_into(int fd, const char *path, struct unpack_totals *totals, struct err *
 		return -1;
 	if (check_target(parent, name, path, &mode, e) < 0 || id_make(".unpack-", 16, part, e) < 0)
 		goto out;
-	source = spool(fd, parent, e);
+	source = spool_archive(fd, parent, e);
 	if (source < 0)
 		goto out;
-	status = fill(source, parent, part, mode, totals, e);
+	status = fill_part(source, parent, part, mode, totals, e);
 	if (status == 0 && renameat(parent, part, parent, name))
 		status = err_sys(e, "cannot create %s", path);
 	if (status)

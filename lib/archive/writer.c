@@ -76,7 +76,7 @@ append(void *arg, const void *data, size_t n)
 
 /* libarchive's sink. */
 static ssize_t
-take(struct archive *archive, void *arg, const void *data, size_t n)
+write_archive(struct archive *archive, void *arg, const void *data, size_t n)
 {
 	struct writer *a = arg;
 
@@ -125,7 +125,7 @@ open_archive(struct writer *a, struct err *e)
 	if (status == ARCHIVE_OK)
 		status = archive_write_set_bytes_per_block(to, 0);
 	if (status == ARCHIVE_OK)
-		status = archive_write_open(to, a, NULL, take, NULL);
+		status = archive_write_open(to, a, NULL, write_archive, NULL);
 	if (status != ARCHIVE_OK)
 		return failed(a, "the head", e);
 	return 0;
@@ -210,7 +210,7 @@ set_extents(struct writer *a, const struct entry *entry, const struct extent *ex
 	for (size_t i = 0; i < n; i++)
 		archive_entry_sparse_add_entry(a->header, (int64_t)extents[i].at,
 					       (int64_t)extents[i].length);
-	/* What lies behind the last one is a hole, too. */
+	/* What comes after the last one is a hole, too. */
 	if (n > 0 && extents[n - 1].at + extents[n - 1].length < entry->size)
 		archive_entry_sparse_add_entry(a->header, (int64_t)entry->size, 0);
 }
@@ -219,7 +219,7 @@ set_extents(struct writer *a, const struct entry *entry, const struct extent *ex
 static int
 end_part(struct writer *a, struct err *e)
 {
-	/* What comes behind the last content is no directory yet. */
+	/* What comes after the last content is no directory yet. */
 	int status = archive_write_finish_entry(a->archive);
 
 	a->closing = true;
@@ -231,9 +231,9 @@ end_part(struct writer *a, struct err *e)
 	return zip_parts_add(&a->parts, a->bytes + a->out_used, e);
 }
 
-/* Make room in memory for another entry of a ZIP. */
+/* Reserve memory for another entry of a ZIP. */
 static int
-make_room(struct writer *a, const struct entry *entry, struct err *e)
+reserve_entry(struct writer *a, const struct entry *entry, struct err *e)
 {
 	size_t wanted = RECORD + strlen(entry->path);
 
@@ -262,7 +262,7 @@ writer_begin(struct writer *a, const struct entry *entry, const struct extent *e
 	bool utf8 = utf8_valid(entry->path) && (entry->target == NULL || utf8_valid(entry->target));
 	struct timespec mtime = tree_timespec(entry->mtime);
 
-	if (make_room(a, entry, e) < 0)
+	if (reserve_entry(a, entry, e) < 0)
 		return -1;
 	locale_t before = uselocale(utf8 ? a->utf8 : a->raw);
 	set_path(a, entry->path);

@@ -29,18 +29,18 @@ static const struct zip_record no_record = {.name = (const unsigned char *)"",
 struct zip_directory {
 	int fd;
 	struct zip_end end;
-	uint64_t count, most;
-	uint64_t at;            /* the next record of the directory */
-	uint64_t from;          /* where the window begins */
-	size_t have;            /* bytes in it */
-	uint64_t behind;        /* the content of the entry before ends here */
-	bool sizes_behind;      /* and its sizes follow */
-	unsigned char *central; /* the window, WINDOW bytes */
-	unsigned char *local;   /* a header in front of content, WINDOW bytes */
+	uint64_t count, max;
+	uint64_t at;              /* the next record of the directory */
+	uint64_t from;            /* where the window begins */
+	size_t have;              /* bytes in it */
+	uint64_t end_of_previous; /* the content of the previous entry ends here */
+	bool sizes_behind;        /* and its sizes follow */
+	unsigned char *central;   /* the window, WINDOW bytes */
+	unsigned char *local;     /* a header in front of content, WINDOW bytes */
 };
 
 static int
-refuse(const struct zip_record *r, const char *why, struct err *e)
+refuse_zip(const struct zip_record *r, const char *why, struct err *e)
 {
 	size_t n = r->name_length < 256 ? r->name_length : 256;
 
@@ -81,7 +81,7 @@ take_large(struct zip_record *r)
 
 /* Move the window so that ${n} bytes at ${d}->at are in it, or what is left of the directory. */
 static int
-fill(struct zip_directory *d, size_t n, struct err *e)
+fill_window(struct zip_directory *d, size_t n, struct err *e)
 {
 	uint64_t left = d->end.end - d->at;
 
@@ -92,7 +92,7 @@ fill(struct zip_directory *d, size_t n, struct err *e)
 	return zip_get(d->fd, d->at, d->central, d->have, e);
 }
 
-/* What the entry is, by its attributes (APPNOTE.TXT 4.4.15) and the slash behind a directory's
+/* What the entry is, by its attributes (APPNOTE.TXT 4.4.15) and the slash after a directory's
  * name;
  * '?' for what a ZIP from Unix should not have. */
 static void
@@ -120,7 +120,7 @@ next(struct zip_directory *d, struct zip_record *r, struct err *e)
 {
 	if (d->end.end - d->at < CENTRAL)
 		return zip_damaged(e);
-	if (fill(d, CENTRAL, e) < 0)
+	if (fill_window(d, CENTRAL, e) < 0)
 		return -1;
 	const unsigned char *p = d->central + (d->at - d->from);
 	if (memcmp(p, "PK\1\2", 4) != 0)
@@ -129,7 +129,7 @@ next(struct zip_directory *d, struct zip_record *r, struct err *e)
 	size_t length = CENTRAL + name + extra + (size_t)zip_number(p + 32, 2);
 	if (length > d->end.end - d->at)
 		return zip_damaged(e);
-	if (fill(d, length, e) < 0)
+	if (fill_window(d, length, e) < 0)
 		return -1;
 	p = d->central + (d->at - d->from);
 	*r = (struct zip_record){.system = p[5],
@@ -149,11 +149,11 @@ next(struct zip_directory *d, struct zip_record *r, struct err *e)
 	return 0;
 }
 
-/* May something lie between the entry before and ${at}?  Its sizes, if it has them behind it. */
+/* May something lie between the previous entry and ${at}?  Its sizes, if it has them after it. */
 static bool
 is_gap(const struct zip_directory *d, uint64_t at)
 {
-	uint64_t gap = at - d->behind;
+	uint64_t gap = at - d->end_of_previous;
 
 	return gap == 0 || (d->sizes_behind && gap >= 12 && gap <= 24 && gap % 4 == 0);
 }
@@ -164,20 +164,20 @@ read_local(struct zip_directory *d, struct zip_record *r, struct zip_record *l, 
 {
 	unsigned char *p = d->local;
 
-	if (r->offset < d->behind)
-		return refuse(r, "overlaps another, or is out of order", e);
+	if (r->offset < d->end_of_previous)
+		return refuse_zip(r, "overlaps another, or is out of order", e);
 	if (!is_gap(d, r->offset))
-		return refuse(r, "comes behind bytes that belong to no entry", e);
+		return refuse_zip(r, "comes after bytes that belong to no entry", e);
 	if (r->offset > d->end.directory || d->end.directory - r->offset < LOCAL)
-		return refuse(r, "lies outside of the archive", e);
-	uint64_t room = d->end.directory - r->offset - LOCAL;
+		return refuse_zip(r, "lies outside of the archive", e);
+	uint64_t left = d->end.directory - r->offset - LOCAL;
 	/* Most have no more behind the name than this. */
-	size_t likely = r->name_length + 64 < room ? r->name_length + 64 : (size_t)room;
+	size_t likely = r->name_length + 64 < left ? r->name_length + 64 : (size_t)left;
 	if (zip_get(d->fd, r->offset, p, LOCAL + likely, e) < 0)
 		return -1;
 	size_t name = (size_t)zip_number(p + 26, 2), extra = (size_t)zip_number(p + 28, 2);
-	if (memcmp(p, "PK\3\4", 4) != 0 || name + extra > room || r->packed > room - name - extra)
-		return refuse(r, "lies outside of the archive", e);
+	if (memcmp(p, "PK\3\4", 4) != 0 || name + extra > left || r->packed > left - name - extra)
+		return refuse_zip(r, "lies outside of the archive", e);
 	if (name + extra > likely &&
 	    zip_get(d->fd, r->offset + LOCAL, p + LOCAL, name + extra, e) < 0)
 		return -1;
@@ -193,7 +193,7 @@ read_local(struct zip_directory *d, struct zip_record *r, struct zip_record *l, 
 	r->content = r->offset + LOCAL + name + extra;
 	r->extra = l->extra;
 	r->extra_length = extra;
-	d->behind = r->content + r->packed;
+	d->end_of_previous = r->content + r->packed;
 	d->sizes_behind = (l->flags & SIZES_BEHIND) != 0;
 	return 0;
 }
@@ -204,28 +204,28 @@ check_entry(struct zip_directory *d, struct zip_record *r, struct err *e)
 	struct zip_record l = no_record;
 
 	if (r->name_length > NAME_LENGTH)
-		return refuse(r, "has a path that is too long", e);
+		return refuse_zip(r, "has a path that is too long", e);
 	if (memchr(r->name, '\0', r->name_length) != NULL)
-		return refuse(r, "has a NUL in its name", e);
+		return refuse_zip(r, "has a NUL in its name", e);
 	if (r->type == '?')
-		return refuse(r, "is neither a file nor a directory nor a link", e);
+		return refuse_zip(r, "is neither a file nor a directory nor a link", e);
 	if ((r->flags & ENCRYPTED) != 0)
-		return refuse(r, "is encrypted", e);
+		return refuse_zip(r, "is encrypted", e);
 	if (r->method != STORED && r->method != DEFLATED)
-		return refuse(r, "is neither stored nor deflated", e);
+		return refuse_zip(r, "is neither stored nor deflated", e);
 	if (!take_large(r))
-		return refuse(r, "has no size", e);
+		return refuse_zip(r, "has no size", e);
 	if (read_local(d, r, &l, e) < 0)
 		return -1;
 	if ((l.flags & ENCRYPTED) != 0)
-		return refuse(r, "is encrypted", e);
+		return refuse_zip(r, "is encrypted", e);
 	bool sized = (l.flags & SIZES_BEHIND) == 0;
 	if (sized && !take_large(&l))
-		return refuse(r, "has no size", e);
+		return refuse_zip(r, "has no size", e);
 	if (l.name_length != r->name_length || memcmp(l.name, r->name, r->name_length) != 0 ||
 	    l.method != r->method || ((l.flags ^ r->flags) & UTF8) != 0 ||
 	    (sized && (l.crc != r->crc || l.packed != r->packed || l.unpacked != r->unpacked)))
-		return refuse(r, "is described in two ways", e);
+		return refuse_zip(r, "is described in two ways", e);
 	return 0;
 }
 
@@ -241,16 +241,16 @@ zip_directory_next(struct zip_directory *d, struct zip_record *r, struct err *e)
 	}
 	if (next(d, r, e) < 0)
 		return -1;
-	if (d->count++ == d->most) {
+	if (d->count++ == d->max) {
 		err_set(e, ERR_WORKSPACE_TOO_LARGE, "the archive has more than %llu entries",
-			(unsigned long long)d->most);
+			(unsigned long long)d->max);
 		return err_hint(e, "raise AWCP_MAX_ENTRIES if you want it");
 	}
 	return check_entry(d, r, e) < 0 ? -1 : 1;
 }
 
 struct zip_directory *
-zip_directory_open(int fd, uint64_t size, uint64_t most, struct err *e)
+zip_directory_open(int fd, uint64_t size, uint64_t max, struct err *e)
 {
 	struct zip_directory *d = calloc(1, sizeof *d);
 
@@ -260,7 +260,7 @@ zip_directory_open(int fd, uint64_t size, uint64_t most, struct err *e)
 		goto err;
 	}
 	d->fd = fd;
-	d->most = most;
+	d->max = max;
 	if (zip_end_find(fd, size, &d->end, e) < 0)
 		goto err;
 	d->at = d->end.directory;

@@ -57,7 +57,7 @@ zip_source_close(struct zip_source *s)
 }
 
 static unsigned char *
-put(unsigned char *p, uint64_t value, int n)
+put_output(unsigned char *p, uint64_t value, int n)
 {
 	for (; n > 0; n--, value >>= 8)
 		*p++ = (unsigned char)value;
@@ -95,15 +95,15 @@ make_header(struct zip_source *s)
 	unsigned char extra[20 + KEPT_EXTRA], *x = extra, *p = s->piece;
 
 	if (large) {
-		x = put(put(x, 1, 2), 16, 2);
-		x = put(put(x, r->unpacked, 8), r->packed, 8);
+		x = put_output(put_output(x, 1, 2), 16, 2);
+		x = put_output(put_output(x, r->unpacked, 8), r->packed, 8);
 	}
 	x = put_times(x, r);
 	memcpy(p, "PK\3\4", 4);
-	p = put(put(p + 4, 45, 2), r->flags & ~(unsigned)(SIZES_BEHIND | UTF8), 2);
-	p = put(put(put(p, r->method, 2), r->time, 4), r->crc, 4);
-	p = put(put(p, large ? LARGE : r->packed, 4), large ? LARGE : r->unpacked, 4);
-	p = put(put(p, 1, 2), (uint64_t)(x - extra), 2);
+	p = put_output(put_output(p + 4, 45, 2), r->flags & ~(unsigned)(SIZES_BEHIND | UTF8), 2);
+	p = put_output(put_output(put_output(p, r->method, 2), r->time, 4), r->crc, 4);
+	p = put_output(put_output(p, large ? LARGE : r->packed, 4), large ? LARGE : r->unpacked, 4);
+	p = put_output(put_output(p, 1, 2), (uint64_t)(x - extra), 2);
 	*p++ = 'x';
 	memcpy(p, extra, (size_t)(x - extra));
 	p += x - extra;

@@ -25,9 +25,10 @@ struct git {
 	char index[40];
 };
 
-/* Run git; it may end with ${most}. */
+/* Run git; it may end with ${max}. */
 static int
-run(const struct git *g, const char *const *argv, int most, char *line, size_t size, struct err *e)
+run_git(const struct git *g, const char *const *argv, int max, char *line, size_t size,
+	struct err *e)
 {
 	const struct git_call call = {.dirfd = g->dirfd,
 				      .argv = argv,
@@ -41,11 +42,11 @@ run(const struct git *g, const char *const *argv, int most, char *line, size_t s
 		return e->code == ERR_CONFIG
 			   ? err_hint(e, "install git, or look at it with awcp-snapshot show")
 			   : -1;
-	return code <= most ? 0 : err_set(e, ERR_IO, "git failed");
+	return code <= max ? 0 : err_set(e, ERR_IO, "git failed");
 }
 
 static int
-set_up(struct git *g, const struct snapshot_trees *t, struct err *e)
+prepare_git(struct git *g, const struct snapshot_trees *t, struct err *e)
 {
 	size_t n = 0;
 
@@ -68,7 +69,7 @@ make_store(const struct git *g, struct err *e)
 {
 	const char *init[] = {"git", "init", "-q", "--bare", "--template=", "store", NULL};
 
-	if (run(g, init, 0, NULL, 0, e) < 0 || file_make_dirs(g->dirfd, "store/info", e) < 0)
+	if (run_git(g, init, 0, NULL, 0, e) < 0 || file_make_dirs(g->dirfd, "store/info", e) < 0)
 		return -1;
 	int info = file_open_beneath(g->dirfd, "store/info", O_RDONLY | O_DIRECTORY, 0, e);
 	if (info < 0)
@@ -116,7 +117,7 @@ make_tree(struct git *g, const char *name, char tree[80], struct err *e)
 			       "-c",         "core.protectHFS=false",
 			       "-c",         "core.protectNTFS=false",
 			       "write-tree", NULL};
-	if (run(g, add, 0, NULL, 0, e) < 0 || run(g, write, 0, tree, 80, e) < 0)
+	if (run_git(g, add, 0, NULL, 0, e) < 0 || run_git(g, write, 0, tree, 80, e) < 0)
 		return -1;
 	return *tree ? 0 : err_set(e, ERR_IO, "git made no tree");
 }
@@ -143,7 +144,7 @@ show_hidden(const struct git *g, bool stat, struct err *e)
 			      "a",
 			      "b",
 			      NULL};
-	return run(g, diff, 1, NULL, 0, e);
+	return run_git(g, diff, 1, NULL, 0, e);
 }
 
 int
@@ -164,8 +165,8 @@ snapshot_diff(const struct snapshot_trees *t, bool stat, struct err *e)
 			      b,
 			      NULL};
 
-	if (set_up(&g, t, e) == 0 && make_store(&g, e) == 0 && make_tree(&g, "a", a, e) == 0 &&
-	    make_tree(&g, "b", b, e) == 0 && run(&g, diff, 1, NULL, 0, e) == 0)
+	if (prepare_git(&g, t, e) == 0 && make_store(&g, e) == 0 && make_tree(&g, "a", a, e) == 0 &&
+	    make_tree(&g, "b", b, e) == 0 && run_git(&g, diff, 1, NULL, 0, e) == 0)
 		status = show_hidden(&g, stat, e);
 	file_close(g.dirfd);
 	return status;

@@ -28,7 +28,7 @@ advance(struct export *x, struct err *e)
 	return n < 0 ? -1 : 0;
 }
 
-/* Write what is no file, up to the entry at ${path} (NULL: to the end). */
+/* Write what is not a file, up to the entry at ${path} (NULL: to the end). */
 static int
 write_up_to(struct export *x, const char *path, struct err *e)
 {

@@ -81,7 +81,7 @@ make_side(struct extraction *x, struct side *s, struct err *e)
 
 /* Note which files are needed. */
 static int
-collect(void *arg, const struct snapshot_change *change, struct err *e)
+note_files(void *arg, const struct snapshot_change *change, struct err *e)
 {
 	struct extraction *x = arg;
 	const struct entry *entries[] = {change->before, change->after};
@@ -151,7 +151,7 @@ finish_entry(const struct extraction *x, const struct side *s, const struct entr
 }
 
 static int
-finish(void *arg, const struct snapshot_change *change, struct err *e)
+finish_files(void *arg, const struct snapshot_change *change, struct err *e)
 {
 	struct extraction *x = arg;
 	const struct entry *entries[] = {change->before, change->after};
@@ -212,11 +212,11 @@ extract(const struct record *r, const char *snap, struct extraction *x, const ch
 
 	if (snapshot_tree_open(&trees, r, snap, e) < 0)
 		goto out;
-	if (snapshot_compare(r->json, &trees.came, collect, x, e) < 0)
+	if (snapshot_compare(r->json, &trees.came, note_files, x, e) < 0)
 		goto out;
 	if (fill_sides(x, &trees.came, e) < 0)
 		goto out;
-	if (snapshot_compare(r->json, &trees.came, finish, x, e) < 0)
+	if (snapshot_compare(r->json, &trees.came, finish_files, x, e) < 0)
 		goto out;
 	for (size_t i = 0; i < 4; i++)
 		if (x->sides[i].fd >= 0 && name_side(x, &x->sides[i], resource, e) < 0)

@@ -11,7 +11,7 @@
 #include "wire/members.h"
 
 static int
-by_name(const void *a, const void *b)
+by_resource_name(const void *a, const void *b)
 {
 	const struct resource *x = a, *y = b;
 
@@ -76,7 +76,7 @@ snapshot_resources(const json_t *delegation, struct resource **resources, size_t
 			*count = 0;
 			return err_add(e, "environment.resources");
 		}
-	qsort(*resources, *count, sizeof **resources, by_name);
+	qsort(*resources, *count, sizeof **resources, by_resource_name);
 	return 0;
 }
 

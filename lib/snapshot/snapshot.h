@@ -1,5 +1,5 @@
 /*
- * snapshot - what came back from a delegation, until it is taken or refused.
+ * snapshot - what came back from a delegation, until it is applied or discarded.
  *
  * In the delegation's directory:
  *
@@ -88,13 +88,13 @@ bool snapshot_has_status(const json_t *snapshot, const char *status);
 /* Remove the files of snapshot ${id}, if there are any; for one that is noted as discarded. */
 int snapshot_remove_files(const struct record *r, const char *id, struct err *e);
 
-/* How apply tells what it does; see struct apply_job. */
+/* How apply reports what it does; see struct apply_job. */
 typedef void snapshot_report(void *arg, enum apply_action action, const char *path,
 			     const char *why);
 
-/* How a snapshot is to be taken.  All zeros: conflicts stop it, and nothing is told. */
+/* How a snapshot is to be taken.  All zeros: conflicts stop it, and nothing is reported. */
 struct snapshot_taking {
-	bool dry; /* only tell */
+	bool dry; /* only report */
 	enum apply_settle settle;
 	bool markers;
 	const char *const *paths; /* the conflicts that settle is for; see selection.h */

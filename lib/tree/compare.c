@@ -26,7 +26,7 @@ struct compare {
 	bool *sent, *came;    /* something of each resource */
 	struct entry implied; /* a directory without an entry of its own */
 	char *skip;           /* an excluded directory: all below it is, too */
-	char *skip_room;
+	char *skip_buffer;
 };
 
 size_t
@@ -66,8 +66,8 @@ compare_open(const struct tree *theirs, const struct resource *resources, size_t
 	c->roots = calloc(count + 1, sizeof *c->roots);
 	c->sent = calloc(count + 1, sizeof *c->sent);
 	c->came = calloc(count + 1, sizeof *c->came);
-	c->skip_room = malloc(TREE_PATH + 1);
-	if (c->roots == NULL || c->sent == NULL || c->came == NULL || c->skip_room == NULL) {
+	c->skip_buffer = malloc(TREE_PATH + 1);
+	if (c->roots == NULL || c->sent == NULL || c->came == NULL || c->skip_buffer == NULL) {
 		err_memory(e);
 		goto err0;
 	}
@@ -103,7 +103,7 @@ compare_close(struct compare *c)
 	free(c->roots);
 	free(c->sent);
 	free(c->came);
-	free(c->skip_room);
+	free(c->skip_buffer);
 	free(c);
 }
 
@@ -178,8 +178,8 @@ left_out(struct compare *c, const struct entry *t, bool *excluded, struct err *e
 		return -1;
 	size_t n = strlen(t->path);
 	if (*excluded && t->type == 'd' && n <= TREE_PATH) {
-		memcpy(c->skip_room, t->path, n + 1);
-		c->skip = c->skip_room;
+		memcpy(c->skip_buffer, t->path, n + 1);
+		c->skip = c->skip_buffer;
 	}
 	return 0;
 }

@@ -24,14 +24,14 @@ struct rule {
 
 struct rules {
 	struct rule *rule;
-	size_t count, room;
+	size_t count, cap;
 	size_t base; /* length of the directory's path, with its slash, that they are relative to */
 };
 
 struct filter {
 	struct rules exclude, include;
 	struct rules *levels; /* the .awcpignore of each directory entered */
-	size_t depth, room;
+	size_t depth, cap;
 	size_t from; /* levels before this one do not count (filter_check) */
 };
 
@@ -87,13 +87,13 @@ add_rule(struct rules *r, const char *line, size_t n, struct err *e)
 {
 	struct rule rule = {0};
 
-	if (r->count == r->room) {
-		size_t room = r->room * 2 + 8;
-		struct rule *grown = realloc(r->rule, room * sizeof *grown);
+	if (r->count == r->cap) {
+		size_t cap = r->cap * 2 + 8;
+		struct rule *grown = realloc(r->rule, cap * sizeof *grown);
 		if (grown == NULL)
 			return err_memory(e);
 		r->rule = grown;
-		r->room = room;
+		r->cap = cap;
 	}
 	if (n > 0 && *line == '!') {
 		rule.negated = true;
@@ -152,7 +152,7 @@ filter_include(struct filter *f, const char *pattern, struct err *e)
 }
 
 static int
-parse(struct rules *r, const char *text, size_t n, struct err *e)
+parse_rules(struct rules *r, const char *text, size_t n, struct err *e)
 {
 	if (n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
 		text += 3;
@@ -184,7 +184,7 @@ read_level(struct rules *level, int dirfd, const char *path, struct err *e)
 	int status = -1;
 
 	if (file_slurp(dirfd, IGNORE_FILE, &text, &why) == 0)
-		status = parse(level, text.data, text.len, &why);
+		status = parse_rules(level, text.data, text.len, &why);
 	else if (why.code == ERR_NOT_FOUND)
 		status = 0;
 	buf_free(&text);
@@ -198,13 +198,13 @@ read_level(struct rules *level, int dirfd, const char *path, struct err *e)
 int
 filter_enter(struct filter *f, int dirfd, const char *path, struct err *e)
 {
-	if (f->depth == f->room) {
-		size_t room = f->room * 2 + 16;
-		struct rules *levels = realloc(f->levels, room * sizeof *levels);
+	if (f->depth == f->cap) {
+		size_t cap = f->cap * 2 + 16;
+		struct rules *levels = realloc(f->levels, cap * sizeof *levels);
 		if (levels == NULL)
 			return err_memory(e);
 		f->levels = levels;
-		f->room = room;
+		f->cap = cap;
 	}
 	struct rules *level = &f->levels[f->depth];
 	*level = (struct rules){.base = *path == '\0' ? 0 : strlen(path) + 1};

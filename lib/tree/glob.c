@@ -26,7 +26,7 @@ in_class(const char *name, const char *end, unsigned char c)
 	return -1;
 }
 
-/* Match ${c} with the bracket that begins at *${p} and move *${p} behind it: 1, 0, or -1 if it is
+/* Match ${c} with the bracket that begins at *${p} and move *${p} past it: 1, 0, or -1 if it is
  * not well formed. */
 static int
 match_bracket(const char **p, unsigned char c)
@@ -65,7 +65,7 @@ match_bracket(const char **p, unsigned char c)
 	return c != '/' && found != negated;
 }
 
-/* Match one byte of text with what stands at *${p}, no star, and move *${p} behind it. */
+/* Match one byte of text with what stands at *${p}, no star, and move *${p} past it. */
 static int
 match_one(const char **p, unsigned char c)
 {
@@ -91,7 +91,7 @@ match_one(const char **p, unsigned char c)
 	return (unsigned char)*s == c;
 }
 
-/* If a "**" that stands alone begins at ${p}, the place behind it, else NULL. */
+/* If a "**" that stands alone begins at ${p}, the place past it, else NULL. */
 static const char *
 double_star(const char *pattern, const char *p)
 {

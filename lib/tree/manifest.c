@@ -40,10 +40,10 @@ struct manifest_writer {
 	char *arena;
 	size_t used;
 	struct line *lines; /* in the arena */
-	size_t line_count, line_room;
+	size_t line_count, line_cap;
 	bool in_order; /* they are */
 	struct run *runs;
-	size_t run_count, run_room;
+	size_t run_count, run_cap;
 	uint64_t count; /* lines in the last run */
 	char *last;     /* the escaped path at its end */
 	char last_type;
@@ -136,7 +136,7 @@ write_out(struct manifest_writer *w, struct err *e)
 }
 
 static int
-put(struct manifest_writer *w, const char *p, size_t n, struct err *e)
+put_bytes(struct manifest_writer *w, const char *p, size_t n, struct err *e)
 {
 	if (w->out_used + n > OUT && write_out(w, e) < 0)
 		return -1;
@@ -158,7 +158,7 @@ manifest_writer_new(int fd, struct err *e)
 	}
 	w->fd = fd;
 	w->in_order = true;
-	if (put(w, HEAD, HEAD_LENGTH, e) < 0)
+	if (put_bytes(w, HEAD, HEAD_LENGTH, e) < 0)
 		goto err;
 	return w;
 err:
@@ -182,13 +182,13 @@ manifest_writer_free(struct manifest_writer *w)
 static int
 begin_run(struct manifest_writer *w, struct err *e)
 {
-	if (w->run_count == w->run_room) {
-		size_t room = w->run_room * 2 + 2 * FAN_IN;
-		struct run *runs = realloc(w->runs, room * sizeof *runs);
+	if (w->run_count == w->run_cap) {
+		size_t cap = w->run_cap * 2 + 2 * FAN_IN;
+		struct run *runs = realloc(w->runs, cap * sizeof *runs);
 		if (runs == NULL)
 			return err_memory(e);
 		w->runs = runs;
-		w->run_room = room;
+		w->run_cap = cap;
 	}
 	w->runs[w->run_count++] = (struct run){w->end, w->end};
 	w->count = 0;
@@ -208,7 +208,7 @@ put_line(struct manifest_writer *w, const char *line, const char *path, struct e
 			return 0;
 		return err_set(e, ERR_WORKSPACE_INVALID, "%.*s is there twice", (int)n, path);
 	}
-	/* What lies below a directory comes right behind it. */
+	/* What lies below a directory comes right after it. */
 	size_t last = strlen(w->last);
 	if (w->last_type != '\0' && w->last_type != 'd' && n > last &&
 	    memcmp(w->last, path, last) == 0 && path[last] == '/')
@@ -218,7 +218,7 @@ put_line(struct manifest_writer *w, const char *line, const char *path, struct e
 	w->last[n] = '\0';
 	w->last_type = *line;
 	w->count++;
-	if (put(w, line, strlen(line), e) < 0 || put(w, "\n", 1, e) < 0)
+	if (put_bytes(w, line, strlen(line), e) < 0 || put_bytes(w, "\n", 1, e) < 0)
 		return -1;
 	w->runs[w->run_count - 1].end = w->end;
 	return 0;
@@ -248,13 +248,13 @@ manifest_add(struct manifest_writer *w, const struct entry *entry, struct err *e
 {
 	if (w->used + LINE_LONGEST > (w->in_order ? IN_ORDER : ARENA) && empty_arena(w, e) < 0)
 		return -1;
-	if (w->line_count == w->line_room) {
-		size_t room = w->line_room * 2 + 1024;
-		struct line *lines = realloc(w->lines, room * sizeof *lines);
+	if (w->line_count == w->line_cap) {
+		size_t cap = w->line_cap * 2 + 1024;
+		struct line *lines = realloc(w->lines, cap * sizeof *lines);
 		if (lines == NULL)
 			return err_memory(e);
 		w->lines = lines;
-		w->line_room = room;
+		w->line_cap = cap;
 	}
 	struct line *l = &w->lines[w->line_count];
 	l->text = w->arena + w->used;
@@ -276,7 +276,7 @@ manifest_add(struct manifest_writer *w, const struct entry *entry, struct err *e
 }
 
 static struct lines *
-least(struct lines *in, size_t n)
+first_line(struct lines *in, size_t n)
 {
 	struct lines *found = NULL;
 
@@ -302,7 +302,7 @@ merge(struct manifest_writer *w, size_t n, struct err *e)
 	memmove(w->runs, w->runs + n, w->run_count * sizeof *w->runs);
 	if (begin_run(w, e) < 0)
 		goto out;
-	while ((from = least(in, n)) != NULL)
+	while ((from = first_line(in, n)) != NULL)
 		if (put_line(w, from->line, path_in(from->line), e) < 0 || lines_next(from, e) < 0)
 			goto out;
 	status = write_out(w, e);
@@ -349,7 +349,7 @@ manifest_finish(struct manifest_writer *w, struct err *e)
 	if (merged && move_down(w, e) < 0)
 		return -1;
 	int n = snprintf(text, sizeof text, "end %" PRIu64 "\n", w->run_count == 0 ? 0 : w->count);
-	if (put(w, text, (size_t)n, e) < 0 || write_out(w, e) < 0)
+	if (put_bytes(w, text, (size_t)n, e) < 0 || write_out(w, e) < 0)
 		return -1;
 	if (merged && ftruncate(w->fd, (off_t)w->end) < 0)
 		return err_sys(e, "cannot write the manifest");

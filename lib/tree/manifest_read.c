@@ -46,7 +46,7 @@ manifest_reader_free(struct manifest_reader *m)
 	free(m);
 }
 
-/* The field at *${p} up to the next space, which becomes a NUL; *${p} moves behind it. */
+/* The field at *${p} up to the next space, which becomes a NUL; *${p} moves after it. */
 static const char *
 field(char **p)
 {
@@ -157,7 +157,7 @@ unescape(char *out, const char *s, const char *end)
 }
 
 static int
-parse(struct manifest_reader *m)
+parse_entry(struct manifest_reader *m)
 {
 	char *p = m->lines.line;
 	struct entry *entry = &m->entry;
@@ -214,7 +214,7 @@ manifest_next(struct manifest_reader *m, struct entry **entry, struct err *e)
 	if (strncmp(m->lines.line, "end ", 4) == 0)
 		return at_end(m, e);
 	memcpy(m->previous, m->path, sizeof m->previous);
-	if (parse(m) < 0)
+	if (parse_entry(m) < 0)
 		return err_set(e, ERR_BAD_DATA, "line %llu of the manifest cannot be understood",
 			       (unsigned long long)m->count + 2);
 	if (m->count > 0 && tree_order(m->previous, m->path) >= 0)

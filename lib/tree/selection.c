@@ -16,7 +16,7 @@ selection_of(const char *const *paths, size_t count, const struct resource *reso
 
 /* Is ${path} the one that was ${named}, or in it? */
 static bool
-is_in(const char *path, const char *named)
+is_within(const char *path, const char *named)
 {
 	while (strncmp(named, "./", 2) == 0)
 		named += 2;
@@ -32,8 +32,8 @@ bool
 selection_has(const struct selection *s, const char *path)
 {
 	for (size_t i = 0; i < s->count; i++)
-		if (is_in(path, s->paths[i]) ||
-		    (strlen(path) >= s->skip && is_in(path + s->skip, s->paths[i])))
+		if (is_within(path, s->paths[i]) ||
+		    (strlen(path) >= s->skip && is_within(path + s->skip, s->paths[i])))
 			return true;
 	return s->count == 0;
 }

@@ -2,7 +2,7 @@
  * tree - files and directories: here, as they were sent, as they came back, as they are kept.
  *
  * A tree that is no directory here is a manifest and the place where its content lies.  Today that
- * is an archive.  Other places will stand behind the same type: a directory that is sent as it is
+ * is an archive.  Other places will be reached by the same type: a directory that is sent as it is
  * (raw transport), a git repository's objects, blobs in a store; and a base that both sides have.
  */
 #ifndef TREE_TREE_H
@@ -53,7 +53,7 @@ struct timespec tree_timespec(int64_t ns);
 int tree_order(const char *a, const char *b);
 
 /* True if ${target} of a link at ${path} (both relative to the top that must not be left) stays
- * inside.  ".." may only stand at the beginning: behind a name, which may be another link, nobody
+ * inside.  ".." may only stand at the beginning: after a name, which may be another link, nobody
  * can tell where it leads. */
 bool tree_link_inside(const char *path, const char *target);
 

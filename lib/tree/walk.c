@@ -44,7 +44,7 @@ struct walk {
 };
 
 static int
-by_name(const void *a, const void *b)
+by_resource(const void *a, const void *b)
 {
 	return strcmp(((const struct resource *)a)->name, ((const struct resource *)b)->name);
 }
@@ -79,7 +79,7 @@ walk_open(const struct resource *r, size_t n, struct err *e)
 		(void)close(fd);
 		w->resources[i] = r[i];
 	}
-	qsort(w->resources, n, sizeof *w->resources, by_name);
+	qsort(w->resources, n, sizeof *w->resources, by_resource);
 	return w;
 err:
 	walk_close(w);

@@ -381,6 +381,6 @@ const struct hostile hostile_tars[] = {
     {"immense-pax.tar", "pax", "a size of 8 EB", immense_pax, false},
     {"damaged.tar", "bad", "a damaged header", damaged, false},
     {"no-end.tar", "ends early", "no end", no_end, true},
-    {"behind-end.tar", "trailing data", "a second tar behind the end", behind_end, false},
+    {"behind-end.tar", "trailing data", "a second tar after the end", behind_end, false},
     {0},
 };

@@ -341,7 +341,7 @@ test_truncated(void)
 	}
 	CHECK(all, "so is a tar, also when it ends between two entries");
 	scratch_text("cut", "this is no archive, this is a text that is longer than a few bytes");
-	CHECK(refused("cut", "no archive"), "a text is refused");
+	CHECK(refused("cut", "not an archive"), "a text is refused");
 	make("cut", true, items, 2);
 	(void)scratch_run("LC_ALL=C sed -i s/1234567890/1234567899/ cut");
 	CHECK(refused("cut", "CRC"), "content that does not fit its checksum is refused");
