@@ -94,7 +94,7 @@ all_tests() {
 # The sanitizers are linked in: programs start in a third of the time then, and the tests may load
 # libraries of their own before.  They are built beside the tests of the plain build.
 sanitized() {
-	nice make --no-print-directory B=build/sanitized OPT='-O1 -g' HARDEN=-fPIE -j "$(nproc)" \
+	nice make --no-print-directory B=build/sanitized OPT='-Og -g1' HARDEN=-fPIE -j "$(nproc)" \
 		SAN='-fsanitize=address,undefined -fno-sanitize-recover=undefined -static-libasan -static-libubsan' \
 		"$@" >build/sanitized.log 2>&1 && return
 	tail -n 40 build/sanitized.log >&2
