@@ -8,6 +8,7 @@
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -82,6 +83,14 @@ void file_write_behind(int fd, uint64_t *begun, uint64_t size);
 
 /* Free bytes for this user on the file system of ${dirfd}; UINT64_MAX if it cannot be told. */
 uint64_t file_space(int dirfd);
+
+/* The directory ${name} in ${dirfd}, to read the names in it; NULL if there is none, or it cannot
+ * be opened.  For file_next or closedir(3). */
+DIR *file_list(int dirfd, const char *name);
+
+/* The next name in *${dir}, without "." and "..", valid until the next call.  At the end *${dir} is
+ * closed and NULL, and so is what is returned, as for a *${dir} that is NULL. */
+const char *file_next(DIR **dir);
 
 /* Close ${fd} if it is not -1, keeping errno. */
 void file_close(int fd);

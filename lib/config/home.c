@@ -168,12 +168,7 @@ home_list(const char *name)
 {
 	int fd = home_open(NULL);
 
-	if (fd >= 0)
-		fd = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	if (dir == NULL)
-		file_close(fd);
-	return dir;
+	return fd < 0 ? NULL : file_list(fd, name);
 }
 
 static int

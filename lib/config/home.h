@@ -37,7 +37,8 @@ const char *home_path(void);
  * for the process and not to be closed; -1 on failure. */
 int home_dir(const char *name, struct err *e);
 
-/* The directory ${name} in it to be read, if it is there; NULL if not.  For closedir(3). */
+/* The directory ${name} in it to be read, if it is there; NULL if not.  For file_next or
+ * closedir(3). */
 DIR *home_list(const char *name);
 
 /* Call ${each} with every name in ${dirfd}, a directory of the state, that ${is}, in their order,

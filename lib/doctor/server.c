@@ -203,31 +203,27 @@ void
 doctor_servers(struct doctor *d)
 {
 	enum doctor_grade previous = d->worst;
-	const struct dirent *entry;
 	char path[PATH_MAX];
 	struct err e;
 	size_t count = 0;
 
 	d->worst = DOCTOR_OK;
 	check_fastcgi_programs(d);
-	int fd = openat(home_open(&e), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	while (dir != NULL && (entry = readdir(dir)) != NULL) {
-		if (strncmp(entry->d_name, "serve-", 6) != 0)
+	DIR *dir = file_list(home_open(&e), ".");
+	for (const char *name; (name = file_next(&dir)) != NULL;) {
+		if (strncmp(name, "serve-", 6) != 0)
 			continue;
 		/* The path of the state may be too long for a socket address. */
-		(void)snprintf(path, sizeof path, "/proc/self/fd/%d/%.32s/executor.sock", fd,
-			       entry->d_name);
+		(void)snprintf(path, sizeof path, "/proc/self/fd/%d/%.32s/executor.sock",
+			       dirfd(dir), name);
 		count++;
 		if (!answers(path))
 			doctor_advise(
 			    d, DOCTOR_WARN, "sockets",
 			    "start it again, or leave it to awcp-reap to clear it up",
 			    "nobody answers at %s/%s/executor.sock: awcp-serve was killed",
-			    home_path(), entry->d_name);
+			    home_path(), name);
 	}
-	if (dir != NULL)
-		(void)closedir(dir);
 	if (access("/run/awcp/executor.sock", F_OK) == 0 && ++count > 0 &&
 	    !answers("/run/awcp/executor.sock"))
 		doctor_advise(d, DOCTOR_BAD, "sockets", "systemctl restart awcp-executor.socket",

@@ -68,24 +68,20 @@ is_there(const char *name)
 static void
 check_modes(struct doctor *d, const char *name)
 {
-	const struct dirent *entry;
 	char advice[64 + NAME_MAX];
 	struct stat st;
 
 	DIR *dir = home_list(name);
-	while (dir != NULL && (entry = readdir(dir)) != NULL) {
-		if (entry->d_name[0] == '.' ||
-		    fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	for (const char *file; (file = file_next(&dir)) != NULL;) {
+		if (file[0] == '.' || fstatat(dirfd(dir), file, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 		    (S_ISREG(st.st_mode) && (st.st_mode & 0077) == 0))
 			continue;
 		(void)snprintf(advice, sizeof advice,
 			       "chmod 600 it; if others read it, awcp-token "
 			       "rotate");
 		doctor_advise(d, DOCTOR_BAD, "tokens", advice, "%s/%s/%s may be read by others",
-			      home_path(), name, entry->d_name);
+			      home_path(), name, file);
 	}
-	if (dir != NULL)
-		(void)closedir(dir);
 }
 
 struct census {
@@ -170,19 +166,16 @@ doctor_clock(struct doctor *d)
 	int64_t now = clock_now(), newest = 0, steady = clock_steady();
 	char advice[] =
 	    "see whether the clock is right (timedatectl); leases and retention go by it";
-	const struct dirent *entry;
 	struct stat st;
 
 	DIR *dir = home_list(".");
-	while (dir != NULL && (entry = readdir(dir)) != NULL) {
-		if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	for (const char *file; (file = file_next(&dir)) != NULL;) {
+		if (fstatat(dirfd(dir), file, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		int64_t at = (int64_t)st.st_mtim.tv_sec * 1000;
 		if (at > newest)
 			newest = at;
 	}
-	if (dir != NULL)
-		(void)closedir(dir);
 	if (newest > now + SKEW_MS)
 		doctor_advise(d, DOCTOR_BAD, "clock", advice,
 			      "files of the state are %" PRId64 " min newer than now",
@@ -254,14 +247,11 @@ doctor_followers(struct doctor *d)
 void
 doctor_damage(struct doctor *d)
 {
-	const struct dirent *entry;
 	size_t count = 0;
 
 	DIR *dir = home_list("corrupt");
-	while (dir != NULL && (entry = readdir(dir)) != NULL)
-		count += entry->d_name[0] != '.';
-	if (dir != NULL)
-		(void)closedir(dir);
+	for (const char *file; (file = file_next(&dir)) != NULL;)
+		count += file[0] != '.';
 	if (count > 0)
 		doctor_advise(d, DOCTOR_WARN, "damage",
 			      "look at them, then remove them; is the disk sound?",

@@ -19,41 +19,33 @@
 
 #define AGAIN_MS 10000 /* after which a process that got no file tries again */
 
+#define COUNTER(name, a, b, help)                  \
+	{                                          \
+		name, METRIC_COUNTER, {a, b}, help \
+	}
+#define DURATION(name, help)                        \
+	{                                           \
+		name, METRIC_DURATION, {NULL}, help \
+	}
+
 const struct metric_description metrics_known[METRICS] = {
-    [METRIC_DELEGATIONS] = {"awcp_delegations_entered_total",
-			    METRIC_COUNTER,
-			    {"state"},
-			    "Delegations that came into a state."},
-    [METRIC_ASSIGNMENTS] = {"awcp_assignments_entered_total",
-			    METRIC_COUNTER,
-			    {"state"},
-			    "Assignments that came into a state."},
-    [METRIC_DELIVERIES] = {"awcp_deliveries_total",
-			   METRIC_COUNTER,
-			   {"step", "outcome"},
-			   "Steps between delegator and executor."},
-    [METRIC_BYTES] = {"awcp_delivery_bytes_total",
-		      METRIC_COUNTER,
-		      {"side", "direction"},
-		      "Bytes of bodies that were received and sent in them."},
-    [METRIC_ERRORS] = {"awcp_errors_total",
-		       METRIC_COUNTER,
-		       {"where", "code"},
-		       "Requests refused, and work that ended badly, by code."},
-    [METRIC_REAPED] = {"awcp_reaped_total",
-		       METRIC_COUNTER,
-		       {"kind"},
-		       "What awcp-reap ended, retired or removed."},
+    [METRIC_DELEGATIONS] = COUNTER("awcp_delegations_entered_total", "state", NULL,
+				   "Delegations that came into a state."),
+    [METRIC_ASSIGNMENTS] = COUNTER("awcp_assignments_entered_total", "state", NULL,
+				   "Assignments that came into a state."),
+    [METRIC_DELIVERIES] = COUNTER("awcp_deliveries_total", "step", "outcome",
+				  "Steps between delegator and executor."),
+    [METRIC_BYTES] = COUNTER("awcp_delivery_bytes_total", "side", "direction",
+			     "Bytes of bodies that were received and sent in them."),
+    [METRIC_ERRORS] = COUNTER("awcp_errors_total", "where", "code",
+			      "Requests refused, and work that ended badly, by code."),
+    [METRIC_REAPED] =
+	COUNTER("awcp_reaped_total", "kind", NULL, "What awcp-reap ended, retired or removed."),
     [METRIC_STREAMS] = {"awcp_open_streams", METRIC_LEVEL, {NULL}, "Event streams open now."},
-    [METRIC_START_DELAY] = {"awcp_start_delay_seconds",
-			    METRIC_DURATION,
-			    {NULL},
-			    "From an INVITE to its START."},
-    [METRIC_RUN] = {"awcp_task_run_seconds", METRIC_DURATION, {NULL}, "How long tasks ran."},
-    [METRIC_DELEGATION] = {"awcp_delegation_seconds",
-			   METRIC_DURATION,
-			   {NULL},
-			   "From the creation of a delegation to its end."},
+    [METRIC_START_DELAY] = DURATION("awcp_start_delay_seconds", "From an INVITE to its START."),
+    [METRIC_RUN] = DURATION("awcp_task_run_seconds", "How long tasks ran."),
+    [METRIC_DELEGATION] =
+	DURATION("awcp_delegation_seconds", "From the creation of a delegation to its end."),
 };
 
 const int64_t metrics_bucket[] = {10,    50,    100,    500,    1000,    5000,     10000,

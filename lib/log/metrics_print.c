@@ -111,7 +111,6 @@ out:
 static int
 add_files(struct sums *all, struct err *e)
 {
-	const struct dirent *entry;
 	int status = 0;
 
 	int dirfd = home_dir(METRICS_DIR, e);
@@ -120,14 +119,9 @@ add_files(struct sums *all, struct err *e)
 	DIR *dir = home_list(METRICS_DIR);
 	if (dir == NULL)
 		return err_sys(e, "cannot read " METRICS_DIR);
-	while ((entry = readdir(dir)) != NULL) {
-		if (strspn(entry->d_name, "0123456789") != strlen(entry->d_name))
-			continue;
-		status = add_file(all, dirfd, entry->d_name, e);
-		if (status < 0)
-			break;
-	}
-	(void)closedir(dir);
+	for (const char *name; (name = file_next(&dir)) != NULL;)
+		if (strspn(name, "0123456789") == strlen(name) && status == 0)
+			status = add_file(all, dirfd, name, e);
 	return status;
 }
 

@@ -121,15 +121,10 @@ remove_if_aged(struct reap *r, const struct aged *a, int dirfd, const char *name
 static void
 remove_aged(struct reap *r, const struct aged *a)
 {
-	const struct dirent *entry;
-
 	DIR *dir = home_list(a->directory);
-	if (dir == NULL)
-		return;
-	while ((entry = readdir(dir)) != NULL)
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			remove_if_aged(r, a, dirfd(dir), entry->d_name);
-	(void)closedir(dir);
+
+	for (const char *name; (name = file_next(&dir)) != NULL;)
+		remove_if_aged(r, a, dirfd(dir), name);
 }
 
 void
@@ -168,19 +163,15 @@ reap_peers(struct reap *r)
 void
 reap_readers(struct reap *r)
 {
-	const struct dirent *entry;
 	char path[300];
 
 	DIR *dir = r->limits.reader_retention == 0 ? NULL : home_list("queue");
-	if (dir == NULL)
-		return;
-	while ((entry = readdir(dir)) != NULL) {
-		if (entry->d_name[0] == '.')
+	for (const char *name; (name = file_next(&dir)) != NULL;) {
+		if (name[0] == '.')
 			continue;
-		(void)snprintf(path, sizeof path, "queue/%.255s/readers", entry->d_name);
+		(void)snprintf(path, sizeof path, "queue/%.255s/readers", name);
 		remove_aged(r,
 			    &(const struct aged){path, REAP_READERS, "nobody read with that name",
 						 reader_max_age, remove_reader});
 	}
-	(void)closedir(dir);
 }

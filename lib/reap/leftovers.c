@@ -14,73 +14,58 @@
 #include "reap/remove.h"
 
 void
-reap_temporary(struct reap *r, int dirfd, const char *name)
+reap_temporary(struct reap *r, int parentfd, const char *name)
 {
-	const struct dirent *entry;
 	char id[600], span[32];
 	struct reap_action action;
 	struct err e;
 
-	int copy = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-	if (dir == NULL) {
-		file_close(copy);
-		return;
-	}
-	while ((entry = readdir(dir)) != NULL) {
-		if (strncmp(entry->d_name, FILE_TEMPORARY, sizeof FILE_TEMPORARY - 1) != 0)
+	DIR *dir = file_list(parentfd, ".");
+	for (const char *file; (file = file_next(&dir)) != NULL;) {
+		if (strncmp(file, FILE_TEMPORARY, sizeof FILE_TEMPORARY - 1) != 0)
 			continue;
-		int64_t age = reap_age(r, copy, entry->d_name);
+		int64_t age = reap_age(r, parentfd, file);
 		if (age < r->limits.leftover_age)
 			continue;
-		(void)snprintf(id, sizeof id, "%.300s/%.255s", name, entry->d_name);
+		(void)snprintf(id, sizeof id, "%.300s/%.255s", name, file);
 		reap_describe(&action, REAP_ORPHANS, id, "remove", "nobody touched it for %s",
 			      reap_span(age, span));
-		if (reap_may_remove(r, &action))
-			reap_done(r, &action,
-				  unlinkat(copy, entry->d_name, 0) < 0 && errno != ENOENT
-				      ? err_sys(&e, "cannot remove it")
-				      : 0,
-				  &e);
+		if (!reap_may_remove(r, &action))
+			continue;
+		int status = unlinkat(parentfd, file, 0);
+		if (status < 0 && errno == ENOENT)
+			status = 0;
+		if (status < 0)
+			err_sys(&e, "cannot remove it");
+		reap_done(r, &action, status, &e);
 	}
-	(void)closedir(dir);
 }
 
 void
 reap_temporaries(struct reap *r, const char *name, bool deep)
 {
-	const struct dirent *entry;
 	char path[512];
 
 	DIR *dir = home_list(name);
-	if (dir == NULL)
-		return;
-	reap_temporary(r, dirfd(dir), name);
-	while (deep && (entry = readdir(dir)) != NULL) {
-		if (entry->d_name[0] == '.')
+	if (dir != NULL)
+		reap_temporary(r, dirfd(dir), name);
+	for (const char *one; (one = file_next(&dir)) != NULL;) {
+		if (!deep || one[0] == '.')
 			continue;
-		(void)snprintf(path, sizeof path, "%s/%.255s", name, entry->d_name);
+		(void)snprintf(path, sizeof path, "%s/%.255s", name, one);
 		reap_temporaries(r, path, false);
 	}
-	(void)closedir(dir);
 }
 
 /* Is there something in snapshots/ of the directory ${dirfd}? */
 static bool
 has_snapshots(int dirfd)
 {
-	const struct dirent *entry;
 	bool found = false;
 
-	int fd = openat(dirfd, "snapshots", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	if (dir == NULL) {
-		file_close(fd);
-		return false;
-	}
-	while (!found && (entry = readdir(dir)) != NULL)
-		found = id_valid(entry->d_name) && strcmp(entry->d_name, "incoming") != 0;
-	(void)closedir(dir);
+	DIR *dir = file_list(dirfd, "snapshots");
+	for (const char *name; (name = file_next(&dir)) != NULL;)
+		found |= id_valid(name) && strcmp(name, "incoming") != 0;
 	return found;
 }
 

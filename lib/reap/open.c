@@ -10,6 +10,7 @@
 #include "assignment/assignment.h"
 #include "delegation/delegation.h"
 #include "config/home.h"
+#include "base/file.h"
 #include "base/id.h"
 #include "base/jsonx.h"
 #include "config/home.h"
@@ -69,16 +70,13 @@ check_hint(struct reap *r, const struct open_hints *h, int openfd, const char *n
 void
 reap_open(struct reap *r)
 {
-	const struct dirent *entry;
 	char path[64];
 
 	for (size_t i = 0; i < sizeof hints / sizeof hints[0]; i++) {
 		(void)snprintf(path, sizeof path, "%s/.open", hints[i].collection);
 		DIR *dir = home_list(path);
-		while (dir != NULL && (entry = readdir(dir)) != NULL)
-			if (id_valid(entry->d_name))
-				check_hint(r, &hints[i], dirfd(dir), entry->d_name);
-		if (dir != NULL)
-			(void)closedir(dir);
+		for (const char *name; (name = file_next(&dir)) != NULL;)
+			if (id_valid(name))
+				check_hint(r, &hints[i], dirfd(dir), name);
 	}
 }

@@ -95,14 +95,11 @@ check_process(struct hunt *h, int procfd, const char *pid)
 static void
 hunt_processes(struct hunt *h)
 {
-	const struct dirent *entry;
-
 	DIR *proc = opendir("/proc");
-	while (proc != NULL && (entry = readdir(proc)) != NULL)
-		if (isdigit((unsigned char)entry->d_name[0]))
-			check_process(h, dirfd(proc), entry->d_name);
-	if (proc != NULL)
-		(void)closedir(proc);
+
+	for (const char *name; (name = file_next(&proc)) != NULL;)
+		if (isdigit((unsigned char)name[0]))
+			check_process(h, dirfd(proc), name);
 }
 
 bool

@@ -38,12 +38,10 @@ clear_server(struct reap *r, int homefd, const char *name)
 void
 reap_servers(struct reap *r)
 {
-	const struct dirent *entry;
 	char path[300];
 
 	DIR *dir = home_list(".");
-	while (dir != NULL && (entry = readdir(dir)) != NULL) {
-		const char *name = entry->d_name;
+	for (const char *name; (name = file_next(&dir)) != NULL;) {
 		if (strncmp(name, "serve-", 6) != 0 || !isdigit((unsigned char)name[6]))
 			continue;
 		(void)snprintf(path, sizeof path, "%s/lock", name);
@@ -53,8 +51,6 @@ reap_servers(struct reap *r)
 			   : reap_age(r, dirfd(dir), name) >= r->limits.leftover_age)
 			clear_server(r, dirfd(dir), name);
 	}
-	if (dir != NULL)
-		(void)closedir(dir);
 }
 
 /* Is ${name} the directory of a terminal of ours, whose awcp-tmux is gone? */
@@ -77,23 +73,20 @@ is_abandoned(int dirfd, const char *name)
 static void
 look_for_terminals(struct reap *r, const char *path)
 {
-	const struct dirent *entry;
 	char mark[PATH_MAX + 300];
 
 	DIR *dir = opendir(path);
-	while (dir != NULL && (entry = readdir(dir)) != NULL) {
-		if (strncmp(entry->d_name, TERMINAL, sizeof TERMINAL - 1) != 0 ||
-		    !is_abandoned(dirfd(dir), entry->d_name))
+	for (const char *name; (name = file_next(&dir)) != NULL;) {
+		if (strncmp(name, TERMINAL, sizeof TERMINAL - 1) != 0 ||
+		    !is_abandoned(dirfd(dir), name))
 			continue;
-		(void)snprintf(mark, sizeof mark, "AWCP_TMUX=%.4000s/%.255s", path, entry->d_name);
+		(void)snprintf(mark, sizeof mark, "AWCP_TMUX=%.4000s/%.255s", path, name);
 		reap_clear_left(r, &(struct reap_left){.owner = "awcp-tmux",
 						       .dirfd = dirfd(dir),
-						       .name = entry->d_name,
+						       .name = name,
 						       .mark = mark,
 						       .outside = true});
 	}
-	if (dir != NULL)
-		(void)closedir(dir);
 }
 
 void

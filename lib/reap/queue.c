@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/file.h"
 #include "base/clock.h"
 #include "base/id.h"
 #include "config/home.h"
@@ -92,14 +93,11 @@ static void
 each_queue(struct reap *r, void (*each)(struct reap *r, const char *name))
 {
 	int64_t until = clock_steady() + QUEUES_MS;
-	const struct dirent *entry;
 
 	DIR *dir = home_list("queue");
-	while (dir != NULL && clock_steady() < until && (entry = readdir(dir)) != NULL)
-		if (entry->d_name[0] != '.')
-			each(r, entry->d_name);
-	if (dir != NULL)
-		(void)closedir(dir);
+	for (const char *name; (name = file_next(&dir)) != NULL;)
+		if (name[0] != '.' && clock_steady() < until)
+			each(r, name);
 }
 
 void

@@ -158,44 +158,29 @@ by_hour(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-/* Open ${path} in ${dirfd} to read what is in it; NULL if it is gone. */
-static DIR *
-open_list(int dirfd, const char *path)
-{
-	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-
-	if (dir == NULL)
-		file_close(fd);
-	return dir;
-}
-
 /* Find the hours that have come. */
 static int
 read_hours(struct due *d, struct err *e)
 {
-	const struct dirent *entry;
 	size_t cap = 0;
-	int status = -1;
 
-	DIR *dir = open_list(d->dirfd, ".");
+	DIR *dir = file_list(d->dirfd, ".");
 	if (dir == NULL)
 		return err_sys(e, "cannot read due/");
-	while ((entry = readdir(dir)) != NULL) {
-		if (!is_hour(entry->d_name) || strncmp(entry->d_name, d->last, HOUR - 1) > 0)
+	for (const char *name; (name = file_next(&dir)) != NULL;) {
+		if (!is_hour(name) || strncmp(name, d->last, HOUR - 1) > 0)
 			continue;
 		char(*more)[HOUR] = array_grow(d->hours, d->hour_count + 1, &cap, sizeof *more, e);
-		if (more == NULL)
-			goto out;
+		if (more == NULL) {
+			(void)closedir(dir);
+			return -1;
+		}
 		d->hours = more;
-		memcpy(d->hours[d->hour_count++], entry->d_name, HOUR);
+		memcpy(d->hours[d->hour_count++], name, HOUR);
 	}
 	if (d->hour_count > 0)
 		qsort(d->hours, d->hour_count, HOUR, by_hour);
-	status = 0;
-out:
-	(void)closedir(dir);
-	return status;
+	return 0;
 }
 
 struct due *
@@ -220,18 +205,13 @@ due_open(int64_t until, struct err *e)
 static void
 read_minutes(struct due *d, const char *hour)
 {
-	const struct dirent *entry;
-
 	memset(d->minutes, 0, sizeof d->minutes);
-	DIR *dir = open_list(d->dirfd, hour);
-	while (dir != NULL && (entry = readdir(dir)) != NULL) {
-		const char *s = entry->d_name;
+	DIR *dir = file_list(d->dirfd, hour);
+	for (const char *s; (s = file_next(&dir)) != NULL;) {
 		if (isdigit((unsigned char)s[0]) && isdigit((unsigned char)s[1]) && s[2] == '\0' &&
 		    s[0] < '6')
 			d->minutes[(s[0] - '0') * 10 + s[1] - '0'] = true;
 	}
-	if (dir != NULL)
-		(void)closedir(dir);
 }
 
 /* Note that the minute was read to its end.  If memory is out, its directory stays. */
@@ -265,7 +245,7 @@ next_minute(struct due *d)
 			(void)snprintf(d->bucket, BUCKET, "%s/%02d", d->hours[d->hour - 1], i % 60);
 			if (strcmp(d->bucket, d->last) > 0)
 				return false;
-			if ((d->dir = open_list(d->dirfd, d->bucket)) != NULL)
+			if ((d->dir = file_list(d->dirfd, d->bucket)) != NULL)
 				return true;
 		}
 		if (d->hour == d->hour_count)
