@@ -40,7 +40,7 @@ wanted(const struct options *o, const char *state)
 }
 
 static void
-print_line(const char *id, const json_t *o, bool lent)
+print_record(const char *id, const json_t *o, bool lent)
 {
 	(void)printf("%-37s %-9s %.19s  ", id, lent ? delegation_state(o) : assignment_state(o),
 		     lent ? delegation_created_at(o) : assignment_created_at(o));
@@ -70,7 +70,7 @@ list_record(void *arg, const char *id)
 		if (o->json) {
 			command_json(r.json);
 		} else {
-			print_line(id, r.json, lent);
+			print_record(id, r.json, lent);
 		}
 	}
 	record_close(&r);

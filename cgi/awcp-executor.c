@@ -1,7 +1,7 @@
 /*
  * awcp-executor - the executor's side of AWCP v1 over HTTP.
  *
- * Takes delegations in and tells how they go; it never runs one (awcp-run does, from the queue).
+ * Accepts delegations and reports their progress; it never runs one (awcp-run does, from the queue).
  * FastCGI behind a web server that mounts it at /awcp, or one request as plain CGI.  What a START
  * brings is written to disk as it arrives, what a stream or a result sends is read from there as it
  * goes, so memory does not grow with the workspace.

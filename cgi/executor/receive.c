@@ -140,7 +140,7 @@ decode_piece(struct spool *s, const char *p, size_t n, struct err *e)
 {
 	size_t len = 0;
 
-	/* What is wrong with it is told when the whole message is known, the id included. */
+	/* An error is reported when the whole message is known, the id included. */
 	if (base64_decode(&s->decoder, p, n, s->bytes, &len, &s->r->unusable) < 0)
 		return 0;
 	s->r->size += len;

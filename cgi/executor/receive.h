@@ -2,10 +2,10 @@
  * receive - takes in a message of any size: its JSON, and the archive inside it.
  *
  * A START carries its workspace as one JSON string of up to gigabytes.  It is cut out as it passes,
- * decoded and hashed into a file in tmp/ that has no name yet, so that nothing is left behind
+ * decoded and hashed into a file in tmp/ that has no name yet, so that nothing remains
  * however this ends.  Members may come in any order, so the archive may be here before the id that
- * it is for; but whoever showed no credential must say the id first, because only that tells
- * whether we take anything from them.
+ * it is for; but a caller without a credential must send the id first, because only that
+ * shows whether we accept anything from it.
  */
 #ifndef EXECUTOR_RECEIVE_H
 #define EXECUTOR_RECEIVE_H

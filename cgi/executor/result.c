@@ -40,7 +40,7 @@ send_completed(struct http *h, json_t *o, const json_t *result, int fd, struct e
 		goto out;
 	}
 	if (fstat(fd, &st) < 0) {
-		err_sys(e, "cannot look at a result");
+		err_sys(e, "cannot stat a result");
 		goto out;
 	}
 	(void)snprintf(length, sizeof length, "Content-Length: %zu\r\n",

@@ -102,7 +102,7 @@ int assignment_refuse(const char *id, const char *owner, const struct err *why, 
 #define ASSIGNMENT_QUEUE "default"
 
 /* Read the record for run ${run} (waits for a START that is just being recorded); it is not locked
- * afterwards.  Also tells whether the task should go on; ${seen} gets the status of the record's
+ * afterwards.  Also shows whether the task should continue; ${seen} gets the status of the record's
  * file, which is another one when that has changed. */
 int assignment_task(const char *id, int64_t run, struct record *r, struct stat *seen,
 		    struct err *e);

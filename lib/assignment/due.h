@@ -1,5 +1,5 @@
 /*
- * assignment/due - when an assignment is to be looked at because of the time.
+ * assignment/due - when an assignment is due to be examined because of the time.
  *
  * assignments/.open/<id> has that as its time of modification, mostly in the future, so that a
  * sweep opens only the records that are due.  The record is the truth: a file with a wrong time is
@@ -26,8 +26,8 @@ int64_t assignment_due(const char *id);
  * retention ends. */
 void assignment_due_ended(const struct record *r, int64_t previous);
 
-/* Until when the ended ${record} is kept for its delegator, ms since 1970; -1 if that cannot be
- * told. */
+/* Until when the ended ${record} is kept for its delegator, ms since 1970; -1 if that is
+ * unknown. */
 int64_t assignment_kept_until(const json_t *record);
 
 /* ERR_START_EXPIRED if ${record} is pending and its START did not come in time. */

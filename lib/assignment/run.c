@@ -51,7 +51,7 @@ assignment_task(const char *id, int64_t run, struct record *r, struct stat *seen
 	int status = open_run(id, run, r, e);
 
 	if (status >= 0 && fstatat(r->dirfd, "record.json", seen, AT_SYMLINK_NOFOLLOW) < 0)
-		status = err_sys(e, "cannot look at the record of %s", id);
+		status = err_sys(e, "cannot stat the record of %s", id);
 	file_close(r->lockfd);
 	r->lockfd = -1;
 	return status;
@@ -116,7 +116,7 @@ report_question(struct record *r, void *arg, struct err *e)
 {
 	struct status_event *s = arg;
 
-	/* The next run of this id goes on counting. */
+	/* The next run of this id continues to count from there. */
 	if (question_open(s->question)) {
 		if (assignment_set_asked(r->json, strtoll(question_id(s->question) + 1, NULL, 10)) <
 		    0)

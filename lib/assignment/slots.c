@@ -234,7 +234,7 @@ acquire_locked(const struct assignment_slot *s, const struct admission *a, struc
 		return -1;
 	const struct timespec times[2] = {
 	    {.tv_nsec = UTIME_OMIT}, clock_timespec(clock_now() + s->policy->start_within * 1000)};
-	(void)futimens(fd, times); /* else it is looked at too early */
+	(void)futimens(fd, times); /* else it is examined too early */
 	file_close(fd);
 	return 1;
 }

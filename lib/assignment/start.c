@@ -1,4 +1,4 @@
-/* START: the archive is here; the lease begins and the task goes on the queue. */
+/* START: the archive has arrived; the lease begins and the task is put on the queue. */
 #include "assignment/due.h"
 #include "assignment/members.h"
 #include "assignment/private.h"

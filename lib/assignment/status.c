@@ -81,7 +81,7 @@ refresh(struct err *e)
 	int fds[2] = {home_dir(ASSIGNMENTS, e), home_dir(ASSIGNMENTS "/.open", e)};
 	for (int i = 0; i < 2; i++)
 		if (fds[i] < 0 || fstat(fds[i], &st[i]) < 0)
-			return err_sys(e, "cannot look at " ASSIGNMENTS);
+			return err_sys(e, "cannot stat " ASSIGNMENTS);
 	if (cache.taken != 0 && clock_steady() - cache.taken < CACHE_MS &&
 	    same_time(&st[0].st_mtim, &cache.changed[0]) &&
 	    same_time(&st[1].st_mtim, &cache.changed[1]))

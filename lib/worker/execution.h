@@ -5,7 +5,7 @@
  * variables in the environment: AWCP_ID, AWCP_WORKSPACE, AWCP_DESCRIPTION, AWCP_RESULT and AWCP_ASK
  * (see ask_socket.h); and AWCP_SESSION, if the task names one.  All its processes are stopped, by
  * TERM and then KILL, when the lease ends, when the assignment is no longer active, when they use
- * more than the sandbox allows, or when the worker is told to stop.
+ * more than the sandbox allows, or when the worker stops.
  */
 #ifndef WORKER_EXECUTION_H
 #define WORKER_EXECUTION_H

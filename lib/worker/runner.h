@@ -4,7 +4,7 @@
  * A runner is started for a task when none waits for one, and given others after it, because
  * starting it costs more than many a task.  With the task it is given the claim, which it then
  * holds: the lock on the claim's file ends with it.  A runner that has waited for a while, has had
- * many tasks or was told to stop gets no more and ends.
+ * many tasks or was stopped gets no more and ends.
  *
  * It reports to the worker how each task ended.  A runner that ends without a report died of its
  * task.

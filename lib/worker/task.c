@@ -60,7 +60,7 @@ kill_unwanted(struct attempt *a, const char *id)
 	file_close(lockfd);
 }
 
-/* True if the record says that the task should go on.  It is only read when it was replaced. */
+/* True while the record says that the task is active.  It is only read when it was replaced. */
 static bool
 still_active(void *arg)
 {

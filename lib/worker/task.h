@@ -21,7 +21,7 @@ enum task_end {
 };
 
 /* Carry out the task of ${claim} on ${q}, in a process of its own: signals are blocked and children
- * reaped as they suit this.  Whatever goes wrong is told to the delegator if it concerns the task,
+ * reaped as they suit this.  Whatever goes wrong is sent to the delegator if it concerns the task,
  * else reported. */
 enum task_end task_run(const struct task_options *o, struct queue *q,
 		       const struct queue_claim *claim);

@@ -193,8 +193,8 @@ take_task(struct worker *w, size_t i, size_t k, struct err *e)
 	return status;
 }
 
-/* Does the breaker of ${name} let it be used?  1, 0 if not, which is reported once, until *${told},
- * or -1. */
+/* Does the breaker of ${name} let it be used?  1, 0 if not, which is reported once, until
+ * *${reported_until}, or -1. */
 static int
 is_free(struct worker *w, enum breaker_kind kind, const char *name, int64_t *reported_until,
 	struct err *e)

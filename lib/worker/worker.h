@@ -25,7 +25,7 @@ struct worker_options {
 	struct task_options
 	    task; /* .recovery is the queue's, unless own_recovery; .profile is chosen */
 	bool own_recovery;
-	const char *queues[WORKER_QUEUES]; /* looked at in this order */
+	const char *queues[WORKER_QUEUES]; /* searched in this order */
 	size_t queue_count;
 	size_t jobs;   /* at once, 1 to WORKER_JOBS */
 	bool once;     /* one task, and no waiting for it */
