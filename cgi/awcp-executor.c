@@ -1,10 +1,10 @@
 /*
  * awcp-executor - the executor's side of AWCP v1 over HTTP.
  *
- * Accepts delegations and reports their progress; it never runs one (awcp-run does, from the queue).
- * FastCGI behind a web server that mounts it at /awcp, or one request as plain CGI.  What a START
- * brings is written to disk as it arrives, what a stream or a result sends is read from there as it
- * goes, so memory does not grow with the workspace.
+ * Accepts delegations and reports their progress; it never runs one (awcp-run does, from the
+ * queue). FastCGI behind a web server that mounts it at /awcp, or one request as plain CGI.  What a
+ * START brings is written to disk as it arrives, what a stream or a result sends is read from there
+ * as it goes, so memory does not grow with the workspace.
  *
  * Statuses are those of the reference implementation where it answers 2xx or 404; where it says 500
  * to a mistake of the client's, the status says whose mistake it was.  A refused INVITE is a 200
@@ -51,6 +51,28 @@ static bool
 is_refusal(const struct err *e)
 {
 	return e->code <= ERR_CHECKSUM_MISMATCH && e->code != ERR_AUTH_FAILED;
+}
+
+/* Who sends ${h}, which asks for ${step}?  False if it has been answered with a failure. */
+static bool
+identified(struct http *h, const char *step, struct caller *c)
+{
+	struct err e;
+
+	if (caller_identify(h, c, &e) < 0) {
+		http_fail(h, &e);
+		return false;
+	}
+	http_step(h, step, http_id(h), c->owner);
+	return true;
+}
+
+/* Answer a failure of ${e} to ${c}. */
+static void
+fail_hidden(struct http *h, const struct caller *c, struct err *e)
+{
+	caller_hide(c->owner, e);
+	http_fail(h, e);
 }
 
 static int
@@ -168,10 +190,8 @@ post_message(struct http *h)
 		http_fail(h, &e);
 		return;
 	}
-	if (take_message(h, &r, &c, &e) < 0) {
-		caller_hide(c.owner, &e);
-		http_fail(h, &e);
-	}
+	if (take_message(h, &r, &c, &e) < 0)
+		fail_hidden(h, &c, &e);
 	received_free(&r);
 }
 
@@ -194,34 +214,26 @@ get_events(struct http *h)
 	struct caller c;
 	struct err e;
 
-	if (caller_identify(h, &c, &e) == 0) {
-		http_step(h, "events", http_id(h), c.owner);
-		if (stream_journal(h, &kind, ASSIGNMENTS, c.owner, &e) == 0)
-			return;
-		caller_hide(c.owner, &e);
-		if (e.code == ERR_NOT_FOUND) {
-			/* AWCP v1: a stream with one event, not a status. */
-			err_set(&e, ERR_NOT_FOUND, "Delegation not found on executor");
-			http_outcome(h, e.code);
-			stream_error(h, &e);
-			return;
-		}
+	if (!identified(h, "events", &c) || stream_journal(h, &kind, ASSIGNMENTS, c.owner, &e) == 0)
+		return;
+	caller_hide(c.owner, &e);
+	if (e.code != ERR_NOT_FOUND) {
+		http_fail(h, &e);
+		return;
 	}
-	http_fail(h, &e);
+	/* AWCP v1: a stream with one event, not a status. */
+	err_set(&e, ERR_NOT_FOUND, "Delegation not found on executor");
+	http_outcome(h, e.code);
+	stream_error(h, &e);
 }
 
 static void
 get_result(struct http *h)
 {
 	struct caller c;
-	struct err e;
 
-	if (caller_identify(h, &c, &e) < 0) {
-		http_fail(h, &e);
-		return;
-	}
-	http_step(h, "result", http_id(h), c.owner);
-	result_answer(h, c.owner);
+	if (identified(h, "result", &c))
+		result_answer(h, c.owner);
 }
 
 static void
@@ -230,20 +242,18 @@ post_ack(struct http *h)
 	struct caller c;
 	struct err e;
 
-	if (caller_identify(h, &c, &e) == 0) {
-		http_step(h, "ack", http_id(h), c.owner);
-		if (assignment_acknowledge(http_id(h), c.owner, &e) == 0) {
-			ok(h);
-			return;
-		}
-		caller_hide(c.owner, &e);
-		/* AWCP v1: what is gone already, or not ended yet, is acknowledged all the same. */
-		if (e.code == ERR_NOT_FOUND || e.code == ERR_BAD_STATE) {
-			ok(h);
-			return;
-		}
+	if (!identified(h, "ack", &c))
+		return;
+	if (assignment_acknowledge(http_id(h), c.owner, &e) == 0) {
+		ok(h);
+		return;
 	}
-	http_fail(h, &e);
+	caller_hide(c.owner, &e);
+	/* AWCP v1: what is gone already, or not ended yet, is acknowledged all the same. */
+	if (e.code == ERR_NOT_FOUND || e.code == ERR_BAD_STATE)
+		ok(h);
+	else
+		http_fail(h, &e);
 }
 
 /* An extension: the delegator answers a question of the task (question.h). */
@@ -260,12 +270,10 @@ post_answer(struct http *h)
 	}
 	json_t *body = body_json(h, QUESTION_LINE, false, &e);
 	if (body == NULL || question_answer_of(body, &question, &answer, &e) < 0 ||
-	    assignment_answer(http_id(h), c.owner, question, answer, &e) < 0) {
-		caller_hide(c.owner, &e);
-		http_fail(h, &e);
-	} else {
+	    assignment_answer(http_id(h), c.owner, question, answer, &e) < 0)
+		fail_hidden(h, &c, &e);
+	else
 		ok(h);
-	}
 	json_decref(body);
 }
 
@@ -276,16 +284,15 @@ post_cancel(struct http *h)
 	struct err e, why;
 
 	err_set(&why, ERR_CANCELLED, "Delegation cancelled");
-	if (caller_identify(h, &c, &e) == 0) {
-		http_step(h, "cancel", http_id(h), c.owner);
-		if (assignment_cancel(http_id(h), c.owner, &why, &e) == 0) {
-			http_json(h, 200, json_pack("{sb sb}", "ok", 1, "cancelled", 1));
-			return;
-		}
-		caller_hide(c.owner, &e);
-		if (e.code == ERR_NOT_FOUND)
-			err_set(&e, ERR_NOT_FOUND, "Delegation not found: %s", http_id(h));
+	if (!identified(h, "cancel", &c))
+		return;
+	if (assignment_cancel(http_id(h), c.owner, &why, &e) == 0) {
+		http_json(h, 200, json_pack("{sb sb}", "ok", 1, "cancelled", 1));
+		return;
 	}
+	caller_hide(c.owner, &e);
+	if (e.code == ERR_NOT_FOUND)
+		err_set(&e, ERR_NOT_FOUND, "Delegation not found: %s", http_id(h));
 	http_fail(h, &e);
 }
 

@@ -212,12 +212,6 @@ check_limits(const struct assignment_slot *s, const struct admission *a, bool no
 	return check_owner(s, a->openfd, note, e);
 }
 
-static int
-check_locked(const struct assignment_slot *s, const struct admission *a, struct err *e)
-{
-	return check_limits(s, a, false, e);
-}
-
 /* 1 if a slot is taken now, 0 if ${s}->id has one; -1. */
 static int
 acquire_locked(const struct assignment_slot *s, const struct admission *a, struct err *e)
@@ -251,25 +245,23 @@ free_slots(const struct assignment_policy *p)
 	return due && assignment_sweep(p) > 0;
 }
 
-/* Have ${work} look for slot ${s} under the locks; again, if a sweep made some free. */
+/* Acquire slot ${s}, or only check that there is one, under the locks; again, if a sweep made some
+ * free. */
 static int
-admit(const struct assignment_slot *s,
-      int (*work)(const struct assignment_slot *, const struct admission *, struct err *),
-      struct err *e)
+admit(const struct assignment_slot *s, bool acquire, struct err *e)
 {
 	struct admission a;
 	int status;
 
-	a.parent = home_dir(ASSIGNMENTS, e);
-	if (a.parent < 0)
-		return -1;
-	a.openfd = home_dir(ASSIGNMENTS "/.open", e);
-	if (a.openfd < 0)
+	if ((a.parent = home_dir(ASSIGNMENTS, e)) < 0 ||
+	    (a.openfd = home_dir(ASSIGNMENTS "/.open", e)) < 0)
 		return -1;
 	do {
 		(void)pthread_mutex_lock(&lock);
 		a.lockfd = file_lock(a.parent, ".admission", true, e);
-		status = a.lockfd < 0 ? -1 : work(s, &a, e);
+		status = a.lockfd < 0 ? -1
+			 : acquire    ? acquire_locked(s, &a, e)
+				      : check_limits(s, &a, false, e);
 		file_close(a.lockfd);
 		(void)pthread_mutex_unlock(&lock);
 	} while (status < 0 && e->code == ERR_DECLINED && free_slots(s->policy));
@@ -279,13 +271,13 @@ admit(const struct assignment_slot *s,
 int
 assignment_slot_acquire(const struct assignment_slot *s, struct err *e)
 {
-	return admit(s, acquire_locked, e);
+	return admit(s, true, e);
 }
 
 int
 assignment_slot_check(const struct assignment_slot *s, struct err *e)
 {
-	return admit(s, check_locked, e);
+	return admit(s, false, e);
 }
 
 void

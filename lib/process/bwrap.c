@@ -1,6 +1,7 @@
 /* The command line of bubblewrap that makes a sandbox. */
 #include <limits.h>
 #include <pwd.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,12 +95,16 @@ add_word(struct words *l, const char *word)
 		l->count++;
 }
 
+/* Add strings up to a NULL. */
 static void
-add_words(struct words *l, const char *option, const char *from, const char *to)
+add_words(struct words *l, const char *word, ...)
 {
-	add_word(l, option);
-	add_word(l, from);
-	add_word(l, to);
+	va_list ap;
+
+	va_start(ap, word);
+	for (; word != NULL; word = va_arg(ap, const char *))
+		add_word(l, word);
+	va_end(ap);
 }
 
 /* Hide ${path}, if it exists: a directory by an empty one, anything else by an empty file. */
@@ -112,12 +117,11 @@ hide_path(struct words *l, struct hidden *h, const char *path)
 	if (real == NULL)
 		return;
 	if (stat(real, &st) < 0 || !S_ISDIR(st.st_mode)) {
-		add_words(l, "--dev-bind", "/dev/null", real);
+		add_words(l, "--dev-bind", "/dev/null", real, NULL);
 		free(real);
 		return;
 	}
-	add_word(l, "--tmpfs");
-	add_word(l, real);
+	add_words(l, "--tmpfs", real, NULL);
 	if (h->count < sizeof h->path / sizeof h->path[0])
 		h->path[h->count++] = real;
 	else
@@ -175,7 +179,7 @@ reveal(struct words *l, const struct hidden *h, const char *word)
 	for (size_t i = 0; i < h->count && !hidden; i++)
 		hidden = is_below(real, h->path[i]) || is_below(word, h->path[i]);
 	if (hidden && stat(real, &st) == 0 && S_ISREG(st.st_mode))
-		add_words(l, "--ro-bind", real, word);
+		add_words(l, "--ro-bind", real, word, NULL);
 	free(real);
 }
 
@@ -208,8 +212,7 @@ add_tmpfs(struct words *l, const char *path, uint64_t size)
 {
 	add_word(l, "--size");
 	add_number(l, "", size);
-	add_word(l, "--tmpfs");
-	add_word(l, path);
+	add_words(l, "--tmpfs", path, NULL);
 }
 
 static void
@@ -220,8 +223,7 @@ add_paths(struct words *l, const struct sandbox *s, const struct sandbox_paths *
 
 	add_tmpfs(l, "/tmp", s->tmp);
 	add_tmpfs(l, "/dev/shm", s->tmp);
-	add_word(l, "--remount-ro");
-	add_word(l, "/dev");
+	add_words(l, "--remount-ro", "/dev", NULL);
 	hide_secrets(l, &h, s->no_network);
 	for (size_t i = 0; argv[i] != NULL; i++)
 		reveal(l, &h, argv[i]);
@@ -229,13 +231,12 @@ add_paths(struct words *l, const struct sandbox *s, const struct sandbox_paths *
 		reveal(l, &h, self);
 	reveal_ask(l, &h);
 	for (size_t i = 0; p->writable != NULL && p->writable[i] != NULL; i++)
-		add_words(l, "--bind", p->writable[i], p->writable[i]);
+		add_words(l, "--bind", p->writable[i], p->writable[i], NULL);
 	for (size_t i = 0; p->readonly != NULL && p->readonly[i] != NULL; i++)
-		add_words(l, "--ro-bind", p->readonly[i], p->readonly[i]);
+		add_words(l, "--ro-bind", p->readonly[i], p->readonly[i], NULL);
 	/* Last, because the mounts above had to make their mount points in these. */
 	for (size_t i = 0; i < h.count; i++) {
-		add_word(l, "--remount-ro");
-		add_word(l, h.path[i]);
+		add_words(l, "--remount-ro", h.path[i], NULL);
 		free(h.path[i]);
 	}
 	if (p->infofd >= 0) {
@@ -243,8 +244,7 @@ add_paths(struct words *l, const struct sandbox *s, const struct sandbox_paths *
 		add_number(l, "", (uint64_t)p->infofd);
 	}
 	if (p->cwd != NULL) {
-		add_word(l, "--chdir");
-		add_word(l, p->cwd);
+		add_words(l, "--chdir", p->cwd, NULL);
 	}
 	add_word(l, "--");
 }
@@ -295,8 +295,7 @@ sandbox_command(const struct sandbox *s, const struct sandbox_paths *p, char *co
 		add_limits(&l, s);
 	}
 	if (self != NULL) {
-		add_word(&l, self);
-		add_word(&l, EXEC_ONCE_OPTION);
+		add_words(&l, self, EXEC_ONCE_OPTION, NULL);
 		free(self);
 	}
 	for (size_t i = 0; argv[i] != NULL; i++)

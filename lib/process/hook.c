@@ -25,6 +25,7 @@
 #include "config/home.h"
 #include "config/settings.h"
 #include "log/logfmt.h"
+#include "process/launch.h"
 #include "process/output.h"
 #include "process/signals.h"
 
@@ -324,8 +325,8 @@ hook_notify(const char *name, const char *id, const json_t *record)
 	pid_t pid = fork();
 	if (pid == 0)
 		supervise(k);
-	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		continue;
+	if (pid > 0)
+		(void)launch_wait(pid); /* it leaves the hook to a child, and ends */
 	if (pid < 0)
 		log_failure(k, -1);
 	hook_close(k);

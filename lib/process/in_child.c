@@ -1,14 +1,13 @@
 #include "process/in_child.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "process/launch.h"
 
 /* What the child sends: this, then the bytes of its result. */
 struct head {
@@ -60,8 +59,8 @@ int
 in_child(int (*work)(void *arg, struct buf *result, struct err *e), void *arg, struct buf *result,
 	 struct err *e)
 {
-	pid_t parent = getpid(), ended;
-	int ends[2], how = 0;
+	pid_t parent = getpid();
+	int ends[2];
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return err_sys(e, "cannot make a pipe");
@@ -75,8 +74,6 @@ in_child(int (*work)(void *arg, struct buf *result, struct err *e), void *arg, s
 	}
 	int status = read_reply(ends[0], result, e);
 	file_close(ends[0]);
-	do
-		ended = waitpid(child, &how, 0);
-	while (ended < 0 && errno == EINTR);
+	(void)launch_wait(child); /* what it sent tells how it ended */
 	return status;
 }

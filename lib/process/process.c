@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "process/launch.h"
 #include "process/signals.h"
 #include "process/tree.h"
 
@@ -234,8 +235,7 @@ process_sweep(const pid_t *keep, size_t n)
 	do
 		while ((pid = kill_children(keep, n)) > 0) {
 			quiet = 0;
-			while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-				;
+			(void)launch_wait(pid); /* killed: how it ended is known */
 		}
 	while (!swept(n, &quiet));
 }

@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "config/number.h"
+#include "process/launch.h"
 
 #define WORD 64
 #define TMP (1ULL << 30)
@@ -37,7 +38,7 @@ static int
 parse_amount(const char *text, enum unit unit, uint64_t *value)
 {
 	int64_t seconds;
-	char *end;
+	long long n;
 
 	if (unit == SECONDS) {
 		if (clock_parse_span(text, &seconds, NULL) < 0)
@@ -45,19 +46,11 @@ parse_amount(const char *text, enum unit unit, uint64_t *value)
 		*value = (uint64_t)seconds;
 		return 0;
 	}
-	errno = 0;
-	unsigned long long n = strtoull(text, &end, 10);
-	int shift = 0;
-	if (unit == BYTES)
-		shift = *end == 'K'   ? 10
-			: *end == 'M' ? 20
-			: *end == 'G' ? 30
-			: *end == 'T' ? 40
-				      : 0;
-	if (text[0] < '0' || text[0] > '9' || errno != 0 || end[shift != 0] != '\0' || n == 0 ||
-	    n > (uint64_t)INT64_MAX >> shift)
+	if (text[0] < '0' || text[0] > '9' || number_parse(text, &n) < 0 || n == 0)
 		return -1;
-	*value = n << shift;
+	if (unit == COUNT && text[strspn(text, "0123456789")] != '\0')
+		return -1;
+	*value = (uint64_t)n;
 	return 0;
 }
 
@@ -223,8 +216,7 @@ try_command(char **argv, int outfd)
 	    posix_spawn_file_actions_adddup2(&actions, outfd, 2) == 0) {
 		errno = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
 		if (errno == 0)
-			while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-				;
+			status = launch_wait(pid);
 	}
 	(void)posix_spawn_file_actions_destroy(&actions);
 	return status;

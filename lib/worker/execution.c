@@ -19,6 +19,7 @@
 #include "process/usage.h"
 #include "log/metrics.h"
 #include "process/process.h"
+#include "process/signals.h"
 #include "process/tree.h"
 
 #define CHECK_MS 100     /* between two checks of the record; a check is one stat(2) */
@@ -29,18 +30,12 @@ extern char **environ;
 int
 execution_begin(struct execution *x, const struct execution_purpose *p, struct err *e)
 {
-	sigset_t signals;
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD, EXECUTION_ORPHAN};
 
 	*x = (struct execution){.purpose = *p, .signalfd = -1};
 	x->until = clock_steady() + (p->expires - clock_now());
-	(void)sigemptyset(&signals);
-	for (size_t i = 0; i < 5; i++)
-		(void)sigaddset(
-		    &signals, (const int[]){SIGTERM, SIGINT, SIGHUP, SIGCHLD, EXECUTION_ORPHAN}[i]);
-	if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
-		return err_sys(e, "cannot block signals");
-	x->signalfd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
-	return x->signalfd < 0 ? err_sys(e, "cannot wait for signals") : 0;
+	x->signalfd = signals_watch(signals, sizeof signals / sizeof signals[0], e);
+	return x->signalfd < 0 ? -1 : 0;
 }
 
 void

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "worker/execution.h"
 #include "base/file.h"
+#include "process/launch.h"
 #include "process/process.h"
 
 #define IDLE_MS 1000 /* for which a runner without a task is kept */
@@ -86,8 +87,7 @@ runners_close(struct runners *r)
 		if (pid == 0)
 			continue;
 		release_runner(&r->slot[i]);
-		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-			;
+		(void)launch_wait(pid);
 	}
 	if (r->at_archive != NULL)
 		(void)munmap((void *)(uintptr_t)r->at_archive, r->count * sizeof(bool));

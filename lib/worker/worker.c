@@ -16,6 +16,7 @@
 #include "worker/job.h"
 #include "base/jsonx.h"
 #include "process/process.h"
+#include "process/signals.h"
 #include "queue/members.h"
 #include "queue/queue.h"
 #include "worker/runner.h"
@@ -37,28 +38,10 @@ struct worker {
 	bool giving_back;       /* and hand back what runs */
 	int64_t give_back_at;   /* clock_steady, while stopping: when that begins */
 	char held[256]; /* what a breaker held back when tasks were last looked for, or "" */
-	int64_t reported_until[WORKER_QUEUES +
-			       PROFILES]; /* until when they are held back, as reported */
-	bool try_again;                   /* the last task that ended is to be run later */
-	int64_t not_before;               /* clock_steady before which no task is taken */
+	int64_t reported_until[WORKER_QUEUES + PROFILES]; /* as they are held back */
+	bool try_again;     /* the last task that ended is to be run later */
+	int64_t not_before; /* clock_steady before which no task is taken */
 };
-
-static int
-watch_signals(struct worker *w, struct err *e)
-{
-	sigset_t signals;
-
-	(void)sigemptyset(&signals);
-	(void)sigaddset(&signals, SIGTERM);
-	(void)sigaddset(&signals, SIGINT);
-	(void)sigaddset(&signals, SIGHUP);
-	(void)sigaddset(&signals, SIGCHLD);
-	(void)sigaddset(&signals, EXECUTION_ORPHAN); /* for our children, who inherit the mask */
-	if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
-		return err_sys(e, "cannot block signals");
-	w->signalfd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
-	return w->signalfd < 0 ? err_sys(e, "cannot wait for signals") : 0;
-}
 
 static int
 open_queue(struct worker *w, size_t i, struct err *e)
@@ -77,6 +60,8 @@ open_queue(struct worker *w, size_t i, struct err *e)
 static int
 begin_work(struct worker *w, struct err *e)
 {
+	/* EXECUTION_ORPHAN is for our children, who inherit the mask. */
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD, EXECUTION_ORPHAN};
 	char host[64] = "";
 
 	(void)gethostname(host, sizeof host - 1);
@@ -84,7 +69,8 @@ begin_work(struct worker *w, struct err *e)
 	if (runners_open(&w->runners, w->options->jobs, e) < 0)
 		return -1;
 	/* Before the watches: their thread must not be given our signals. */
-	if (watch_signals(w, e) < 0 || process_adopt(0, 0, e) < 0)
+	w->signalfd = signals_watch(signals, sizeof signals / sizeof signals[0], e);
+	if (w->signalfd < 0 || process_adopt(0, 0, e) < 0)
 		return -1;
 	for (size_t i = 0; i < w->options->queue_count; i++)
 		if (open_queue(w, i, e) < 0)
