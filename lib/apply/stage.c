@@ -336,7 +336,9 @@ make_stage(struct stage *s, const char *self, struct err *e)
 		return -1;
 	int status = make_parts(top, self, e);
 	close(top);
-	return status == 0 && open_parts(s, e) > 0 ? 0 : -1;
+	if (status < 0)
+		return -1;
+	return open_parts(s, e) > 0 ? 0 : -1;
 }
 
 int

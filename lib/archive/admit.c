@@ -1,3 +1,6 @@
+/*
+ * admit - an archive's entry, once it has been found to be harmless.  See admit.h.
+ */
 #include "archive/admit.h"
 
 #include <limits.h>

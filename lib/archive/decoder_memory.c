@@ -1,3 +1,6 @@
+/*
+ * decoder_memory - how much memory a compressed file needs.  See decoder_memory.h.
+ */
 #include "archive/decoder_memory.h"
 
 #include <stdbool.h>
@@ -127,19 +130,22 @@ decoder_memory_zstd(int fd, uint64_t size, uint64_t max, struct err *e)
 {
 	struct reader r = {.fd = fd, .size = size, .data = malloc(WINDOW)};
 	const unsigned char *p;
-	int status = 0;
+	int status = -1;
 
 	if (r.data == NULL)
 		return err_memory(e);
-	while (status == 0 && r.at < size) {
+	while (r.at < size) {
 		if ((p = take_bytes(&r, 4, e)) == NULL)
-			status = -1;
-		else if (little(p, 4) == 0xfd2fb528)
-			status = zstd_frame(&r, max, e);
-		else
-			status =
-			    err_set(e, ERR_WORKSPACE_INVALID, "trailing data after the archive");
+			goto out;
+		if (little(p, 4) != 0xfd2fb528) {
+			err_set(e, ERR_WORKSPACE_INVALID, "trailing data after the archive");
+			goto out;
+		}
+		if (zstd_frame(&r, max, e) < 0)
+			goto out;
 	}
+	status = 0;
+out:
 	free(r.data);
 	return status;
 }

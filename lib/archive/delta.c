@@ -1,3 +1,6 @@
+/*
+ * delta - what came back, described by what was sent.  See delta.h.
+ */
 #include "archive/delta.h"
 
 #include <stdlib.h>
@@ -57,10 +60,35 @@ is_same(const struct entry *file, const struct entry *base)
 	return base != NULL && base->sha256[0] != '\0' && strcmp(base->sha256, file->sha256) == 0;
 }
 
+/* What is read and written along with each other. */
+struct sides {
+	struct cursor base, arrived;
+	struct manifest_writer *out;
+};
+
+static int
+sides_open(struct sides *s, const struct delta *d, struct err *e)
+{
+	*s = (struct sides){0};
+	if (cursor_open(&s->base, d->to->base, e) < 0 ||
+	    cursor_open(&s->arrived, d->arrived, e) < 0)
+		return -1;
+	s->out = manifest_writer_new(d->to->manifestfd, e);
+	return s->out == NULL ? -1 : 0;
+}
+
+static void
+sides_close(struct sides *s)
+{
+	manifest_writer_free(s->out);
+	manifest_reader_free(s->arrived.reader);
+	manifest_reader_free(s->base.reader);
+}
+
 /* Add ${entry} to the manifest, and count it; ${base} is what was sent there, or NULL. */
 static int
-put_entry(struct delta *d, struct manifest_writer *out, struct entry *entry,
-	  const struct entry *base, struct err *e)
+put_entry(struct delta *d, struct sides *s, struct entry *entry, const struct entry *base,
+	  struct err *e)
 {
 	entry->ctime = 0;
 	entry->inode = 0;
@@ -75,41 +103,36 @@ put_entry(struct delta *d, struct manifest_writer *out, struct entry *entry,
 		   base->sha256[0] == '\0' && strcmp(base->target, entry->target) == 0;
 	if (entry->type == 'l' && !old && d->link(d->arg, entry, e) < 0)
 		return -1;
-	return manifest_add(out, entry, e);
+	return manifest_add(s->out, entry, e);
 }
 
 static int
-mark_all(struct delta *d, struct cursor *base, struct cursor *got, struct pathset *fresh,
-	 struct manifest_writer *out, struct err *e)
+mark_all(struct delta *d, struct sides *s, struct pathset *fresh, struct err *e)
 {
 	struct entry *entry, *old;
 	int n;
 
-	while ((n = manifest_next(got->reader, &entry, e)) > 0) {
-		if (cursor_find(base, entry->path, false, &old, e) < 0)
+	while ((n = manifest_next(s->arrived.reader, &entry, e)) > 0) {
+		if (cursor_find(&s->base, entry->path, false, &old, e) < 0)
 			return -1;
 		entry->in_base = entry->type == 'f' && is_same(entry, old);
 		if (entry->type == 'f' && !entry->in_base && pathset_add(fresh, entry->path, e) < 0)
 			return -1;
-		if (put_entry(d, out, entry, old, e) < 0)
+		if (put_entry(d, s, entry, old, e) < 0)
 			return -1;
 	}
-	return n < 0 ? -1 : manifest_finish(out, e);
+	return n < 0 ? -1 : manifest_finish(s->out, e);
 }
 
 int
 delta_mark(struct delta *d, struct pathset *fresh, struct err *e)
 {
-	struct cursor base = {0}, got = {0};
-	struct manifest_writer *out = NULL;
-	int status = -1;
+	struct sides s;
 
-	if (cursor_open(&base, d->to->base, e) == 0 && cursor_open(&got, d->arrived, e) == 0 &&
-	    (out = manifest_writer_new(d->to->manifestfd, e)) != NULL)
-		status = mark_all(d, &base, &got, fresh, out, e);
-	manifest_writer_free(out);
-	manifest_reader_free(got.reader);
-	manifest_reader_free(base.reader);
+	int status = sides_open(&s, d, e);
+	if (status >= 0)
+		status = mark_all(d, &s, fresh, e);
+	sides_close(&s);
 	return status;
 }
 
@@ -140,8 +163,8 @@ check_file(const struct admit *in, const struct entry *entry, const struct entry
 }
 
 static int
-check_all(struct delta *d, struct cursor *base, struct cursor *got, struct manifest_reader *list,
-	  struct manifest_writer *out, struct admit *in, struct err *e)
+check_all(struct delta *d, struct sides *s, struct manifest_reader *list, struct admit *in,
+	  struct err *e)
 {
 	struct entry *entry, *old = NULL, *came = NULL;
 	uint64_t count = 0;
@@ -153,43 +176,41 @@ check_all(struct delta *d, struct cursor *base, struct cursor *got, struct manif
 				       "the archive's list has more than %llu entries",
 				       (unsigned long long)d->limits->entries);
 		if (admit_listed(in, entry, e) < 0 ||
-		    cursor_find(base, entry->path, false, &old, e) < 0 ||
-		    cursor_find(got, entry->path, true, &came, e) < 0)
+		    cursor_find(&s->base, entry->path, false, &old, e) < 0 ||
+		    cursor_find(&s->arrived, entry->path, true, &came, e) < 0)
 			return -1;
 		if (entry->type == 'f' && check_file(in, entry, old, came, e) < 0)
 			return -1;
 		if (entry->type != 'f' && came != NULL)
 			return admit_refuse(in, "is not a file, so it may be in the list only", e);
-		if (put_entry(d, out, entry, old, e) < 0)
+		if (put_entry(d, s, entry, old, e) < 0)
 			return -1;
 	}
 	if (n < 0)
 		return err_add(e, "the archive's list");
-	if (cursor_find(got, NULL, true, &came, e) < 0)
+	if (cursor_find(&s->arrived, NULL, true, &came, e) < 0)
 		return -1;
-	return manifest_finish(out, e);
+	return manifest_finish(s->out, e);
 }
 
 int
 delta_check(struct delta *d, int listfd, struct err *e)
 {
-	struct admit *in = calloc(1, sizeof *in);
-	struct cursor base = {0}, got = {0};
 	struct manifest_reader *list = NULL;
-	struct manifest_writer *out = NULL;
+	struct sides s = {0};
 	int status = -1;
 
+	struct admit *in = calloc(1, sizeof *in);
 	if (in == NULL)
 		return err_memory(e);
 	in->limits = d->limits;
-	if (cursor_open(&base, d->to->base, e) == 0 && cursor_open(&got, d->arrived, e) == 0 &&
-	    (list = manifest_reader_new(listfd, e)) != NULL &&
-	    (out = manifest_writer_new(d->to->manifestfd, e)) != NULL)
-		status = check_all(d, &base, &got, list, out, in, e);
-	manifest_writer_free(out);
+	list = manifest_reader_new(listfd, e);
+	if (list == NULL || sides_open(&s, d, e) < 0)
+		goto out;
+	status = check_all(d, &s, list, in, e);
+out:
+	sides_close(&s);
 	manifest_reader_free(list);
-	manifest_reader_free(got.reader);
-	manifest_reader_free(base.reader);
 	free(in);
 	return status;
 }

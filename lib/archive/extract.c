@@ -1,3 +1,6 @@
+/*
+ * extract - creates what an archive lists.  See extract.h.
+ */
 #include "archive/extract.h"
 
 #include <errno.h>
@@ -179,22 +182,20 @@ extract_file_end(struct entry *entry, int fd, struct err *e)
 {
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, tree_timespec(entry->mtime)};
 	struct stat st;
-	int status = 0;
 
 	if (fchmod(fd, entry->mode) < 0 || futimens(fd, times) < 0 || fstat(fd, &st) < 0) {
-		status = err_sys(e, "cannot set the mode of %s", entry->path);
-	} else {
-		entry->mtime = tree_time(st.st_mtim);
-		entry->ctime = tree_time(st.st_ctim);
-		entry->inode = st.st_ino;
+		err_sys(e, "cannot set the mode of %s", entry->path);
+		close(fd);
+		return -1;
 	}
-	if (close(fd) < 0 && status == 0)
-		status = err_sys(e, "cannot write %s", entry->path);
-	return status;
+	entry->mtime = tree_time(st.st_mtim);
+	entry->ctime = tree_time(st.st_ctim);
+	entry->inode = st.st_ino;
+	return close(fd) < 0 ? err_sys(e, "cannot write %s", entry->path) : 0;
 }
 
 static int
-settle(struct extract *p, const struct waiting *w, const char *path, struct err *e)
+set_directory(struct extract *p, const struct waiting *w, const char *path, struct err *e)
 {
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, tree_timespec(w->mtime)};
 
@@ -205,12 +206,10 @@ settle(struct extract *p, const struct waiting *w, const char *path, struct err 
 	if (fd < 0)
 		return no_way(path, e);
 	/* Its owner can always list and enter it; so the order does not matter either. */
-	int status = fchmod(fd, w->mode | 0500);
-	if (status == 0)
-		status = futimens(fd, times);
-	if (status < 0)
-		err_sys(e, "cannot set the mode of %s", path);
-	(void)close(fd);
+	int status = 0;
+	if (fchmod(fd, w->mode | 0500) < 0 || futimens(fd, times) < 0)
+		status = err_sys(e, "cannot set the mode of %s", path);
+	close(fd);
 	return status;
 }
 
@@ -231,7 +230,7 @@ extract_finish(struct extract *p, struct err *e)
 		if (w.length > TREE_PATH || fread(path, w.length, 1, p->waiting) != 1)
 			break;
 		path[w.length] = '\0';
-		if (settle(p, &w, path, e) < 0)
+		if (set_directory(p, &w, path, e) < 0)
 			return -1;
 	}
 	if (ferror(p->waiting) || !feof(p->waiting))

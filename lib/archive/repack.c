@@ -1,3 +1,6 @@
+/*
+ * repack - a file's content on its way from one archive to another.  See repack.h.
+ */
 #include "archive/repack.h"
 
 #include <string.h>

@@ -1,3 +1,6 @@
+/*
+ * tar_check - what libarchive does not say of a tar.  See tar_check.h.
+ */
 #include "archive/tar_check.h"
 
 #include <stdlib.h>

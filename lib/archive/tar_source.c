@@ -1,3 +1,6 @@
+/*
+ * tar_source - the bytes of a tar.  See tar_source.h.
+ */
 #include "archive/tar_source.h"
 
 #include <archive.h>
@@ -117,12 +120,11 @@ tar_source_open(int fd, uint64_t size, struct err *e)
 		status = decoder_memory_zstd(fd, size, TAR_SOURCE_WINDOW, e);
 	else if (code == ARCHIVE_FILTER_XZ)
 		status = decoder_memory_xz(fd, size, TAR_SOURCE_WINDOW, e);
-	if (status == 0 && code != ARCHIVE_FILTER_NONE)
-		status = open_filter(s, code, e);
-	if (status == 0)
-		return s;
-	tar_source_close(s);
-	return NULL;
+	if (status < 0 || (code != ARCHIVE_FILTER_NONE && open_filter(s, code, e) < 0)) {
+		tar_source_close(s);
+		return NULL;
+	}
+	return s;
 }
 
 ssize_t

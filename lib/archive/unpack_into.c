@@ -71,17 +71,20 @@ static int
 fill_part(int fd, int parent, const char *part, mode_t mode, struct unpack_totals *totals,
 	  struct err *e)
 {
+	const struct tree from = {.manifestfd = -1, .archivefd = fd};
 	struct unpack_limits limits;
-	int status = -1;
 
 	if (unpack_limits(&limits, e) < 0)
 		return -1;
-	if (mkdirat(parent, part, 0700))
+	if (mkdirat(parent, part, 0700) < 0)
 		return err_sys(e, "cannot create %s", part);
 	int dirfd = file_open_dir(parent, part, e);
-	if (dirfd >= 0 && unpack(&(struct tree){-1, fd, NULL}, dirfd, &limits, totals, e) == 0)
-		status = fchmod(dirfd, mode) ? err_sys(e, "cannot set the mode of %s", part) : 0;
-	file_close(dirfd);
+	if (dirfd < 0)
+		return -1;
+	int status = unpack(&from, dirfd, &limits, totals, e);
+	if (status >= 0 && fchmod(dirfd, mode) < 0)
+		status = err_sys(e, "cannot set the mode of %s", part);
+	close(dirfd);
 	return status;
 }
 
@@ -118,8 +121,8 @@ unpack_into(int fd, const char *path, struct unpack_totals *totals, struct err *
 	char name[NAME_MAX + 1], part[ID_MAX + 1];
 	mode_t mode;
 	int status = -1, source = -1;
-	int parent = open_parent(path, name, e);
 
+	int parent = open_parent(path, name, e);
 	if (parent < 0)
 		return -1;
 	if (check_target(parent, name, path, &mode, e) < 0 || id_make(".unpack-", 16, part, e) < 0)
@@ -128,10 +131,10 @@ unpack_into(int fd, const char *path, struct unpack_totals *totals, struct err *
 	if (source < 0)
 		goto out;
 	status = fill_part(source, parent, part, mode, totals, e);
-	if (status == 0 && renameat(parent, part, parent, name))
+	if (status >= 0 && renameat(parent, part, parent, name) < 0)
 		status = err_sys(e, "cannot create %s", path);
-	if (status)
-		(void)file_remove_tree(parent, part, NULL);
+	if (status < 0)
+		file_remove_tree(parent, part, NULL);
 out:
 	file_close(source);
 	close(parent);

@@ -1,3 +1,6 @@
+/*
+ * zip_directory - the directory of a ZIP.  See zip_directory.h.
+ */
 #include "archive/zip_directory.h"
 
 #include <stdbool.h>

@@ -1,3 +1,6 @@
+/*
+ * zip_end - the end of a ZIP.  See zip_end.h.
+ */
 #include "archive/zip_end.h"
 
 #include <stdbool.h>

@@ -1,3 +1,6 @@
+/*
+ * zip_parts - the directory of a ZIP that is written, in parts.  See zip_parts.h.
+ */
 #include "archive/zip_parts.h"
 
 #include <stdbool.h>

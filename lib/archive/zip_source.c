@@ -1,3 +1,6 @@
+/*
+ * zip_source - the bytes of a ZIP.  See zip_source.h.
+ */
 #include "archive/zip_source.h"
 
 #include <stdbool.h>
