@@ -228,6 +228,26 @@ add_line(const struct put *p, struct batch *b, const char *line, size_t n, struc
 	return 0;
 }
 
+/* Add a line, and put the batch when it is large enough; as put_batch.  Those before a line that is
+ * wrong are put. */
+static int
+put_line(const struct put *p, struct queue *q, struct batch *b, const char *line, size_t n)
+{
+	struct err e;
+	int added = 0;
+
+	if (n > QUEUE_PAYLOAD + 65536)
+		added =
+		    err_set(&e, ERR_TOO_LARGE, "line %zu is too long", b->before + b->count + 1);
+	else
+		added = add_line(p, b, line, n, &e);
+	if (added < 0) {
+		int status = put_batch(p, q, b);
+		return status != 0 ? status : command_fail(&e);
+	}
+	return b->count == BATCH || b->bytes > BATCH_BYTES ? put_batch(p, q, b) : 0;
+}
+
 /* Lines of JSON on stdin: durable batch by batch, and the ids of a batch when it is. */
 static int
 put_lines(const struct put *p, struct queue *q)
@@ -241,19 +261,9 @@ put_lines(const struct put *p, struct queue *q)
 
 	if (b == NULL)
 		return command_fail((err_memory(&e), &e));
-	while (status == 0 && (n = getline(&line, &size, stdin)) > 0) {
-		if (n > QUEUE_PAYLOAD + 65536)
-			err_set(&e, ERR_TOO_LARGE, "line %zu is too long",
-				b->before + b->count + 1);
-		if (n > QUEUE_PAYLOAD + 65536 || add_line(p, b, line, (size_t)n, &e) < 0) {
-			status = put_batch(p, q, b);
-			if (status == 0)
-				status = command_fail(&e);
-		} else if (b->count == BATCH || b->bytes > BATCH_BYTES) {
-			status = put_batch(p, q, b);
-		}
-	}
-	if (status == 0)
+	while (!status && (n = getline(&line, &size, stdin)) > 0)
+		status = put_line(p, q, b, line, (size_t)n);
+	if (!status)
 		status = put_batch(p, q, b);
 	free(line);
 	free(b);

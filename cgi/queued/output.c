@@ -30,7 +30,7 @@ struct output {
 
 /* Open the output as it is now. */
 static int
-look(const struct output *t, bool *over, struct err *e)
+open_output(const struct output *t, bool *over, struct err *e)
 {
 	*over = true;
 	struct queue *q = queues_borrow(t->tenant->queue, false, e);
@@ -100,7 +100,7 @@ send_now(struct output *t, struct err *e)
 	off_t first = 0, last;
 	bool over;
 
-	int fd = look(t, &over, e);
+	int fd = open_output(t, &over, e);
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		file_close(fd);
 		return fd < 0 ? -1 : err_sys(e, "cannot look at the output");
@@ -131,7 +131,7 @@ send_now(struct output *t, struct err *e)
 	return 0;
 }
 
-/* One look at what is new; true if there will be more. */
+/* Send what is new; true if there will be more. */
 static bool
 send_more(struct output *t)
 {
@@ -140,7 +140,7 @@ send_more(struct output *t)
 	bool over = true;
 
 	/* Whether it is over comes first: what it printed is there then. */
-	int fd = look(t, &over, &why);
+	int fd = open_output(t, &over, &why);
 	if (fd < 0)
 		return why.code == ERR_NOT_FOUND && !over;
 	bool goes_on = fstat(fd, &st) == 0;
@@ -152,12 +152,12 @@ send_more(struct output *t)
 }
 
 static int
-follow(struct output *t, struct err *e)
+follow_output(struct output *t, struct err *e)
 {
 	struct queue_waiter *w = NULL;
 	bool over = true;
 
-	int fd = look(t, &over, e);
+	int fd = open_output(t, &over, e);
 	if (fd < 0 && (e->code != ERR_NOT_FOUND || over))
 		return -1;
 	file_close(fd);
@@ -177,7 +177,7 @@ follow(struct output *t, struct err *e)
 }
 
 static int
-read_wish(void *arg, const char *name, const char *value, struct err *e)
+read_query(void *arg, const char *name, const char *value, struct err *e)
 {
 	struct output *t = arg;
 
@@ -194,13 +194,13 @@ output_answer(struct http *h, const struct tenant *tenant, struct err *e)
 	struct output t = {.h = h, .tenant = tenant};
 	int status = -1;
 
-	if (tenant_task(h, &t.number, e) < 0 || query_each(h, read_wish, &t, e) < 0 ||
+	if (tenant_task(h, &t.number, e) < 0 || query_each(h, read_query, &t, e) < 0 ||
 	    http_drain(h, 4096, e) < 0)
 		return -1;
 	if (t.follow == 0)
 		return send_now(&t, e);
 	if (atomic_fetch_add(&followers, 1) < FOLLOWERS)
-		status = follow(&t, e);
+		status = follow_output(&t, e);
 	else
 		err_set(e, ERR_BUSY, "too many follow an output");
 	(void)atomic_fetch_sub(&followers, 1);

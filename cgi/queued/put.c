@@ -16,22 +16,22 @@
 
 /* Say in ${asked} whose it is. */
 static int
-own(const struct tenant *t, json_t *asked, struct err *e)
+set_tenant(const struct tenant *t, json_t *asked, struct err *e)
 {
 	const char *owner = t->caller.owner;
-	const json_t *tenant = json_object_get(asked, "tenant");
+	const json_t *tenant = json_object_get(asked, task_tenant_path());
 
 	if (t->name == NULL && (tenant != NULL || owner[0] == '\0'))
 		return 0;
 	if (tenant != NULL &&
 	    (!json_is_string(tenant) || strcmp(json_string_value(tenant), t->name) != 0)) {
 		err_set(e, ERR_DECLINED, "tenant is not this token's name");
-		return err_hint(e, "leave it away, and it will be");
+		return err_hint(e, "leave it out, and it will be");
 	}
-	return jsonx_set(asked, "tenant", owner) < 0 ? err_memory(e) : 0;
+	return task_set_tenant(asked, owner) < 0 ? err_memory(e) : 0;
 }
 
-/* Nobody may learn from what a task depends on which tasks others have. */
+/* What a task depends on must not reveal which tasks others have. */
 static int
 check_needs(const struct tenant *t, struct queue *q, const json_t *asked, struct err *e)
 {
@@ -42,11 +42,11 @@ check_needs(const struct tenant *t, struct queue *q, const json_t *asked, struct
 
 	if (t->name == NULL)
 		return 0;
-	json_array_foreach (json_object_get(asked, "dependsOn"), i, id) {
+	json_array_foreach (task_depends_on(asked), i, id) {
 		const char *text = json_string_value(id);
 		if (text == NULL || queue_parse_id(text, queue, &needed, NULL) < 0 ||
 		    strcmp(queue, t->queue) != 0)
-			continue; /* for what it is refused whoever asks */
+			continue; /* it is refused later, whoever asks */
 		if (tenant_owns(t, q, needed.number, e) < 0)
 			return -1;
 	}
@@ -55,8 +55,8 @@ check_needs(const struct tenant *t, struct queue *q, const json_t *asked, struct
 
 /* Put ${n} tasks; as queue_put. */
 static int
-put(const struct tenant *t, json_t **asked, size_t n, struct queue_receipt *receipts, size_t *done,
-    struct err *e)
+put_tasks(const struct tenant *t, json_t **asked, size_t n, struct queue_receipt *receipts,
+	  size_t *done, struct err *e)
 {
 	struct err why;
 	size_t fine = 0;
@@ -79,7 +79,7 @@ put(const struct tenant *t, json_t **asked, size_t n, struct queue_receipt *rece
 }
 
 static json_t *
-describe(const struct tenant *t, const struct queue_receipt *r)
+make_receipt(const struct tenant *t, const struct queue_receipt *r)
 {
 	char id[QUEUE_ID];
 
@@ -93,7 +93,7 @@ static int
 set_key(const struct http *h, json_t *asked, struct err *e)
 {
 	const char *key = http_variable(h, "HTTP_IDEMPOTENCY_KEY");
-	const json_t *other = json_object_get(asked, "key");
+	const json_t *other = json_object_get(asked, task_key_path());
 	size_t n = key == NULL ? 0 : strlen(key);
 
 	if (key == NULL)
@@ -109,7 +109,7 @@ set_key(const struct http *h, json_t *asked, struct err *e)
 		json_decref(value);
 		return err_set(e, ERR_BAD_DATA, "key and Idempotency-Key are not the same");
 	}
-	return json_object_set_new(asked, "key", value) < 0 ? err_memory(e) : 0;
+	return json_object_set_new(asked, task_key_path(), value) < 0 ? err_memory(e) : 0;
 }
 
 static int
@@ -122,14 +122,15 @@ put_one(struct http *h, const struct tenant *t, struct err *e)
 	json_t *asked = body_json(h, TASK_MAX, false, e);
 	if (asked == NULL)
 		return -1;
-	int status =
-	    own(t, asked, e) < 0 || set_key(h, asked, e) < 0 ? -1 : put(t, &asked, 1, &r, &done, e);
+	int status = -1;
+	if (set_tenant(t, asked, e) == 0 && set_key(h, asked, e) == 0)
+		status = put_tasks(t, &asked, 1, &r, &done, e);
 	json_decref(asked);
 	if (status < 0)
 		return -1;
 	(void)snprintf(more, sizeof more, "Location: /queue/%s/tasks/%llu\r\n", t->queue,
 		       (unsigned long long)r.number);
-	http_json_with(h, r.how == QUEUE_WAS_PUT ? 201 : 200, describe(t, &r), more);
+	http_json_with(h, r.how == QUEUE_WAS_PUT ? 201 : 200, make_receipt(t, &r), more);
 	return 0;
 }
 
@@ -146,13 +147,13 @@ struct batch {
 
 /* Put what there is. */
 static int
-flush(struct batch *b, struct err *e)
+put_piece(struct batch *b, struct err *e)
 {
 	size_t done = 0;
 	int status = 0;
 
 	if (b->count > 0)
-		status = put(b->tenant, b->task, b->count, b->receipt + b->done, &done, e);
+		status = put_tasks(b->tenant, b->task, b->count, b->receipt + b->done, &done, e);
 	if (status < 0)
 		b->wrong = b->line[done];
 	b->done += done;
@@ -174,14 +175,14 @@ add_line(struct batch *b, const char *p, size_t n, struct err *e)
 		return err_set(e, ERR_TOO_LARGE, "a batch has at most %zu tasks", BATCH);
 	if ((task = jsonx_parse(p, n, e)) == NULL)
 		e->code = ERR_BAD_MESSAGE;
-	if (task == NULL || own(b->tenant, task, e) < 0) {
+	if (task == NULL || set_tenant(b->tenant, task, e) < 0) {
 		json_decref(task);
 		return -1;
 	}
 	b->line[b->count] = b->lines;
 	b->task[b->count++] = task;
 	b->bytes += n;
-	return b->count == PIECE || b->bytes > PIECE_MAX ? flush(b, e) : 0;
+	return b->count == PIECE || b->bytes > PIECE_MAX ? put_piece(b, e) : 0;
 }
 
 /* Add what is in ${line} and the ${n} bytes after it, as far as the lines are whole. */
@@ -211,9 +212,9 @@ read_lines(struct http *h, struct batch *b, struct err *e)
 	int status = 0;
 	ssize_t n;
 
-	while (status == 0 && (n = http_read(h, piece, sizeof piece, e)) != 0)
+	while (status >= 0 && (n = http_read(h, piece, sizeof piece, e)) != 0)
 		status = n < 0 ? -1 : add_bytes(b, &line, piece, (size_t)n, e);
-	if (status == 0 && line.len > 0)
+	if (status >= 0 && line.len > 0)
 		status = add_line(b, line.data, line.len, e);
 	buf_free(&line);
 	return status;
@@ -232,9 +233,9 @@ write_line(struct http *h, json_t *o)
 	free(text);
 }
 
-/* Tell what was put, and with ${why} what was not. */
+/* Report what was put, and with ${why} what was not. */
 static void
-answer(struct http *h, const struct batch *b, const struct err *why)
+answer_batch(struct http *h, const struct batch *b, const struct err *why)
 {
 	json_t *refusal = why != NULL ? json_pack("{sI}", "line", (json_int_t)b->wrong) : NULL;
 
@@ -245,7 +246,7 @@ answer(struct http *h, const struct batch *b, const struct err *why)
 	http_begin(h, why != NULL ? http_status(h, why->code) : 201, "application/x-ndjson",
 		   "Cache-Control: no-store\r\n");
 	for (size_t i = 0; i < b->done; i++)
-		write_line(h, describe(b->tenant, &b->receipt[i]));
+		write_line(h, make_receipt(b->tenant, &b->receipt[i]));
 	if (why != NULL)
 		write_line(h, http_refusal(h, why, refusal));
 }
@@ -253,7 +254,7 @@ answer(struct http *h, const struct batch *b, const struct err *why)
 static int
 put_batch(struct http *h, const struct tenant *t, struct err *e)
 {
-	struct err late;
+	struct err earlier;
 
 	if (http_variable(h, "HTTP_IDEMPOTENCY_KEY") != NULL) {
 		err_set(e, ERR_BAD_DATA, "a batch has no single key");
@@ -265,15 +266,15 @@ put_batch(struct http *h, const struct tenant *t, struct err *e)
 	b->tenant = t;
 	int status = read_lines(h, b, e);
 	uint64_t wrong = b->wrong;
-	if (flush(b, &late) < 0) { /* that is further in front */
-		*e = late;
+	if (put_piece(b, &earlier) < 0) { /* one before that */
+		*e = earlier;
 		status = -1;
 	} else {
 		b->wrong = wrong;
 	}
-	if (status == 0 && b->done == 0)
+	if (status >= 0 && b->done == 0)
 		status = err_set(e, ERR_BAD_MESSAGE, "there is no task in it");
-	answer(h, b, status < 0 ? e : NULL);
+	answer_batch(h, b, status < 0 ? e : NULL);
 	free(b);
 	return 0;
 }

@@ -12,8 +12,8 @@
 #include "base/err.h"
 #include "queue/queue.h"
 
-/* Have queue ${name} for this thread; ${create} as for queue_open.  Waits while too many are out,
- * so nobody may have two. */
+/* Have queue ${name} for this thread; ${create} as for queue_open.  Waits while too many are
+ * taken, so nobody may have two. */
 struct queue *queues_borrow(const char *name, bool create, struct err *e);
 
 /* Give it back; NULL does nothing. */

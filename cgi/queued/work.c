@@ -68,14 +68,14 @@ answer_claim(struct http *h, const struct claim_request *r, struct err *e)
 	struct queue_claim *c;
 	int64_t pause;
 
-	int status = claim_take(r, &c, &pause, e);
-	if (status == 0 && r->wait > 0) {
+	if (claim_take(r, &c, &pause, e) < 0)
+		return -1;
+	if (c == NULL && r->wait > 0) {
 		if (http_serves())
 			return waitlist_add(h, r, e);
-		status = claim_wait(h, r, &c, e);
+		if (claim_wait(h, r, &c, e) < 0)
+			return -1;
 	}
-	if (status < 0)
-		return -1;
 	claim_send(h, r, c);
 	if (http_flush(h) < 0)
 		claim_return(r, c);

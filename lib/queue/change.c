@@ -195,7 +195,7 @@ write_lines(struct queue *q, size_t keep, struct err *e)
 	uint64_t at[QUEUE_BATCH], begin;
 	struct queue_head *h = &q->index.head;
 
-	/* New tasks leave room for more changes here than they do in the journal. */
+	/* New tasks leave space for more changes here than they do in the journal. */
 	if (keep == QUEUE_KEEP_NEW &&
 	    queue_index_reserve(&q->index, h->count + q->changes, h->version + q->changes, e) < 0)
 		return -1;

@@ -144,12 +144,13 @@ end_claim(struct queue *q, struct queue_claim_id claim, const struct queue_outco
 
 	if (task == NULL)
 		return -1;
-	if (queue_rule_finish(task, o, e) == 0 && queue_change(q, task, false, e) == 0)
-		status = queue_write(q, 0, e);
-	if (status == 0) {
-		queue_drop_secrets(q, task);
-		queue_running_remove(q, claim.number);
-	}
+	if (queue_rule_finish(task, o, e) < 0 || queue_change(q, task, false, e) < 0 ||
+	    queue_write(q, 0, e) < 0)
+		goto out;
+	queue_drop_secrets(q, task);
+	queue_running_remove(q, claim.number);
+	status = 0;
+out:
 	json_decref(task);
 	return status;
 }
@@ -233,13 +234,13 @@ tend_claim(void *arg, uint64_t number, enum queue_lapse why)
 	json_t *task = queue_read(q, &cell, false, t->e);
 	if (task == NULL)
 		return -1;
-	if (queue_rule_lose(task, &q->config, why == QUEUE_WORKER_DIED, t->e) == 0 &&
-	    queue_change(q, task, false, t->e) == 0)
-		status = queue_write(q, 0, t->e);
-	if (status == 0) {
-		queue_drop_secrets(q, task);
-		queue_running_remove(q, number);
-	}
+	if (queue_rule_lose(task, &q->config, why == QUEUE_WORKER_DIED, t->e) < 0 ||
+	    queue_change(q, task, false, t->e) < 0 || queue_write(q, 0, t->e) < 0)
+		goto out;
+	queue_drop_secrets(q, task);
+	queue_running_remove(q, number);
+	status = 0;
+out:
 	json_decref(task);
 	return status;
 }

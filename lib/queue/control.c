@@ -18,12 +18,15 @@ control_task(struct queue *q, uint64_t number, enum queue_event event, const cha
 	json_t *task = queue_read(q, &cell, false, e);
 	if (task == NULL)
 		return -1;
-	if (queue_rule_control(task, event, reason, e) == 0 && queue_change(q, task, false, e) == 0)
-		status = queue_write(q, 0, e);
-	if (status == 0 && event == QUEUE_CANCEL) {
+	if (queue_rule_control(task, event, reason, e) < 0 || queue_change(q, task, false, e) < 0 ||
+	    queue_write(q, 0, e) < 0)
+		goto out;
+	if (event == QUEUE_CANCEL) {
 		queue_drop_secrets(q, task);
 		queue_running_remove(q, number);
 	}
+	status = 0;
+out:
 	json_decref(task);
 	return status;
 }

@@ -30,11 +30,10 @@ static int
 open_parts(struct queue_index *x, struct err *e)
 {
 	x->cellsfd = x->blocksfd = x->versionsfd = -1;
-	return open_file(x, "cells", &x->cellsfd, e) < 0 ||
-		       open_file(x, "blocks", &x->blocksfd, e) < 0 ||
-		       open_file(x, "versions", &x->versionsfd, e) < 0
-		   ? -1
-		   : 0;
+	if (open_file(x, "cells", &x->cellsfd, e) < 0 ||
+	    open_file(x, "blocks", &x->blocksfd, e) < 0)
+		return -1;
+	return open_file(x, "versions", &x->versionsfd, e);
 }
 
 int
@@ -206,15 +205,15 @@ queue_index_reset(struct queue_index *x, uint64_t count, uint64_t version, struc
 	x->distrusted = false;
 	x->loaded = NOTHING;
 	/* The head first: until it is written whole at the end, nobody believes the rest. */
-	int status = ftruncate(x->headfd, 0);
-	for (size_t i = 0; i < sizeof files / sizeof files[0] && status == 0; i++)
-		status = ftruncate(*files[i].fd, 0) < 0 ||
-				 ftruncate(*files[i].fd, (off_t)files[i].size) < 0
-			     ? -1
-			     : 0;
 	x->head.count = count;
 	x->head.version = version;
-	return status < 0 ? err_sys(e, "cannot make the queue's index anew") : 0;
+	if (ftruncate(x->headfd, 0) < 0)
+		return err_sys(e, "cannot make the queue's index anew");
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+		if (ftruncate(*files[i].fd, 0) < 0 ||
+		    ftruncate(*files[i].fd, (off_t)files[i].size) < 0)
+			return err_sys(e, "cannot make the queue's index anew");
+	return 0;
 }
 
 static int
@@ -255,7 +254,7 @@ punch(int fd, uint64_t offset, uint64_t n)
 {
 	if (n > 0 &&
 	    fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)n) < 0)
-		errno = 0; /* it is only room */
+		errno = 0; /* it only takes space */
 }
 
 /* True if the block of summary ${b} is full, and no task in it is kept. */
@@ -270,7 +269,7 @@ is_forgotten(const struct queue_index *x, uint64_t block, const struct queue_blo
 
 /* Write the changed cells of the block that is loaded, and its summary. */
 static int
-flush(struct queue_index *x, struct err *e)
+flush_block(struct queue_index *x, struct err *e)
 {
 	struct queue_block b;
 
@@ -290,11 +289,11 @@ flush(struct queue_index *x, struct err *e)
 }
 
 static int
-load(struct queue_index *x, uint64_t block, struct err *e)
+load_block(struct queue_index *x, uint64_t block, struct err *e)
 {
 	if (x->loaded == block)
 		return 0;
-	if (flush(x, e) < 0)
+	if (flush_block(x, e) < 0)
 		return -1;
 	ssize_t n = pread(x->cellsfd, x->cell, sizeof x->cell, (off_t)(block * QUEUE_CELLS * CELL));
 	if (n < 0)
@@ -318,7 +317,7 @@ queue_index_cell(struct queue_index *x, uint64_t number, struct err *e)
 {
 	if (number == 0)
 		err_set(e, ERR_NOT_FOUND, "tasks are counted from 1");
-	if (number == 0 || load(x, (number - 1) / QUEUE_CELLS, e) < 0)
+	if (number == 0 || load_block(x, (number - 1) / QUEUE_CELLS, e) < 0)
 		return NULL;
 	return &x->cell[(number - 1) % QUEUE_CELLS];
 }
@@ -337,7 +336,7 @@ queue_index_mark(struct queue_index *x, uint64_t number)
 int
 queue_index_save(struct queue_index *x, struct err *e)
 {
-	if (flush(x, e) < 0)
+	if (flush_block(x, e) < 0)
 		return -1;
 	return x->distrusted ? 0 : write_at(x->headfd, &x->head, sizeof x->head, 0, e);
 }
@@ -352,7 +351,7 @@ queue_index_commit(struct queue_index *x, struct err *e)
 }
 
 static int
-reserve(int fd, uint64_t hole, uint64_t end, struct err *e)
+reserve_index(int fd, uint64_t hole, uint64_t end, struct err *e)
 {
 	const off_t ahead = 1 << 16;
 	struct stat st;
@@ -363,7 +362,7 @@ reserve(int fd, uint64_t hole, uint64_t end, struct err *e)
 	    fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)end / ahead * ahead, 3 * ahead) == 0 ||
 	    errno == EOPNOTSUPP)
 		return 0;
-	err_sys(e, "no room for more work");
+	err_sys(e, "no space for more work");
 	return err_hint(e, "what runs can still end; free some space, then try again");
 }
 
@@ -380,7 +379,7 @@ queue_index_reserve(struct queue_index *x, uint64_t count, uint64_t version, str
 	    {x->versionsfd, x->head.gone * sizeof version, (version + 1) * sizeof version}};
 
 	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
-		if (reserve(files[i].fd, files[i].hole, files[i].end, e) < 0)
+		if (reserve_index(files[i].fd, files[i].hole, files[i].end, e) < 0)
 			return -1;
 	return 0;
 }
@@ -406,7 +405,7 @@ queue_index_forget(struct queue_index *x, struct err *e)
 {
 	struct queue_block b;
 
-	if (flush(x, e) < 0)
+	if (flush_block(x, e) < 0)
 		return -1;
 	punch(x->versionsfd, 0, (x->head.gone + 1) * sizeof x->head.gone);
 	while (pread(x->blocksfd, &b, sizeof b, (off_t)(x->head.kept * sizeof b)) == sizeof b &&
@@ -423,15 +422,15 @@ queue_index_blocks(struct queue_index *x,
 	struct queue_block b[BLOCKS_AT_ONCE];
 	uint64_t number = x->head.first;
 	uint64_t end = blocks_of(x->head.count);
-	int status = x->locked ? flush(x, e) : 0;
+	int status = x->locked ? flush_block(x, e) : 0;
 
-	while (status == 0 && number < end) {
+	while (!status && number < end) {
 		ssize_t n = pread(x->blocksfd, b, sizeof b, (off_t)(number * sizeof b[0]));
 		if (n < 0)
 			return err_sys(e, "cannot read the queue's index");
 		if (n < (ssize_t)sizeof b[0])
 			break;
-		for (size_t i = 0; status == 0 && i < (size_t)n / sizeof b[0] && number < end; i++)
+		for (size_t i = 0; !status && i < (size_t)n / sizeof b[0] && number < end; i++)
 			status = each(arg, number++, &b[i]);
 	}
 	return status;

@@ -1,5 +1,5 @@
 /*
- * queue_index - where the tasks of a queue are, as arrays in files.
+ * queue/index - where the tasks of a queue are, as arrays in files.
  *
  *	queue/<name>/head      what is indexed; whoever changes the queue holds flock on it
  *	queue/<name>/cells     a cell for each task, by its number
@@ -33,7 +33,7 @@ struct queue_cell {
 	uint64_t put;     /* address of the line with its payload; 0: there is no such task */
 	uint64_t last;    /* address of its newest line */
 	int64_t when;     /* not before, ms since 1970; 0: at once */
-	uint64_t labels;  /* two bits for each, to look no further at most others */
+	uint64_t labels;  /* two bits for each, which rule out most other tasks */
 	uint32_t key;     /* hash; 0: none */
 	uint32_t tenant;  /* hash; 0: none */
 	uint32_t lane;    /* hash; 0: none */
@@ -66,14 +66,14 @@ unsigned queue_block_unfinished(const struct queue_block *b);
 struct queue_head {
 	char magic[8];
 	uint8_t boot[16]; /* of the kernel that this was written under */
-	uint64_t end;     /* address behind the last line that is indexed */
+	uint64_t end;     /* address after the last line that is indexed */
 	uint64_t version; /* of that line */
 	uint64_t count;   /* tasks; their numbers are 1 to count */
 	uint64_t first;   /* block before which all tasks have ended */
 	int64_t minute;   /* since 1970, of ended[minute % QUEUE_MINUTES] */
 	uint32_t ended[QUEUE_MINUTES];
 	/* What queue_retire did. */
-	uint64_t looked;         /* address up to which it has looked; 0: nowhere yet */
+	uint64_t looked;         /* address up to which it has read; 0: nowhere yet */
 	uint64_t looked_version; /* of the line before that */
 	uint64_t gone;           /* changes up to this version are not kept */
 	uint64_t kept;           /* block before which no task is kept */
@@ -88,7 +88,7 @@ struct queue_index {
 	struct queue_cell cell[QUEUE_CELLS];
 };
 
-/* Open the files in ${dirfd}, which stays the caller's; they are made if they are missing. */
+/* Open the files in ${dirfd}, which stays the caller's, and make those that are missing. */
 int queue_index_open(struct queue_index *x, int dirfd, struct err *e);
 void queue_index_close(struct queue_index *x);
 
@@ -99,26 +99,26 @@ int queue_index_lock(struct queue_index *x, bool *sound, struct err *e);
 /* Write what changed, and the head. */
 int queue_index_save(struct queue_index *x, struct err *e);
 
-/* The same, and let go of the lock. */
+/* The same, and release the lock. */
 int queue_index_commit(struct queue_index *x, struct err *e);
 
-/* What the index says cannot be true: whoever locks next makes it anew. */
+/* The index has said what cannot be true: whoever locks next makes it anew. */
 void queue_index_distrust(struct queue_index *x);
 
-/* Let go of the lock; what changed since the last commit is indexed by the next one who locks. */
+/* Release the lock; what changed since the last commit is indexed by whoever locks next. */
 void queue_index_unlock(struct queue_index *x);
 
-/* Read the head without the lock: for who only looks.  *${sound} as above. */
+/* Read the head without the lock, only to look.  *${sound} as above. */
 int queue_index_peek(struct queue_index *x, bool *sound, struct err *e);
 
 /* Forget everything, but that ${count} tasks and ${version} changes were there. */
 int queue_index_reset(struct queue_index *x, uint64_t count, uint64_t version, struct err *e);
 
-/* The changes up to version head.gone are not kept: give what they need on the disk back;
- * and see which blocks are at the beginning. */
+/* The changes up to version head.gone are not kept: give their space on the disk back, and advance
+ * head.kept. */
 int queue_index_forget(struct queue_index *x, struct err *e);
 
-/* Have room on the disk for tasks up to number ${count} and changes up to ${version}. */
+/* Have space on the disk for tasks up to number ${count} and changes up to ${version}. */
 int queue_index_reserve(struct queue_index *x, uint64_t count, uint64_t version, struct err *e);
 
 /* The cell of task ${number}, from 1: to be read, or changed and marked, until the next call. One

@@ -28,7 +28,7 @@ queue_journal_close(struct queue_journal *j)
 }
 
 static void
-name_of(uint64_t segment, char name[40])
+segment_name(uint64_t segment, char name[40])
 {
 	(void)snprintf(name, 40, "%08llu.ndjson", (unsigned long long)segment);
 }
@@ -36,7 +36,7 @@ name_of(uint64_t segment, char name[40])
 /* Have the segment of ${at} open, to be written with ${create}: 1 and *${fd}, 0 if there is none.
  */
 static int
-use(struct queue_journal *j, uint64_t at, bool create, int *fd, struct err *e)
+use_segment(struct queue_journal *j, uint64_t at, bool create, int *fd, struct err *e)
 {
 	struct queue_segment *s = create ? &j->last : &j->other;
 	uint64_t number = at / QUEUE_SEGMENT;
@@ -48,7 +48,7 @@ use(struct queue_journal *j, uint64_t at, bool create, int *fd, struct err *e)
 		*fd = s->fd;
 		return 1;
 	}
-	name_of(number, name);
+	segment_name(number, name);
 	*fd =
 	    openat(j->dirfd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | (create ? O_CREAT : 0), 0600);
 	if (*fd < 0 && errno == ENOENT)
@@ -60,9 +60,9 @@ use(struct queue_journal *j, uint64_t at, bool create, int *fd, struct err *e)
 	return 1;
 }
 
-/* Have room for ${n} bytes at ${offset} and for ${keep} behind them. */
+/* Have space for ${n} bytes at ${offset} and for ${keep} after them. */
 static int
-reserve(int fd, off_t offset, size_t n, size_t keep, struct err *e)
+reserve_space(int fd, off_t offset, size_t n, size_t keep, struct err *e)
 {
 	struct stat st;
 
@@ -72,7 +72,7 @@ reserve(int fd, off_t offset, size_t n, size_t keep, struct err *e)
 	    fallocate(fd, FALLOC_FL_KEEP_SIZE, offset, (off_t)(n + AHEAD * keep)) == 0 ||
 	    errno == EOPNOTSUPP)
 		return 0;
-	err_sys(e, "no room for more work");
+	err_sys(e, "no space for more work");
 	return err_hint(e, "what runs can still end; free some space, then try again");
 }
 
@@ -85,19 +85,19 @@ reserve_next(const struct queue_journal *j, uint64_t end, size_t keep, struct er
 
 	if (end % QUEUE_SEGMENT + keep <= QUEUE_SEGMENT)
 		return 0;
-	int status = use(&next, (end / QUEUE_SEGMENT + 1) * QUEUE_SEGMENT, true, &fd, e);
+	int status = use_segment(&next, (end / QUEUE_SEGMENT + 1) * QUEUE_SEGMENT, true, &fd, e);
 	if (status == 1)
-		status = reserve(fd, 0, 0, keep, e);
+		status = reserve_space(fd, 0, 0, keep, e);
 	queue_journal_close(&next);
 	return status < 0 ? -1 : 0;
 }
 
-/* The segment that is left keeps no room for more, and is durable before the next one is. */
+/* The segment that is left keeps no space for more, and is durable before the next one is. */
 int
 queue_journal_leave(struct queue_journal *j, uint64_t *end, struct err *e)
 {
 	uint64_t last = *end - 1;
-	int fd, status = use(j, last, false, &fd, e);
+	int fd, status = use_segment(j, last, false, &fd, e);
 
 	if (status < 0)
 		return -1;
@@ -122,9 +122,9 @@ queue_journal_append(struct queue_journal *j, const char *p, size_t n, size_t ke
 	}
 	off_t offset = (off_t)(address % QUEUE_SEGMENT);
 	int fd;
-	if (use(j, address, true, &fd, e) < 0 ||
-	    (keep > 0 &&
-	     (reserve(fd, offset, n, keep, e) < 0 || reserve_next(j, address + n, keep, e) < 0)))
+	if (use_segment(j, address, true, &fd, e) < 0 ||
+	    (keep > 0 && (reserve_space(fd, offset, n, keep, e) < 0 ||
+			  reserve_next(j, address + n, keep, e) < 0)))
 		return -1;
 	if (fresh && file_sync_dir(j->dirfd, e) < 0)
 		return -1;
@@ -148,7 +148,7 @@ queue_journal_append(struct queue_journal *j, const char *p, size_t n, size_t ke
 int
 queue_journal_sync(struct queue_journal *j, uint64_t end, struct err *e)
 {
-	int fd, status = use(j, end - 1, false, &fd, e);
+	int fd, status = use_segment(j, end - 1, false, &fd, e);
 
 	/* What is in the segments before it was made durable when they were left. */
 	if (status == 1 && fdatasync(fd) < 0)
@@ -165,7 +165,7 @@ queue_journal_read(struct queue_journal *j, uint64_t at, struct buf *line, uint6
 	int fd;
 
 	buf_clear(line);
-	int status = use(j, at, false, &fd, e);
+	int status = use_segment(j, at, false, &fd, e);
 	for (off_t offset = (off_t)(at % QUEUE_SEGMENT); status == 1;) {
 		ssize_t n = pread(fd, piece, sizeof piece, offset);
 		if (n < 0)
@@ -194,10 +194,12 @@ queue_journal_cut(struct queue_journal *j, uint64_t end, struct err *e)
 {
 	struct stat st;
 	off_t offset = (off_t)(end % QUEUE_SEGMENT);
-	int fd, status = use(j, end, false, &fd, e);
+	int fd, status = use_segment(j, end, false, &fd, e);
 
-	if (status <= 0)
-		return status == 0 && offset > 0 ? 1 : status;
+	if (status < 0)
+		return -1;
+	if (status == 0)
+		return offset > 0;
 	if (fstat(fd, &st) < 0 || (st.st_size > offset && ftruncate(fd, offset) < 0))
 		return err_sys(e, "cannot mend the journal");
 	return st.st_size < offset;
@@ -207,7 +209,7 @@ int
 queue_journal_time(struct queue_journal *j, uint64_t at, int64_t *ms, struct err *e)
 {
 	struct stat st;
-	int fd, status = use(j, at, false, &fd, e);
+	int fd, status = use_segment(j, at, false, &fd, e);
 
 	*ms = 0;
 	if (status <= 0)
@@ -228,10 +230,10 @@ queue_journal_remove(struct queue_journal *j, uint64_t at, struct err *e)
 		file_close(j->other.fd);
 		j->other.fd = -1;
 	}
-	name_of(number, name);
-	return unlinkat(j->dirfd, name, 0) < 0 && errno != ENOENT
-		   ? err_sys(e, "cannot remove the journal %s", name)
-		   : 0;
+	segment_name(number, name);
+	if (unlinkat(j->dirfd, name, 0) < 0 && errno != ENOENT)
+		return err_sys(e, "cannot remove the journal %s", name);
+	return 0;
 }
 
 int

@@ -1,11 +1,11 @@
 /*
- * queue_journal - the changes of a queue, in the order in which they happened: its truth.
+ * queue/journal - the changes of a queue, in the order in which they happened: its truth.
  *
  *	queue/<name>/journal/<segment>.ndjson	one JSON object a line
  *
  * A line is found by its address: 64 MiB of addresses belong to a segment, and a line that would
- * not fit begins the next one.  Written under the queue's lock, made durable after it was let go,
- * so that who waits for the disk at the same time waits for it together.
+ * not fit begins the next one.  It is written under the queue's lock and made durable after that
+ * was released, so that those who wait for the disk at the same time wait for it together.
  */
 #ifndef QUEUE_JOURNAL_H
 #define QUEUE_JOURNAL_H
@@ -25,28 +25,28 @@ struct queue_segment {
 	uint64_t number;
 };
 
-/* What is left on the disk: by new tasks for claims on those that there are, by a claim for the end
- * of each, though of not more than so many. */
-#define QUEUE_KEEP_NEW ((size_t)1 << 18)
-#define QUEUE_KEEP_CLAIM ((size_t)1 << 10)
-#define QUEUE_CLAIMS_MAX 4096
+/* Bytes that are left free on the disk. */
+#define QUEUE_KEEP_NEW ((size_t)1 << 18)   /* by a new task, for claims on those that there are */
+#define QUEUE_KEEP_CLAIM ((size_t)1 << 10) /* by a claim, for the end of each claim that there is \
+					    */
+#define QUEUE_CLAIMS_MAX 4096              /* for which that is done */
 
 struct queue_journal {
 	int dirfd;
-	struct queue_segment last, other; /* that was written to, and read */
+	struct queue_segment last, other; /* the ones that were written to and read last */
 };
 
 /* The address of the first line of all; 0 is none. */
 #define QUEUE_FIRST_ADDRESS QUEUE_SEGMENT
 
-/* Begin with ${dirfd}, which stays the caller's. */
+/* Start with ${dirfd}, which stays the caller's. */
 void queue_journal_open(struct queue_journal *j, int dirfd);
 void queue_journal_close(struct queue_journal *j);
 
 /* Write the ${n} bytes of whole lines at ${p}, at most a quarter of a segment, to *${end}, the
  * journal's end, and advance it: *${at} is where they begin, *${end} where they end.  Nothing is
  * written in part.  ${keep}: so many bytes must be
- * left on the disk behind them, or they are refused with ERR_NO_SPACE; 0: whatever is left. */
+ * left free on the disk, or they are refused with ERR_NO_SPACE; 0: whatever is left. */
 int queue_journal_append(struct queue_journal *j, const char *p, size_t n, size_t keep,
 			 uint64_t *at, uint64_t *end, struct err *e);
 
@@ -54,12 +54,12 @@ int queue_journal_append(struct queue_journal *j, const char *p, size_t n, size_
 int queue_journal_sync(struct queue_journal *j, uint64_t end, struct err *e);
 
 /* Read the line at ${at} into ${line}, without its newline; *${next} (may be NULL) is the address
- * behind it.  One that ${line} has no room for is damaged, and empty.  Returns 1, 0 if no whole
+ * after it.  One that is too long for ${line} is damaged, and empty.  Returns 1, 0 if no whole
  * line is there, -1. */
 int queue_journal_read(struct queue_journal *j, uint64_t at, struct buf *line, uint64_t *next,
 		       struct err *e);
 
-/* Cut off what is behind ${end}: the line that a killed writer did not end.  Returns 1 if the
+/* Cut off what follows ${end}: the line that a killed writer did not end.  Returns 1 if the
  * journal ends before that, 0, -1. */
 int queue_journal_cut(struct queue_journal *j, uint64_t end, struct err *e);
 

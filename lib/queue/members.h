@@ -44,7 +44,7 @@ MEMBER_INTEGER(task, attempt, "attempt", 0)    /* number of the last one; 0: non
 MEMBER_JSON(task, attempts, "attempts")        /* the last of them, see below */
 MEMBER_INTEGER(task, failures, "failures", 0) /* attempts that failed since it was put or retried */
 MEMBER_INTEGER(task, deaths, "deaths", 0)     /* claims that were lost, likewise */
-MEMBER_TEXT(task, progress, "progress", NULL) /* as the worker told it last */
+MEMBER_TEXT(task, progress, "progress", NULL) /* as its worker last reported */
 MEMBER_JSON(task, result, "result")           /* any JSON, of whoever completed it */
 MEMBER_JSON(task, error, "error")             /* {"code", "message"} of the last end */
 MEMBER_TEXT(task, error_code, "error.code", NULL)

@@ -279,8 +279,9 @@ queue_answer(struct queue *q, uint64_t number, const char *id, const char *answe
 	if (task != NULL)
 		status = take_answer(q, task, id, answer, by, e);
 	json_decref(task);
-	if (status == 0)
-		return queue_end(q, true, e);
-	queue_abort(q);
-	return -1;
+	if (status < 0) {
+		queue_abort(q);
+		return -1;
+	}
+	return queue_end(q, true, e);
 }

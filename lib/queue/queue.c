@@ -131,6 +131,18 @@ queue_name(const struct queue *q)
 	return q->name;
 }
 
+bool
+queue_is_current(const struct queue *q)
+{
+	char path[QUEUE_NAME + 16];
+	struct stat now, open;
+
+	(void)snprintf(path, sizeof path, "queue/%s", q->name);
+	return fstatat(home_open(NULL), path, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       fstat(q->dirfd, &open) == 0 && now.st_ino == open.st_ino &&
+	       now.st_dev == open.st_dev;
+}
+
 int
 queue_sync(struct queue *q, struct err *e)
 {

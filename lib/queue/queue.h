@@ -75,6 +75,9 @@ void queue_close(struct queue *q);
 
 const char *queue_name(const struct queue *q);
 
+/* False if the queue was removed since it was opened; another one may have its name. */
+bool queue_is_current(const struct queue *q);
+
 /*
  * Names.
  */

@@ -126,7 +126,7 @@ find_first(void *arg, const json_t *task)
 	return 0;
 }
 
-/* Let the version tell what the marks say of tasks before it; ${all}: no mark but active counts. */
+/* Drop the marks that the version says as well; ${all}: all but those of active tasks. */
 static void
 drop_marks(struct queue_reader *r, bool all)
 {

@@ -44,7 +44,7 @@ struct retiring {
 	int64_t before; /* ms: what ended then or earlier is forgotten */
 	int64_t age;
 	bool dry;
-	size_t left; /* lines that may be looked at */
+	size_t left; /* lines that may be read */
 	uint64_t at; /* the next one */
 	uint64_t version;
 	struct queue_retired *done;
@@ -175,7 +175,7 @@ retire_line(struct retiring *r, const json_t *task, struct err *e)
 	return kept ? rewrite_task(q, &cell, e) : forget_task(r, number, task, e);
 }
 
-/* Everything in the segment before r->at was looked at: it is not needed any more. */
+/* Everything in the segment before r->at was read: it is not needed any more. */
 static int
 remove_segment(struct retiring *r, struct err *e)
 {

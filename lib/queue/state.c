@@ -12,7 +12,7 @@ static const char *const event_names[QUEUE_EVENTS] = {
     "complete", "fail", "time_out", "lose", "cancel", "block", "pause", "resume",
 };
 
-/* What may befall a task that a worker has. */
+/* What may happen to a task that a worker has. */
 #define HELD                                                                \
 	[QUEUE_RETURN] = QUEUE_PENDING, [QUEUE_LIMIT] = QUEUE_RATE_LIMITED, \
 	[QUEUE_RETRY] = QUEUE_WAITING, [QUEUE_COMPLETE] = QUEUE_COMPLETED,  \

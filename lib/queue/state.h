@@ -1,13 +1,12 @@
 /*
- * queue_state - the states of a task and what leads from one to another, as one table.
+ * queue/state - the states of a task and what leads from one to another, as one table.
  *
  *	waiting         for its time or for other tasks        completed   done
  *	pending         may be taken                           failed      and no retry is left
  *	running         a worker has it                        timed_out   stopped at its time limit
  *	rate_limited    for its time, as a worker asked        cancelled   somebody did not want it
- *	waiting_answer  its worker waits for a person          blocked     another task's end
- *forbids it paused          held back by a person                  unknown     what it did cannot
- *be told
+ *	waiting_answer  its worker waits for a person          blocked     a task that it needs
+ *failed paused          held back by a person                  unknown     nobody knows what it did
  */
 #ifndef QUEUE_STATE_H
 #define QUEUE_STATE_H
@@ -24,7 +23,7 @@ enum queue_state {
 	QUEUE_RATE_LIMITED,
 	QUEUE_WAITING_ANSWER,
 	QUEUE_PAUSED,
-	QUEUE_COMPLETED, /* from here on the ends */
+	QUEUE_COMPLETED, /* this and all that follow are ends */
 	QUEUE_FAILED,
 	QUEUE_TIMED_OUT,
 	QUEUE_CANCELLED,
@@ -46,7 +45,7 @@ enum queue_event {
 	QUEUE_COMPLETE, /* the worker says that it is done */
 	QUEUE_FAIL,
 	QUEUE_TIME_OUT,
-	QUEUE_LOSE, /* its worker died, and by the queue's policy nobody shall guess what it did */
+	QUEUE_LOSE, /* its worker died, and by the queue's policy what it did stays unknown */
 	QUEUE_CANCEL,
 	QUEUE_BLOCK, /* a task that it depends on ended badly */
 	QUEUE_PAUSE,

@@ -213,7 +213,7 @@ take_next(struct survey *s, const struct queue_worker *w, struct queue_claim **c
 		return 0;
 	for (const char *const *can = w->capabilities; can != NULL && *can != NULL; can++)
 		x.can |= queue_bits(*can);
-	for (unsigned p = QUEUE_PRIORITIES; status == 0 && p > 0;) {
+	for (unsigned p = QUEUE_PRIORITIES; !status && p > 0;) {
 		x.priority = p - 1;
 		status = queue_index_blocks(&q->index, choose_in_block, &x, e);
 		if (status == 1) /* 0 if it had to be quarantined: choose again */

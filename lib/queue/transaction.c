@@ -32,7 +32,7 @@ is_next(const json_t *task, uint64_t previous, uint64_t damaged)
 	       queue_task_state(task) != QUEUE_NONE;
 }
 
-/* The number that a damaged line still tells is not given to another task. */
+/* The number that a damaged line still shows is not given to another task. */
 static int
 keep_number(struct queue *q, const struct buf *line, struct err *e)
 {
