@@ -19,7 +19,7 @@ http
 events
 executor delegator queued'
 
-max_lines=510
+max_lines=450
 
 {
 	find lib -maxdepth 1 -name '*.[ch]' |

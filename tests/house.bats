@@ -27,6 +27,12 @@ object()
 	assert_output ''
 }
 
+@test "no file needs a file that needs it" {
+	run "$REPO/tests/circles.sh" "$BUILD"
+	assert_success
+	assert_output ''
+}
+
 @test "an include that leads up is seen, and where" {
 	copy_tree
 	echo '#include "queue/queue.h"' >>"$TREE/lib/base/err.h"

@@ -28,6 +28,7 @@ mapfile -t pages < <(git ls-files 'man/*.[1-8]')
 step 'clang-format agrees' clang-format --dry-run --Werror "${sources[@]}" "${headers[@]}"
 step 'every include leads down' tests/floors.sh
 step 'gcc -Werror builds everything' make --no-print-directory all unit
+step 'no file needs one that needs it' tests/circles.sh
 step 'cppcheck finds nothing' cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 \
 	--enable=warning,performance,portability --suppress=missingIncludeSystem \
 	--suppress=checkersReport -D_GNU_SOURCE -DAWCP_VERSION='"lint"' -Ilib -Ibin -Icgi bin lib cgi
