@@ -1,4 +1,4 @@
-/* awcp-snapshot - review and take, or refuse, what came back; the same engine on plain archives */
+/* awcp-snapshot - review what came back and apply or discard it; the same engine on archives */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +34,7 @@
 	"  -F format  of the archive; without it export writes zip and pack tar.zst\n"        \
 	"  -i pattern only what matches (as in .gitignore)\n"                                 \
 	"  -j         NDJSON\n"                                                               \
-	"  -n         only tell what would change\n"                                          \
+	"  -n         only show what would change\n"                                          \
 	"  -x pattern leave out what matches (as in .gitignore)\n"                            \
 	"  --markers  leave what cannot be merged to you, between marks in the file\n"        \
 	"  --merge    settle conflicts by merging text, line by line\n"                       \
@@ -67,10 +67,20 @@ open_record(const char *prefix, struct record *r, struct err *e)
 	char id[ID_MAX + 1];
 
 	*r = (struct record){.dirfd = -1, .lockfd = -1};
-	return record_find(DELEGATIONS, prefix, id, e) < 0 ||
-		       record_open(DELEGATIONS, id, false, r, e) < 0
-		   ? -1
-		   : 0;
+	if (record_find(DELEGATIONS, prefix, id, e) < 0)
+		return -1;
+	return record_open(DELEGATIONS, id, false, r, e);
+}
+
+/* The same, and the id of the snapshot that was named, or NULL. */
+static const char *
+open_snapshot(const struct options *o, const char *prefix, struct record *r, struct err *e)
+{
+	const json_t *snapshot = NULL;
+
+	if (open_record(prefix, r, e) >= 0)
+		snapshot = snapshot_pick(r->json, o->snapshot, e);
+	return snapshot != NULL ? snapshot_id(snapshot) : NULL;
 }
 
 static void
@@ -88,45 +98,42 @@ list_one(const json_t *s)
 }
 
 static int
-list(void *arg, const char *prefix)
+list_snapshots(void *arg, const char *prefix)
 {
 	const struct options *o = arg;
 	struct record r;
 	struct err e;
 	json_t *snapshot;
 	size_t i;
-	int status = 0;
 
-	if (open_record(prefix, &r, &e) < 0)
-		status = command_fail(&e);
-	else
-		json_array_foreach (delegation_snapshots(r.json), i, snapshot) {
-			if (o->json)
-				command_json(snapshot);
-			else
-				list_one(snapshot);
-		}
+	if (open_record(prefix, &r, &e) < 0) {
+		record_close(&r);
+		return command_fail(&e);
+	}
+	json_array_foreach (delegation_snapshots(r.json), i, snapshot) {
+		if (o->json)
+			command_json(snapshot);
+		else
+			list_one(snapshot);
+	}
 	record_close(&r);
-	return status;
+	return 0;
 }
 
 static int
-show(void *arg, const char *prefix)
+show_changes(void *arg, const char *prefix)
 {
 	const struct options *o = arg;
 	struct snapshot_shown s = {.json = o->json};
 	struct record r;
 	struct err e;
 	int status = 0;
-	const json_t *snapshot = NULL;
 
-	if (open_record(prefix, &r, &e) == 0)
-		snapshot = snapshot_pick(r.json, o->snapshot, &e);
-	if (snapshot == NULL ||
-	    snapshot_changes(&r, snapshot_id(snapshot), snapshot_show, &s, &e) < 0) {
+	const char *id = open_snapshot(o, prefix, &r, &e);
+	if (id == NULL || snapshot_changes(&r, id, snapshot_show, &s, &e) < 0) {
 		status = command_fail(&e);
 	} else if (!o->json) {
-		printf("%s is %s: ", snapshot_id(snapshot), snapshot_status(snapshot));
+		printf("%s is %s: ", id, snapshot_status(snapshot_pick(r.json, id, &e)));
 		snapshot_show_sum(&s);
 	}
 	record_close(&r);
@@ -134,7 +141,7 @@ show(void *arg, const char *prefix)
 }
 
 static int
-diff(void *arg, const char *prefix)
+show_diff(void *arg, const char *prefix)
 {
 	const struct options *o = arg;
 	struct record r;
@@ -145,13 +152,12 @@ diff(void *arg, const char *prefix)
 	size_t count = (size_t)o->count - 1;
 	int status = 0;
 
-	if (open_record(prefix, &r, &e) == 0) {
+	if (open_record(prefix, &r, &e) >= 0) {
 		/* What follows the id is a snapshot's if there is one of that name, else a path. */
-		const char *name =
-		    count > 0 && snapshot_pick(r.json, paths[0], &none) ? paths[0] : NULL;
-		snapshot = snapshot_pick(r.json, name, &e);
-		paths += name ? 1 : 0;
-		count -= name ? 1 : 0;
+		bool named = count > 0 && snapshot_pick(r.json, paths[0], &none) != NULL;
+		snapshot = snapshot_pick(r.json, named ? paths[0] : NULL, &e);
+		paths += named;
+		count -= named;
 	}
 	if (snapshot == NULL ||
 	    snapshot_extract(&r, snapshot_id(snapshot), paths, count, &trees, &e) < 0) {
@@ -178,7 +184,7 @@ taking(const struct options *o)
 }
 
 static int
-take(void *arg, const char *prefix)
+apply_snapshot(void *arg, const char *prefix)
 {
 	struct snapshot_take t = taking(arg);
 
@@ -186,7 +192,7 @@ take(void *arg, const char *prefix)
 }
 
 static int
-take_back(void *arg, const char *prefix)
+undo_snapshot(void *arg, const char *prefix)
 {
 	struct snapshot_take t = taking(arg);
 
@@ -194,7 +200,7 @@ take_back(void *arg, const char *prefix)
 }
 
 static int
-discard(void *arg, const char *prefix)
+discard_snapshot(void *arg, const char *prefix)
 {
 	const struct options *o = arg;
 	struct err e;
@@ -207,7 +213,7 @@ discard(void *arg, const char *prefix)
 }
 
 static int
-clear(void *arg, const char *prefix)
+clear_snapshot(void *arg, const char *prefix)
 {
 	const struct options *o = arg;
 	struct err e;
@@ -225,19 +231,17 @@ refuse_terminal(void)
 		command_usage("an archive is nothing for a terminal: redirect stdout");
 }
 
-static int export(void *arg, const char *prefix)
+static int
+export_snapshot(void *arg, const char *prefix)
 {
 	const struct options *o = arg;
 	struct record r;
 	struct err e;
-	const json_t *snapshot = NULL;
 	int status = 0;
 
 	refuse_terminal();
-	if (open_record(prefix, &r, &e) == 0)
-		snapshot = snapshot_pick(r.json, o->snapshot, &e);
-	if (snapshot == NULL ||
-	    snapshot_export(&r, snapshot_id(snapshot), STDOUT_FILENO, o->format, &e) < 0)
+	const char *id = open_snapshot(o, prefix, &r, &e);
+	if (id == NULL || snapshot_export(&r, id, STDOUT_FILENO, o->format, &e) < 0)
 		status = command_fail(&e);
 	record_close(&r);
 	return status;
@@ -248,6 +252,7 @@ pack_directory(void *arg, const char *path)
 {
 	const struct options *o = arg;
 	struct pack_options how = {.format = o->format, .fidelity = true, .compress = true};
+	const struct tree to = {.manifestfd = -1, .archivefd = STDOUT_FILENO};
 	struct pack_totals totals;
 	struct err e;
 	int status = 0;
@@ -259,7 +264,7 @@ pack_directory(void *arg, const char *path)
 		return command_fail(&e);
 	}
 	struct resource r = {.name = (char *)"", .source = source, .filter = o->filter};
-	if (pack(&r, 1, &how, &(struct tree){-1, STDOUT_FILENO, NULL}, &totals, &e) < 0)
+	if (pack(&r, 1, &how, &to, &totals, &e) < 0)
 		status = command_fail(&e);
 	free(source);
 	return status;
@@ -277,7 +282,7 @@ unpack_directory(void *arg, const char *path)
 	return unpack_into(STDIN_FILENO, path, &totals, &e) ? command_fail(&e) : 0;
 }
 
-/* Long options; their values are no letters. */
+/* Long options; their values are not letters. */
 enum { STAT = 256, THEIRS, OURS, MERGE, MARKERS };
 
 static const struct option no_words[] = {{0}};
@@ -294,18 +299,18 @@ static const struct job {
 	const char *name;
 	struct command command;
 	const struct option *words;
-	int most; /* operands; -1: the first is one of many ids */
+	int max; /* operands; -1: the first is one of many ids */
 	enum pack_format format;
 	int (*run)(void *arg, const char *operand);
 } jobs[] = {
-    {"list", {"awcp-snapshot", "j", USAGE}, no_words, -1, PACK_ZIP, list},
-    {"show", {"awcp-snapshot", "j", USAGE}, no_words, 2, PACK_ZIP, show},
-    {"diff", {"awcp-snapshot", "", USAGE}, diff_words, ANY, PACK_ZIP, diff},
-    {"apply", {"awcp-snapshot", "jn", USAGE}, apply_words, ANY, PACK_ZIP, take},
-    {"undo", {"awcp-snapshot", "jn", USAGE}, no_words, 2, PACK_ZIP, take_back},
-    {"discard", {"awcp-snapshot", "", USAGE}, no_words, 2, PACK_ZIP, discard},
-    {"clear", {"awcp-snapshot", "", USAGE}, no_words, 2, PACK_ZIP, clear},
-    {"export", {"awcp-snapshot", "F:", USAGE}, no_words, 2, PACK_ZIP, export},
+    {"list", {"awcp-snapshot", "j", USAGE}, no_words, -1, PACK_ZIP, list_snapshots},
+    {"show", {"awcp-snapshot", "j", USAGE}, no_words, 2, PACK_ZIP, show_changes},
+    {"diff", {"awcp-snapshot", "", USAGE}, diff_words, ANY, PACK_ZIP, show_diff},
+    {"apply", {"awcp-snapshot", "jn", USAGE}, apply_words, ANY, PACK_ZIP, apply_snapshot},
+    {"undo", {"awcp-snapshot", "jn", USAGE}, no_words, 2, PACK_ZIP, undo_snapshot},
+    {"discard", {"awcp-snapshot", "", USAGE}, no_words, 2, PACK_ZIP, discard_snapshot},
+    {"clear", {"awcp-snapshot", "", USAGE}, no_words, 2, PACK_ZIP, clear_snapshot},
+    {"export", {"awcp-snapshot", "F:", USAGE}, no_words, 2, PACK_ZIP, export_snapshot},
     {"pack", {"awcp-snapshot", "F:i:x:", USAGE}, no_words, 1, PACK_TAR_ZST, pack_directory},
     {"unpack", {"awcp-snapshot", "", USAGE}, no_words, 1, PACK_ZIP, unpack_directory},
 };
@@ -405,13 +410,13 @@ main(int argc, char **argv)
 	if (o.count == 0)
 		command_usage("%s what?", job->name);
 	/* Without a way to settle conflicts there is none that paths could be for. */
-	int most = job->run == take && o.settle == APPLY_ASK ? 2 : job->most;
-	if (most >= 0 && o.count > most)
-		command_usage("%s takes no %s", job->name, o.operands[most]);
+	int max = job->run == apply_snapshot && o.settle == APPLY_ASK ? 2 : job->max;
+	if (max >= 0 && o.count > max)
+		command_usage("%s takes no %s", job->name, o.operands[max]);
 	if (o.markers && o.settle != APPLY_MERGE)
 		command_usage("--markers goes with --merge");
-	o.snapshot = job->most == 2 && o.count == 2 ? o.operands[1] : NULL;
-	int status = command_each(job->most < 0 ? o.count : 1, o.operands, job->run, &o);
+	o.snapshot = job->max == 2 && o.count == 2 ? o.operands[1] : NULL;
+	int status = command_each(job->max < 0 ? o.count : 1, o.operands, job->run, &o);
 	filter_free(o.filter);
 	return command_end(status);
 }

@@ -1,4 +1,4 @@
-/* snapshot_take - how awcp-snapshot takes a snapshot, and takes that back.  See snapshot_take.h. */
+/* snapshot_take - how awcp-snapshot applies a snapshot, and undoes that.  See snapshot_take.h. */
 #include <stdio.h>
 #include <sysexits.h>
 
@@ -61,7 +61,8 @@ read_operands(const struct snapshot_take *t, const char *id, struct snapshot_tak
 }
 
 static int
-end_action(const struct snapshot_take *t, const char *snap, const char *what, const struct apply_totals *n)
+end_action(const struct snapshot_take *t, const char *snap, const char *what,
+	   const struct apply_totals *n)
 {
 	fflush(stdout);
 	command_note("%s %s%s: %llu added, %llu changed, %llu deleted", snap,

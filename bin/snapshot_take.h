@@ -1,5 +1,5 @@
 /*
- * snapshot_take - how awcp-snapshot takes a snapshot, and takes that back.
+ * snapshot_take - how awcp-snapshot applies a snapshot, and undoes that.
  */
 #ifndef SNAPSHOT_TAKE_H
 #define SNAPSHOT_TAKE_H
@@ -11,7 +11,7 @@
 struct snapshot_take {
 	bool json, dry, markers;
 	enum apply_settle settle;
-	char **operands; /* behind the delegation's id: a snapshot's, then paths */
+	char **operands; /* after the delegation's id: a snapshot's, then paths */
 	int count;
 };
 
