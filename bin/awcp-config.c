@@ -82,7 +82,7 @@ print_export(const char *variable, const char *text)
 
 /* "max-ttl = 3600  # /etc/awcp/awcp.conf:3" */
 static void
-print_line(const struct setting *s, const struct config_value *v, const char *text)
+print_setting(const struct setting *s, const struct config_value *v, const char *text)
 {
 	char key[SETTING_KEY];
 	int n = printf("%s =%s", setting_key(s, key), text[0] != '\0' ? " " : "");
@@ -120,7 +120,7 @@ show_setting(const struct options *o, enum setting_id id, bool alone)
 	else if (alone)
 		(void)printf("%s\n", text);
 	else
-		print_line(s, &v, text);
+		print_setting(s, &v, text);
 	json_decref(line);
 	free(text);
 	return 0;

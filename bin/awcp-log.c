@@ -62,7 +62,7 @@ add_subject(void *arg, const char *operand)
 	return 0;
 }
 
-/* Is ${line} about something that is asked for?  -1 if it cannot be told what is. */
+/* Is ${line} about something that was asked for?  -1 if a prefix turns out to be ambiguous. */
 static int
 is_wanted(struct options *o, const json_t *line)
 {
@@ -165,9 +165,10 @@ main(int argc, char **argv)
 	}
 	int status = command_each(argc - optind, argv + optind, add_subject, &o);
 	/* Without ids on stdin nothing is wanted, rather than everything. */
-	bool wanted = o.count > 0 || optind == argc;
-	if (status == 0 && wanted)
-		status = show_logs(&o);
+	if (status != 0 || (o.count == 0 && optind < argc))
+		goto out;
+	status = show_logs(&o);
+out:
 	free(o.subjects);
 	return command_end(status);
 }

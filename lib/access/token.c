@@ -76,13 +76,15 @@ each_token(int (*each)(void *arg, const char *file, const json_t *token), void *
 	return status;
 }
 
+/* The tokens of one name, found under the lock of all. */
 struct named {
 	const char *name;
 	const char *except; /* a file to pass over, or NULL */
-	json_t *token;      /* the last one of that name */
-	int dirfd;
-	bool remove;
+	json_t *token;      /* the last one found */
+	int dirfd, lockfd;
+	bool remove; /* what is found */
 	int found;
+	struct err *e;
 };
 
 static int
@@ -96,7 +98,31 @@ find_named(void *arg, const char *file, const json_t *token)
 	n->found++;
 	json_decref(n->token);
 	n->token = json_incref((json_t *)(uintptr_t)token);
-	return n->remove && unlinkat(n->dirfd, file, 0) < 0 ? -1 : 0;
+	if (n->remove && unlinkat(n->dirfd, file, 0) < 0)
+		return err_sys(n->e, "cannot remove a token of %s", n->name);
+	return 0;
+}
+
+/* Lock tokens/ and find, or ${remove}, those of ${name}.  To be given back with close_named, also
+ * if it fails. */
+static int
+open_named(const char *name, bool remove, struct named *n, struct err *e)
+{
+	*n = (struct named){.name = name, .lockfd = -1, .remove = remove, .e = e};
+	if (name_check("token", name, e) < 0)
+		return -1;
+	n->dirfd = home_dir("tokens", e);
+	if (n->dirfd < 0)
+		return -1;
+	n->lockfd = file_lock(n->dirfd, ".lock", true, e);
+	return n->lockfd < 0 ? -1 : each_token(find_named, n, e);
+}
+
+static void
+close_named(struct named *n)
+{
+	json_decref(n->token);
+	file_close(n->lockfd);
 }
 
 /* Make a token, store ${o} as its record, and write the token to ${out} and the name of its file to
@@ -138,31 +164,16 @@ new_token(const char *name, const struct token_limits *l, int64_t expires, struc
 	return o;
 }
 
-/* tokens/, locked against other changes; *${lockfd} is to be closed. */
-static int
-open_locked(int *lockfd, struct err *e)
-{
-	int fd = home_dir("tokens", e);
-
-	*lockfd = fd < 0 ? -1 : file_lock(fd, ".lock", true, e);
-	return *lockfd < 0 ? -1 : fd;
-}
-
 int
 token_add(const char *name, const struct token_limits *l, int64_t expires, char out[70],
 	  struct err *e)
 {
-	struct named known = {.name = name};
 	char file[SHA256_HEX];
+	struct named known;
 	json_t *o = NULL;
-	int lockfd, status = -1;
+	int status = -1;
 
-	if (name_check("token", name, e) < 0)
-		return -1;
-	int fd = open_locked(&lockfd, e);
-	if (fd < 0)
-		return -1;
-	if (each_token(find_named, &known, e) < 0)
+	if (open_named(name, false, &known, e) < 0)
 		goto out;
 	if (known.found > 0) {
 		err_set(e, ERR_CONFLICT, "there is a token named %s already", name);
@@ -170,14 +181,13 @@ token_add(const char *name, const struct token_limits *l, int64_t expires, char 
 		goto out;
 	}
 	o = new_token(name, l, expires, e);
-	if (o == NULL || store_token(fd, o, out, file, e) < 0)
+	if (o == NULL || store_token(known.dirfd, o, out, file, e) < 0)
 		goto out;
 	lifecycle_note("token", name, NULL, NULL, "valid", "added");
 	status = 0;
 out:
 	json_decref(o);
-	json_decref(known.token);
-	file_close(lockfd);
+	close_named(&known);
 	return status;
 }
 
@@ -190,16 +200,11 @@ not_named(const char *name, struct err *e)
 int
 token_rotate(const char *name, char out[70], struct err *e)
 {
-	struct named known = {.name = name};
 	char file[SHA256_HEX], now[CLOCK_TEXT];
-	int lockfd, status = -1;
+	struct named known;
+	int status = -1;
 
-	if (name_check("token", name, e) < 0)
-		return -1;
-	int fd = open_locked(&lockfd, e);
-	if (fd < 0)
-		return -1;
-	if (each_token(find_named, &known, e) < 0)
+	if (open_named(name, false, &known, e) < 0)
 		goto out;
 	if (known.found == 0) {
 		not_named(name, e);
@@ -210,40 +215,27 @@ token_rotate(const char *name, char out[70], struct err *e)
 		goto out;
 	}
 	/* The new one first: a crash leaves two that work, and the next rotation removes both. */
-	if (store_token(fd, known.token, out, file, e) < 0)
+	if (store_token(known.dirfd, known.token, out, file, e) < 0)
 		goto out;
-	struct named old = {.name = name, .except = file, .dirfd = fd, .remove = true};
-	int removed = each_token(find_named, &old, e);
-	json_decref(old.token);
-	if (removed < 0) {
-		err_sys(e, "cannot remove the old token of %s", name);
-		goto out;
-	}
-	if (file_sync_dir(fd, e) < 0)
+	known.except = file;
+	known.remove = true;
+	if (each_token(find_named, &known, e) < 0 || file_sync_dir(known.dirfd, e) < 0)
 		goto out;
 	lifecycle_note("token", name, NULL, "valid", "valid", "rotated");
 	status = 0;
 out:
-	json_decref(known.token);
-	file_close(lockfd);
+	close_named(&known);
 	return status;
 }
 
 int
 token_remove(const char *name, struct err *e)
 {
-	struct named known = {.name = name, .remove = true};
-	int lockfd, status = -1;
+	struct named known;
+	int status = -1;
 
-	if (name_check("token", name, e) < 0)
-		return -1;
-	known.dirfd = open_locked(&lockfd, e);
-	if (known.dirfd < 0)
-		return -1;
-	if (each_token(find_named, &known, e) < 0) {
-		err_sys(e, "cannot remove the token of %s", name);
+	if (open_named(name, true, &known, e) < 0)
 		goto out;
-	}
 	if (known.found == 0) {
 		not_named(name, e);
 		goto out;
@@ -253,8 +245,7 @@ token_remove(const char *name, struct err *e)
 	lifecycle_note("token", name, NULL, "valid", "removed", "removed");
 	status = 0;
 out:
-	json_decref(known.token);
-	file_close(lockfd);
+	close_named(&known);
 	return status;
 }
 

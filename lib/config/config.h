@@ -38,8 +38,8 @@ int config_load(struct err *e);
 /* What is in force of ${id}, after config_load. */
 void config_get(enum setting_id id, struct config_value *v);
 
-/* The files that are looked for, in that order: the ${i}th (from 0) into ${path}, of ${size} bytes.
- * Returns -1 after the last. */
+/* The path of the ${i}th configuration file (from 0), in the order of reading, into ${path}, of
+ * ${size} bytes.  Returns -1 after the last. */
 int config_file(int i, char *path, size_t size);
 
 #endif

@@ -23,11 +23,11 @@
  * process and must not be closed, or -1. */
 int home_open(struct err *e);
 
-/* The same, whatever its layout is: *${layout}.  For who examines it or brings it up to date. */
+/* The same, whatever its layout is: *${layout}.  For examining it or bringing it up to date. */
 int home_open_any(int *layout, struct err *e);
 
-/* Where the state directory is or would be; nothing is looked at or made.  NULL if it cannot be
- * told. */
+/* Where the state directory is or would be, without opening or making it.  NULL if that is not
+ * known. */
 const char *home_find(struct err *e);
 
 /* The absolute path of the state directory; valid after home_open. */
@@ -41,8 +41,8 @@ int home_dir(const char *name, struct err *e);
  * closedir(3). */
 DIR *home_list(const char *name);
 
-/* Call ${each} with every name in ${dirfd}, a directory of the state, that ${is}, in their order,
- * until it returns something else than 0; returns that, or -1. */
+/* Call ${each} with every name in ${dirfd}, a directory of the state, that ${is} accepts, sorted,
+ * until it returns non-zero, which is returned; or -1. */
 int home_each(int dirfd, int (*is)(const struct dirent *d),
 	      int (*each)(void *arg, const char *name), void *arg, struct err *e);
 

@@ -1,5 +1,4 @@
 /* Checks of what an executor needs: sandbox, nginx, sockets. */
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -175,7 +174,7 @@ answers(const char *path)
 	bool yes = false;
 
 	if (strlen(path) >= sizeof a.sun_path)
-		return true; /* cannot be told */
+		return true; /* not known */
 	strcpy(a.sun_path, path);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd >= 0)

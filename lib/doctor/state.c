@@ -1,5 +1,4 @@
-/* What doctor looks at in the state directory. */
-
+/* Checks of the state directory. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

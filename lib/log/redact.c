@@ -6,10 +6,10 @@
 #define STARS 3          /* written for a secret, or fewer for a shorter one */
 #define KEY_LINES 400    /* of a private key, at most: 16384 bits have 200 */
 #define WAIT_SECRET 8192 /* bytes of a credential, at most; a JSON Web Token may be long */
-#define WAIT_NAME 96     /* of what stands before it and tells what it is */
+#define WAIT_NAME 96     /* of the name or head before it */
 #define DEPTH 64
 
-/* The bytes that make us look around. */
+/* The bytes near which a secret may be. */
 static const bool stops[256] = {['='] = true, [':'] = true, ['_'] = true, ['-'] = true,
 				['J'] = true, ['I'] = true, ['B'] = true};
 
@@ -38,7 +38,7 @@ replace(struct rewrite *w, size_t from, size_t to)
 	w->read = to;
 }
 
-/* The end of the secret that the piece before began: its quote, or the end of the word. */
+/* The end of the secret that the previous piece began: its quote, or the end of the word. */
 static size_t
 open_end(const struct redact *r, const char *p, size_t n)
 {
@@ -56,7 +56,7 @@ open_end(const struct redact *r, const char *p, size_t n)
 
 /* Look for a secret at the byte ${i} that stops us. */
 static bool
-find(struct redact *r, const struct redact_text *t, size_t i, struct redact_span *s)
+find_secret(struct redact *r, const struct redact_text *t, size_t i, struct redact_span *s)
 {
 	switch (t->p[i]) {
 	case ':':
@@ -97,7 +97,7 @@ in_key(struct redact *r, struct rewrite *w, size_t n)
 	return true;
 }
 
-/* The first byte from ${i} on that makes us look around; ${n} if there is none. */
+/* The first of the stops from ${i} on; ${n} if there is none. */
 static size_t
 next_stop(const char *p, size_t i, size_t n)
 {
@@ -123,9 +123,9 @@ is_coded(char c)
 	return redact_is_alnum(c) || c == '_' || c == '-' || c == '+' || c == '/' || c == '=';
 }
 
-/* May a secret be at the stop ${i}?  Cheap, and right for nearly all that there are: a name that
- * tells ends like one before "=" and ":", and behind the head of a credential come many letters and
- * digits. */
+/* May a secret be at the stop ${i}?  Cheap, and right for nearly all stops: before "=" and ":"
+ * stands the end of such a name, and after the head of a credential come many letters and digits.
+ */
 static bool
 may_be(const char *p, size_t i, size_t n)
 {
@@ -164,7 +164,7 @@ redact_line(struct redact *r, char *p, size_t n, bool ends)
 		if (!may_be(p, i, n))
 			continue;
 		s.open = '\0';
-		if (!find(r, &(struct redact_text){p, w.read, n}, i, &s))
+		if (!find_secret(r, &(struct redact_text){p, w.read, n}, i, &s))
 			continue;
 		replace(&w, s.from, s.to);
 		if (!ends && s.to == n)

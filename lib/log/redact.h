@@ -1,17 +1,18 @@
 /*
- * redact - secrets in text are replaced by "***" before the text is written anywhere.
+ * redact - replaces secrets in text by "***" before the text is written anywhere.
  *
- * What is looked for is what has a form of its own (tokens of ours and of well-known services, JSON
- * Web Tokens, blocks of private keys, credentials in headers and addresses), and values that are
- * assigned to a name that tells (PASSWORD=..., "apiKey": "...").  A name alone is not enough where
- * it is common in programs: `token = next(p)` is left as it is, and so is a reference such as
+ * It finds what has a form of its own (tokens of ours and of well-known services, JSON Web Tokens,
+ * blocks of private keys, credentials in headers and addresses), and values that are assigned to a
+ * name that gives them away (PASSWORD=..., "apiKey": "...").  The name alone is not enough where it
+ * is common in programs: `token = next(p)` is left as it is, and so is a reference such as
  * $PASSWORD.  It is a net for accidents, not a fence: whoever wants a secret to get through can
  * write it backwards.
  *
- * Only text about the work passes here: logs, output, events, errors.  The content of files,
+ * Only text about the work is redacted: logs, output, events, errors.  The content of files,
  * prompts and answers are never touched.
  *
- * The text is read once; only a byte of few kinds ("=", ":", "_", "-", ...) makes it look around.
+ * The text is read once; only at a byte of a few kinds ("=", ":", "_", "-", ...) are its
+ * neighbours examined.
  */
 #ifndef LOG_REDACT_H
 #define LOG_REDACT_H

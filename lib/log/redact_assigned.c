@@ -1,17 +1,17 @@
 /*
- * redact_assigned - values that are given to a name that tells what they are.
+ * redact_assigned - values that are assigned to a name that gives them away.
  *
  *	PASSWORD=hunter2	"apiKey": "k3..."	token: ...	Authorization: Basic ...
  *
- * Programs are full of such names, so it depends on how the value is written how much it must look
- * like a secret: in quotes or after PASSWORD= hardly, after `token = ` very much.
+ * Programs are full of such names, so how much a value must resemble a secret depends on how it is
+ * written: in quotes or after PASSWORD= hardly, after `token = ` very much.
  */
 #include "log/secret.h"
 
 #include <string.h>
 #include <strings.h>
 
-#define NAME 64 /* bytes of a name that are looked at */
+#define NAME 64 /* bytes of a name that are examined */
 #define SPACES 16
 
 enum strength { PASSWORD, TOKEN, HEADER };
@@ -49,7 +49,7 @@ struct assignment {
 	char after; /* the byte after the value, '\0' at the end of the line */
 };
 
-/* Which name ends before ${end}: false if it is none that tells. */
+/* Which name ends before ${end}?  False if it gives nothing away. */
 static bool
 know_name(const struct redact_text *t, size_t end, struct assignment *a)
 {

@@ -63,7 +63,7 @@ is_mixed(const char *p, size_t n)
 
 /* How many bytes from ${i} are letters, digits or one of ${more}. */
 static size_t
-run(const struct redact_text *t, size_t i, const char *more)
+run_length(const struct redact_text *t, size_t i, const char *more)
 {
 	size_t from = i;
 
@@ -107,7 +107,7 @@ has_form(const struct redact_text *t, size_t i, struct redact_span *s)
 		if (t->p[i - 1] != f->head[f->length - 2] || i + 1 < t->begin + f->length ||
 		    memcmp(t->p + from, f->head, f->length) != 0 || !begins(t, from))
 			continue;
-		size_t n = run(t, i + 1, f->more);
+		size_t n = run_length(t, i + 1, f->more);
 		if (redact_is_strong(t->p + i + 1, n, f->min) &&
 		    (!f->mixed || is_mixed(t->p + i + 1, n)))
 			return found(t, from, i + 1 + n, s);
@@ -129,7 +129,7 @@ is_cloud_key(const struct redact_text *t, size_t i, struct redact_span *s)
 		       found(t, i - 2, i + 18, s);
 	}
 	if (i > t->begin && i + 3 < t->end && memcmp(t->p + i - 1, "AIza", 4) == 0) {
-		size_t n = run(t, i + 3, "_-");
+		size_t n = run_length(t, i + 3, "_-");
 		return n >= 32 && begins(t, i - 1) && found(t, i - 1, i + 3 + n, s);
 	}
 	return false;
@@ -144,12 +144,12 @@ is_web_token(const struct redact_text *t, size_t i, struct redact_span *s)
 	if (i < t->begin + 2 || memcmp(t->p + from, "eyJ", 3) != 0 || !begins(t, from))
 		return false;
 	for (int part = 0; part < 2; part++) {
-		size_t n = run(t, to, "_-");
+		size_t n = run_length(t, to, "_-");
 		if (n < 8 || to + n == t->end || t->p[to + n] != '.')
 			return false;
 		to += n + 1;
 	}
-	return found(t, from, to + run(t, to, "_-"), s);
+	return found(t, from, to + run_length(t, to, "_-"), s);
 }
 
 /* "Bearer" and what is shown (RFC 6750). */
@@ -162,7 +162,7 @@ is_bearer(const struct redact_text *t, size_t i, struct redact_span *s)
 	size_t from = i + 7;
 	while (from < t->end && t->p[from] == ' ')
 		from++;
-	size_t n = run(t, from, "._~+/=-");
+	size_t n = run_length(t, from, "._~+/=-");
 	return redact_is_strong(t->p + from, n, 12) && found(t, from, from + n, s);
 }
 
@@ -245,7 +245,7 @@ redact_key(const struct redact_text *t, size_t i, struct redact_span *s)
 	while (from < to &&
 	       (t->p[from] == '\\' || t->p[from] == 'n' || t->p[from] == 'r' || t->p[from] == ' '))
 		from++;
-	if (run(&(struct redact_text){t->p, from, to}, from, "+/=") >= WORD)
+	if (run_length(&(struct redact_text){t->p, from, to}, from, "+/=") >= WORD)
 		s->to = to; /* all of it in one line */
 	return true;
 }

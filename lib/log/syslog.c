@@ -1,5 +1,5 @@
-/* logfmt_send - to syslogd and journald, without ever waiting for them: datagrams that are lost
- * when there is no room. */
+/* Sends to syslogd and journald without ever waiting for them: a datagram for which there is no
+ * room is lost. */
 #include "log/syslog.h"
 
 #include <errno.h>
@@ -22,7 +22,7 @@ make_socket(void)
 	return socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
-/* The socket of this process, kept; it is not connected, so that who listens may begin anew. */
+/* The socket of this process, kept; it is not connected, so that the listener may restart. */
 static int
 own_socket(void)
 {

@@ -113,15 +113,15 @@ make_room(struct reap *r, const struct class *c, size_t *gone)
 {
 	struct due_entry entry;
 	struct err e;
-	int looks = 0;
+	int examined = 0;
 
 	uint64_t left = free_space();
 	struct due *d = due_open(INT64_MAX, &e);
-	while (d != NULL && left < (uint64_t)r->policy.min_free && looks < MAX_ENTRIES &&
+	while (d != NULL && left < (uint64_t)r->policy.min_free && examined < MAX_ENTRIES &&
 	       due_next(d, &entry, &e) > 0) {
 		if (strcmp(entry.kind, c->due) != 0)
 			continue;
-		looks++;
+		examined++;
 		if (!remove_record_for_space(r, c, entry.id, left))
 			continue;
 		due_drop(d);
