@@ -174,7 +174,8 @@ delegation_create(const struct delegation_request *q, char id[ID_MAX + 1], struc
 		goto err;
 	if (delegation_save(&r, true, e) < 0)
 		goto err;
-	delegation_close(&r, "created");
+	r.hook = "created";
+	delegation_close(&r);
 	return 0;
 err:
 	if (r.dirfd >= 0)

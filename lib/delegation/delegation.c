@@ -141,13 +141,13 @@ delegation_save(struct record *r, bool durable, struct err *e)
 }
 
 void
-delegation_close(struct record *r, const char *hook)
+delegation_close(struct record *r)
 {
-	json_t *json = hook != NULL ? json_incref(r->json) : NULL;
+	json_t *json = r->hook != NULL ? json_incref(r->json) : NULL;
 
 	record_close(r);
 	if (json != NULL)
-		hook_notify(hook, r->id, json);
+		hook_notify(r->hook, r->id, json);
 	json_decref(json);
 }
 

@@ -60,9 +60,9 @@ struct delegation_request {
  * see tree_admit. */
 int delegation_create(const struct delegation_request *q, char id[ID_MAX + 1], struct err *e);
 
-/* Alters an open record.  Returns 1 if it is to be saved, 0 if nothing changed, or -1.  *${hook},
- * NULL at first, names the hook to run once the record is saved and closed. */
-typedef int delegation_work(struct record *r, void *arg, const char **hook, struct err *e);
+/* Alters an open record.  Returns 1 if it is to be saved, 0 if nothing changed, or -1.  ${r}->hook
+ * may name the hook to run once the record is saved and closed. */
+typedef int delegation_work(struct record *r, void *arg, struct err *e);
 
 /* Open ${id} for change, let ${work} alter it, save it if it says so, and close it.  Where the
  * delegation has ended, the journal says so afterwards, too.  The record is locked meanwhile:
@@ -76,15 +76,15 @@ int delegation_step(struct record *r, enum fsm_event event, struct err *e);
 /* Save ${r}.  It stays in the index of unfinished ones while delegation_is_open. */
 int delegation_save(struct record *r, bool durable, struct err *e);
 
-/* Close ${r}, then run hook ${hook} (NULL: none) with what was in it. */
-void delegation_close(struct record *r, const char *hook);
+/* Close ${r}, then run its hook with what was in it. */
+void delegation_close(struct record *r);
 
 /* End ${id} by ${event} (FSM_RECEIVE_ERROR, FSM_SEND_ERROR, FSM_CANCEL or FSM_EXPIRE) because of
  * ${why}.  One that has ended already stays as it is, and that is no error. */
 int delegation_end(const char *id, enum fsm_event event, const struct err *why, struct err *e);
 
-/* The same for ${r}, which is open for change and has not ended; it is saved.  The caller runs the
- * hook "error". */
+/* The same for ${r}, which is open for change and has not ended; it is saved, and its hook
+ * is "error". */
 int delegation_end_record(struct record *r, enum fsm_event event, const struct err *why,
 			  struct err *e);
 

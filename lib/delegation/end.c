@@ -32,9 +32,11 @@ err:
 int
 delegation_end_record(struct record *r, enum fsm_event event, const struct err *why, struct err *e)
 {
-	if (put_end(r, event, why, e) < 0 || delegation_save(r, true, e) < 0)
+	if (put_end(r, event, why, e) < 0 || delegation_save(r, true, e) < 0 ||
+	    delegation_finish_journal(r, e) < 0)
 		return -1;
-	return delegation_finish_journal(r, e);
+	r->hook = "error";
+	return 0;
 }
 
 struct ending {
@@ -43,13 +45,13 @@ struct ending {
 };
 
 static int
-end_unless_ended(struct record *r, void *arg, const char **hook, struct err *e)
+end_unless_ended(struct record *r, void *arg, struct err *e)
 {
 	const struct ending *end = arg;
 
 	if (delegation_ended(r->json))
 		return 0;
-	*hook = "error";
+	r->hook = "error";
 	return put_end(r, end->event, end->why, e) < 0 ? -1 : 1;
 }
 

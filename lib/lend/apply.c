@@ -24,11 +24,10 @@ apply_in_child(void *arg, struct buf *result, struct err *e)
 }
 
 static int
-record_failure(struct record *r, void *arg, const char **hook, struct err *e)
+record_failure(struct record *r, void *arg, struct err *e)
 {
 	json_t *o = json_object();
 
-	(void)hook;
 	if (o == NULL || message_put_error(o, arg, e) < 0) {
 		json_decref(o);
 		return err_memory(e);

@@ -51,11 +51,10 @@ pack_in_child(void *arg, struct buf *result, struct err *e)
 }
 
 static int
-record_base(struct record *r, void *arg, const char **hook, struct err *e)
+record_base(struct record *r, void *arg, struct err *e)
 {
 	const struct pack_totals *t = arg;
 
-	(void)hook;
 	if (delegation_set_base_files(r->json, (int64_t)t->files) < 0 ||
 	    delegation_set_base_bytes(r->json, (int64_t)t->bytes) < 0 ||
 	    delegation_set_base_archive_bytes(r->json, (int64_t)t->archive_bytes) < 0)
@@ -90,10 +89,9 @@ out:
 }
 
 static int
-record_invite(struct record *r, void *arg, const char **hook, struct err *e)
+record_invite(struct record *r, void *arg, struct err *e)
 {
 	(void)arg;
-	(void)hook;
 	if (!delegation_is(r->json, "created"))
 		return 0;
 	return delegation_step(r, FSM_SEND_INVITE, e) < 0 ? -1 : 1;

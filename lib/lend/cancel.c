@@ -58,9 +58,8 @@ out:
 }
 
 static int
-record_answer(struct record *r, void *arg, const char **hook, struct err *e)
+record_answer(struct record *r, void *arg, struct err *e)
 {
-	(void)hook;
 	(void)e;
 	return delegation_answered(r, arg);
 }

@@ -15,7 +15,7 @@
 #define RECONNECTS 5 /* in a row without an event, before the caller is told to come back */
 
 static int
-record_result(struct record *r, void *arg, const char **hook, struct err *e)
+record_result(struct record *r, void *arg, struct err *e)
 {
 	const json_t *done = arg;
 	const char *best = event_recommended_id(done);
@@ -32,7 +32,7 @@ record_result(struct record *r, void *arg, const char **hook, struct err *e)
 		return err_memory(e);
 	if (best != NULL && snapshot_recommend(r, best, e) < 0)
 		return -1;
-	*hook = "completed";
+	r->hook = "completed";
 	return 1;
 }
 
@@ -247,11 +247,10 @@ follow_to_end(struct lend *l, int64_t until, struct err *e)
 }
 
 static int
-change_nothing(struct record *r, void *arg, const char **hook, struct err *e)
+change_nothing(struct record *r, void *arg, struct err *e)
 {
 	(void)r;
 	(void)arg;
-	(void)hook;
 	(void)e;
 	return 0;
 }

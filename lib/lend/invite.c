@@ -7,14 +7,13 @@
 #include "wire/message.h"
 
 static int
-record_accept(struct record *r, void *arg, const char **hook, struct err *e)
+record_accept(struct record *r, void *arg, struct err *e)
 {
 	const json_t *accept = arg;
 	json_t *d = r->json;
 	json_t *constraints = accept_constraints(accept), *work_dir = accept_work_dir(accept);
 	unsigned agreed = message_agreed(accept_fidelity(accept));
 
-	(void)hook;
 	/* It is in another state if this is not the first INVITE. */
 	if (delegation_is(d, "invited") && delegation_step(r, FSM_RECEIVE_ACCEPT, e) < 0)
 		return -1;
@@ -34,13 +33,12 @@ record_accept(struct record *r, void *arg, const char **hook, struct err *e)
 
 /* What was meant to be changed may only be read: nothing of it is taken back. */
 static int
-make_read_only(struct record *r, void *arg, const char **hook, struct err *e)
+make_read_only(struct record *r, void *arg, struct err *e)
 {
 	json_t *one;
 	size_t i;
 
 	(void)arg;
-	(void)hook;
 	if (delegation_set_access_mode(r->json, "ro") < 0)
 		return err_memory(e);
 	json_array_foreach (delegation_resources(r->json), i, one)

@@ -92,7 +92,7 @@ struct arrival {
 };
 
 static int
-add_snapshot(struct record *r, void *arg, const char **hook, struct err *e)
+add_snapshot(struct record *r, void *arg, struct err *e)
 {
 	const struct arrival *a = arg;
 
@@ -100,7 +100,7 @@ add_snapshot(struct record *r, void *arg, const char **hook, struct err *e)
 		return -1;
 	if (a->discard && snapshot_set_status(snapshot_pick(r->json, a->id, NULL), "discarded") < 0)
 		return err_memory(e);
-	*hook = "snapshot";
+	r->hook = "snapshot";
 	return 1;
 }
 

@@ -38,12 +38,11 @@ is_lost(struct lend *l)
 }
 
 static int
-record_restart(struct record *r, void *arg, const char **hook, struct err *e)
+record_restart(struct record *r, void *arg, struct err *e)
 {
 	char now[CLOCK_TEXT];
 
 	(void)arg;
-	(void)hook;
 	if (delegation_restarts(r->json) == NULL)
 		(void)delegation_set_restarts(r->json, json_array()); /* seen in the next line */
 	if (jsonx_append(delegation_restarts(r->json), clock_format(clock_now(), now)) < 0)

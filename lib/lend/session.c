@@ -59,11 +59,11 @@ struct change {
 };
 
 static int
-change_and_remember(struct record *r, void *arg, const char **hook, struct err *e)
+change_and_remember(struct record *r, void *arg, struct err *e)
 {
 	const struct change *c = arg;
 
-	int changed = c->work(r, c->arg, hook, e);
+	int changed = c->work(r, c->arg, e);
 	set_record(c->l, r->json);
 	return changed;
 }

@@ -45,11 +45,10 @@ make_start(const struct lend *l, struct err *e)
 }
 
 static int
-record_lease(struct record *r, void *arg, const char **hook, struct err *e)
+record_lease(struct record *r, void *arg, struct err *e)
 {
 	const json_t *start = arg;
 
-	(void)hook;
 	if (delegation_is(r->json, "cancelled"))
 		return delegation_outcome(r->json, e);
 	delegation_drop_last_event_id(r->json);

@@ -13,7 +13,7 @@
 #include "wire/message.h"
 
 static int
-record_started(struct record *r, void *arg, const char **hook, struct err *e)
+record_started(struct record *r, void *arg, struct err *e)
 {
 	const bool *running = arg;
 	int changed = 0;
@@ -21,7 +21,7 @@ record_started(struct record *r, void *arg, const char **hook, struct err *e)
 	if (delegation_is(r->json, "accepted")) {
 		if (delegation_step(r, FSM_SEND_START, e) < 0)
 			return -1;
-		*hook = "started";
+		r->hook = "started";
 		changed = 1;
 	}
 	if (*running && delegation_is(r->json, "started")) {
@@ -55,7 +55,7 @@ struct arrived_event {
 
 /* Journal the event as it came, but for the archive, and remember its id. */
 static int
-record_event(struct record *r, void *arg, const char **hook, struct err *e)
+record_event(struct record *r, void *arg, struct err *e)
 {
 	const struct arrived_event *a = arg;
 
@@ -67,7 +67,7 @@ record_event(struct record *r, void *arg, const char **hook, struct err *e)
 	if (news < 0)
 		return -1;
 	if (news == 2)
-		*hook = "question";
+		r->hook = "question";
 	if (a->id[0] == '\0')
 		return news > 0;
 	return delegation_set_last_event_id(r->json, a->id) < 0 ? err_memory(e) : 1;

@@ -63,7 +63,7 @@ start_follower(struct reap *r, struct record *delegation, int64_t idle)
 
 /* End ${delegation}, which was never handed over. */
 static int64_t
-expire_delegation(struct reap *r, struct record *delegation, bool *ended)
+expire_delegation(struct reap *r, struct record *delegation)
 {
 	struct reap_action action;
 	struct err why, e;
@@ -74,13 +74,12 @@ expire_delegation(struct reap *r, struct record *delegation, bool *ended)
 		return -1;
 	int status = delegation_end_record(delegation, FSM_EXPIRE, &why, &e);
 	reap_done(r, &action, status, &e);
-	*ended = status == 0;
 	return status < 0 ? r->now + REAP_RETRY_MS : delegation_kept_until(delegation->json);
 }
 
 /* ${delegation} has not ended, or is not applied yet. */
 static int64_t
-check_unfinished_delegation(struct reap *r, struct record *delegation, bool *ended)
+check_unfinished_delegation(struct reap *r, struct record *delegation)
 {
 	int64_t changed = 0, lease = delegation_lease_end(delegation->json);
 
@@ -92,7 +91,7 @@ check_unfinished_delegation(struct reap *r, struct record *delegation, bool *end
 	if (goes_on_alone(delegation->json))
 		return start_follower(r, delegation, r->now - changed);
 	/* A person may hand it over yet. */
-	return lease <= r->now ? expire_delegation(r, delegation, ended) : lease;
+	return lease <= r->now ? expire_delegation(r, delegation) : lease;
 }
 
 static bool
@@ -144,7 +143,6 @@ remove_ended(struct reap *r, struct record *delegation, int64_t until)
 static int64_t
 check_ended_delegation(struct reap *r, struct record *delegation)
 {
-	bool again = false; /* it has ended, and does not so here */
 	struct err e;
 
 	/* Whoever ended it may have been killed before the journal said so. */
@@ -154,7 +152,7 @@ check_ended_delegation(struct reap *r, struct record *delegation)
 	if (next < 0)
 		return next;
 	if (delegation_is_open(delegation->json))
-		return check_unfinished_delegation(r, delegation, &again);
+		return check_unfinished_delegation(r, delegation);
 	int64_t until = delegation_kept_until(delegation->json);
 	if (until <= r->now)
 		return remove_ended(r, delegation, until);
@@ -165,7 +163,6 @@ void
 reap_delegation(struct reap *r, const char *id)
 {
 	struct record delegation;
-	bool ended = false;
 	int64_t again = 0;
 	struct err e;
 
@@ -175,9 +172,9 @@ reap_delegation(struct reap *r, const char *id)
 	} else if (delegation_ended(delegation.json)) {
 		again = check_ended_delegation(r, &delegation);
 	} else {
-		again = check_unfinished_delegation(r, &delegation, &ended);
+		again = check_unfinished_delegation(r, &delegation);
 	}
 	if (again >= 0)
 		reap_again(r, DELEGATION_DUE, id, again == INT64_MAX ? 0 : again);
-	delegation_close(&delegation, ended ? "error" : NULL);
+	delegation_close(&delegation);
 }

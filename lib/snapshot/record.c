@@ -229,9 +229,11 @@ snapshot_mark(const char *delegation, const char *id, const char *status, struct
 		goto out;
 	if (strcmp(previous, status) != 0)
 		lifecycle_note("snapshot", r.id, snapshot_id(snapshot), previous, status, NULL);
+	if (strcmp(status, "applied") == 0)
+		r.hook = "applied";
 	result = 0;
 out:
-	delegation_close(&r, result == 0 && strcmp(status, "applied") == 0 ? status : NULL);
+	delegation_close(&r);
 	return result;
 }
 

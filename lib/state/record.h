@@ -28,6 +28,7 @@ struct record {
 	bool created;         /* by record_create, and not durable yet */
 	char saved_state[24]; /* "" if none is saved */
 	const char *event;    /* what changed it since, or NULL; for lifecycle.log */
+	const char *hook;     /* to run when it is closed, or NULL; see delegation_close */
 };
 
 /* Create the directory and the lock of a new record, with an empty object in ${r}; nothing is
