@@ -69,7 +69,7 @@ assignment_close_changed(struct record *r)
 }
 
 int
-assignment_change_open(struct record *r, assignment_work *work, void *arg, struct err *e)
+assignment_change_open(struct record *r, assignment_work *work, const void *arg, struct err *e)
 {
 	char previous[24];
 
@@ -83,7 +83,7 @@ assignment_change_open(struct record *r, assignment_work *work, void *arg, struc
 }
 
 int
-assignment_change(const char *id, const char *owner, assignment_work *work, void *arg,
+assignment_change(const char *id, const char *owner, assignment_work *work, const void *arg,
 		  struct err *e)
 {
 	struct record r;
@@ -163,7 +163,7 @@ assignment_finish_journal(struct record *r, struct err *e)
 }
 
 static int
-repair_journal(struct record *r, void *unused, struct err *e)
+repair_journal(struct record *r, const void *unused, struct err *e)
 {
 	(void)unused;
 	return assignment_finish_journal(r, e);
@@ -213,7 +213,7 @@ assignment_discard_empty(struct record *r, const struct err *why)
 }
 
 static int
-refuse_locked(struct record *r, void *why, struct err *e)
+refuse_locked(struct record *r, const void *why, struct err *e)
 {
 	/* Only before it began: a second, broken START does not end what the first one began. */
 	if (strcmp(assignment_state(r->json), "pending") != 0)
@@ -224,13 +224,11 @@ refuse_locked(struct record *r, void *why, struct err *e)
 int
 assignment_refuse(const char *id, const char *owner, const struct err *why, struct err *e)
 {
-	struct err copy = *why;
-
-	return assignment_change(id, owner, refuse_locked, &copy, e);
+	return assignment_change(id, owner, refuse_locked, why, e);
 }
 
 static int
-cancel_locked(struct record *r, void *arg, struct err *e)
+cancel_locked(struct record *r, const void *arg, struct err *e)
 {
 	const struct err *why = arg;
 
@@ -241,13 +239,11 @@ cancel_locked(struct record *r, void *arg, struct err *e)
 int
 assignment_cancel(const char *id, const char *owner, const struct err *why, struct err *e)
 {
-	struct err copy = *why;
-
-	return assignment_change(id, owner, cancel_locked, &copy, e);
+	return assignment_change(id, owner, cancel_locked, why, e);
 }
 
 static int
-acknowledge(struct record *r, void *unused, struct err *e)
+acknowledge(struct record *r, const void *unused, struct err *e)
 {
 	(void)unused;
 	if (!assignment_ended(r->json))

@@ -8,15 +8,15 @@
 #define ASSIGNMENT_BUSY "run.lock" /* held by its worker, and while its START arrives */
 
 /* Alters the locked ${r} and saves or removes it. */
-typedef int assignment_work(struct record *r, void *arg, struct err *e);
+typedef int assignment_work(struct record *r, const void *arg, struct err *e);
 
 /* Open ${id} of ${owner} for change, have ${work} do its part, close it, and run the hook of its
  * new state if it has one. */
-int assignment_change(const char *id, const char *owner, assignment_work *work, void *arg,
+int assignment_change(const char *id, const char *owner, assignment_work *work, const void *arg,
 		      struct err *e);
 
 /* The same for ${r}, which is open, locked and checked. */
-int assignment_change_open(struct record *r, assignment_work *work, void *arg, struct err *e);
+int assignment_change_open(struct record *r, assignment_work *work, const void *arg, struct err *e);
 
 /* Change the state by ${event}; the record's lock is held, and the caller saves it. */
 int assignment_step(struct record *r, enum fsm_event event, struct err *e);

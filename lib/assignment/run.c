@@ -34,7 +34,7 @@ open_run(const char *id, int64_t run, struct record *r, struct err *e)
 
 /* As assignment_change, for the worker in run ${run}. */
 static int
-change_run(const char *id, int64_t run, assignment_work *work, void *arg, struct err *e)
+change_run(const char *id, int64_t run, assignment_work *work, const void *arg, struct err *e)
 {
 	struct record r;
 
@@ -64,7 +64,7 @@ struct status_event {
 };
 
 static int
-append_status(struct record *r, void *arg, struct err *e)
+append_status(struct record *r, const void *arg, struct err *e)
 {
 	const struct status_event *s = arg;
 	int status = -1;
@@ -112,9 +112,9 @@ describe_question(const json_t *question, char *out, size_t size)
 }
 
 static int
-report_question(struct record *r, void *arg, struct err *e)
+report_question(struct record *r, const void *arg, struct err *e)
 {
-	struct status_event *s = arg;
+	const struct status_event *s = arg;
 
 	/* The next run of this id continues to count from there. */
 	if (question_open(s->question)) {
@@ -167,7 +167,7 @@ struct completion {
 };
 
 static int
-complete_run(struct record *r, void *arg, struct err *e)
+complete_run(struct record *r, const void *arg, struct err *e)
 {
 	const struct completion *c = arg;
 	char snapshot[ID_MAX + 1];
@@ -191,7 +191,7 @@ assignment_complete(const char *id, int64_t run, const json_t *result, const jso
 }
 
 static int
-fail_run(struct record *r, void *why, struct err *e)
+fail_run(struct record *r, const void *why, struct err *e)
 {
 	return assignment_finish(r, FSM_TASK_FAIL, why, e);
 }
@@ -199,7 +199,5 @@ fail_run(struct record *r, void *why, struct err *e)
 int
 assignment_fail(const char *id, int64_t run, const struct err *why, struct err *e)
 {
-	struct err copy = *why;
-
-	return change_run(id, run, fail_run, &copy, e);
+	return change_run(id, run, fail_run, why, e);
 }

@@ -32,12 +32,12 @@ static struct {
 	int64_t swept;   /* clock_steady of the last sweep */
 } known;
 
-/* Call ${each} for every id in directory ${fd}; it may stop with non-zero. */
+/* Count the ids in directory ${fd}: all, or with ${openfd} only those that are also there.  The
+ * others have ended, and are removed. */
 static int
-each_id(int fd, int (*each)(void *arg, int fd, const char *id), void *arg, struct err *e)
+count_ids(int fd, int openfd, long long *count, struct err *e)
 {
 	const struct dirent *d;
-	int status = 0;
 
 	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
@@ -46,21 +46,16 @@ each_id(int fd, int (*each)(void *arg, int fd, const char *id), void *arg, struc
 		file_close(copy);
 		return -1;
 	}
-	while (status == 0 && (d = readdir(dir)) != NULL)
-		if (id_valid(d->d_name))
-			status = each(arg, fd, d->d_name);
+	*count = 0;
+	while ((d = readdir(dir)) != NULL) {
+		if (!id_valid(d->d_name))
+			continue;
+		if (openfd < 0 || faccessat(openfd, d->d_name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			(*count)++;
+		else
+			(void)unlinkat(fd, d->d_name, 0);
+	}
 	(void)closedir(dir);
-	return status;
-}
-
-static int
-count_one(void *arg, int fd, const char *id)
-{
-	long long *count = arg;
-
-	(void)fd;
-	(void)id;
-	(*count)++;
 	return 0;
 }
 
@@ -94,8 +89,7 @@ has_slot(int openfd, uint64_t taken, long long max, struct err *e)
 	if (known.counted && taken >= known.taken &&
 	    known.count + (long long)(taken - known.taken) < max)
 		return 1;
-	known.count = 0;
-	if (each_id(openfd, count_one, &known.count, e) < 0)
+	if (count_ids(openfd, -1, &known.count, e) < 0)
 		return -1;
 	known.taken = taken;
 	known.counted = true;
@@ -115,23 +109,6 @@ owner_dir(const char *owner, struct err *e)
 	return file_open_dir(parent, owner, e);
 }
 
-struct owned {
-	int openfd;
-	long long count;
-};
-
-static int
-count_owned(void *arg, int fd, const char *id)
-{
-	struct owned *o = arg;
-
-	if (faccessat(o->openfd, id, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		o->count++;
-	else
-		(void)unlinkat(fd, id, 0); /* it has ended */
-	return 0;
-}
-
 static int
 decline_for_now(const char *what, long long max, struct err *e)
 {
@@ -145,18 +122,17 @@ decline_for_now(const char *what, long long max, struct err *e)
 static int
 check_owner(const struct assignment_slot *s, int openfd, bool note, struct err *e)
 {
-	struct owned o = {.openfd = openfd};
-	long long max = s->limits->active;
+	long long max = s->limits->active, count;
 
 	if (max <= 0)
 		return 0;
 	int fd = owner_dir(s->owner, e);
 	if (fd < 0)
 		return -1;
-	int status = each_id(fd, count_owned, &o, e);
+	int status = count_ids(fd, openfd, &count, e);
 	if (status < 0)
 		goto out;
-	if (o.count >= max) {
+	if (count >= max) {
 		status = decline_for_now("delegations of this token are unfinished", max, e);
 		goto out;
 	}

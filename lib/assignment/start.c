@@ -143,7 +143,7 @@ check_start(struct record *r, const struct start *s, struct err *e)
 }
 
 static int
-start_locked(struct record *r, void *arg, struct err *e)
+start_locked(struct record *r, const void *arg, struct err *e)
 {
 	const struct start *s = arg;
 	int64_t until = 0;
