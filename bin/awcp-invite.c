@@ -32,7 +32,7 @@ static const struct command command = {
     "       awcp-invite -R id\n"
     "  -b          return when the task has been handed over; awcp-watch follows it\n"
     "  -d text     a description for lists (the prompt's first line)\n"
-    "  -e url      the executor, such as http://host:10200/awcp ($AWCP_EXECUTOR)\n"
+    "  -e url      the executor, e.g. http://host:10200/awcp ($AWCP_EXECUTOR)\n"
     "  -f file     read the prompt from a file, - for stdin\n"
     "  -i pattern  send only what matches (gitignore syntax)\n"
     "  -j          print the events as NDJSON\n"

@@ -12,8 +12,8 @@ static const struct command command = {
     "awcp-watch", "jqw:",
     "usage: awcp-watch [-jq] [-w seconds] id...\n"
     "  -j          print the events as NDJSON\n"
-    "  -q          print nothing but errors\n"
-    "  -w seconds  wait so long at most for each, then exit 75\n"
+    "  -q          quiet: errors only\n"
+    "  -w seconds  wait at most this long for each, then exit 75\n"
     "An id may be cut short as long as it is unique; - reads ids from stdin.\n"};
 
 struct options {

@@ -80,7 +80,7 @@ show_event(void *arg, const json_t *event)
 		command_text(text, true);
 		(void)fputc('\n', stderr);
 	}
-	(void)fflush(stdout); /* whoever reads along wants it now; command_end looks for errors */
+	(void)fflush(stdout); /* whoever reads it wants it now; command_end checks for errors */
 }
 
 static void

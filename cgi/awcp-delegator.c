@@ -155,7 +155,7 @@ get_delegations(struct http *h)
 	(void)http_write(h, begin, sizeof begin - 1);
 	if (owned_list(c.owner, false, send_one, &l, &e) < 0) {
 		http_log("delegations: %s", e.message);
-		return; /* half a list is no JSON, and so no list */
+		return; /* half a list is not JSON */
 	}
 	(void)snprintf(end, sizeof end, "],\"activeDelegations\":%lld}", l.unfinished);
 	(void)http_write(h, end, strlen(end));

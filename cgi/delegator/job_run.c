@@ -107,7 +107,7 @@ run_follow(struct job *j, struct err *e)
 	}
 }
 
-/* Here it is cancelled in any case; an executor that cannot be told stops at the end of the
+/* Here it is cancelled in any case; an executor that cannot be reached stops at the end of the
  * lease. */
 static int
 run_cancel(struct job *j, struct err *e)

@@ -1,5 +1,5 @@
 /*
- * delegator/job_run - does a job, in the process that was started for it (see delegator/job.h).
+ * delegator/job_run - runs a job, in the process that was started for it (see delegator/job.h).
  */
 #ifndef DELEGATOR_JOB_RUN_H
 #define DELEGATOR_JOB_RUN_H

@@ -47,7 +47,7 @@ MEMBER_INTEGER(delegation, executor_max_ttl, "executorConstraints.maxTtlSeconds"
 MEMBER_JSON(delegation, executor_work_dir, "executorWorkDir")
 MEMBER_BOOL(delegation, fidelity, "fidelity")        /* modes and links are kept */
 MEMBER_BOOL(delegation, times, "times")              /* times are, too; archives are tar.zst */
-MEMBER_BOOL(delegation, delta, "delta")              /* what comes back is told by what was sent */
+MEMBER_BOOL(delegation, delta, "delta")              /* what comes back refers to what was sent */
 MEMBER_JSON(delegation, active_lease, "activeLease") /* START's "lease" */
 MEMBER_TEXT(delegation, lease_expires_at, "activeLease.expiresAt", "")
 

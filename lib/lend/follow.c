@@ -12,7 +12,7 @@
 #include "lend/private.h"
 #include "wire/message.h"
 
-#define RECONNECTS 5 /* in a row without an event, before the caller is told to come back */
+#define RECONNECTS 5 /* in a row without an event, before the caller is to come back later */
 
 static int
 record_result(struct record *r, void *arg, struct err *e)

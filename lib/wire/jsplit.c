@@ -1,7 +1,7 @@
 /*
  * What is kept is the text itself, byte for byte, with the one string emptied: its tokens are the
  * same as those of the whole, so whether the text is JSON at all is left to the parser at the end.
- * Here only strings, brackets, colons and commas are told apart.
+ * Only strings, brackets, colons and commas are distinguished here.
  */
 #include "wire/jsplit.h"
 

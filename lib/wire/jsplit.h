@@ -30,7 +30,7 @@ struct jsplit *jsplit_new(const char *const *path, size_t max, jsplit_sink *sink
  * string twice is an error. */
 int jsplit_feed(struct jsplit *s, const char *p, size_t n, struct err *e);
 
-/* The end: parse the rest, which must be one JSON object.  *${found} tells whether the string was
+/* The end: parse the rest, which must be one JSON object.  *${found}: the string was
  * there.  Returns a new reference or NULL. */
 json_t *jsplit_finish(struct jsplit *s, bool *found, struct err *e);
 

@@ -36,7 +36,8 @@ enum {
 	MESSAGE_MODES = 1, /* "modes" */
 	MESSAGE_LINKS = 2, /* "links" */
 	MESSAGE_TIMES = 4, /* "times", to the ns: archives are tar or tar.zst, not ZIP */
-	MESSAGE_DELTA = 8, /* "delta": what comes back is told by what was sent (pack_back) */
+	MESSAGE_DELTA =
+	    8, /* "delta": what comes back refers to what was sent (see archive/delta.h) */
 };
 
 /* The list of all these words; NULL out of memory. */

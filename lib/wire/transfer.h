@@ -25,7 +25,7 @@ struct transfer {
 	CURLcode code;
 	long status;
 	char type[64];    /* media type of the answer, "" if it has none */
-	curl_off_t moved; /* bytes in both directions when it was last looked at */
+	curl_off_t moved; /* bytes in both directions at the last transfer_check */
 	int64_t moved_at; /* since when it has been so, clock_steady ms */
 	struct err err;   /* what the sink or the body said */
 	char origin[256]; /* "http://host:port", for messages */
