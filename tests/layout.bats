@@ -144,3 +144,64 @@ contents()
 	assert [ ! -e "$AWCP_HOME/version" ]
 	exec 7<&-
 }
+
+# --- what the version wrote that was before lib/ had folders
+
+# say_all: what the programs tell of the state, as JSON.
+say_all()
+{
+	local id q
+	awcp-list -aj delegations
+	awcp-list -aj assignments
+	awcp-token list -j
+	for id in $(awcp-list -aj delegations | jq -r .id | sort); do
+		awcp-show -j "$id"
+		awcp-snapshot list -j "$id"
+	done
+	for id in $(awcp-list -aj delegations | jq -r 'select(.state == "completed") | .id' | sort); do
+		awcp-snapshot show -j "$id" "$(awcp-snapshot list -j "$id" | jq -r .id)"
+		awcp-snapshot diff "$id" "$(awcp-snapshot list -j "$id" | jq -r .id)"
+	done
+	for q in bulk limited asks dying; do
+		awcp-queue list -j -q $q -s all --limit 0
+		awcp-queue list -j -q $q --since 0
+		awcp-queue check -q $q
+	done
+	awcp-queue list -q bulk -s all --reader ann -j
+	awcp-answer -j
+}
+
+# See fixtures/state-2.sh: delegations and assignments of several states, of which one was in hand when
+# the machine went down, snapshots, queues, readers, a question, tokens, a peer, a breaker.
+@test "what an earlier version wrote is read as that version read it" {
+	tar -xJf "$FIXTURES/state-2.tar.xz" -C "$HOME" 2>/dev/null # some of it is due in its future
+	assert_equal "$(cat "$AWCP_HOME/version")" 2
+	say_all >"$HOME/now"
+	run diff "$HOME/said" "$HOME/now"
+	assert_success
+}
+
+# at time command...: run at that time.
+at()
+{
+	echo $(($(date -u -d "$1" +%s) - $(date +%s))) >"$FAULT_CLOCK"
+	LD_PRELOAD=$HOME/clock.so "${@:2}"
+}
+
+@test "and what it began goes on" {
+	local id
+	tar -xJf "$FIXTURES/state-2.tar.xz" -C "$HOME" 2>/dev/null
+	export FAULT_CLOCK=$HOME/clock AWCP_CLOCK_DOUBT=0
+	gcc -shared -fPIC -D_GNU_SOURCE -std=c11 -o "$HOME/clock.so" "$REPO/tests/fault/clock.c" -ldl
+	# That it was stopped for a while is from its breaker.
+	run at 2026-11-28T23:55Z awcp-run -1 -q dying -S none -- true
+	assert_failure 75
+	assert_output --partial 'queue dying is stopped until'
+	id=$(awcp-list -j assignments | jq -r .id)
+	at 2026-11-29T02:00Z awcp-reap
+	assert_equal "$(jq -r '.state + " " + .error.code' "$AWCP_HOME/assignments/$id/record.json")" 'error EXPIRED'
+	assert_equal "$(awcp-queue put -q bulk -k key first)" bulk.1
+	awcp-queue resume bulk.5
+	at 2026-11-29T02:00Z awcp-run -1 -q bulk -S none -- true
+	awcp-queue check -q bulk
+}
