@@ -26,10 +26,13 @@ static struct {
 } reading;
 
 int
-channel_open(struct err *e)
+channel_open(int *fd, struct err *e)
 {
 	watches = watch_set_open(e);
-	return watches != NULL ? 0 : -1;
+	if (watches == NULL)
+		return -1;
+	*fd = watch_set_fd(watches);
+	return 0;
 }
 
 void
@@ -37,12 +40,6 @@ channel_close(void)
 {
 	watch_set_close(watches);
 	watches = NULL;
-}
-
-int
-channel_watch(void)
-{
-	return watch_set_fd(watches);
 }
 
 static bool
@@ -61,29 +58,17 @@ same_source(const struct event_source *a, const struct event_source *b)
 struct channel *
 channel_new(const struct event_source *source)
 {
-	struct channel *c = calloc(1, sizeof *c);
+	const char *subject = source->feed.subject, *owner = source->feed.owner;
+	size_t n = strlen(subject) + 1, m = owner != NULL ? strlen(owner) + 1 : 0;
 
+	struct channel *c = calloc(1, sizeof *c + n + m);
 	if (c == NULL)
 		return NULL;
 	c->source = *source;
-	c->source.feed.subject = strdup(source->feed.subject);
-	if (source->feed.owner != NULL)
-		c->source.feed.owner = strdup(source->feed.owner);
-	if (c->source.feed.subject != NULL &&
-	    (source->feed.owner == NULL || c->source.feed.owner != NULL))
-		return c;
-	channel_free(c);
-	return NULL;
-}
-
-void
-channel_free(struct channel *c)
-{
-	if (c == NULL)
-		return;
-	free((char *)(uintptr_t)c->source.feed.subject);
-	free((char *)(uintptr_t)c->source.feed.owner);
-	free(c);
+	c->source.feed.subject = memcpy(c->text, subject, n);
+	if (owner != NULL)
+		c->source.feed.owner = memcpy(c->text + n, owner, m);
+	return c;
 }
 
 struct channel *
@@ -96,7 +81,7 @@ channel_add(struct channel *new)
 	struct bucket *bucket = &buckets[hash % BUCKETS];
 	for (struct channel *c = LIST_FIRST(bucket); c != NULL; c = LIST_NEXT(c, same_hash))
 		if (same_source(&c->source, &new->source)) {
-			channel_free(new);
+			free(new);
 			return c;
 		}
 	new->checked = clock_steady();
@@ -116,7 +101,7 @@ channel_release(struct channel *c)
 	LIST_REMOVE(c, same_hash);
 	TAILQ_REMOVE(&polls, c, later);
 	watch_set_remove(watches, c->watch, c);
-	channel_free(c);
+	free(c);
 }
 
 static void

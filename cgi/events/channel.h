@@ -27,16 +27,16 @@ struct channel {
 	LIST_ENTRY(channel) same_hash;
 	TAILQ_ENTRY(channel) later;
 	STAILQ_ENTRY(channel) next_changed;
+	char text[]; /* the strings of the source */
 };
 
-/* Set up; the descriptor of channel_watch is readable when there are changes, or -1. */
-int channel_open(struct err *e);
-int channel_watch(void);
+/* Set up.  *${fd} is readable when there are changes, or -1 where they are polled. */
+int channel_open(int *fd, struct err *e);
 void channel_close(void); /* before there are any */
 
-/* A channel of ${source}, which is copied; NULL out of memory.  Any thread may call this. */
+/* A channel of ${source}, which is copied; to be freed, unless it is added.  NULL out of memory.
+ * Any thread may call this. */
 struct channel *channel_new(const struct event_source *source);
-void channel_free(struct channel *c);
 
 /* Add a new channel, or free it if its source has one.  Returns the one to use. */
 struct channel *channel_add(struct channel *c);

@@ -108,21 +108,13 @@ event_whole(struct event *v, size_t max)
 	if (v->archive < 0)
 		return v->text.len <= max;
 	ssize_t n = file_read(v->archive, bytes, sizeof bytes, &e);
-	size_t all = v->text.len + BASE64_LENGTH((size_t)(n > 0 ? n : 0)) + sizeof after - 1;
-	if (n < 0 || (size_t)n > SMALL || all > max) {
-		(void)lseek(v->archive, 0, SEEK_SET);
+	if (n < 0 || (size_t)n > SMALL ||
+	    v->text.len + BASE64_LENGTH((size_t)n) + sizeof after - 1 > max)
 		return false;
-	}
-	size_t kept = v->text.len;
-	if (buf_add(&v->text, text, base64_encode(bytes, (size_t)n, text), &e) < 0 ||
-	    buf_add(&v->text, after, sizeof after - 1, &e) < 0) {
-		v->text.len = kept;
-		(void)lseek(v->archive, 0, SEEK_SET);
-		return false;
-	}
 	file_close(v->archive);
 	v->archive = -1;
-	return true;
+	return buf_add(&v->text, text, base64_encode(bytes, (size_t)n, text), &e) == 0 &&
+	       buf_add(&v->text, after, sizeof after - 1, &e) == 0;
 }
 
 int

@@ -32,16 +32,12 @@ struct event {
 	struct buf text; /* the event, with its empty line */
 };
 
-#define EVENT_NONE                        \
-	{                                 \
-		0, false, -1, BUF_INIT(0) \
-	}
-
 /* Read the next entry and make it event ${v}, without text if it is nothing for the owner.  Returns
  * 1, 0 if there is none yet, or -1. */
 int event_next(struct feed_reader *r, const struct stream_kind *k, struct event *v, struct err *e);
 
-/* Put all of ${v} into ${v}->text; false if that would be more than ${max} bytes. */
+/* Put all of ${v} into ${v}->text; false if that would be more than ${max} bytes, or there is no
+ * memory: then ${v} is only to be freed. */
 bool event_whole(struct event *v, size_t max);
 
 /* Make ${v} an event of our own that says ${why} a stream about ${id} ends early. */

@@ -221,16 +221,18 @@ watch_descriptor(int fd, void *mark)
 static int
 start_loop(struct err *e)
 {
+	int fd;
+
 	epollfd = epoll_create1(EPOLL_CLOEXEC);
 	wakefd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (epollfd < 0 || wakefd < 0 || watch_descriptor(wakefd, &wakefd) < 0) {
 		err_sys(e, "cannot watch event streams");
 		goto fail;
 	}
-	if (channel_open(e) < 0)
+	if (channel_open(&fd, e) < 0)
 		goto fail;
-	if (channel_watch() >= 0)
-		(void)watch_descriptor(channel_watch(), &epollfd); /* else they are polled */
+	if (fd >= 0) /* if that fails they are polled */
+		(void)watch_descriptor(fd, &epollfd);
 	subscriber_init(epollfd, post, keepalive_ms);
 	if (pool_thread(run_loop, e) == 0)
 		return 0;
@@ -283,7 +285,7 @@ loop_add(const struct fastcgi *c, const struct event_source *source, const struc
 	struct channel *channel = channel_new(source);
 
 	if (s == NULL || channel == NULL) {
-		channel_free(channel);
+		free(channel);
 		free(s);
 		file_close(c->fd);
 		slots_release();

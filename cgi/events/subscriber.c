@@ -151,7 +151,6 @@ put_error(struct subscriber *s, struct err *why)
 	int status = 0;
 
 	s->failed_with = why->code;
-	http_log("events: %s", why->message);
 	if (why->code != ERR_NOT_FOUND && why->code != ERR_EXPIRED)
 		err_set(why, why->code, "the server cannot read what happened");
 	if (event_error(&v, s->channel->source.feed.subject, why) == 0)
@@ -184,10 +183,8 @@ send_one(struct http *h, void *arg)
 	}
 	s->gone = http_flush(h) < 0;
 	if (n < 0) {
-		s->failed = malloc(sizeof *s->failed);
-		s->gone |= s->failed == NULL;
-		if (s->failed != NULL)
-			*s->failed = e;
+		http_log("events: %s", e.message);
+		s->failed_with = e.code;
 	}
 	return 0;
 }
@@ -236,8 +233,10 @@ step(struct subscriber *s)
 	if (s->ended)
 		return put_end(s);
 	int n = channel_next(s->channel, &next, &v, &e);
-	if (n < 0)
+	if (n < 0) {
+		http_log("events: %s", e.message);
 		return put_error(s, &e);
+	}
 	if (n == 0)
 		return s->over ? put_end(s) : NEWS;
 	if (n == 2) {
@@ -290,14 +289,14 @@ static void
 come_back(struct offload_job *j)
 {
 	struct subscriber *s = (struct subscriber *)(void *)j;
-	struct err *why = s->failed;
+	struct err why;
 
 	s->away = s->full = false;
-	s->failed = NULL;
 	s->gone = s->gone || set_epoll(s, EPOLL_CTL_ADD) < 0;
-	if (why != NULL && !s->gone)
-		s->gone = put_error(s, why) == GONE;
-	free(why);
+	if (s->failed_with != ERR_NONE && !s->gone) {
+		err_set(&why, s->failed_with, "the server cannot read what happened");
+		s->gone = put_error(s, &why) == GONE;
+	}
 	subscriber_send(s);
 }
 
@@ -324,8 +323,10 @@ subscriber_fail(struct subscriber *s, const struct err *why)
 {
 	struct err e = *why;
 
-	if (!s->away && !s->ended && !s->closing)
-		s->gone = s->gone || put_error(s, &e) == GONE;
+	if (s->away || s->ended || s->closing || s->gone)
+		return;
+	http_log("events: %s", why->message);
+	s->gone = put_error(s, &e) == GONE;
 }
 
 int

@@ -29,13 +29,12 @@ struct subscriber {
 	int64_t began; /* clock_steady */
 	uint64_t sent; /* bytes */
 	enum err_code failed_with;
-	bool full;          /* waits until it can be written to */
-	bool away;          /* another thread sends to it */
-	bool over;          /* ends when nothing is left to send */
-	bool ended;         /* the last event was sent */
-	bool closing;       /* ends when ${rest} is sent */
-	bool gone;          /* the peer is */
-	struct err *failed; /* why the other thread could not go on, to be freed */
+	bool full;    /* waits until it can be written to */
+	bool away;    /* another thread sends to it */
+	bool over;    /* ends when nothing is left to send */
+	bool ended;   /* the last event was sent */
+	bool closing; /* ends when ${rest} is sent */
+	bool gone;    /* the peer is */
 };
 
 /* Connections are watched with ${epollfd}, with the subscriber as data; ${post} has the loop's

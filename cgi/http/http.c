@@ -1,6 +1,5 @@
 #include "http/private.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/jsonx.h"
 #include "http/log.h"
 
@@ -109,15 +109,9 @@ http_read(struct http *h, char *p, size_t n, struct err *e)
 		if (FCGX_GetError(h->fcgi->in) != 0)
 			goto broken;
 	} else {
-		while ((size_t)got < n) {
-			ssize_t more = read(STDIN_FILENO, p + got, n - (size_t)got);
-			if (more == 0)
-				break;
-			if (more > 0)
-				got += more;
-			else if (errno != EINTR)
-				goto broken;
-		}
+		got = file_read(STDIN_FILENO, p, n, e);
+		if (got < 0)
+			goto broken;
 	}
 	if (h->left != HTTP_UNKNOWN) {
 		if ((size_t)got < n)

@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -57,33 +56,50 @@ cut_torn_line(int fd, off_t *end, struct err *e)
 	return 0;
 }
 
+/* Read the next whole line into ${r}->line, and its newline.  Returns 1, 0 if there is none, or
+ * -1. */
+static int
+read_journal_line(struct feed_reader *r, const char *name, struct err *e)
+{
+	char piece[4096];
+	const char *newline = NULL;
+
+	buf_clear(&r->line);
+	for (off_t at = r->at.offset; newline == NULL;) {
+		ssize_t n = pread(r->fd, piece, sizeof piece, at);
+		if (n < 0)
+			return err_sys(e, "cannot read %s", name);
+		if (n == 0)
+			return 0; /* torn, or not there yet */
+		newline = memchr(piece, '\n', (size_t)n);
+		size_t length = newline != NULL ? (size_t)(newline - piece) : (size_t)n;
+		if (buf_add(&r->line, piece, length, e) < 0)
+			return err_add(e, "%s", name);
+		at += n;
+	}
+	return 1;
+}
+
 /* Does the line that ends before ${end} make ${entry} superfluous?  1, 0, or -1. */
 static int
 is_done(int fd, off_t end, const json_t *entry, struct err *e)
 {
-	off_t at = end - 1;
+	struct feed_reader r = {.fd = fd, .at.offset = end - 1, .line = BUF_INIT(FEED_ENTRY)};
+	json_t *last = NULL;
 
 	if (end == 0)
 		return 0;
-	if (find_line_start(fd, &at, e) < 0)
+	if (find_line_start(fd, &r.at.offset, e) < 0)
 		return -1;
-	size_t n = (size_t)(end - at);
-	char *line = malloc(n);
-	if (line == NULL)
-		return err_memory(e);
-	json_t *last = NULL;
-	int done = -1;
-	if (pread(fd, line, n, at) != (ssize_t)n) {
-		err_sys(e, "cannot read a journal");
-		goto out;
+	int n = read_journal_line(&r, FEED_JOURNAL, e);
+	if (n > 0) {
+		last = jsonx_parse(r.line.data, r.line.len, NULL);
+		n = last != NULL &&
+		    (feed_is_last(last) || strcmp(event_type(last), event_type(entry)) == 0);
 	}
-	last = jsonx_parse(line, n, NULL);
-	done = last != NULL &&
-	       (feed_is_last(last) || strcmp(event_type(last), event_type(entry)) == 0);
-out:
 	json_decref(last);
-	free(line);
-	return done;
+	buf_free(&r.line);
+	return n;
 }
 
 int
@@ -148,30 +164,6 @@ extent(const struct feed *f, struct feed_extent *now, struct err *e)
 			: 0;
 	now->size = (off_t)st.stx_size;
 	return 0;
-}
-
-/* Read the next whole line into ${r}->line, and its newline.  Returns 1, 0 if there is none, or
- * -1. */
-static int
-read_journal_line(struct feed_reader *r, const char *name, struct err *e)
-{
-	char piece[4096];
-	const char *newline = NULL;
-
-	buf_clear(&r->line);
-	for (off_t at = r->at.offset; newline == NULL;) {
-		ssize_t n = pread(r->fd, piece, sizeof piece, at);
-		if (n < 0)
-			return err_sys(e, "cannot read %s", name);
-		if (n == 0)
-			return 0; /* torn, or not there yet */
-		newline = memchr(piece, '\n', (size_t)n);
-		size_t length = newline != NULL ? (size_t)(newline - piece) : (size_t)n;
-		if (buf_add(&r->line, piece, length, e) < 0)
-			return err_add(e, "%s", name);
-		at += n;
-	}
-	return 1;
 }
 
 static int
