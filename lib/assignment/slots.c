@@ -171,6 +171,7 @@ make_entry(int parent, int openfd, const char *id, struct err *e)
 /* The directories of .open and of its slots, locked for counting. */
 struct admission {
 	int parent, openfd, lockfd;
+	uint64_t taken; /* as .admission has it */
 };
 
 /* Is there a slot for ${s}?  ERR_DECLINED if not.  If there is and ${note}, the owner's entry is
@@ -180,7 +181,7 @@ check_limits(const struct assignment_slot *s, const struct admission *a, bool no
 {
 	long long max = s->policy->max_active;
 
-	int free = has_slot(a->openfd, read_number(a->lockfd), max, e);
+	int free = has_slot(a->openfd, a->taken, max, e);
 	if (free < 0)
 		return -1;
 	if (free == 0)
@@ -197,7 +198,7 @@ acquire_locked(const struct assignment_slot *s, const struct admission *a, struc
 	if (check_limits(s, a, true, e) < 0)
 		return -1;
 	/* Counted before it is there: too high is put right by the next count. */
-	if (write_number(a->lockfd, read_number(a->lockfd) + 1, e) < 0)
+	if (write_number(a->lockfd, a->taken + 1, e) < 0)
 		return -1;
 	int fd = make_entry(a->parent, a->openfd, s->id, e);
 	if (fd < 0)
@@ -235,6 +236,7 @@ admit(const struct assignment_slot *s, bool acquire, struct err *e)
 	do {
 		(void)pthread_mutex_lock(&lock);
 		a.lockfd = file_lock(a.parent, ".admission", true, e);
+		a.taken = a.lockfd < 0 ? 0 : read_number(a.lockfd);
 		status = a.lockfd < 0 ? -1
 			 : acquire    ? acquire_locked(s, &a, e)
 				      : check_limits(s, &a, false, e);

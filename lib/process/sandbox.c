@@ -129,9 +129,9 @@ sandbox_meets(const struct sandbox *s, const json_t *demand, struct err *e)
 {
 	const struct {
 		const char *name, *lacking;
-		bool wanted; /* the value that demands a fence */
-		bool fenced;
-	} fences[] = {
+		bool wanted; /* the value that requires confinement */
+		bool confined;
+	} confinements[] = {
 	    {"cwdOnly", "tasks are not confined to their workspace here", true,
 	     s->kind != SANDBOX_NONE},
 	    {"allowNetwork", "tasks are not kept off the network here", false, s->no_network},
@@ -142,18 +142,19 @@ sandbox_meets(const struct sandbox *s, const json_t *demand, struct err *e)
 		return 0;
 	if (!json_is_object(demand))
 		return err_set(e, ERR_BAD_MESSAGE, "requirements.sandbox is not an object");
-	for (size_t i = 0; i < sizeof fences / sizeof fences[0]; i++) {
-		const json_t *value = json_object_get(demand, fences[i].name);
+	for (size_t i = 0; i < sizeof confinements / sizeof confinements[0]; i++) {
+		const json_t *value = json_object_get(demand, confinements[i].name);
 		if (value == NULL)
 			continue;
 		if (!json_is_boolean(value))
 			return err_set(e, ERR_BAD_MESSAGE,
 				       "requirements.sandbox.%s is not true or false",
-				       fences[i].name);
-		if (json_is_true(value) != fences[i].wanted || fences[i].fenced)
+				       confinements[i].name);
+		if (json_is_true(value) != confinements[i].wanted || confinements[i].confined)
 			continue;
-		err_set(e, ERR_DECLINED, "%s", fences[i].lacking);
-		return err_hint(e, "do not demand %s, or ask another executor", fences[i].name);
+		err_set(e, ERR_DECLINED, "%s", confinements[i].lacking);
+		return err_hint(e, "do not demand %s, or ask another executor",
+				confinements[i].name);
 	}
 	return 0;
 }

@@ -55,7 +55,7 @@ int sandbox_parse(const char *text, struct sandbox *s, struct err *e);
 json_t *sandbox_announce(const struct sandbox *s, struct err *e);
 
 /* Is ${s} as narrow as ${demand}, an INVITE's requirements.sandbox (NULL: it demands nothing)?  Our
- * extension: the same three members, where a fence is demanded.  ERR_DECLINED says what is missing,
+ * extension: the same three members, where confinement is required.  ERR_DECLINED says what is missing,
  * ERR_BAD_MESSAGE that it makes no sense. */
 int sandbox_meets(const struct sandbox *s, const json_t *demand, struct err *e);
 
