@@ -1,8 +1,8 @@
 #include "queue/change.h"
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/jsonx.h"
 #include "log/lifecycle.h"
@@ -71,14 +71,11 @@ queue_change(struct queue *q, json_t *task, bool put, struct err *e)
 static int
 note_end(struct queue *q, uint64_t number, struct err *e)
 {
-	if (q->ended_count == q->ended_cap) {
-		size_t cap = q->ended_cap * 2 + 64;
-		uint64_t *more = realloc(q->ended, cap * sizeof *more);
-		if (more == NULL)
-			return err_memory(e);
-		q->ended = more;
-		q->ended_cap = cap;
-	}
+	uint64_t *more = array_grow(q->ended, q->ended_count + 1, &q->ended_cap, sizeof *more, e);
+
+	if (more == NULL)
+		return -1;
+	q->ended = more;
 	q->ended[q->ended_count++] = number;
 	return 0;
 }

@@ -134,82 +134,80 @@ queue_claimed(struct queue *q, struct queue_claim_id claim, struct err *e)
 	return NULL;
 }
 
-/* End ${claim}; the lock is held. */
-static int
-end_claim(struct queue *q, struct queue_claim_id claim, const struct queue_outcome *o,
-	  struct err *e)
-{
-	json_t *task = queue_claimed(q, claim, e);
-	int status = -1;
-
-	if (task == NULL)
-		return -1;
-	if (queue_rule_finish(task, o, e) < 0 || queue_change(q, task, false, e) < 0 ||
-	    queue_write(q, 0, e) < 0)
-		goto out;
-	queue_drop_secrets(q, task);
-	queue_running_remove(q, claim.number);
-	status = 0;
-out:
-	json_decref(task);
-	return status;
-}
-
-static int
-finish_once(struct queue *q, struct queue_claim_id claim, const struct queue_outcome *o,
-	    struct err *e)
+int
+queue_alter(struct queue *q, struct queue_claim_id claim, queue_alteration *alter, void *arg,
+	    bool durable, struct err *e)
 {
 	if (queue_begin(q, e) < 0)
 		return -1;
-	if (end_claim(q, claim, o, e) < 0) {
+	json_t *task = queue_claimed(q, claim, e);
+	int status = task == NULL ? -1 : alter(q, task, arg, e);
+	json_decref(task);
+	if (status < 0) {
 		queue_abort(q);
 		return -1;
 	}
-	return queue_end(q, !o->forgettable, e);
+	return queue_end(q, durable, e);
+}
+
+/* Write ${task}, whose claim has ended. */
+static int
+write_ended(struct queue *q, json_t *task, struct err *e)
+{
+	if (queue_change(q, task, false, e) < 0 || queue_write(q, 0, e) < 0)
+		return -1;
+	queue_drop_secrets(q, task);
+	queue_running_remove(q, (uint64_t)task_number(task));
+	return 0;
+}
+
+static int
+finish_task(struct queue *q, json_t *task, void *arg, struct err *e)
+{
+	return queue_rule_finish(task, arg, e) < 0 ? -1 : write_ended(q, task, e);
 }
 
 int
 queue_finish(struct queue *q, struct queue_claim_id claim, const struct queue_outcome *o,
 	     struct err *e)
 {
-	int status = finish_once(q, claim, o, e);
+	void *arg = (void *)(uintptr_t)o;
+	int status = queue_alter(q, claim, finish_task, arg, !o->forgettable, e);
 
 	/* An index that led astray is made anew, once. */
-	return status < 0 && q->index.distrusted ? finish_once(q, claim, o, e) : status;
+	if (status < 0 && q->index.distrusted)
+		status = queue_alter(q, claim, finish_task, arg, !o->forgettable, e);
+	return status;
 }
 
-/* Extend ${claim}; the lock is held. */
-static int
-extend_claim(struct queue *q, struct queue_claim_id claim, int64_t lease, const char *progress,
-	     struct err *e)
-{
-	json_t *task = queue_claimed(q, claim, e);
-	int status = -1;
+struct beat {
+	int64_t lease;
+	const char *progress;
+};
 
-	if (task == NULL)
+static int
+beat_task(struct queue *q, json_t *task, void *arg, struct err *e)
+{
+	const struct beat *b = arg;
+
+	if (queue_running_extend(q, (uint64_t)task_number(task), b->lease, e) < 0)
 		return -1;
-	if (queue_running_extend(q, claim.number, lease, e) < 0)
-		goto out;
-	if (progress != NULL && (queue_task_set_reason(task, task_set_progress, progress, e) < 0 ||
-				 queue_change(q, task, false, e) < 0))
-		goto out;
-	status = 0;
-out:
-	json_decref(task);
-	return status;
+	if (b->progress == NULL)
+		return 0;
+	if (queue_task_set_reason(task, task_set_progress, b->progress, e) < 0)
+		return -1;
+	return queue_change(q, task, false, e);
 }
 
 int
 queue_beat(struct queue *q, struct queue_claim_id claim, int64_t lease, const char *progress,
 	   struct err *e)
 {
-	if (queue_check_lease(lease, e) < 0 || queue_begin(q, e) < 0)
+	struct beat b = {lease, progress};
+
+	if (queue_check_lease(lease, e) < 0)
 		return -1;
-	if (extend_claim(q, claim, lease, progress, e) < 0) {
-		queue_abort(q);
-		return -1;
-	}
-	return queue_end(q, false, e);
+	return queue_alter(q, claim, beat_task, &b, false, e);
 }
 
 struct tending {
@@ -224,7 +222,6 @@ tend_claim(void *arg, uint64_t number, enum queue_lapse why)
 	const struct tending *t = arg;
 	struct queue *q = t->queue;
 	struct queue_cell cell;
-	int status = -1;
 
 	if (queue_find(q, number, &cell, NULL) < 0 ||
 	    !queue_state_held((enum queue_state)cell.state)) {
@@ -234,13 +231,9 @@ tend_claim(void *arg, uint64_t number, enum queue_lapse why)
 	json_t *task = queue_read(q, &cell, false, t->e);
 	if (task == NULL)
 		return -1;
-	if (queue_rule_lose(task, &q->config, why == QUEUE_WORKER_DIED, t->e) < 0 ||
-	    queue_change(q, task, false, t->e) < 0 || queue_write(q, 0, t->e) < 0)
-		goto out;
-	queue_drop_secrets(q, task);
-	queue_running_remove(q, number);
-	status = 0;
-out:
+	int status = queue_rule_lose(task, &q->config, why == QUEUE_WORKER_DIED, t->e);
+	if (status >= 0)
+		status = write_ended(q, task, t->e);
 	json_decref(task);
 	return status;
 }

@@ -28,6 +28,12 @@ int queue_claim_make(struct queue *q, uint64_t number, const struct queue_worker
  * claim is over. */
 json_t *queue_claimed(struct queue *q, struct queue_claim_id claim, struct err *e);
 
+/* Let ${alter} change the task of ${claim}, as queue_claimed has it, and write it, in a transaction
+ * of its own. */
+typedef int queue_alteration(struct queue *q, json_t *task, void *arg, struct err *e);
+int queue_alter(struct queue *q, struct queue_claim_id claim, queue_alteration *alter, void *arg,
+		bool durable, struct err *e);
+
 /* Return the tasks whose claim lapsed; the lock is held. */
 int queue_tend_claims(struct queue *q, struct err *e);
 

@@ -26,10 +26,11 @@ struct queue_segment {
 };
 
 /* Bytes that are left free on the disk. */
-#define QUEUE_KEEP_NEW ((size_t)1 << 18)   /* by a new task, for claims on those that there are */
-#define QUEUE_KEEP_CLAIM ((size_t)1 << 10) /* by a claim, for the end of each claim that there is \
-					    */
-#define QUEUE_CLAIMS_MAX 4096              /* for which that is done */
+#define QUEUE_KEEP_NEW ((size_t)1 << 18) /* by a new task, for claims on those that there are */
+#define QUEUE_KEEP_CLAIM                                                             \
+	((size_t)1 << 10)     /* by a claim, for the end of each claim that there is \
+			       */
+#define QUEUE_CLAIMS_MAX 4096 /* for which that is done */
 
 struct queue_journal {
 	int dirfd;

@@ -61,10 +61,16 @@ drop_oldest(const json_t *task, json_t *list)
 			(void)json_array_remove(list, i);
 }
 
-/* Add ${question} to ${task}, which now waits for the answer. */
+struct asking {
+	json_t *question;
+	int64_t asked; /* elsewhere, before */
+};
+
+/* Add the question to ${task}, which now waits for the answer. */
 static int
-add_question(json_t *task, json_t *question, int64_t asked, struct err *e)
+ask_question(struct queue *q, json_t *task, void *arg, struct err *e)
 {
+	const struct asking *a = arg;
 	int64_t previous = task_asked(task);
 	char id[QUESTION_ID];
 
@@ -72,50 +78,32 @@ add_question(json_t *task, json_t *question, int64_t asked, struct err *e)
 		err_set(e, ERR_BUSY, "%d questions of this task are open", QUEUE_OPEN);
 		return err_hint(e, "wait for an answer to one of them");
 	}
-	if (previous < asked)
-		previous = asked;
+	if (previous < a->asked)
+		previous = a->asked;
 	if (previous >= ASKED_MAX)
 		return err_set(e, ERR_TOO_LARGE, "the task has asked %d times", ASKED_MAX);
 	if (task_questions(task) == NULL && task_set_questions(task, json_array()) < 0)
 		return err_memory(e);
 	drop_oldest(task, task_questions(task));
 	(void)snprintf(id, sizeof id, "q%d", (int)previous + 1);
-	if (question_set_id(question, id) < 0 ||
-	    question_set_attempt(question, task_attempt(task)) < 0 ||
+	if (question_set_id(a->question, id) < 0 ||
+	    question_set_attempt(a->question, task_attempt(task)) < 0 ||
 	    task_set_asked(task, previous + 1) < 0 ||
-	    json_array_append(task_questions(task), question) < 0)
+	    json_array_append(task_questions(task), a->question) < 0)
 		return err_memory(e);
-	return queue_task_state(task) == QUEUE_RUNNING ? queue_task_step(task, QUEUE_ASK, e) : 0;
-}
-
-/* Ask ${question}; the lock is held. */
-static int
-ask_question(struct queue *q, struct queue_claim_id claim, json_t *question, int64_t asked,
-	     struct err *e)
-{
-	json_t *task = queue_claimed(q, claim, e);
-	int status = -1;
-
-	if (task == NULL)
+	if (queue_task_state(task) == QUEUE_RUNNING && queue_task_step(task, QUEUE_ASK, e) < 0)
 		return -1;
 	/* A question is new: on a full disk it leaves the space to the ends of tasks. */
-	if (add_question(task, question, asked, e) == 0 && queue_change(q, task, false, e) == 0)
-		status = queue_write(q, QUEUE_KEEP_NEW, e);
-	json_decref(task);
-	return status;
+	return queue_change(q, task, false, e) < 0 ? -1 : queue_write(q, QUEUE_KEEP_NEW, e);
 }
 
 int
 queue_ask(struct queue *q, struct queue_claim_id claim, json_t *question, int64_t asked,
 	  struct err *e)
 {
-	if (queue_begin(q, e) < 0)
-		return -1;
-	if (ask_question(q, claim, question, asked, e) < 0) {
-		queue_abort(q);
-		return -1;
-	}
-	return queue_end(q, true, e);
+	struct asking a = {question, asked};
+
+	return queue_alter(q, claim, ask_question, &a, true, e);
 }
 
 /* Write ${task}, of which a question is over now. */
@@ -131,50 +119,43 @@ save_closed(struct queue *q, json_t *task, struct err *e)
 /* How a question ends without a person. */
 struct ending {
 	const char *id, *outcome, *answer;
+	json_t *question; /* as it is then, a new reference */
 };
 
-/* End the question of ${task} so, unless it has ended already: a new reference to it, or NULL; the
- * lock is held. */
-static json_t *
-close_question(struct queue *q, json_t *task, const struct ending *how, struct err *e)
+/* End the question of ${task} so, unless it has ended already. */
+static int
+end_question(struct queue *q, json_t *task, void *arg, struct err *e)
 {
+	struct ending *how = arg;
 	json_t *one = question_find(task_questions(task), how->id, e);
 
 	if (one == NULL)
-		return NULL;
+		return -1;
 	if (question_open(one) && (question_close(one, how->outcome, how->answer, NULL, e) < 0 ||
 				   save_closed(q, task, e) < 0))
-		return NULL;
-	return json_incref(one);
+		return -1;
+	how->question = json_incref(one);
+	return 0;
 }
 
-/* End a question of ${claim}, unless it has ended already; then *${question} is how. */
-static int
-end_question(struct queue *q, struct queue_claim_id claim, const struct ending *how,
-	     json_t **question, struct err *e)
+/* End a question of ${claim} as ${how} says: then how->question, or NULL. */
+static json_t *
+close_question(struct queue *q, struct queue_claim_id claim, struct ending how, struct err *e)
 {
-	if (queue_begin(q, e) < 0)
-		return -1;
-	json_t *task = queue_claimed(q, claim, e);
-	*question = task == NULL ? NULL : close_question(q, task, how, e);
-	json_decref(task);
-	if (*question == NULL) {
-		queue_abort(q);
-		return -1;
-	}
-	if (queue_end(q, false, e) == 0)
-		return 0;
-	json_decref(*question);
-	return -1;
+	if (queue_alter(q, claim, end_question, &how, false, e) == 0)
+		return how.question;
+	json_decref(how.question);
+	return NULL;
 }
 
 int
 queue_withdraw(struct queue *q, struct queue_claim_id claim, const char *id, json_t **question,
 	       struct err *e)
 {
-	const struct ending how = {id, "withdrawn", NULL};
+	const struct ending how = {id, "withdrawn", NULL, NULL};
 
-	return end_question(q, claim, &how, question, e);
+	*question = close_question(q, claim, how, e);
+	return *question == NULL ? -1 : 0;
 }
 
 /* Question ${id} of ${claim} as it is now, a new reference; no lock is taken. */
@@ -199,14 +180,13 @@ queue_question_poll(struct queue *q, struct queue_claim_id claim, const char *id
 		return -1;
 	if (question_open(one)) {
 		const char *fallback = question_default(one);
-		const struct ending how = {id, fallback != NULL ? "default" : "timed_out",
-					   fallback};
-		json_t *ended = NULL;
+		const struct ending how = {id, fallback != NULL ? "default" : "timed_out", fallback,
+					   NULL};
 		bool late = question_late(one, clock_now());
-		int status = late ? end_question(q, claim, &how, &ended, e) : 0;
+		json_t *ended = late ? close_question(q, claim, how, e) : NULL;
 		json_decref(one);
-		if (status < 0 || !late)
-			return status;
+		if (ended == NULL)
+			return late ? -1 : 0;
 		one = ended;
 	}
 	const char *outcome = question_outcome(one);

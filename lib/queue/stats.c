@@ -1,6 +1,7 @@
 /* queue/stats - how many tasks are in which state, in all and by lane. */
 #include <stdlib.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "queue/transaction.h"
 
@@ -26,14 +27,10 @@ find_lane(struct numbers *n, uint32_t lane, uint64_t number)
 	for (size_t i = n->count; i > 0; i--) /* the newest first: lanes come in runs */
 		if (n->lanes[i - 1].lane == lane)
 			return &n->lanes[i - 1];
-	if (n->count == n->cap) {
-		size_t cap = n->cap * 2 + 64;
-		struct lane_count *more = realloc(n->lanes, cap * sizeof *more);
-		if (more == NULL)
-			return NULL;
-		n->lanes = more;
-		n->cap = cap;
-	}
+	struct lane_count *more = array_grow(n->lanes, n->count + 1, &n->cap, sizeof *more, n->e);
+	if (more == NULL)
+		return NULL;
+	n->lanes = more;
 	n->lanes[n->count] = (struct lane_count){.lane = lane, .example = number};
 	return &n->lanes[n->count++];
 }
@@ -64,7 +61,7 @@ count_states(void *arg, uint64_t number, const struct queue_block *b)
 		uint8_t state = c->state;
 		struct lane_count *lane = find_lane(s, c->lane, n);
 		if (lane == NULL)
-			return err_memory(s->e);
+			return -1;
 		lane->states[state]++;
 	}
 	return 0;

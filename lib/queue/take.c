@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "queue/change.h"
 #include "queue/rules.h"
@@ -22,14 +23,11 @@ struct survey {
 static int
 note_lane(struct survey *s, uint32_t lane)
 {
-	if (s->lane_count == s->lane_cap) {
-		size_t cap = s->lane_cap * 2 + 64;
-		uint32_t *more = realloc(s->lanes, cap * sizeof *more);
-		if (more == NULL)
-			return err_memory(s->e);
-		s->lanes = more;
-		s->lane_cap = cap;
-	}
+	uint32_t *more = array_grow(s->lanes, s->lane_count + 1, &s->lane_cap, sizeof *more, s->e);
+
+	if (more == NULL)
+		return -1;
+	s->lanes = more;
 	s->lanes[s->lane_count++] = lane;
 	return 0;
 }
