@@ -30,7 +30,7 @@ struct check {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static long long keepalive_ms = 30000; /* set before there are threads */
+static long long keepalive_ms; /* set before there are threads */
 
 /* Under the lock. */
 static struct offload_job *arrived, **last_arrived = &arrived;

@@ -12,8 +12,8 @@
 #define RESERVED 2048 /* descriptors for everything else, or a quarter of all */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static long long max_streams = 65536; /* set before there are threads */
-static long long open_streams;        /* under the lock */
+static long long max_streams;  /* set before there are threads */
+static long long open_streams; /* under the lock */
 
 /* How many streams the limit on open files leaves room for. */
 static long long

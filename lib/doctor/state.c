@@ -54,7 +54,7 @@ doctor_state(struct doctor *d)
 	return true;
 }
 
-/* Is there ${name} in the state?  Else it would be made by who asks what is in it. */
+/* Is there ${name} in the state?  Asking for its content would make it. */
 static bool
 is_there(const char *name)
 {

@@ -1,7 +1,7 @@
 /*
  * delivery - delivery.log: the steps of delegations between the two sides, and what became of each.
  *
- *	event=start side=delegator id=dlg_4f… outcome=OK in=12 out=48211 ms=31 attempt=1
+ *	event=start side=delegator id=dlg_4f... outcome=OK in=12 out=48211 ms=31 attempt=1
  */
 #ifndef LOG_DELIVERY_H
 #define LOG_DELIVERY_H

@@ -1,4 +1,4 @@
-#include "log/metrics_private.h"
+#include "log/metrics_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

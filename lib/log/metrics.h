@@ -3,13 +3,13 @@
  *
  *	metrics/<n>	slots of 128 bytes, each a counter with its name and labels
  *
- * A process that counts has a file for itself, on which it holds flock(2) as long as it lives: it
- * waits for nobody, and a count is one pwrite(2) of one slot.  Whoever wants to know adds the files
- * up.  The next process goes on with the first file that nobody has, so there are as many as there
- * ever were processes that counted at the same time, and no counter ever goes back.  A slot has its
- * value twice, the second time inverted: what was read in the middle of a write is read again.
+ * A process that counts has a file to itself, on which it holds flock(2) as long as it lives: it
+ * waits for nobody, and a count is one pwrite(2) of one slot.  A reader adds the files up.  The
+ *next process continues the first file that nobody has, so there are as many files as there ever
+ *were processes that counted at the same time, and no counter ever decreases.  A slot has its value
+ * twice, the second time inverted: a reader that meets a write reads again.
  *
- * Counting never fails and never waits: what cannot be counted (a full disk) is not.
+ * Counting never fails and never waits: what cannot be counted (a full disk) is lost.
  */
 #ifndef LOG_METRICS_H
 #define LOG_METRICS_H

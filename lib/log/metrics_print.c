@@ -1,5 +1,5 @@
 /* metrics_print - the files of all processes added up, and what there is to do now, as text. */
-#include "log/metrics_private.h"
+#include "log/metrics_file.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -21,7 +21,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What is to be known of the lines before; all zero for the first. */
+/* The state after the previous lines; all zero for the first. */
 struct redact {
 	unsigned key; /* inside a private key: lines of it that were seen */
 	char open;    /* the last piece of a line ended inside a secret: its quote, or ' ' */

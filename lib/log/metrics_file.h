@@ -1,6 +1,6 @@
-/* metrics_private - what a file of counters has in it, for who writes and who reads it. */
-#ifndef LOG_METRICS_PRIVATE_H
-#define LOG_METRICS_PRIVATE_H
+/* metrics_file - the content of a file of counters, for its writer and its readers. */
+#ifndef LOG_METRICS_FILE_H
+#define LOG_METRICS_FILE_H
 
 #include <stddef.h>
 
