@@ -16,10 +16,10 @@ static const struct command command = {
     "  -d default  what an empty answer means, and what is taken when nobody answers in time\n"
     "  -j          print the question with its answer, as JSON\n"
     "  -o option   the answer is one of these\n"
-    "  -s          the answer is a secret: it is kept nowhere\n"
+    "  -s          the answer is a secret: it is stored nowhere\n"
     "  -t type     user_input (the default), command_approval, file_approval, elicitation\n"
     "              or dynamic_tool; the approvals have the options yes and no\n"
-    "  -w span     wait so long at most (90, 15m, 2h), then exit 75\n"
+    "  -w span     max time to wait (90, 15m, 2h), then exit 75\n"
     "For programs that awcp-run runs.  Without a text it is read from stdin.\n"};
 
 static void

@@ -10,7 +10,7 @@
 static const struct command command = {
     "awcp-cancel", "r:",
     "usage: awcp-cancel [-r reason] id...\n"
-    "  -r reason  goes into the record\n"
+    "  -r reason  for the record\n"
     "An id may be cut short as long as it is unique; - reads ids from stdin.\n"};
 
 struct options {

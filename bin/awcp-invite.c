@@ -43,7 +43,7 @@ static const struct command command = {
     "  -p peer     the executor, by the name it has here\n"
     "  -q          quiet: errors only\n"
     "  -r res      lend this directory, under a name, ro or rw (the current one, rw)\n"
-    "  -R id       begin an interrupted delegation again, or follow it\n"
+    "  -R id       resume an interrupted delegation, or follow it\n"
     "  -S sandbox  require this sandbox: bwrap[,no-network][,no-exec]\n"
     "  -t ttl      time limit of the work: 90s, 15m, 1h (1h)\n"
     "  -T file     the executor's token is the first line of this file\n"

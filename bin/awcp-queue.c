@@ -25,7 +25,7 @@ static const struct command self = {
     "usage: awcp-queue <command> [-h] [arg...]\n"
     "  put       put a task on a queue\n"
     "  take      claim the next task\n"
-    "  beat      extend the lease of a claim, and tell how far it is\n"
+    "  beat      extend the lease of a claim, and report progress\n"
     "  done      complete a claim\n"
     "  fail      end a claim with a failure, which may be retried\n"
     "  return    hand a claim back, for another worker\n"
@@ -42,7 +42,7 @@ static const struct command self = {
     "  stats     count the tasks by state and lane\n"
     "  check     compare the index with the journal\n"
     "  retire    forget tasks that ended long ago\n"
-    "A task is called like review.17, or by its name in the queue of -q, a claim on it like\n"
+    "A task is named as in review.17, or by its name in the queue of -q, a claim on it like\n"
     "review.17.1; - reads them from stdin.\n"};
 
 int
