@@ -2,14 +2,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sysexits.h>
 #include <unistd.h>
 
 #include "command.h"
 #include "delegation/delegation.h"
 #include "delegation/members.h"
-#include "base/file.h"
-#include "base/jsonx.h"
 #include "archive/pack.h"
 #include "snapshot/snapshot.h"
 #include "snapshot/diff.h"

@@ -1,6 +1,5 @@
 /* snapshot_take - how awcp-snapshot applies a snapshot, and undoes that.  See snapshot_take.h. */
 #include <stdio.h>
-#include <sysexits.h>
 
 #include "command.h"
 #include "delegation/delegation.h"

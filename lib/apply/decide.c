@@ -11,16 +11,15 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "apply/decide.h"
 #include "apply/rule.h"
 #include "apply/stage.h"
+#include "base/array.h"
 #include "base/file.h"
 
 /* Look at our directory ${path}, which is to go: are there names in it that the walk left out?  Its
@@ -102,14 +101,10 @@ out:
 static int
 enter_directory(struct planner *p, const struct frame *f, struct err *e)
 {
-	if (p->depth == p->cap) {
-		size_t cap = p->cap * 2 + 16;
-		struct frame *frames = realloc(p->frames, cap * sizeof *frames);
-		if (frames == NULL)
-			return err_memory(e);
-		p->frames = frames;
-		p->cap = cap;
-	}
+	struct frame *frames = array_grow(p->frames, p->depth + 1, &p->cap, sizeof *frames, e);
+	if (frames == NULL)
+		return -1;
+	p->frames = frames;
 	struct frame *above = p->depth > 0 ? &p->frames[p->depth - 1] : NULL, *new;
 	new = &p->frames[p->depth++];
 	*new = *f;

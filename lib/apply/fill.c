@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -293,7 +292,7 @@ set_directory_time(struct stage *s, const struct plan_step *step, bool done, str
 	p.dirfd = file_parent_beneath(s->sourcefd, *relative ? relative : ".", &p.name, e);
 	if (p.dirfd < 0)
 		return location_is_gone() ? 0 : -1;
-	bool there = location_look(&p) == 0 && p.there && location_type_of(&p.st) == 'd';
+	bool there = location_look(&p) == 0 && p.there && tree_type(p.st.st_mode) == 'd';
 	if (there && utimensat(p.dirfd, p.name, times, AT_SYMLINK_NOFOLLOW) && errno != EPERM)
 		status = err_sys(e, "%s", step->path);
 	close(p.dirfd);

@@ -18,15 +18,6 @@ location_look(struct location *p)
 	return p->there || errno == ENOENT ? 0 : -1;
 }
 
-char
-location_type_of(const struct stat *st)
-{
-	return S_ISREG(st->st_mode)   ? 'f'
-	       : S_ISDIR(st->st_mode) ? 'd'
-	       : S_ISLNK(st->st_mode) ? 'l'
-				      : '?';
-}
-
 void
 location_entry(const struct location *p, struct entry *entry)
 {
@@ -36,7 +27,7 @@ location_entry(const struct location *p, struct entry *entry)
 	if (!p->there)
 		return;
 	*entry = (struct entry){
-	    .type = location_type_of(st),
+	    .type = tree_type(st->st_mode),
 	    .mode = st->st_mode & 07777,
 	    .size = S_ISDIR(st->st_mode) ? 0 : (uint64_t)st->st_size,
 	    .mtime = tree_time(st->st_mtim),
@@ -50,7 +41,7 @@ location_is_before(const struct location *p, const struct entry *b, bool exact)
 {
 	const struct stat *st = &p->st;
 
-	if (!p->there || location_type_of(st) != b->type || st->st_ino != b->inode)
+	if (!p->there || tree_type(st->st_mode) != b->type || st->st_ino != b->inode)
 		return false;
 	if (b->type == 'd')
 		return true;
@@ -90,7 +81,7 @@ location_is_after(const struct location *p, const struct entry *a)
 {
 	char hex[SHA256_HEX], target[TREE_PATH + 1];
 
-	if (!p->there || location_type_of(&p->st) != a->type)
+	if (!p->there || tree_type(p->st.st_mode) != a->type)
 		return false;
 	if (a->type == 'd')
 		return true;

@@ -21,9 +21,6 @@ struct location {
 /* See what is there: 0, or -1 with errno. */
 int location_look(struct location *p);
 
-/* 'f', 'd', 'l', or '?'. */
-char location_type_of(const struct stat *st);
-
 /* What ${p} is, as a plan notes it: without strings; type '-' if nothing is there. */
 void location_entry(const struct location *p, struct entry *entry);
 

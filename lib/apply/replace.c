@@ -3,7 +3,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -190,7 +189,7 @@ replace_convert(struct scene *c, const char **why, struct err *e)
 	case EXCHANGED:
 		return location_move_over(&c->made, &c->old) ? scene_failed(c, e) : 0;
 	case TAKEN:
-		if (c->path.there && location_type_of(&c->path.st) != 'd')
+		if (c->path.there && tree_type(c->path.st.st_mode) != 'd')
 			return scene_refuse(why, SCENE_CHANGED);
 		return scene_make_directory(c, mode, e);
 	default:

@@ -4,7 +4,6 @@
 #include "apply/report.h"
 
 #include <stdio.h>
-#include <string.h>
 
 static void
 report(const struct transaction *t, enum apply_action action, const char *path, const char *why)

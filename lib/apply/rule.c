@@ -1,7 +1,6 @@
 /*
  * rule - the three-way rule for one path.  See apply.h.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "apply/report.h"
@@ -99,28 +98,7 @@ make_parents(struct planner *p, bool force, bool *blocked, struct err *e)
 	return 0;
 }
 
-/* Is ours still what was sent, but for its mode?  1, 0, -1. */
-static int
-same_as_base(struct planner *p, const struct entry *b, struct entry *o, struct err *e)
-{
-	if (o == NULL || o->type != b->type)
-		return 0;
-	if (o->type == 'd')
-		return 1;
-	bool stamped = b->ctime != 0 && o->ctime == b->ctime && o->mtime == b->mtime &&
-		       o->inode == b->inode && o->size == b->size && o->ctime < p->fresh;
-	if (stamped)
-		return 1;
-	if (o->type == 'l')
-		return b->target && o->target && strcmp(b->target, o->target) == 0;
-	if (o->size != b->size)
-		return 0;
-	if (!o->sha256[0] && walk_hash(p->walk, o, e) < 0)
-		return -1;
-	return strcmp(o->sha256, b->sha256) == 0;
-}
-
-/* Is ours what came back, but for its mode?  1, 0, -1. */
+/* Is ours ${t}, what came back, but for its mode?  1, 0, -1. */
 static int
 same_as_theirs(struct planner *p, const struct entry *t, struct entry *o, struct err *e)
 {
@@ -135,6 +113,17 @@ same_as_theirs(struct planner *p, const struct entry *t, struct entry *o, struct
 	if (!o->sha256[0] && walk_hash(p->walk, o, e) < 0)
 		return -1;
 	return strcmp(o->sha256, t->sha256) == 0;
+}
+
+/* Is ours still ${b}, what was sent, but for its mode?  Its time stamps may say so. */
+static int
+same_as_base(struct planner *p, const struct entry *b, struct entry *o, struct err *e)
+{
+	if (o != NULL && o->type == b->type && b->ctime != 0 && o->ctime == b->ctime &&
+	    o->mtime == b->mtime && o->inode == b->inode && o->size == b->size &&
+	    o->ctime < p->fresh)
+		return 1;
+	return same_as_theirs(p, b, o, e);
 }
 
 static void

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -43,7 +42,7 @@ undo_add(struct scene *c, const char **why, struct err *e)
 static int
 do_directory(struct scene *c, const char **why, struct err *e)
 {
-	if (c->path.there && location_type_of(&c->path.st) != 'd')
+	if (c->path.there && tree_type(c->path.st.st_mode) != 'd')
 		return scene_refuse(why, "appeared while it was compared");
 	/* The group of what is made here is inherited, as mkdir(2) has it. */
 	struct stat above;
@@ -108,7 +107,7 @@ undo_empty(struct scene *c, const char **why, struct err *e)
 static int
 set_mode(struct scene *c, mode_t from, mode_t to, const char **why, struct err *e)
 {
-	if (!c->path.there || location_type_of(&c->path.st) != c->step->before.type)
+	if (!c->path.there || tree_type(c->path.st.st_mode) != c->step->before.type)
 		return scene_refuse(why, SCENE_CHANGED);
 	mode_t now = c->path.st.st_mode & 0777;
 	if (now == (to & 0777))

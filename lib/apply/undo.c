@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -113,7 +112,7 @@ restore(struct undoing *u, const struct done_step *d, char kind, bool as_made, c
 static bool
 is_directory(const struct location *p)
 {
-	return p->there && location_type_of(&p->st) == 'd';
+	return p->there && tree_type(p->st.st_mode) == 'd';
 }
 
 /* Is what is there now what apply put there?  A script got its x from apply if the peer has none
@@ -215,7 +214,7 @@ turn_mode(struct undoing *u, const struct done_step *d, struct err *e)
 {
 	const struct entry *before = &d->step->before, *after = &d->step->after;
 
-	if (!d->now.there || location_type_of(&d->now.st) != before->type ||
+	if (!d->now.there || tree_type(d->now.st.st_mode) != before->type ||
 	    ((d->now.st.st_mode ^ before->mode) & 0777) == 0)
 		return 0;
 	if (((d->now.st.st_mode ^ after->mode) & 0777) != 0)

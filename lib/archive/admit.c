@@ -98,20 +98,9 @@ take_target(struct admit *i, const char *target, struct err *e)
 int
 admit_take(struct admit *i, struct archive_entry *h, struct err *e)
 {
-	static const struct {
-		unsigned format;
-		char type;
-		mode_t mode; /* for writers that keep none */
-	} types[] = {{AE_IFREG, 'f', 0644}, {AE_IFDIR, 'd', 0755}, {AE_IFLNK, 'l', 0777}};
-	mode_t fallback = 0;
+	char type = tree_type(archive_entry_filetype(h));
 
-	i->entry = (struct entry){.path = i->path, .type = '?'};
-	for (size_t t = 0; t < sizeof types / sizeof types[0]; t++) {
-		if (archive_entry_filetype(h) == types[t].format) {
-			i->entry.type = types[t].type;
-			fallback = types[t].mode;
-		}
-	}
+	i->entry = (struct entry){.path = i->path, .type = type};
 	int status = take_path(i, h, e);
 	if (status <= 0)
 		return status;
@@ -122,8 +111,8 @@ admit_take(struct admit *i, struct archive_entry *h, struct err *e)
 	if (archive_entry_is_encrypted(h))
 		return admit_refuse(i, "is encrypted", e);
 	i->entry.mode = archive_entry_perm(h) & 0777;
-	if (i->entry.mode == 0)
-		i->entry.mode = fallback;
+	if (i->entry.mode == 0) /* the writer keeps none */
+		i->entry.mode = type == 'f' ? 0644 : type == 'd' ? 0755 : 0777;
 	int64_t seconds = archive_entry_mtime_is_set(h) ? archive_entry_mtime(h) : 0;
 	if (seconds > INT64_MAX / 1000000000 - 1 || seconds < INT64_MIN / 1000000000 + 1)
 		return admit_refuse(i, "has an impossible time", e);

@@ -7,9 +7,7 @@
 #ifndef ARCHIVE_EXTRACT_H
 #define ARCHIVE_EXTRACT_H
 
-#include <stdint.h>
 #include <stdio.h>
-#include <sys/types.h>
 
 #include "base/buf.h"
 #include "base/err.h"

@@ -9,7 +9,6 @@
 #define ARCHIVE_TAR_SOURCE_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 

@@ -9,7 +9,6 @@
 #include <archive.h>
 #include <errno.h>
 #include <locale.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -149,10 +148,6 @@ take_delta_list(struct unpacker *u, struct archive_entry *h, struct err *e)
 static int
 take_zip_header(struct unpacker *u, struct archive_entry *h, struct err *e)
 {
-	static const struct {
-		char type;
-		unsigned format;
-	} types[] = {{'f', AE_IFREG}, {'d', AE_IFDIR}, {'l', AE_IFLNK}};
 	const struct zip_record *r = zip_source_entry(u->zip);
 	char path[TREE_PATH + 2], target[TREE_PATH + 1];
 
@@ -163,9 +158,7 @@ take_zip_header(struct unpacker *u, struct archive_entry *h, struct err *e)
 		for (char *p = path; (p = strchr(p, '\\')) != NULL;)
 			*p = '/';
 	archive_entry_copy_pathname(h, path);
-	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-		if (types[i].type == r->type)
-			archive_entry_set_filetype(h, types[i].format);
+	archive_entry_set_filetype(h, tree_format(r->type));
 	archive_entry_set_perm(h, r->mode);
 	if (r->type != 'l')
 		return 0;

@@ -254,10 +254,6 @@ int
 writer_begin(struct writer *a, const struct entry *entry, const struct extent *extents, size_t n,
 	     struct err *e)
 {
-	static const struct {
-		char type;
-		unsigned format;
-	} types[] = {{'f', AE_IFREG}, {'d', AE_IFDIR}, {'l', AE_IFLNK}};
 	struct archive_entry *h = archive_entry_clear(a->header);
 	bool utf8 = utf8_valid(entry->path) && (entry->target == NULL || utf8_valid(entry->target));
 	struct timespec mtime = tree_timespec(entry->mtime);
@@ -266,9 +262,7 @@ writer_begin(struct writer *a, const struct entry *entry, const struct extent *e
 		return -1;
 	locale_t before = uselocale(utf8 ? a->utf8 : a->raw);
 	set_path(a, entry->path);
-	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-		if (types[i].type == entry->type)
-			archive_entry_set_filetype(h, types[i].format);
+	archive_entry_set_filetype(h, tree_format(entry->type));
 	archive_entry_set_perm(h, entry->mode);
 	archive_entry_set_mtime(h, mtime.tv_sec, mtime.tv_nsec);
 	archive_entry_set_size(h, entry->type == 'f' ? (int64_t)entry->size : 0);

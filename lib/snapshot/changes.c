@@ -1,7 +1,6 @@
 /*
  * snapshot/changes - what a snapshot changes, without applying it.  See snapshot.h.
  */
-#include "base/file.h"
 #include "delegation/members.h"
 #include "snapshot/private.h"
 #include "snapshot/snapshot.h"

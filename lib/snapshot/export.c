@@ -13,9 +13,9 @@
 
 struct export
 {
+	struct repack repack; /* comes first, for repack_piece and repack_end */
 	struct manifest_reader *manifest;
 	struct entry *head; /* the next entry that was not dealt with; NULL at the end */
-	struct repack repack;
 };
 
 static int
@@ -65,27 +65,11 @@ begin_data(void *arg, const struct entry *entry, uint64_t size, struct err *e)
 }
 
 static int
-put_piece(void *arg, const void *p, size_t n, uint64_t at, struct err *e)
-{
-	struct export *x = arg;
-
-	return repack_piece(&x->repack, p, n, at, e);
-}
-
-static int
-end_file(void *arg, const struct entry *entry, struct err *e)
-{
-	struct export *x = arg;
-
-	return repack_end(&x->repack, entry, e);
-}
-
-static int
 write_all(struct export *x, const struct tree *came, struct err *e)
 {
 	const struct tree base = {.manifestfd = -1, .archivefd = came->base->archivefd};
 	const struct tree data = {.manifestfd = -1, .archivefd = came->archivefd};
-	struct unpack_visitor v = {begin_base, put_piece, end_file, x};
+	struct unpack_visitor v = {begin_base, repack_piece, repack_end, x};
 	struct unpack_totals totals;
 	uint64_t bytes;
 

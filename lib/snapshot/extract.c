@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tree/compare.h"
 #include "base/file.h"
 #include "config/home.h"
 #include "base/pathset.h"

@@ -2,10 +2,8 @@
  * snapshot/receive - a snapshot arrives.  See snapshot.h.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -70,6 +68,7 @@ snapshot_abort(struct snapshot_incoming *in)
 
 /* An archive that has arrived, on its way to what is stored of it. */
 struct storing {
+	struct repack repack; /* comes first, for repack_piece and repack_end */
 	const struct snapshot_incoming *in;
 	struct resource *resources;
 	const char **tops; /* their names */
@@ -78,7 +77,6 @@ struct storing {
 	struct tree sent, stored;
 	struct tree arrived; /* its archive is in's */
 	int listfd;
-	struct repack repack;
 	struct pathset fresh; /* what of it is stored, if it holds everything */
 	bool whole;
 	struct delta delta;
@@ -95,22 +93,6 @@ store_begin(void *arg, const struct entry *entry, uint64_t size, struct err *e)
 }
 
 static int
-store_piece(void *arg, const void *p, size_t n, uint64_t at, struct err *e)
-{
-	struct storing *s = arg;
-
-	return repack_piece(&s->repack, p, n, at, e);
-}
-
-static int
-store_end(void *arg, const struct entry *entry, struct err *e)
-{
-	struct storing *s = arg;
-
-	return repack_end(&s->repack, entry, e);
-}
-
-static int
 store_link(void *arg, const struct entry *entry, struct err *e)
 {
 	struct storing *s = arg;
@@ -122,7 +104,7 @@ store_link(void *arg, const struct entry *entry, struct err *e)
 static int
 store_files(struct storing *s, const struct tree *from, struct err *e)
 {
-	const struct unpack_visitor v = {store_begin, store_piece, store_end, s};
+	const struct unpack_visitor v = {store_begin, repack_piece, repack_end, s};
 	struct unpack_totals totals;
 
 	return unpack_visit(from, &s->limits, &v, s->listfd, &totals, e);

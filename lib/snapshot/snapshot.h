@@ -20,7 +20,6 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #include "apply/apply.h"
 #include "base/err.h"

@@ -5,11 +5,9 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "config/home.h"
 #include "config/settings.h"
 #include "tree/walk.h"
 

@@ -1,14 +1,12 @@
 /*
  * compare - what came back against what was sent.  See compare.h.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "tree/compare.h"
-#include "base/file.h"
 #include "tree/manifest.h"
 
 /* A manifest with its next entry looked at already; NULL at the end. */

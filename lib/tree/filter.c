@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/buf.h"
+#include "base/array.h"
 #include "base/file.h"
 #include "tree/glob.h"
 
@@ -87,14 +87,10 @@ add_rule(struct rules *r, const char *line, size_t n, struct err *e)
 {
 	struct rule rule = {0};
 
-	if (r->count == r->cap) {
-		size_t cap = r->cap * 2 + 8;
-		struct rule *grown = realloc(r->rule, cap * sizeof *grown);
-		if (grown == NULL)
-			return err_memory(e);
-		r->rule = grown;
-		r->cap = cap;
-	}
+	struct rule *grown = array_grow(r->rule, r->count + 1, &r->cap, sizeof *grown, e);
+	if (grown == NULL)
+		return -1;
+	r->rule = grown;
 	if (n > 0 && *line == '!') {
 		rule.negated = true;
 		line++;
@@ -198,14 +194,10 @@ read_level(struct rules *level, int dirfd, const char *path, struct err *e)
 int
 filter_enter(struct filter *f, int dirfd, const char *path, struct err *e)
 {
-	if (f->depth == f->cap) {
-		size_t cap = f->cap * 2 + 16;
-		struct rules *levels = realloc(f->levels, cap * sizeof *levels);
-		if (levels == NULL)
-			return err_memory(e);
-		f->levels = levels;
-		f->cap = cap;
-	}
+	struct rules *levels = array_grow(f->levels, f->depth + 1, &f->cap, sizeof *levels, e);
+	if (levels == NULL)
+		return -1;
+	f->levels = levels;
 	struct rules *level = &f->levels[f->depth];
 	*level = (struct rules){.base = *path == '\0' ? 0 : strlen(path) + 1};
 	if (dirfd >= 0 && read_level(level, dirfd, path, e) < 0) {

@@ -12,7 +12,6 @@
 #define TREE_FILTER_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #include "base/err.h"
 

@@ -4,10 +4,12 @@
  * Else, at the end, runs are merged, a handful at a time, to new runs at the end of the file, until
  * one is left, and that one is moved down to where the manifest begins.
  */
+#include "base/array.h"
 #include "tree/manifest.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -182,14 +184,10 @@ manifest_writer_free(struct manifest_writer *w)
 static int
 begin_run(struct manifest_writer *w, struct err *e)
 {
-	if (w->run_count == w->run_cap) {
-		size_t cap = w->run_cap * 2 + 2 * FAN_IN;
-		struct run *runs = realloc(w->runs, cap * sizeof *runs);
-		if (runs == NULL)
-			return err_memory(e);
-		w->runs = runs;
-		w->run_cap = cap;
-	}
+	struct run *runs = array_grow(w->runs, w->run_count + 1, &w->run_cap, sizeof *runs, e);
+	if (runs == NULL)
+		return -1;
+	w->runs = runs;
 	w->runs[w->run_count++] = (struct run){w->end, w->end};
 	w->count = 0;
 	w->last_type = '\0';
@@ -248,14 +246,11 @@ manifest_add(struct manifest_writer *w, const struct entry *entry, struct err *e
 {
 	if (w->used + LINE_LONGEST > (w->in_order ? IN_ORDER : ARENA) && empty_arena(w, e) < 0)
 		return -1;
-	if (w->line_count == w->line_cap) {
-		size_t cap = w->line_cap * 2 + 1024;
-		struct line *lines = realloc(w->lines, cap * sizeof *lines);
-		if (lines == NULL)
-			return err_memory(e);
-		w->lines = lines;
-		w->line_cap = cap;
-	}
+	struct line *lines =
+	    array_grow(w->lines, w->line_count + 1, &w->line_cap, sizeof *lines, e);
+	if (lines == NULL)
+		return -1;
+	w->lines = lines;
 	struct line *l = &w->lines[w->line_count];
 	l->text = w->arena + w->used;
 	int n = sprintf(l->text, "%c%s %o %" PRIu64 " %" PRId64 " %" PRId64 " %" PRIu64 " %s ",

@@ -13,8 +13,6 @@
 #ifndef TREE_MANIFEST_H
 #define TREE_MANIFEST_H
 
-#include <stdio.h>
-
 #include "base/err.h"
 #include "tree/tree.h"
 

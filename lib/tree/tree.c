@@ -5,9 +5,32 @@
 
 #include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
+
+static const struct {
+	char type;
+	mode_t format;
+} types[] = {{'f', S_IFREG}, {'d', S_IFDIR}, {'l', S_IFLNK}};
+
+char
+tree_type(mode_t mode)
+{
+	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+		if ((mode & S_IFMT) == types[i].format)
+			return types[i].type;
+	return '?';
+}
+
+mode_t
+tree_format(char type)
+{
+	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+		if (type == types[i].type)
+			return types[i].format;
+	return 0;
+}
 
 int64_t
 tree_time(struct timespec t)

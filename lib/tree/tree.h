@@ -9,7 +9,6 @@
 #define TREE_TREE_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <time.h>
@@ -42,6 +41,10 @@ struct entry {
 			    "" */
 	char *target;    /* of a link, or NULL */
 };
+
+/* The type of a file of ${mode}, as an entry has it, or '?'; and the reverse, as S_IFREG. */
+char tree_type(mode_t mode);
+mode_t tree_format(char type);
 
 /* ${t} as an entry has it: ns, cut where those end. */
 int64_t tree_time(struct timespec t);

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/file.h"
 #include "base/listing.h"
 
@@ -140,24 +141,16 @@ resource_path(const struct walk *w)
 static void
 set_entry(struct walk *w, const struct stat *st)
 {
-	static const struct {
-		mode_t format;
-		char type;
-	} types[] = {{S_IFREG, 'f'}, {S_IFDIR, 'd'}, {S_IFLNK, 'l'}};
-
 	w->device = st->st_dev;
 	w->entry = (struct entry){
 	    .path = w->path,
-	    .type = '?',
+	    .type = tree_type(st->st_mode),
 	    .mode = st->st_mode & 0777,
 	    .size = S_ISDIR(st->st_mode) ? 0 : (uint64_t)st->st_size,
 	    .mtime = tree_time(st->st_mtim),
 	    .ctime = tree_time(st->st_ctim),
 	    .inode = st->st_ino,
 	};
-	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-		if ((st->st_mode & S_IFMT) == types[i].format)
-			w->entry.type = types[i].type;
 	w->enter = w->entry.type == 'd';
 }
 
@@ -204,14 +197,10 @@ open_entered(struct walk *w, struct err *e)
 static int
 push_level(struct walk *w, struct err *e)
 {
-	if (w->depth == w->cap) {
-		size_t cap = w->cap * 2 + 16;
-		struct level *levels = realloc(w->levels, cap * sizeof *levels);
-		if (levels == NULL)
-			return err_memory(e);
-		w->levels = levels;
-		w->cap = cap;
-	}
+	struct level *levels = array_grow(w->levels, w->depth + 1, &w->cap, sizeof *levels, e);
+	if (levels == NULL)
+		return -1;
+	w->levels = levels;
 	int fd = open_entered(w, e);
 	if (fd < 0)
 		return -1;
