@@ -76,6 +76,24 @@ state() { awcp-list -a -j | jq -r .state; }
 	grep -q 'awcp-invite: .*cancelled' "$P/follower"
 }
 
+@test "a clock that is put forward while START is answered does not end the lease" {
+	happy
+	mv "$P/start" "$P/late"
+	mv "$P/events" "$P/all"
+	printf '@THEN@' | tee "$P/start" >"$P/events"
+	echo '{"status":"running"}' >"$P/result"
+	peer
+	gcc -shared -fPIC -D_GNU_SOURCE -std=c11 -o "$P/clock.so" "$REPO/tests/fault/clock.c" -ldl
+	FAULT_CLOCK=$P/clock LD_PRELOAD=$P/clock.so start_process "$P/follower" awcp-invite -q -r ws=. -e "$URL" x
+	wait_until grep -q 'POST start' "$P/log"
+	echo 86400 >"$P/clock"
+	mv "$P/late" "$P/start.then"
+	wait_until grep -q 'event=start' "$AWCP_HOME/log/delivery.log"
+	mv "$P/all" "$P/events.then"
+	wait_until gone "$STARTED"
+	assert_equal "$(state)" completed
+}
+
 @test "a recorded failure is an error with its code" {
 	body 05-invite-accept-fail invite
 	body 07-start-fail start

@@ -208,6 +208,8 @@ lease_deadline(const struct lend *l)
 {
 	int64_t when;
 
+	if (l->expires != 0) /* whatever became of the wall clock since START */
+		return l->expires + l->timeout * 1000;
 	if (clock_parse(delegation_lease_expires_at(l->record), &when, NULL) < 0)
 		return 0;
 	return clock_steady() + (when - clock_now()) + l->timeout * 1000;

@@ -22,6 +22,8 @@ struct lend {
 	int dirfd;       /* the delegation's directory */
 	int lockfd;      /* follow.lock */
 	long timeout;    /* s, of a request */
+	int64_t expires; /* clock_steady: the end of the lease that START gave; 0: it was given
+			    before */
 	long quiet;      /* s, see AWCP_QUIET */
 	struct lend_observer observer;
 	struct client *client;

@@ -26,13 +26,16 @@ append_answer(void *arg, const char *p, size_t n, struct err *e)
 
 /* The START, and the lease that it gives, counted from now. */
 static json_t *
-make_start(const struct lend *l, struct err *e)
+make_start(struct lend *l, struct err *e)
 {
 	int64_t ttl = delegation_ttl(l->record), max = delegation_executor_max_ttl(l->record);
 	char expires[CLOCK_TEXT];
 	json_t *m = json_object();
 
-	(void)clock_format(clock_now() + (ttl < max ? ttl : max) * 1000, expires);
+	if (ttl > max)
+		ttl = max;
+	(void)clock_format(clock_now() + ttl * 1000, expires);
+	l->expires = clock_steady() + ttl * 1000;
 	/* upload_new expects the last two in this order. */
 	if (start_set_expires_at(m, expires) < 0 ||
 	    start_set_access_mode(m, delegation_access_mode(l->record)) < 0 ||
