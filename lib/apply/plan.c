@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "apply/plan.h"
+#include "tree/manifest.h"
 
 #define HEAD "awcp-plan 1\n"
 #define HEAD_LENGTH (sizeof HEAD - 1)
@@ -78,17 +79,9 @@ plan_writer_free(struct plan_writer *w)
 static int
 put_escaped(struct buf *b, const char *s, struct err *e)
 {
-	while (*s) {
-		size_t n = 0;
-		while ((unsigned char)s[n] >= 0x20 && s[n] != 0x7f && s[n] != '\\')
-			n++;
-		if (n > 0 && buf_add(b, s, n, e) < 0)
-			return -1;
-		s += n;
-		if (*s && buf_printf(b, e, "\\x%02x", (unsigned char)*s++))
-			return -1;
-	}
-	return 0;
+	char text[4 * TREE_PATH + 1];
+
+	return buf_add(b, text, (size_t)(manifest_escape(text, s) - text), e);
 }
 
 static int
@@ -198,34 +191,6 @@ plan_rewind(struct plan *p)
 	p->at = (off_t)HEAD_LENGTH;
 }
 
-static int
-digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Write the escaped ${n} bytes at ${s} to ${out}, which has space for a path. */
-static int
-unescape(const char *s, size_t n, char *out)
-{
-	size_t len = 0;
-
-	for (size_t i = 0; i < n; len++) {
-		if (len >= TREE_PATH)
-			return -1;
-		if (s[i] != '\\') {
-			out[len] = s[i++];
-			continue;
-		}
-		if (i + 4 > n || s[i + 1] != 'x' || digit(s[i + 2]) < 0 || digit(s[i + 3]) < 0)
-			return -1;
-		out[len] = (char)(digit(s[i + 2]) * 16 + digit(s[i + 3]));
-		i += 4;
-	}
-	out[len] = '\0';
-	return 0;
-}
-
 /* Take the line of ${n} bytes at ${line} apart. */
 static int
 parse_step(struct plan *p, const char *line, size_t n, struct err *e)
@@ -256,9 +221,9 @@ parse_step(struct plan *p, const char *line, size_t n, struct err *e)
 	size_t rest = n - (size_t)used - 1;
 	const char *tab = memchr(path, '\t', rest);
 	size_t length = tab ? (size_t)(tab - path) : rest;
-	if (unescape(path, length, p->path))
+	if (manifest_unescape(p->path, path, path + length) < 0)
 		return bad(e);
-	if (tab && unescape(tab + 1, rest - length - 1, p->target))
+	if (tab && manifest_unescape(p->target, tab + 1, path + rest) < 0)
 		return bad(e);
 	a->target = tab ? p->target : NULL;
 	return 0;

@@ -51,12 +51,6 @@ struct manifest_writer {
 	char last_type;
 };
 
-static unsigned
-hex_digit(char c)
-{
-	return (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
-}
-
 /* The next byte of an escaped path as its rank in the order of a walk; -1 at the end. */
 static int
 rank(const char **p)
@@ -67,7 +61,7 @@ rank(const char **p)
 		return -1;
 	if (*s == '\\') {
 		*p += 4;
-		return (int)(hex_digit(s[2]) << 4 | hex_digit(s[3]));
+		return (int)(manifest_hex(s[2]) << 4 | manifest_hex(s[3]));
 	}
 	(*p)++;
 	return *s == '/' ? 0 : (unsigned char)*s;
@@ -99,8 +93,8 @@ path_in(char *line)
 	return line;
 }
 
-static char *
-escape(char *out, const char *s)
+char *
+manifest_escape(char *out, const char *s)
 {
 	static const char hex[] = "0123456789abcdef";
 
@@ -258,10 +252,10 @@ manifest_add(struct manifest_writer *w, const struct entry *entry, struct err *e
 			(unsigned)entry->mode, entry->size, entry->mtime, entry->ctime,
 			entry->inode, entry->sha256[0] != '\0' ? entry->sha256 : "-");
 	l->path = l->text + n;
-	char *end = escape(l->path, entry->path);
+	char *end = manifest_escape(l->path, entry->path);
 	if (entry->target != NULL) {
 		*end++ = '\t';
-		end = escape(end, entry->target);
+		end = manifest_escape(end, entry->target);
 	}
 	w->used = (size_t)(end + 1 - w->arena);
 	if (w->line_count > 0 && order(l[-1].path, l->path) > 0)

@@ -43,4 +43,14 @@ int manifest_next(struct manifest_reader *m, struct entry **entry, struct err *e
 
 void manifest_reader_free(struct manifest_reader *m);
 
+/* Escape the path ${s} to ${out}, which has space for it, and a NUL; returns where that is. */
+char *manifest_escape(char *out, const char *s);
+
+/* Decode what lies before ${end}, where the line goes on, into ${out}, which has space for a path;
+ * -1 if it is empty, too long or badly escaped. */
+int manifest_unescape(char *out, const char *s, const char *end);
+
+/* The value of the hex digit ${c}. */
+unsigned manifest_hex(char c);
+
 #endif

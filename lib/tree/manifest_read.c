@@ -128,15 +128,14 @@ hash_field(char **p, struct entry *entry)
 	return 0;
 }
 
-static unsigned
-hex_digit(char c)
+unsigned
+manifest_hex(char c)
 {
 	return (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
 }
 
-/* Decode what lies before ${end} into ${out}; -1 if it is empty, too long or badly escaped. */
-static int
-unescape(char *out, const char *s, const char *end)
+int
+manifest_unescape(char *out, const char *s, const char *end)
 {
 	size_t n = 0;
 
@@ -145,7 +144,7 @@ unescape(char *out, const char *s, const char *end)
 		if (c == '\\') {
 			if (end - s < 4 || s[1] != 'x' || strspn(s + 2, "0123456789abcdef") < 2)
 				return -1;
-			c = hex_digit(s[2]) << 4 | hex_digit(s[3]);
+			c = manifest_hex(s[2]) << 4 | manifest_hex(s[3]);
 			s += 3;
 		}
 		if (c == '\0' || n == TREE_PATH)
@@ -174,9 +173,9 @@ parse_entry(struct manifest_reader *m)
 		return -1;
 	entry->path = m->path;
 	entry->target = tab != NULL ? m->target : NULL;
-	if (unescape(m->path, p, tab != NULL ? tab : end) < 0)
+	if (manifest_unescape(m->path, p, tab != NULL ? tab : end) < 0)
 		return -1;
-	return tab != NULL ? unescape(m->target, tab + 1, end) : 0;
+	return tab != NULL ? manifest_unescape(m->target, tab + 1, end) : 0;
 }
 
 static int
