@@ -20,7 +20,7 @@ static int
 open_run(const char *id, int64_t run, struct record *r, struct err *e)
 {
 	if (record_open(ASSIGNMENTS, id, true, r, e) < 0) {
-		if (e->code == ERR_NOT_FOUND)
+		if (e != NULL && e->code == ERR_NOT_FOUND)
 			e->code = ERR_BAD_STATE;
 		return -1;
 	}

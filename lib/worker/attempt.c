@@ -239,6 +239,7 @@ enum task_end
 attempt_run(struct attempt *a)
 {
 	const struct task_options *o = a->options;
+	const struct execution_command command = {&a->workspace, &o->sandbox, o->profile->argv};
 	int64_t began = clock_steady();
 	struct err e;
 	int status;
@@ -253,8 +254,7 @@ attempt_run(struct attempt *a)
 		return stop_attempt(a);
 	if (assignment_running(a->record.id, a->run, &e) < 0)
 		return e.code == ERR_BAD_STATE ? TASK_OVER : attempt_postpone(a, &e);
-	if (execution_run(&a->execution, &a->workspace, &o->sandbox, o->profile->argv, a->output,
-			  &status, &e) < 0) {
+	if (execution_run(&a->execution, &command, a->output, &status, &e) < 0) {
 		outcome_not_started(o, &e);
 		return fail_attempt(a, &e, ERR_SETUP_FAILED);
 	}

@@ -130,9 +130,10 @@ make_environment(char *const *own, const struct sandbox *sandbox, struct err *e)
 /* Start the command with ${promptfd} as its stdin; ${infofd} is where the sandbox reports its first
  * process. */
 static int
-start_command(const struct execution *x, const struct workspace *w, const struct sandbox *sandbox,
-	      char *const *argv, int promptfd, int infofd, struct process *p, struct err *e)
+start_command(const struct execution *x, const struct execution_command *c, int promptfd,
+	      int infofd, struct process *p, struct err *e)
 {
+	const struct workspace *w = c->workspace;
 	const char *const writable[] = {w->path, w->report, NULL};
 	struct sandbox_paths paths = {.cwd = w->cwd, .writable = writable, .infofd = infofd};
 	char *own[7] = {NULL}, **environment = NULL, **command = NULL;
@@ -152,8 +153,8 @@ start_command(const struct execution *x, const struct workspace *w, const struct
 		err_memory(e);
 		goto out;
 	}
-	if ((environment = make_environment(own, sandbox, e)) == NULL ||
-	    (command = sandbox_command(sandbox, &paths, argv, e)) == NULL)
+	if ((environment = make_environment(own, c->sandbox, e)) == NULL ||
+	    (command = sandbox_command(c->sandbox, &paths, c->argv, e)) == NULL)
 		goto out;
 	const struct process_spec spec = {.argv = command,
 					  .envp = environment,
@@ -284,26 +285,27 @@ attend(struct execution *x, struct process *p, int infofd, struct usage *m, stru
 }
 
 int
-execution_run(struct execution *x, const struct workspace *w, const struct sandbox *sandbox,
-	      char *const *argv, struct output *out, int *status, struct err *e)
+execution_run(struct execution *x, const struct execution_command *c, struct output *out,
+	      int *status, struct err *e)
 {
 	struct process p;
 	struct usage m;
 	int infofd = -1, result = -1;
 	int64_t began = clock_steady();
 
-	usage_begin(&m, sandbox, w->path);
+	usage_begin(&m, c->sandbox, c->workspace->path);
 	int promptfd = file_of_text(x->purpose.prompt, e);
 	if (promptfd < 0)
 		return -1;
-	x->questions = ask_socket_open(&x->purpose.asker, w->report, e);
+	x->questions = ask_socket_open(&x->purpose.asker, c->workspace->report, e);
 	if (x->questions == NULL) {
 		file_close(promptfd);
 		return -1;
 	}
-	if (sandbox->kind == SANDBOX_BWRAP && (infofd = memfd_create("sandbox", MFD_CLOEXEC)) < 0) {
+	if (c->sandbox->kind == SANDBOX_BWRAP &&
+	    (infofd = memfd_create("sandbox", MFD_CLOEXEC)) < 0) {
 		err_sys(e, "cannot follow the sandbox");
-	} else if (start_command(x, w, sandbox, argv, promptfd, infofd, &p, e) == 0) {
+	} else if (start_command(x, c, promptfd, infofd, &p, e) == 0) {
 		attend(x, &p, infofd, &m, out);
 		file_close(p.outputfd);
 		file_close(p.errorfd);

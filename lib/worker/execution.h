@@ -73,10 +73,17 @@ struct execution {
 int execution_begin(struct execution *x, const struct execution_purpose *p, struct err *e);
 void execution_end(struct execution *x);
 
-/* Run ${argv} in ${w} and collect what it writes in ${out}, and send its progress.  Returns 0 with
+/* The operator's command, where it runs, and how it is confined. */
+struct execution_command {
+	const struct workspace *workspace;
+	const struct sandbox *sandbox;
+	char *const *argv;
+};
+
+/* Run ${c} and collect what it writes in ${out}, and send its progress.  Returns 0 with
  * the wait status in *${status} when it and all that it started is gone. */
-int execution_run(struct execution *x, const struct workspace *w, const struct sandbox *sandbox,
-		  char *const *argv, struct output *out, int *status, struct err *e);
+int execution_run(struct execution *x, const struct execution_command *c, struct output *out,
+		  int *status, struct err *e);
 
 /* Kill what a worker that was killed may have left of an earlier run in ${directory} of the state.
  * In bwrap nothing is left; without a sandbox it is found by the AWCP_WORKSPACE in its environment.

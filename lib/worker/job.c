@@ -152,14 +152,15 @@ judge_job(struct job *j, int status)
 static enum task_end
 run_command(struct job *j)
 {
+	const struct execution_command command = {&j->workspace, &j->options->sandbox,
+						  j->options->profile->argv};
 	struct err e;
 	int status;
 
 	if (set_up_job(j, &e) < 0)
 		return fail_job(j, QUEUE_RETURN, &e, -1);
 	task_report(j->options, false, j->id, "begun");
-	if (execution_run(&j->execution, &j->workspace, &j->options->sandbox,
-			  j->options->profile->argv, j->output, &status, &e) < 0) {
+	if (execution_run(&j->execution, &command, j->output, &status, &e) < 0) {
 		outcome_not_started(j->options, &e);
 		return fail_job(j, QUEUE_FAIL, &e, -1);
 	}
