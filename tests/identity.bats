@@ -265,7 +265,7 @@ log_has()
 	assert_output $'700\n600'
 }
 
-@test "a log that has grown large is set aside" {
+@test "a log that has grown large is rotated" {
 	start_server
 	say wrong GET /awcp/status
 	head -c 4200000 /dev/zero | tr '\0' x >>"$AWCP_HOME/log/lifecycle.log"

@@ -76,7 +76,7 @@ delegate()
 	assert_failure 66
 }
 
-@test "logs are set aside, a few are kept, and awcp-log reads through all of them" {
+@test "logs are rotated, a few are kept, and awcp-log reads through all of them" {
 	export AWCP_LOG_BYTES=500 AWCP_LOG_KEEP=20
 	for i in {1..30}; do
 		awcp-token add "t$i" >/dev/null
@@ -93,7 +93,7 @@ delegate()
 	assert_output $'lifecycle.log\nlifecycle.log.1\nlifecycle.log.2'
 }
 
-@test "awcp-log -f goes on over a log that is set aside, and loses nothing" {
+@test "awcp-log -f goes on over a log that is rotated, and loses nothing" {
 	export AWCP_LOG_BYTES=500 AWCP_LOG_KEEP=20
 	awcp-token add t0 >/dev/null
 	start_process "$HOME/followed" awcp-log -fj
@@ -103,7 +103,7 @@ delegate()
 	wait_until grep -q '"id":"t20"' "$HOME/followed"
 	run jq -r .id "$HOME/followed"
 	assert_output "$(seq -f t%g 0 20)"
-	[ -s "$AWCP_HOME/log/lifecycle.log.2" ] || fail "nothing was set aside"
+	[ -s "$AWCP_HOME/log/lifecycle.log.2" ] || fail "nothing was rotated"
 }
 
 @test "nothing hangs or fails for its log: a pipe in its place, a lock held, no directory, a full disk" {
