@@ -3,8 +3,9 @@
  *
  * By path, from three sides: base (the manifest of what was sent), theirs (the manifest of what
  * came back), ours (the directory now).  Theirs = base: leave ours.  Ours = base: take theirs, also
- * when it is gone.  Ours = theirs: nothing to do.  Else both changed: a conflict, and with one
- * conflict nothing at all is changed.  Resources lent "ro" and excluded paths are never touched.
+ * when it is gone.  Ours = theirs: nothing to do.  Else it changed on both sides: a conflict, and
+ * with one conflict nothing at all is changed.  Resources lent "ro" and excluded paths are never
+ * touched.
  *
  * What is to change is written to a plan; new content is unpacked beside the old, on the same file
  * system, and made durable; then path by path the old is moved to where it is kept and the new
@@ -15,7 +16,7 @@
  * gets that if nobody touched it here; a conflict that is not.  A directory, whose time tells when
  * something last came or went in it, gets theirs if nothing did here.
  *
- * An undo is an apply, too: its plan is the one that was done, turned round, and what it puts in
+ * An undo is an apply, too: its plan is the reverse of the one that was done, and what it puts in
  * place are the files that were kept.
  */
 #ifndef APPLY_APPLY_H

@@ -1,5 +1,5 @@
 /*
- * undo - turns the plan of an apply that was done round.  See undo.h.
+ * undo - reverses the plan of an apply that was done.  See undo.h.
  *
  * Each step becomes the one that takes it back, the last first, so that directories are there
  * before what goes into them and empty before they go.  A directory that comes back with a mode

@@ -1,5 +1,5 @@
 /*
- * undo - turns the plan of an apply that was done round.  Private to apply.
+ * undo - reverses the plan of an apply that was done.  Private to apply.
  *
  * Path by path, as in an apply: what apply made is base, what it found is theirs, what is there now
  * is ours.  A path that was changed since is a conflict, one that is as it was before is left.

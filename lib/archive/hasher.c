@@ -1,4 +1,6 @@
 /*
+ * hasher - hashes and lists in a thread of its own.  See hasher.h.
+ *
  * One producer and one consumer.  ${head} and ${tail} are bytes since the beginning, changed under
  * the lock: the consumer owns what lies between them, the producer the rest of the ring, so both
  * work on it without the lock.  A record is published when it is whole.

@@ -1,4 +1,6 @@
 /*
+ * unpack - takes an archive apart.  See unpack.h.
+ *
  * Names must come out byte for byte as they went in, but libarchive, in a UTF-8 locale, composes
  * those that an archive says are UTF-8.  A tar is read in the C locale, where libarchive cannot
  * convert its names, warns, and hands them over as they are; so there a warning is no error.  What

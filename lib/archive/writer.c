@@ -1,4 +1,6 @@
 /*
+ * writer - writes an archive.  See writer.h.
+ *
  * The archive leaves libarchive through a buffer of our own; libarchive's
  * blocking is off, so that what is stored passes without being copied once more.
  *

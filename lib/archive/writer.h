@@ -1,5 +1,5 @@
 /*
- * archiver - writes an archive, entry by entry, in memory that does not grow with it.
+ * writer - writes an archive, entry by entry, in memory that does not grow with it.
  */
 #ifndef ARCHIVE_WRITER_H
 #define ARCHIVE_WRITER_H

@@ -1,5 +1,5 @@
 /*
- * snapshot_diff - shows a snapshot's changes by git-diff(1).  See snapshot_diff.h.
+ * snapshot/diff - shows a snapshot's changes by git-diff(1).  See diff.h.
  *
  * Both directories become trees in an object store that lasts as long as we do: so git shows paths,
  * modes, links and renames as in any repository, and its patch can be applied like any other.

@@ -1,5 +1,5 @@
 /*
- * snapshot_diff - shows what snapshot_extract laid out, by git-diff(1).
+ * snapshot/diff - shows what snapshot_extract laid out, by git-diff(1).
  */
 #ifndef SNAPSHOT_DIFF_H
 #define SNAPSHOT_DIFF_H

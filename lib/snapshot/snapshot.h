@@ -50,9 +50,8 @@ int snapshot_receive(int dirfd, const char *id, struct snapshot_incoming *in, st
 /* All of the archive is written: check it as unpack does (and as delta does, if that was agreed
  * on), store of it what was not sent, make that durable and put it in its place.  *${metadata} is a
  * new {fileCount, totalBytes, changedFiles (the first MESSAGE_CHANGED paths), added, changed,
- * deleted} against what was sent with
- * ${delegation} (the record's JSON).  It is fine if the snapshot is there already.  Ends ${in} in
- * any case. */
+ * deleted} against what was sent with ${delegation} (the record's JSON).  It is fine if the
+ * snapshot is there already.  Ends ${in} in any case. */
 int snapshot_store(struct snapshot_incoming *in, const json_t *delegation, json_t **metadata,
 		   struct err *e);
 

@@ -1,3 +1,6 @@
+/*
+ * filter - which paths are part of the workspace.  See filter.h.
+ */
 #include "tree/filter.h"
 
 #include <errno.h>

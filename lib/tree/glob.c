@@ -1,3 +1,6 @@
+/*
+ * glob - the patterns of gitignore(5).  See glob.h.
+ */
 #include "tree/glob.h"
 
 #include <ctype.h>

@@ -1,4 +1,6 @@
 /*
+ * manifest - writes a manifest.  See manifest.h.
+ *
  * Sorting without memory: lines are collected in an arena; a full arena is sorted and appended to
  * the file as a run.  As long as entries come in order there is one run, which is the manifest.
  * Else, at the end, runs are merged, a handful at a time, to new runs at the end of the file, until

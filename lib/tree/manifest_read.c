@@ -1,3 +1,6 @@
+/*
+ * manifest_read - reads a manifest.  See manifest.h.
+ */
 #include "tree/manifest.h"
 
 #include <errno.h>
