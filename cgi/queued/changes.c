@@ -13,15 +13,16 @@
 static json_t *
 shorten(const json_t *task)
 {
-	static const char *const kept[] = {"id",        "name",    "number",  "state",
-					   "lane",      "attempt", "version", "createdAt",
-					   "updatedAt", "tenant"};
+	static const char *(*const kept[])(void) = {
+	    task_id_path,      task_name_path,    task_number_path,  task_state_path,
+	    task_lane_path,    task_attempt_path, task_version_path, task_created_path,
+	    task_updated_path, task_tenant_path};
 	json_t *o = json_object();
 
 	for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
-		json_t *value = json_object_get(task, kept[i]);
+		json_t *value = json_object_get(task, kept[i]());
 		if (value != NULL)
-			(void)json_object_set(o, kept[i], value);
+			(void)json_object_set(o, kept[i](), value);
 	}
 	(void)json_object_set_new(o, "short", json_true());
 	return o;

@@ -19,10 +19,9 @@ request_body(struct http *h, struct err *e)
 }
 
 int
-request_number(const json_t *o, const char *name, int64_t min, int64_t max, int64_t fallback,
-	       int64_t *value, struct err *e)
+request_number(const json_t *o, const char *name, int64_t min, int64_t max, int64_t *value,
+	       struct err *e)
 {
-	*value = fallback;
 	return json_object_get(o, name) == NULL ? 0 : jsonx_integer(o, name, min, max, value, e);
 }
 

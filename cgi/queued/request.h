@@ -28,9 +28,9 @@ json_t *request_body(struct http *h, struct err *e);
 
 void request_ok(struct http *h);
 
-/* The number at ${name} of ${o} from ${min} to ${max}, or ${fallback} if there is none. */
-int request_number(const json_t *o, const char *name, int64_t min, int64_t max, int64_t fallback,
-		   int64_t *value, struct err *e);
+/* The number at ${name} of ${o} from ${min} to ${max}; *${value} stays if there is none. */
+int request_number(const json_t *o, const char *name, int64_t min, int64_t max, int64_t *value,
+		   struct err *e);
 
 /* The text at ${name}, borrowed, of at most ${max} bytes, or NULL if there is none. */
 int request_text(const json_t *o, const char *name, size_t max, const char **value, struct err *e);

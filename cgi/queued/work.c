@@ -47,10 +47,11 @@ read_claim_request(const struct http *h, const struct tenant *t, const json_t *o
 
 	*r = (struct claim_request){.queue = t->queue,
 				    .tenant = t->name,
-				    .capabilities = json_object_get(o, "capabilities")};
+				    .capabilities = json_object_get(o, "capabilities"),
+				    .lease = QUEUE_LEASE_MS / 1000};
 	if (body_only(o, "worker lease capabilities", e) < 0 ||
 	    request_text(o, "worker", 60, &name, e) < 0 ||
-	    request_number(o, "lease", 1, LEASE_MAX, QUEUE_LEASE_MS / 1000, &r->lease, e) < 0 ||
+	    request_number(o, "lease", 1, LEASE_MAX, &r->lease, e) < 0 ||
 	    check_capabilities(r->capabilities, e) < 0 || query_each(h, read_wait, &wait, e) < 0)
 		return -1;
 	r->lease *= 1000;
@@ -101,9 +102,9 @@ static int
 beat_claim(struct task_request *r, struct err *e)
 {
 	const char *progress;
-	int64_t lease;
+	int64_t lease = QUEUE_LEASE_MS / 1000;
 
-	if (request_number(r->body, "lease", 1, LEASE_MAX, QUEUE_LEASE_MS / 1000, &lease, e) < 0 ||
+	if (request_number(r->body, "lease", 1, LEASE_MAX, &lease, e) < 0 ||
 	    request_text(r->body, "progress", REQUEST_TEXT, &progress, e) < 0)
 		return -1;
 	return queue_beat(r->queue, r->claim, lease * 1000, progress, e);
@@ -121,13 +122,13 @@ end_claim(struct task_request *r, struct err *e)
 {
 	struct queue_outcome out = {.event = r->event,
 				    .result = json_object_get(r->body, "result")};
-	int64_t exit_status, after;
+	int64_t exit_status = -1, after = 60;
 
 	if (request_text(r->body, "reason", REQUEST_TEXT, &out.message, e) < 0 ||
 	    request_text(r->body, "code", 64, &out.code, e) < 0 ||
 	    request_bool(r->body, "last", &out.last, e) < 0 ||
-	    request_number(r->body, "exit", 0, 255, -1, &exit_status, e) < 0 ||
-	    request_number(r->body, "after", 0, REQUEST_SPAN, 60, &after, e) < 0)
+	    request_number(r->body, "exit", 0, 255, &exit_status, e) < 0 ||
+	    request_number(r->body, "after", 0, REQUEST_SPAN, &after, e) < 0)
 		return -1;
 	out.exit = (int)exit_status;
 	out.pause = after * 1000;

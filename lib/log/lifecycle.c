@@ -30,17 +30,15 @@ kind_of(const char *collection)
 	return NULL;
 }
 
-/* "RECEIVE_ERROR: TASK_FAILED: exit 3": the event, and the error that ${o} has now. */
+/* "RECEIVE_ERROR: TASK_FAILED: exit 3": the event, and the error ${code} (NULL: none). */
 static const char *
-explain(const json_t *o, const char *event, char why[ERR_MESSAGE + 128])
+explain(const char *event, const char *code, const char *message, char why[ERR_MESSAGE + 128])
 {
-	const char *code = jsonx_text(o, "error.code", NULL);
-
 	if (code == NULL)
 		return event;
 	(void)snprintf(why, ERR_MESSAGE + 128, "%.40s%s%.40s: %.*s", event != NULL ? event : "",
 		       event != NULL ? ": " : "", code, ERR_MESSAGE,
-		       jsonx_text(o, "error.message", ""));
+		       message != NULL ? message : "");
 	return why;
 }
 
@@ -65,7 +63,8 @@ lifecycle_record(const char *collection, const char *id, const char *from, const
 	if (k == NULL)
 		return;
 	logfmt_write(LIFECYCLE_LOG, k->event, "id", id, "from", from[0] != '\0' ? from : NULL, "to",
-		     to, "why", explain(record, event, why), "owner",
+		     to, "why",
+		     explain(event, code, jsonx_text(record, "error.message", NULL), why), "owner",
 		     owner[0] != '\0' ? owner : NULL, LOGFMT_END);
 	metrics_count(k->entered, to, NULL, 1);
 	if (code != NULL)
@@ -87,21 +86,16 @@ lifecycle_removed(const char *collection, const char *id, const json_t *record, 
 }
 
 void
-lifecycle_task(const json_t *task, const char *from, const char *last)
+lifecycle_task(const struct lifecycle_task *t)
 {
-	const json_t *attempts = json_object_get(task, "attempts");
-	const json_t *attempt = json_array_get(attempts, json_array_size(attempts) - 1);
-	const char *outcome = jsonx_text(attempt, "outcome", NULL), *code;
-	int64_t number = jsonx_number(task, "attempt", 0);
-	char text[24], why[ERR_MESSAGE + 128];
+	char attempt[24], why[ERR_MESSAGE + 128];
 
-	(void)snprintf(text, sizeof text, "%lld", (long long)number);
-	logfmt_write(LIFECYCLE_LOG, "task", "id", jsonx_text(task, "id", ""), "last", last, "from",
-		     from, "to", jsonx_text(task, "state", ""), "attempt", number > 0 ? text : NULL,
-		     "worker", jsonx_text(attempt, "worker", NULL), "why",
-		     explain(task, outcome, why), LOGFMT_END);
-	if ((code = jsonx_text(task, "error.code", NULL)) != NULL)
-		metrics_count(METRIC_ERRORS, "task", code, 1);
+	(void)snprintf(attempt, sizeof attempt, "%lld", (long long)t->attempt);
+	logfmt_write(LIFECYCLE_LOG, "task", "id", t->id, "last", t->last, "from", t->from, "to",
+		     t->to, "attempt", t->attempt > 0 ? attempt : NULL, "worker", t->worker, "why",
+		     explain(t->outcome, t->code, t->message, why), LOGFMT_END);
+	if (t->code != NULL)
+		metrics_count(METRIC_ERRORS, "task", t->code, 1);
 }
 
 void

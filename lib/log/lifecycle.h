@@ -8,6 +8,7 @@
 #define LOG_LIFECYCLE_H
 
 #include <jansson.h>
+#include <stdint.h>
 
 #define LIFECYCLE_LOG "lifecycle"
 
@@ -20,9 +21,16 @@ void lifecycle_record(const char *collection, const char *id, const char *from, 
 void lifecycle_removed(const char *collection, const char *id, const json_t *record,
 		       const char *why);
 
-/* Task ${task}, of ${id}'s queue, came from state ${from}; with ${last}, so did all up to that id,
- * which were put with it. */
-void lifecycle_task(const json_t *task, const char *from, const char *last);
+/* A task that came to another state.  NULL is what there is not. */
+struct lifecycle_task {
+	const char *id, *last; /* all tasks from the one to the other did the same */
+	const char *from, *to;
+	int64_t attempt; /* number of the last one; 0: none yet */
+	const char *worker, *outcome;
+	const char *code, *message; /* of its error */
+};
+
+void lifecycle_task(const struct lifecycle_task *t);
 
 /* Something else, a ${what} ("snapshot", "token"), came from a state to another; ${part} of ${id},
  * or NULL; ${why} or NULL. */

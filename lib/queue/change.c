@@ -180,8 +180,20 @@ log_change(struct queue *q, size_t i)
 			break;
 		last = next;
 	}
-	if (previous == NULL || strcmp(previous, state) != 0)
-		lifecycle_task(task, previous, last == NULL ? NULL : task_id(last));
+	if (previous != NULL && strcmp(previous, state) == 0)
+		return end;
+	const json_t *attempt = queue_task_last_attempt(task);
+	const struct lifecycle_task change = {.id = task_id(task),
+					      .last = last == NULL ? NULL : task_id(last),
+					      .from = previous,
+					      .to = state,
+					      .attempt = task_attempt(task),
+					      .worker =
+						  attempt == NULL ? NULL : attempt_worker(attempt),
+					      .outcome = attempt_outcome(attempt),
+					      .code = task_error_code(task),
+					      .message = task_error_message(task)};
+	lifecycle_task(&change);
 	return end;
 }
 
@@ -196,8 +208,7 @@ write_lines(struct queue *q, size_t keep, struct err *e)
 	if (keep == QUEUE_KEEP_NEW &&
 	    queue_index_reserve(&q->index, h->count + q->changes, h->version + q->changes, e) < 0)
 		return -1;
-	if (queue_journal_append(&q->journal, q->lines.data, q->lines.len, keep, &begin, &h->end,
-				 e) < 0)
+	if (queue_journal_append(&q->journal, &q->lines, keep, &begin, &h->end, e) < 0)
 		return -1;
 	for (size_t i = 0, logged = 0; i < q->changes; i++) {
 		if (i == logged)

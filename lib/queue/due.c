@@ -34,7 +34,7 @@ queue_due(struct queue *q, struct err *e)
 {
 	struct due_count c = {.now = clock_now()};
 
-	if (queue_look(q, e) < 0 || queue_index_blocks(&q->index, count_due_block, &c, e) < 0 ||
+	if (queue_refresh(q, e) < 0 || queue_index_blocks(&q->index, count_due_block, &c, e) < 0 ||
 	    queue_running_lapsed(q, count_lapsed, &c, e) < 0)
 		return -1;
 	return c.due;

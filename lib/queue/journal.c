@@ -109,9 +109,10 @@ queue_journal_leave(struct queue_journal *j, uint64_t *end, struct err *e)
 }
 
 int
-queue_journal_append(struct queue_journal *j, const char *p, size_t n, size_t keep, uint64_t *at,
+queue_journal_append(struct queue_journal *j, const struct buf *lines, size_t keep, uint64_t *at,
 		     uint64_t *end, struct err *e)
 {
+	const size_t n = lines->len;
 	uint64_t address = *end;
 	bool fresh = address % QUEUE_SEGMENT == 0;
 
@@ -129,7 +130,7 @@ queue_journal_append(struct queue_journal *j, const char *p, size_t n, size_t ke
 	if (fresh && file_sync_dir(j->dirfd, e) < 0)
 		return -1;
 	for (size_t done = 0; done < n;) {
-		ssize_t k = pwrite(fd, p + done, n - done, offset + (off_t)done);
+		ssize_t k = pwrite(fd, lines->data + done, n - done, offset + (off_t)done);
 		if (k <= 0) {
 			if (k == 0)
 				errno = ENOSPC;

@@ -44,11 +44,11 @@ struct queue_journal {
 void queue_journal_open(struct queue_journal *j, int dirfd);
 void queue_journal_close(struct queue_journal *j);
 
-/* Write the ${n} bytes of whole lines at ${p}, at most a quarter of a segment, to *${end}, the
- * journal's end, and advance it: *${at} is where they begin, *${end} where they end.  Nothing is
- * written in part.  ${keep}: so many bytes must be
- * left free on the disk, or they are refused with ERR_NO_SPACE; 0: whatever is left. */
-int queue_journal_append(struct queue_journal *j, const char *p, size_t n, size_t keep,
+/* Write ${lines}, whole ones of at most a quarter of a segment, to *${end}, the journal's end, and
+ * advance it: *${at} is where they begin, *${end} where they end.  Nothing is written in part.
+ * ${keep}: so many bytes must be left free on the disk, or they are refused with ERR_NO_SPACE; 0:
+ * whatever is left. */
+int queue_journal_append(struct queue_journal *j, const struct buf *lines, size_t keep,
 			 uint64_t *at, uint64_t *end, struct err *e);
 
 /* Make everything before ${end} durable. */

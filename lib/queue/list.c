@@ -15,7 +15,7 @@ read_newest(struct queue *q, uint64_t number, bool payload, struct err *e)
 	json_t *task = NULL;
 
 	for (int tries = 0; tries < 3 && task == NULL; tries++) {
-		if (queue_look(q, e) < 0 || queue_find(q, number, &cell, e) < 0)
+		if (queue_refresh(q, e) < 0 || queue_find(q, number, &cell, e) < 0)
 			return NULL;
 		task = queue_read(q, &cell, payload, e);
 	}
@@ -31,7 +31,7 @@ queue_show(struct queue *q, uint64_t number, struct err *e)
 int
 queue_version(struct queue *q, uint64_t *version, struct err *e)
 {
-	if (queue_look(q, e) < 0)
+	if (queue_refresh(q, e) < 0)
 		return -1;
 	*version = q->index.head.version;
 	return 0;
@@ -162,7 +162,7 @@ queue_list(struct queue *q, const struct queue_filter *f,
 	l.states = f->states == 0 ? STILL_TO_DO : f->states;
 	for (const char *const *label = f->labels; label != NULL && *label != NULL; label++)
 		l.labels |= queue_bits(*label);
-	if (queue_look(q, e) < 0)
+	if (queue_refresh(q, e) < 0)
 		return -1;
 	uint64_t from = f->after / QUEUE_CELLS;
 	if (from < q->index.head.kept)
@@ -190,7 +190,7 @@ pass_change(struct queue *q, uint64_t version, struct buf *line, struct list *l)
 	if (found < 0)
 		return -1;
 	/* It may have been removed since we looked. */
-	if (found == 0 && queue_look(q, l->e) == 0 && version <= q->index.head.gone)
+	if (found == 0 && queue_refresh(q, l->e) == 0 && version <= q->index.head.gone)
 		return set_expired(version, l->e);
 	json_t *task = found == 1 ? jsonx_parse(line->data, line->len, NULL) : NULL;
 	int status = task == NULL ? 0 : l->each(l->arg, task);
@@ -206,7 +206,7 @@ queue_changes(struct queue *q, uint64_t since, int (*each)(void *arg, const json
 	struct buf line = BUF_INIT(QUEUE_LINE);
 	int status = 0;
 
-	if (queue_look(q, e) < 0)
+	if (queue_refresh(q, e) < 0)
 		return -1;
 	uint64_t last = q->index.head.version, gone = q->index.head.gone;
 	if (since > 0 && since < gone)

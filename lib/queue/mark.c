@@ -53,7 +53,7 @@ find_pinned(struct queue_reader *r, struct err *e)
 static int
 find_unread(struct queue *q, struct queue_reader *r, struct err *e)
 {
-	if (queue_look(q, e) < 0)
+	if (queue_refresh(q, e) < 0)
 		return -1;
 	uint64_t last = q->index.head.version, gone = q->index.head.gone;
 	uint64_t version = (r->version < gone ? gone : r->version) + 1;

@@ -162,7 +162,7 @@ queue_withdraw(struct queue *q, struct queue_claim_id claim, const char *id, jso
 static json_t *
 read_question(struct queue *q, struct queue_claim_id claim, const char *id, struct err *e)
 {
-	json_t *task = queue_look(q, e) < 0 ? NULL : queue_claimed(q, claim, e);
+	json_t *task = queue_refresh(q, e) < 0 ? NULL : queue_claimed(q, claim, e);
 	json_t *one = task == NULL ? NULL : question_find(task_questions(task), id, e);
 
 	json_incref(one);

@@ -129,7 +129,7 @@ queue_stats(struct queue *q, const char *tenant, struct err *e)
 	json_int_t hour, last;
 	json_t *o = NULL;
 
-	if (queue_look(q, e) < 0)
+	if (queue_refresh(q, e) < 0)
 		return NULL;
 	q->index.head.first = q->index.head.kept; /* of our copy */
 	if (queue_index_blocks(&q->index, count_states, &s, e) < 0)

@@ -192,7 +192,7 @@ queue_end(struct queue *q, bool durable, struct err *e)
 }
 
 int
-queue_look(struct queue *q, struct err *e)
+queue_refresh(struct queue *q, struct err *e)
 {
 	bool sound;
 

@@ -17,7 +17,7 @@ int queue_end(struct queue *q, bool durable, struct err *e);
 void queue_abort(struct queue *q);
 
 /* Read the head, to look only; an index that may not be believed is made anew first. */
-int queue_look(struct queue *q, struct err *e);
+int queue_refresh(struct queue *q, struct err *e);
 
 /* Make the whole index anew from the journal; the lock is held. */
 int queue_rebuild(struct queue *q, struct err *e);
