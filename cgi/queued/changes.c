@@ -9,7 +9,7 @@
 #include "events/event.h"
 #include "events/stream.h"
 
-/* ${task} without what may be large. */
+/* The members of ${task} that are never large. */
 static json_t *
 shorten(const json_t *task)
 {

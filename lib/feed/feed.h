@@ -6,8 +6,11 @@
  * that is invited again); who was reading the previous one then reads the new one from its start.
  *
  * The feed of an assignment or a delegation is its journal, <collection>/<subject>/events.ndjson,
- * one line an entry, numbered from 1.  An entry of type "done" or "error" is the last.  Other feeds
- * have a struct feed_kind of their own.  Nothing is trimmed: a journal goes with its subject.
+ * one line an entry, numbered from 1.  An entry of type "done" or "error" is the last.  Other feeds,
+ * such as the changes of a queue, have a struct feed_kind of their own.
+ *
+ * A journal is not trimmed: it goes with its subject.  What will be trimmed is so from its start,
+ * and reading on from a place before that is ERR_EXPIRED, as it is in a queue.
  */
 #ifndef FEED_FEED_H
 #define FEED_FEED_H
