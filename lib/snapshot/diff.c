@@ -79,47 +79,39 @@ make_store(const struct git *g, struct err *e)
 	return status;
 }
 
+/* Run ${command} on the directory ${name}, whatever the person's configuration says of files. */
+static int
+run_on_tree(struct git *g, const char *name, const char *const *command, char *line, size_t size,
+	    struct err *e)
+{
+	static const char *const config[] = {
+	    "core.autocrlf=false",   "core.compression=0",     "core.fileMode=true",
+	    "core.fsmonitor=false",  "core.ignoreCase=false",  "core.precomposeUnicode=false",
+	    "core.protectHFS=false", "core.protectNTFS=false", "core.symlinks=true"};
+	const char *argv[32] = {"git", "-C", name, "--git-dir=../store", "--work-tree=."};
+	size_t n = 5;
+
+	for (size_t i = 0; i < sizeof config / sizeof config[0]; i++) {
+		argv[n++] = "-c";
+		argv[n++] = config[i];
+	}
+	while (*command != NULL)
+		argv[n++] = *command++;
+	return run_git(g, argv, 0, line, size, e);
+}
+
 /* Make a tree of the directory ${name}. */
 static int
 make_tree(struct git *g, const char *name, char tree[80], struct err *e)
 {
+	static const char *const add[] = {"add", "-A", "-f", ".", NULL};
+	static const char *const write[] = {"write-tree", NULL};
+
 	snprintf(g->index, sizeof g->index, "GIT_INDEX_FILE=../store/index.%s", name);
-	const char *add[] = {"git",
-			     "-C",
-			     name,
-			     "--git-dir=../store",
-			     "--work-tree=.",
-			     "-c",
-			     "core.autocrlf=false",
-			     "-c",
-			     "core.compression=0",
-			     "-c",
-			     "core.fileMode=true",
-			     "-c",
-			     "core.fsmonitor=false",
-			     "-c",
-			     "core.ignoreCase=false",
-			     "-c",
-			     "core.precomposeUnicode=false",
-			     "-c",
-			     "core.protectHFS=false",
-			     "-c",
-			     "core.protectNTFS=false",
-			     "-c",
-			     "core.symlinks=true",
-			     "add",
-			     "-A",
-			     "-f",
-			     ".",
-			     NULL};
-	const char *write[] = {"git",        "-C",
-			       name,         "--git-dir=../store",
-			       "-c",         "core.protectHFS=false",
-			       "-c",         "core.protectNTFS=false",
-			       "write-tree", NULL};
-	if (run_git(g, add, 0, NULL, 0, e) < 0 || run_git(g, write, 0, tree, 80, e) < 0)
+	if (run_on_tree(g, name, add, NULL, 0, e) < 0 ||
+	    run_on_tree(g, name, write, tree, 80, e) < 0)
 		return -1;
-	return *tree ? 0 : err_set(e, ERR_IO, "git made no tree");
+	return *tree != '\0' ? 0 : err_set(e, ERR_IO, "git made no tree");
 }
 
 /* What lies in a .git would be no part of a tree, so it is compared file by file. */
