@@ -103,7 +103,7 @@ add_option(json_t *list, const json_t *option, struct err *e)
 
 /* The options of ${asked}, or those of type ${type}, to ${q}. */
 static int
-read_options(json_t *q, const json_t *asked, size_t type, struct err *e)
+read_question_options(json_t *q, const json_t *asked, size_t type, struct err *e)
 {
 	const json_t *given = question_options(asked), *one;
 	json_t *list = json_array();
@@ -177,7 +177,7 @@ make_common(const json_t *asked, struct err *e)
 		err_memory(e);
 		goto err;
 	}
-	if (read_options(q, asked, type, e) == 0 && read_default(q, asked, e) == 0)
+	if (read_question_options(q, asked, type, e) == 0 && read_default(q, asked, e) == 0)
 		return q;
 err:
 	json_decref(q);
