@@ -6,8 +6,8 @@
  * that is invited again); who was reading the previous one then reads the new one from its start.
  *
  * The feed of an assignment or a delegation is its journal, <collection>/<subject>/events.ndjson,
- * one line an entry, numbered from 1.  An entry of type "done" or "error" is the last.  Other feeds,
- * such as the changes of a queue, have a struct feed_kind of their own.
+ * one line an entry, numbered from 1.  An entry of type "done" or "error" is the last.  Other
+ * feeds, such as the changes of a queue, have a struct feed_kind of their own.
  *
  * A journal is not trimmed: it goes with its subject.  What will be trimmed is so from its start,
  * and reading on from a place before that is ERR_EXPIRED, as it is in a queue.
@@ -86,8 +86,8 @@ bool feed_is_last(const json_t *entry);
 /* How far ${f} reaches now; -1 if there is none. */
 int feed_extent(const struct feed *f, struct feed_extent *now, struct err *e);
 
-/* The feed of ${c} reaches as far as ${now}: if it has begun anew, move ${c} to the start and return
- * true. */
+/* The feed of ${c} reaches as far as ${now}: if it has begun anew, move ${c} to the start and
+ * return true. */
 bool feed_follow(struct feed_cursor *c, const struct feed_extent *now);
 
 /* Read ${f}, whose strings stay the caller's, after ${at} (NULL: from the start). */

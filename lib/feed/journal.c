@@ -56,8 +56,8 @@ cut_torn_line(int fd, off_t *end, struct err *e)
 	return 0;
 }
 
-/* Read the line at ${r}->at into ${r}->line, without its newline.  Returns 1, 0 if there is none, or
- * -1. */
+/* Read the line at ${r}->at into ${r}->line, without its newline.  Returns 1, 0 if there is none,
+ * or -1. */
 static int
 read_journal_line(struct feed_reader *r, const char *name, struct err *e)
 {
