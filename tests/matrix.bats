@@ -150,7 +150,7 @@ worker_ended()
 	gone "$WORKER"
 }
 
-# The worker's task is not wanted any more, or has ended.
+# The worker's task is no longer wanted, or has ended.
 end_worker()
 {
 	[ -n "$WORKER" ] || return 0
@@ -171,7 +171,7 @@ take_task()
 
 worker_word()
 {
-	TOLD=$(sed -n '$ { s/.*not wanted.*/dropped/p; t; s/.*/ended/p; }' "$ANSWERS/worker")
+	TOLD=$(sed -n '$ { s/.*no longer wanted.*/dropped/p; t; s/.*/ended/p; }' "$ANSWERS/worker")
 }
 
 # pass_gate status: the command of the running task ends with it.
