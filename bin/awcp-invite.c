@@ -1,5 +1,4 @@
 /* awcp-invite - lend directories to an executor and take the change back */
-#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>

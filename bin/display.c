@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "command.h"
-#include "base/jsonx.h"
 #include "wire/question.h"
 #include "wire/members.h"
 

@@ -24,7 +24,6 @@
 #include "config/settings.h"
 #include "http/http.h"
 #include "http/log.h"
-#include "base/jsonx.h"
 #include "delegator/owned.h"
 #include "events/loop.h"
 #include "wire/message.h"

@@ -1,7 +1,6 @@
 #include "delegator/request.h"
 
 #include <limits.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 

@@ -1,7 +1,5 @@
 #include "executor/gauges.h"
 
-#include <inttypes.h>
-#include <string.h>
 
 #include "assignment/assignment.h"
 #include "base/clock.h"

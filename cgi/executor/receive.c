@@ -7,13 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "assignment/assignment.h"
 #include "assignment/members.h"
 #include "base/base64.h"
 #include "base/buf.h"
 #include "base/file.h"
 #include "config/home.h"
-#include "base/id.h"
 #include "base/jsonx.h"
 #include "wire/jsplit.h"
 #include "wire/members.h"

@@ -6,7 +6,6 @@
 #include "http/body.h"
 #include "base/jsonx.h"
 #include "http/throttle.h"
-#include "config/settings.h"
 
 #define SECRET 32 /* characters of an id after "dlg_" that nobody guesses */
 

@@ -1,6 +1,5 @@
 #include "http/route.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 

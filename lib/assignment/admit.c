@@ -12,7 +12,6 @@
 #include "config/home.h"
 #include "config/settings.h"
 #include "process/hook.h"
-#include "base/id.h"
 #include "wire/members.h"
 
 #define DISK_S \

@@ -10,7 +10,6 @@
 #include "feed/feed.h"
 #include "process/hook.h"
 #include "state/due.h"
-#include "wire/fsm.h"
 #include "wire/members.h"
 #include "wire/message.h"
 

@@ -8,11 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "feed/feed.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "config/home.h"
 #include "base/id.h"
 #include "wire/members.h"

@@ -1,6 +1,5 @@
 #include "delegation/credential.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,10 +1,7 @@
 /* From INVITE to START. */
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "archive/pack.h"
-#include "base/file.h"
 #include "lend/private.h"
 #include "process/in_child.h"
 #include "wire/message.h"
