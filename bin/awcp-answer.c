@@ -10,7 +10,6 @@
 #include "assignment/members.h"
 #include "delegation/delegation.h"
 #include "delegation/members.h"
-#include "config/settings.h"
 #include "base/jsonx.h"
 #include "lend/session.h"
 #include "prompt.h"
@@ -230,14 +229,13 @@ static int
 answer_task(const char *id, const char *question, const char *text, struct err *e)
 {
 	char whole[ID_MAX + 1];
-	long long timeout;
 	uint64_t number;
 
 	int is_task = resolve(id, whole, e);
-	if (is_task < 0 || setting_number(SETTING_TIMEOUT, &timeout, e) < 0)
+	if (is_task < 0)
 		return -1;
 	if (is_task == 0)
-		return lend_answer(whole, timeout < 1 ? 1 : (long)timeout, question, text, e);
+		return lend_answer(whole, question, text, e);
 	struct queue *q = open_queue(whole, &number, e);
 	int status = q == NULL ? -1 : queue_answer(q, number, question, text, answerer(), e);
 	queue_close(q);

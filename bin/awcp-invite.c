@@ -313,13 +313,8 @@ static int
 follow(struct options *o, const char *id, struct err *e)
 {
 	struct lend_observer observer = display_observer(&o->display);
-	long long timeout;
+	struct lend *l = lend_open(id, &observer, e);
 
-	if (setting_number(SETTING_TIMEOUT, &timeout, e) < 0)
-		return -1;
-	if (timeout < 1)
-		timeout = 1;
-	struct lend *l = lend_open(id, (long)timeout, &observer, e);
 	if (l == NULL)
 		return -1;
 	/* The id comes first, whatever follows, so that the caller can ask for it.  But not before

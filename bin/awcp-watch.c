@@ -6,7 +6,6 @@
 #include "command.h"
 #include "delegation/delegation.h"
 #include "display.h"
-#include "config/settings.h"
 
 static const struct command command = {
     "awcp-watch", "jqw:",
@@ -18,7 +17,6 @@ static const struct command command = {
 
 struct options {
 	struct display display;
-	long timeout;
 	int64_t wait; /* ms, 0: as long as it takes */
 };
 
@@ -33,7 +31,7 @@ watch(void *arg, const char *prefix)
 	if (record_find(DELEGATIONS, prefix, id, &e) < 0)
 		return command_fail(&e);
 	int64_t until = o->wait > 0 ? clock_steady() + o->wait : 0;
-	int status = lend_watch(id, o->timeout, until, &observer, &e);
+	int status = lend_watch(id, until, &observer, &e);
 	display_clear(&o->display);
 	return status < 0 ? command_fail(&e) : 0;
 }
@@ -43,7 +41,6 @@ main(int argc, char **argv)
 {
 	struct options o = {.display = {.events = true}};
 	int64_t seconds = 0;
-	long long timeout;
 	struct err e;
 	int option;
 
@@ -66,9 +63,6 @@ main(int argc, char **argv)
 	}
 	if (optind == argc)
 		command_usage("which delegation? awcp-list shows them");
-	if (setting_number(SETTING_TIMEOUT, &timeout, &e) < 0)
-		return command_fail(&e);
-	o.timeout = timeout < 1 ? 1 : (long)timeout;
 	o.wait = seconds * 1000;
 	return command_end(command_each(argc - optind, argv + optind, watch, &o));
 }

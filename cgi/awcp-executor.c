@@ -91,11 +91,10 @@ take_invite(struct http *h, struct received *r, struct caller *c, struct err *e)
 			return -1;
 		struct err why = *e;
 		http_outcome(h, why.code);
-		answer = message_new("ERROR", message_id(r->message), json_object(), e);
-		if (answer == NULL || message_put_error(answer, &why, e) < 0) {
-			json_decref(answer);
+		answer =
+		    message_new("ERROR", message_id(r->message), message_describe_error(&why), e);
+		if (answer == NULL)
 			return -1;
-		}
 	}
 	http_json(h, 200, answer);
 	return 0;

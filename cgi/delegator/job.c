@@ -1,7 +1,6 @@
 #include "delegator/job.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include "base/file.h"
 #include "http/http.h"
 #include "http/log.h"
+#include "http/pool.h"
 #include "base/jsonx.h"
 #include "process/launch.h"
 #include "delegator/owned.h"
@@ -176,12 +176,6 @@ respawn_for_ever(void *unused)
 int
 delegator_job_respawn(struct err *e)
 {
-	pthread_t thread;
-
 	json_object_seed(0); /* before there are two who would */
-	int number = pthread_create(&thread, NULL, respawn_for_ever, NULL);
-	if (number != 0)
-		return err_set(e, ERR_BUSY, "cannot start a thread: %s", strerror(number));
-	(void)pthread_detach(thread);
-	return 0;
+	return pool_thread(respawn_for_ever, e);
 }

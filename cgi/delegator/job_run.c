@@ -11,7 +11,6 @@
 #include "delegation/delegation.h"
 #include "base/file.h"
 #include "config/home.h"
-#include "config/settings.h"
 #include "base/jsonx.h"
 #include "lend/session.h"
 #include "wire/members.h"
@@ -27,7 +26,6 @@
 struct job {
 	const char *id;
 	const char *snapshot; /* or NULL */
-	long timeout;         /* s */
 	json_t *conflicts;
 };
 
@@ -70,7 +68,7 @@ become_follower(const struct job *j, struct err *e)
 	for (int i = 0; i < LOCK_TRIES && l == NULL; i++) {
 		if (i > 0)
 			pause_ms(LOCK_PAUSE_MS);
-		l = lend_open(j->id, j->timeout, &observer, e);
+		l = lend_open(j->id, &observer, e);
 		if (l == NULL && e->code != ERR_BUSY)
 			break;
 	}
@@ -113,9 +111,8 @@ static int
 run_cancel(struct job *j, struct err *e)
 {
 	struct err why;
-	long timeout = j->timeout < CANCEL_MAX_S ? j->timeout : CANCEL_MAX_S;
 
-	if (lend_cancel(j->id, timeout, "cancelled by the delegator", e) == 0)
+	if (lend_cancel(j->id, CANCEL_MAX_S, "cancelled by the delegator", e) == 0)
 		return 0;
 	if (e->code == ERR_BAD_STATE || e->code == ERR_NOT_FOUND || e->code == ERR_BAD_DATA)
 		return -1;
@@ -168,7 +165,7 @@ run_answer(struct job *j, struct err *e)
 			break;
 	json_t *o = n == 0 ? jsonx_parse(text.data != NULL ? text.data : "", text.len, e) : NULL;
 	if (o != NULL && question_answer_of(o, &question, &said, e) == 0)
-		status = lend_answer(j->id, j->timeout, question, said, e);
+		status = lend_answer(j->id, question, said, e);
 	json_decref(o);
 	buf_free(&text);
 	return status;
@@ -187,11 +184,8 @@ static const struct {
 static int
 run_job(struct job *j, int argc, char **argv, struct err *e)
 {
-	long long timeout;
-
-	if (home_open(e) < 0 || setting_number(SETTING_TIMEOUT, &timeout, e) < 0)
+	if (home_open(e) < 0)
 		return -1;
-	j->timeout = timeout < 1 ? 1 : (long)timeout;
 	for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++)
 		if (strcmp(argv[1], jobs[i].name) == 0 && argc == jobs[i].operands + 2) {
 			j->id = argv[2];

@@ -123,8 +123,8 @@ event_error(struct event *v, const char *id, const struct err *why)
 	int status = -1;
 
 	*v = (struct event){.archive = -1, .last = true, .text = BUF_INIT(8192)};
-	json_t *entry = message_event("error", id, &e);
-	if (entry != NULL && message_put_error(entry, why, &e) == 0)
+	json_t *entry = message_error_event(id, why, &e);
+	if (entry != NULL)
 		status = put_event(v, entry, &e);
 	json_decref(entry);
 	return status;

@@ -174,18 +174,6 @@ assignment_repair_journal(const char *id, const char *owner, struct err *e)
 	return assignment_change(id, owner, repair_journal, NULL, e);
 }
 
-static int
-set_error(json_t *record, const struct err *why, struct err *e)
-{
-	json_t *error = json_object();
-
-	if (error == NULL || message_put_error(error, why, e) < 0) {
-		json_decref(error);
-		return err_memory(e);
-	}
-	return assignment_set_error(record, error) < 0 ? err_memory(e) : 0;
-}
-
 int
 assignment_finish(struct record *r, enum fsm_event event, const struct err *why, struct err *e)
 {
@@ -193,10 +181,9 @@ assignment_finish(struct record *r, enum fsm_event event, const struct err *why,
 
 	if (assignment_step(r, event, e) < 0)
 		return -1;
-	if (assignment_set_completed_at(r->json, clock_format(clock_now(), now)) < 0)
+	if (assignment_set_completed_at(r->json, clock_format(clock_now(), now)) < 0 ||
+	    (why != NULL && assignment_set_error(r->json, message_describe_error(why)) < 0))
 		return err_memory(e);
-	if (why != NULL && set_error(r->json, why, e) < 0)
-		return -1;
 	int64_t due = assignment_due(r->id);
 	if (record_save(r, false, true, e) < 0)
 		return -1;

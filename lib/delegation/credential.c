@@ -123,12 +123,6 @@ credential_token(const json_t *auth, char token[TOKEN_MAX], struct err *e)
 }
 
 void
-credential_forget(struct record *r)
-{
-	delegation_drop_auth(r->json);
-}
-
-void
 credential_remove(struct record *r)
 {
 	/* What a crash leaves here goes with the directory. */

@@ -28,9 +28,7 @@ int credential_load(const json_t *delegation, json_t **auth, struct err *e);
  * executor understands. */
 int credential_token(const json_t *auth, char token[TOKEN_MAX], struct err *e);
 
-/* The delegation of ${r} has ended: forget it in the record; once that is saved, remove the file.
- */
-void credential_forget(struct record *r);
+/* Remove what was kept for ${r}, once the record says no more that it is there. */
 void credential_remove(struct record *r);
 
 #endif

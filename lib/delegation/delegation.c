@@ -129,7 +129,7 @@ delegation_save(struct record *r, bool durable, struct err *e)
 	bool ended = delegation_ended(r->json);
 
 	if (ended) {
-		credential_forget(r);
+		delegation_drop_auth(r->json);
 		delegation_drop_questions(r->json);
 	}
 	note_due(r);

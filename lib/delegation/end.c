@@ -8,25 +8,16 @@
 static int
 put_end(struct record *r, enum fsm_event event, const struct err *why, struct err *e)
 {
-	json_t *error = json_object();
-
 	/* A lease that ends before the first event implies SETUP_COMPLETE, as "done" does. */
 	if (event == FSM_EXPIRE && delegation_is(r->json, "started") &&
 	    delegation_step(r, FSM_SETUP_COMPLETE, e) < 0)
-		goto err;
+		return -1;
 	/* Not every state can expire; every unfinished one can end in error. */
 	if (fsm_next(&fsm_delegation, delegation_state(r->json), event, e) == NULL)
 		event = FSM_RECEIVE_ERROR;
-	if (error == NULL || message_put_error(error, why, e) < 0) {
-		err_memory(e);
-		goto err;
-	}
-	if (delegation_set_error(r->json, error) < 0)
+	if (delegation_set_error(r->json, message_describe_error(why)) < 0)
 		return err_memory(e);
 	return delegation_step(r, event, e);
-err:
-	json_decref(error);
-	return -1;
 }
 
 int

@@ -26,13 +26,9 @@ apply_in_child(void *arg, struct buf *result, struct err *e)
 static int
 record_failure(struct record *r, void *arg, struct err *e)
 {
-	json_t *o = json_object();
+	json_t *error = message_describe_error(arg);
 
-	if (o == NULL || message_put_error(o, arg, e) < 0) {
-		json_decref(o);
-		return err_memory(e);
-	}
-	return delegation_set_apply_error(r->json, o) < 0 ? err_memory(e) : 1;
+	return delegation_set_apply_error(r->json, error) < 0 ? err_memory(e) : 1;
 }
 
 int

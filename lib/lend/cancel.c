@@ -1,5 +1,6 @@
 /* What a person tells the executor of a delegation that somebody else may follow: an answer, or
  * that it is cancelled. */
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,9 +10,9 @@
 
 /* As lend_attach; ERR_BAD_STATE if it has ended. */
 static int
-attach_unfinished(struct lend *l, const char *id, long timeout, struct err *e)
+attach_unfinished(struct lend *l, const char *id, struct err *e)
 {
-	if (lend_attach(l, id, timeout, e) < 0)
+	if (lend_attach(l, id, e) < 0)
 		return -1;
 	if (!delegation_ended(l->record))
 		return 0;
@@ -41,7 +42,7 @@ send_answer(struct lend *l, const char *question, const char *answer, struct err
 		err_memory(e);
 		goto out;
 	}
-	if (jsonx_dump(body, &text, e) < 0 || lend_connect(l, e) < 0)
+	if (jsonx_dump(body, &text, e) < 0 || lend_connect(l, LONG_MAX, e) < 0)
 		goto out;
 	q.http.url = lend_task_url(l, "answer", url);
 	q.http.json = text.data;
@@ -65,14 +66,14 @@ record_answer(struct record *r, void *arg, struct err *e)
 }
 
 int
-lend_answer(const char *id, long timeout, const char *question, const char *answer, struct err *e)
+lend_answer(const char *id, const char *question, const char *answer, struct err *e)
 {
 	char asked[QUESTION_ID] = "";
 	struct err ignored;
 	struct lend l;
 	int status = -1;
 
-	if (attach_unfinished(&l, id, timeout, e) < 0)
+	if (attach_unfinished(&l, id, e) < 0)
 		goto out;
 	if (question == NULL)
 		question = only_question(l.record);
@@ -89,13 +90,13 @@ out:
 }
 
 static int
-send_cancel(struct lend *l, struct err *e)
+send_cancel(struct lend *l, long max_s, struct err *e)
 {
 	struct buf answer = BUF_INIT(MESSAGE_MAX);
 	char url[4096];
 	struct lend_request q = {.step = "cancel"};
 
-	if (lend_connect(l, e) < 0)
+	if (lend_connect(l, max_s, e) < 0)
 		return -1;
 	q.http.url = lend_cancel_url(l, url);
 	int status = lend_call(l, &q, &answer, e);
@@ -113,15 +114,15 @@ out:
 }
 
 int
-lend_cancel(const char *id, long timeout, const char *reason, struct err *e)
+lend_cancel(const char *id, long max_s, const char *reason, struct err *e)
 {
 	struct err why;
 	struct lend l;
 	int status = -1;
 
-	if (attach_unfinished(&l, id, timeout, e) < 0)
+	if (attach_unfinished(&l, id, e) < 0)
 		goto out;
-	if (!delegation_is(l.record, "created") && send_cancel(&l, e) < 0)
+	if (!delegation_is(l.record, "created") && send_cancel(&l, max_s, e) < 0)
 		goto out;
 	err_set(&why, ERR_CANCELLED, "%s", reason);
 	status = delegation_end(l.id, FSM_CANCEL, &why, e);

@@ -92,8 +92,8 @@ ask_result(struct lend *l, struct err *e)
 	const char *what = event_status(o);
 	if (http == 404 || strcmp(what, "not_found") == 0) {
 		err_set(&why, ERR_SSE_FAILED, "the executor does not know the delegation any more");
-		l->last = message_event("error", l->id, e);
-		status = l->last == NULL ? -1 : message_put_error(l->last, &why, e);
+		l->last = message_error_event(l->id, &why, e);
+		status = l->last == NULL ? -1 : 0;
 	} else if (http == 200 && (strcmp(what, "completed") == 0 || strcmp(what, "error") == 0)) {
 		l->last = json_incref(o);
 	}

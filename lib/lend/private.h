@@ -61,11 +61,12 @@ void lend_progress(const struct lend *l, const char *what, uint64_t done, uint64
 
 /* Fill ${l} for ${id}, with its record; not as its follower.  To be given back with lend_detach,
  * also after a failure. */
-int lend_attach(struct lend *l, const char *id, long timeout, struct err *e);
+int lend_attach(struct lend *l, const char *id, struct err *e);
 void lend_detach(struct lend *l);
 
-/* Get ready to call the executor: its address, our token, a client. */
-int lend_connect(struct lend *l, struct err *e);
+/* Get ready to call the executor: its address, our token, a client.  A request may take
+ * AWCP_TIMEOUT, but at most ${max_s} seconds. */
+int lend_connect(struct lend *l, long max_s, struct err *e);
 
 /* Read the record anew. */
 int lend_read(struct lend *l, struct err *e);

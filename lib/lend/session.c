@@ -1,6 +1,7 @@
 /* A delegation is opened to work on it. */
 #include "lend/session.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,29 +97,31 @@ set_addresses(struct lend *l, const char *url, struct err *e)
 }
 
 int
-lend_connect(struct lend *l, struct err *e)
+lend_connect(struct lend *l, long max_s, struct err *e)
 {
 	char token[TOKEN_MAX];
-	long long quiet;
+	long long quiet, timeout;
 
 	l->discard = strcmp(delegation_snapshot_mode(l->record), "discard") == 0;
 	if (setting_number(SETTING_MAX_SNAPSHOT, &l->max_snapshot, e) < 0 ||
 	    setting_number(SETTING_QUIET, &quiet, e) < 0 ||
+	    setting_number(SETTING_TIMEOUT, &timeout, e) < 0 ||
 	    set_addresses(l, delegation_peer_url(l->record), e) < 0 ||
 	    delegation_token(l->record, token, e) < 0)
 		return -1;
 	l->quiet = quiet < 1 ? 1 : quiet > QUIET_MAX_S ? QUIET_MAX_S : (long)quiet;
+	l->timeout = timeout < 1 ? 1 : timeout > max_s ? max_s : (long)timeout;
 	l->client = client_new(token[0] != '\0' ? token : NULL, l->timeout, e);
 	explicit_bzero(token, sizeof token);
 	return l->client == NULL ? -1 : 0;
 }
 
 int
-lend_attach(struct lend *l, const char *id, long timeout, struct err *e)
+lend_attach(struct lend *l, const char *id, struct err *e)
 {
 	struct record r;
 
-	*l = (struct lend){.dirfd = -1, .lockfd = -1, .timeout = timeout};
+	*l = (struct lend){.dirfd = -1, .lockfd = -1};
 	if (record_open(DELEGATIONS, id, false, &r, e) < 0) {
 		record_close(&r);
 		return -1;
@@ -144,7 +147,7 @@ lend_detach(struct lend *l)
 }
 
 struct lend *
-lend_open(const char *id, long timeout, const struct lend_observer *o, struct err *e)
+lend_open(const char *id, const struct lend_observer *o, struct err *e)
 {
 	struct lend *l = calloc(1, sizeof *l);
 
@@ -152,14 +155,14 @@ lend_open(const char *id, long timeout, const struct lend_observer *o, struct er
 		err_memory(e);
 		return NULL;
 	}
-	if (lend_attach(l, id, timeout, e) < 0)
+	if (lend_attach(l, id, e) < 0)
 		goto err;
 	if (o != NULL)
 		l->observer = *o;
 	if ((l->lockfd = file_lock(l->dirfd, "follow.lock", false, e)) < 0)
 		goto err;
 	/* Whoever followed it before may have changed the record until now. */
-	if (lend_read(l, e) < 0 || lend_connect(l, e) < 0)
+	if (lend_read(l, e) < 0 || lend_connect(l, LONG_MAX, e) < 0)
 		goto err;
 	return l;
 err:

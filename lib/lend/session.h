@@ -34,9 +34,9 @@ struct lend_observer {
 
 struct lend;
 
-/* Open delegation ${id} to work on it: its lock as the one follower, its executor's token.
- * ${timeout} in seconds bounds a request.  ERR_BUSY if another process follows it. */
-struct lend *lend_open(const char *id, long timeout, const struct lend_observer *o, struct err *e);
+/* Open delegation ${id} to work on it: its lock as the one follower, its executor's token. ERR_BUSY
+ * if another process follows it. */
+struct lend *lend_open(const char *id, const struct lend_observer *o, struct err *e);
 void lend_close(struct lend *l);
 
 /* From "created", "invited" or "accepted" to "started": INVITE, pack, open the event stream, START.
@@ -60,16 +60,15 @@ int lend_follow(struct lend *l, int64_t until, struct err *e);
 
 /* Follow ${id} whoever works on it: as lend_open and lend_continue if nobody does, else by reading
  * the journal that the follower writes. */
-int lend_watch(const char *id, long timeout, int64_t until, const struct lend_observer *o,
-	       struct err *e);
+int lend_watch(const char *id, int64_t until, const struct lend_observer *o, struct err *e);
 
 /* Answer ${question} (NULL: the open one) of ${id} at its executor.  ERR_BAD_DATA if it takes
  * another answer, ERR_BAD_STATE if the question is over, ERR_NOT_FOUND if there is none. */
-int lend_answer(const char *id, long timeout, const char *question, const char *answer,
-		struct err *e);
+int lend_answer(const char *id, const char *question, const char *answer, struct err *e);
 
-/* Cancel ${id} at its executor and here; ${reason} goes into the record.  ERR_BAD_STATE if it has
- * ended. */
-int lend_cancel(const char *id, long timeout, const char *reason, struct err *e);
+/* Cancel ${id} at its executor, which is to answer within ${max_s} seconds or AWCP_TIMEOUT, and
+ * here;
+ * ${reason} goes into the record.  ERR_BAD_STATE if it has ended. */
+int lend_cancel(const char *id, long max_s, const char *reason, struct err *e);
 
 #endif

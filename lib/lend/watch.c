@@ -81,11 +81,10 @@ outcome_of(const char *id, struct err *e)
 }
 
 int
-lend_watch(const char *id, long timeout, int64_t until, const struct lend_observer *o,
-	   struct err *e)
+lend_watch(const char *id, int64_t until, const struct lend_observer *o, struct err *e)
 {
 	for (;;) {
-		struct lend *l = lend_open(id, timeout, o, e);
+		struct lend *l = lend_open(id, o, e);
 		if (l != NULL) {
 			int status = lend_continue(l, until, e);
 			lend_close(l);

@@ -243,16 +243,31 @@ message_event(const char *type, const char *id, struct err *e)
 	return NULL;
 }
 
-int
-message_put_error(json_t *o, const struct err *why, struct err *e)
+json_t *
+message_describe_error(const struct err *why)
 {
 	struct err clean = *why;
+	json_t *o = json_object();
 
 	redact_text(clean.message);
 	redact_text(clean.hint);
-	if (error_set_code(o, err_name(why->code)) < 0 || error_set_message(o, clean.message) < 0 ||
-	    (clean.hint[0] != '\0' && error_set_hint(o, clean.hint) < 0) ||
-	    (why->retry > 0 && error_set_retry_after(o, why->retry) < 0))
-		return err_memory(e);
-	return 0;
+	if (error_set_code(o, err_name(why->code)) == 0 &&
+	    error_set_message(o, clean.message) == 0 &&
+	    (clean.hint[0] == '\0' || error_set_hint(o, clean.hint) == 0) &&
+	    (why->retry == 0 || error_set_retry_after(o, why->retry) == 0))
+		return o;
+	json_decref(o);
+	return NULL;
+}
+
+json_t *
+message_error_event(const char *id, const struct err *why, struct err *e)
+{
+	json_t *m = message_event("error", id, e);
+
+	if (m == NULL || json_object_update_new(m, message_describe_error(why)) == 0)
+		return m;
+	json_decref(m);
+	err_memory(e);
+	return NULL;
 }

@@ -57,7 +57,11 @@ int message_error(const json_t *o, struct err *e);
 /* A new event of ${type} for ${id}, stamped now. */
 json_t *message_event(const char *type, const char *id, struct err *e);
 
-/* {code, message, hint?, retryAfterSeconds?} of ${why}, added to ${o}, without secrets (redact). */
-int message_put_error(json_t *o, const struct err *why, struct err *e);
+/* {code, message, hint?, retryAfterSeconds?} of ${why}, without secrets (redact), a new reference;
+ * NULL out of memory. */
+json_t *message_describe_error(const struct err *why);
+
+/* A new event "error" for ${id} with that. */
+json_t *message_error_event(const char *id, const struct err *why, struct err *e);
 
 #endif
