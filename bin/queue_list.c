@@ -59,19 +59,19 @@ list_one(void *arg, const json_t *task)
 static int
 list_changes(struct queue *q, struct list *l, bool once, struct err *e)
 {
-	struct queue_waiter *w = NULL;
+	struct watch *w = NULL;
 	int status;
 
-	if ((l->follow || once) && (w = queue_waiter_open(q, QUEUE_CHANGE, e)) == NULL)
+	if ((l->follow || once) && (w = queue_watch(q, QUEUE_CHANGE, e)) == NULL)
 		return -1;
 	l->last_version = (uint64_t)l->since;
 	while ((status = queue_changes(q, l->last_version, list_one, l, e)) == 0 && w != NULL) {
 		(void)fflush(stdout);
 		if (ferror(stdout) || (once && l->last_version != (uint64_t)l->since))
 			break;
-		(void)queue_wait(w, QUEUE_POLL_MS, -1);
+		(void)watch_wait(w, -1, QUEUE_POLL_MS);
 	}
-	queue_waiter_close(w);
+	watch_close(w);
 	return status;
 }
 
@@ -221,15 +221,15 @@ queue_do_list(int argc, char **argv)
 static json_t *
 wait_for_end(struct queue *q, uint64_t number, struct err *e)
 {
-	struct queue_waiter *w = queue_waiter_open(q, QUEUE_CHANGE, e);
+	struct watch *w = queue_watch(q, QUEUE_CHANGE, e);
 	json_t *task = NULL;
 
 	while (w != NULL && (task = queue_show(q, number, e)) != NULL &&
 	       !queue_state_ended(queue_state_named(task_state(task)))) {
 		json_decref(task);
-		(void)queue_wait(w, QUEUE_POLL_MS, -1);
+		(void)watch_wait(w, -1, QUEUE_POLL_MS);
 	}
-	queue_waiter_close(w);
+	watch_close(w);
 	return task;
 }
 

@@ -38,7 +38,7 @@ struct output {
 
 /* Copy the output of task ${number}, to its end if it is followed; as copy_on. */
 static int
-copy_output(struct queue *q, uint64_t number, struct queue_waiter *w, struct err *e)
+copy_output(struct queue *q, uint64_t number, struct watch *w, struct err *e)
 {
 	bool over = false;
 	off_t offset = 0;
@@ -52,7 +52,7 @@ copy_output(struct queue *q, uint64_t number, struct queue_waiter *w, struct err
 		file_close(fd);
 		if (status != 0 || over || w == NULL)
 			return status;
-		(void)queue_wait(w, LOOK_MS, -1);
+		(void)watch_wait(w, -1, LOOK_MS);
 	}
 }
 
@@ -61,14 +61,14 @@ output_one(void *arg, const char *id)
 {
 	const struct output *o = arg;
 	struct queue_claim_id claim;
-	struct queue_waiter *w = NULL;
+	struct watch *w = NULL;
 	struct err e;
 
 	struct queue *q = queue_of(o->queue, id, &claim, &e);
-	if (q == NULL || (o->follow && (w = queue_waiter_open(q, QUEUE_CHANGE, &e)) == NULL))
+	if (q == NULL || (o->follow && (w = queue_watch(q, QUEUE_CHANGE, &e)) == NULL))
 		return command_fail(&e);
 	int status = copy_output(q, claim.number, w, &e);
-	queue_waiter_close(w);
+	watch_close(w);
 	return status < 0 ? command_fail(&e) : 0;
 }
 

@@ -73,22 +73,22 @@ take_task(const struct work *w, struct queue *q, struct queue_claim **c, struct 
 	char name[128], host[64] = "";
 	const struct queue_worker worker = {
 	    .name = name, .lease = w->lease, .capabilities = w->capabilities.text};
-	struct queue_waiter *waiter = NULL;
+	struct watch *waiter = NULL;
 	int64_t next;
 	int status;
 
 	(void)gethostname(host, sizeof host - 1);
 	(void)snprintf(name, sizeof name, "%s:%ld", host, (long)getppid());
-	if (w->wait && (waiter = queue_waiter_open(q, QUEUE_TASK, e)) == NULL)
+	if (w->wait && (waiter = queue_watch(q, QUEUE_TASK, e)) == NULL)
 		return -1;
 	while ((status = queue_take(q, &worker, c, &next, e)) == 0 && w->wait)
-		(void)queue_wait_due(waiter, next, -1);
+		(void)watch_wait(waiter, -1, queue_pause(next));
 	/* The worker may be on another machine, and outlive this one. */
 	if (status == 1 && queue_claim_sync(q, *c, e) < 0) {
 		queue_claim_free(*c);
 		status = -1;
 	}
-	queue_waiter_close(waiter);
+	watch_close(waiter);
 	return status;
 }
 

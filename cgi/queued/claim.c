@@ -33,8 +33,7 @@ claim_take(const struct claim_request *r, struct queue_claim **c, int64_t *pause
 	queues_return(q);
 	if (status < 0)
 		return -1;
-	int64_t left = next == 0 ? QUEUE_POLL_MS : next - clock_now();
-	*pause = left < 1 ? 1 : left > QUEUE_POLL_MS ? QUEUE_POLL_MS : left;
+	*pause = queue_pause(next);
 	return status;
 }
 
@@ -71,18 +70,18 @@ int
 claim_wait(struct http *h, const struct claim_request *r, struct queue_claim **c, struct err *e)
 {
 	int64_t until = clock_steady() + r->wait, pause, left;
-	struct queue_waiter *w = NULL;
+	struct watch *w = NULL;
 	int status;
 
 	struct queue *q = queues_borrow(r->queue, true, e);
 	if (q != NULL)
-		w = queue_waiter_open(q, QUEUE_TASK, e);
+		w = queue_watch(q, QUEUE_TASK, e);
 	queues_return(q);
 	if (w == NULL)
 		return -1;
 	while ((status = claim_take(r, c, &pause, e)) == 0 && (left = until - clock_steady()) > 0)
-		if (queue_wait(w, left < pause ? left : pause, http_peer(h)) == 2)
+		if (watch_wait(w, http_peer(h), (int)(left < pause ? left : pause)) == 2)
 			break;
-	queue_waiter_close(w);
+	watch_close(w);
 	return status;
 }

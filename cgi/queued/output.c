@@ -154,7 +154,7 @@ send_more(struct output *t)
 static int
 follow_output(struct output *t, struct err *e)
 {
-	struct queue_waiter *w = NULL;
+	struct watch *w = NULL;
 	bool over = true;
 
 	int fd = open_output(t, &over, e);
@@ -163,16 +163,16 @@ follow_output(struct output *t, struct err *e)
 	file_close(fd);
 	struct queue *q = queues_borrow(t->tenant->queue, false, e);
 	if (q != NULL)
-		w = queue_waiter_open(q, QUEUE_CHANGE, e);
+		w = queue_watch(q, QUEUE_CHANGE, e);
 	queues_return(q);
 	if (w == NULL)
 		return -1;
 	http_begin(t->h, 200, TYPE, ALWAYS "X-Accel-Buffering: no\r\n");
 	t->offset = t->from;
 	while (http_flush(t->h) == 0 && send_more(t) &&
-	       queue_wait(w, LOOK_MS, http_peer(t->h)) != 2)
+	       watch_wait(w, http_peer(t->h), LOOK_MS) != 2)
 		continue;
-	queue_waiter_close(w);
+	watch_close(w);
 	return 0;
 }
 

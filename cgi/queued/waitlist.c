@@ -37,7 +37,7 @@ struct waitlist {
 	json_t *capabilities;
 	TAILQ_HEAD(waiters, waiter) waiters;
 	LIST_ENTRY(waitlist) next;
-	struct queue_waiter *news; /* NULL: there is only polling */
+	struct watch *news; /* NULL: there is only polling */
 	bool has_news;
 	int64_t due; /* clock_steady: look again then */
 };
@@ -94,7 +94,7 @@ answer_waiter(struct offload_job *j)
 static void
 free_waitlist(struct waitlist *l)
 {
-	queue_waiter_close(l->news); /* which removes it from newsfd */
+	watch_close(l->news); /* which removes it from newsfd */
 	json_decref(l->capabilities);
 	free(l->queue);
 	free(l->tenant);
@@ -160,10 +160,10 @@ watch_queue(struct waitlist *l)
 
 	struct queue *q = queues_borrow(l->queue, true, &e);
 	if (q != NULL)
-		l->news = queue_waiter_open(q, QUEUE_TASK, &e);
+		l->news = queue_watch(q, QUEUE_TASK, &e);
 	queues_return(q);
 	if (l->news != NULL)
-		(void)epoll_ctl(newsfd, EPOLL_CTL_ADD, queue_waiter_fd(l->news), &news);
+		(void)epoll_ctl(newsfd, EPOLL_CTL_ADD, watch_fd(l->news), &news);
 }
 
 static struct waitlist *
@@ -268,7 +268,7 @@ note_news(void)
 
 	for (int i = 0; i < n; i++) {
 		struct waitlist *l = events[i].data.ptr;
-		queue_waiter_clear(l->news);
+		(void)watch_wait(l->news, -1, 0);
 		l->has_news = true;
 	}
 }

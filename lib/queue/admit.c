@@ -1,11 +1,10 @@
-#include "queue/admit.h"
+#include "queue/rules.h"
 
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/jsonx.h"
 #include "queue/index.h"
-#include "queue/queue.h"
 
 #define TEXT_MAX 200 /* bytes of a lane, a label, a session, ... */
 #define LIST_MAX 64  /* labels, capabilities */

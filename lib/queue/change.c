@@ -1,4 +1,4 @@
-#include "queue/change.h"
+#include "queue/private.h"
 
 #include <string.h>
 
@@ -6,8 +6,6 @@
 #include "base/clock.h"
 #include "base/jsonx.h"
 #include "log/lifecycle.h"
-#include "queue/dependants.h"
-#include "queue/task.h"
 
 #define LINES_KEPT 65536 /* bytes of memory that an idle queue keeps */
 

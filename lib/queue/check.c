@@ -3,8 +3,7 @@
 #include <stdio.h>
 
 #include "base/jsonx.h"
-#include "queue/task.h"
-#include "queue/transaction.h"
+#include "queue/private.h"
 
 struct findings {
 	struct queue *queue;

@@ -1,15 +1,9 @@
-#include "queue/claim.h"
+#include "queue/private.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
-#include "queue/change.h"
-#include "queue/rules.h"
-#include "queue/running.h"
-#include "queue/secret.h"
-#include "queue/task.h"
-#include "queue/transaction.h"
 
 #define LEASE_MAX ((int64_t)366 * 86400 * 1000) /* ms */
 

@@ -1,4 +1,4 @@
-#include "queue/config.h"
+#include "queue/rules.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -9,8 +9,6 @@
 #include "base/file.h"
 #include "base/jsonx.h"
 #include "config/settings.h"
-#include "queue/members.h"
-#include "queue/queue.h"
 
 #define CONFIG_MAX 65536
 

@@ -1,9 +1,5 @@
 /* queue/control - what people want with a task: to cancel, pause, resume or retry it. */
-#include "queue/change.h"
-#include "queue/rules.h"
-#include "queue/running.h"
-#include "queue/secret.h"
-#include "queue/transaction.h"
+#include "queue/private.h"
 
 /* Control task ${number}; the lock is held. */
 static int

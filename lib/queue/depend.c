@@ -1,8 +1,4 @@
-#include "queue/depend.h"
-
-#include "queue/change.h"
-#include "queue/dependants.h"
-#include "queue/task.h"
+#include "queue/private.h"
 
 int
 queue_count_needs(struct queue *q, const json_t *task, struct queue_needs *n, struct err *e)

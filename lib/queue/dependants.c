@@ -1,4 +1,4 @@
-#include "queue/dependants.h"
+#include "queue/private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "queue/key.h"
 
 #define DEPENDANTS_MAX (64 << 20) /* bytes of their numbers */
 

@@ -1,4 +1,4 @@
-#include "queue/floor.h"
+#include "queue/private.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -10,7 +10,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/jsonx.h"
-#include "queue/claim.h"
+#include "queue/private.h"
 
 struct handover {
 	struct queue_claim_id id;

@@ -341,15 +341,6 @@ queue_index_save(struct queue_index *x, struct err *e)
 	return x->distrusted ? 0 : write_at(x->headfd, &x->head, sizeof x->head, 0, e);
 }
 
-int
-queue_index_commit(struct queue_index *x, struct err *e)
-{
-	int status = queue_index_save(x, e);
-
-	queue_index_unlock(x);
-	return status;
-}
-
 static int
 reserve_index(int fd, uint64_t hole, uint64_t end, struct err *e)
 {

@@ -99,9 +99,6 @@ int queue_index_lock(struct queue_index *x, bool *sound, struct err *e);
 /* Write what changed, and the head. */
 int queue_index_save(struct queue_index *x, struct err *e);
 
-/* The same, and release the lock. */
-int queue_index_commit(struct queue_index *x, struct err *e);
-
 /* The index has said what cannot be true: whoever locks next makes it anew. */
 void queue_index_distrust(struct queue_index *x);
 

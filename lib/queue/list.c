@@ -2,8 +2,7 @@
 #include <string.h>
 
 #include "base/jsonx.h"
-#include "queue/mark.h"
-#include "queue/transaction.h"
+#include "queue/private.h"
 
 #define STILL_TO_DO (((uint32_t)1 << QUEUE_COMPLETED) - 2) /* the states before the ends */
 

@@ -1,10 +1,8 @@
-#include "queue/mark.h"
+#include "queue/private.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "queue/transaction.h"
 
 static const char *const mark_names[QUEUE_MARKS] = {"unread", "read", "active"};
 

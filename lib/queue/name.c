@@ -1,4 +1,4 @@
-#include "queue/name.h"
+#include "queue/rules.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -6,7 +6,6 @@
 
 #include "base/id.h"
 #include "config/home.h"
-#include "queue/queue.h"
 
 static const char *const adjectives[] = {
     "able",  "amber", "brave",  "brisk", "calm",  "clever", "cosy",  "crisp", "eager", "early",

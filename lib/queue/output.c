@@ -6,7 +6,6 @@
 #include "base/id.h"
 #include "config/home.h"
 #include "queue/private.h"
-#include "queue/task.h"
 
 int
 queue_output(struct queue *q, uint64_t number, bool *over, struct err *e)

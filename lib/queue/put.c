@@ -2,13 +2,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "queue/admit.h"
-#include "queue/change.h"
-#include "queue/depend.h"
-#include "queue/dependants.h"
-#include "queue/key.h"
-#include "queue/rules.h"
-#include "queue/transaction.h"
+#include "queue/private.h"
 
 /* Whether a task with this key is there already: 1, 0, or -1. */
 static int

@@ -4,11 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "queue/change.h"
-#include "queue/claim.h"
-#include "queue/secret.h"
-#include "queue/task.h"
-#include "queue/transaction.h"
+#include "queue/private.h"
 #include "wire/members.h"
 
 #define ASKED_MAX 1000 /* by one task; then it is a fault */

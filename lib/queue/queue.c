@@ -143,12 +143,6 @@ queue_is_current(const struct queue *q)
 	       now.st_dev == open.st_dev;
 }
 
-int
-queue_sync(struct queue *q, struct err *e)
-{
-	return queue_journal_sync(&q->journal, q->index.head.end, e);
-}
-
 const char *
 queue_job_path(const struct queue *q, uint64_t number, char path[QUEUE_JOB_PATH])
 {

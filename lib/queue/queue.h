@@ -50,6 +50,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/watch.h"
 #include "queue/members.h"
 #include "queue/state.h"
 
@@ -202,25 +203,12 @@ enum queue_news {
 	QUEUE_CHANGE /* there is a new version */
 };
 
-struct queue_waiter;
+/* Watch ${q}, which may be closed before it, for ${news}.  News before this call are not reported:
+ * look at the queue afterwards, then wait, and look by yourself every QUEUE_POLL_MS. */
+struct watch *queue_watch(const struct queue *q, enum queue_news news, struct err *e);
 
-/* Have a waiter for ${news} of ${q}, which may be closed before it.  News before this call are not
- * reported: look at the queue afterwards, then wait. */
-struct queue_waiter *queue_waiter_open(const struct queue *q, enum queue_news news, struct err *e);
-void queue_waiter_close(struct queue_waiter *w);
-
-/* Wait at most ${ms} for news since the last call, or until ${cancelfd} (-1: none) is readable or
- * hung up.  Returns 1 for news, or when it is time to look all the same; 2 for ${cancelfd}; 0 when
- * ${ms} have passed. */
-int queue_wait(struct queue_waiter *w, int64_t ms, int cancelfd);
-
-/* As queue_wait for QUEUE_TASK, where queue_take said that one is due at ${next}: until then. */
-int queue_wait_due(struct queue_waiter *w, int64_t next, int cancelfd);
-
-/* For an event loop, which also looks by itself every QUEUE_POLL_MS: a descriptor that is readable
- * once there is news, until queue_waiter_clear or queue_wait. */
-int queue_waiter_fd(const struct queue_waiter *w);
-void queue_waiter_clear(struct queue_waiter *w);
+/* The ms to wait for QUEUE_TASK, where queue_take said that one is due at ${next}. */
+int queue_pause(int64_t next);
 
 /*
  * To control it.

@@ -1,5 +1,3 @@
-#include "queue/reader.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,8 +9,7 @@
 #include "base/file.h"
 #include "base/jsonx.h"
 #include "base/member.h"
-#include "queue/key.h"
-#include "queue/mark.h"
+#include "queue/private.h"
 
 MEMBER_INTEGER(reader, version, "version", 0)
 MEMBER_JSON(reader, marks, "marks")

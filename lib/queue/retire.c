@@ -28,13 +28,7 @@
 #include "base/id.h"
 #include "base/jsonx.h"
 #include "config/home.h"
-#include "queue/change.h"
-#include "queue/depend.h"
-#include "queue/dependants.h"
-#include "queue/floor.h"
-#include "queue/key.h"
-#include "queue/running.h"
-#include "queue/transaction.h"
+#include "queue/private.h"
 
 #define AT_ONCE 256 /* lines for which the lock is held */
 #define BYTES_AT_ONCE ((uint64_t)4 << 20)
@@ -188,8 +182,8 @@ remove_segment(struct retiring *r, struct err *e)
 	r->done->segments++;
 	if (r->dry)
 		return 0;
-	if (queue_write(q, QUEUE_KEEP_NEW, e) < 0 || queue_sync(q, e) < 0 ||
-	    queue_floor_write(q, &f, e) < 0)
+	if (queue_write(q, QUEUE_KEEP_NEW, e) < 0 ||
+	    queue_journal_sync(&q->journal, h->end, e) < 0 || queue_floor_write(q, &f, e) < 0)
 		return -1;
 	h->looked = r->at;
 	h->looked_version = h->gone = r->version;

@@ -4,8 +4,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "queue/name.h"
-#include "queue/task.h"
 
 #define BACKOFF_MAX 86400 /* s; a longer one is not doubled */
 

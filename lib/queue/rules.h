@@ -1,16 +1,93 @@
 /*
- * queue/rules - what happens to a task, and when: the rules of a queue.
+ * queue/rules - what a task may be, what happens to it, and when: all that knows no storage.
+ */
+#ifndef QUEUE_RULES_H
+#define QUEUE_RULES_H
+
+#include "queue/queue.h"
+
+/*
+ * config.c: what a queue's config.json says, with the defaults where it says nothing.
+ */
+
+struct queue_config {
+	int64_t width;             /* tasks that run at once; 0: any number */
+	int64_t lane;              /* tasks of one lane at once; 0: any number */
+	json_t *lanes;             /* the same for single lanes, or NULL */
+	int64_t max_deaths;        /* claims of a task that may be lost; 0: any number */
+	enum queue_event recovery; /* QUEUE_RETURN, QUEUE_FAIL or QUEUE_LOSE */
+	int64_t retention;         /* ms that a task is kept after its end */
+};
+
+/* Read config.json in ${dirfd}, of queue ${queue}, which need not be there.  Free ${c} also after a
+ * failure. */
+int queue_config_read(int dirfd, const char *queue, struct queue_config *c, struct err *e);
+void queue_config_free(struct queue_config *c);
+
+/*
+ * name.c: what tasks are called, and short stand-ins for texts.
+ */
+
+/* A hash of ${text}, never 0; 0 for NULL. */
+uint64_t queue_hash(const char *text);
+
+/* Two bits that stand for ${text} in a cell, beside those of other texts. */
+uint64_t queue_bits(const char *text);
+
+/* Write "brave-otter-17". */
+void queue_human_name(uint64_t number, char out[64]);
+
+/*
+ * admit.c: what may be asked for.
+ */
+
+/* Is ${asked} a task that may be put: is every member known, and as it must be?  ERR_BAD_DATA,
+ * ERR_TOO_LARGE. */
+int queue_admit(json_t *asked, struct err *e);
+
+/*
+ * task.c: what a change does to the record of a task.  No storage is known here.
+ */
+
+enum queue_state queue_task_state(const json_t *task);
+
+/* Change the state of ${task} by ${event}; ERR_BAD_STATE if that is not possible. */
+int queue_task_step(json_t *task, enum queue_event event, struct err *e);
+
+/* When ${task} may be taken, ms since 1970; 0: at once. */
+int64_t queue_task_time(const json_t *task);
+int queue_task_set_time(json_t *task, int64_t ms, struct err *e);
+
+/* ${task} is pending if it waits, but for nothing any more. */
+void queue_task_release(json_t *task);
+
+/* Give ${text} (NULL: none) to ${set}, a setter of ${o}, as it is kept: redacted, and cut so that a
+ * task's line stays short enough. */
+int queue_task_set_reason(json_t *o, int (*set)(json_t *o, const char *text), const char *text,
+			  struct err *e);
+
+/* ${task} has an error; ${message} may be NULL. */
+int queue_task_set_error(json_t *task, const char *code, const char *message, struct err *e);
+
+/* The last attempt, borrowed; NULL if there is none. */
+json_t *queue_task_last_attempt(const json_t *task);
+
+/* Begin attempt ${number} by ${worker}, with a lease of ${lease} ms. */
+int queue_task_begin_attempt(json_t *task, uint32_t number, const char *worker, int64_t lease,
+			     struct err *e);
+
+/* End the last attempt, if it runs, with ${outcome}, such as "returned", because of ${why} or NULL.
+ */
+int queue_task_end_attempt(json_t *task, const char *outcome, const char *why, struct err *e);
+
+/*
+ * rules.c: what happens to a task, and when: the rules of a queue.
  *
  * They are functions on records and know no storage: a store reads a record, applies a rule and
  * commits what it made of the record.  Which state may follow on which is in state.h.  The order in
  * which tasks are taken is: of the pending ones that fit the worker and whose lane is not full, the
  * most urgent, and of these the oldest.
  */
-#ifndef QUEUE_RULES_H
-#define QUEUE_RULES_H
-
-#include "queue/config.h"
-#include "queue/queue.h"
 
 /* How the tasks are that a task depends on. */
 struct queue_needs {

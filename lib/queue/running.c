@@ -1,4 +1,4 @@
-#include "queue/running.h"
+#include "queue/private.h"
 
 #include <dirent.h>
 #include <errno.h>

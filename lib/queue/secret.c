@@ -1,4 +1,4 @@
-#include "queue/secret.h"
+#include "queue/private.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 
 #include "base/array.h"
 #include "base/clock.h"
-#include "queue/transaction.h"
+#include "queue/private.h"
 
 struct lane_count {
 	uint32_t lane;

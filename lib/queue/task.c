@@ -1,11 +1,10 @@
-#include "queue/task.h"
+#include "queue/rules.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "log/redact.h"
-#include "queue/queue.h"
 
 #define ATTEMPTS_KEPT 20 /* in the record; the journal has all */
 

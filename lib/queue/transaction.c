@@ -1,4 +1,4 @@
-#include "queue/transaction.h"
+#include "queue/private.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -6,11 +6,6 @@
 
 #include "base/file.h"
 #include "base/jsonx.h"
-#include "queue/change.h"
-#include "queue/depend.h"
-#include "queue/floor.h"
-#include "queue/running.h"
-#include "queue/task.h"
 
 /* Wake whoever waits for a task: all who watch the directory see that a file is written. */
 static void
@@ -185,10 +180,11 @@ queue_end(struct queue *q, bool durable, struct err *e)
 	q->ring = false;
 	/* A change has happened as soon as it is in the journal: if this fails, the next one
 	 * indexes it. */
-	queue_index_commit(&q->index, NULL);
+	(void)queue_index_save(&q->index, NULL);
+	queue_index_unlock(&q->index);
 	if (rings)
 		ring(q);
-	return durable ? queue_sync(q, e) : 0;
+	return durable ? queue_journal_sync(&q->journal, q->index.head.end, e) : 0;
 }
 
 int

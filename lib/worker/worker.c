@@ -27,7 +27,7 @@
 struct worker {
 	const struct worker_options *options;
 	struct queue *queue[WORKER_QUEUES];
-	struct queue_waiter *waiter[WORKER_QUEUES];
+	struct watch *waiter[WORKER_QUEUES];
 	char name[96]; /* host:pid */
 	pid_t pid;
 	int signalfd;
@@ -49,7 +49,7 @@ open_queue(struct worker *w, size_t i, struct err *e)
 	w->queue[i] = queue_open(w->options->queues[i], true, e);
 	if (w->queue[i] == NULL)
 		return -1;
-	w->waiter[i] = queue_waiter_open(w->queue[i], QUEUE_TASK, e);
+	w->waiter[i] = queue_watch(w->queue[i], QUEUE_TASK, e);
 	if (w->waiter[i] == NULL)
 		return -1;
 	if (w->options->own_recovery)
@@ -86,7 +86,7 @@ end_work(struct worker *w)
 {
 	runners_close(&w->runners);
 	for (size_t i = 0; i < w->options->queue_count; i++) {
-		queue_waiter_close(w->waiter[i]);
+		watch_close(w->waiter[i]);
 		queue_close(w->queue[i]);
 	}
 	file_close(w->signalfd);
@@ -346,13 +346,13 @@ wait_for_change(struct worker *w)
 	int64_t left = runners_dismiss(&w->runners, QUEUE_POLL_MS);
 
 	for (size_t i = 0; i < n; i++)
-		fds[i + 2] = (struct pollfd){.fd = queue_waiter_fd(w->waiter[i]), .events = POLLIN};
+		fds[i + 2] = (struct pollfd){.fd = watch_fd(w->waiter[i]), .events = POLLIN};
 	if (w->stopping && !w->giving_back && w->give_back_at - clock_steady() < left)
 		left = w->give_back_at - clock_steady();
 	(void)poll(fds, n + 2, left > 0 ? (int)left : 0);
 	for (size_t i = 0; i < n; i++)
 		if (fds[i + 2].revents != 0)
-			queue_waiter_clear(w->waiter[i]);
+			(void)watch_wait(w->waiter[i], -1, 0);
 	read_signals(w);
 }
 
