@@ -1,7 +1,6 @@
 /* awcp-answer - what tasks ask, and the answers of a person */
 #include <pwd.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 

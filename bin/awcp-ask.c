@@ -1,7 +1,6 @@
 /* awcp-ask - a running task asks a person, and waits for the answer */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "worker/ask_socket.h"

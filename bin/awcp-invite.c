@@ -7,8 +7,6 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "base/id.h"
-#include "base/buf.h"
 #include "wire/client.h"
 #include "base/clock.h"
 #include "command.h"

@@ -4,12 +4,10 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "wire/fsm.h"
 #include "assignment/assignment.h"
 #include "assignment/members.h"
 #include "delegation/delegation.h"
 #include "delegation/members.h"
-#include "state/record.h"
 #include "wire/members.h"
 
 #define STATES 16

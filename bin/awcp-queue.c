@@ -1,7 +1,6 @@
 /*
  * awcp-queue - the durable queue: to put, to take, to look at.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "queue_command.h"

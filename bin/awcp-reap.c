@@ -1,6 +1,5 @@
 /* awcp-reap - end what is over, remove what need not be kept, go on with what was cut off */
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "command.h"

@@ -8,7 +8,6 @@
 #include "assignment/members.h"
 #include "delegation/delegation.h"
 #include "delegation/members.h"
-#include "state/record.h"
 #include "wire/members.h"
 
 static const struct command command = {

@@ -7,8 +7,6 @@
 #include "command.h"
 #include "delegation/delegation.h"
 #include "delegation/members.h"
-#include "archive/pack.h"
-#include "snapshot/snapshot.h"
 #include "snapshot/diff.h"
 #include "snapshot_show.h"
 #include "snapshot_take.h"

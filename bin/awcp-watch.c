@@ -1,5 +1,4 @@
 /* awcp-watch - follow delegations to their end, from whatever is known */
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/clock.h"

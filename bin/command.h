@@ -8,9 +8,6 @@
 #define COMMAND_H
 
 #include <getopt.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <jansson.h>
 
 #include "base/err.h"

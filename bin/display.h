@@ -7,8 +7,6 @@
 #ifndef DISPLAY_H
 #define DISPLAY_H
 
-#include <stdbool.h>
-
 #include "lend/session.h"
 
 struct display {

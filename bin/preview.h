@@ -4,9 +4,6 @@
 #ifndef PREVIEW_H
 #define PREVIEW_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
 #include "tree/admit.h"
 
 /* List what of ${n} resources would be sent on stdout; the totals and the five largest files go to

@@ -5,7 +5,6 @@
 #define PROMPT_H
 
 #include "base/buf.h"
-#include "base/err.h"
 
 /* Read ${what} ("prompt") into ${b}: the ${argc} operands with spaces between, or ${file} ("-":
  * stdin), or without both stdin. */

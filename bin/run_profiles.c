@@ -1,10 +1,8 @@
 #include "run_profiles.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "command.h"
-#include "state/breaker.h"
 #include "base/jsonx.h"
 #include "worker/profile.h"
 

@@ -4,9 +4,6 @@
 #ifndef SNAPSHOT_SHOW_H
 #define SNAPSHOT_SHOW_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "snapshot/snapshot.h"
 
 struct snapshot_shown {

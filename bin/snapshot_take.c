@@ -4,7 +4,6 @@
 #include "command.h"
 #include "delegation/delegation.h"
 #include "base/jsonx.h"
-#include "state/record.h"
 #include "snapshot_take.h"
 
 static void

@@ -4,8 +4,6 @@
 #ifndef SNAPSHOT_TAKE_H
 #define SNAPSHOT_TAKE_H
 
-#include <stdbool.h>
-
 #include "snapshot/snapshot.h"
 
 struct snapshot_take {

@@ -21,8 +21,6 @@
 #include "delegator/job_run.h"
 #include "config/config.h"
 #include "config/home.h"
-#include "config/settings.h"
-#include "http/http.h"
 #include "http/log.h"
 #include "delegator/owned.h"
 #include "events/loop.h"

@@ -14,17 +14,13 @@
 #include <string.h>
 #include <time.h>
 
-#include "assignment/assignment.h"
 #include "assignment/sweep.h"
 #include "http/body.h"
 #include "http/caller.h"
 #include "executor/card.h"
 #include "http/pool.h"
-#include "events/event.h"
 #include "config/config.h"
 #include "config/home.h"
-#include "config/settings.h"
-#include "http/http.h"
 #include "base/jsonx.h"
 #include "events/loop.h"
 #include "wire/members.h"

@@ -9,10 +9,8 @@
 
 #include "config/config.h"
 #include "config/home.h"
-#include "config/settings.h"
 #include "events/loop.h"
 #include "http/body.h"
-#include "http/http.h"
 #include "queued/changes.h"
 #include "queued/control.h"
 #include "queued/list.h"

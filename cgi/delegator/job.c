@@ -1,14 +1,11 @@
 #include "delegator/job.h"
 
 #include <fcntl.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "delegation/delegation.h"
 #include "base/file.h"
 #include "http/http.h"

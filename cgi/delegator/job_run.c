@@ -1,13 +1,10 @@
 #include "delegator/job_run.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/buf.h"
 #include "delegation/delegation.h"
 #include "base/file.h"
 #include "config/home.h"
@@ -15,7 +12,6 @@
 #include "lend/session.h"
 #include "wire/members.h"
 #include "wire/question.h"
-#include "snapshot/snapshot.h"
 
 #define CONFLICTS_MAX 100 /* reported by name */
 #define LOCK_TRIES 20     /* to become the follower, if somebody only checks whether there is one */

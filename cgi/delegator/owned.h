@@ -7,10 +7,6 @@
 #ifndef DELEGATOR_OWNED_H
 #define DELEGATOR_OWNED_H
 
-#include <jansson.h>
-#include <stdbool.h>
-
-#include "base/err.h"
 #include "state/record.h"
 
 /* Open ${id} to read, for ${owner}; ERR_NOT_FOUND if it is not theirs. */

@@ -1,7 +1,5 @@
 #include "delegator/request.h"
 
-#include <limits.h>
-#include <stdint.h>
 #include <string.h>
 
 #include "delegation/credential.h"

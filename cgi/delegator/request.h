@@ -11,7 +11,6 @@
 
 #include <jansson.h>
 
-#include "base/err.h"
 #include "base/id.h"
 
 /* Check ${body} and the trees that would be sent, and record a delegation of ${owner}; writes its

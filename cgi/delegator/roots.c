@@ -1,6 +1,5 @@
 #include "delegator/roots.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -7,8 +7,6 @@
 #ifndef EVENTS_CHANNEL_H
 #define EVENTS_CHANNEL_H
 
-#include <stdbool.h>
-#include <stdint.h>
 #include <sys/queue.h>
 
 #include "events/event.h"

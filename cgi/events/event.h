@@ -7,15 +7,7 @@
 #ifndef EVENTS_EVENT_H
 #define EVENTS_EVENT_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "base/buf.h"
-#include "base/err.h"
 #include "events/stream.h"
-#include "feed/feed.h"
-#include "http/http.h"
 
 #define EVENT_LOOP ((size_t)16384) /* max bytes of an event that the loop sends itself */
 

@@ -9,12 +9,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "events/offload.h"
 #include "base/file.h"
 #include "config/settings.h"
 #include "events/slots.h"
 #include "events/subscriber.h"
-#include "events/channel.h"
 #include "http/log.h"
 #include "http/pool.h"
 

@@ -11,7 +11,6 @@
 
 #include "events/event.h"
 #include "http/fastcgi.h"
-#include "events/stream.h"
 
 /* Read AWCP_KEEPALIVE, seconds between the comments that keep a stream alive (30), and what
  * slots_policy reads. */

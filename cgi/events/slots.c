@@ -1,8 +1,6 @@
 #include "events/slots.h"
 
 #include <pthread.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <sys/resource.h>
 
 #include "config/settings.h"

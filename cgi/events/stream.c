@@ -1,10 +1,8 @@
 #include "events/stream.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
 #include "base/clock.h"
-#include "events/event.h"
 #include "events/loop.h"
 #include "events/slots.h"
 #include "http/log.h"

@@ -6,9 +6,6 @@
 #ifndef EVENTS_STREAM_H
 #define EVENTS_STREAM_H
 
-#include <stdbool.h>
-
-#include "base/err.h"
 #include "feed/feed.h"
 #include "http/http.h"
 

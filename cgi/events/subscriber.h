@@ -7,12 +7,7 @@
 #ifndef EVENTS_SUBSCRIBER_H
 #define EVENTS_SUBSCRIBER_H
 
-#include <stdbool.h>
-#include <stdint.h>
-#include <sys/queue.h>
-
 #include "events/offload.h"
-#include "events/event.h"
 #include "http/fastcgi.h"
 #include "events/channel.h"
 

@@ -1,6 +1,5 @@
 #include "executor/card.h"
 
-#include "base/buf.h"
 #include "http/caller.h"
 #include "base/file.h"
 #include "config/home.h"

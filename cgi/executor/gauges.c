@@ -1,6 +1,5 @@
 #include "executor/gauges.h"
 
-
 #include "assignment/assignment.h"
 #include "base/clock.h"
 #include "delegation/delegation.h"

@@ -6,7 +6,6 @@
 #define EXECUTOR_GAUGES_H
 
 #include "base/buf.h"
-#include "base/err.h"
 
 /* Add to ${out} how many delegations, assignments and tasks are in which state, and for how long
  * the oldest task of each queue has waited.  What cannot be read is left out. */

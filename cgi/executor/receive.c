@@ -9,7 +9,6 @@
 
 #include "assignment/members.h"
 #include "base/base64.h"
-#include "base/buf.h"
 #include "base/file.h"
 #include "config/home.h"
 #include "base/jsonx.h"

@@ -10,12 +10,7 @@
 #ifndef EXECUTOR_RECEIVE_H
 #define EXECUTOR_RECEIVE_H
 
-#include <jansson.h>
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "assignment/assignment.h"
-#include "base/err.h"
 #include "http/http.h"
 #include "base/id.h"
 #include "base/sha256.h"

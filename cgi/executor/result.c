@@ -8,7 +8,6 @@
 #include "assignment/assignment.h"
 #include "assignment/members.h"
 #include "base/base64.h"
-#include "base/buf.h"
 #include "http/caller.h"
 #include "events/event.h"
 #include "base/file.h"

@@ -3,7 +3,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/buf.h"
 #include "base/jsonx.h"
 
 bool

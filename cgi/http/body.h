@@ -4,10 +4,6 @@
 #ifndef HTTP_BODY_H
 #define HTTP_BODY_H
 
-#include <jansson.h>
-#include <stdbool.h>
-#include <stddef.h>
-
 #include "http/http.h"
 
 /* Is the body of ${h} said to be ${type}, such as "application/json"? */

@@ -1,6 +1,5 @@
 #include "http/caller.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "http/body.h"

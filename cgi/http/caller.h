@@ -9,10 +9,6 @@
 #ifndef HTTP_CALLER_H
 #define HTTP_CALLER_H
 
-#include <jansson.h>
-#include <stdbool.h>
-
-#include "base/err.h"
 #include "http/http.h"
 #include "access/token.h"
 #include "config/settings.h"

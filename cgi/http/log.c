@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/err.h"
 
 static const char *program; /* set before there are threads */
 

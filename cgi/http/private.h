@@ -6,8 +6,6 @@
 
 #include <fcgiapp.h>
 
-#include "base/id.h"
-#include "http/http.h"
 #include "http/route.h"
 #include "log/delivery.h"
 

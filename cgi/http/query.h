@@ -4,8 +4,6 @@
 #ifndef HTTP_QUERY_H
 #define HTTP_QUERY_H
 
-#include <stdint.h>
-
 #include "http/http.h"
 
 #define QUERY_NAME 32

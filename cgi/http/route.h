@@ -4,7 +4,6 @@
 #ifndef HTTP_ROUTE_H
 #define HTTP_ROUTE_H
 
-#include "base/err.h"
 #include "http/http.h"
 #include "base/id.h"
 

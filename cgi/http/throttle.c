@@ -1,7 +1,6 @@
 #include "http/throttle.h"
 
 #include <pthread.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -7,7 +7,6 @@
 #include "queue/feed.h"
 #include "queued/queues.h"
 #include "events/event.h"
-#include "events/stream.h"
 
 /* The members of ${task} that are never large. */
 static json_t *

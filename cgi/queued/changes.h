@@ -8,7 +8,6 @@
 #ifndef QUEUED_CHANGES_H
 #define QUEUED_CHANGES_H
 
-#include "base/err.h"
 #include "http/http.h"
 
 /* GET /queue/:name/events for ${tenant} (NULL: of all tasks): the changes after the version of

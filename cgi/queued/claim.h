@@ -4,10 +4,6 @@
 #ifndef QUEUED_CLAIM_H
 #define QUEUED_CLAIM_H
 
-#include <jansson.h>
-#include <stdint.h>
-
-#include "base/err.h"
 #include "http/http.h"
 #include "queue/queue.h"
 

@@ -4,8 +4,6 @@
 #ifndef QUEUED_MARKS_H
 #define QUEUED_MARKS_H
 
-#include <jansson.h>
-
 #include "queued/tenant.h"
 
 /* Do what ${o} asks for: the numbers in "tasks" are "mark" (read, if nothing is said) to "reader";

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "http/body.h"
-#include "base/buf.h"
 #include "base/jsonx.h"
 #include "queued/queues.h"
 

@@ -7,9 +7,6 @@
 #ifndef QUEUED_QUEUES_H
 #define QUEUED_QUEUES_H
 
-#include <stdbool.h>
-
-#include "base/err.h"
 #include "queue/queue.h"
 
 /* Have queue ${name} for this thread; ${create} as for queue_open.  Waits while too many are

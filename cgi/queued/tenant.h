@@ -8,8 +8,6 @@
 #ifndef QUEUED_TENANT_H
 #define QUEUED_TENANT_H
 
-#include <stdint.h>
-
 #include "http/caller.h"
 #include "queue/queue.h"
 

@@ -1,14 +1,11 @@
 #include "access/peer.h"
 
-#include <dirent.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "access/name.h"
-#include "base/buf.h"
 #include "base/file.h"
 #include "config/home.h"
 #include "base/jsonx.h"

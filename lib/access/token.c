@@ -1,7 +1,5 @@
 #include "access/token.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +8,6 @@
 #include <unistd.h>
 
 #include "access/name.h"
-#include "base/buf.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "config/home.h"

@@ -8,9 +8,6 @@
 #define ACCESS_TOKEN_H
 
 #include <jansson.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 #include "base/err.h"
 

@@ -22,7 +22,6 @@
 #include "apply/decide.h"
 #include "apply/merge.h"
 #include "apply/report.h"
-#include "apply/stage.h"
 #include "apply/step.h"
 #include "apply/undo.h"
 #include "base/file.h"

@@ -22,13 +22,7 @@
 #ifndef APPLY_APPLY_H
 #define APPLY_APPLY_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "base/err.h"
 #include "tree/selection.h"
-#include "tree/tree.h"
 
 enum apply_action { APPLY_ADD, APPLY_CHANGE, APPLY_DELETE, APPLY_CONFLICT, APPLY_SETTLED };
 

@@ -9,7 +9,6 @@
  * directories that the merge is in.  A directory that they deleted goes only if nothing of ours
  * stays in it; one that they replaced by a file is a conflict if something would.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>

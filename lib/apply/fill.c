@@ -15,7 +15,6 @@
 #include "apply/stage.h"
 #include "tree/compare.h"
 #include "base/file.h"
-#include "base/pathset.h"
 #include "archive/unpack.h"
 
 /* Up to so many files are synced one by one; for more the whole file system is. */

@@ -4,9 +4,6 @@
 #ifndef APPLY_GIT_H
 #define APPLY_GIT_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
 #include "base/err.h"
 
 struct git_call {

@@ -9,7 +9,6 @@
 
 #include "apply/location.h"
 #include "base/file.h"
-#include "base/sha256.h"
 
 int
 location_look(struct location *p)

@@ -4,7 +4,6 @@
 #ifndef APPLY_LOCATION_H
 #define APPLY_LOCATION_H
 
-#include <stdbool.h>
 #include <sys/stat.h>
 
 #include "base/sha256.h"

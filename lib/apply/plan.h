@@ -12,10 +12,6 @@
 #ifndef APPLY_PLAN_H
 #define APPLY_PLAN_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "base/err.h"
 #include "tree/tree.h"
 
 enum plan_kind {

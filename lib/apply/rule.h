@@ -4,10 +4,6 @@
 #ifndef APPLY_RULE_H
 #define APPLY_RULE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "apply/private.h"
 #include "tree/compare.h"
 #include "tree/walk.h"

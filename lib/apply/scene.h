@@ -4,7 +4,6 @@
 #ifndef APPLY_SCENE_H
 #define APPLY_SCENE_H
 
-#include <stdbool.h>
 #include <sys/types.h>
 
 #include "apply/location.h"

@@ -1,7 +1,6 @@
 /*
  * stage - where an apply keeps the new until it is applied, and the old from then on.  See stage.h.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -17,8 +17,6 @@
 #ifndef APPLY_STAGE_H
 #define APPLY_STAGE_H
 
-#include <stdbool.h>
-
 #include "apply/private.h"
 
 struct stage {

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/id.h"
 #include "feed/feed.h"
 #include "process/hook.h"
 #include "state/due.h"

@@ -9,12 +9,8 @@
 #ifndef ASSIGNMENT_ASSIGNMENT_H
 #define ASSIGNMENT_ASSIGNMENT_H
 
-#include <jansson.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <sys/stat.h>
 
-#include "base/err.h"
 #include "state/record.h"
 #include "process/sandbox.h"
 #include "access/token.h"

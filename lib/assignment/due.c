@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 
 #include "assignment/members.h"
 #include "base/clock.h"

@@ -8,11 +8,7 @@
 #ifndef ASSIGNMENT_DUE_H
 #define ASSIGNMENT_DUE_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "assignment/assignment.h"
-#include "base/err.h"
 
 #define ASSIGNMENT_DUE "assignment" /* the kind of its entries in due/ */
 

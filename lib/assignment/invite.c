@@ -6,13 +6,11 @@
 #include "assignment/slots.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "feed/feed.h"
 #include "base/clock.h"
 #include "config/home.h"
-#include "base/id.h"
 #include "wire/members.h"
 #include "wire/message.h"
 

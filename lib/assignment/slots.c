@@ -1,6 +1,5 @@
 #include "assignment/slots.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

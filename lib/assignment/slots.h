@@ -18,8 +18,6 @@
 #define ASSIGNMENT_SLOTS_H
 
 #include "assignment/assignment.h"
-#include "base/err.h"
-#include "access/token.h"
 
 struct assignment_slot {
 	const char *id, *owner;

@@ -10,7 +10,6 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "queue/members.h"
 #include "queue/queue.h"
 #include "base/sha256.h"
 #include "wire/members.h"

@@ -1,6 +1,5 @@
 #include "assignment/sweep.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>

@@ -5,11 +5,7 @@
 #ifndef ASSIGNMENT_SWEEP_H
 #define ASSIGNMENT_SWEEP_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "assignment/assignment.h"
-#include "base/err.h"
 
 /* Is a worker at work on ${r}, or its START on its way? */
 bool assignment_is_busy(const struct record *r);

@@ -2,8 +2,6 @@
 #ifndef BASE_ARRAY_H
 #define BASE_ARRAY_H
 
-#include <stddef.h>
-
 #include "base/err.h"
 
 /* Have room for ${need} elements of ${size} bytes in ${array} (NULL at first), which has room for

@@ -7,9 +7,6 @@
 #ifndef BASE_BASE64_H
 #define BASE_BASE64_H
 
-#include <stddef.h>
-#include <stdint.h>
-
 #include "base/err.h"
 
 /* Length of the text that encodes ${n} bytes, padding included. */

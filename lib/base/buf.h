@@ -7,8 +7,6 @@
 #ifndef BASE_BUF_H
 #define BASE_BUF_H
 
-#include <stddef.h>
-
 #include "base/err.h"
 
 struct buf {

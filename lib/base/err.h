@@ -6,11 +6,16 @@
  * code to its name on the wire (AWCP v1 ERROR codes), its exit status (sysexits(3)) and its HTTP
  * status.  Text that comes from outside may be passed as an argument: control characters are
  * replaced, so that a message always stays on one line.
+ *
+ * Every interface of ours needs this header, so it also brings bool, size_t and int64_t.
  */
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 enum err_code {
 	ERR_NONE,

@@ -9,12 +9,9 @@
 #define BASE_FILE_H
 
 #include <dirent.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/buf.h"
-#include "base/err.h"
 
 /* Open ${path} (relative, may have slashes) beneath ${dirfd}: no "..", no absolute path and no
  * symbolic link anywhere on the way (openat2(2), or component by component where that is missing).

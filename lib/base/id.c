@@ -1,6 +1,5 @@
 #include "base/id.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 

@@ -7,9 +7,6 @@
 #ifndef BASE_ID_H
 #define BASE_ID_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
 #include "base/err.h"
 
 #define ID_MAX 128 /* longest id, without the NUL */

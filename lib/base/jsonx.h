@@ -8,11 +8,8 @@
 #define BASE_JSONX_H
 
 #include <jansson.h>
-#include <stdbool.h>
-#include <stdint.h>
 
 #include "base/buf.h"
-#include "base/err.h"
 
 /* Parse ${n} bytes as one JSON object; duplicate members and trailing text are errors.
  * Returns a new reference or NULL. */

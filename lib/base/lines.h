@@ -4,9 +4,6 @@
 #ifndef BASE_LINES_H
 #define BASE_LINES_H
 
-#include <stddef.h>
-#include <stdint.h>
-
 #include "base/err.h"
 
 #define LINES_WINDOW (64 * 1024) /* bytes in memory: no line may be longer */

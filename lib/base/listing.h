@@ -7,10 +7,6 @@
 #ifndef BASE_LISTING_H
 #define BASE_LISTING_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "base/err.h"
 
 struct listing {         /* private; zero at the start */

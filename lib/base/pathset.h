@@ -7,10 +7,6 @@
 #ifndef BASE_PATHSET_H
 #define BASE_PATHSET_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "base/err.h"
 
 struct pathset {

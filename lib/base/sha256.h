@@ -4,9 +4,6 @@
 #ifndef BASE_SHA256_H
 #define BASE_SHA256_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
 #include "base/err.h"
 
 #define SHA256_HEX 65 /* hex digits and a NUL */

@@ -13,9 +13,6 @@
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
 
-#include <stddef.h>
-
-#include "base/err.h"
 #include "config/settings.h"
 
 #define CONFIG_SYSTEM "/etc/awcp/awcp.conf"

@@ -1,6 +1,5 @@
 #include "config/home.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

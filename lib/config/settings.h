@@ -8,8 +8,6 @@
 #ifndef CONFIG_SETTINGS_H
 #define CONFIG_SETTINGS_H
 
-#include <stdbool.h>
-
 #include "base/err.h"
 
 /* X(name, kind, default as it would be written, what it is[, .choices = ...][, .alias = ...]), in

@@ -9,9 +9,6 @@
 #ifndef DELEGATION_CREDENTIAL_H
 #define DELEGATION_CREDENTIAL_H
 
-#include <jansson.h>
-
-#include "base/err.h"
 #include "state/record.h"
 #include "access/token.h"
 

@@ -14,12 +14,7 @@
 #ifndef DELEGATION_DELEGATION_H
 #define DELEGATION_DELEGATION_H
 
-#include <jansson.h>
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "access/token.h"
-#include "base/err.h"
 #include "base/id.h"
 #include "state/record.h"
 #include "tree/admit.h"

@@ -8,8 +8,6 @@
 #ifndef DOCTOR_DOCTOR_H
 #define DOCTOR_DOCTOR_H
 
-#include <stdbool.h>
-
 #include "base/err.h"
 
 enum doctor_grade {

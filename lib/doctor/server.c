@@ -1,5 +1,4 @@
 /* Checks of what an executor needs: sandbox, nginx, sockets. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -13,7 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/file.h"
 #include "base/id.h"
 #include "config/home.h"

@@ -1,5 +1,4 @@
 /* Checks of the state directory. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -8,10 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "access/token.h"
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/id.h"
 #include "base/jsonx.h"
 #include "config/home.h"
 #include "config/layout.h"
@@ -19,7 +16,6 @@
 #include "delegation/delegation.h"
 #include "doctor/checks.h"
 #include "doctor/finding.h"
-#include "state/record.h"
 
 #define SOON_MS (INT64_C(7) * 86400 * 1000) /* a token that expires within */
 #define SKEW_MS (INT64_C(5) * 60 * 1000)    /* clocks differ by less */

@@ -15,7 +15,6 @@
 #include "config/home.h"
 #include "config/layout.h"
 #include "log/logfmt.h"
-#include "state/record.h"
 
 #define MINUTE_RECORDS 1000 /* due in one minute, so that no run of awcp-reap gets too many */
 

@@ -16,12 +16,9 @@
 #define FEED_FEED_H
 
 #include <jansson.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/buf.h"
-#include "base/err.h"
 #include "base/watch.h"
 
 #define FEED_JOURNAL "events.ndjson"

@@ -4,8 +4,6 @@
 #ifndef LEND_PRIVATE_H
 #define LEND_PRIVATE_H
 
-#include <stdbool.h>
-
 #include "base/base64.h"
 #include "delegation/delegation.h"
 #include "delegation/members.h"

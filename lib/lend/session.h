@@ -12,10 +12,6 @@
 #ifndef LEND_SESSION_H
 #define LEND_SESSION_H
 
-#include <jansson.h>
-#include <stdint.h>
-
-#include "base/err.h"
 #include "snapshot/snapshot.h"
 
 /* Callbacks on progress; every member may be NULL. */

@@ -1,7 +1,6 @@
 /* A delegation is watched, whoever follows it. */
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/watch.h"
 #include "lend/private.h"
 #include "feed/feed.h"
 

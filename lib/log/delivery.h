@@ -6,8 +6,6 @@
 #ifndef LOG_DELIVERY_H
 #define LOG_DELIVERY_H
 
-#include <stdint.h>
-
 #include "base/err.h"
 
 #define DELIVERY_LOG "delivery"

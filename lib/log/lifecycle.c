@@ -1,12 +1,9 @@
 #include "log/lifecycle.h"
 
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/err.h"
 #include "base/jsonx.h"
 #include "log/logfmt.h"
 #include "log/metrics.h"

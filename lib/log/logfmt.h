@@ -15,10 +15,6 @@
 #ifndef LOG_LOGFMT_H
 #define LOG_LOGFMT_H
 
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-
 #include "base/err.h"
 
 #define LOGFMT_LINE 2048 /* longest line; what is longer is cut */

@@ -14,10 +14,7 @@
 #ifndef LOG_METRICS_H
 #define LOG_METRICS_H
 
-#include <stdint.h>
-
 #include "base/buf.h"
-#include "base/err.h"
 
 #define METRICS_LABEL 32 /* bytes of a label's value with its NUL; a longer one is cut */
 

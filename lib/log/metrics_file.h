@@ -2,8 +2,6 @@
 #ifndef LOG_METRICS_FILE_H
 #define LOG_METRICS_FILE_H
 
-#include <stddef.h>
-
 #include "log/metrics.h"
 
 #define METRICS_DIR "metrics"

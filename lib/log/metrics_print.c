@@ -1,10 +1,8 @@
 /* metrics_print - the files of all processes added up, and what there is to do now, as text. */
 #include "log/metrics_file.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -8,7 +8,6 @@
 #define LOG_READ_H
 
 #include <jansson.h>
-#include <stdbool.h>
 
 #include "base/err.h"
 

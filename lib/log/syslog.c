@@ -2,10 +2,8 @@
  * room is lost. */
 #include "log/syslog.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>

@@ -17,7 +17,6 @@
 #define PROCESS_HOOK_H
 
 #include <jansson.h>
-#include <stddef.h>
 
 #include "base/err.h"
 

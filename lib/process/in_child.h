@@ -9,7 +9,6 @@
 #define PROCESS_IN_CHILD_H
 
 #include "base/buf.h"
-#include "base/err.h"
 
 /* Fork and call ${work} in the child; what it appends to its ${result} (at most ${result}->max
  * bytes) is appended to ours.  Returns what it returned, with its error.  The child has copies of

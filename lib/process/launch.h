@@ -7,7 +7,6 @@
 #ifndef PROCESS_LAUNCH_H
 #define PROCESS_LAUNCH_H
 
-#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/err.h"

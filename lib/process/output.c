@@ -1,6 +1,5 @@
 #include "process/output.h"
 
-#include <stdbool.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -12,9 +12,6 @@
 #ifndef PROCESS_OUTPUT_H
 #define PROCESS_OUTPUT_H
 
-#include <stddef.h>
-#include <stdint.h>
-
 #include "base/err.h"
 
 #define OUTPUT_LINE 65536    /* longest line in the log; a longer one is broken */

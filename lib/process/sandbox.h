@@ -30,9 +30,6 @@
 #define PROCESS_SANDBOX_H
 
 #include <jansson.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 #include "base/err.h"
 
@@ -55,8 +52,8 @@ int sandbox_parse(const char *text, struct sandbox *s, struct err *e);
 json_t *sandbox_announce(const struct sandbox *s, struct err *e);
 
 /* Is ${s} as narrow as ${demand}, an INVITE's requirements.sandbox (NULL: it demands nothing)?  Our
- * extension: the same three members, where confinement is required.  ERR_DECLINED says what is missing,
- * ERR_BAD_MESSAGE that it makes no sense. */
+ * extension: the same three members, where confinement is required.  ERR_DECLINED says what is
+ * missing, ERR_BAD_MESSAGE that it makes no sense. */
 int sandbox_meets(const struct sandbox *s, const json_t *demand, struct err *e);
 
 /* The demand for the sandbox that ${text} describes, for example "bwrap,no-network": an INVITE's

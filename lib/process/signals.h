@@ -4,8 +4,6 @@
 #ifndef PROCESS_SIGNALS_H
 #define PROCESS_SIGNALS_H
 
-#include <stddef.h>
-
 #include "base/err.h"
 
 /* Give every signal its default action and unblock all.  Safe between fork or vfork and exec. */

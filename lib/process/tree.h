@@ -8,7 +8,6 @@
 #ifndef PROCESS_TREE_H
 #define PROCESS_TREE_H
 
-#include <stddef.h>
 #include <sys/types.h>
 
 #include "base/err.h"

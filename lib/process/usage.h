@@ -10,11 +10,8 @@
 #ifndef PROCESS_USAGE_H
 #define PROCESS_USAGE_H
 
-#include <stddef.h>
-#include <stdint.h>
 #include <sys/types.h>
 
-#include "base/err.h"
 #include "process/sandbox.h"
 
 #define USAGE_MS 250 /* between two measurements of processes */

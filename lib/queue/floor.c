@@ -1,10 +1,8 @@
 #include "queue/private.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 #include "base/file.h"
-#include "base/jsonx.h"
 #include "base/member.h"
 
 #define FLOOR_MAX 4096 /* bytes of the file */

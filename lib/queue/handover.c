@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/buf.h"
 #include "base/file.h"
 #include "base/jsonx.h"
 #include "queue/private.h"

@@ -16,11 +16,6 @@
 #ifndef QUEUE_INDEX_H
 #define QUEUE_INDEX_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "base/err.h"
 #include "queue/state.h"
 
 #define QUEUE_CELLS 1024    /* cells of a block */

@@ -10,11 +10,7 @@
 #ifndef QUEUE_JOURNAL_H
 #define QUEUE_JOURNAL_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "base/buf.h"
-#include "base/err.h"
 
 #define QUEUE_SEGMENT ((uint64_t)64 << 20) /* addresses of a segment */
 #define QUEUE_LINE (1 << 20)               /* longest line, bytes with its newline */

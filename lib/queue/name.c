@@ -1,6 +1,5 @@
 #include "queue/rules.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -1,5 +1,4 @@
 /* queue/put - new tasks: what is asked for is completed and written. */
-#include <stdio.h>
 
 #include "base/clock.h"
 #include "queue/private.h"

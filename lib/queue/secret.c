@@ -1,6 +1,5 @@
 #include "queue/private.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

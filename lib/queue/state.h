@@ -11,8 +11,6 @@
 #ifndef QUEUE_STATE_H
 #define QUEUE_STATE_H
 
-#include <stdbool.h>
-
 #include "base/err.h"
 
 enum queue_state {

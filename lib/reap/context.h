@@ -2,12 +2,9 @@
 #ifndef REAP_CONTEXT_H
 #define REAP_CONTEXT_H
 
-#include <dirent.h>
-
 #include "assignment/assignment.h"
 #include "reap/reap.h"
 #include "state/due.h"
-#include "state/record.h"
 
 #define REAP_RETRY_MS 600000 /* after something could not be done */
 

@@ -8,10 +8,7 @@
 #include <unistd.h>
 
 #include "assignment/assignment.h"
-#include "delegation/delegation.h"
-#include "config/home.h"
 #include "base/file.h"
-#include "base/id.h"
 #include "base/jsonx.h"
 #include "config/home.h"
 #include "delegation/delegation.h"

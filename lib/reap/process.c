@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #include "assignment/private.h"
-#include "base/buf.h"
 #include "base/file.h"
 #include "config/home.h"
 #include "reap/action.h"

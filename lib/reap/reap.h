@@ -13,10 +13,6 @@
 #ifndef REAP_REAP_H
 #define REAP_REAP_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "base/err.h"
 
 /* What it does, as far as a person can choose; awcp-reap(1) says more. */

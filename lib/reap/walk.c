@@ -7,12 +7,10 @@
  */
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/id.h"
 #include "config/home.h"
 #include "delegation/delegation.h"
 #include "reap/leftovers.h"

@@ -3,7 +3,6 @@
  */
 #include "delegation/members.h"
 #include "snapshot/private.h"
-#include "snapshot/snapshot.h"
 #include "tree/compare.h"
 
 static char

@@ -4,9 +4,6 @@
 #ifndef SNAPSHOT_DIFF_H
 #define SNAPSHOT_DIFF_H
 
-#include <stdbool.h>
-
-#include "base/err.h"
 #include "snapshot/snapshot.h"
 
 /* Run git diff on ${t}, output to stdout: unified, or with ${stat} a line a file.  On a terminal

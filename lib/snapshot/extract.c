@@ -11,7 +11,6 @@
 
 #include "base/file.h"
 #include "config/home.h"
-#include "base/pathset.h"
 #include "tree/selection.h"
 #include "snapshot/private.h"
 #include "archive/unpack.h"

@@ -4,11 +4,7 @@
 #ifndef SNAPSHOT_PRIVATE_H
 #define SNAPSHOT_PRIVATE_H
 
-#include <stdbool.h>
-
-#include "base/err.h"
 #include "snapshot/snapshot.h"
-#include "state/record.h"
 
 /* What came back as a snapshot; its base is what was sent. */
 struct snapshot_tree {

@@ -13,7 +13,6 @@
 #include "delegation/delegation.h"
 #include "delegation/members.h"
 #include "snapshot/private.h"
-#include "snapshot/snapshot.h"
 #include "wire/message.h"
 
 #define PART "incoming"

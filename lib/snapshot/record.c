@@ -14,7 +14,6 @@
 #include "delegation/members.h"
 #include "log/lifecycle.h"
 #include "snapshot/private.h"
-#include "snapshot/snapshot.h"
 #include "wire/members.h"
 
 bool

@@ -17,12 +17,7 @@
 #ifndef SNAPSHOT_SNAPSHOT_H
 #define SNAPSHOT_SNAPSHOT_H
 
-#include <jansson.h>
-#include <stdbool.h>
-#include <stddef.h>
-
 #include "apply/apply.h"
-#include "base/err.h"
 #include "base/id.h"
 #include "archive/pack.h"
 #include "state/record.h"

@@ -16,7 +16,6 @@
 #include "delegation/members.h"
 #include "state/due.h"
 #include "base/file.h"
-#include "snapshot/snapshot.h"
 #include "snapshot/private.h"
 
 int

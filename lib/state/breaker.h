@@ -14,9 +14,6 @@
 #ifndef STATE_BREAKER_H
 #define STATE_BREAKER_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "base/err.h"
 
 enum breaker_kind { BREAKER_PROFILE, BREAKER_QUEUE, BREAKER_KINDS };

@@ -14,10 +14,6 @@
 #ifndef STATE_DUE_H
 #define STATE_DUE_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "base/err.h"
 #include "base/id.h"
 
 #define DUE_KIND 31 /* longest kind, bytes; letters and - */

@@ -15,7 +15,6 @@
 #define STATE_RECORD_H
 
 #include <jansson.h>
-#include <stdbool.h>
 
 #include "base/err.h"
 

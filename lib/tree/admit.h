@@ -4,11 +4,6 @@
 #ifndef TREE_ADMIT_H
 #define TREE_ADMIT_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "base/err.h"
 #include "tree/tree.h"
 
 /* Bounds on what may be sent, and what would be. */

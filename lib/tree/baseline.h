@@ -9,7 +9,6 @@
 #ifndef TREE_BASELINE_H
 #define TREE_BASELINE_H
 
-#include "base/err.h"
 #include "tree/walk.h"
 
 #define BASELINE_TICK                                                              \

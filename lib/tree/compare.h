@@ -8,10 +8,6 @@
 #ifndef TREE_COMPARE_H
 #define TREE_COMPARE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
-#include "base/err.h"
 #include "tree/tree.h"
 
 struct compare;

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/array.h"
 #include "base/file.h"
 #include "tree/glob.h"

@@ -11,8 +11,6 @@
 #ifndef TREE_FILTER_H
 #define TREE_FILTER_H
 
-#include <stdbool.h>
-
 #include "base/err.h"
 
 struct filter;

@@ -13,7 +13,6 @@
 #ifndef TREE_MANIFEST_H
 #define TREE_MANIFEST_H
 
-#include "base/err.h"
 #include "tree/tree.h"
 
 struct manifest_writer;

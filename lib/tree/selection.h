@@ -6,9 +6,6 @@
 #ifndef TREE_SELECTION_H
 #define TREE_SELECTION_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
 #include "tree/tree.h"
 
 struct selection {

@@ -8,12 +8,9 @@
 #ifndef TREE_TREE_H
 #define TREE_TREE_H
 
-#include <stdbool.h>
-#include <stdint.h>
 #include <sys/types.h>
 #include <time.h>
 
-#include "base/err.h"
 #include "tree/filter.h"
 
 #define TREE_PATH 4095 /* longest path, bytes */

@@ -8,10 +8,6 @@
 #ifndef TREE_WALK_H
 #define TREE_WALK_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
-#include "base/err.h"
 #include "tree/tree.h"
 
 /* Long work goes on only as long as it is wanted: ${wanted} (NULL: it is) is asked for every entry

@@ -8,13 +8,9 @@
 #ifndef WIRE_CLIENT_H
 #define WIRE_CLIENT_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/buf.h"
-#include "base/err.h"
 
 struct client;
 

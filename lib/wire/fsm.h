@@ -7,8 +7,6 @@
 #ifndef WIRE_FSM_H
 #define WIRE_FSM_H
 
-#include <stdbool.h>
-
 #include "base/err.h"
 
 enum fsm_event {

@@ -5,11 +5,9 @@
  */
 #include "wire/jsplit.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/jsonx.h"
 
 #define DEPTH_MAX 64  /* containers inside each other; a bit each in jsplit.objects */

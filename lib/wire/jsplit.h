@@ -10,8 +10,6 @@
 #define WIRE_JSPLIT_H
 
 #include <jansson.h>
-#include <stdbool.h>
-#include <stddef.h>
 
 #include "base/err.h"
 

@@ -1,8 +1,6 @@
 #include "wire/message.h"
 #include "wire/members.h"
 
-#include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"

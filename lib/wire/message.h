@@ -5,7 +5,6 @@
 #define WIRE_MESSAGE_H
 
 #include <jansson.h>
-#include <stdint.h>
 
 #include "base/err.h"
 

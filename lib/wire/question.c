@@ -2,7 +2,6 @@
 #include "wire/members.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"

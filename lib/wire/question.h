@@ -16,8 +16,6 @@
 #define WIRE_QUESTION_H
 
 #include <jansson.h>
-#include <stdbool.h>
-#include <stdint.h>
 
 #include "base/err.h"
 

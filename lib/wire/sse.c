@@ -4,7 +4,6 @@
  */
 #include "wire/sse.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 enum state { START, DATA, DATA_CR, ID, SKIP };

@@ -8,9 +8,6 @@
 #ifndef WIRE_SSE_H
 #define WIRE_SSE_H
 
-#include <stddef.h>
-#include <stdint.h>
-
 #include "base/err.h"
 
 #define SSE_ID 64 /* longest event id that is kept */

@@ -9,10 +9,8 @@
 #define WIRE_UPLOAD_H
 
 #include <jansson.h>
-#include <stdint.h>
 
 #include "wire/client.h"
-#include "base/err.h"
 
 /* What stands in ${start} for the checksum. */
 #define UPLOAD_CHECKSUM "0000000000000000000000000000000000000000000000000000000000000000"

@@ -14,12 +14,8 @@
 #ifndef WORKER_ASK_SOCKET_H
 #define WORKER_ASK_SOCKET_H
 
-#include <jansson.h>
 #include <poll.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include "base/err.h"
 #include "queue/question.h"
 
 #define ASK_SOCKET_NAME "ask"

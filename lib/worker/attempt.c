@@ -6,7 +6,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "assignment/assignment.h"
 #include "assignment/sweep.h"
 #include "base/clock.h"
 #include "worker/outcome.h"

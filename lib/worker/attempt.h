@@ -5,16 +5,10 @@
 #ifndef WORKER_ATTEMPT_H
 #define WORKER_ATTEMPT_H
 
-#include <stdint.h>
 #include <sys/stat.h>
 
-#include "base/err.h"
-#include "base/id.h"
-#include "process/output.h"
-#include "state/record.h"
 #include "worker/execution.h"
 #include "worker/task.h"
-#include "worker/workspace.h"
 
 struct attempt {
 	const struct task_options *options;

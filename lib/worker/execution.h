@@ -11,14 +11,9 @@
 #define WORKER_EXECUTION_H
 
 #include <signal.h>
-#include <jansson.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <sys/types.h>
 #include <time.h>
 
 #include "worker/ask_socket.h"
-#include "base/err.h"
 #include "process/output.h"
 #include "process/sandbox.h"
 #include "worker/workspace.h"

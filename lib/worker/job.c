@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "worker/execution.h"
 #include "base/file.h"
 #include "config/home.h"
 #include "base/jsonx.h"

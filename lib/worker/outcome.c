@@ -1,6 +1,5 @@
 #include "worker/outcome.h"
 
-#include <regex.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +7,6 @@
 
 #include "base/clock.h"
 #include "queue/members.h"
-#include "state/breaker.h"
 #include "worker/profile.h"
 
 #define TRY_AGAIN 75  /* exit status of a command that is rate-limited */

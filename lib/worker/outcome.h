@@ -11,11 +11,7 @@
 #ifndef WORKER_OUTCOME_H
 #define WORKER_OUTCOME_H
 
-#include <jansson.h>
-#include <stdint.h>
-
 #include "worker/execution.h"
-#include "process/output.h"
 #include "worker/task_options.h"
 
 enum outcome { OUTCOME_DONE, OUTCOME_FAILED, OUTCOME_LIMITED, OUTCOME_DIED };

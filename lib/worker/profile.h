@@ -13,11 +13,7 @@
 
 #include <jansson.h>
 #include <regex.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include "base/err.h"
 #include "state/breaker.h"
 
 #define PROFILES 16 /* of a worker */

@@ -12,12 +12,8 @@
 #ifndef WORKER_RUNNER_H
 #define WORKER_RUNNER_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <sys/types.h>
 
-#include "base/err.h"
 #include "queue/queue.h"
 
 enum runner_end {

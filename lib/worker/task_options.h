@@ -4,10 +4,6 @@
 #ifndef WORKER_TASK_OPTIONS_H
 #define WORKER_TASK_OPTIONS_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "base/err.h"
 #include "process/sandbox.h"
 #include "queue/queue.h"
 #include "worker/profile.h"

@@ -1,24 +1,19 @@
 #include "worker/worker.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "worker/execution.h"
 #include "base/file.h"
 #include "state/breaker.h"
 #include "worker/job.h"
 #include "base/jsonx.h"
 #include "process/process.h"
 #include "process/signals.h"
-#include "queue/members.h"
-#include "queue/queue.h"
 #include "worker/runner.h"
 #include "worker/outcome.h"
 

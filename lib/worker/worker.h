@@ -11,11 +11,6 @@
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "base/err.h"
 #include "worker/task.h"
 
 #define WORKER_QUEUES 6

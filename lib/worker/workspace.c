@@ -12,7 +12,6 @@
 #include "assignment/assignment.h"
 #include "assignment/members.h"
 #include "base/file.h"
-#include "base/id.h"
 #include "config/home.h"
 #include "base/jsonx.h"
 #include "wire/members.h"

@@ -8,12 +8,8 @@
 #ifndef WORKER_WORKSPACE_H
 #define WORKER_WORKSPACE_H
 
-#include <jansson.h>
 #include <limits.h>
-#include <stdbool.h>
-#include <stddef.h>
 
-#include "base/err.h"
 #include "base/id.h"
 #include "archive/pack.h"
 #include "state/record.h"
