@@ -19,11 +19,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "apply/decide.h"
-#include "apply/merge.h"
-#include "apply/report.h"
+#include "apply/private.h"
 #include "apply/step.h"
-#include "apply/undo.h"
 #include "base/file.h"
 
 /* How far an earlier call got. */

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "apply/decide.h"
+#include "apply/private.h"
 #include "apply/rule.h"
 #include "apply/stage.h"
 #include "base/array.h"

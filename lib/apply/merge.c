@@ -1,5 +1,5 @@
 /*
- * merge - puts together what two sides made of a file of text.  See merge.h.
+ * merge - puts together what two sides made of a file of text.  See private.h.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,8 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "apply/merge.h"
-#include "apply/report.h"
+#include "apply/private.h"
 #include "apply/stage.h"
 #include "archive/unpack.h"
 #include "apply/location.h"

@@ -18,4 +18,53 @@ struct transaction {
 	uint64_t steps; /* of the plan */
 };
 
+/*
+ * decide - decides, path by path, what an apply will do.
+ */
+
+/* Compare base, theirs and ours and write the steps to ${t}->planfd.  Conflicts are reported and
+ * counted, but for those that apply_merge is to try: they become steps of the kind PLAN_MERGE. */
+int apply_decide(struct transaction *t, struct err *e);
+
+/*
+ * merge - puts together what two sides made of a file of text.
+ *
+ * For every step of the kind PLAN_MERGE of a draft the three versions are laid out in merge/ of the
+ * state directory and given to git merge-file.  What comes of it goes to fresh/ and the step
+ * becomes a change; or it becomes a conflict, and the step is left out.
+ */
+
+/* Does ${draft} have such steps?  1, 0, -1. */
+int apply_merge_needed(struct plan *draft, struct err *e);
+
+/* Write the plan for the draft ${t}->plan to ${planfd}; reports and counts what was settled and
+ * what could not be.  A dry run leaves nothing in fresh/. */
+int apply_merge(struct transaction *t, int planfd, struct err *e);
+
+/*
+ * undo - reverses the plan of an apply that was done.
+ *
+ * Path by path, as in an apply: what apply made is base, what it found is theirs, what is there now
+ * is ours.  A path that was changed since is a conflict, one that is as it was before is left.
+ */
+
+/* Write the plan that undoes the apply in the job's donefd to ${t}->planfd, and what it puts back
+ * to fresh/ (not in a dry run).  Conflicts are reported and counted.  ERR_NOT_FOUND if the old
+ * files are not kept any more. */
+int apply_undo_plan(struct transaction *t, struct err *e);
+
+/*
+ * report - reports to the caller of an apply what becomes of each path, and counts it.
+ */
+
+/* Report ${step} and count it. */
+void apply_report_step(const struct transaction *t, const struct plan_step *step);
+
+/* Report a conflict at ${path} and count it. */
+void apply_report_conflict(const struct transaction *t, const char *path, const char *why);
+
+/* Report how the conflict at ${path} was settled and count it. */
+void apply_report_settled(const struct transaction *t, const char *path, const char *why,
+			  enum apply_settle how);
+
 #endif

@@ -1,7 +1,7 @@
 /*
  * report - reports to the caller of an apply what becomes of each path, and counts it.
  */
-#include "apply/report.h"
+#include "apply/private.h"
 
 #include <stdio.h>
 

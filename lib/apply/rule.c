@@ -3,7 +3,7 @@
  */
 #include <string.h>
 
-#include "apply/report.h"
+#include "apply/private.h"
 #include "apply/rule.h"
 
 int

@@ -1,5 +1,5 @@
 /*
- * undo - reverses the plan of an apply that was done.  See undo.h.
+ * undo - reverses the plan of an apply that was done.  See private.h.
  *
  * Each step becomes the one that takes it back, the last first, so that directories are there
  * before what goes into them and empty before they go.  A directory that comes back with a mode
@@ -12,11 +12,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "apply/report.h"
+#include "apply/private.h"
 #include "apply/stage.h"
 #include "base/pathset.h"
 #include "apply/location.h"
-#include "apply/undo.h"
 #include "tree/compare.h"
 #include "tree/walk.h"
 #include "base/file.h"

@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "config/config.h"
-#include "doctor/checks.h"
-#include "doctor/finding.h"
+#include "doctor/private.h"
 
 extern char **environ;
 

@@ -1,4 +1,4 @@
-#include "doctor/finding.h"
+#include "doctor/private.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -16,8 +16,7 @@
 #include "base/id.h"
 #include "config/home.h"
 #include "config/settings.h"
-#include "doctor/checks.h"
-#include "doctor/finding.h"
+#include "doctor/private.h"
 #include "process/sandbox.h"
 
 #define TEMPLATE_MAX ((size_t)256 * 1024)

@@ -14,8 +14,7 @@
 #include "config/layout.h"
 #include "config/settings.h"
 #include "delegation/delegation.h"
-#include "doctor/checks.h"
-#include "doctor/finding.h"
+#include "doctor/private.h"
 
 #define SOON_MS (INT64_C(7) * 86400 * 1000) /* a token that expires within */
 #define SKEW_MS (INT64_C(5) * 60 * 1000)    /* clocks differ by less */

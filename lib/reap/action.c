@@ -1,4 +1,4 @@
-#include "reap/action.h"
+#include "reap/private.h"
 
 #include <stdarg.h>
 #include <stdio.h>

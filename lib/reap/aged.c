@@ -9,10 +9,7 @@
 
 #include "base/file.h"
 #include "config/home.h"
-#include "reap/action.h"
-#include "reap/leftovers.h"
-#include "reap/remove.h"
-#include "reap/rules.h"
+#include "reap/private.h"
 
 #define REMOVING_MS 60000 /* removing a tree touches it more often than that */
 

@@ -12,9 +12,7 @@
 #include "assignment/sweep.h"
 #include "base/clock.h"
 #include "base/file.h"
-#include "reap/action.h"
-#include "reap/remove.h"
-#include "reap/rules.h"
+#include "reap/private.h"
 
 #define FRESH_MS 86400000 /* by then the walk has seen it */
 #define SOON_MS 15000     /* its worker, or its START, may be at work right now */

@@ -12,11 +12,7 @@
 #include "base/jsonx.h"
 #include "delegation/delegation.h"
 #include "delegation/members.h"
-#include "reap/action.h"
-#include "reap/remove.h"
-#include "reap/rules.h"
-#include "reap/snapshots.h"
-#include "reap/start.h"
+#include "reap/private.h"
 
 #define DAY_MS (INT64_C(24) * 3600 * 1000)
 

@@ -8,9 +8,7 @@
 #include "base/file.h"
 #include "base/id.h"
 #include "config/home.h"
-#include "reap/action.h"
-#include "reap/leftovers.h"
-#include "reap/remove.h"
+#include "reap/private.h"
 
 void
 reap_temporary(struct reap *r, int parentfd, const char *name)

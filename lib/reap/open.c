@@ -13,8 +13,7 @@
 #include "config/home.h"
 #include "delegation/delegation.h"
 #include "delegation/members.h"
-#include "reap/action.h"
-#include "reap/rules.h"
+#include "reap/private.h"
 
 static bool
 delegation_closed(const json_t *json)

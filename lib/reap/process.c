@@ -20,10 +20,7 @@
 #include "assignment/private.h"
 #include "base/file.h"
 #include "config/home.h"
-#include "reap/action.h"
-#include "reap/process.h"
-#include "reap/remove.h"
-#include "reap/rules.h"
+#include "reap/private.h"
 
 #define ENVIRONMENT (4 * 1024 * 1024)
 #define STOP_MS 30000 /* between TERM and KILL: a worker hands its tasks back */

@@ -14,9 +14,7 @@
 
 #include "base/file.h"
 #include "config/home.h"
-#include "reap/process.h"
-#include "reap/remove.h"
-#include "reap/rules.h"
+#include "reap/private.h"
 
 #define TERMINAL "awcp-tmux." /* begins the name of its directory */
 

@@ -11,8 +11,7 @@
 #include "base/id.h"
 #include "config/home.h"
 #include "queue/queue.h"
-#include "reap/action.h"
-#include "reap/rules.h"
+#include "reap/private.h"
 #include "state/breaker.h"
 
 #define CHANGES 20000 /* of a queue that are read in a run, to forget old tasks */

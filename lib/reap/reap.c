@@ -8,9 +8,7 @@
 #include "config/settings.h"
 #include "delegation/delegation.h"
 #include "log/metrics.h"
-#include "reap/action.h"
-#include "reap/rules.h"
-#include "reap/state.h"
+#include "reap/private.h"
 
 /* The rule for an entry of due/. */
 static const struct {

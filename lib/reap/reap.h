@@ -8,7 +8,7 @@
  * Everything found is decided anew by the record, under its lock.  What is removed is renamed into
  * tmp/ first.
  *
- * Each rule (rules.h) has a file of its own.
+ * Each rule (private.h) has a file of its own.
  */
 #ifndef REAP_REAP_H
 #define REAP_REAP_H

@@ -1,4 +1,4 @@
-#include "reap/remove.h"
+#include "reap/private.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -13,10 +13,7 @@
 #include "base/file.h"
 #include "base/jsonx.h"
 #include "delegation/members.h"
-#include "reap/action.h"
-#include "reap/remove.h"
-#include "reap/snapshots.h"
-#include "reap/start.h"
+#include "reap/private.h"
 
 #define MAX_SNAPSHOTS 10 /* as in snapshot_record.c, where the record says nothing */
 

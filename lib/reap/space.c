@@ -17,10 +17,7 @@
 #include "config/home.h"
 #include "delegation/delegation.h"
 #include "delegation/members.h"
-#include "reap/action.h"
-#include "reap/remove.h"
-#include "reap/rules.h"
-#include "reap/snapshots.h"
+#include "reap/private.h"
 
 #define MAX_ENTRIES 10000     /* at most, in a run */
 #define WARN_MS (3600 * 1000) /* between two warnings */

@@ -7,7 +7,7 @@
 
 #include "base/file.h"
 #include "process/launch.h"
-#include "reap/start.h"
+#include "reap/private.h"
 
 #define MAX_STARTED 32 /* in one run: each takes memory, and the next run is not far */
 

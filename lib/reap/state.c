@@ -13,9 +13,7 @@
 
 #include "base/file.h"
 #include "config/home.h"
-#include "reap/action.h"
-#include "reap/remove.h"
-#include "reap/state.h"
+#include "reap/private.h"
 
 #define NAME ".state"
 #define JUMP_MS (5 * 60000) /* less is a clock that is being adjusted */

@@ -13,8 +13,7 @@
 #include "base/file.h"
 #include "config/home.h"
 #include "delegation/delegation.h"
-#include "reap/leftovers.h"
-#include "reap/rules.h"
+#include "reap/private.h"
 
 #define MAX_RECORDS 256 /* of a collection, in a run */
 #define MIN_RECORDS 4   /* however long they take: reading each from the disk may be slow */

@@ -1,4 +1,4 @@
-#include "worker/job.h"
+#include "worker/task.h"
 
 #include <stdio.h>
 #include <stdlib.h>

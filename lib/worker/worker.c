@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "state/breaker.h"
-#include "worker/job.h"
+#include "worker/task.h"
 #include "base/jsonx.h"
 #include "process/process.h"
 #include "process/signals.h"

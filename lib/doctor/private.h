@@ -1,6 +1,6 @@
-/* finding - how a check reports what it found. */
-#ifndef DOCTOR_FINDING_H
-#define DOCTOR_FINDING_H
+/* doctor/private - how a check reports what it found, and the checks. */
+#ifndef DOCTOR_PRIVATE_H
+#define DOCTOR_PRIVATE_H
 
 #include "doctor/doctor.h"
 
@@ -18,5 +18,19 @@ void doctor_fail(struct doctor *d, enum doctor_grade grade, const char *check, c
 /* The path of program ${name}, also where only root looks for it; to be freed, NULL if there is
  * none. */
 char *doctor_find(const char *name);
+
+/* checks - each makes a finding or two. */
+
+/* False if the state cannot be opened, which ends the checks of what is in it. */
+bool doctor_state(struct doctor *d);
+void doctor_tokens(struct doctor *d);
+void doctor_disk(struct doctor *d);
+void doctor_clock(struct doctor *d);
+void doctor_reap(struct doctor *d);
+void doctor_followers(struct doctor *d);
+void doctor_damage(struct doctor *d);
+void doctor_sandbox(struct doctor *d);
+void doctor_nginx(struct doctor *d);
+void doctor_servers(struct doctor *d);
 
 #endif
