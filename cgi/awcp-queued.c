@@ -10,132 +10,112 @@
 #include "config/config.h"
 #include "config/home.h"
 #include "events/loop.h"
-#include "http/body.h"
-#include "queued/changes.h"
-#include "queued/control.h"
-#include "queued/list.h"
-#include "queued/marks.h"
-#include "queued/output.h"
-#include "queued/put.h"
-#include "queued/queues.h"
-#include "queued/request.h"
-#include "queued/work.h"
-
-#define BODY_MAX (QUEUE_PAYLOAD + (size_t)65536)
+#include "queued/answers.h"
 
 static void
-post_tasks(struct http *h)
+answer(struct http *h, int (*make)(struct http *h, const struct tenant *t, struct err *e))
 {
 	struct tenant t;
 	struct err e;
 
-	if (tenant_admit(h, &t, &e) < 0 || put_answer(h, &t, &e) < 0)
+	if (tenant_admit(h, &t, &e) < 0 || make(h, &t, &e) < 0)
 		http_fail(h, &e);
 }
 
 static void
-get_task(struct http *h)
+post_tasks(struct http *h)
 {
-	json_t *task = NULL;
-	struct tenant t;
-	struct err e;
-	uint64_t n;
-
-	if (tenant_admit(h, &t, &e) < 0 || tenant_task(h, &n, &e) < 0) {
-		http_fail(h, &e);
-		return;
-	}
-	struct queue *q = queues_borrow(t.queue, false, &e);
-	if (q != NULL && tenant_owns(&t, q, n, &e) == 0)
-		task = queue_show(q, n, &e);
-	queues_return(q);
-	if (task == NULL)
-		http_fail(h, &e);
-	else
-		http_json(h, 200, task);
+	answer(h, put_answer);
 }
 
 static void
 get_tasks(struct http *h)
 {
-	struct tenant t;
-	struct err e;
-
-	if (tenant_admit(h, &t, &e) < 0 || list_answer(h, &t, &e) < 0)
-		http_fail(h, &e);
+	answer(h, list_answer);
 }
 
 static void
 get_output(struct http *h)
 {
-	struct tenant t;
-	struct err e;
-
-	if (tenant_admit(h, &t, &e) < 0 || output_answer(h, &t, &e) < 0)
-		http_fail(h, &e);
+	answer(h, output_answer);
 }
 
 static void
 post_read(struct http *h)
 {
-	json_t *o = NULL;
-	struct tenant t;
-	struct err e;
-
-	if (tenant_admit(h, &t, &e) < 0 || (o = body_json(h, BODY_MAX, false, &e)) == NULL ||
-	    marks_set(&t, o, &e) < 0)
-		http_fail(h, &e);
-	else
-		request_ok(h);
-	json_decref(o);
+	answer(h, marks_answer);
 }
 
 static void
 get_events(struct http *h)
 {
-	struct tenant t;
-	struct err e;
+	answer(h, changes_answer);
+}
 
-	if (tenant_admit(h, &t, &e) < 0 || changes_stream(h, t.name, &e) < 0)
-		http_fail(h, &e);
+static void
+post_claim(struct http *h)
+{
+	answer(h, work_claim);
+}
+
+static int
+show_task(struct http *h, const struct tenant *t, struct err *e)
+{
+	json_t *task = NULL;
+	uint64_t n;
+
+	if (tenant_task(h, &n, e) < 0)
+		return -1;
+	struct queue *q = queues_borrow(t->queue, false, e);
+	if (q != NULL && tenant_owns(t, q, n, e) == 0)
+		task = queue_show(q, n, e);
+	queues_return(q);
+	if (task != NULL)
+		http_json(h, 200, task);
+	return task != NULL ? 0 : -1;
+}
+
+static void
+get_task(struct http *h)
+{
+	answer(h, show_task);
+}
+
+static int
+show_stats(struct http *h, const struct tenant *t, struct err *e)
+{
+	struct queue *q = queues_borrow(t->queue, false, e);
+	json_t *stats = q == NULL ? NULL : queue_stats(q, t->name, e);
+
+	queues_return(q);
+	if (stats != NULL)
+		http_json(h, 200, stats);
+	return stats != NULL ? 0 : -1;
 }
 
 static void
 get_stats(struct http *h)
 {
-	json_t *stats = NULL;
-	struct queue *q = NULL;
-	struct tenant t;
-	struct err e;
-
-	if (tenant_admit(h, &t, &e) == 0)
-		q = queues_borrow(t.queue, false, &e);
-	if (q != NULL)
-		stats = queue_stats(q, t.name, &e);
-	queues_return(q);
-	if (stats == NULL)
-		http_fail(h, &e);
-	else
-		http_json(h, 200, stats);
+	answer(h, show_stats);
 }
 
 static const struct http_route routes[] = {
     {"POST", "/queue/:id/tasks", post_tasks},
     {"GET", "/queue/:id/tasks", get_tasks},
     {"GET", "/queue/:id/tasks/:id", get_task},
-    {"POST", "/queue/:id/claim", work_claim},
-    {"POST", "/queue/:id/tasks/:id/beat", work_beat},
-    {"POST", "/queue/:id/tasks/:id/finish", work_finish},
-    {"POST", "/queue/:id/tasks/:id/fail", work_fail},
-    {"POST", "/queue/:id/tasks/:id/return", work_return},
-    {"POST", "/queue/:id/tasks/:id/limit", work_limit},
-    {"POST", "/queue/:id/tasks/:id/ask", work_ask},
-    {"POST", "/queue/:id/tasks/:id/hear", work_hear},
-    {"POST", "/queue/:id/tasks/:id/answer", control_answer},
-    {"POST", "/queue/:id/tasks/:id/cancel", control_cancel},
-    {"POST", "/queue/:id/tasks/:id/retry", control_retry},
-    {"POST", "/queue/:id/tasks/:id/pause", control_pause},
-    {"POST", "/queue/:id/tasks/:id/resume", control_resume},
+    {"POST", "/queue/:id/claim", post_claim},
+    {"POST", "/queue/:id/tasks/:id/beat", work_act},
+    {"POST", "/queue/:id/tasks/:id/finish", work_act},
+    {"POST", "/queue/:id/tasks/:id/fail", work_act},
+    {"POST", "/queue/:id/tasks/:id/return", work_act},
+    {"POST", "/queue/:id/tasks/:id/limit", work_act},
+    {"POST", "/queue/:id/tasks/:id/ask", work_act},
+    {"POST", "/queue/:id/tasks/:id/hear", work_act},
+    {"POST", "/queue/:id/tasks/:id/answer", work_act},
+    {"POST", "/queue/:id/tasks/:id/cancel", work_act},
+    {"POST", "/queue/:id/tasks/:id/retry", work_act},
+    {"POST", "/queue/:id/tasks/:id/pause", work_act},
+    {"POST", "/queue/:id/tasks/:id/resume", work_act},
     {"GET", "/queue/:id/tasks/:id/output", get_output},
     {"POST", "/queue/:id/read", post_read},
     {"GET", "/queue/:id/events", get_events},

@@ -1,11 +1,10 @@
-#include "queued/changes.h"
+#include "queued/answers.h"
 
 #include <string.h>
 
 #include "base/jsonx.h"
 #include "http/query.h"
 #include "queue/feed.h"
-#include "queued/queues.h"
 #include "events/event.h"
 
 /* The members of ${task} that are never large. */
@@ -63,12 +62,12 @@ find_start(const struct http *h, const struct feed *f, struct feed_cursor *at, s
 }
 
 int
-changes_stream(struct http *h, const char *tenant, struct err *e)
+changes_answer(struct http *h, const struct tenant *t, struct err *e)
 {
 	static const struct queue_access access = {queues_borrow, queues_return};
 	static const struct stream_kind kind = {.shorten = shorten};
 	const struct event_source source = {&kind,
-					    {&queue_feed, NULL, http_id(h), tenant, &access}};
+					    {&queue_feed, NULL, http_id(h), t->name, &access}};
 	struct feed_cursor at;
 
 	if (http_drain(h, 4096, e) < 0 || find_start(h, &source.feed, &at, e) < 0)

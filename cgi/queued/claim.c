@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "http/log.h"
-#include "queued/queues.h"
+#include "queued/request.h"
 
 #define CAPABILITIES 64 /* of a worker */
 

@@ -34,4 +34,17 @@ void claim_return(const struct claim_request *r, const struct queue_claim *c);
 int claim_wait(struct http *h, const struct claim_request *r, struct queue_claim **c,
 	       struct err *e);
 
+/*
+ * waitlist.c: workers that wait for a task.
+ *
+ * A worker that waits has no thread: its connection, detached from libfcgi, is with one thread that
+ * is woken by all queues that are waited for.  Those that may take the same tasks stand on one
+ * waitlist, and when the queue has news the first of them tries.  A claim whose worker is gone
+ * before it could be told is returned.
+ */
+
+/* Detach ${h} and answer it as soon as there is a task for ${r}, or with 204 after ${r}->wait.  -1
+ * if it was not taken over. */
+int waitlist_add(struct http *h, const struct claim_request *r, struct err *e);
+
 #endif

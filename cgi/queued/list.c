@@ -1,4 +1,4 @@
-#include "queued/list.h"
+#include "queued/answers.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -6,7 +6,6 @@
 #include "base/jsonx.h"
 #include "http/query.h"
 #include "queue/reader.h"
-#include "queued/queues.h"
 
 #define LABELS 16
 #define LIST_BYTES ((size_t)1 << 20) /* after which a list is cut */

@@ -1,10 +1,10 @@
-#include "queued/marks.h"
+#include "queued/answers.h"
 
 #include "base/jsonx.h"
 #include "http/body.h"
 #include "queue/reader.h"
-#include "queued/queues.h"
 
+#define BODY_MAX (QUEUE_PAYLOAD + (size_t)65536)
 #define MARKS_MAX 1000 /* tasks that are marked at once */
 #define READER_MAX 64  /* bytes of a reader's name */
 
@@ -55,14 +55,19 @@ set_marks(const struct tenant *t, struct queue *q, const json_t *o, struct err *
 }
 
 int
-marks_set(const struct tenant *t, const json_t *o, struct err *e)
+marks_answer(struct http *h, const struct tenant *t, struct err *e)
 {
-	if (body_only(o, "reader mark tasks version", e) < 0)
-		return -1;
-	struct queue *q = queues_borrow(t->queue, false, e);
-	if (q == NULL)
-		return -1;
-	int status = set_marks(t, q, o, e);
+	json_t *o = body_json(h, BODY_MAX, false, e);
+	struct queue *q = NULL;
+	int status = -1;
+
+	if (o != NULL && body_only(o, "reader mark tasks version", e) == 0)
+		q = queues_borrow(t->queue, false, e);
+	if (q != NULL)
+		status = set_marks(t, q, o, e);
 	queues_return(q);
+	json_decref(o);
+	if (status == 0)
+		request_ok(h);
 	return status;
 }

@@ -1,4 +1,4 @@
-#include "queued/output.h"
+#include "queued/answers.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -10,7 +10,6 @@
 
 #include "base/file.h"
 #include "http/query.h"
-#include "queued/queues.h"
 
 #define FOLLOWERS 256 /* at a time: each has a thread */
 #define LOOK_MS 200

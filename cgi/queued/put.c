@@ -1,4 +1,4 @@
-#include "queued/put.h"
+#include "queued/answers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,7 +6,6 @@
 
 #include "http/body.h"
 #include "base/jsonx.h"
-#include "queued/queues.h"
 
 #define TASK_MAX (QUEUE_PAYLOAD + (size_t)65536) /* bytes of a task as it is sent */
 #define PIECE_MAX ((size_t)256 << 10)            /* bytes of tasks that are put at a time, about */

@@ -1,4 +1,4 @@
-#include "queued/queues.h"
+#include "queued/request.h"
 
 #include <pthread.h>
 #include <string.h>

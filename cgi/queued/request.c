@@ -2,7 +2,6 @@
 
 #include "base/jsonx.h"
 #include "http/body.h"
-#include "queued/queues.h"
 
 #define BODY_MAX (QUEUE_PAYLOAD + (size_t)65536) /* a result may be in it */
 
@@ -48,7 +47,7 @@ request_bool(const json_t *o, const char *name, bool *value, struct err *e)
 
 /* Who asks, for which task, and with what; the queue is borrowed. */
 static int
-open_request(struct http *h, const char *members, struct task_request *r, struct err *e)
+open_request(struct http *h, struct task_request *r, struct err *e)
 {
 	int64_t attempt = 0;
 
@@ -56,9 +55,9 @@ open_request(struct http *h, const char *members, struct task_request *r, struct
 		return -1;
 	r->body = request_body(h, e);
 	if (r->body == NULL || tenant_task(h, &r->claim.number, e) < 0 ||
-	    body_only(r->body, members, e) < 0)
+	    body_only(r->body, r->action->members, e) < 0)
 		return -1;
-	if (body_named(members, "attempt") &&
+	if (body_named(r->action->members, "attempt") &&
 	    jsonx_integer(r->body, "attempt", 1, UINT32_MAX, &attempt, e) < 0)
 		return err_hint(e, "it is the claim's");
 	r->claim.attempt = (uint32_t)attempt;
@@ -67,13 +66,12 @@ open_request(struct http *h, const char *members, struct task_request *r, struct
 }
 
 void
-request_task(struct http *h, const char *members, enum queue_event event,
-	     int (*act)(struct task_request *r, struct err *e))
+request_task(struct http *h, const struct task_action *action)
 {
-	struct task_request r = {.event = event};
+	struct task_request r = {.action = action};
 	struct err e;
 
-	int status = open_request(h, members, &r, &e) < 0 ? -1 : act(&r, &e);
+	int status = open_request(h, &r, &e) < 0 ? -1 : action->act(&r, &e);
 	queues_return(r.queue);
 	json_decref(r.body);
 	if (status < 0)

@@ -1,4 +1,4 @@
-#include "queued/tenant.h"
+#include "queued/request.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "queued/waitlist.h"
+#include "queued/claim.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 #include "http/pool.h"
 #include "events/slots.h"
 #include "http/fastcgi.h"
-#include "queued/queues.h"
+#include "queued/request.h"
 
 #define AT_ONCE 256 /* descriptors that are served before anything else */
 

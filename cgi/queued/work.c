@@ -1,4 +1,4 @@
-#include "queued/work.h"
+#include "queued/answers.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -7,8 +7,7 @@
 #include "http/body.h"
 #include "http/query.h"
 #include "queue/question.h"
-#include "queued/request.h"
-#include "queued/waitlist.h"
+#include "queued/claim.h"
 
 #define CAPABILITIES_MAX 64
 #define LEASE_MAX 86400 /* s */
@@ -84,18 +83,16 @@ answer_claim(struct http *h, const struct claim_request *r, struct err *e)
 	return 0;
 }
 
-void
-work_claim(struct http *h)
+int
+work_claim(struct http *h, const struct tenant *t, struct err *e)
 {
 	struct claim_request r;
-	struct tenant t;
-	json_t *o = NULL;
-	struct err e;
+	json_t *o = request_body(h, e);
 
-	if (tenant_admit(h, &t, &e) < 0 || (o = request_body(h, &e)) == NULL ||
-	    read_claim_request(h, &t, o, &r, &e) < 0 || answer_claim(h, &r, &e) < 0)
-		http_fail(h, &e);
+	int status =
+	    o == NULL || read_claim_request(h, t, o, &r, e) < 0 ? -1 : answer_claim(h, &r, e);
 	json_decref(o);
+	return status;
 }
 
 static int
@@ -110,17 +107,11 @@ beat_claim(struct task_request *r, struct err *e)
 	return queue_beat(r->queue, r->claim, lease * 1000, progress, e);
 }
 
-void
-work_beat(struct http *h)
-{
-	request_task(h, "attempt lease progress", QUEUE_EVENTS, beat_claim);
-}
-
-/* End the claim with r->event; what the route does not allow is not in the body. */
+/* End the claim with r->action->event; what the route does not allow is not in the body. */
 static int
 end_claim(struct task_request *r, struct err *e)
 {
-	struct queue_outcome out = {.event = r->event,
+	struct queue_outcome out = {.event = r->action->event,
 				    .result = json_object_get(r->body, "result")};
 	int64_t exit_status = -1, after = 60;
 
@@ -133,30 +124,6 @@ end_claim(struct task_request *r, struct err *e)
 	out.exit = (int)exit_status;
 	out.pause = after * 1000;
 	return queue_finish(r->queue, r->claim, &out, e);
-}
-
-void
-work_finish(struct http *h)
-{
-	request_task(h, "attempt result", QUEUE_COMPLETE, end_claim);
-}
-
-void
-work_fail(struct http *h)
-{
-	request_task(h, "attempt reason code exit last result", QUEUE_FAIL, end_claim);
-}
-
-void
-work_return(struct http *h)
-{
-	request_task(h, "attempt reason", QUEUE_RETURN, end_claim);
-}
-
-void
-work_limit(struct http *h)
-{
-	request_task(h, "attempt reason after", QUEUE_LIMIT, end_claim);
 }
 
 static int
@@ -174,13 +141,6 @@ ask_question(struct task_request *r, struct err *e)
 	return 0;
 }
 
-void
-work_ask(struct http *h)
-{
-	request_task(h, "attempt text type options default timeout secret", QUEUE_ASK,
-		     ask_question);
-}
-
 /* What became of a question: with an outcome, if it is over. */
 static int
 poll_question(struct task_request *r, struct err *e)
@@ -195,8 +155,48 @@ poll_question(struct task_request *r, struct err *e)
 	return status < 0 ? -1 : 0;
 }
 
-void
-work_hear(struct http *h)
+static int
+take_answer(struct task_request *r, struct err *e)
 {
-	request_task(h, "attempt question", QUEUE_EVENTS, poll_question);
+	const char *id, *answer, *by = r->tenant.caller.owner;
+
+	if (question_answer_of(r->body, &id, &answer, e) < 0)
+		return -1;
+	return queue_answer(r->queue, r->claim.number, id, answer, by[0] != '\0' ? by : NULL, e);
+}
+
+static int
+control_task(struct task_request *r, struct err *e)
+{
+	const char *reason;
+
+	if (request_text(r->body, "reason", REQUEST_TEXT, &reason, e) < 0)
+		return -1;
+	return queue_control(r->queue, r->claim.number, r->action->event, reason, e);
+}
+
+static const struct task_action actions[] = {
+    {"beat", "attempt lease progress", QUEUE_EVENTS, beat_claim},
+    {"finish", "attempt result", QUEUE_COMPLETE, end_claim},
+    {"fail", "attempt reason code exit last result", QUEUE_FAIL, end_claim},
+    {"return", "attempt reason", QUEUE_RETURN, end_claim},
+    {"limit", "attempt reason after", QUEUE_LIMIT, end_claim},
+    {"ask", "attempt text type options default timeout secret", QUEUE_ASK, ask_question},
+    {"hear", "attempt question", QUEUE_EVENTS, poll_question},
+    {"answer", "question answer", QUEUE_ANSWER, take_answer},
+    {"cancel", "reason", QUEUE_CANCEL, control_task},
+    {"retry", "", QUEUE_RETRY, control_task},
+    {"pause", "", QUEUE_PAUSE, control_task},
+    {"resume", "", QUEUE_RESUME, control_task},
+};
+
+void
+work_act(struct http *h)
+{
+	const struct task_action *a = actions;
+
+	/* Only the paths of these are routes. */
+	while (strcmp(a->name, strrchr(http_variable(h, "PATH_INFO"), '/') + 1) != 0)
+		a++;
+	request_task(h, a);
 }
