@@ -7,45 +7,87 @@
 #include "base/clock.h"
 #include "queue/reader.h"
 
-int64_t
-queue_option_number(const char *option, int64_t min, int64_t max)
+#define WORD 256 /* after all letters */
+#define WORDS_MAX 8
+
+void
+queue_flag(const struct queue_option *o)
 {
-	char *end;
-	long long n = strtoll(optarg, &end, 10);
-
-	if ((optarg[0] < '0' || optarg[0] > '9') || *end != '\0' || n < min || n > max)
-		command_usage("%s takes a number from %lld to %lld, not %s", option, (long long)min,
-			      (long long)max, optarg);
-	return n;
-}
-
-int64_t
-queue_option_span(const char *option)
-{
-	int64_t seconds;
-
-	if (clock_parse_span(optarg, &seconds, NULL) < 0)
-		command_usage("%s takes a span, for example 90, 15m, 2h or 7d, not %s", option,
-			      optarg);
-	return seconds;
+	*(bool *)o->value = true;
 }
 
 void
-queue_option_add(struct queue_words *w)
+queue_text(const struct queue_option *o)
 {
+	*(const char **)o->value = optarg;
+}
+
+void
+queue_words(const struct queue_option *o)
+{
+	struct queue_words *w = o->value;
+
 	if (w->count == QUEUE_WORDS)
 		command_usage("at most %d of one kind", QUEUE_WORDS);
 	w->text[w->count++] = optarg;
 }
 
-uint32_t
-queue_option_mark(void)
+static bool
+is_letter(const struct queue_option *o)
+{
+	return o->name[1] == '\0';
+}
+
+void
+queue_number(const struct queue_option *o)
+{
+	char *end;
+	long long n = strtoll(optarg, &end, 10);
+
+	if (optarg[0] < '0' || optarg[0] > '9' || *end != '\0' || n > o->max)
+		command_usage("%s%s takes a number from 0 to %lld, not %s",
+			      is_letter(o) ? "-" : "--", o->name, (long long)o->max, optarg);
+	*(int64_t *)o->value = n;
+}
+
+void
+queue_span(const struct queue_option *o)
+{
+	if (clock_parse_span(optarg, o->value, NULL) < 0)
+		command_usage("--%s takes a span, for example 90, 15m, 2h or 7d, not %s", o->name,
+			      optarg);
+}
+
+void
+queue_marks(const struct queue_option *o)
 {
 	enum queue_mark mark = queue_mark_named(optarg);
 
 	if (mark == QUEUE_MARKS)
 		command_usage("a mark is unread, read or active, not %s", optarg);
-	return (uint32_t)1 << mark;
+	*(uint32_t *)o->value |= (uint32_t)1 << mark;
+}
+
+void
+queue_options(const struct command *self, const struct queue_option *options, int argc, char **argv)
+{
+	struct option words[WORDS_MAX + 1] = {{0}};
+	const struct queue_option *o;
+	size_t n = 0;
+	int option;
+
+	for (o = options; o->name != NULL; o++)
+		if (!is_letter(o))
+			words[n++] = (struct option){o->name, o->read != queue_flag, NULL,
+						     WORD + (int)(o - options)};
+	while ((option = command_option_word(self, words, argc, argv)) != -1)
+		if (option >= WORD) {
+			options[option - WORD].read(&options[option - WORD]);
+		} else {
+			for (o = options; !is_letter(o) || o->name[0] != option;)
+				o++;
+			o->read(o);
+		}
 }
 
 void

@@ -28,11 +28,25 @@ struct queue_words {
 	size_t count;
 };
 
-/* The value that getopt(3) has read for ${option}; a wrong one ends the program. */
-int64_t queue_option_number(const char *option, int64_t min, int64_t max);
-int64_t queue_option_span(const char *option); /* seconds */
-void queue_option_add(struct queue_words *w);
-uint32_t queue_option_mark(void); /* as a bit */
+/* An option, and where its value goes. */
+struct queue_option {
+	const char *name;                             /* a letter, or a word for -- */
+	void (*read)(const struct queue_option *own); /* one of the following, or the caller's */
+	void *value;
+	int64_t max; /* of a number, which is at least 0 */
+};
+
+void queue_flag(const struct queue_option *o);   /* bool; takes no value */
+void queue_text(const struct queue_option *o);   /* const char * */
+void queue_words(const struct queue_option *o);  /* struct queue_words, to which it is added */
+void queue_number(const struct queue_option *o); /* int64_t */
+void queue_span(const struct queue_option *o);   /* int64_t, seconds */
+void queue_marks(const struct queue_option *o);  /* uint32_t, to which it is added as a bit */
+
+/* Read the options of ${self}, of which ${options}, ended by {0}, has all; a wrong value ends the
+ * program. */
+void queue_options(const struct command *self, const struct queue_option *options, int argc,
+		   char **argv);
 
 /* The operands after the options: none may be there; or at least one ${what} ("task"), for each of
  * which ${each} is called as command_each does. */

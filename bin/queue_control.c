@@ -23,13 +23,10 @@ static int
 control_all(const struct command *self, enum queue_event event, int argc, char **argv)
 {
 	struct control x = {.queue = QUEUE_DEFAULT, .event = event};
-	int option;
+	const struct queue_option options[] = {
+	    {"m", queue_text, &x.reason, 0}, {"q", queue_text, &x.queue, 0}, {0}};
 
-	while ((option = command_option(self, argc, argv)) != -1)
-		if (option == 'm')
-			x.reason = optarg;
-		else
-			x.queue = optarg;
+	queue_options(self, options, argc, argv);
 	return queue_each_operand(argc, argv, "task", control_one, &x);
 }
 

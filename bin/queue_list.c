@@ -7,8 +7,6 @@
 
 #define LIMIT 50 /* tasks or changes that are listed by default */
 
-enum word { LIMIT_WORD = 256, MARK, READER, SESSION, SINCE };
-
 /* A task in one line, for people. */
 static void
 print_line(const json_t *task)
@@ -95,65 +93,16 @@ list_tasks(struct queue *q, struct list *l, struct err *e)
 	return status;
 }
 
-static uint32_t
-parse_state(const char *text)
-{
-	enum queue_state state = queue_state_named(text);
-
-	if (strcmp(text, "all") == 0)
-		return QUEUE_ALL_STATES;
-	if (state == QUEUE_NONE)
-		command_usage("there is no state %s", text);
-	return (uint32_t)1 << state;
-}
-
 static void
-set_option(struct list *l, int option)
+read_state(const struct queue_option *o)
 {
-	switch (option) {
-	case 'j':
-		l->json = true;
-		break;
-	case 'k':
-		l->filter.key = optarg;
-		break;
-	case 'L':
-		queue_option_add(&l->labels);
-		break;
-	case 'l':
-		l->filter.lane = optarg;
-		break;
-	case 'q':
-		l->queue = optarg;
-		break;
-	case 's':
-		l->filter.states |= parse_state(optarg);
-		break;
-	case 'W':
-		l->follow = true;
-		break;
-	case LIMIT_WORD:
-		l->limit = queue_option_number("--limit", 0, INT32_MAX);
-		break;
-	case MARK:
-		l->filter.marks |= queue_option_mark();
-		break;
-	case READER:
-		l->reader = optarg;
-		break;
-	case SESSION:
-		l->filter.session = optarg;
-		break;
-	case SINCE:
-		l->since = queue_option_number("--since", 0, INT64_MAX);
-		break;
-	}
-}
+	enum queue_state state = queue_state_named(optarg);
+	bool all = strcmp(optarg, "all") == 0;
 
-static const struct option words[] = {
-    {"limit", required_argument, NULL, LIMIT_WORD}, {"mark", required_argument, NULL, MARK},
-    {"reader", required_argument, NULL, READER},    {"session", required_argument, NULL, SESSION},
-    {"since", required_argument, NULL, SINCE},      {0}};
+	if (!all && state == QUEUE_NONE)
+		command_usage("there is no state %s", optarg);
+	*(uint32_t *)o->value |= all ? QUEUE_ALL_STATES : (uint32_t)1 << state;
+}
 
 static const struct command list_command = {
     "awcp-queue list", "jk:L:l:q:s:W",
@@ -195,11 +144,22 @@ queue_do_list(int argc, char **argv)
 	struct list l = {
 	    .filter = {.payload = true}, .queue = QUEUE_DEFAULT, .limit = -1, .since = -1};
 	char name[QUEUE_NAME + 1];
+	const struct queue_option options[] = {{"j", queue_flag, &l.json, 0},
+					       {"k", queue_text, &l.filter.key, 0},
+					       {"L", queue_words, &l.labels, 0},
+					       {"l", queue_text, &l.filter.lane, 0},
+					       {"q", queue_text, &l.queue, 0},
+					       {"s", read_state, &l.filter.states, 0},
+					       {"W", queue_flag, &l.follow, 0},
+					       {"limit", queue_number, &l.limit, INT32_MAX},
+					       {"mark", queue_marks, &l.filter.marks, 0},
+					       {"reader", queue_text, &l.reader, 0},
+					       {"session", queue_text, &l.filter.session, 0},
+					       {"since", queue_number, &l.since, INT64_MAX},
+					       {0}};
 	struct err e;
-	int option;
 
-	while ((option = command_option_word(&list_command, words, argc, argv)) != -1)
-		set_option(&l, option);
+	queue_options(&list_command, options, argc, argv);
 	l.filter.labels = l.labels.text;
 	if (l.filter.marks != 0 && l.reader == NULL)
 		command_usage("whose marks? (--reader)");
@@ -273,7 +233,6 @@ wait_for_change(struct list *l)
 int
 queue_do_wait(int argc, char **argv)
 {
-	static const struct option wait_words[] = {{"since", required_argument, NULL, SINCE}, {0}};
 	static const struct command self = {
 	    "awcp-queue wait", "jq:",
 	    "usage: awcp-queue wait [-j] [-q queue] [--since version | task...]\n"
@@ -282,10 +241,12 @@ queue_do_wait(int argc, char **argv)
 	    "                   (default)\n"
 	    "  --since version  wait for a change after it\n"};
 	struct list l = {.queue = QUEUE_DEFAULT, .since = -1, .left = -1};
-	int option;
+	const struct queue_option options[] = {{"j", queue_flag, &l.json, 0},
+					       {"q", queue_text, &l.queue, 0},
+					       {"since", queue_number, &l.since, INT64_MAX},
+					       {0}};
 
-	while ((option = command_option_word(&self, wait_words, argc, argv)) != -1)
-		set_option(&l, option);
+	queue_options(&self, options, argc, argv);
 	if (optind < argc && l.since >= 0)
 		command_usage("either tasks or --since");
 	if (l.since >= 0)

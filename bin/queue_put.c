@@ -12,8 +12,6 @@
 #define BATCH 4096
 #define BATCH_BYTES (2 << 20)
 
-enum word { AFTER = 256, ALWAYS, BACKOFF, RETRIES, SESSION, TIMEOUT };
-
 /* What the options say. */
 struct put {
 	const char *queue, *file, *key, *lane, *session;
@@ -270,73 +268,19 @@ put_lines(const struct put *p, struct queue *q)
 }
 
 static void
-set_option(struct put *p, int option)
+read_need(const struct queue_option *o)
 {
-	switch (option) {
-	case 'f':
-		p->file = optarg;
-		break;
-	case 'j':
-		p->json = true;
-		break;
-	case 'k':
-		p->key = optarg;
-		break;
-	case 'L':
-		queue_option_add(&p->labels);
-		break;
-	case 'l':
-		p->lane = optarg;
-		break;
-	case 'p':
-		p->priority = queue_option_number("-p", 0, 9);
-		break;
-	case 'q':
-		p->queue = optarg;
-		break;
-	case 'r':
-		queue_option_add(&p->requires);
-		break;
-	case 'u':
-		p->unique = true;
-		break;
-	case 'w':
-		if (p->needs == NULL)
-			p->needs = json_array();
-		if (json_array_append_new(p->needs, json_string(optarg)) < 0)
-			command_usage("not UTF-8: %s", optarg);
-		break;
-	case AFTER:
-		p->after = queue_option_span("--after");
-		break;
-	case ALWAYS:
-		p->always = true;
-		break;
-	case BACKOFF:
-		p->backoff = queue_option_span("--backoff");
-		break;
-	case RETRIES:
-		p->retries = queue_option_number("--retries", 0, 1000);
-		break;
-	case SESSION:
-		p->session = optarg;
-		break;
-	case TIMEOUT:
-		p->timeout = queue_option_span("--timeout");
-		break;
-	}
+	json_t **needs = o->value;
+
+	if (*needs == NULL)
+		*needs = json_array();
+	if (json_array_append_new(*needs, json_string(optarg)) < 0)
+		command_usage("not UTF-8: %s", optarg);
 }
 
 int
 queue_do_put(int argc, char **argv)
 {
-	static const struct option words[] = {{"after", required_argument, NULL, AFTER},
-					      {"always", no_argument, NULL, ALWAYS},
-					      {"backoff", required_argument, NULL, BACKOFF},
-					      {"retries", required_argument, NULL, RETRIES},
-					      {"session", required_argument, NULL, SESSION},
-					      {"timeout", required_argument, NULL, TIMEOUT},
-					      {0}};
 	static const struct command self = {
 	    "awcp-queue put", "f:jk:L:l:p:q:r:uw:",
 	    "usage: awcp-queue put [-ju] [-q queue] [-f file] [-k key] [-L label]... [-l lane]\n"
@@ -365,11 +309,26 @@ queue_do_put(int argc, char **argv)
 			.backoff = -1,
 			.retries = -1,
 			.timeout = -1};
+	const struct queue_option options[] = {{"f", queue_text, &p.file, 0},
+					       {"j", queue_flag, &p.json, 0},
+					       {"k", queue_text, &p.key, 0},
+					       {"L", queue_words, &p.labels, 0},
+					       {"l", queue_text, &p.lane, 0},
+					       {"p", queue_number, &p.priority, 9},
+					       {"q", queue_text, &p.queue, 0},
+					       {"r", queue_words, &p.requires, 0},
+					       {"u", queue_flag, &p.unique, 0},
+					       {"w", read_need, &p.needs, 0},
+					       {"after", queue_span, &p.after, 0},
+					       {"always", queue_flag, &p.always, 0},
+					       {"backoff", queue_span, &p.backoff, 0},
+					       {"retries", queue_number, &p.retries, 1000},
+					       {"session", queue_text, &p.session, 0},
+					       {"timeout", queue_span, &p.timeout, 0},
+					       {0}};
 	struct err e;
-	int option;
 
-	while ((option = command_option_word(&self, words, argc, argv)) != -1)
-		set_option(&p, option);
+	queue_options(&self, options, argc, argv);
 	p.operands = argv + optind;
 	p.count = argc - optind;
 	struct queue *q = queue_open(p.queue, true, &e);

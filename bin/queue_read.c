@@ -10,8 +10,6 @@
 #define MARKS_AT_ONCE 4096
 #define LOOK_MS 100 /* a task that prints is looked at so often */
 
-enum word { MARK = 256, READER, SINCE };
-
 /* Copy what is in ${fd} from *${offset} on; an attempt that began anew is shown from its beginning.
  */
 static int
@@ -81,13 +79,10 @@ queue_do_output(int argc, char **argv)
 	    "  -q queue  where tasks are that are called by their name (default)\n"
 	    "  -W        follow it until the task has ended\n"};
 	struct output o = {.queue = QUEUE_DEFAULT};
-	int option;
+	const struct queue_option options[] = {
+	    {"q", queue_text, &o.queue, 0}, {"W", queue_flag, &o.follow, 0}, {0}};
 
-	while ((option = command_option(&self, argc, argv)) != -1)
-		if (option == 'W')
-			o.follow = true;
-		else
-			o.queue = optarg;
+	queue_options(&self, options, argc, argv);
 	return queue_each_operand(argc, argv, "task", output_one, &o);
 }
 
@@ -172,10 +167,6 @@ only_mark(uint32_t marks)
 int
 queue_do_read(int argc, char **argv)
 {
-	static const struct option words[] = {{"mark", required_argument, NULL, MARK},
-					      {"reader", required_argument, NULL, READER},
-					      {"since", required_argument, NULL, SINCE},
-					      {0}};
 	static const struct command self = {
 	    "awcp-queue read", "q:",
 	    "usage: awcp-queue read [-q queue] [--mark mark] --reader name [--since version | "
@@ -187,23 +178,13 @@ queue_do_read(int argc, char **argv)
 	struct marking m = {.name = QUEUE_DEFAULT};
 	uint32_t marks = 0;
 	int64_t since = -1;
-	int option;
+	const struct queue_option options[] = {{"q", queue_text, &m.name, 0},
+					       {"mark", queue_marks, &marks, 0},
+					       {"reader", queue_text, &m.who.reader, 0},
+					       {"since", queue_number, &since, INT64_MAX},
+					       {0}};
 
-	while ((option = command_option_word(&self, words, argc, argv)) != -1)
-		switch (option) {
-		case 'q':
-			m.name = optarg;
-			break;
-		case MARK:
-			marks |= queue_option_mark();
-			break;
-		case READER:
-			m.who.reader = optarg;
-			break;
-		case SINCE:
-			since = queue_option_number("--since", 0, INT64_MAX);
-			break;
-		}
+	queue_options(&self, options, argc, argv);
 	if (m.who.reader == NULL)
 		command_usage("who has read it? (--reader)");
 	m.mark = only_mark(marks);

@@ -7,30 +7,9 @@
 #include "queue_command.h"
 
 struct show {
-	const char *queue; /* NULL: none was named */
+	const char *queue; /* NULL: all */
 	bool json, refresh;
 };
-
-static struct show
-read_options(const struct command *self, int argc, char **argv)
-{
-	struct show s = {.queue = NULL};
-	int option;
-
-	while ((option = command_option(self, argc, argv)) != -1)
-		switch (option) {
-		case 'j':
-			s.json = true;
-			break;
-		case 'q':
-			s.queue = optarg;
-			break;
-		case 'W':
-			s.refresh = true;
-			break;
-		}
-	return s;
-}
 
 /* One member a line. */
 static void
@@ -66,7 +45,7 @@ show_one(void *arg, const char *id)
 	json_t *task = NULL;
 	struct err e;
 
-	struct queue *q = queue_of(s->queue != NULL ? s->queue : QUEUE_DEFAULT, id, &claim, &e);
+	struct queue *q = queue_of(s->queue, id, &claim, &e);
 	if (q != NULL)
 		task = queue_show(q, claim.number, &e);
 	if (task == NULL)
@@ -87,8 +66,11 @@ queue_do_show(int argc, char **argv)
 	    "usage: awcp-queue show [-j] [-q queue] task...\n"
 	    "  -j        JSON\n"
 	    "  -q queue  where tasks are that are called by their name (default)\n"};
-	struct show s = read_options(&self, argc, argv);
+	struct show s = {.queue = QUEUE_DEFAULT};
+	const struct queue_option options[] = {
+	    {"j", queue_flag, &s.json, 0}, {"q", queue_text, &s.queue, 0}, {0}};
 
+	queue_options(&self, options, argc, argv);
 	return queue_each_operand(argc, argv, "task", show_one, &s);
 }
 
@@ -149,9 +131,14 @@ queue_do_stats(int argc, char **argv)
 					    "  -j        JSON\n"
 					    "  -q queue  to count (all)\n"
 					    "  -W        refresh every second\n"};
-	struct show s = read_options(&self, argc, argv);
+	struct show s = {.queue = NULL};
+	const struct queue_option options[] = {{"j", queue_flag, &s.json, 0},
+					       {"q", queue_text, &s.queue, 0},
+					       {"W", queue_flag, &s.refresh, 0},
+					       {0}};
 	struct err e;
 
+	queue_options(&self, options, argc, argv);
 	queue_no_operands(argc, argv);
 	for (;;) {
 		if (s.refresh && isatty(STDOUT_FILENO))

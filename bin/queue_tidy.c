@@ -5,8 +5,6 @@
 
 #include "queue_command.h"
 
-enum word { REPAIR = 256, OLDER };
-
 static void
 report_line(void *arg, const char *text)
 {
@@ -17,21 +15,17 @@ report_line(void *arg, const char *text)
 int
 queue_do_check(int argc, char **argv)
 {
-	static const struct option words[] = {{"repair", no_argument, NULL, REPAIR}, {0}};
 	static const struct command self = {"awcp-queue check", "q:",
 					    "usage: awcp-queue check [-q queue] [--repair]\n"
 					    "  -q queue  to check (default)\n"
 					    "  --repair  make the index anew\n"};
 	const char *queue = QUEUE_DEFAULT;
 	bool repair = false;
+	const struct queue_option options[] = {
+	    {"q", queue_text, &queue, 0}, {"repair", queue_flag, &repair, 0}, {0}};
 	struct err e;
-	int option;
 
-	while ((option = command_option_word(&self, words, argc, argv)) != -1)
-		if (option == REPAIR)
-			repair = true;
-		else
-			queue = optarg;
+	queue_options(&self, options, argc, argv);
 	queue_no_operands(argc, argv);
 	struct queue *q = queue_open(queue, false, &e);
 	if (q == NULL)
@@ -43,10 +37,19 @@ queue_do_check(int argc, char **argv)
 	return wrong > 0 && !repair ? EX_DATAERR : 0;
 }
 
+/* A span, or 0: what has ended by now. */
+static void
+read_older(const struct queue_option *o)
+{
+	if (strcmp(optarg, "0") == 0)
+		*(int64_t *)o->value = 0;
+	else
+		queue_span(o);
+}
+
 int
 queue_do_retire(int argc, char **argv)
 {
-	static const struct option words[] = {{"older", required_argument, NULL, OLDER}, {0}};
 	static const struct command self = {
 	    "awcp-queue retire", "nq:",
 	    "usage: awcp-queue retire [-n] [-q queue] [--older span]\n"
@@ -57,21 +60,18 @@ queue_do_retire(int argc, char **argv)
 	const char *queue = QUEUE_DEFAULT;
 	int64_t older = -1;
 	bool dry = false;
+	const struct queue_option options[] = {{"n", queue_flag, &dry, 0},
+					       {"q", queue_text, &queue, 0},
+					       {"older", read_older, &older, 0},
+					       {0}};
 	struct err e;
-	int option;
 
-	while ((option = command_option_word(&self, words, argc, argv)) != -1)
-		if (option == 'n')
-			dry = true;
-		else if (option == 'q')
-			queue = optarg;
-		else
-			older = strcmp(optarg, "0") == 0 ? 0 : queue_option_span("--older") * 1000;
+	queue_options(&self, options, argc, argv);
 	queue_no_operands(argc, argv);
 	struct queue *q = queue_open(queue, false, &e);
 	if (q == NULL)
 		return command_fail(&e);
-	int status = queue_retire(q, older, SIZE_MAX, dry, &done, &e);
+	int status = queue_retire(q, older < 0 ? -1 : older * 1000, SIZE_MAX, dry, &done, &e);
 	queue_close(q);
 	(void)printf("tasks %llu  rewritten %llu  segments %llu\n", (unsigned long long)done.tasks,
 		     (unsigned long long)done.rewritten, (unsigned long long)done.segments);

@@ -7,63 +7,18 @@
 #include "base/file.h"
 #include "queue_command.h"
 
-enum word { EXIT = 256, LAST, LEASE, AFTER };
-
-/* The options of all of them; each has its own letters and words. */
 struct work {
-	const char *queue, *reason, *file;
+	const char *queue, *reason;
 	struct queue_words capabilities;
-	int64_t lease; /* ms */
+	int64_t lease, pause, exit; /* s; s; -1: there was none */
 	bool json, wait;
 	struct queue_outcome outcome;
 };
 
-static struct work
-read_options(const struct command *self, const struct option *words, int argc, char **argv)
-{
-	struct work w = {.queue = QUEUE_DEFAULT,
-			 .lease = QUEUE_LEASE_MS,
-			 .outcome = {.exit = -1, .pause = 60000}};
-	int option;
-
-	while ((option = command_option_word(self, words, argc, argv)) != -1)
-		switch (option) {
-		case 'f':
-			w.file = optarg;
-			break;
-		case 'j':
-			w.json = true;
-			break;
-		case 'm':
-			w.reason = w.outcome.message = optarg;
-			break;
-		case 'q':
-			w.queue = optarg;
-			break;
-		case 'r':
-			queue_option_add(&w.capabilities);
-			break;
-		case 'W':
-			w.wait = true;
-			break;
-		case AFTER:
-			w.outcome.pause = queue_option_span("--after") * 1000;
-			break;
-		case EXIT:
-			w.outcome.exit = (int)queue_option_number("--exit", 0, 255);
-			break;
-		case LAST:
-			w.outcome.last = true;
-			break;
-		case LEASE:
-			w.lease = queue_option_span("--lease") * 1000;
-			break;
-		}
-	return w;
-}
-
-static const struct option no_words[] = {{0}};
-static const struct option lease_words[] = {{"lease", required_argument, NULL, LEASE}, {0}};
+#define FRESH                                                                                   \
+	{                                                                                       \
+		.queue = QUEUE_DEFAULT, .lease = QUEUE_LEASE_MS / 1000, .pause = 60, .exit = -1 \
+	}
 
 /* Claim a task, or wait for one: 1 and *${c}, 0, -1. */
 static int
@@ -71,7 +26,7 @@ take_task(const struct work *w, struct queue *q, struct queue_claim **c, struct 
 {
 	char name[128], host[64] = "";
 	const struct queue_worker worker = {
-	    .name = name, .lease = w->lease, .capabilities = w->capabilities.text};
+	    .name = name, .lease = w->lease * 1000, .capabilities = w->capabilities.text};
 	struct watch *waiter = NULL;
 	int64_t next;
 	int status;
@@ -102,11 +57,16 @@ queue_do_take(int argc, char **argv)
 	    "  -r capability  that the worker has\n"
 	    "  -W             wait for a task\n"
 	    "  --lease span   how long the claim holds without a beat (60)\n"};
-	const struct work w = read_options(&self, lease_words, argc, argv);
+	struct work w = FRESH;
+	const struct queue_option options[] = {
+	    {"j", queue_flag, &w.json, 0},          {"q", queue_text, &w.queue, 0},
+	    {"r", queue_words, &w.capabilities, 0}, {"W", queue_flag, &w.wait, 0},
+	    {"lease", queue_span, &w.lease, 0},     {0}};
 	struct queue_claim *c;
 	char id[QUEUE_ID];
 	struct err e;
 
+	queue_options(&self, options, argc, argv);
 	queue_no_operands(argc, argv);
 	struct queue *q = queue_open(w.queue, w.wait, &e);
 	if (q == NULL)
@@ -147,7 +107,7 @@ beat_one(void *arg, const char *id)
 	struct err e;
 
 	struct queue *q = queue_of_claim(id, &claim, &e);
-	if (q == NULL || queue_beat(q, claim, w->lease, w->reason, &e) < 0)
+	if (q == NULL || queue_beat(q, claim, w->lease * 1000, w->reason, &e) < 0)
 		return command_fail(&e);
 	return 0;
 }
@@ -160,8 +120,11 @@ queue_do_beat(int argc, char **argv)
 	    "usage: awcp-queue beat [-m progress] [--lease span] claim...\n"
 	    "  -m progress   to be shown\n"
 	    "  --lease span  how long the claim holds without a beat (60)\n"};
-	struct work w = read_options(&self, lease_words, argc, argv);
+	struct work w = FRESH;
+	const struct queue_option options[] = {
+	    {"m", queue_text, &w.reason, 0}, {"lease", queue_span, &w.lease, 0}, {0}};
 
+	queue_options(&self, options, argc, argv);
 	return queue_each_operand(argc, argv, "claim", beat_one, &w);
 }
 
@@ -176,6 +139,17 @@ end_one(void *arg, const char *id)
 	if (q == NULL || queue_finish(q, claim, &w->outcome, &e) < 0)
 		return command_fail(&e);
 	return 0;
+}
+
+/* End the claims of the operands with ${event}. */
+static int
+end_all(struct work *w, enum queue_event event, int argc, char **argv)
+{
+	w->outcome.event = event;
+	w->outcome.message = w->reason;
+	w->outcome.exit = (int)w->exit;
+	w->outcome.pause = w->pause * 1000;
+	return queue_each_operand(argc, argv, "claim", end_one, w);
 }
 
 /* The result in ${file}, a new reference; NULL on failure. */
@@ -200,13 +174,15 @@ queue_do_done(int argc, char **argv)
 	static const struct command self = {"awcp-queue done", "f:",
 					    "usage: awcp-queue done [-f result] claim...\n"
 					    "  -f result  a file with it, as JSON\n"};
-	struct work w = read_options(&self, no_words, argc, argv);
+	struct work w = FRESH;
+	const char *file = NULL;
+	const struct queue_option options[] = {{"f", queue_text, &file, 0}, {0}};
 	struct err e;
 
-	w.outcome.event = QUEUE_COMPLETE;
-	if (w.file != NULL && (w.outcome.result = read_result(w.file, &e)) == NULL)
+	queue_options(&self, options, argc, argv);
+	if (file != NULL && (w.outcome.result = read_result(file, &e)) == NULL)
 		return command_fail(&e);
-	int status = queue_each_operand(argc, argv, "claim", end_one, &w);
+	int status = end_all(&w, QUEUE_COMPLETE, argc, argv);
 	json_decref(w.outcome.result);
 	return status;
 }
@@ -214,18 +190,20 @@ queue_do_done(int argc, char **argv)
 int
 queue_do_fail(int argc, char **argv)
 {
-	static const struct option words[] = {
-	    {"exit", required_argument, NULL, EXIT}, {"last", no_argument, NULL, LAST}, {0}};
 	static const struct command self = {
 	    "awcp-queue fail", "m:",
 	    "usage: awcp-queue fail [-m why] [--exit n] [--last] claim...\n"
 	    "  -m why    for the record\n"
 	    "  --exit n  status of the command that failed\n"
 	    "  --last    no retry, however many are left\n"};
-	struct work w = read_options(&self, words, argc, argv);
+	struct work w = FRESH;
+	const struct queue_option options[] = {{"m", queue_text, &w.reason, 0},
+					       {"exit", queue_number, &w.exit, 255},
+					       {"last", queue_flag, &w.outcome.last, 0},
+					       {0}};
 
-	w.outcome.event = QUEUE_FAIL;
-	return queue_each_operand(argc, argv, "claim", end_one, &w);
+	queue_options(&self, options, argc, argv);
+	return end_all(&w, QUEUE_FAIL, argc, argv);
 }
 
 int
@@ -234,23 +212,25 @@ queue_do_return(int argc, char **argv)
 	static const struct command self = {"awcp-queue return", "m:",
 					    "usage: awcp-queue return [-m why] claim...\n"
 					    "  -m why  for the record\n"};
-	struct work w = read_options(&self, no_words, argc, argv);
+	struct work w = FRESH;
+	const struct queue_option options[] = {{"m", queue_text, &w.reason, 0}, {0}};
 
-	w.outcome.event = QUEUE_RETURN;
-	return queue_each_operand(argc, argv, "claim", end_one, &w);
+	queue_options(&self, options, argc, argv);
+	return end_all(&w, QUEUE_RETURN, argc, argv);
 }
 
 int
 queue_do_limit(int argc, char **argv)
 {
-	static const struct option words[] = {{"after", required_argument, NULL, AFTER}, {0}};
 	static const struct command self = {
 	    "awcp-queue limit", "m:",
 	    "usage: awcp-queue limit [-m why] [--after span] claim...\n"
 	    "  -m why        for the record\n"
 	    "  --after span  how long it is not taken again (60)\n"};
-	struct work w = read_options(&self, words, argc, argv);
+	struct work w = FRESH;
+	const struct queue_option options[] = {
+	    {"m", queue_text, &w.reason, 0}, {"after", queue_span, &w.pause, 0}, {0}};
 
-	w.outcome.event = QUEUE_LIMIT;
-	return queue_each_operand(argc, argv, "claim", end_one, &w);
+	queue_options(&self, options, argc, argv);
+	return end_all(&w, QUEUE_LIMIT, argc, argv);
 }
