@@ -18,9 +18,6 @@
 #include "delegation/delegation.h"
 #include "delegation/members.h"
 #include "delegator/job.h"
-#include "delegator/job_run.h"
-#include "config/config.h"
-#include "config/home.h"
 #include "http/log.h"
 #include "delegator/owned.h"
 #include "events/loop.h"
@@ -44,12 +41,6 @@ identify(const struct http *h, struct caller *c, struct err *e)
 		return err_hint(e, "the operator of this server says with AWCP_CALLERS which may");
 	}
 	return 0;
-}
-
-static void
-answer_ok(struct http *h)
-{
-	http_json(h, 200, json_pack("{sb}", "ok", 1));
 }
 
 static int
@@ -280,7 +271,7 @@ answer_job(struct http *h, const char *name, bool takes_body)
 	if (run_job(h, &job, takes_body, &more, &e) < 0)
 		http_fail_with(h, &e, more != NULL ? more : json_object());
 	else
-		answer_ok(h);
+		http_ok(h);
 }
 
 static void
@@ -328,31 +319,20 @@ static const struct http_route routes[] = {
 };
 
 static int
-serve(struct err *e)
+prepare(struct err *e)
 {
-	long long threads;
-
-	if (config_load(e) < 0 || home_open(e) < 0 || caller_policy(e) < 0 || roots_read(e) < 0 ||
-	    loop_policy(e) < 0 || setting_number(SETTING_MAX_DELEGATIONS, &max_unfinished, e) < 0 ||
-	    setting_number(SETTING_THREADS, &threads, e) < 0)
+	if (roots_read(e) < 0 || loop_policy(e) < 0 ||
+	    setting_number(SETTING_MAX_DELEGATIONS, &max_unfinished, e) < 0)
 		return -1;
-	if (http_serves() && delegator_job_respawn(e) < 0)
-		return -1;
-	return http_run("awcp-delegator", routes, threads > 65536 ? 65536 : (unsigned)threads, e);
+	return http_serves() ? delegator_job_respawn(e) : 0;
 }
 
 int
 main(int argc, char **argv)
 {
-	struct err e;
-
 	/* Not in a request: a web server may pass what follows a "?" as operands (RFC 3875, 4.4).
 	 */
 	if (argc > 1 && getenv("REQUEST_METHOD") == NULL)
 		return delegator_job_main(argc, argv); /* the environment has come from us */
-	if (serve(&e) == 0)
-		return 0;
-	(void)fprintf(stderr, "awcp-delegator: %s%s%s\n", e.message, e.hint[0] != '\0' ? "; " : "",
-		      e.hint);
-	return err_exit(e.code);
+	return http_main("awcp-delegator", routes, prepare);
 }

@@ -17,30 +17,20 @@
 #include "assignment/sweep.h"
 #include "http/body.h"
 #include "http/caller.h"
-#include "executor/card.h"
+#include "executor/answers.h"
 #include "http/pool.h"
-#include "config/config.h"
-#include "config/home.h"
 #include "base/jsonx.h"
 #include "events/loop.h"
 #include "wire/members.h"
 #include "wire/message.h"
 #include "log/metrics.h"
-#include "executor/gauges.h"
 #include "wire/question.h"
 #include "executor/receive.h"
-#include "executor/result.h"
 #include "events/stream.h"
 
 #define METRICS_MAX (16 * 1024 * 1024) /* bytes of all metrics */
 
 static struct assignment_policy policy;
-
-static void
-ok(struct http *h)
-{
-	http_json(h, 200, json_pack("{sb}", "ok", 1));
-}
 
 /* A code that the peer knows as an answer to INVITE. */
 static bool
@@ -122,7 +112,7 @@ take_start(struct http *h, struct received *r, struct caller *c, struct err *e)
 		return -1;
 	if (start_received(r, id, c->owner, e) == 0) {
 		received_arrived(r);
-		ok(h);
+		http_ok(h);
 		return 0;
 	}
 	/* No other START can mend these: report it on the stream, too. */
@@ -145,7 +135,7 @@ take_error(struct http *h, struct received *r, struct caller *c, struct err *e)
 	message_error(r->message, &why);
 	if (assignment_cancel(id, c->owner, &why, e) < 0)
 		return -1;
-	ok(h);
+	http_ok(h);
 	return 0;
 }
 
@@ -240,13 +230,13 @@ post_ack(struct http *h)
 	if (!identified(h, "ack", &c))
 		return;
 	if (assignment_acknowledge(http_id(h), c.owner, &e) == 0) {
-		ok(h);
+		http_ok(h);
 		return;
 	}
 	caller_hide(c.owner, &e);
 	/* AWCP v1: what is gone already, or not ended yet, is acknowledged all the same. */
 	if (e.code == ERR_NOT_FOUND || e.code == ERR_BAD_STATE)
-		ok(h);
+		http_ok(h);
 	else
 		http_fail(h, &e);
 }
@@ -268,7 +258,7 @@ post_answer(struct http *h)
 	    assignment_answer(http_id(h), c.owner, question, answer, &e) < 0)
 		fail_hidden(h, &c, &e);
 	else
-		ok(h);
+		http_ok(h);
 	json_decref(body);
 }
 
@@ -376,8 +366,10 @@ sweep_each_second(void *unused)
 
 /* Start that; before a single request as plain CGI it is done once. */
 static int
-start_sweeps(struct err *e)
+prepare(struct err *e)
 {
+	if (assignment_policy(&policy, e) < 0 || loop_policy(e) < 0)
+		return -1;
 	if (!http_serves())
 		assignment_sweep(&policy);
 	return pool_thread(sweep_each_second, e);
@@ -386,17 +378,5 @@ start_sweeps(struct err *e)
 int
 main(void)
 {
-	struct err e;
-	long long threads;
-
-	if (config_load(&e) < 0 || home_open(&e) < 0 || caller_policy(&e) < 0 ||
-	    assignment_policy(&policy, &e) < 0 || loop_policy(&e) < 0 ||
-	    setting_number(SETTING_THREADS, &threads, &e) < 0 || start_sweeps(&e) < 0 ||
-	    http_run("awcp-executor", routes, threads > 65536 ? 65536 : (unsigned)threads, &e) <
-		0) {
-		(void)fprintf(stderr, "awcp-executor: %s%s%s\n", e.message,
-			      e.hint[0] != '\0' ? "; " : "", e.hint);
-		return err_exit(e.code);
-	}
-	return 0;
+	return http_main("awcp-executor", routes, prepare);
 }

@@ -5,10 +5,6 @@
  * nothing: every answer is made from the files of the queue, which commands on this machine use at
  * the same time.
  */
-#include <stdio.h>
-
-#include "config/config.h"
-#include "config/home.h"
 #include "events/loop.h"
 #include "queued/answers.h"
 
@@ -126,15 +122,5 @@ static const struct http_route routes[] = {
 int
 main(void)
 {
-	struct err e;
-	long long threads;
-
-	if (config_load(&e) < 0 || home_open(&e) < 0 || caller_policy(&e) < 0 ||
-	    loop_policy(&e) < 0 || setting_number(SETTING_THREADS, &threads, &e) < 0 ||
-	    http_run("awcp-queued", routes, threads > 65536 ? 65536 : (unsigned)threads, &e) < 0) {
-		(void)fprintf(stderr, "awcp-queued: %s%s%s\n", e.message,
-			      e.hint[0] != '\0' ? "; " : "", e.hint);
-		return err_exit(e.code);
-	}
-	return 0;
+	return http_main("awcp-queued", routes, loop_policy);
 }

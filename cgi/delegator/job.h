@@ -34,6 +34,10 @@ int delegator_job_run(const struct delegator_job *job, json_t **more, struct err
 /* Start to follow ${id}, and do not wait. */
 int delegator_job_follow(const char *id, struct err *e);
 
+/* "awcp-delegator job id [snapshot]", in the process that was started for it; the exit status.  A
+ * failure is reported as a JSON object on stdout: {error, code, hint, conflicts?}. */
+int delegator_job_main(int argc, char **argv);
+
 /* From now on, see to it that every unfinished delegation that came over HTTP has a follower. */
 int delegator_job_respawn(struct err *e);
 

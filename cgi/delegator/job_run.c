@@ -1,4 +1,5 @@
-#include "delegator/job_run.h"
+/* Runs a job, in the process that was started for it. */
+#include "delegator/job.h"
 
 #include <stdio.h>
 #include <string.h>

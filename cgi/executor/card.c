@@ -1,4 +1,4 @@
-#include "executor/card.h"
+#include "executor/answers.h"
 
 #include "http/caller.h"
 #include "base/file.h"

@@ -1,4 +1,4 @@
-#include "executor/gauges.h"
+#include "executor/answers.h"
 
 #include "assignment/assignment.h"
 #include "base/clock.h"

@@ -1,4 +1,4 @@
-#include "executor/result.h"
+#include "executor/answers.h"
 
 #include <errno.h>
 #include <fcntl.h>

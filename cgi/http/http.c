@@ -227,6 +227,12 @@ http_json(struct http *h, int status, json_t *o)
 	http_json_with(h, status, o, "");
 }
 
+void
+http_ok(struct http *h)
+{
+	http_json(h, 200, json_pack("{sb}", "ok", 1));
+}
+
 int
 http_peer(const struct http *h)
 {

@@ -28,10 +28,11 @@ struct http_route {
 	void (*answer)(struct http *h);
 };
 
-/* Answer requests by ${routes}, which end with a NULL method, as long as the web server sends any,
- * with at most ${threads} threads; or answer the one of the CGI environment.  ${name} is the
- * program's, for what it logs to stderr.  Returns 0 after CGI, -1 when it cannot go on. */
-int http_run(const char *name, const struct http_route *routes, unsigned threads, struct err *e);
+/* All of a program: read its configuration, let it ${prepare} itself, then answer requests by
+ * ${routes}, which end with a NULL method, as long as the web server sends any, with at most
+ * AWCP_THREADS threads; or answer the one of the CGI environment.  ${name} is the program's, for
+ * what it logs to stderr.  Returns the exit status: after CGI, or when it cannot go on. */
+int http_main(const char *name, const struct http_route *routes, int (*prepare)(struct err *e));
 
 /* True if the program answers requests as long as there are any, not only the one of CGI. */
 bool http_serves(void);
@@ -68,6 +69,9 @@ int http_flush(struct http *h);
 
 /* The whole answer: ${o}, whose reference is taken (NULL: out of memory). */
 void http_json(struct http *h, int status, json_t *o);
+
+/* The whole answer: {"ok": true}. */
+void http_ok(struct http *h);
 
 /* As http_json, with ${more} header lines as for http_begin, 200 bytes of them at most. */
 void http_json_with(struct http *h, int status, json_t *o, const char *more);

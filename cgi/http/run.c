@@ -6,12 +6,16 @@
 #include <sys/resource.h>
 
 #include "base/clock.h"
+#include "config/config.h"
+#include "config/home.h"
+#include "http/caller.h"
 #include "http/log.h"
 #include "http/pool.h"
 #include "http/private.h"
 
 #define LARGE (256 * 1024) /* bytes of memory that go back at once */
 #define ARENAS 4           /* of memory, each of which keeps some */
+#define MAX_THREADS 65536
 
 static const struct http_route *routes;
 
@@ -61,13 +65,12 @@ answer_fastcgi(FCGX_Request *r)
 	dispatch(&h);
 }
 
-int
-http_run(const char *name, const struct http_route *table, unsigned threads, struct err *e)
+/* Answer the requests, with at most ${threads} threads, or the one of the CGI environment. */
+static int
+run(unsigned threads, struct err *e)
 {
 	struct rlimit files;
 
-	http_log_name(name);
-	routes = table;
 	if (FCGX_Init() != 0)
 		return err_set(e, ERR_INTERNAL, "cannot set up FastCGI");
 	/* libfcgi catches SIGTERM to end after the next request, which a thread that waits for one
@@ -92,4 +95,21 @@ http_run(const char *name, const struct http_route *table, unsigned threads, str
 		(void)setrlimit(RLIMIT_NOFILE, &files); /* then there are fewer streams */
 	}
 	return pool_run(threads, answer_fastcgi, e);
+}
+
+int
+http_main(const char *name, const struct http_route *table, int (*prepare)(struct err *e))
+{
+	long long threads;
+	struct err e;
+
+	http_log_name(name);
+	routes = table;
+	if (config_load(&e) == 0 && home_open(&e) >= 0 && caller_policy(&e) == 0 &&
+	    setting_number(SETTING_THREADS, &threads, &e) == 0 && prepare(&e) == 0 &&
+	    run(threads > MAX_THREADS ? MAX_THREADS : (unsigned)threads, &e) == 0)
+		return 0;
+	(void)fprintf(stderr, "%s: %s%s%s\n", name, e.message, e.hint[0] != '\0' ? "; " : "",
+		      e.hint);
+	return err_exit(e.code);
 }

@@ -68,6 +68,6 @@ marks_answer(struct http *h, const struct tenant *t, struct err *e)
 	queues_return(q);
 	json_decref(o);
 	if (status == 0)
-		request_ok(h);
+		http_ok(h);
 	return status;
 }

@@ -5,12 +5,6 @@
 
 #define BODY_MAX (QUEUE_PAYLOAD + (size_t)65536) /* a result may be in it */
 
-void
-request_ok(struct http *h)
-{
-	http_json(h, 200, json_pack("{sb}", "ok", 1));
-}
-
 json_t *
 request_body(struct http *h, struct err *e)
 {
@@ -79,5 +73,5 @@ request_task(struct http *h, const struct task_action *action)
 	else if (r.answer != NULL)
 		http_json(h, 200, r.answer);
 	else
-		request_ok(h);
+		http_ok(h);
 }

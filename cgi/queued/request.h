@@ -75,8 +75,6 @@ void request_task(struct http *h, const struct task_action *action);
 /* Read the body of ${h}: a JSON object, or none at all, which is an empty one. */
 json_t *request_body(struct http *h, struct err *e);
 
-void request_ok(struct http *h);
-
 /* The number at ${name} of ${o} from ${min} to ${max}; *${value} stays if there is none. */
 int request_number(const json_t *o, const char *name, int64_t min, int64_t max, int64_t *value,
 		   struct err *e);
