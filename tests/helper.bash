@@ -92,6 +92,34 @@ start_time()
 
 # gone pid: it has ended.  The number may be another's by now: pids come round in less than a minute
 # when many tests run.
+# How long, in ms, processes have waited for a processor since the machine started; 0 where the kernel
+# does not say.
+stalled_ms()
+{
+	awk '/^some/ {sub("total=", "", $NF); n = $NF} END {printf "%d", n / 1000}' /proc/pressure/cpu 2>/dev/null ||
+		echo 0
+}
+
+now_ms()
+{
+	date +%s%3N
+}
+
+# The time from here on is what assert_took looks at.
+start_clock()
+{
+	CLOCK_BEGUN=$(now_ms) CLOCK_STALLED=$(stalled_ms)
+}
+
+# assert_took less ceiling: what start_clock began took less than ${less} ms, not counting the time in
+# which somebody waited for a processor, and in any case less than ${ceiling} ms.
+assert_took()
+{
+	local took=$(($(now_ms) - CLOCK_BEGUN)) stalled=$(($(stalled_ms) - CLOCK_STALLED))
+	[ $((took - stalled)) -lt "$1" ] && [ $took -lt "$2" ] ||
+		fail "took $took ms, for $stalled of which somebody waited for a processor"
+}
+
 gone()
 {
 	local started=

@@ -171,10 +171,20 @@ say_all()
 	awcp-answer -j
 }
 
+# The state of state-2.tar.xz, whose directory was /tmp/awcp-state-2; it has the files that were lent.
+unpack_state_2()
+{
+	tar -xJf "$FIXTURES/state-2.tar.xz" -C "$HOME" 2>/dev/null # some of it is due in its future
+	grep -rlZ /tmp/awcp-state-2 "$AWCP_HOME" "$HOME/said" | xargs -0 sed -i "s,/tmp/awcp-state-2,$HOME,g"
+	mkdir -p "$HOME/ws"
+	printf 'changed\n' >"$HOME/ws/a"
+	printf 'two\n' >"$HOME/ws/b"
+}
+
 # See fixtures/state-2.sh: delegations and assignments of several states, of which one was in hand when
 # the machine went down, snapshots, queues, readers, a question, tokens, a peer, a breaker.
 @test "what an earlier version wrote is read as that version read it" {
-	tar -xJf "$FIXTURES/state-2.tar.xz" -C "$HOME" 2>/dev/null # some of it is due in its future
+	unpack_state_2
 	assert_equal "$(cat "$AWCP_HOME/version")" 2
 	say_all >"$HOME/now"
 	run diff "$HOME/said" "$HOME/now"
@@ -190,7 +200,7 @@ at()
 
 @test "and what it began goes on" {
 	local id
-	tar -xJf "$FIXTURES/state-2.tar.xz" -C "$HOME" 2>/dev/null
+	unpack_state_2
 	export FAULT_CLOCK=$HOME/clock AWCP_CLOCK_DOUBT=0
 	gcc -shared -fPIC -D_GNU_SOURCE -std=c11 -o "$HOME/clock.so" "$REPO/tests/fault/clock.c" -ldl
 	# That it was stopped for a while is from its breaker.

@@ -91,9 +91,6 @@ assert_state()
 	assert_equal "$(state "$1")" "$2"
 }
 
-now_ms()
-{
-	local us=${EPOCHREALTIME/./}
 	echo "${us%???}"
 }
 
@@ -128,6 +125,7 @@ wait_for_claim()
 		"${URL%/awcp}/queue/$Q/claim?wait=${3-20}"
 	WORKER=$STARTED
 	stands() {
+		gone "$WORKER" && return # it was answered already
 		[ -d "$AWCP_HOME/queue/$Q/bell" ] && watched "$AWCP_HOME/queue/$Q/bell" &&
 			[ "$(count_waiting)" -gt "$before" ]
 	}

@@ -114,10 +114,10 @@ nothing_left()
 }
 
 @test "-t ends what never comes to rest, and what is never ready" {
-	drive go -t 2 -q 1h -r 'ready>' -- "$HERE/terminal" 'while :; do echo more; sleep 0.1; done'
+	drive go -t 5 -q 1h -r 'ready>' -- "$HERE/terminal" 'while :; do echo more; sleep 0.1; done'
 	assert_failure 1
 	assert_line more
-	assert_line 'awcp-tmux: it took longer than 2 s'
+	assert_line 'awcp-tmux: it took longer than 5 s'
 	drive go -t 1 -r never
 	assert_failure 1
 	wait_until nothing_left
