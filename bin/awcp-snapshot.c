@@ -8,8 +8,7 @@
 #include "delegation/delegation.h"
 #include "delegation/members.h"
 #include "snapshot/diff.h"
-#include "snapshot_show.h"
-#include "snapshot_take.h"
+#include "snapshot_command.h"
 #include "archive/unpack_into.h"
 
 #define USAGE                                                                                 \
@@ -40,16 +39,6 @@
 	"snapshot\n"                                                                          \
 	"it is the recommended or the latest one that is pending.\n"
 
-struct options {
-	bool json, dry, stat, markers;
-	enum apply_settle settle;
-	enum pack_format format;
-	struct filter *filter;
-	char **operands;
-	int count;
-	const char *snapshot; /* or NULL */
-};
-
 static const struct {
 	const char *name;
 	enum pack_format format;
@@ -69,7 +58,7 @@ open_record(const char *prefix, struct record *r, struct err *e)
 
 /* The same, and the id of the snapshot that was named, or NULL. */
 static const char *
-open_snapshot(const struct options *o, const char *prefix, struct record *r, struct err *e)
+open_snapshot(const struct snapshot_options *o, const char *prefix, struct record *r, struct err *e)
 {
 	const json_t *snapshot = NULL;
 
@@ -95,7 +84,7 @@ list_one(const json_t *s)
 static int
 list_snapshots(void *arg, const char *prefix)
 {
-	const struct options *o = arg;
+	const struct snapshot_options *o = arg;
 	struct record r;
 	struct err e;
 	json_t *snapshot;
@@ -118,7 +107,7 @@ list_snapshots(void *arg, const char *prefix)
 static int
 show_changes(void *arg, const char *prefix)
 {
-	const struct options *o = arg;
+	const struct snapshot_options *o = arg;
 	struct snapshot_shown s = {.json = o->json};
 	struct record r;
 	struct err e;
@@ -138,7 +127,7 @@ show_changes(void *arg, const char *prefix)
 static int
 show_diff(void *arg, const char *prefix)
 {
-	const struct options *o = arg;
+	const struct snapshot_options *o = arg;
 	struct record r;
 	struct err e, none;
 	struct snapshot_trees trees;
@@ -167,37 +156,10 @@ show_diff(void *arg, const char *prefix)
 	return status;
 }
 
-static struct snapshot_take
-taking(const struct options *o)
-{
-	return (struct snapshot_take){.json = o->json,
-				      .dry = o->dry,
-				      .markers = o->markers,
-				      .settle = o->settle,
-				      .operands = o->operands + 1,
-				      .count = o->count - 1};
-}
-
-static int
-apply_snapshot(void *arg, const char *prefix)
-{
-	struct snapshot_take t = taking(arg);
-
-	return snapshot_take(&t, prefix);
-}
-
-static int
-undo_snapshot(void *arg, const char *prefix)
-{
-	struct snapshot_take t = taking(arg);
-
-	return snapshot_take_back(&t, prefix);
-}
-
 static int
 discard_snapshot(void *arg, const char *prefix)
 {
-	const struct options *o = arg;
+	const struct snapshot_options *o = arg;
 	struct err e;
 	char id[ID_MAX + 1];
 
@@ -210,7 +172,7 @@ discard_snapshot(void *arg, const char *prefix)
 static int
 clear_snapshot(void *arg, const char *prefix)
 {
-	const struct options *o = arg;
+	const struct snapshot_options *o = arg;
 	struct err e;
 	char id[ID_MAX + 1];
 
@@ -229,7 +191,7 @@ refuse_terminal(void)
 static int
 export_snapshot(void *arg, const char *prefix)
 {
-	const struct options *o = arg;
+	const struct snapshot_options *o = arg;
 	struct record r;
 	struct err e;
 	int status = 0;
@@ -245,7 +207,7 @@ export_snapshot(void *arg, const char *prefix)
 static int
 pack_directory(void *arg, const char *path)
 {
-	const struct options *o = arg;
+	const struct snapshot_options *o = arg;
 	struct pack_options how = {.format = o->format, .fidelity = true, .compress = true};
 	const struct tree to = {.manifestfd = -1, .archivefd = STDOUT_FILENO};
 	struct pack_totals totals;
@@ -301,8 +263,8 @@ static const struct job {
     {"list", {"awcp-snapshot", "j", USAGE}, no_words, -1, PACK_ZIP, list_snapshots},
     {"show", {"awcp-snapshot", "j", USAGE}, no_words, 2, PACK_ZIP, show_changes},
     {"diff", {"awcp-snapshot", "", USAGE}, diff_words, ANY, PACK_ZIP, show_diff},
-    {"apply", {"awcp-snapshot", "jn", USAGE}, apply_words, ANY, PACK_ZIP, apply_snapshot},
-    {"undo", {"awcp-snapshot", "jn", USAGE}, no_words, 2, PACK_ZIP, undo_snapshot},
+    {"apply", {"awcp-snapshot", "jn", USAGE}, apply_words, ANY, PACK_ZIP, snapshot_take},
+    {"undo", {"awcp-snapshot", "jn", USAGE}, no_words, 2, PACK_ZIP, snapshot_take_back},
     {"discard", {"awcp-snapshot", "", USAGE}, no_words, 2, PACK_ZIP, discard_snapshot},
     {"clear", {"awcp-snapshot", "", USAGE}, no_words, 2, PACK_ZIP, clear_snapshot},
     {"export", {"awcp-snapshot", "F:", USAGE}, no_words, 2, PACK_ZIP, export_snapshot},
@@ -320,15 +282,15 @@ format_of(const char *name)
 }
 
 static void
-settle_by(struct options *o, enum apply_settle how)
+settle_by(struct snapshot_options *o, enum apply_settle how)
 {
-	if (o->settle != APPLY_ASK && o->settle != how)
+	if (o->how.settle != APPLY_ASK && o->how.settle != how)
 		command_usage("--theirs, --ours or --merge, only one of them");
-	o->settle = how;
+	o->how.settle = how;
 }
 
 static void
-read_options(const struct job *job, int argc, char **argv, struct options *o)
+read_options(const struct job *job, int argc, char **argv, struct snapshot_options *o)
 {
 	struct err e;
 	int option, status = 0;
@@ -348,7 +310,7 @@ read_options(const struct job *job, int argc, char **argv, struct options *o)
 			o->json = true;
 			break;
 		case 'n':
-			o->dry = true;
+			o->how.dry = true;
 			break;
 		case STAT:
 			o->stat = true;
@@ -363,7 +325,7 @@ read_options(const struct job *job, int argc, char **argv, struct options *o)
 			settle_by(o, APPLY_MERGE);
 			break;
 		case MARKERS:
-			o->markers = true;
+			o->how.markers = true;
 			break;
 		default:
 			break;
@@ -386,7 +348,7 @@ int
 main(int argc, char **argv)
 {
 	static const struct command all = {"awcp-snapshot", "", USAGE};
-	struct options o = {0};
+	struct snapshot_options o = {0};
 	struct err e;
 
 	while (command_option(&all, argc, argv) != -1)
@@ -405,10 +367,10 @@ main(int argc, char **argv)
 	if (o.count == 0)
 		command_usage("%s what?", job->name);
 	/* Without a way to settle conflicts there is none that paths could be for. */
-	int max = job->run == apply_snapshot && o.settle == APPLY_ASK ? 2 : job->max;
+	int max = job->run == snapshot_take && o.how.settle == APPLY_ASK ? 2 : job->max;
 	if (max >= 0 && o.count > max)
 		command_usage("%s takes no %s", job->name, o.operands[max]);
-	if (o.markers && o.settle != APPLY_MERGE)
+	if (o.how.markers && o.how.settle != APPLY_MERGE)
 		command_usage("--markers goes with --merge");
 	o.snapshot = job->max == 2 && o.count == 2 ? o.operands[1] : NULL;
 	int status = command_each(job->max < 0 ? o.count : 1, o.operands, job->run, &o);

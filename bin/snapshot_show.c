@@ -1,9 +1,9 @@
-/* snapshot_show - how awcp-snapshot shows a change.  See snapshot_show.h. */
+/* snapshot_show - how awcp-snapshot shows a change.  See snapshot_command.h. */
 #include <stdio.h>
 
 #include "command.h"
 #include "base/jsonx.h"
-#include "snapshot_show.h"
+#include "snapshot_command.h"
 
 static json_t *
 side_json(const struct entry *entry)

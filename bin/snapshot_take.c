@@ -1,10 +1,11 @@
-/* snapshot_take - how awcp-snapshot applies a snapshot, and undoes that.  See snapshot_take.h. */
+/* snapshot_take - how awcp-snapshot applies a snapshot, and undoes that.  See snapshot_command.h.
+ */
 #include <stdio.h>
 
 #include "command.h"
 #include "delegation/delegation.h"
 #include "base/jsonx.h"
-#include "snapshot_take.h"
+#include "snapshot_command.h"
 
 static void
 print_action(void *arg, enum apply_action action, const char *path, const char *why)
@@ -16,8 +17,8 @@ print_action(void *arg, enum apply_action action, const char *path, const char *
 	    [APPLY_DELETE] = {"D", "delete"},  [APPLY_CONFLICT] = {"!", "conflict"},
 	    [APPLY_SETTLED] = {"=", "settle"},
 	};
-	const struct snapshot_take *t = arg;
-	if (t->json) {
+	const struct snapshot_options *o = arg;
+	if (o->json) {
 		json_t *line = json_object();
 		jsonx_set(line, "action", names[action].name);
 		jsonx_set(line, "path", path);
@@ -35,36 +36,32 @@ print_action(void *arg, enum apply_action action, const char *path, const char *
 	fputc('\n', out);
 }
 
-/* What the operands name: the snapshot's id, or NULL, and ${how}'s paths. */
+/* The id of the snapshot that the operands name, or NULL; the rest are paths. */
 static const char *
-read_operands(const struct snapshot_take *t, const char *id, struct snapshot_taking *how)
+read_operands(struct snapshot_options *o, const char *id)
 {
 	struct record r = {.dirfd = -1, .lockfd = -1};
 	struct err none;
 
-	*how = (struct snapshot_taking){.dry = t->dry,
-					.settle = t->settle,
-					.markers = t->markers,
-					.report = print_action,
-					.arg = (void *)t};
-	if (t->count == 0)
+	o->how.report = print_action;
+	o->how.arg = o;
+	if (o->count == 1)
 		return NULL;
-	bool named = t->settle == APPLY_ASK;
+	bool named = o->how.settle == APPLY_ASK;
 	if (!named && record_open(DELEGATIONS, id, false, &r, &none) == 0)
-		named = snapshot_pick(r.json, t->operands[0], &none) != NULL;
+		named = snapshot_pick(r.json, o->operands[1], &none) != NULL;
 	record_close(&r);
-	how->paths = (const char *const *)t->operands + named;
-	how->count = (size_t)t->count - named;
-	return named ? t->operands[0] : NULL;
+	o->how.paths = (const char *const *)o->operands + 1 + named;
+	o->how.count = (size_t)o->count - 1 - named;
+	return named ? o->operands[1] : NULL;
 }
 
 static int
-end_action(const struct snapshot_take *t, const char *snap, const char *what,
-	   const struct apply_totals *n)
+end_action(bool dry, const char *snap, const char *what, const struct apply_totals *n)
 {
 	fflush(stdout);
 	command_note("%s %s%s: %llu added, %llu changed, %llu deleted", snap,
-		     t->dry ? "would be " : "is ", what, (unsigned long long)n->added,
+		     dry ? "would be " : "is ", what, (unsigned long long)n->added,
 		     (unsigned long long)n->changed, (unsigned long long)n->deleted);
 	if (n->marked == 0)
 		return 0;
@@ -74,35 +71,35 @@ end_action(const struct snapshot_take *t, const char *snap, const char *what,
 }
 
 int
-snapshot_take(const struct snapshot_take *t, const char *prefix)
+snapshot_take(void *arg, const char *prefix)
 {
-	struct snapshot_taking how;
+	struct snapshot_options *o = arg;
 	struct apply_totals totals;
 	struct err e;
 	char id[ID_MAX + 1], taken[ID_MAX + 1];
 
 	if (record_find(DELEGATIONS, prefix, id, &e) < 0)
 		return command_fail(&e);
-	const char *snap = read_operands(t, id, &how);
-	if (snapshot_apply(id, snap, &how, &totals, taken, &e) == 0)
-		return end_action(t, taken, "applied", &totals);
-	if (e.code == ERR_CONFLICT && t->settle == APPLY_ASK)
+	const char *snap = read_operands(o, id);
+	if (snapshot_apply(id, snap, &o->how, &totals, taken, &e) == 0)
+		return end_action(o->how.dry, taken, "applied", &totals);
+	if (e.code == ERR_CONFLICT && o->how.settle == APPLY_ASK)
 		err_hint(&e, "nothing was changed; --theirs, --ours or --merge settles it");
 	return command_fail(&e);
 }
 
 int
-snapshot_take_back(const struct snapshot_take *t, const char *prefix)
+snapshot_take_back(void *arg, const char *prefix)
 {
-	struct snapshot_taking how;
+	struct snapshot_options *o = arg;
 	struct apply_totals totals;
 	struct err e;
 	char id[ID_MAX + 1], undone[ID_MAX + 1];
 
 	if (record_find(DELEGATIONS, prefix, id, &e) < 0)
 		return command_fail(&e);
-	const char *snap = read_operands(t, id, &how);
-	return snapshot_undo(id, snap, &how, &totals, undone, &e)
-		   ? command_fail(&e)
-		   : end_action(t, undone, "undone", &totals);
+	const char *snap = read_operands(o, id);
+	if (snapshot_undo(id, snap, &o->how, &totals, undone, &e) < 0)
+		return command_fail(&e);
+	return end_action(o->how.dry, undone, "undone", &totals);
 }

@@ -195,17 +195,12 @@ static int
 move_old(int oldfd, int statefd, struct err *e)
 {
 	int status = -1, keptfd = -1;
-	int copy = openat(oldfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = copy < 0 ? NULL : fdopendir(copy);
 
-	if (d == NULL) {
-		err_sys(e, "cannot read the stage");
-		file_close(copy);
-		return -1;
-	}
-	struct dirent *entry;
-	while ((entry = readdir(d))) {
-		if (entry->d_name[0] == '.')
+	DIR *d = file_list(oldfd, ".");
+	if (d == NULL)
+		return err_sys(e, "cannot read the stage");
+	for (const char *name; (name = file_next(&d)) != NULL;) {
+		if (name[0] == '.')
 			continue;
 		if (keptfd < 0) {
 			if (file_make_dirs(statefd, "kept", e) < 0)
@@ -214,13 +209,14 @@ move_old(int oldfd, int statefd, struct err *e)
 			if (keptfd < 0)
 				goto out;
 		}
-		if (move_one(oldfd, keptfd, entry->d_name, e) < 0)
+		if (move_one(oldfd, keptfd, name, e) < 0)
 			goto out;
 	}
 	status = keptfd < 0 ? 0 : file_sync_dir(keptfd, e);
 out:
 	file_close(keptfd);
-	closedir(d);
+	if (d != NULL)
+		(void)closedir(d);
 	return status;
 }
 

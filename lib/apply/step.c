@@ -50,13 +50,13 @@ do_directory(struct scene *c, const char **why, struct err *e)
 	return scene_make_directory(c, c->step->after.mode | group, e);
 }
 
+/* Remove the directory, unless something came into it: then it stays, as if it had been there. */
 static int
-undo_directory(struct scene *c, const char **why, struct err *e)
+remove_directory(struct scene *c, const char **why, struct err *e)
 {
 	(void)why;
 	if (!c->path.there || unlinkat(c->path.dirfd, c->path.name, AT_REMOVEDIR) == 0)
 		return 0;
-	/* Somebody keeps things in it by now: then it stays. */
 	return scene_in_use() ? 0 : scene_failed(c, e);
 }
 
@@ -85,16 +85,6 @@ undo_remove(struct scene *c, const char **why, struct err *e)
 		return 0;
 	return errno == EEXIST ? scene_refuse(why, "appeared since it was deleted")
 			       : scene_failed(c, e);
-}
-
-static int
-do_empty(struct scene *c, const char **why, struct err *e)
-{
-	(void)why;
-	if (!c->path.there || unlinkat(c->path.dirfd, c->path.name, AT_REMOVEDIR) == 0)
-		return 0;
-	/* Something of ours came into it: then it stays, as if we had seen it before. */
-	return scene_in_use() ? 0 : scene_failed(c, e);
 }
 
 static int
@@ -174,10 +164,10 @@ static const struct step_kind {
     {PLAN_ADD, do_add, undo_add},
     {PLAN_CHANGE, replace_change, replace_undo_change},
     {PLAN_MARKED, replace_change, replace_undo_change},
-    {PLAN_DIRECTORY, do_directory, undo_directory},
+    {PLAN_DIRECTORY, do_directory, remove_directory},
     {PLAN_CONVERT, replace_convert, replace_undo_convert},
     {PLAN_REMOVE, do_remove, undo_remove},
-    {PLAN_EMPTY, do_empty, undo_empty},
+    {PLAN_EMPTY, remove_directory, undo_empty},
     {PLAN_MODE, do_mode, undo_mode},
     {PLAN_TIMES, do_times, undo_times},
 };
@@ -217,48 +207,39 @@ kind_of(const struct plan_step *step, struct err *e)
 	return NULL;
 }
 
-static void
-close_scene(struct scene *c)
+/* Do ${step}, or undo it with ${back}. */
+static int
+run_step(struct stage *s, const struct plan_step *step, bool back, const char **why, struct err *e)
 {
-	file_close(c->path.dirfd);
-	file_close(c->staged.dirfd);
+	const struct step_kind *kind = kind_of(step, e);
+	struct scene c;
+
+	if (kind == NULL)
+		return -1;
+	if (plan_is_last(step))
+		return 0;
+	int status = open_scene(s, step, &c, e);
+	bool needed =
+	    step->kind != PLAN_REMOVE && step->kind != PLAN_EMPTY && step->kind != PLAN_TIMES;
+	if (status == 0 && back)
+		needed = faccessat(s->oldfd, c.number, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	if (status > 0)
+		status = back ? kind->back(&c, why, e) : kind->forward(&c, why, e);
+	else if (status == 0 && needed)
+		status = scene_refuse(why, "its directory is gone");
+	file_close(c.path.dirfd);
+	file_close(c.staged.dirfd);
+	return status;
 }
 
 int
 step_do(struct stage *s, const struct plan_step *step, const char **why, struct err *e)
 {
-	const struct step_kind *kind = kind_of(step, e);
-	struct scene c;
-
-	if (kind == NULL)
-		return -1;
-	if (plan_is_last(step))
-		return 0;
-	int found = open_scene(s, step, &c, e), status = found;
-	if (found > 0)
-		status = kind->forward(&c, why, e);
-	else if (found == 0 && step->kind != PLAN_REMOVE && step->kind != PLAN_EMPTY &&
-		 step->kind != PLAN_TIMES)
-		status = scene_refuse(why, "its directory is gone");
-	close_scene(&c);
-	return status;
+	return run_step(s, step, false, why, e);
 }
 
 int
 step_undo(struct stage *s, const struct plan_step *step, const char **why, struct err *e)
 {
-	const struct step_kind *kind = kind_of(step, e);
-	struct scene c;
-
-	if (kind == NULL)
-		return -1;
-	if (plan_is_last(step))
-		return 0;
-	int found = open_scene(s, step, &c, e), status = found;
-	if (found > 0)
-		status = kind->back(&c, why, e);
-	else if (found == 0 && faccessat(s->oldfd, c.number, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		status = scene_refuse(why, "its directory is gone");
-	close_scene(&c);
-	return status;
+	return run_step(s, step, true, why, e);
 }

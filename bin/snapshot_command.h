@@ -1,0 +1,38 @@
+/*
+ * snapshot_command - what the files of awcp-snapshot share.
+ */
+#ifndef SNAPSHOT_COMMAND_H
+#define SNAPSHOT_COMMAND_H
+
+#include "archive/pack.h"
+#include "snapshot/snapshot.h"
+
+struct snapshot_options {
+	bool json, stat;
+	struct snapshot_taking how; /* paths and report are snapshot_take's */
+	enum pack_format format;
+	struct filter *filter;
+	char **operands; /* the delegation's id, a snapshot's, then paths */
+	int count;
+	const char *snapshot; /* or NULL */
+};
+
+struct snapshot_shown {
+	bool json;
+	/* Files and links so far; changed are also those that changed only in mode, or in type. */
+	uint64_t added, changed, deleted, modes, types;
+	uint64_t before, after; /* bytes of them */
+};
+
+/* Print ${c} to stdout; ${arg} is a struct snapshot_shown.  For snapshot_changes. */
+int snapshot_show(void *arg, const struct snapshot_change *c, struct err *e);
+
+/* Print the sum of ${s} as the rest of a line; nothing for programs, who can add. */
+void snapshot_show_sum(const struct snapshot_shown *s);
+
+/* Apply, or undo, a snapshot of the delegation that ${prefix} names and print what is done.
+ * ${arg} is a struct snapshot_options.  For command_each. */
+int snapshot_take(void *arg, const char *prefix);
+int snapshot_take_back(void *arg, const char *prefix);
+
+#endif
