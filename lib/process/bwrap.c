@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "config/home.h"
 #include "process/exec_once.h"
 #include "process/sandbox.h"
@@ -77,16 +78,12 @@ add_word(struct words *l, const char *word)
 {
 	if (l->failed)
 		return;
-	if (l->count + 2 > l->cap) {
-		size_t cap = l->cap == 0 ? 64 : l->cap * 2;
-		char **more = realloc(l->word, cap * sizeof *more);
-		if (more == NULL) {
-			l->failed = true;
-			return;
-		}
-		l->word = more;
-		l->cap = cap;
+	char **more = array_grow(l->word, l->count + 2, &l->cap, sizeof *more, NULL);
+	if (more == NULL) {
+		l->failed = true;
+		return;
 	}
+	l->word = more;
 	l->word[l->count + 1] = NULL;
 	l->word[l->count] = strdup(word);
 	if (l->word[l->count] == NULL)

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/file.h"
 
 #define MAX_PROCESSES (1024 * 1024)
@@ -18,14 +19,13 @@
 static bool
 add_process(struct process_tree *t, pid_t pid)
 {
-	if (t->count == t->cap) {
-		size_t cap = t->cap == 0 ? 64 : t->cap * 2;
-		pid_t *more = cap > MAX_PROCESSES ? NULL : realloc(t->pid, cap * sizeof *more);
-		if (more == NULL)
-			return false;
-		t->pid = more;
-		t->cap = cap;
-	}
+	pid_t *more = t->count == MAX_PROCESSES
+			  ? NULL
+			  : array_grow(t->pid, t->count + 1, &t->cap, sizeof *more, NULL);
+
+	if (more == NULL)
+		return false;
+	t->pid = more;
 	t->pid[t->count++] = pid;
 	return true;
 }
@@ -34,18 +34,13 @@ add_process(struct process_tree *t, pid_t pid)
 static void
 add_children(struct process_tree *t, pid_t pid)
 {
-	const struct dirent *d;
 	char path[64];
 	int child;
 
 	(void)snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
-	DIR *tasks = opendir(path);
-	if (tasks == NULL)
-		return; /* it is gone */
-	while ((d = readdir(tasks)) != NULL) {
-		if (!isdigit((unsigned char)d->d_name[0]))
-			continue;
-		(void)snprintf(path, sizeof path, "%.20s/children", d->d_name);
+	DIR *tasks = opendir(path); /* NULL: it is gone */
+	for (const char *name; (name = file_next(&tasks)) != NULL;) {
+		(void)snprintf(path, sizeof path, "%.20s/children", name);
 		int fd = openat(dirfd(tasks), path, O_RDONLY | O_CLOEXEC);
 		FILE *list = fd < 0 ? NULL : fdopen(fd, "r");
 		if (list == NULL) {
@@ -56,7 +51,6 @@ add_children(struct process_tree *t, pid_t pid)
 			;
 		(void)fclose(list);
 	}
-	(void)closedir(tasks);
 }
 
 void
