@@ -13,9 +13,6 @@
 int
 peer_put(const char *name, const char *url, const char *token, struct err *e)
 {
-	struct buf b = BUF_INIT(65536);
-	int status = -1;
-
 	if (name_check("peer", name, e) < 0)
 		return -1;
 	int fd = home_dir("peers", e);
@@ -24,10 +21,8 @@ peer_put(const char *name, const char *url, const char *token, struct err *e)
 	json_t *o = json_pack("{ss ss ss*}", "name", name, "url", url, "token", token);
 	if (o == NULL)
 		return err_memory(e);
-	if (jsonx_dump(o, &b, e) == 0)
-		status = file_replace(fd, name, b.data, b.len, true, e);
+	int status = jsonx_save(fd, name, o, 65536, true, e);
 	json_decref(o);
-	buf_free(&b);
 	return status;
 }
 

@@ -127,7 +127,6 @@ close_named(struct named *n)
 static int
 store_token(int dirfd, json_t *o, char out[70], char file[SHA256_HEX], struct err *e)
 {
-	struct buf b = BUF_INIT(65536);
 	char made[ID_MAX + 1];
 	int status = -1;
 
@@ -137,13 +136,12 @@ store_token(int dirfd, json_t *o, char out[70], char file[SHA256_HEX], struct er
 		err_memory(e);
 		goto out;
 	}
-	if (jsonx_dump(o, &b, e) < 0 || file_replace(dirfd, file, b.data, b.len, true, e) < 0)
+	if (jsonx_save(dirfd, file, o, 65536, true, e) < 0)
 		goto out;
 	memcpy(out, made, 70);
 	status = 0;
 out:
 	explicit_bzero(made, sizeof made);
-	buf_free(&b);
 	return status;
 }
 

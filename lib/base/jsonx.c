@@ -1,6 +1,9 @@
 #include "base/jsonx.h"
 
+#include <errno.h>
 #include <string.h>
+
+#include "base/file.h"
 
 json_t *
 jsonx_parse(const char *p, size_t n, struct err *e)
@@ -218,4 +221,31 @@ jsonx_dump(const json_t *o, struct buf *b, struct err *e)
 	if (json_dump_callback(o, dump_piece, b, JSON_COMPACT | JSON_ENCODE_ANY) < 0)
 		return err_set(e, ERR_TOO_LARGE, "cannot write JSON: more than %zu bytes", b->max);
 	return 0;
+}
+
+json_t *
+jsonx_load(int dirfd, const char *name, size_t max, struct err *e)
+{
+	struct buf b = BUF_INIT(max);
+	json_t *o = NULL;
+
+	errno = 0;
+	if (file_slurp(dirfd, name, &b, e) == 0) {
+		o = jsonx_parse(b.data, b.len, e);
+		errno = o == NULL ? EBADMSG : 0;
+	}
+	buf_free(&b);
+	return o;
+}
+
+int
+jsonx_save(int dirfd, const char *name, const json_t *o, size_t max, bool durable, struct err *e)
+{
+	struct buf b = BUF_INIT(max);
+	int status = -1;
+
+	if (jsonx_dump(o, &b, e) == 0 && buf_add(&b, "\n", 1, e) == 0)
+		status = file_replace(dirfd, name, b.data, b.len, durable, e);
+	buf_free(&b);
+	return status;
 }

@@ -52,4 +52,13 @@ int jsonx_append(json_t *o, const char *s);
 /* Append ${o} as compact JSON without a newline to ${b}. */
 int jsonx_dump(const json_t *o, struct buf *b, struct err *e);
 
+/* The object in the file ${name} of at most ${max} bytes: a new reference, or NULL; then errno is
+ * ENOENT if, and only if, there is no such file. */
+json_t *jsonx_load(int dirfd, const char *name, size_t max, struct err *e);
+
+/* Replace the file ${name} by ${o} and a newline, as file_replace; ERR_TOO_LARGE if that is more
+ * than ${max} bytes. */
+int jsonx_save(int dirfd, const char *name, const json_t *o, size_t max, bool durable,
+	       struct err *e);
+
 #endif

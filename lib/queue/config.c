@@ -83,20 +83,15 @@ parse_config(const json_t *o, struct queue_config *c, struct err *e)
 int
 queue_config_read(int dirfd, const char *queue, struct queue_config *c, struct err *e)
 {
-	struct buf b = BUF_INIT(CONFIG_MAX);
-	json_t *o = NULL;
-
 	*c = (struct queue_config){.width = queue_config_width(NULL),
 				   .lane = queue_config_lane(NULL),
 				   .max_deaths = queue_config_max_deaths(NULL),
 				   .recovery = QUEUE_RETURN};
 	if (faccessat(dirfd, "config.json", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 		return read_retention(NULL, c, e);
-	if (file_slurp(dirfd, "config.json", &b, e) == 0)
-		o = jsonx_parse(b.data, b.len, e);
+	json_t *o = jsonx_load(dirfd, "config.json", CONFIG_MAX, e);
 	int status = o == NULL ? -1 : parse_config(o, c, e);
 	json_decref(o);
-	buf_free(&b);
 	return status < 0 ? err_add(e, "queue/%s/config.json", queue) : 0;
 }
 

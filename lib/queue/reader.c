@@ -41,31 +41,17 @@ touch_reader(int dirfd, const char *name)
 }
 
 static int
-parse_reader(const struct buf *text, struct queue_reader *r, struct err *e)
-{
-	json_t *o = jsonx_parse(text->data, text->len, e);
-
-	if (o == NULL)
-		return -1;
-	r->version = (uint64_t)reader_version(o);
-	r->marks = json_incref(reader_marks(o));
-	json_decref(o);
-	return 0;
-}
-
-static int
 load_reader(struct queue *q, int dirfd, const char *name, struct queue_reader *r, struct err *e)
 {
-	struct buf text = BUF_INIT(RECORD_MAX);
-	int status;
+	json_t *o = jsonx_load(dirfd, name, RECORD_MAX, e);
 
-	if (file_slurp(dirfd, name, &text, e) < 0)
-		status = errno == ENOENT ? 0 : -1; /* a new one */
-	else
-		status = parse_reader(&text, r, e);
-	buf_free(&text);
-	if (status < 0)
+	if (o == NULL && errno != ENOENT)
 		return err_add(e, "queue/%s/readers/%s", q->name, name);
+	if (o != NULL) { /* else it is a new one */
+		r->version = (uint64_t)reader_version(o);
+		r->marks = json_incref(reader_marks(o));
+	}
+	json_decref(o);
 	if (r->marks == NULL)
 		r->marks = json_object();
 	if (r->marks == NULL)
@@ -163,17 +149,15 @@ compact(struct queue *q, struct queue_reader *r, struct err *e)
 static int
 save_reader(int dirfd, const char *name, const struct queue_reader *r, struct err *e)
 {
-	struct buf b = BUF_INIT(RECORD_MAX);
 	json_t *o = json_object();
 	int status = -1;
 
 	if (reader_set_version(o, (int64_t)r->version) < 0 ||
 	    reader_set_marks(o, json_incref(r->marks)) < 0)
 		err_memory(e);
-	else if (jsonx_dump(o, &b, e) == 0)
-		status = file_replace(dirfd, name, b.data, b.len, true, e);
+	else
+		status = jsonx_save(dirfd, name, o, RECORD_MAX, true, e);
 	json_decref(o);
-	buf_free(&b);
 	return status;
 }
 

@@ -164,18 +164,12 @@ is_over(const json_t *o)
 static int
 write_breaker(const struct change *c, struct err *e)
 {
-	struct buf b = BUF_INIT(FILE_MAX);
-	int status = -1;
-
 	if (is_over(c->json)) {
 		if (unlinkat(c->dirfd, c->file, 0) < 0 && errno != ENOENT)
 			return err_sys(e, "cannot remove guards/%s", c->file);
 		return 0;
 	}
-	if (jsonx_dump(c->json, &b, e) == 0 && buf_printf(&b, e, "\n") == 0)
-		status = file_replace(c->dirfd, c->file, b.data, b.len, true, e);
-	buf_free(&b);
-	return status;
+	return jsonx_save(c->dirfd, c->file, c->json, FILE_MAX, true, e);
 }
 
 /* Save it, and log that a pause is over. */

@@ -184,7 +184,6 @@ profiles_free(struct profiles *all)
 static int
 note_profile(int dirfd, const struct profile *p, struct err *e)
 {
-	struct buf b = BUF_INIT(FILE_MAX);
 	char now[CLOCK_TEXT];
 	int status = -1;
 
@@ -200,10 +199,8 @@ note_profile(int dirfd, const struct profile *p, struct err *e)
 			err_memory(e);
 			goto out;
 		}
-	if (jsonx_dump(o, &b, e) == 0 && buf_printf(&b, e, "\n") == 0)
-		status = file_replace(dirfd, p->name, b.data, b.len, false, e);
+	status = jsonx_save(dirfd, p->name, o, FILE_MAX, false, e);
 out:
-	buf_free(&b);
 	json_decref(o);
 	return status;
 }
@@ -260,13 +257,10 @@ profiles_ready(const struct profiles *all, const json_t *requires, const struct 
 static json_t *
 describe_profile(int dirfd, const char *name, struct err *e)
 {
-	struct buf text = BUF_INIT(FILE_MAX);
 	char until[CLOCK_TEXT];
 	struct breaker b;
 
-	json_t *o =
-	    file_slurp(dirfd, name, &text, e) < 0 ? NULL : jsonx_parse(text.data, text.len, e);
-	buf_free(&text);
+	json_t *o = jsonx_load(dirfd, name, FILE_MAX, e);
 	if (o == NULL)
 		return NULL;
 	if (breaker_read(BREAKER_PROFILE, name, &b, e) < 0)
