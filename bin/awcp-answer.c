@@ -9,7 +9,6 @@
 #include "assignment/members.h"
 #include "delegation/delegation.h"
 #include "delegation/members.h"
-#include "base/jsonx.h"
 #include "lend/session.h"
 #include "prompt.h"
 #include "queue/members.h"

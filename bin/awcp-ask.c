@@ -6,7 +6,6 @@
 #include "worker/ask_socket.h"
 #include "base/clock.h"
 #include "command.h"
-#include "base/jsonx.h"
 #include "prompt.h"
 
 static const struct command command = {

@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/jsonx.h"
 #include "queue_command.h"
 
 #define BATCH 4096

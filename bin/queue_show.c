@@ -3,7 +3,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/jsonx.h"
 #include "queue_command.h"
 
 struct show {

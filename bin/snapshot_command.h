@@ -4,7 +4,6 @@
 #ifndef SNAPSHOT_COMMAND_H
 #define SNAPSHOT_COMMAND_H
 
-#include "archive/pack.h"
 #include "snapshot/snapshot.h"
 
 struct snapshot_options {

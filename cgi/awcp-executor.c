@@ -19,7 +19,6 @@
 #include "http/caller.h"
 #include "executor/answers.h"
 #include "http/pool.h"
-#include "base/jsonx.h"
 #include "events/loop.h"
 #include "wire/members.h"
 #include "wire/message.h"

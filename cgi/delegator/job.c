@@ -11,7 +11,6 @@
 #include "http/http.h"
 #include "http/log.h"
 #include "http/pool.h"
-#include "base/jsonx.h"
 #include "process/launch.h"
 #include "delegator/owned.h"
 #include "wire/members.h"

@@ -9,7 +9,6 @@
 #include "delegation/delegation.h"
 #include "base/file.h"
 #include "config/home.h"
-#include "base/jsonx.h"
 #include "lend/session.h"
 #include "wire/members.h"
 #include "wire/question.h"

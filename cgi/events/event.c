@@ -9,7 +9,6 @@
 #include "base/base64.h"
 #include "base/file.h"
 #include "base/id.h"
-#include "base/jsonx.h"
 #include "config/home.h"
 #include "wire/members.h"
 #include "wire/message.h"

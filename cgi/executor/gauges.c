@@ -1,9 +1,7 @@
 #include "executor/answers.h"
 
-#include "assignment/assignment.h"
 #include "base/clock.h"
 #include "delegation/delegation.h"
-#include "base/jsonx.h"
 #include "queue/queue.h"
 
 /* Unfinished records of a collection, counted by state. */

@@ -11,7 +11,6 @@
 #include "base/base64.h"
 #include "base/file.h"
 #include "config/home.h"
-#include "base/jsonx.h"
 #include "wire/jsplit.h"
 #include "wire/members.h"
 #include "wire/message.h"

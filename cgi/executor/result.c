@@ -5,14 +5,12 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "assignment/assignment.h"
 #include "assignment/members.h"
 #include "base/base64.h"
 #include "http/caller.h"
 #include "events/event.h"
 #include "base/file.h"
 #include "wire/members.h"
-#include "base/jsonx.h"
 #include "http/log.h"
 
 #define RESULT_MAX (1024 * 1024) /* bytes of a result without its archive */

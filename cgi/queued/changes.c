@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "base/jsonx.h"
 #include "http/query.h"
 #include "queue/feed.h"
 #include "events/event.h"

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/jsonx.h"
 #include "http/query.h"
 #include "queue/reader.h"
 

@@ -1,6 +1,5 @@
 #include "queued/answers.h"
 
-#include "base/jsonx.h"
 #include "http/body.h"
 #include "queue/reader.h"
 

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "http/body.h"
-#include "base/jsonx.h"
 
 #define TASK_MAX (QUEUE_PAYLOAD + (size_t)65536) /* bytes of a task as it is sent */
 #define PIECE_MAX ((size_t)256 << 10)            /* bytes of tasks that are put at a time, about */

@@ -1,6 +1,5 @@
 #include "queued/request.h"
 
-#include "base/jsonx.h"
 #include "http/body.h"
 
 #define BODY_MAX (QUEUE_PAYLOAD + (size_t)65536) /* a result may be in it */

@@ -15,7 +15,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "apply/private.h"
 #include "apply/rule.h"
 #include "apply/stage.h"
 #include "base/array.h"

@@ -10,7 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "apply/private.h"
 #include "apply/stage.h"
 #include "archive/unpack.h"
 #include "apply/location.h"

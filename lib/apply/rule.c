@@ -3,7 +3,6 @@
  */
 #include <string.h>
 
-#include "apply/private.h"
 #include "apply/rule.h"
 
 int

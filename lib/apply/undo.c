@@ -12,7 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "apply/private.h"
 #include "apply/stage.h"
 #include "base/pathset.h"
 #include "apply/location.h"

@@ -13,7 +13,6 @@
 
 #include "base/file.h"
 #include "base/id.h"
-#include "base/jsonx.h"
 #include "config/home.h"
 #include "feed/feed.h"
 #include "wire/members.h"

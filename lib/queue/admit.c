@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/jsonx.h"
 #include "queue/index.h"
 
 #define TEXT_MAX 200 /* bytes of a lane, a label, a session, ... */

@@ -4,7 +4,6 @@
 
 #include "base/array.h"
 #include "base/clock.h"
-#include "base/jsonx.h"
 #include "log/lifecycle.h"
 
 #define LINES_KEPT 65536 /* bytes of memory that an idle queue keeps */

@@ -2,7 +2,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "base/jsonx.h"
 #include "queue/private.h"
 
 struct findings {

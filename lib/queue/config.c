@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/jsonx.h"
 #include "config/settings.h"
 
 #define CONFIG_MAX 65536

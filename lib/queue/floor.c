@@ -2,8 +2,6 @@
 
 #include <errno.h>
 
-#include "base/member.h"
-
 #define FLOOR_MAX 4096 /* bytes of the file */
 
 MEMBER_INTEGER(floor, segment, "segment", 1)

@@ -8,7 +8,6 @@
 #include <sys/socket.h>
 
 #include "base/file.h"
-#include "base/jsonx.h"
 #include "queue/private.h"
 
 struct handover {

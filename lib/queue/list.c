@@ -1,7 +1,6 @@
 /* queue/list - single tasks, lists of tasks, and changes. */
 #include <string.h>
 
-#include "base/jsonx.h"
 #include "queue/private.h"
 
 #define STILL_TO_DO (((uint32_t)1 << QUEUE_COMPLETED) - 2) /* the states before the ends */

@@ -10,7 +10,6 @@
 
 #include "base/file.h"
 #include "base/id.h"
-#include "base/jsonx.h"
 #include "config/home.h"
 
 #define LINES_MAX (4 * QUEUE_LINE)

@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/member.h"
 #include "queue/private.h"
 
 MEMBER_INTEGER(reader, version, "version", 0)

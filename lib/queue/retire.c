@@ -24,7 +24,6 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/id.h"
-#include "base/jsonx.h"
 #include "config/home.h"
 #include "queue/private.h"
 

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "base/jsonx.h"
 
 /* Wake whoever waits for a task: all who watch the directory see that a file is written. */
 static void

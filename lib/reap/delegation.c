@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/jsonx.h"
 #include "delegation/delegation.h"
 #include "delegation/members.h"
 #include "reap/private.h"

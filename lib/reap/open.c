@@ -7,9 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "assignment/assignment.h"
 #include "base/file.h"
-#include "base/jsonx.h"
 #include "config/home.h"
 #include "delegation/delegation.h"
 #include "delegation/members.h"

@@ -11,7 +11,6 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/jsonx.h"
 #include "delegation/members.h"
 #include "reap/private.h"
 

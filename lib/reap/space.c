@@ -13,7 +13,6 @@
 #include "assignment/due.h"
 #include "assignment/private.h"
 #include "base/file.h"
-#include "base/jsonx.h"
 #include "config/home.h"
 #include "delegation/delegation.h"
 #include "delegation/members.h"

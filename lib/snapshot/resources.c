@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/jsonx.h"
 #include "delegation/members.h"
 #include "snapshot/snapshot.h"
 #include "wire/members.h"

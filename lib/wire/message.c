@@ -5,7 +5,6 @@
 
 #include "base/clock.h"
 #include "base/id.h"
-#include "base/jsonx.h"
 #include "log/redact.h"
 #include "tree/tree.h"
 

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/jsonx.h"
 #include "base/text.h"
 
 /* The types, and the options of those that have some unless others are given. */

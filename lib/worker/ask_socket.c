@@ -11,7 +11,6 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/jsonx.h"
 #include "wire/members.h"
 
 #define POLL_MS 100 /* between two polls of the queue */

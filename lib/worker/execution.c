@@ -14,7 +14,6 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "config/home.h"
-#include "base/jsonx.h"
 #include "process/usage.h"
 #include "log/metrics.h"
 #include "process/process.h"

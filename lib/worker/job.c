@@ -9,7 +9,6 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "config/home.h"
-#include "base/jsonx.h"
 #include "process/output.h"
 #include "worker/outcome.h"
 #include "worker/workspace.h"

@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
-#include "base/jsonx.h"
 #include "log/redact.h"
 #include "wire/members.h"
 

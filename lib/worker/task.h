@@ -8,7 +8,6 @@
 #ifndef WORKER_TASK_H
 #define WORKER_TASK_H
 
-#include "queue/queue.h"
 #include "worker/task_options.h"
 
 enum task_end {

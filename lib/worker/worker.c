@@ -10,8 +10,6 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "state/breaker.h"
-#include "worker/task.h"
-#include "base/jsonx.h"
 #include "process/process.h"
 #include "process/signals.h"
 #include "worker/runner.h"

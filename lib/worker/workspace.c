@@ -13,7 +13,6 @@
 #include "assignment/members.h"
 #include "base/file.h"
 #include "config/home.h"
-#include "base/jsonx.h"
 #include "wire/members.h"
 #include "wire/message.h"
 #include "tree/baseline.h"
