@@ -40,8 +40,8 @@ wanted(const struct options *o, const char *state)
 static void
 print_record(const char *id, const json_t *o, bool lent)
 {
-	(void)printf("%-37s %-9s %.19s  ", id, lent ? delegation_state(o) : assignment_state(o),
-		     lent ? delegation_created_at(o) : assignment_created_at(o));
+	(void)printf("%-37s %-9s %.19s  ", id, lent ? record_state(o) : record_state(o),
+		     lent ? record_created_at(o) : record_created_at(o));
 	command_prose(lent ? delegation_description(o) : invite_description(assignment_invite(o)),
 		      0);
 	(void)putchar('\n');
@@ -62,7 +62,7 @@ list_record(void *arg, const char *id)
 		return 0;
 	}
 	bool lent = strcmp(o->collection, DELEGATIONS) == 0;
-	const char *state = lent ? delegation_state(r.json) : assignment_state(r.json);
+	const char *state = lent ? record_state(r.json) : record_state(r.json);
 	if (wanted(o, state)) {
 		o->any = true;
 		if (o->json) {

@@ -38,20 +38,20 @@ static const struct row {
 	const char *label;
 	text_of *delegation, *assignment; /* NULL: it has none */
 } rows[] = {
-    {"id", delegation_id, assignment_id},
-    {"state", delegation_state, assignment_state},
+    {"id", record_id, record_id},
+    {"state", record_state, record_state},
     {"executor", delegation_peer_url, NULL},
-    {"owner", delegation_owner, assignment_owner},
+    {"owner", record_owner, assignment_owner},
     {"description", delegation_description, invite_text},
-    {"created", delegation_created_at, assignment_created_at},
+    {"created", record_created_at, record_created_at},
     {"started", NULL, assignment_started_at},
     {"lease ends", delegation_lease_expires_at, assignment_lease_expires_at},
-    {"updated", delegation_updated_at, assignment_updated_at},
+    {"updated", record_updated_at, record_updated_at},
     {"completed", NULL, assignment_completed_at},
     {"summary", delegation_summary, assignment_summary},
-    {"error", delegation_error_code, assignment_error_code},
-    {"", delegation_error_message, assignment_error_message},
-    {"hint", delegation_error_hint, assignment_error_hint},
+    {"error", record_error_code, record_error_code},
+    {"", record_error_message, record_error_message},
+    {"hint", record_error_hint, record_error_hint},
 };
 
 static void

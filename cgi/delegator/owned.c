@@ -11,7 +11,7 @@
 static bool
 is_owned(const json_t *delegation, const char *owner)
 {
-	const char *theirs = delegation_owner(delegation);
+	const char *theirs = record_owner(delegation);
 
 	return theirs != NULL && (owner == NULL || strcmp(theirs, owner) == 0);
 }
@@ -52,15 +52,15 @@ public_state(const struct record *r)
 {
 	bool applying = delegation_ended(r->json) && delegation_is_open(r->json);
 
-	return applying ? "running" : delegation_state(r->json);
+	return applying ? "running" : record_state(r->json);
 }
 
 json_t *
 owned_record(const struct record *r)
 {
 	const char *const members[] = {
-	    delegation_id_path(),
-	    delegation_state_path(),
+	    record_id_path(),
+	    record_state_path(),
 	    delegation_peer_url_path(),
 	    delegation_environment_path(),
 	    "exportPath", /* of the reference; ours have none */
@@ -75,10 +75,10 @@ owned_record(const struct record *r)
 	    delegation_applied_snapshot_id_path(),
 	    delegation_snapshot_policy_path(),
 	    delegation_result_path(),
-	    delegation_error_path(),
+	    record_error_path(),
 	    delegation_questions_path(),
-	    delegation_created_at_path(),
-	    delegation_updated_at_path(),
+	    record_created_at_path(),
+	    record_updated_at_path(),
 	};
 	json_t *o = json_object();
 
@@ -87,7 +87,7 @@ owned_record(const struct record *r)
 		if (value != NULL && json_object_set(o, members[i], value) < 0)
 			goto err;
 	}
-	if (delegation_set_state(o, public_state(r)) < 0)
+	if (record_set_state(o, public_state(r)) < 0)
 		goto err;
 	return o;
 err:
@@ -98,10 +98,10 @@ err:
 json_t *
 owned_summary(const struct record *r)
 {
-	return json_pack("{ss ss ss sO? ss}", delegation_id_path(), r->id, delegation_state_path(),
+	return json_pack("{ss ss ss sO? ss}", record_id_path(), r->id, record_state_path(),
 			 public_state(r), "executorUrl", delegation_peer_url(r->json),
 			 delegation_environment_path(), delegation_environment(r->json),
-			 delegation_created_at_path(), delegation_created_at(r->json));
+			 record_created_at_path(), record_created_at(r->json));
 }
 
 int

@@ -81,27 +81,24 @@ check_resource(const json_t *o, char real[PATH_MAX], struct err *e)
 static json_t *
 make_resource(const json_t *o, const char *access, struct err *e)
 {
-	json_t *include = resource_include(o), *exclude = resource_exclude(o);
-	json_t *r = json_object();
+	json_t *path = NULL, *r;
 	char real[PATH_MAX];
 
 	const char *mode = check_resource(o, real, e);
 	if (mode == NULL)
-		goto err;
-	if (jsonx_put(r, resource_source_path(), json_string(real)) < 0) {
+		return NULL;
+	if ((path = json_string(real)) == NULL) {
 		err_set(e, ERR_WORKSPACE_INVALID, "%s leads to a path that is not UTF-8",
 			resource_source(o));
-		goto err;
+		return NULL;
 	}
-	if (resource_set_name(r, resource_name(o)) == 0 && resource_set_type(r, "fs") == 0 &&
-	    resource_set_mode(r, strcmp(access, "ro") == 0 ? "ro" : mode) == 0 &&
-	    (include == NULL || resource_set_include(r, json_incref(include)) == 0) &&
-	    (exclude == NULL || resource_set_exclude(r, json_incref(exclude)) == 0))
-		return r;
-	err_memory(e);
-err:
-	json_decref(r);
-	return NULL;
+	r = json_pack("{so ss ss ss sO* sO*}", resource_source_path(), path, resource_name_path(),
+		      resource_name(o), resource_type_path(), "fs", resource_mode_path(),
+		      strcmp(access, "ro") == 0 ? "ro" : mode, resource_include_path(),
+		      resource_include(o), resource_exclude_path(), resource_exclude(o));
+	if (r == NULL)
+		err_memory(e);
+	return r;
 }
 
 /* {environment: {resources}}, as the record has it. */

@@ -31,8 +31,9 @@ refuse_stream(bool by_descriptors, struct err *e)
 {
 	static atomic_llong logged;
 
-	http_log_rarely(&logged, "%lld event streams are open; raise %s for more", open_streams,
-			by_descriptors ? "the limit on open files (ulimit -n)" : "AWCP_STREAMS");
+	if (http_log_due(&logged))
+		http_log("%lld event streams are open; raise %s for more", open_streams,
+			 by_descriptors ? "the limit on open files (ulimit -n)" : "AWCP_STREAMS");
 	err_set(e, ERR_BUSY, "too many event streams are open");
 	return err_hint(e, "try again later, or raise %s",
 			by_descriptors ? "the limit on open files" : "AWCP_STREAMS");

@@ -69,7 +69,7 @@ send_result(struct http *h, struct record *r, struct err *e)
 	if (o == NULL)
 		return err_memory(e);
 	if (result == NULL) {
-		if (event_set_failure(o, json_incref(assignment_error(r->json))) < 0) {
+		if (event_set_failure(o, json_incref(record_error(r->json))) < 0) {
 			json_decref(o);
 			return err_memory(e);
 		}

@@ -2,7 +2,7 @@
  * http - answers HTTP requests behind a web server: FastCGI with threads, or one request as plain
  * CGI (RFC 3875) when the program is run by hand or by a server without FastCGI.
  *
- * A program is a table of routes and a call of http_run.  A route's path is what follows the
+ * A program is a table of routes and a call of http_main.  A route's path is what follows the
  * program's own address (PATH_INFO), and ":id" in it stands for a component that is an id; there
  * may be two. Every refusal is JSON {error, code, hint} and names nothing that the caller did not
  * name.

@@ -14,36 +14,24 @@ http_log_name(const char *name)
 	program = name;
 }
 
-static void
-log_line(const char *fmt, va_list ap)
+void
+http_log(const char *fmt, ...)
 {
 	char text[1200];
+	va_list ap;
 
+	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
 	err_clean(text);
 	(void)dprintf(STDERR_FILENO, "%s: %s\n", program, text);
 }
 
-void
-http_log(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	log_line(fmt, ap);
-	va_end(ap);
-}
-
-void
-http_log_rarely(atomic_llong *logged, const char *fmt, ...)
+bool
+http_log_due(atomic_llong *logged)
 {
 	long long now = clock_steady(), last = atomic_load(logged);
-	va_list ap;
 
-	if ((last != 0 && now - last < 60000) ||
-	    !atomic_compare_exchange_strong(logged, &last, now))
-		return;
-	va_start(ap, fmt);
-	log_line(fmt, ap);
-	va_end(ap);
+	return (last == 0 || now - last >= 60000) &&
+	       atomic_compare_exchange_strong(logged, &last, now);
 }

@@ -68,9 +68,8 @@ accept_request(FCGX_Request *r)
 	int status;
 
 	while ((status = FCGX_Accept_r(r)) < 0 && is_transient(-status)) {
-		if (status != -EINTR && status != -EAGAIN)
-			http_log_rarely(&logged, "cannot accept a request for now: %s",
-					strerror(-status));
+		if (status != -EINTR && status != -EAGAIN && http_log_due(&logged))
+			http_log("cannot accept a request for now: %s", strerror(-status));
 		(void)nanosleep(&pause, NULL);
 	}
 	return status;
@@ -141,7 +140,8 @@ start_thread(void)
 
 	if (pool_thread(serve, &e) == 0)
 		return;
-	http_log_rarely(&logged, "%s", e.message);
+	if (http_log_due(&logged))
+		http_log("%s", e.message);
 	thread_ended(0); /* the threads that there are go on; the next request tries again */
 }
 

@@ -39,18 +39,18 @@ assignment_open(const char *id, const char *owner, bool change, struct record *r
 bool
 assignment_ended(const json_t *record)
 {
-	return fsm_ended(&fsm_assignment, assignment_state(record));
+	return fsm_ended(&fsm_assignment, record_state(record));
 }
 
 int
 assignment_step(struct record *r, enum fsm_event event, struct err *e)
 {
-	const char *next = fsm_next(&fsm_assignment, assignment_state(r->json), event, e);
+	const char *next = fsm_next(&fsm_assignment, record_state(r->json), event, e);
 
 	if (next == NULL)
 		return err_add(e, "%s", r->id);
 	r->event = fsm_event_name(event);
-	return assignment_set_state(r->json, next) < 0 ? err_memory(e) : 0;
+	return record_set_state(r->json, next) < 0 ? err_memory(e) : 0;
 }
 
 void
@@ -59,9 +59,9 @@ assignment_close_changed(struct record *r)
 	json_t *kept = json_incref(r->json);
 
 	record_close(r);
-	hook_notify(!assignment_ended(kept)          ? "started"
-		    : assignment_error(kept) != NULL ? "error"
-						     : "completed",
+	hook_notify(!assignment_ended(kept)      ? "started"
+		    : record_error(kept) != NULL ? "error"
+						 : "completed",
 		    r->id, kept);
 	json_decref(kept);
 }
@@ -71,9 +71,9 @@ assignment_change_open(struct record *r, assignment_work *work, const void *arg,
 {
 	char previous[24];
 
-	(void)snprintf(previous, sizeof previous, "%s", assignment_state(r->json));
+	(void)snprintf(previous, sizeof previous, "%s", record_state(r->json));
 	int status = work(r, arg, e);
-	if (status < 0 || strcmp(previous, assignment_state(r->json)) == 0)
+	if (status < 0 || strcmp(previous, record_state(r->json)) == 0)
 		record_close(r);
 	else
 		assignment_close_changed(r);
@@ -93,40 +93,34 @@ assignment_change(const char *id, const char *owner, assignment_work *work, cons
 	return assignment_change_open(&r, work, arg, e);
 }
 
-static int
-fill_done_event(json_t *event, const json_t *record)
+/* What "done" says of the result in ${record}; NULL out of memory. */
+static json_t *
+describe_result(const json_t *record)
 {
 	const char *snapshot = assignment_snapshot_id(record);
-	json_t *highlights = assignment_highlights(record);
 
-	if (event_set_summary(event, assignment_summary(record)) < 0)
-		return -1;
-	if (highlights != NULL && event_set_highlights(event, json_incref(highlights)) < 0)
-		return -1;
-	if (snapshot == NULL)
-		return 0;
-	if (event_set_snapshot_ids(event, json_pack("[s]", snapshot)) < 0)
-		return -1;
-	return event_set_recommended_id(event, snapshot);
+	return json_pack("{ss sO* so* ss*}", event_summary_path(), assignment_summary(record),
+			 event_highlights_path(), assignment_highlights(record),
+			 event_snapshot_ids_path(),
+			 snapshot != NULL ? json_pack("[s]", snapshot) : NULL,
+			 event_recommended_id_path(), snapshot);
 }
 
 /* Append the event that reports how ${r} ended, as its record has it. */
 static int
 append_end(struct record *r, struct err *e)
 {
-	json_t *error = assignment_error(r->json);
-	int status;
-
+	json_t *error = record_error(r->json);
+	json_t *what = error != NULL ? json_incref(error) : describe_result(r->json);
 	json_t *event = message_event(error != NULL ? "error" : "done", r->id, e);
-	if (event == NULL)
-		return -1;
-	if (event_set_timestamp(event, assignment_completed_at(r->json)) < 0)
-		status = -1;
-	else if (error != NULL)
-		status = json_object_update(event, error);
+	int status = -1;
+
+	if (event_set_timestamp(event, assignment_completed_at(r->json)) < 0 ||
+	    json_object_update(event, what) < 0)
+		err_memory(e);
 	else
-		status = fill_done_event(event, r->json);
-	status = status < 0 ? err_memory(e) : feed_append(r->dirfd, event, true, true, e);
+		status = feed_append(r->dirfd, event, true, true, e);
+	json_decref(what);
 	json_decref(event);
 	return status;
 }
@@ -181,7 +175,7 @@ assignment_finish(struct record *r, enum fsm_event event, const struct err *why,
 	if (assignment_step(r, event, e) < 0)
 		return -1;
 	if (assignment_set_completed_at(r->json, clock_format(clock_now(), now)) < 0 ||
-	    (why != NULL && assignment_set_error(r->json, message_describe_error(why)) < 0))
+	    (why != NULL && record_set_error(r->json, message_describe_error(why)) < 0))
 		return err_memory(e);
 	int64_t due = assignment_due(r->id);
 	if (record_save(r, false, true, e) < 0)
@@ -201,7 +195,7 @@ static int
 refuse_locked(struct record *r, const void *why, struct err *e)
 {
 	/* Only before it began: a second, broken START does not end what the first one began. */
-	if (strcmp(assignment_state(r->json), "pending") != 0)
+	if (strcmp(record_state(r->json), "pending") != 0)
 		return err_set(e, ERR_BAD_STATE, "%s has begun already", r->id);
 	return assignment_finish(r, FSM_TASK_FAIL, why, e);
 }

@@ -78,8 +78,8 @@ assignment_overdue(const json_t *record, const struct assignment_policy *p, stru
 {
 	int64_t invited;
 
-	if (strcmp(assignment_state(record), "pending") != 0 ||
-	    clock_parse(assignment_invited_at(record), &invited, NULL) < 0 ||
+	if (strcmp(record_state(record), "pending") != 0 ||
+	    clock_parse(record_invited_at(record), &invited, NULL) < 0 ||
 	    clock_now() - invited < p->start_within * 1000)
 		return 0;
 	err_set(e, ERR_START_EXPIRED, "no START came within %lld s of the INVITE", p->start_within);

@@ -56,7 +56,7 @@ fill_terms(json_t *o, const json_t *invite, const struct assignment_inviter *by,
 static void
 drop_run(json_t *o)
 {
-	assignment_drop_error(o);
+	record_drop_error(o);
 	assignment_drop_result(o);
 	assignment_drop_lease(o);
 	assignment_drop_started_at(o);
@@ -74,10 +74,10 @@ fill_record(struct record *r, const json_t *invite, const struct assignment_invi
 
 	drop_run(o);
 	(void)clock_format(clock_now(), now);
-	if ((assignment_created_at(o)[0] == '\0' && assignment_set_created_at(o, now) < 0) ||
-	    assignment_set_id(o, r->id) < 0 || assignment_set_state(o, "pending") < 0 ||
-	    assignment_set_invited_at(o, now) < 0 ||
-	    assignment_set_run(o, assignment_run(o) + 1) < 0 || fill_terms(o, invite, by, p) < 0 ||
+	if ((record_created_at(o)[0] == '\0' && record_set_created_at(o, now) < 0) ||
+	    record_set_id(o, r->id) < 0 || record_set_state(o, "pending") < 0 ||
+	    record_set_invited_at(o, now) < 0 || assignment_set_run(o, assignment_run(o) + 1) < 0 ||
+	    fill_terms(o, invite, by, p) < 0 ||
 	    assignment_set_invite(o, assignment_without_auth(invite)) < 0)
 		return err_memory(e);
 	return 0;
@@ -158,11 +158,12 @@ assignment_accept(const json_t *invite, const struct assignment_inviter *by,
 	if (assignment_check_terms(invite, by, p, e) < 0)
 		return NULL;
 	if (is_foreign(id, by->owner)) {
-		if (assignment_slot_check(&slot, e) == 0 && assignment_ask_hook(invite, by, e) == 0)
+		if (assignment_slot_take(&slot, false, e) == 0 &&
+		    assignment_ask_hook(invite, by, e) == 0)
 			assignment_decline_silently(e);
 		return NULL;
 	}
-	int acquired = assignment_slot_acquire(&slot, e);
+	int acquired = assignment_slot_take(&slot, true, e);
 	if (acquired < 0)
 		return NULL;
 	if (assignment_ask_hook(invite, by, e) == 0)

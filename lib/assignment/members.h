@@ -1,6 +1,6 @@
 /*
  * assignment/members - what an assignment's record holds, each member named once (see
- * base/member.h).
+ * base/member.h); those of every record are in log/members.h.
  *
  * assignments/<id>/record.json.  Members below "invite" are those of the protocol: read them with
  * the accessors of wire/members.h, as in invite_prompt(assignment_invite(record)).  Times are
@@ -9,11 +9,10 @@
 #ifndef ASSIGNMENT_MEMBERS_H
 #define ASSIGNMENT_MEMBERS_H
 
-#include "base/member.h"
+#include "log/members.h"
 
 /* What was agreed on at INVITE. */
-MEMBER_TEXT(assignment, id, "id", "")
-MEMBER_TEXT(assignment, owner, "owner", "")              /* the token that sent it, or "" */
+MEMBER_TEXT(assignment, owner, record_owner_path(), "")  /* the token that sent it, or "" */
 MEMBER_BOOL(assignment, capability, "capability")        /* the token came in the INVITE itself */
 MEMBER_JSON(assignment, invite, "invite")                /* the message, without its "auth" */
 MEMBER_TEXT(assignment, access_mode, "accessMode", "rw") /* or "ro" */
@@ -22,13 +21,9 @@ MEMBER_INTEGER(assignment, max_archive, "maxArchiveBytes", INT64_MAX) /* of the 
 MEMBER_INTEGER(assignment, retention, "retentionMs", 0)               /* from its end on */
 
 /* How it stands. */
-MEMBER_TEXT(assignment, state, "state", "") /* see fsm_assignment */
-MEMBER_INTEGER(assignment, run, "run", 0)   /* INVITEs of this id so far */
-MEMBER_TEXT(assignment, created_at, "createdAt", "")
-MEMBER_TEXT(assignment, invited_at, "invitedAt", "")
+MEMBER_INTEGER(assignment, run, "run", 0) /* INVITEs of this id so far */
 MEMBER_TEXT(assignment, started_at, "startedAt", "")
 MEMBER_TEXT(assignment, completed_at, "completedAt", "")
-MEMBER_TEXT(assignment, updated_at, "updatedAt", "")
 
 /* What START brought. */
 MEMBER_JSON(assignment, lease, "lease")
@@ -44,9 +39,5 @@ MEMBER_TEXT(assignment, summary, "result.summary", "")
 MEMBER_JSON(assignment, highlights, "result.highlights")
 MEMBER_TEXT(assignment, snapshot_id, "result.snapshotId", NULL)
 MEMBER_JSON(assignment, metadata, "result.metadata")
-MEMBER_JSON(assignment, error, "error") /* see wire/members.h, "error" */
-MEMBER_TEXT(assignment, error_code, "error.code", "")
-MEMBER_TEXT(assignment, error_message, "error.message", "")
-MEMBER_TEXT(assignment, error_hint, "error.hint", "")
 
 #endif

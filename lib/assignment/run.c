@@ -23,7 +23,7 @@ open_run(const char *id, int64_t run, struct record *r, struct err *e)
 			e->code = ERR_BAD_STATE;
 		return -1;
 	}
-	const char *state = assignment_state(r->json);
+	const char *state = record_state(r->json);
 	if (strcmp(state, "active") != 0)
 		return err_set(e, ERR_BAD_STATE, "%s is no longer active but %s", id, state);
 	if (assignment_run(r->json) != run)
@@ -146,8 +146,8 @@ assignment_answer(const char *id, const char *owner, const char *question, const
 
 	if (assignment_open(id, owner, false, &r, e) < 0)
 		goto out;
-	if (strcmp(assignment_state(r.json), "active") != 0) {
-		err_set(e, ERR_BAD_STATE, "%s is not active but %s", id, assignment_state(r.json));
+	if (strcmp(record_state(r.json), "active") != 0) {
+		err_set(e, ERR_BAD_STATE, "%s is not active but %s", id, record_state(r.json));
 		goto out;
 	}
 	q = queue_open(assignment_queue(r.json), false, e);

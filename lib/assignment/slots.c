@@ -219,10 +219,8 @@ free_slots(const struct assignment_policy *p)
 	return due && assignment_sweep(p) > 0;
 }
 
-/* Acquire slot ${s}, or only check that there is one, under the locks; again, if a sweep made some
- * free. */
-static int
-admit(const struct assignment_slot *s, bool acquire, struct err *e)
+int
+assignment_slot_take(const struct assignment_slot *s, bool acquire, struct err *e)
 {
 	struct admission a;
 	int status;
@@ -241,18 +239,6 @@ admit(const struct assignment_slot *s, bool acquire, struct err *e)
 		(void)pthread_mutex_unlock(&lock);
 	} while (status < 0 && e->code == ERR_DECLINED && free_slots(s->policy));
 	return status;
-}
-
-int
-assignment_slot_acquire(const struct assignment_slot *s, struct err *e)
-{
-	return admit(s, true, e);
-}
-
-int
-assignment_slot_check(const struct assignment_slot *s, struct err *e)
-{
-	return admit(s, false, e);
 }
 
 void

@@ -25,12 +25,10 @@ struct assignment_slot {
 	const struct assignment_policy *policy;
 };
 
-/* Take slot ${s}.  Returns 1 if it is taken now, 0 if its id has one already; -1 with ERR_DECLINED
- * and a time to try again when there is none. */
-int assignment_slot_acquire(const struct assignment_slot *s, struct err *e);
-
-/* Is there a slot for ${s}?  0, or -1 with the same ERR_DECLINED; nothing is taken. */
-int assignment_slot_check(const struct assignment_slot *s, struct err *e);
+/* Take slot ${s}, or with ${acquire} false only check that there is one; again, if a sweep made
+ * some free.  Returns 1 if it is taken now, 0 if its id has one already, or there is one; -1 with
+ * ERR_DECLINED and a time to try again when there is none. */
+int assignment_slot_take(const struct assignment_slot *s, bool acquire, struct err *e);
 
 /* Give back a slot that was taken for an assignment that was not recorded. */
 void assignment_slot_release(const char *id);

@@ -17,12 +17,12 @@
 int
 assignment_startable(const json_t *record, const struct assignment_policy *p, struct err *e)
 {
-	if (fsm_next(&fsm_assignment, assignment_state(record), FSM_RECEIVE_START, e) != NULL)
+	if (fsm_next(&fsm_assignment, record_state(record), FSM_RECEIVE_START, e) != NULL)
 		return assignment_overdue(record, p, e);
 	/* A sweep may have been faster than the START. */
-	if (strcmp(assignment_error_code(record), err_name(ERR_START_EXPIRED)) != 0)
+	if (strcmp(record_error_code(record), err_name(ERR_START_EXPIRED)) != 0)
 		return -1;
-	err_set(e, ERR_START_EXPIRED, "%s", assignment_error_message(record));
+	err_set(e, ERR_START_EXPIRED, "%s", record_error_message(record));
 	return err_hint(e, "invite again");
 }
 

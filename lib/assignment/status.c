@@ -35,7 +35,7 @@ count_unfinished(void *arg, const char *id)
 
 	(void)arg;
 	if (record_open(ASSIGNMENTS, id, false, &r, &e) == 0) {
-		const char *state = assignment_state(r.json);
+		const char *state = record_state(r.json);
 		(void)snprintf(path, sizeof path, "%s/" ASSIGNMENTS "/%s/work", home_path(), id);
 		if (strcmp(state, "pending") == 0)
 			cache.pending++;

@@ -42,8 +42,8 @@ assignment_is_over(const struct record *r, const struct assignment_policy *p, in
 	int64_t now = clock_now();
 
 	*when = 0;
-	if (strcmp(assignment_state(r->json), "pending") == 0) {
-		if (clock_parse(assignment_invited_at(r->json), when, NULL) == 0)
+	if (strcmp(record_state(r->json), "pending") == 0) {
+		if (clock_parse(record_invited_at(r->json), when, NULL) == 0)
 			*when += p->start_within * 1000;
 		return assignment_overdue(r->json, p, why) < 0 && !assignment_is_busy(r);
 	}

@@ -55,19 +55,12 @@ static json_t *
 describe_resource(const struct delegation_request *q, const struct resource *r)
 {
 	bool writable = r->writable && strcmp(q->access, "rw") == 0;
-	json_t *o = json_pack("{ss ss}", resource_name_path(), r->name, resource_type_path(), "fs");
 
-	if (o == NULL || jsonx_put(o, resource_source_path(), json_string(r->source)) < 0 ||
-	    resource_set_mode(o, writable ? "rw" : "ro") < 0)
-		goto err;
-	if (json_array_size(q->exclude) > 0 && resource_set_exclude(o, json_incref(q->exclude)) < 0)
-		goto err;
-	if (json_array_size(q->include) > 0 && resource_set_include(o, json_incref(q->include)) < 0)
-		goto err;
-	return o;
-err:
-	json_decref(o);
-	return NULL;
+	return json_pack(
+	    "{ss ss ss ss sO* sO*}", resource_name_path(), r->name, resource_type_path(), "fs",
+	    resource_source_path(), r->source, resource_mode_path(), writable ? "rw" : "ro",
+	    resource_exclude_path(), json_array_size(q->exclude) > 0 ? q->exclude : NULL,
+	    resource_include_path(), json_array_size(q->include) > 0 ? q->include : NULL);
 }
 
 /* The record's resources to ${d}. */
@@ -97,7 +90,7 @@ put_request(json_t *d, const struct delegation_request *q)
 	    put_resources(d, q) < 0 || delegation_set_description(d, q->description) < 0 ||
 	    delegation_set_prompt(d, q->prompt) < 0 || delegation_set_ttl(d, q->ttl) < 0 ||
 	    delegation_set_access_mode(d, q->access) < 0 ||
-	    delegation_set_snapshot_mode(d, q->mode) < 0 || delegation_set_owner(d, q->owner) < 0 ||
+	    delegation_set_snapshot_mode(d, q->mode) < 0 || record_set_owner(d, q->owner) < 0 ||
 	    delegation_set_token_file(d, q->token_file) < 0)
 		return -1;
 	if (q->sandbox != NULL && delegation_set_sandbox(d, json_incref(q->sandbox)) < 0)
@@ -116,7 +109,7 @@ describe_request(const struct delegation_request *q, const char *id, struct err 
 	    setting_number(SETTING_RETENTION, &kept, e) < 0)
 		return NULL;
 	json_t *d = json_object();
-	if (delegation_set_id(d, id) < 0 || delegation_set_state(d, "created") < 0 ||
+	if (record_set_id(d, id) < 0 || record_set_state(d, "created") < 0 ||
 	    put_request(d, q) < 0) {
 		json_decref(d);
 		err_set(e, ERR_USAGE, "the address, a path or a pattern is not UTF-8 text");
@@ -126,7 +119,7 @@ describe_request(const struct delegation_request *q, const char *id, struct err 
 	if (delegation_set_retention(d, kept * 1000) == 0 &&
 	    delegation_set_max_snapshots(d, max > 0 ? max : 1) == 0 &&
 	    delegation_set_snapshots(d, json_array()) == 0 &&
-	    delegation_set_created_at(d, clock_format(clock_now(), now)) == 0)
+	    record_set_created_at(d, clock_format(clock_now(), now)) == 0)
 		return d;
 	err_memory(e);
 	json_decref(d);
@@ -141,7 +134,7 @@ ask_admission_hook(const json_t *d, const char *id, struct err *e)
 	char answer[HOOK_ANSWER];
 	struct err why;
 
-	int status = hook_ask("admission", id, delegation_owner(d), d, answer, &why);
+	int status = hook_ask("admission", id, record_owner(d), d, answer, &why);
 	if (status > 0)
 		return 0;
 	if (status == 0) {

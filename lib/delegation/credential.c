@@ -52,14 +52,9 @@ credential_check(const json_t *auth, struct err *e)
 static json_t *
 copy_auth(const json_t *auth)
 {
-	json_t *o = json_object(), *metadata = credential_metadata(auth);
-
-	if (credential_set_type(o, credential_type(auth)) == 0 &&
-	    credential_set_secret(o, credential_secret(auth)) == 0 &&
-	    (metadata == NULL || credential_set_metadata(o, json_incref(metadata)) == 0))
-		return o;
-	json_decref(o);
-	return NULL;
+	return json_pack("{ss ss sO*}", credential_type_path(), credential_type(auth),
+			 credential_secret_path(), credential_secret(auth),
+			 credential_metadata_path(), credential_metadata(auth));
 }
 
 int
@@ -88,7 +83,7 @@ int
 credential_load(const json_t *delegation, json_t **auth, struct err *e)
 {
 	struct buf b = BUF_INIT(AUTH_MAX);
-	const char *id = delegation_id(delegation);
+	const char *id = record_id(delegation);
 	char path[ID_MAX + sizeof "/" NAME];
 
 	*auth = NULL;

@@ -15,13 +15,13 @@
 bool
 delegation_is(const json_t *delegation, const char *state)
 {
-	return strcmp(delegation_state(delegation), state) == 0;
+	return strcmp(record_state(delegation), state) == 0;
 }
 
 bool
 delegation_ended(const json_t *delegation)
 {
-	return fsm_ended(&fsm_delegation, delegation_state(delegation));
+	return fsm_ended(&fsm_delegation, record_state(delegation));
 }
 
 bool
@@ -53,12 +53,12 @@ delegation_is_open(const json_t *delegation)
 int
 delegation_step(struct record *r, enum fsm_event event, struct err *e)
 {
-	const char *next = fsm_next(&fsm_delegation, delegation_state(r->json), event, e);
+	const char *next = fsm_next(&fsm_delegation, record_state(r->json), event, e);
 
 	if (next == NULL)
 		return err_add(e, "%s", r->id);
 	r->event = fsm_event_name(event);
-	return delegation_set_state(r->json, next) < 0 ? err_memory(e) : 0;
+	return record_set_state(r->json, next) < 0 ? err_memory(e) : 0;
 }
 
 /* The end of its retention, if it was last changed at ${changed}. */
@@ -75,7 +75,7 @@ delegation_kept_until(const json_t *delegation)
 {
 	int64_t changed;
 
-	if (clock_parse(delegation_updated_at(delegation), &changed, NULL) < 0)
+	if (clock_parse(record_updated_at(delegation), &changed, NULL) < 0)
 		return INT64_MAX;
 	return retention_end(delegation, changed);
 }
@@ -96,7 +96,7 @@ delegation_lease_end(const json_t *delegation)
 
 	if (clock_parse(delegation_lease_expires_at(delegation), &when, NULL) == 0)
 		return when;
-	if (clock_parse(delegation_created_at(delegation), &when, NULL) < 0)
+	if (clock_parse(record_created_at(delegation), &when, NULL) < 0)
 		return -1;
 	return when + delegation_ttl(delegation) * 1000;
 }
@@ -154,17 +154,17 @@ delegation_close(struct record *r)
 int
 delegation_outcome(const json_t *delegation, struct err *e)
 {
-	const json_t *error = delegation_error(delegation);
+	const json_t *error = record_error(delegation);
 
 	if (delegation_is(delegation, "completed"))
 		return 0;
 	if (error != NULL) {
 		message_error(error, e);
-		return err_add(e, "%s", delegation_state(delegation));
+		return err_add(e, "%s", record_state(delegation));
 	}
 	if (delegation_is(delegation, "cancelled"))
 		return err_set(e, ERR_CANCELLED, "it was cancelled");
 	if (delegation_is(delegation, "expired"))
 		return err_set(e, ERR_EXPIRED, "its lease has ended");
-	return err_set(e, ERR_BUSY, "it is %s", delegation_state(delegation));
+	return err_set(e, ERR_BUSY, "it is %s", record_state(delegation));
 }

@@ -13,9 +13,9 @@ put_end(struct record *r, enum fsm_event event, const struct err *why, struct er
 	    delegation_step(r, FSM_SETUP_COMPLETE, e) < 0)
 		return -1;
 	/* Not every state can expire; every unfinished one can end in error. */
-	if (fsm_next(&fsm_delegation, delegation_state(r->json), event, e) == NULL)
+	if (fsm_next(&fsm_delegation, record_state(r->json), event, e) == NULL)
 		event = FSM_RECEIVE_ERROR;
-	if (delegation_set_error(r->json, message_describe_error(why)) < 0)
+	if (record_set_error(r->json, message_describe_error(why)) < 0)
 		return err_memory(e);
 	return delegation_step(r, event, e);
 }

@@ -17,13 +17,9 @@ public_resources(const json_t *delegation)
 	size_t i;
 
 	json_array_foreach (delegation_resources(delegation), i, one) {
-		json_t *o = json_object();
-		if (resource_set_name(o, resource_name(one)) < 0 ||
-		    resource_set_type(o, "fs") < 0 ||
-		    resource_set_mode(o, resource_mode(one)) < 0) {
-			json_decref(o);
-			o = NULL;
-		}
+		json_t *o =
+		    json_pack("{ss ss ss}", resource_name_path(), resource_name(one),
+			      resource_type_path(), "fs", resource_mode_path(), resource_mode(one));
 		if (json_array_append_new(list, o) < 0) {
 			json_decref(list);
 			return NULL;
@@ -61,7 +57,7 @@ delegation_invite(const json_t *delegation, struct err *e)
 		m = NULL;
 	}
 	json_decref(auth);
-	return message_new("INVITE", delegation_id(delegation), m, e);
+	return message_new("INVITE", record_id(delegation), m, e);
 }
 
 int

@@ -32,7 +32,7 @@ static json_t *
 describe_end(const struct record *r, struct err *e)
 {
 	bool completed = delegation_is(r->json, "completed");
-	json_t *what = completed ? delegation_result(r->json) : delegation_error(r->json);
+	json_t *what = completed ? delegation_result(r->json) : record_error(r->json);
 	json_t *event = message_event(completed ? "done" : "error", r->id, e);
 
 	if (event == NULL)

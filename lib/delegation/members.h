@@ -1,6 +1,6 @@
 /*
  * delegation/members - what a delegation's record holds, each member named once (see
- * base/member.h).
+ * base/member.h); those of every record are in log/members.h.
  *
  * delegations/<id>/record.json is what AWCP v1 calls a delegation record, with members of ours.
  * What of it an executor or a caller sees is copied whole, so the members below its objects have
@@ -9,14 +9,13 @@
 #ifndef DELEGATION_MEMBERS_H
 #define DELEGATION_MEMBERS_H
 
-#include "base/member.h"
+#include "log/members.h"
 
 /* What was asked for. */
-MEMBER_TEXT(delegation, id, "id", "")
-MEMBER_TEXT(delegation, peer_url, "peerUrl", "")            /* the executor's address */
-MEMBER_JSON(delegation, environment, "environment")         /* as INVITE has it */
-MEMBER_JSON(delegation, resources, "environment.resources") /* see wire/members.h, "resource" */
-MEMBER_JSON(delegation, task, "task")                       /* as INVITE has it */
+MEMBER_TEXT(delegation, peer_url, record_peer_url_path(), "") /* the executor's address */
+MEMBER_JSON(delegation, environment, "environment")           /* as INVITE has it */
+MEMBER_JSON(delegation, resources, "environment.resources")   /* see wire/members.h, "resource" */
+MEMBER_JSON(delegation, task, "task")                         /* as INVITE has it */
 MEMBER_TEXT(delegation, description, "task.description", "")
 MEMBER_TEXT(delegation, prompt, "task.prompt", "")
 MEMBER_JSON(delegation, lease, "leaseConfig") /* INVITE's "lease" */
@@ -28,14 +27,10 @@ MEMBER_INTEGER(delegation, retention, "retentionMs", INT64_MAX)      /* from the
 MEMBER_JSON(delegation, snapshot_policy, "snapshotPolicy")
 MEMBER_TEXT(delegation, snapshot_mode, "snapshotPolicy.mode", "") /* auto, staged or discard */
 MEMBER_INTEGER(delegation, max_snapshots, "snapshotPolicy.maxSnapshots", 10) /* pending */
-MEMBER_TEXT(delegation, owner, "owner", NULL)          /* the token that asked over HTTP */
-MEMBER_TEXT(delegation, token_file, "tokenFile", NULL) /* absolute path */
-MEMBER_BOOL(delegation, auth, "auth")                  /* there is a credential */
+MEMBER_TEXT(delegation, token_file, "tokenFile", NULL)                       /* absolute path */
+MEMBER_BOOL(delegation, auth, "auth") /* there is a credential */
 
 /* How it stands. */
-MEMBER_TEXT(delegation, state, "state", "") /* see fsm_delegation */
-MEMBER_TEXT(delegation, created_at, "createdAt", "")
-MEMBER_TEXT(delegation, updated_at, "updatedAt", "")
 MEMBER_TEXT(delegation, last_event_id, "lastEventId", "0") /* of the event stream */
 MEMBER_JSON(delegation, questions, "questions") /* open ones; see wire/members.h, "question" */
 MEMBER_JSON(delegation, restarts, "restarts")   /* times at which it was handed over again */
@@ -60,10 +55,6 @@ MEMBER_INTEGER(delegation, base_archive_bytes, "base.archiveBytes", 0)
 MEMBER_JSON(delegation, result, "result")
 MEMBER_TEXT(delegation, summary, "result.summary", "")
 MEMBER_JSON(delegation, highlights, "result.highlights")
-MEMBER_JSON(delegation, error, "error") /* see wire/members.h, "error" */
-MEMBER_TEXT(delegation, error_code, "error.code", "")
-MEMBER_TEXT(delegation, error_message, "error.message", "")
-MEMBER_TEXT(delegation, error_hint, "error.hint", "")
 MEMBER_JSON(delegation, snapshots, "snapshots") /* an array of "snapshot", see below */
 MEMBER_TEXT(delegation, applied_snapshot_id, "appliedSnapshotId", NULL)
 MEMBER_JSON(delegation, apply_error, "applyError") /* why mode "auto" could not apply it */

@@ -16,7 +16,7 @@ attach_unfinished(struct lend *l, const char *id, struct err *e)
 		return -1;
 	if (!delegation_ended(l->record))
 		return 0;
-	err_set(e, ERR_BAD_STATE, "%s is %s already", l->id, delegation_state(l->record));
+	err_set(e, ERR_BAD_STATE, "%s is %s already", l->id, record_state(l->record));
 	return err_hint(e, "awcp-show %s", l->id);
 }
 

@@ -224,7 +224,7 @@ follow_to_end(struct lend *l, int64_t until, struct err *e)
 	if (!l->streaming && !delegation_is(l->record, "started") &&
 	    !delegation_is(l->record, "running")) {
 		err_set(e, ERR_BAD_STATE, "%s was never started: it is %s", l->id,
-			delegation_state(l->record));
+			record_state(l->record));
 		return err_hint(e, "begin it again: awcp-invite -R %s", l->id);
 	}
 	if (until != 0 && (d.until == 0 || until < d.until))

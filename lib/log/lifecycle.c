@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/jsonx.h"
+#include "log/members.h"
 #include "log/logfmt.h"
 #include "log/metrics.h"
 
@@ -40,11 +40,11 @@ explain(const char *event, const char *code, const char *message, char why[ERR_M
 }
 
 static void
-observe_since(enum metric m, const json_t *record, const char *member)
+observe_since(enum metric m, const char *text)
 {
 	int64_t then;
 
-	if (clock_parse(jsonx_text(record, member, ""), &then, NULL) == 0)
+	if (clock_parse(text, &then, NULL) == 0)
 		metrics_observe(m, clock_now() - then);
 }
 
@@ -53,23 +53,24 @@ lifecycle_record(const char *collection, const char *id, const char *from, const
 		 const json_t *record)
 {
 	const struct kind *k = kind_of(collection);
-	const char *to = jsonx_text(record, "state", ""), *owner = jsonx_text(record, "owner", "");
-	const char *code = jsonx_text(record, "error.code", NULL);
+	const char *to = record_state(record), *owner = record_owner(record);
+	const char *code = record_error_code(record);
 	char why[ERR_MESSAGE + 128];
 
 	if (k == NULL)
 		return;
+	if (code[0] == '\0')
+		code = NULL;
 	logfmt_write(LIFECYCLE_LOG, k->event, "id", id, "from", from[0] != '\0' ? from : NULL, "to",
-		     to, "why",
-		     explain(event, code, jsonx_text(record, "error.message", NULL), why), "owner",
-		     owner[0] != '\0' ? owner : NULL, LOGFMT_END);
+		     to, "why", explain(event, code, record_error_message(record), why), "owner",
+		     owner != NULL && owner[0] != '\0' ? owner : NULL, LOGFMT_END);
 	metrics_count(k->entered, to, NULL, 1);
 	if (code != NULL)
 		metrics_count(METRIC_ERRORS, k->event, code, 1);
 	if (strcmp(to, "active") == 0)
-		observe_since(METRIC_START_DELAY, record, "invitedAt");
+		observe_since(METRIC_START_DELAY, record_invited_at(record));
 	if (k->entered == METRIC_DELEGATIONS && (code != NULL || strcmp(to, "completed") == 0))
-		observe_since(METRIC_DELEGATION, record, "createdAt");
+		observe_since(METRIC_DELEGATION, record_created_at(record));
 }
 
 void
@@ -78,8 +79,7 @@ lifecycle_removed(const char *collection, const char *id, const json_t *record, 
 	const struct kind *k = kind_of(collection);
 
 	if (k != NULL)
-		lifecycle_note(k->event, id, NULL, jsonx_text(record, "state", NULL), "removed",
-			       why);
+		lifecycle_note(k->event, id, NULL, record_state(record), "removed", why);
 }
 
 void

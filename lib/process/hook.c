@@ -22,6 +22,7 @@
 #include "config/home.h"
 #include "config/settings.h"
 #include "log/logfmt.h"
+#include "log/members.h"
 #include "process/launch.h"
 #include "process/output.h"
 #include "process/signals.h"
@@ -118,8 +119,7 @@ prepare_hook(const char *name, const char *program, const char *id, const json_t
 		set_variable(k, passed[i], getenv(passed[i]));
 	set_variable(k, "AWCP_ID", id);
 	set_variable(k, "AWCP_HOOK", name);
-	set_variable(k, "AWCP_ROLE",
-		     json_object_get(record, "peerUrl") != NULL ? "delegator" : "executor");
+	set_variable(k, "AWCP_ROLE", record_peer_url(record) != NULL ? "delegator" : "executor");
 	logfmt_render(k->line, "hook-failed", "hook", name, "id", id, LOGFMT_END);
 	if (setting_number(SETTING_HOOK_TIMEOUT, &k->seconds, e) < 0 ||
 	    (k->inputfd = make_input(record, e)) < 0 ||

@@ -30,9 +30,9 @@ is_followed(const struct record *delegation)
 static bool
 goes_on_alone(const json_t *json)
 {
-	const char *state = delegation_state(json);
+	const char *state = record_state(json);
 
-	return delegation_owner(json) != NULL || strcmp(state, "started") == 0 ||
+	return record_owner(json) != NULL || strcmp(state, "started") == 0 ||
 	       strcmp(state, "running") == 0 || delegation_waits(json);
 }
 
@@ -45,7 +45,7 @@ start_follower(struct reap *r, struct record *delegation, int64_t idle)
 	struct err e;
 
 	reap_describe(&action, REAP_FOLLOWERS, delegation->id, "follow",
-		      "it is %s, and for %s nobody followed it", delegation_state(delegation->json),
+		      "it is %s, and for %s nobody followed it", record_state(delegation->json),
 		      reap_span(idle, span));
 	if (!reap_may(r, &action))
 		return -1;
@@ -80,7 +80,7 @@ check_unfinished_delegation(struct reap *r, struct record *delegation)
 
 	if (is_followed(delegation))
 		return r->now + r->limits.follow_after;
-	(void)clock_parse(delegation_updated_at(delegation->json), &changed, NULL);
+	(void)clock_parse(record_updated_at(delegation->json), &changed, NULL);
 	if (r->now >= changed && r->now < changed + r->limits.follow_after)
 		return changed + r->limits.follow_after; /* who works on it may just change hands */
 	if (goes_on_alone(delegation->json))
@@ -120,8 +120,7 @@ remove_ended(struct reap *r, struct record *delegation, int64_t until)
 			reap_warn(r,
 				  "%s waits to be applied since %s; awcp-snapshot apply or "
 				  "discard %s",
-				  snapshot, delegation_updated_at(delegation->json),
-				  delegation->id);
+				  snapshot, record_updated_at(delegation->json), delegation->id);
 		return r->now + (kept > DAY_MS ? kept : DAY_MS);
 	}
 	if (is_followed(delegation) || reap_snapshot_busy(delegation))

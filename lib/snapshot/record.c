@@ -51,8 +51,8 @@ snapshot_pick(const json_t *delegation, const char *prefix, struct err *e)
 	if (prefix == NULL) {
 		found = pick_default(list);
 		if (found == NULL) {
-			err_set(e, ERR_NOT_FOUND, "%s has no snapshot", delegation_id(delegation));
-			err_hint(e, "its state is %s", delegation_state(delegation));
+			err_set(e, ERR_NOT_FOUND, "%s has no snapshot", record_id(delegation));
+			err_hint(e, "its state is %s", record_state(delegation));
 		}
 		return found;
 	}

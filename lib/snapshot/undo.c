@@ -45,8 +45,7 @@ pick_applied(const json_t *delegation, struct err *e)
 			found = item;
 	}
 	if (found == NULL)
-		err_set(e, ERR_BAD_STATE, "no snapshot of %s is applied",
-			delegation_id(delegation));
+		err_set(e, ERR_BAD_STATE, "no snapshot of %s is applied", record_id(delegation));
 	return found;
 }
 

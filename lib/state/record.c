@@ -12,8 +12,8 @@
 #include "base/file.h"
 #include "config/home.h"
 #include "base/id.h"
-#include "base/jsonx.h"
 #include "log/lifecycle.h"
+#include "log/members.h"
 
 #define RECORD_MAX (4 * 1024 * 1024) /* bytes of a record.json */
 
@@ -116,8 +116,7 @@ record_open(const char *collection, const char *id, bool change, struct record *
 	r->json = jsonx_parse(b.data, b.len, e);
 	buf_free(&b);
 	if (r->json != NULL) {
-		(void)snprintf(r->saved_state, sizeof r->saved_state, "%s",
-			       jsonx_text(r->json, "state", ""));
+		(void)snprintf(r->saved_state, sizeof r->saved_state, "%s", record_state(r->json));
 		return 0;
 	}
 	(void)home_quarantine(r->dirfd, "record.json", id, NULL);
@@ -142,7 +141,7 @@ write_record(struct record *r, const struct buf *b, bool durable, struct err *e)
 static void
 log_state(struct record *r)
 {
-	const char *state = jsonx_text(r->json, "state", "");
+	const char *state = record_state(r->json);
 
 	if (strcmp(state, r->saved_state) == 0 && r->event == NULL)
 		return;
@@ -176,7 +175,7 @@ record_save(struct record *r, bool open, bool durable, struct err *e)
 		return -1;
 	if (open && add_to_index(r, indexfd, e) < 0)
 		return -1;
-	if (jsonx_set(r->json, "updatedAt", clock_format(clock_now(), now)) < 0) {
+	if (record_set_updated_at(r->json, clock_format(clock_now(), now)) < 0) {
 		err_memory(e);
 		goto out;
 	}

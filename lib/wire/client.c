@@ -37,8 +37,6 @@ token_valid(const char *token)
 struct client *
 client_new(const char *token, long timeout, struct err *e)
 {
-	struct client *c;
-
 	if (token != NULL && !token_valid(token)) {
 		err_set(e, ERR_USAGE, "the token has characters that no token has");
 		return NULL;
@@ -47,23 +45,21 @@ client_new(const char *token, long timeout, struct err *e)
 		err_set(e, ERR_INTERNAL, "cannot start libcurl");
 		return NULL;
 	}
-	c = calloc(1, sizeof *c);
-	if (c == NULL)
-		goto err1;
-	if (token != NULL && (c->token = strdup(token)) == NULL)
-		goto err2;
-	if ((c->multi = curl_multi_init()) == NULL)
-		goto err3;
+	struct client *c = calloc(1, sizeof *c);
+	if (c == NULL) {
+		curl_global_cleanup();
+		err_memory(e);
+		return NULL;
+	}
 	c->timeout = timeout;
+	c->multi = curl_multi_init();
+	c->token = token != NULL ? strdup(token) : NULL;
+	if (c->multi == NULL || (token != NULL && c->token == NULL)) {
+		client_free(c);
+		err_memory(e);
+		return NULL;
+	}
 	return c;
-err3:
-	free(c->token);
-err2:
-	free(c);
-err1:
-	curl_global_cleanup();
-	err_memory(e);
-	return NULL;
 }
 
 void
@@ -78,6 +74,14 @@ client_free(struct client *c)
 	curl_global_cleanup();
 }
 
+static int
+check_multi(CURLMcode code, struct err *e)
+{
+	return code == CURLM_OK
+		   ? 0
+		   : err_set(e, ERR_INTERNAL, "libcurl: %s", curl_multi_strerror(code));
+}
+
 /* Do what can be done now, for every transfer. */
 static int
 perform(struct client *c, struct err *e)
@@ -85,9 +89,8 @@ perform(struct client *c, struct err *e)
 	int running, left;
 	CURLMsg *m;
 
-	CURLMcode code = curl_multi_perform(c->multi, &running);
-	if (code != CURLM_OK)
-		return err_set(e, ERR_INTERNAL, "libcurl: %s", curl_multi_strerror(code));
+	if (check_multi(curl_multi_perform(c->multi, &running), e) < 0)
+		return -1;
 	while ((m = curl_multi_info_read(c->multi, &left)) != NULL) {
 		struct transfer *t = NULL;
 		if (m->msg != CURLMSG_DONE ||
@@ -107,20 +110,7 @@ wait_for(struct client *c, int64_t until, struct err *e)
 
 	if (until != 0 && until - clock_steady() < ms)
 		ms = until - clock_steady();
-	CURLMcode code = curl_multi_poll(c->multi, NULL, 0, ms > 0 ? (int)ms : 0, NULL);
-	return code == CURLM_OK
-		   ? 0
-		   : err_set(e, ERR_INTERNAL, "libcurl: %s", curl_multi_strerror(code));
-}
-
-static int
-begin_transfer(struct client *c, struct transfer *t, struct err *e)
-{
-	CURLMcode code = curl_multi_add_handle(c->multi, t->easy);
-
-	return code == CURLM_OK
-		   ? 0
-		   : err_set(e, ERR_INTERNAL, "libcurl: %s", curl_multi_strerror(code));
+	return check_multi(curl_multi_poll(c->multi, NULL, 0, ms > 0 ? (int)ms : 0, NULL), e);
 }
 
 static void
@@ -142,21 +132,23 @@ new_transfer(const struct client *c, const char *url, const char *accept, client
 	return transfer_new(&o, sink, arg, e);
 }
 
-/* Run ${t} until it is answered; the stream runs along. */
+/* Run ${t} until it is answered, or until the ${head} of its answer is here; the stream runs
+ * along. */
 static int
-run_transfer(struct client *c, struct transfer *t, struct err *e)
+run_transfer(struct client *c, struct transfer *t, bool head, struct err *e)
 {
-	if (begin_transfer(c, t, e) < 0)
+	if (check_multi(curl_multi_add_handle(c->multi, t->easy), e) < 0)
 		return -1;
 	for (;;) {
 		if (perform(c, e) < 0)
 			return -1;
+		if (head && t->head)
+			return 0;
 		if (t->done)
-			break;
+			return transfer_outcome(t, e);
 		if (transfer_check(t, c->timeout, e) < 0 || wait_for(c, 0, e) < 0)
 			return -1;
 	}
-	return transfer_outcome(t, e);
 }
 
 int
@@ -170,7 +162,8 @@ client_send(struct client *c, struct client_request *q, client_sink *sink, void 
 		return -1;
 	if (strcmp(q->method, "POST") == 0 && transfer_post(t, q->body, e) < 0)
 		goto out;
-	if (run_transfer(c, t, e) < 0 || (t->status / 100 == 3 && transfer_refused(t, e) < 0))
+	if (run_transfer(c, t, false, e) < 0 ||
+	    (t->status / 100 == 3 && transfer_refused(t, e) < 0))
 		goto out;
 	q->status = (int)t->status;
 	r = 0;
@@ -236,7 +229,7 @@ client_call(struct client *c, struct client_request *q, struct buf *answer, stru
 	if (strcmp(q->method, "POST") == 0 &&
 	    transfer_post_text(t, q->json != NULL ? q->json : "", e) < 0)
 		goto out;
-	r = run_transfer(c, t, e);
+	r = run_transfer(c, t, false, e);
 	if (a.kind == OTHER || (r == 0 && a.kind == BLANK))
 		r = not_json(t, q->url, &a, e);
 	else if (r < 0 && e->code == ERR_TOO_LARGE)
@@ -271,21 +264,7 @@ client_stream(struct client *c, const char *url, const char *last_id, client_sin
 	t->only = 200;
 	if (last_id != NULL && transfer_header(t, "Last-Event-ID", last_id, e) < 0)
 		goto err;
-	if (begin_transfer(c, t, e) < 0)
-		goto err;
-	for (;;) {
-		if (perform(c, e) < 0)
-			goto err;
-		if (t->head || t->done)
-			break;
-		if (transfer_check(t, c->timeout, e) < 0 || wait_for(c, 0, e) < 0)
-			goto err;
-	}
-	if (!t->head) {
-		(void)transfer_outcome(t, e); /* without an answer it failed */
-		goto err;
-	}
-	if (check_stream(t, url, e) < 0)
+	if (run_transfer(c, t, true, e) < 0 || check_stream(t, url, e) < 0)
 		goto err;
 	c->stream = t;
 	return 0;
