@@ -93,15 +93,19 @@ count_one(void *arg, const struct breaker *g)
 static void
 test_end(void)
 {
-	const struct breaker_rule rule = {1, 50};
+	const struct breaker_rule minute = {1, 60000}, moment = {1, 50};
 	bool stopped;
-
-	(void)die(&rule, &stopped);
-	CHECK(stopped, "it is stopped for a twentieth of a second");
-	(void)breaker_pause(BREAKER_PROFILE, "slow", clock_now() + 50, "quota", NULL);
 	int over = 0;
+
+	(void)die(&minute, &stopped);
+	(void)breaker_pause(BREAKER_PROFILE, "slow", clock_now() + 60000, "quota", NULL);
 	(void)breaker_each_over(count_one, &over, NULL);
 	CHECK_INT(over, 0, "what is in force is not over");
+	(void)breaker_clear(BREAKER_QUEUE, "review", NULL);
+	(void)breaker_clear(BREAKER_PROFILE, "slow", NULL);
+	(void)die(&moment, &stopped);
+	CHECK(stopped, "it is stopped for a twentieth of a second");
+	(void)breaker_pause(BREAKER_PROFILE, "slow", clock_now() + 50, "quota", NULL);
 	for (int64_t until = clock_steady() + 5000; clock_steady() < until && over < 2;) {
 		(void)nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
 		over = 0;
