@@ -58,8 +58,6 @@ parse_question(json_t *asked, bool *json, int argc, char **argv)
 				exit(command_fail(&e));
 			(void)json_object_set_new(asked, "timeout", json_integer(seconds));
 			break;
-		default:
-			break;
 		}
 	}
 	if (json_array_size(options) > 0)

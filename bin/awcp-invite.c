@@ -191,8 +191,6 @@ parse(struct options *o, int argc, char **argv)
 		case 'x':
 			add_pattern(o->exclude, optarg);
 			break;
-		default:
-			break;
 		}
 	}
 	if (strcmp(o->mode, "auto") != 0 && strcmp(o->mode, "staged") != 0 &&

@@ -100,8 +100,6 @@ main(int argc, char **argv)
 			o.states[o.count++] = optarg;
 			all = true;
 			break;
-		default:
-			break;
 		}
 	}
 	if (optind < argc)

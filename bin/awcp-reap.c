@@ -84,8 +84,6 @@ main(int argc, char **argv)
 		case 'v':
 			verbose = true;
 			break;
-		default:
-			break;
 		}
 	}
 	if (optind < argc)

@@ -327,8 +327,6 @@ read_options(const struct job *job, int argc, char **argv, struct snapshot_optio
 		case MARKERS:
 			o->how.markers = true;
 			break;
-		default:
-			break;
 		}
 		if (status)
 			exit(command_fail(&e));

@@ -56,8 +56,6 @@ main(int argc, char **argv)
 			if (clock_parse_span(optarg, &seconds, &e) < 0)
 				return command_fail(&e);
 			break;
-		default:
-			break;
 		}
 	}
 	if (optind == argc)

@@ -18,8 +18,6 @@
 #define REPORT_MAX 262144 /* bytes */
 #define RESPAWN_S 10      /* between two searches for what nobody follows */
 
-extern char **environ;
-
 /* The environment without the request's: in CGI, headers are variables, secrets among them. */
 static char **
 own_environment(void)

@@ -15,8 +15,6 @@
 #include "apply/git.h"
 #include "tree/tree.h"
 
-extern char **environ;
-
 /* Would it make git look into another repository, or run something? */
 static bool
 is_dropped(const char *variable)

@@ -2,11 +2,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config/config.h"
 #include "doctor/private.h"
-
-extern char **environ;
 
 /* A variable that nothing reads is probably misspelt. */
 static void

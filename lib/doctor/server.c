@@ -21,8 +21,6 @@
 
 #define TEMPLATE_MAX ((size_t)256 * 1024)
 
-extern char **environ;
-
 void
 doctor_sandbox(struct doctor *d)
 {

@@ -31,8 +31,6 @@
 #define TRIES 64
 #define MIN_ADDRESS (UINT64_C(1) << 20)
 
-extern char **environ;
-
 #define LOAD(field) \
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, field))
 #define LOW(n) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, args[n]))

@@ -17,8 +17,6 @@
 #define WORD 64
 #define TMP (1ULL << 30)
 
-extern char **environ;
-
 enum unit { COUNT, BYTES, SECONDS };
 
 static const struct limit {

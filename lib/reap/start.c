@@ -11,8 +11,6 @@
 
 #define MAX_STARTED 32 /* in one run: each takes memory, and the next run is not far */
 
-extern char **environ;
-
 /* The program ${name} in the directory of the one that runs now. */
 static int
 find_sibling(const char *name, char path[PATH_MAX], struct err *e)

@@ -23,8 +23,6 @@
 #define CHECK_MS 100     /* between two checks of the record; a check is one stat(2) */
 #define BUSY_CHECK_MS 20 /* between two checks for signals, where nothing waits for them */
 
-extern char **environ;
-
 int
 execution_begin(struct execution *x, const struct execution_purpose *p, struct err *e)
 {
