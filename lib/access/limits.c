@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "config/number.h"
+#include "config/settings.h"
 #include "base/id.h"
 #include "base/jsonx.h"
 
@@ -64,7 +64,7 @@ token_limit(struct token_limits *l, const char *text, struct err *e)
 			if (clock_parse_span(text + n + 1, &seconds, e) < 0)
 				return err_add(e, "%.80s", text);
 			value = seconds;
-		} else if (number_parse(text + n + 1, &value) < 0 || value < 1) {
+		} else if (setting_parse_number(text + n + 1, &value) < 0 || value < 1) {
 			return err_set(e, ERR_USAGE, "not a number from 1: %.80s", text);
 		}
 		*limit_value(l, i) = value;

@@ -1,13 +1,14 @@
 #include "config/settings.h"
 
 #include <ctype.h>
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "config/number.h"
 
 #define PATHS_MAX ((size_t)256 * 1024)
 
@@ -15,6 +16,20 @@
 	{.variable = "AWCP_" #name, .kind = KIND_##the_kind, .fallback = __VA_ARGS__},
 const struct setting settings[SETTING_COUNT] = {SETTINGS(SETTING_ENTRY)};
 #undef SETTING_ENTRY
+
+int
+setting_parse_number(const char *text, long long *value)
+{
+	char *end;
+
+	errno = 0;
+	long long n = strtoll(text, &end, 10);
+	int shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : *end == 'T' ? 40 : 0;
+	if (end == text || errno != 0 || n < 0 || end[shift != 0] != '\0' || n > LLONG_MAX >> shift)
+		return -1;
+	*value = n << shift;
+	return 0;
+}
 
 const char *
 setting_given(enum setting_id id)
@@ -41,7 +56,7 @@ parse_number(enum setting_kind kind, const char *text, long long *value)
 {
 	int64_t seconds;
 
-	if (number_parse(text, value) == 0)
+	if (setting_parse_number(text, value) == 0)
 		return 0;
 	if (kind != KIND_SPAN || clock_parse_span(text, &seconds, NULL) < 0)
 		return -1;
@@ -178,7 +193,7 @@ setting_convert(const struct setting *s, char **text, struct err *e)
 		return err_set(e, ERR_CONFIG, "it is one of %s, not %.40s", s->choices, *text);
 	case KIND_NUMBER:
 	case KIND_BYTES:
-		if (number_parse(*text, &number) == 0)
+		if (setting_parse_number(*text, &number) == 0)
 			return 0;
 		err_set(e, ERR_CONFIG, "not a number: %.40s", *text);
 		return err_hint(e, "give digits, with K, M, G or T after them if you like");

@@ -123,4 +123,8 @@ int setting_convert(const struct setting *s, char **text, struct err *e);
 /* The word for ${kind}, such as "span". */
 const char *setting_kind_name(enum setting_kind kind);
 
+/* The number that ${text} is, into *${value}: digits, with K, M, G or T after them for powers of
+ * 1024; -1 if it is none. */
+int setting_parse_number(const char *text, long long *value);
+
 #endif

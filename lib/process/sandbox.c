@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "config/number.h"
+#include "config/settings.h"
 #include "process/launch.h"
 
 #define WORD 64
@@ -44,7 +44,7 @@ parse_amount(const char *text, enum unit unit, uint64_t *value)
 		*value = (uint64_t)seconds;
 		return 0;
 	}
-	if (text[0] < '0' || text[0] > '9' || number_parse(text, &n) < 0 || n == 0)
+	if (text[0] < '0' || text[0] > '9' || setting_parse_number(text, &n) < 0 || n == 0)
 		return -1;
 	if (unit == COUNT && text[strspn(text, "0123456789")] != '\0')
 		return -1;

@@ -5,21 +5,20 @@
 #include <string.h>
 
 #include "check.h"
-#include "config/number.h"
 
 static void
 test_numbers(void)
 {
 	long long n = 7;
 
-	CHECK(number_parse("0", &n) == 0 && n == 0, "0 is a number");
-	CHECK(number_parse("3K", &n) == 0 && n == 3072, "K is 1024");
-	CHECK(number_parse("8T", &n) == 0 && n == 8LL << 40, "T is 2^40");
-	CHECK(number_parse("", &n) < 0 && number_parse("-1", &n) < 0,
+	CHECK(setting_parse_number("0", &n) == 0 && n == 0, "0 is a number");
+	CHECK(setting_parse_number("3K", &n) == 0 && n == 3072, "K is 1024");
+	CHECK(setting_parse_number("8T", &n) == 0 && n == 8LL << 40, "T is 2^40");
+	CHECK(setting_parse_number("", &n) < 0 && setting_parse_number("-1", &n) < 0,
 	      "nothing and what is below 0 are none");
-	CHECK(number_parse("1X", &n) < 0 && number_parse("1KK", &n) < 0,
+	CHECK(setting_parse_number("1X", &n) < 0 && setting_parse_number("1KK", &n) < 0,
 	      "other letters make it none");
-	CHECK(number_parse("99999999999999T", &n) < 0, "so does what does not fit");
+	CHECK(setting_parse_number("99999999999999T", &n) < 0, "so does what does not fit");
 }
 
 /* Every default is a value that its setting takes, and a key leads back to its setting. */
