@@ -73,26 +73,6 @@ list_changes(struct queue *q, struct list *l, bool once, struct err *e)
 	return status;
 }
 
-/* The tasks, and what they are to a reader. */
-static int
-list_tasks(struct queue *q, struct list *l, struct err *e)
-{
-	const struct queue_reader_name who = {NULL, l->reader};
-	struct queue_filter f = l->filter;
-	struct queue_reader r;
-
-	if (l->reader == NULL)
-		return queue_list(q, &f, list_one, l, e);
-	f.reader = &r;
-	if (f.states == 0 && f.marks != 0)
-		f.states = QUEUE_ALL_STATES; /* what has ended is news, too */
-	int status = queue_reader_load(q, &who, &r, e);
-	if (status >= 0)
-		status = queue_list(q, &f, list_one, l, e);
-	queue_reader_free(&r);
-	return status;
-}
-
 static void
 read_state(const struct queue_option *o)
 {
@@ -172,7 +152,9 @@ queue_do_list(int argc, char **argv)
 	struct queue *q = queue_open(l.queue, false, &e);
 	if (q == NULL)
 		return command_fail(&e);
-	int status = l.since >= 0 ? list_changes(q, &l, false, &e) : list_tasks(q, &l, &e);
+	const struct queue_reader_name who = {NULL, l.reader};
+	int status = l.since >= 0 ? list_changes(q, &l, false, &e)
+				  : queue_reader_list(q, &who, &l.filter, list_one, &l, &e);
 	queue_close(q);
 	return status < 0 ? command_fail(&e) : 0;
 }

@@ -114,27 +114,6 @@ append_task(void *arg, const json_t *task)
 	return 0;
 }
 
-/* Append the tasks, and what they are to the reader. */
-static int
-append_tasks(struct queue *q, struct list *p, struct err *e)
-{
-	const struct queue_reader_name who = {p->tenant->name, p->reads};
-	struct queue_reader r;
-
-	if (p->reads == NULL)
-		return p->filter.marks != 0 ? err_set(e, ERR_BAD_MESSAGE, "mark needs a reader")
-					    : queue_list(q, &p->filter, append_task, p, e);
-	struct queue_filter f = p->filter;
-	f.reader = &r;
-	if (f.states == 0 && f.marks != 0)
-		f.states = QUEUE_ALL_STATES; /* what has ended is news, too */
-	int status = queue_reader_load(q, &who, &r, e);
-	if (status == 0)
-		status = queue_list(q, &f, append_task, p, e);
-	queue_reader_free(&r);
-	return status;
-}
-
 static int
 make_list(struct http *h, struct list *p, struct err *e)
 {
@@ -143,16 +122,19 @@ make_list(struct http *h, struct list *p, struct err *e)
 	p->filter.labels = p->labels;
 	if (query_each(h, read_filter, p, e) < 0)
 		return -1;
+	if (p->reads == NULL && p->filter.marks != 0)
+		return err_set(e, ERR_BAD_MESSAGE, "mark needs a reader");
 	if (p->tenant->name != NULL)
 		p->filter.tenant = p->tenant->name;
 	p->filter.after = (uint64_t)p->after;
+	const struct queue_reader_name who = {p->tenant->name, p->reads};
 	struct queue *q = queues_borrow(p->tenant->queue, false, e);
 	/* The version first: changes after it may be in the list, but none is in neither. */
 	int status = q == NULL || queue_version(q, &version, e) < 0 ||
 			     buf_printf(&p->text, e, "{\"version\":%llu,\"tasks\":[",
 					(unsigned long long)version) < 0
 			 ? -1
-			 : append_tasks(q, p, e);
+			 : queue_reader_list(q, &who, &p->filter, append_task, p, e);
 	queues_return(q);
 	if (status < 0)
 		return -1;

@@ -33,9 +33,7 @@ struct waiter {
 
 /* Those that may take the same tasks, in the order in which they came. */
 struct waitlist {
-	char *queue, *tenant;
-	json_t *capabilities;
-	TAILQ_HEAD(waiters, waiter) waiters;
+	TAILQ_HEAD(waiters, waiter) waiters; /* one, or more */
 	LIST_ENTRY(waitlist) next;
 	struct watch *news; /* NULL: there is only polling */
 	bool has_news;
@@ -95,9 +93,6 @@ static void
 free_waitlist(struct waitlist *l)
 {
 	watch_close(l->news); /* which removes it from newsfd */
-	json_decref(l->capabilities);
-	free(l->queue);
-	free(l->tenant);
 	free(l);
 }
 
@@ -153,12 +148,12 @@ is_same_text(const char *a, const char *b)
 
 /* Have the thread woken by the news of ${l}; without that there is polling. */
 static void
-watch_queue(struct waitlist *l)
+watch_queue(struct waitlist *l, const char *queue)
 {
 	struct epoll_event news = {.events = EPOLLIN, .data.ptr = l};
 	struct err e;
 
-	struct queue *q = queues_borrow(l->queue, true, &e);
+	struct queue *q = queues_borrow(queue, true, &e);
 	if (q != NULL)
 		l->news = queue_watch(q, QUEUE_TASK, &e);
 	queues_return(q);
@@ -173,15 +168,8 @@ make_waitlist(const struct claim_request *r)
 
 	if (l == NULL)
 		return NULL;
-	l->queue = strdup(r->queue);
-	l->tenant = r->tenant != NULL ? strdup(r->tenant) : NULL;
-	l->capabilities = json_incref(r->capabilities);
 	TAILQ_INIT(&l->waiters);
-	if (l->queue == NULL || (r->tenant != NULL && l->tenant == NULL)) {
-		free_waitlist(l);
-		return NULL;
-	}
-	watch_queue(l);
+	watch_queue(l, r->queue);
 	LIST_INSERT_HEAD(&waitlists, l, next);
 	return l;
 }
@@ -192,10 +180,13 @@ find_waitlist(const struct claim_request *r)
 	struct waitlist *l;
 
 	LIST_FOREACH(l, &waitlists, next)
-	if (strcmp(l->queue, r->queue) == 0 && is_same_text(l->tenant, r->tenant) &&
-	    (l->capabilities == r->capabilities ||
-	     json_equal(l->capabilities, r->capabilities) == 1))
-		return l;
+	{
+		const struct claim_request *other = &TAILQ_FIRST(&l->waiters)->request;
+		if (strcmp(other->queue, r->queue) == 0 && is_same_text(other->tenant, r->tenant) &&
+		    (other->capabilities == r->capabilities ||
+		     json_equal(other->capabilities, r->capabilities) == 1))
+			return l;
+	}
 	return make_waitlist(r);
 }
 

@@ -119,10 +119,7 @@ queue_check(struct queue *q, bool repair, void (*report)(void *arg, const char *
 	if (queue_begin(q, e) < 0)
 		return -1;
 	q->index.head.first = q->index.head.kept;
-	if (queue_index_blocks(&q->index, check_block, &f, e) < 0 || check_versions(&f, e) < 0 ||
-	    (repair && queue_rebuild(q, e) < 0)) {
-		queue_abort(q);
-		return -1;
-	}
-	return queue_end(q, false, e) < 0 ? -1 : f.wrong;
+	bool failed = queue_index_blocks(&q->index, check_block, &f, e) < 0 ||
+		      check_versions(&f, e) < 0 || (repair && queue_rebuild(q, e) < 0);
+	return queue_end(q, failed ? -1 : f.wrong, false, e);
 }

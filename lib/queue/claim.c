@@ -128,20 +128,38 @@ queue_claimed(struct queue *q, struct queue_claim_id claim, struct err *e)
 	return NULL;
 }
 
+/* Alter ${task}, which may be NULL, and end the transaction. */
+static int
+end_alteration(struct queue *q, json_t *task, queue_alteration *alter, void *arg, bool durable,
+	       struct err *e)
+{
+	int status = task == NULL ? -1 : alter(q, task, arg, e);
+
+	json_decref(task);
+	return queue_end(q, status, durable, e);
+}
+
 int
 queue_alter(struct queue *q, struct queue_claim_id claim, queue_alteration *alter, void *arg,
 	    bool durable, struct err *e)
 {
 	if (queue_begin(q, e) < 0)
 		return -1;
-	json_t *task = queue_claimed(q, claim, e);
-	int status = task == NULL ? -1 : alter(q, task, arg, e);
-	json_decref(task);
-	if (status < 0) {
-		queue_abort(q);
+	return end_alteration(q, queue_claimed(q, claim, e), alter, arg, durable, e);
+}
+
+int
+queue_alter_task(struct queue *q, uint64_t number, queue_alteration *alter, void *arg,
+		 struct err *e)
+{
+	struct queue_cell cell;
+	json_t *task = NULL;
+
+	if (queue_begin(q, e) < 0)
 		return -1;
-	}
-	return queue_end(q, durable, e);
+	if (queue_find(q, number, &cell, e) == 0)
+		task = queue_read(q, &cell, false, e);
+	return end_alteration(q, task, alter, arg, true, e);
 }
 
 /* Write ${task}, whose claim has ended. */
@@ -202,6 +220,32 @@ queue_beat(struct queue *q, struct queue_claim_id claim, int64_t lease, const ch
 	if (queue_check_lease(lease, e) < 0)
 		return -1;
 	return queue_alter(q, claim, beat_task, &b, false, e);
+}
+
+struct control {
+	enum queue_event event;
+	const char *reason;
+};
+
+static int
+control_task(struct queue *q, json_t *task, void *arg, struct err *e)
+{
+	const struct control *c = arg;
+
+	if (queue_rule_control(task, c->event, c->reason, e) < 0)
+		return -1;
+	if (c->event == QUEUE_CANCEL)
+		return write_ended(q, task, e);
+	return queue_change(q, task, false, e);
+}
+
+int
+queue_control(struct queue *q, uint64_t number, enum queue_event event, const char *reason,
+	      struct err *e)
+{
+	struct control c = {event, reason};
+
+	return queue_alter_task(q, number, control_task, &c, e);
 }
 
 struct tending {

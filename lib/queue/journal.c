@@ -239,21 +239,17 @@ queue_journal_remove(struct queue_journal *j, uint64_t at, struct err *e)
 int
 queue_journal_oldest(const struct queue_journal *j, uint64_t *oldest, struct err *e)
 {
-	const struct dirent *entry;
+	DIR *dir = file_list(j->dirfd, ".");
+	const char *name;
 
-	int copy = openat(j->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-	if (dir == NULL) {
-		file_close(copy);
+	if (dir == NULL)
 		return err_sys(e, "cannot read the journal");
-	}
 	*oldest = 0;
-	while ((entry = readdir(dir)) != NULL) {
-		uint64_t n = strtoull(entry->d_name, NULL, 10);
+	while ((name = file_next(&dir)) != NULL) {
+		uint64_t n = strtoull(name, NULL, 10);
 		if (n > 0 && (*oldest == 0 || n < *oldest))
 			*oldest = n;
 	}
-	(void)closedir(dir);
 	if (*oldest == 0)
 		*oldest = QUEUE_FIRST_ADDRESS / QUEUE_SEGMENT;
 	return 0;

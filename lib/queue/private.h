@@ -41,14 +41,15 @@ int queue_find(struct queue *q, uint64_t number, struct queue_cell *cell, struct
  *
  * It is made between queue_begin and queue_end (see change.c below).  queue_end lets the
  * consequences follow (tasks that waited for one that ended), makes it durable and wakes those who
- * wait.  After a failure in between queue_abort is called; what was written stays, and is indexed
- * by the next one.
+ * wait.  After a failure in between it only releases the lock; what was written stays, and is
+ * indexed by the next one.
  */
 
 /* Take the lock and index what a killed writer left; not locked after a failure. */
 int queue_begin(struct queue *q, struct err *e);
-int queue_end(struct queue *q, bool durable, struct err *e);
-void queue_abort(struct queue *q);
+
+/* End it: what happened so far has ${status}, which is returned; -1 on failure. */
+int queue_end(struct queue *q, int status, bool durable, struct err *e);
 
 /* Read the head, to look only; an index that may not be believed is made anew first. */
 int queue_refresh(struct queue *q, struct err *e);
@@ -194,6 +195,10 @@ json_t *queue_claimed(struct queue *q, struct queue_claim_id claim, struct err *
 typedef int queue_alteration(struct queue *q, json_t *task, void *arg, struct err *e);
 int queue_alter(struct queue *q, struct queue_claim_id claim, queue_alteration *alter, void *arg,
 		bool durable, struct err *e);
+
+/* The same for task ${number}, whoever has it; durable. */
+int queue_alter_task(struct queue *q, uint64_t number, queue_alteration *alter, void *arg,
+		     struct err *e);
 
 /* Return the tasks whose claim lapsed; the lock is held. */
 int queue_tend_claims(struct queue *q, struct err *e);

@@ -108,7 +108,7 @@ queue_put(struct queue *q, json_t *const *asked, size_t n, struct queue_receipt 
 		status = -1;
 	else if (pending)
 		*done = i;
-	if (queue_end(q, true, status < 0 ? &why : e) == 0)
+	if (queue_end(q, 0, true, status < 0 ? &why : e) == 0)
 		return status;
 	if (status == 0) /* it is not known to be durable */
 		*done = 0;

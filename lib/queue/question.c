@@ -214,27 +214,30 @@ close_answered(struct queue *q, json_t *task, json_t *question, const char *answ
 	return status < 0 ? -1 : save_closed(q, task, e);
 }
 
-/* Answer question ${id} of ${task}. */
+struct answering {
+	const char *id, *answer, *by;
+};
+
 static int
-take_answer(struct queue *q, json_t *task, const char *id, const char *answer, const char *by,
-	    struct err *e)
+take_answer(struct queue *q, json_t *task, void *arg, struct err *e)
 {
+	const struct answering *a = arg;
 	json_t *open = queue_questions(task, e);
 	int status = -1;
 
 	if (open == NULL)
 		return -1;
-	json_t *one = question_find(id == NULL ? open : task_questions(task), id, e);
+	json_t *one = question_find(a->id == NULL ? open : task_questions(task), a->id, e);
 	if (one == NULL)
 		goto out;
 	if (!queue_question_open(task, one)) {
 		const char *how = question_outcome(one);
-		err_set(e, ERR_BAD_STATE, "question %s is over%s%s", id, how != NULL ? ": " : "",
+		err_set(e, ERR_BAD_STATE, "question %s is over%s%s", a->id, how != NULL ? ": " : "",
 			how != NULL ? how : "");
 		err_hint(e, "awcp-answer shows what is open");
 		goto out;
 	}
-	status = close_answered(q, task, one, answer, by, e);
+	status = close_answered(q, task, one, a->answer, a->by, e);
 out:
 	json_decref(open);
 	return status;
@@ -244,20 +247,7 @@ int
 queue_answer(struct queue *q, uint64_t number, const char *id, const char *answer, const char *by,
 	     struct err *e)
 {
-	struct queue_cell cell;
-	json_t *task = NULL;
-	int status = -1;
+	struct answering a = {id, answer, by};
 
-	if (queue_begin(q, e) < 0)
-		return -1;
-	if (queue_find(q, number, &cell, e) == 0)
-		task = queue_read(q, &cell, false, e);
-	if (task != NULL)
-		status = take_answer(q, task, id, answer, by, e);
-	json_decref(task);
-	if (status < 0) {
-		queue_abort(q);
-		return -1;
-	}
-	return queue_end(q, true, e);
+	return queue_alter_task(q, number, take_answer, &a, e);
 }

@@ -67,9 +67,9 @@ check_name(const char *reader, struct err *e)
 	return *reader == '\0' ? err_set(e, ERR_USAGE, "a reader needs a name") : 0;
 }
 
-int
-queue_reader_load(struct queue *q, const struct queue_reader_name *who, struct queue_reader *r,
-		  struct err *e)
+static int
+load_named(struct queue *q, const struct queue_reader_name *who, struct queue_reader *r,
+	   struct err *e)
 {
 	char name[QUEUE_LINK];
 
@@ -87,12 +87,32 @@ queue_reader_load(struct queue *q, const struct queue_reader_name *who, struct q
 	return status;
 }
 
-void
-queue_reader_free(struct queue_reader *r)
+static void
+free_reader(struct queue_reader *r)
 {
 	json_decref(r->marks);
 	free(r->pinned);
 	*r = (struct queue_reader){.version = 0};
+}
+
+int
+queue_reader_list(struct queue *q, const struct queue_reader_name *who,
+		  const struct queue_filter *filter, int (*each)(void *arg, const json_t *task),
+		  void *arg, struct err *e)
+{
+	struct queue_filter f = *filter;
+	struct queue_reader r;
+
+	if (who->reader == NULL)
+		return queue_list(q, &f, each, arg, e);
+	f.reader = &r;
+	if (f.states == 0 && f.marks != 0)
+		f.states = QUEUE_ALL_STATES; /* what has ended is news, too */
+	int status = load_named(q, who, &r, e);
+	if (status >= 0)
+		status = queue_list(q, &f, each, arg, e);
+	free_reader(&r);
+	return status;
 }
 
 /* The version of the first change that was not read. */
@@ -182,7 +202,7 @@ update_reader(struct queue *q, const struct queue_reader_name *who,
 		goto out;
 	status = save_reader(fd, name, &r, e);
 out:
-	queue_reader_free(&r);
+	free_reader(&r);
 	file_close(lock);
 	file_close(fd);
 	return status;

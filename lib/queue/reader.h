@@ -37,11 +37,11 @@ const char *queue_mark_name(enum queue_mark mark);
 /* The mark with that name, or QUEUE_MARKS. */
 enum queue_mark queue_mark_named(const char *name);
 
-/* Load what ${who} has seen; a new reader has seen nothing.  Free it with queue_reader_free, also
- * after a failure. */
-int queue_reader_load(struct queue *q, const struct queue_reader_name *who, struct queue_reader *r,
-		      struct err *e);
-void queue_reader_free(struct queue_reader *r);
+/* As queue_list, with what each task is to ${who}, to whom also what has ended is news; a new
+ * reader has seen nothing, and one without a name is nobody. */
+int queue_reader_list(struct queue *q, const struct queue_reader_name *who,
+		      const struct queue_filter *filter, int (*each)(void *arg, const json_t *task),
+		      void *arg, struct err *e);
 
 /* What ${task} is to the reader. */
 enum queue_mark queue_reader_mark(const struct queue_reader *r, const json_t *task);

@@ -324,15 +324,11 @@ retire_some(struct retiring *r, bool first, struct err *e)
 	if (queue_begin(q, e) < 0)
 		return -1;
 	int status = retire_locked(r, first, e);
-	if (status < 0) {
-		queue_abort(q);
-		return -1;
-	}
-	if (!r->dry) {
+	if (status >= 0 && !r->dry) {
 		h->looked = r->at;
 		h->looked_version = r->version;
 	}
-	return queue_end(q, false, e) < 0 ? -1 : status;
+	return queue_end(q, status, false, e);
 }
 
 int

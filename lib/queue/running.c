@@ -110,22 +110,20 @@ int
 queue_running_lapsed(struct queue *q, int (*each)(void *arg, uint64_t number, enum queue_lapse why),
 		     void *arg, struct err *e)
 {
-	const struct dirent *entry;
+	DIR *dir = file_list(q->runningfd, ".");
+	const char *name;
 	int status = 0;
 
-	int copy = openat(q->runningfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-	if (dir == NULL) {
-		file_close(copy);
+	if (dir == NULL)
 		return err_sys(e, "cannot read running/");
-	}
-	while (status >= 0 && (entry = readdir(dir)) != NULL) {
-		uint64_t number = strtoull(entry->d_name, NULL, 10);
-		enum queue_lapse why = number == 0 ? QUEUE_HOLDS : check_claim(q, entry->d_name);
+	while (status >= 0 && (name = file_next(&dir)) != NULL) {
+		uint64_t number = strtoull(name, NULL, 10);
+		enum queue_lapse why = number == 0 ? QUEUE_HOLDS : check_claim(q, name);
 		if (why != QUEUE_HOLDS)
 			status = each(arg, number, why);
 	}
-	(void)closedir(dir);
+	if (dir != NULL)
+		(void)closedir(dir);
 	return status;
 }
 

@@ -127,11 +127,7 @@ queue_tend(struct queue *q, struct err *e)
 		return -1;
 	int status = tend(q, &s, e);
 	free(s.lanes);
-	if (status < 0) {
-		queue_abort(q);
-		return -1;
-	}
-	return queue_end(q, false, e);
+	return queue_end(q, status, false, e);
 }
 
 struct due_count {
@@ -280,11 +276,7 @@ take_once(struct queue *q, const struct queue_worker *w, struct queue_claim **c,
 	*next = 0;
 	if (queue_begin(q, e) < 0)
 		return -1;
-	int status = take_locked(q, w, c, next, e);
-	if (status < 0)
-		queue_abort(q);
-	else if (queue_end(q, false, e) < 0)
-		status = -1;
+	int status = queue_end(q, take_locked(q, w, c, next, e), false, e);
 	if (status < 0) {
 		queue_claim_free(*c);
 		*c = NULL;

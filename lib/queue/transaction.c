@@ -145,6 +145,14 @@ queue_rebuild(struct queue *q, struct err *e)
 	return catch_up(q, e) < 0 || queue_restore_claims(q, e) < 0 ? -1 : 0;
 }
 
+static void
+abort_change(struct queue *q)
+{
+	queue_drop_changes(q);
+	q->ended_count = 0;
+	queue_index_unlock(&q->index);
+}
+
 int
 queue_begin(struct queue *q, struct err *e)
 {
@@ -156,23 +164,15 @@ queue_begin(struct queue *q, struct err *e)
 	if (status == 1)
 		status = queue_rebuild(q, e);
 	if (status < 0)
-		queue_abort(q);
+		abort_change(q);
 	return status;
 }
 
-void
-queue_abort(struct queue *q)
-{
-	queue_drop_changes(q);
-	q->ended_count = 0;
-	queue_index_unlock(&q->index);
-}
-
 int
-queue_end(struct queue *q, bool durable, struct err *e)
+queue_end(struct queue *q, int status, bool durable, struct err *e)
 {
-	if (queue_write(q, 0, e) < 0 || queue_settle(q, e) < 0) {
-		queue_abort(q);
+	if (status < 0 || queue_write(q, 0, e) < 0 || queue_settle(q, e) < 0) {
+		abort_change(q);
 		return -1;
 	}
 	bool rings = q->ring;
@@ -183,7 +183,7 @@ queue_end(struct queue *q, bool durable, struct err *e)
 	queue_index_unlock(&q->index);
 	if (rings)
 		ring(q);
-	return durable ? queue_journal_sync(&q->journal, q->index.head.end, e) : 0;
+	return durable && queue_journal_sync(&q->journal, q->index.head.end, e) < 0 ? -1 : status;
 }
 
 int
@@ -195,5 +195,5 @@ queue_refresh(struct queue *q, struct err *e)
 		return -1;
 	if (sound)
 		return 0;
-	return queue_begin(q, e) < 0 ? -1 : queue_end(q, false, e);
+	return queue_begin(q, e) < 0 ? -1 : queue_end(q, 0, false, e);
 }
