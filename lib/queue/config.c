@@ -93,10 +93,3 @@ queue_config_read(int dirfd, const char *queue, struct queue_config *c, struct e
 	json_decref(o);
 	return status < 0 ? err_add(e, "queue/%s/config.json", queue) : 0;
 }
-
-void
-queue_config_free(struct queue_config *c)
-{
-	json_decref(c->lanes);
-	c->lanes = NULL;
-}

@@ -14,13 +14,6 @@
 
 #define LINES_MAX (4 * QUEUE_LINE)
 
-static int
-set_bad_name(const char *name, struct err *e)
-{
-	err_set(e, ERR_USAGE, "not a queue name: %.64s", name);
-	return err_hint(e, "a name has 1 to %d letters, digits, _ and -", QUEUE_NAME);
-}
-
 /* Open the directory ${name} of the queue. */
 static int
 open_dir(const struct queue *q, const char *name, bool create, int *fd, struct err *e)
@@ -85,7 +78,8 @@ struct queue *
 queue_open(const char *name, bool create, struct err *e)
 {
 	if (!id_valid(name) || strlen(name) > QUEUE_NAME) {
-		set_bad_name(name, e);
+		err_set(e, ERR_USAGE, "not a queue name: %.64s", name);
+		err_hint(e, "a name has 1 to %d letters, digits, _ and -", QUEUE_NAME);
 		return NULL;
 	}
 	struct queue *q = calloc(1, sizeof *q);
@@ -117,7 +111,7 @@ queue_close(struct queue *q)
 	file_close(q->keysfd);
 	file_close(q->dependantsfd);
 	file_close(q->bellfd);
-	queue_config_free(&q->config);
+	json_decref(q->config.lanes);
 	buf_free(&q->lines);
 	free(q->ended);
 	free(q);

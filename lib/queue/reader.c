@@ -17,15 +17,25 @@ MEMBER_JSON(reader, marks, "marks")
 #define FRESH_MS 86400000
 
 static int
-open_readers(const struct queue *q, struct err *e)
+check_name(const char *reader, struct err *e)
 {
-	char path[16] = "readers";
+	for (const char *p = reader; *p != '\0'; p++)
+		if ((unsigned char)*p < ' ' || *p == 127)
+			return err_set(e, ERR_USAGE, "not a reader's name: %.64s", reader);
+	return *reader == '\0' ? err_set(e, ERR_USAGE, "a reader needs a name") : 0;
+}
 
-	if (mkdirat(q->dirfd, path, 0700) < 0 && errno != EEXIST) {
-		err_sys(e, "cannot create queue/%s/%s", q->name, path);
+/* Open the directory of all readers, where ${who} is ${name}: a descriptor, or -1. */
+static int
+open_readers(const struct queue *q, const struct queue_reader_name *who, char name[QUEUE_LINK],
+	     struct err *e)
+{
+	if (check_name(who->reader, e) < 0 ||
+	    queue_link_name(who->tenant, who->reader, name, e) < 0)
 		return -1;
-	}
-	return file_open_beneath(q->dirfd, path, O_RDONLY | O_DIRECTORY, 0, e);
+	if (mkdirat(q->dirfd, "readers", 0700) < 0 && errno != EEXIST)
+		return err_sys(e, "cannot create queue/%s/readers", q->name);
+	return file_open_beneath(q->dirfd, "readers", O_RDONLY | O_DIRECTORY, 0, e);
 }
 
 /* Somebody reads with that name: its file does not become old (see reap/readers.c). */
@@ -59,25 +69,13 @@ load_reader(struct queue *q, int dirfd, const char *name, struct queue_reader *r
 }
 
 static int
-check_name(const char *reader, struct err *e)
-{
-	for (const char *p = reader; *p != '\0'; p++)
-		if ((unsigned char)*p < ' ' || *p == 127)
-			return err_set(e, ERR_USAGE, "not a reader's name: %.64s", reader);
-	return *reader == '\0' ? err_set(e, ERR_USAGE, "a reader needs a name") : 0;
-}
-
-static int
 load_named(struct queue *q, const struct queue_reader_name *who, struct queue_reader *r,
 	   struct err *e)
 {
 	char name[QUEUE_LINK];
 
 	*r = (struct queue_reader){.version = 0};
-	if (check_name(who->reader, e) < 0 ||
-	    queue_link_name(who->tenant, who->reader, name, e) < 0)
-		return -1;
-	int fd = open_readers(q, e);
+	int fd = open_readers(q, who, name, e);
 	if (fd < 0)
 		return -1;
 	int status = load_reader(q, fd, name, r, e);
@@ -191,10 +189,7 @@ update_reader(struct queue *q, const struct queue_reader_name *who,
 	char name[QUEUE_LINK];
 	int status = -1, lock = -1;
 
-	if (check_name(who->reader, e) < 0 ||
-	    queue_link_name(who->tenant, who->reader, name, e) < 0)
-		return -1;
-	int fd = open_readers(q, e);
+	int fd = open_readers(q, who, name, e);
 	if (fd < 0)
 		return -1;
 	lock = file_lock(fd, ".lock", true, e);

@@ -19,10 +19,9 @@ struct queue_config {
 	int64_t retention;         /* ms that a task is kept after its end */
 };
 
-/* Read config.json in ${dirfd}, of queue ${queue}, which need not be there.  Free ${c} also after a
- * failure. */
+/* Read config.json in ${dirfd}, of queue ${queue}, which need not be there.  c->lanes is
+ * the caller's to free, also after a failure. */
 int queue_config_read(int dirfd, const char *queue, struct queue_config *c, struct err *e);
-void queue_config_free(struct queue_config *c);
 
 /*
  * name.c: what tasks are called, and short stand-ins for texts.
