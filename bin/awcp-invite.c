@@ -123,75 +123,54 @@ add_resource(struct options *o, const char *text)
 	o->count++;
 }
 
+/* An option that is more than a flag or a text. */
+static void
+parse_other(struct options *o, int option)
+{
+	struct err e;
+
+	if (option == 'i' || option == 'x') {
+		add_pattern(option == 'i' ? o->include : o->exclude, optarg);
+	} else if (option == 'r') {
+		add_resource(o, optarg);
+	} else if (option == 'S') {
+		json_decref(o->sandbox);
+		if ((o->sandbox = sandbox_demand(optarg, &e)) == NULL)
+			exit(command_fail(&e));
+	} else if (option == 't') {
+		if (clock_parse_span(optarg, &o->ttl, &e) < 0)
+			exit(command_fail(&e));
+	} else if (option == 'T' && (o->token_file = realpath(optarg, NULL)) == NULL) {
+		err_sys(&e, "cannot read the token file %s", optarg);
+		exit(command_fail(&e));
+	}
+}
+
 static void
 parse(struct options *o, int argc, char **argv)
 {
-	struct err e;
+	const struct {
+		int letter;
+		bool *flag;
+		const char **text;
+	} plain[] = {{'b', &o->background, NULL},   {'d', NULL, &o->description},
+		     {'e', NULL, &o->url},          {'f', NULL, &o->file},
+		     {'j', &o->display.json, NULL}, {'m', NULL, &o->mode},
+		     {'n', &o->dry, NULL},          {'o', NULL, &o->access},
+		     {'p', NULL, &o->peer},         {'q', &o->display.quiet, NULL},
+		     {'R', NULL, &o->resume},       {'v', &o->display.verbose, NULL}};
 	int option;
 
 	while ((option = command_option(&command, argc, argv)) != -1) {
-		switch (option) {
-		case 'b':
-			o->background = true;
-			break;
-		case 'd':
-			o->description = optarg;
-			break;
-		case 'e':
-			o->url = optarg;
-			break;
-		case 'f':
-			o->file = optarg;
-			break;
-		case 'i':
-			add_pattern(o->include, optarg);
-			break;
-		case 'j':
-			o->display.json = true;
-			break;
-		case 'm':
-			o->mode = optarg;
-			break;
-		case 'n':
-			o->dry = true;
-			break;
-		case 'o':
-			o->access = optarg;
-			break;
-		case 'p':
-			o->peer = optarg;
-			break;
-		case 'q':
-			o->display.quiet = true;
-			break;
-		case 'r':
-			add_resource(o, optarg);
-			break;
-		case 'R':
-			o->resume = optarg;
-			break;
-		case 'S':
-			json_decref(o->sandbox);
-			if ((o->sandbox = sandbox_demand(optarg, &e)) == NULL)
-				exit(command_fail(&e));
-			break;
-		case 't':
-			if (clock_parse_span(optarg, &o->ttl, &e) < 0)
-				exit(command_fail(&e));
-			break;
-		case 'T':
-			if ((o->token_file = realpath(optarg, NULL)) == NULL) {
-				err_sys(&e, "cannot read the token file %s", optarg);
-				exit(command_fail(&e));
-			}
-			break;
-		case 'v':
-			o->display.verbose = true;
-			break;
-		case 'x':
-			add_pattern(o->exclude, optarg);
-			break;
-		}
+		size_t i = 0, n = sizeof plain / sizeof plain[0];
+		while (i < n && plain[i].letter != option)
+			i++;
+		if (i == n)
+			parse_other(o, option);
+		else if (plain[i].flag != NULL)
+			*plain[i].flag = true;
+		else
+			*plain[i].text = optarg;
 	}
 	if (strcmp(o->mode, "auto") != 0 && strcmp(o->mode, "staged") != 0 &&
 	    strcmp(o->mode, "discard") != 0)

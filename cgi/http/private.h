@@ -6,9 +6,12 @@
 
 #include <fcgiapp.h>
 
-#include "http/route.h"
+#include "base/id.h"
+#include "http/http.h"
 #include "log/delivery.h"
 
+#define ROUTE_METHODS 64        /* bytes of the list of methods that a path takes */
+#define ROUTE_IDS 2             /* ":id" in a path, at most */
 #define HTTP_UNKNOWN UINT64_MAX /* length of a body that was sent in chunks */
 
 struct http {
@@ -27,5 +30,14 @@ struct http {
 
 /* As http_fail_with, with ${more} header lines as for http_begin; counts and logs nothing. */
 void http_refuse(struct http *h, const struct err *e, json_t *o, const char *more);
+
+/* route.c */
+
+/* The one of ${routes} (ended by a NULL method) for ${method} and ${path}; copies the components
+ * that ":id" stands for to ${ids}, the others are "".  NULL with ERR_NOT_FOUND, or with
+ * ERR_BAD_METHOD and the methods that the path does take in ${allow}, or else "". */
+const struct http_route *route_find(const struct http_route *routes, const char *method,
+				    const char *path, char ids[ROUTE_IDS][ID_MAX + 1],
+				    char allow[ROUTE_METHODS], struct err *e);
 
 #endif

@@ -1,4 +1,5 @@
-#include "http/route.h"
+/* Finds what answers a path. */
+#include "http/private.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,11 +1,10 @@
-#include "assignment/admit.h"
+/* On which terms an INVITE is accepted, and whether at all. */
+#include "assignment/private.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "assignment/private.h"
-#include "assignment/slots.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "state/breaker.h"

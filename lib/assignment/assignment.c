@@ -42,17 +42,6 @@ assignment_ended(const json_t *record)
 	return fsm_ended(&fsm_assignment, record_state(record));
 }
 
-int
-assignment_step(struct record *r, enum fsm_event event, struct err *e)
-{
-	const char *next = fsm_next(&fsm_assignment, record_state(r->json), event, e);
-
-	if (next == NULL)
-		return err_add(e, "%s", r->id);
-	r->event = fsm_event_name(event);
-	return record_set_state(r->json, next) < 0 ? err_memory(e) : 0;
-}
-
 void
 assignment_close_changed(struct record *r)
 {
@@ -172,7 +161,7 @@ assignment_finish(struct record *r, enum fsm_event event, const struct err *why,
 {
 	char now[CLOCK_TEXT];
 
-	if (assignment_step(r, event, e) < 0)
+	if (fsm_step(&fsm_assignment, r, event, e) < 0)
 		return -1;
 	if (assignment_set_completed_at(r->json, clock_format(clock_now(), now)) < 0 ||
 	    (why != NULL && record_set_error(r->json, message_describe_error(why)) < 0))

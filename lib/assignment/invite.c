@@ -1,9 +1,7 @@
 /* INVITE: who is admitted, and what is answered. */
-#include "assignment/admit.h"
 #include "assignment/due.h"
 #include "assignment/members.h"
 #include "assignment/private.h"
-#include "assignment/slots.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -89,7 +87,7 @@ resume(struct record *r, const char *owner, struct err *e)
 {
 	if (strcmp(assignment_owner(r->json), owner) != 0)
 		return assignment_decline_silently(e);
-	if (assignment_step(r, FSM_RECEIVE_INVITE, e) < 0)
+	if (fsm_step(&fsm_assignment, r, FSM_RECEIVE_INVITE, e) < 0)
 		return -1;
 	/* The events of the last run must not end a stream of this one. */
 	return feed_restart(r->dirfd, e);

@@ -1,4 +1,20 @@
-#include "assignment/slots.h"
+/*
+ * Admission control: how many assignments are unfinished, of all and of one owner, and how many
+ * INVITEs an owner sends a minute.
+ *
+ *	assignments/.open/<id>             an unfinished assignment: a slot that is taken
+ *	assignments/.owners/<owner>/<id>   the same, of an owner with a limit; entries that are no
+ *	                                   longer in .open are removed when slots get short
+ *	assignments/.owners/<owner>/.rate  when the owner's next INVITE would be on time
+ *	assignments/.admission             how many slots were ever taken, and the lock for that
+ *
+ * The lock is held only to count, and to create a directory and an empty file; never while
+ * something is made durable.  Counting does not read .open each time: since the last count there
+ * cannot be more than that and what any process has taken since.  Only when this reaches the limit
+ * are the entries counted again.  So the limit is never exceeded, and nobody is turned away while
+ * there is a free slot.
+ */
+#include "assignment/private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,12 +24,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "assignment/private.h"
 #include "assignment/sweep.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "config/home.h"
-#include "base/id.h"
 
 #define MINUTE_MS 60000
 #define RETRY_S 10          /* when slots are short: a task may end at any time */

@@ -128,7 +128,7 @@ check_start(struct record *r, const struct start *s, struct err *e)
 
 	if (!a->in_time && assignment_startable(r->json, s->policy, e) < 0)
 		return -1;
-	if (assignment_step(r, FSM_RECEIVE_START, e) < 0)
+	if (fsm_step(&fsm_assignment, r, FSM_RECEIVE_START, e) < 0)
 		return -1;
 	if (max < 0 || a->size > (uint64_t)max)
 		return err_set(e, ERR_WORKSPACE_TOO_LARGE,

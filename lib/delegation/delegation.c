@@ -50,17 +50,6 @@ delegation_is_open(const json_t *delegation)
 	       (delegation_waits(delegation) && delegation_apply_error(delegation) == NULL);
 }
 
-int
-delegation_step(struct record *r, enum fsm_event event, struct err *e)
-{
-	const char *next = fsm_next(&fsm_delegation, record_state(r->json), event, e);
-
-	if (next == NULL)
-		return err_add(e, "%s", r->id);
-	r->event = fsm_event_name(event);
-	return record_set_state(r->json, next) < 0 ? err_memory(e) : 0;
-}
-
 /* The end of its retention, if it was last changed at ${changed}. */
 static int64_t
 retention_end(const json_t *delegation, int64_t changed)

@@ -65,9 +65,6 @@ typedef int delegation_work(struct record *r, void *arg, struct err *e);
 int delegation_change(const char *id, delegation_work *work, void *arg, bool durable,
 		      struct err *e);
 
-/* Change the state of ${r}, which is open for change, by ${event}; the caller saves it. */
-int delegation_step(struct record *r, enum fsm_event event, struct err *e);
-
 /* Save ${r}.  It stays in the index of unfinished ones while delegation_is_open. */
 int delegation_save(struct record *r, bool durable, struct err *e);
 

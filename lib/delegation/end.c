@@ -10,14 +10,14 @@ put_end(struct record *r, enum fsm_event event, const struct err *why, struct er
 {
 	/* A lease that ends before the first event implies SETUP_COMPLETE, as "done" does. */
 	if (event == FSM_EXPIRE && delegation_is(r->json, "started") &&
-	    delegation_step(r, FSM_SETUP_COMPLETE, e) < 0)
+	    fsm_step(&fsm_delegation, r, FSM_SETUP_COMPLETE, e) < 0)
 		return -1;
 	/* Not every state can expire; every unfinished one can end in error. */
 	if (fsm_next(&fsm_delegation, record_state(r->json), event, e) == NULL)
 		event = FSM_RECEIVE_ERROR;
 	if (record_set_error(r->json, message_describe_error(why)) < 0)
 		return err_memory(e);
-	return delegation_step(r, event, e);
+	return fsm_step(&fsm_delegation, r, event, e);
 }
 
 int

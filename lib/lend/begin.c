@@ -91,7 +91,7 @@ record_invite(struct record *r, void *arg, struct err *e)
 	(void)arg;
 	if (!delegation_is(r->json, "created"))
 		return 0;
-	return delegation_step(r, FSM_SEND_INVITE, e) < 0 ? -1 : 1;
+	return fsm_step(&fsm_delegation, r, FSM_SEND_INVITE, e) < 0 ? -1 : 1;
 }
 
 enum fsm_event

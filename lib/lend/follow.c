@@ -23,7 +23,7 @@ record_result(struct record *r, void *arg, struct err *e)
 
 	if (delegation_ended(r->json))
 		return 0;
-	if (delegation_step(r, FSM_RECEIVE_DONE, e) < 0)
+	if (fsm_step(&fsm_delegation, r, FSM_RECEIVE_DONE, e) < 0)
 		return -1;
 	if (delegation_set_summary(r->json, event_summary(done)) < 0)
 		return err_memory(e);

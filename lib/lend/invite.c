@@ -15,7 +15,7 @@ record_accept(struct record *r, void *arg, struct err *e)
 	unsigned agreed = message_agreed(accept_fidelity(accept));
 
 	/* It is in another state if this is not the first INVITE. */
-	if (delegation_is(d, "invited") && delegation_step(r, FSM_RECEIVE_ACCEPT, e) < 0)
+	if (delegation_is(d, "invited") && fsm_step(&fsm_delegation, r, FSM_RECEIVE_ACCEPT, e) < 0)
 		return -1;
 	if (delegation_set_executor_retention(d, accept_retention(accept)) < 0 ||
 	    delegation_set_fidelity(d, agreed & MESSAGE_LINKS) < 0 ||

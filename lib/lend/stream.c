@@ -19,13 +19,13 @@ record_started(struct record *r, void *arg, struct err *e)
 	int changed = 0;
 
 	if (delegation_is(r->json, "accepted")) {
-		if (delegation_step(r, FSM_SEND_START, e) < 0)
+		if (fsm_step(&fsm_delegation, r, FSM_SEND_START, e) < 0)
 			return -1;
 		r->hook = "started";
 		changed = 1;
 	}
 	if (*running && delegation_is(r->json, "started")) {
-		if (delegation_step(r, FSM_SETUP_COMPLETE, e) < 0)
+		if (fsm_step(&fsm_delegation, r, FSM_SETUP_COMPLETE, e) < 0)
 			return -1;
 		changed = 1;
 	}

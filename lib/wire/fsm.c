@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "log/members.h"
+
 #define STATES 10
 
 struct fsm {
@@ -99,8 +101,13 @@ fsm_known(const struct fsm *m, const char *state)
 	return state_index(m, state) >= 0;
 }
 
-const char *
-fsm_event_name(enum fsm_event event)
+int
+fsm_step(const struct fsm *m, struct record *r, enum fsm_event event, struct err *e)
 {
-	return event_names[event];
+	const char *next = fsm_next(m, record_state(r->json), event, e);
+
+	if (next == NULL)
+		return err_add(e, "%s", r->id);
+	r->event = event_names[event];
+	return record_set_state(r->json, next) < 0 ? err_memory(e) : 0;
 }

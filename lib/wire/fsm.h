@@ -7,7 +7,7 @@
 #ifndef WIRE_FSM_H
 #define WIRE_FSM_H
 
-#include "base/err.h"
+#include "state/record.h"
 
 enum fsm_event {
 	FSM_SEND_INVITE,
@@ -39,6 +39,7 @@ bool fsm_ended(const struct fsm *m, const char *state);
 /* True if ${state} is one of the machine's. */
 bool fsm_known(const struct fsm *m, const char *state);
 
-const char *fsm_event_name(enum fsm_event event);
+/* Change the state of ${r}, which is open for change, by ${event}; the caller saves it. */
+int fsm_step(const struct fsm *m, struct record *r, enum fsm_event event, struct err *e);
 
 #endif

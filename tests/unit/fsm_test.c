@@ -54,8 +54,8 @@ check_table(const char *name, const struct fsm *m, const struct row *rows)
 		for (int event = 0; event < FSM_EVENTS; event++) {
 			const char *next = fsm_next(m, r->state, (enum fsm_event)event, &e);
 			char title[200];
-			(void)snprintf(title, sizeof title, "%s: %s in %s leads to %s", name,
-				       fsm_event_name((enum fsm_event)event), r->state,
+			(void)snprintf(title, sizeof title, "%s: event %d in %s leads to %s", name,
+				       event, r->state,
 				       r->next[event] != NULL ? r->next[event] : "a refusal");
 			CHECK_STR(next != NULL ? next : "refused",
 				  r->next[event] != NULL ? r->next[event] : "refused", title);
