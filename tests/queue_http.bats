@@ -91,9 +91,6 @@ assert_state()
 	assert_equal "$(state "$1")" "$2"
 }
 
-	echo "${us%???}"
-}
-
 queued_pid()
 {
 	local p
