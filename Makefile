@@ -208,8 +208,8 @@ unit: $(addprefix $B/unit/,$(UNIT)) $B/hammer
 endif
 
 # Debian's names.  The second line is what the tests need on top.
-PACKAGES = gcc libc6-dev libfcgi-dev libjansson-dev libarchive-dev libcurl4-openssl-dev libssl-dev \
-	nginx-light spawn-fcgi bubblewrap git
+PACKAGES = gcc libc6-dev libfcgi-dev libjansson-dev libarchive-dev libcurl4-openssl-dev libpcre2-dev \
+	libssl-dev nginx-light spawn-fcgi bubblewrap git
 TEST_PACKAGES = bats bats-assert bats-support bats-file jq gojq curl zip unzip zstd xz-utils \
 	libarchive-tools procps openssl tmux
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "config/config.h"
+#include "log/secrets.h"
 
 static const struct command *self;
 static bool skip_config;        /* the configuration files are not read here */
@@ -24,8 +25,8 @@ init_command(const struct command *c)
 	self = c;
 	(void)sigaction(SIGPIPE, &ignore, NULL);
 	(void)setlocale(LC_CTYPE, "C.UTF-8"); /* without it names are shown byte by byte */
-	if (!skip_config)
-		(void)config_load(&config_error);
+	if (!skip_config && config_load(&config_error) == 0)
+		secrets_load(&config_error);
 }
 
 void

@@ -76,6 +76,29 @@ delegate()
 	assert_failure 66
 }
 
+# The file of expressions that awcp.conf(5) shows.
+example_expressions()
+{
+	sed -n "/^\\$ cat .*secrets/,/^> END/p" "$REPO/man/awcp.conf.5" |
+		sed -e 1d -e '/^> END/d' -e "s/^> //" -e 's/\\e/\\/g'
+}
+
+@test "the operator has secrets of his own kept out, and an expression that is wrong stops all" {
+	example_expressions >"$HOME/secrets"
+	export AWCP_REDACT=$HOME/secrets
+	awcp-queue put -q q work >/dev/null
+	claim=$(awcp-queue take -q q)
+	awcp-queue fail -m 'CUST-12345678, CUST-1, shop key ABCDEF123456' --last "$claim"
+	run awcp-log q.1
+	assert_line --partial '***, CUST-1, shop key ***'
+	echo "bad(" >>"$AWCP_REDACT"
+	run -78 awcp-list
+	assert_output --partial "awcp-list: $AWCP_REDACT:4: missing closing parenthesis"
+	run -1 awcp-doctor
+	assert_line --regexp "^bad   settings    $AWCP_REDACT:4: missing closing"
+	assert_line --regexp "^ok    pcre2 "
+}
+
 @test "logs are rotated, a few are kept, and awcp-log reads through all of them" {
 	export AWCP_LOG_BYTES=500 AWCP_LOG_KEEP=20
 	for i in {1..30}; do

@@ -9,6 +9,7 @@
 #include "delegation/delegation.h"
 #include "base/file.h"
 #include "config/home.h"
+#include "log/secrets.h"
 #include "lend/session.h"
 #include "wire/members.h"
 #include "wire/question.h"
@@ -215,7 +216,7 @@ delegator_job_main(int argc, char **argv)
 	struct job j = {.conflicts = json_array()};
 	struct err e;
 
-	int status = run_job(&j, argc, argv, &e);
+	int status = secrets_load(&e) < 0 ? -1 : run_job(&j, argc, argv, &e);
 	if (status < 0)
 		print_report(&j, &e);
 	json_decref(j.conflicts);

@@ -12,6 +12,7 @@
 #include "http/log.h"
 #include "http/pool.h"
 #include "http/private.h"
+#include "log/secrets.h"
 
 #define LARGE (256 * 1024) /* bytes of memory that go back at once */
 #define ARENAS 4           /* of memory, each of which keeps some */
@@ -105,8 +106,9 @@ http_main(const char *name, const struct http_route *table, int (*prepare)(struc
 
 	http_log_name(name);
 	routes = table;
-	if (config_load(&e) == 0 && home_open(&e) >= 0 && caller_policy(&e) == 0 &&
-	    setting_number(SETTING_THREADS, &threads, &e) == 0 && prepare(&e) == 0 &&
+	if (config_load(&e) == 0 && secrets_load(&e) == 0 && home_open(&e) >= 0 &&
+	    caller_policy(&e) == 0 && setting_number(SETTING_THREADS, &threads, &e) == 0 &&
+	    prepare(&e) == 0 &&
 	    run(threads > MAX_THREADS ? MAX_THREADS : (unsigned)threads, &e) == 0)
 		return 0;
 	(void)fprintf(stderr, "%s: %s%s%s\n", name, e.message, e.hint[0] != '\0' ? "; " : "",

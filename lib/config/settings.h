@@ -19,6 +19,7 @@
 	X(LOG, CHOICE, "file", "where the logs go", .choices = "file|syslog|journal")             \
 	X(LOG_BYTES, BYTES, "4M", "size at which a log is rotated")                               \
 	X(LOG_KEEP, NUMBER, "4", "rotated files kept of each log, up to 99")                      \
+	X(REDACT, PATH, "", "a file with more expressions for secrets")                           \
 	X(TIMEOUT, SPAN, "30s", "how long to wait for a connection or an answer")                 \
 	X(QUIET, SPAN, "100s", "how long an event stream may be silent")                          \
 	X(MAX_UNPACKED, BYTES, "64G", "max bytes that an archive unpacks to")                     \

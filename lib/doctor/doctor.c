@@ -6,6 +6,8 @@
 
 #include "config/config.h"
 #include "doctor/private.h"
+#include "log/pattern.h"
+#include "log/secrets.h"
 
 /* A variable that nothing reads is probably misspelt. */
 static void
@@ -53,6 +55,8 @@ check_settings(struct doctor *d)
 		if (setting_check(&settings[id], v.text, &e) < 0)
 			doctor_fail(d, DOCTOR_BAD, "settings", &e);
 	}
+	if (secrets_load(&e) < 0)
+		doctor_fail(d, DOCTOR_BAD, "settings", &e);
 	check_environment(d);
 	if (d->worst == previous)
 		doctor_report(d, DOCTOR_OK, "settings", "all make sense");
@@ -101,6 +105,20 @@ check_zstd(struct doctor *d)
 			      "libarchive cannot compress with zstd");
 }
 
+/* Without it a line in which there may be a secret is not written at all. */
+static void
+check_pcre2(struct doctor *d)
+{
+	struct err e;
+	struct pattern *x = pattern_new("a", true, &e);
+
+	if (x != NULL)
+		doctor_report(d, DOCTOR_OK, "pcre2", "secrets are kept out of logs");
+	else
+		doctor_fail(d, DOCTOR_BAD, "pcre2", &e);
+	pattern_free(x);
+}
+
 void
 doctor_examine(struct doctor *d)
 {
@@ -109,6 +127,7 @@ doctor_examine(struct doctor *d)
 		return;
 	check_programs(d);
 	check_zstd(d);
+	check_pcre2(d);
 	doctor_sandbox(d);
 	if (!doctor_state(d))
 		return;

@@ -1,17 +1,15 @@
-#include "log/secret.h"
+#include "log/redact.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "log/secrets.h"
 
 #define STARS 3          /* written for a secret, or fewer for a shorter one */
 #define KEY_LINES 400    /* of a private key, at most: 16384 bits have 200 */
 #define WAIT_SECRET 8192 /* bytes of a credential, at most; a JSON Web Token may be long */
 #define WAIT_NAME 96     /* of the name or head before it */
 #define DEPTH 64
-
-/* The bytes near which a secret may be. */
-static const bool stops[256] = {['='] = true, [':'] = true, ['_'] = true, ['-'] = true,
-				['J'] = true, ['I'] = true, ['B'] = true};
 
 /* Where a line is rewritten in place: what is before ${written} is done, and what was read up to
  * ${read} is in it. */
@@ -38,6 +36,55 @@ replace(struct rewrite *w, size_t from, size_t to)
 	w->read = to;
 }
 
+static bool
+has_key_end(const char *p, size_t n)
+{
+	return memmem(p, n, "-----END", 8) != NULL;
+}
+
+/* Is what begins at byte ${i} behind the head of a private key? */
+static bool
+is_key(const char *p, size_t i)
+{
+	return i >= 5 && memcmp(p + i - 5, "-----", 5) == 0;
+}
+
+/* The quote that the secret at byte ${i} is in, or ' '. */
+static char
+quote_before(const char *p, size_t i)
+{
+	return i > 0 && strchr("\"'`", p[i - 1]) != NULL ? p[i - 1] : ' ';
+}
+
+/* Replace the secrets of ${set} in the ${n} bytes at ${p}; returns how many there are then.  Where
+ * the search fails nothing of the rest is kept. */
+static size_t
+replace_matches(struct redact *r, size_t set, char *p, size_t n, bool ends)
+{
+	struct rewrite w = {.p = p};
+	size_t from = 0, to = n;
+
+	for (;;) {
+		int found = secrets_find(set, p, n, &from, &to);
+		if (found == 0)
+			break;
+		if (found < 0) {
+			replace(&w, w.read, n);
+			break;
+		}
+		if (set == 0 && is_key(p, from))
+			r->key = !has_key_end(p + to, n - to);
+		else if (to == n && !ends)
+			r->open = quote_before(p, from);
+		replace(&w, from, to);
+		if (to == n)
+			break;
+		from = to + (from == to);
+	}
+	copy_until(&w, n);
+	return w.written;
+}
+
 /* The end of the secret that the previous piece began: its quote, or the end of the word. */
 static size_t
 open_end(const struct redact *r, const char *p, size_t n)
@@ -54,125 +101,49 @@ open_end(const struct redact *r, const char *p, size_t n)
 	return i;
 }
 
-/* Look for a secret at the byte ${i} that stops us. */
-static bool
-find_secret(struct redact *r, const struct redact_text *t, size_t i, struct redact_span *s)
-{
-	switch (t->p[i]) {
-	case ':':
-		if (i + 2 < t->end && t->p[i + 1] == '/' && t->p[i + 2] == '/')
-			return redact_address(t, i, s);
-		return redact_assigned(t, i, s);
-	case '=':
-		return redact_assigned(t, i, s);
-	case '-':
-		if (i >= t->begin + 4 && redact_key(t, i, s)) {
-			r->key = s->open == '-'; /* it goes on in the next line */
-			s->open = '\0';
-			return true;
-		}
-		return redact_token(t, i, s);
-	default:
-		return redact_token(t, i, s);
-	}
-}
-
-/* A line inside a private key: true if that is all there was to it. */
-static bool
-in_key(struct redact *r, struct rewrite *w, size_t n)
-{
-	const struct redact_text t = {w->p, 0, n};
-	struct redact_span s;
-	bool last;
-
-	if (!redact_key_line(&t, &s, &last) || r->key++ > KEY_LINES) {
-		r->key = 0;
-		return false;
-	}
-	if (last)
-		r->key = 0;
-	if (s.to > s.from)
-		replace(w, s.from, s.to);
-	copy_until(w, n);
-	return true;
-}
-
-/* The first of the stops from ${i} on; ${n} if there is none. */
+/* Replace what of the ${n} bytes at ${p} belongs to the secret that the previous piece began. */
 static size_t
-next_stop(const char *p, size_t i, size_t n)
+replace_open(struct redact *r, char *p, size_t n, bool ends)
 {
-	while (i + 4 <= n) {
-		if (stops[(unsigned char)p[i]])
-			return i;
-		if (stops[(unsigned char)p[i + 1]])
-			return i + 1;
-		if (stops[(unsigned char)p[i + 2]])
-			return i + 2;
-		if (stops[(unsigned char)p[i + 3]])
-			return i + 3;
-		i += 4;
+	struct rewrite w = {.p = p};
+	size_t to = open_end(r, p, n);
+
+	replace(&w, 0, to);
+	copy_until(&w, n);
+	if (to < n || ends)
+		r->open = '\0';
+	return w.written;
+}
+
+/* Replace the word of a private key in the line. */
+static size_t
+replace_key(struct redact *r, char *p, size_t n)
+{
+	struct rewrite w = {.p = p};
+	size_t from = 0, to;
+
+	int found = secrets_find_key_line(p, n, &from, &to);
+	if (found <= 0 || r->key++ > KEY_LINES) {
+		r->key = 0;
+		return n;
 	}
-	while (i < n && !stops[(unsigned char)p[i]])
-		i++;
-	return i;
-}
-
-static bool
-is_coded(char c)
-{
-	return redact_is_alnum(c) || c == '_' || c == '-' || c == '+' || c == '/' || c == '=';
-}
-
-/* May a secret be at the stop ${i}?  Cheap, and right for nearly all stops: before "=" and ":"
- * stands the end of such a name, and after the head of a credential come many letters and digits.
- */
-static bool
-may_be(const char *p, size_t i, size_t n)
-{
-	static const bool ends[256] = {
-	    ['d'] = true,  ['e'] = true, ['n'] = true, ['t'] = true,  ['y'] = true, ['s'] = true,
-	    ['l'] = true,  ['D'] = true, ['E'] = true, ['N'] = true,  ['T'] = true, ['Y'] = true,
-	    ['S'] = true,  ['L'] = true, ['"'] = true, ['\''] = true, ['`'] = true, [' '] = true,
-	    ['\t'] = true, [']'] = true, ['m'] = true, [':'] = true,  ['?'] = true, ['\\'] = true};
-	char c = p[i];
-
-	if (c == '=' || (c == ':' && i + 1 < n && p[i + 1] != '/'))
-		return i > 0 && ends[(unsigned char)p[i - 1]];
-	if (c == '_' || c == '-')
-		return i + 1 < n && (p[i + 1] == 'B' ||
-				     (i + 16 < n && is_coded(p[i + 1]) && is_coded(p[i + 9]) &&
-				      is_coded(p[i + 12]) && is_coded(p[i + 16])));
-	return true;
+	if (has_key_end(p, n))
+		r->key = 0;
+	replace(&w, from, to);
+	copy_until(&w, n);
+	return w.written;
 }
 
 size_t
 redact_line(struct redact *r, char *p, size_t n, bool ends)
 {
-	struct rewrite w = {.p = p};
-	struct redact_span s;
-
-	if (r->open != '\0') {
-		size_t to = open_end(r, p, n);
-		if (to > 0)
-			replace(&w, 0, to);
-		if (to < n || ends)
-			r->open = '\0';
-	}
-	if (r->key != 0 && in_key(r, &w, n))
-		return w.written;
-	for (size_t i = next_stop(p, w.read, n); i < n; i = next_stop(p, i + 1, n)) {
-		if (!may_be(p, i, n))
-			continue;
-		s.open = '\0';
-		if (!find_secret(r, &(struct redact_text){p, w.read, n}, i, &s))
-			continue;
-		replace(&w, s.from, s.to);
-		if (!ends && s.to == n)
-			r->open = s.open;
-		i = s.to - 1;
-	}
-	copy_until(&w, n);
-	return w.written;
+	if (r->open != '\0')
+		n = replace_open(r, p, n, ends);
+	if (r->key != 0)
+		n = replace_key(r, p, n);
+	for (size_t set = 0; set < secrets_sets(); set++)
+		n = replace_matches(r, set, p, n, ends);
+	return n;
 }
 
 /* Can it not be in the middle of a credential? */

@@ -10,9 +10,6 @@
  *
  * Only text about the work is redacted: logs, output, events, errors.  The content of files,
  * prompts and answers are never touched.
- *
- * The text is read once; only at a byte of a few kinds ("=", ":", "_", "-", ...) are its
- * neighbours examined.
  */
 #ifndef LOG_REDACT_H
 #define LOG_REDACT_H

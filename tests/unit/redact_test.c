@@ -95,6 +95,11 @@ static const char *const secrets[] = {
     "SIGNING_KEY := {32b}",
     "\033[31mtoken\033[0m: {40h}",
     "token = \033[32m{40h}\033[0m",
+    "password=x api_key: s|k-{48a}",
+    "password: x, api_key: {32h}, more",
+    "token=ab key=5 client_secret = \"{24a}\"",
+    "PASSWORD=*** api_key: {32a}",
+    "password=x TOKEN={20a} gh|p_{36a} and DB_PASSWORD='{10a}'",
     "\033[1mPASS|WORD\033[0m=\033[32m{10a}\033[0m",
 };
 
