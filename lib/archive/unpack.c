@@ -43,30 +43,6 @@ unpack_limits(struct unpack_limits *l, struct err *e)
 	return 0;
 }
 
-static ssize_t
-read_source(struct archive *a, void *arg, const void **data)
-{
-	struct unpacker *u = arg;
-
-	ssize_t n = u->zip != NULL ? zip_source_next(u->zip, data, &u->why)
-				   : tar_source_next(u->tar, data, &u->why);
-	if (n < 0)
-		archive_set_error(a, EINVAL, "cannot read");
-	return n;
-}
-
-static int64_t
-skip_source(struct archive *a, void *arg, int64_t n)
-{
-	struct unpacker *u = arg;
-
-	(void)a;
-	if (n < 0)
-		return 0;
-	return (int64_t)(u->zip != NULL ? zip_source_skip(u->zip, (uint64_t)n)
-					: tar_source_skip(u->tar, (uint64_t)n));
-}
-
 /* True if the archive begins with the ${n} bytes at ${magic}. */
 static bool
 begins_with(const struct unpacker *u, const char *magic, size_t n)
@@ -74,24 +50,6 @@ begins_with(const struct unpacker *u, const char *magic, size_t n)
 	char head[EMPTY_ZIP];
 
 	return pread(u->fd, head, n, 0) == (ssize_t)n && memcmp(head, magic, n) == 0;
-}
-
-static int
-open_archive(struct unpacker *u, struct err *e)
-{
-	struct archive *a = u->archive = archive_read_new();
-
-	if (a == NULL)
-		return err_memory(e);
-	int format = u->zip != NULL ? archive_read_support_format_zip_streamable(a)
-				    : archive_read_support_format_tar(a);
-	if (format < ARCHIVE_WARN || archive_read_set_read_callback(a, read_source) != ARCHIVE_OK ||
-	    archive_read_set_skip_callback(a, skip_source) != ARCHIVE_OK ||
-	    archive_read_set_callback_data(a, u) != ARCHIVE_OK)
-		return err_set(e, ERR_INTERNAL, "libarchive: %s", archive_error_string(a));
-	if (archive_read_open1(a) != ARCHIVE_OK)
-		return unpacker_refuse(u, e);
-	return 0;
 }
 
 /* Hand the file out, if it is wanted. */
@@ -118,7 +76,9 @@ create_file(struct unpacker *u, bool wanted, struct err *e)
 	int fd = -1;
 
 	if (!wanted && u->hasher == NULL)
-		return archive_read_data_skip(u->archive) == ARCHIVE_OK ? 0 : unpacker_refuse(u, e);
+		return archive_read_data_skip(u->source.archive) == ARCHIVE_OK
+			   ? 0
+			   : unpacker_refuse(u, e);
 	if (wanted && (fd = extract_file(&u->extract, &u->current.entry, e)) < 0)
 		return -1;
 	if (unpacker_content(u, fd, e) < 0) {
@@ -150,7 +110,7 @@ take_delta_list(struct unpacker *u, struct archive_entry *h, struct err *e)
 static int
 take_zip_header(struct unpacker *u, struct archive_entry *h, struct err *e)
 {
-	const struct zip_record *r = zip_source_entry(u->zip);
+	const struct zip_record *r = zip_source_entry(u->source.zip);
 	char path[TREE_PATH + 2], target[TREE_PATH + 1];
 
 	memcpy(path, r->name, r->name_length);
@@ -164,7 +124,7 @@ take_zip_header(struct unpacker *u, struct archive_entry *h, struct err *e)
 	archive_entry_set_perm(h, r->mode);
 	if (r->type != 'l')
 		return 0;
-	ssize_t n = archive_read_data(u->archive, target, sizeof target);
+	ssize_t n = archive_read_data(u->source.archive, target, sizeof target);
 	if (n < 0)
 		return unpacker_refuse(u, e);
 	/* Without one it is refused. */
@@ -190,7 +150,7 @@ take_one_entry(struct unpacker *u, struct archive_entry *h, struct err *e)
 			       (unsigned long long)u->l->entries);
 	if (interrupt_check(&u->l->interrupt, e) < 0)
 		return -1;
-	if (u->zip != NULL && take_zip_header(u, h, e) < 0)
+	if (u->source.zip != NULL && take_zip_header(u, h, e) < 0)
 		return -1;
 	int status = take_delta_list(u, h, e);
 	if (status != 0)
@@ -198,7 +158,8 @@ take_one_entry(struct unpacker *u, struct archive_entry *h, struct err *e)
 	status = admit_take(&u->current, h, e);
 	if (status <= 0)
 		return status;
-	if (u->zip != NULL && u->current.entry.type == 'f' && zip_source_entry(u->zip)->method != 0)
+	if (u->source.zip != NULL && u->current.entry.type == 'f' &&
+	    zip_source_entry(u->source.zip)->method != 0)
 		u->totals->compressed = true;
 	bool wanted = u->creates && is_wanted(u, u->current.path);
 	u->totals->files += u->current.entry.type == 'f';
@@ -222,23 +183,18 @@ static int
 take_entries(struct unpacker *u, struct err *e)
 {
 	struct archive_entry *h;
-	int status = ARCHIVE_EOF;
+	int more = 0;
 
-	/* In a ZIP a warning is about a name that is not what it claims to be, or worse. */
-	while (!u->nothing && ((status = archive_read_next_header(u->archive, &h)) == ARCHIVE_OK ||
-			       (status == ARCHIVE_WARN && u->tar != NULL)))
+	while (!u->nothing &&
+	       (more = source_next(&u->source, &h, u->entries > 0 ? u->current.path : NULL, e)) > 0)
 		if (take_one_entry(u, h, e) < 0)
 			return -1;
-	if (status != ARCHIVE_EOF)
-		return unpacker_refuse(u, e);
+	if (more < 0)
+		return -1;
 	if (u->listfd >= 0 && !u->listed)
 		return err_set(e, ERR_WORKSPACE_INVALID,
 			       "the archive has no list of what is there");
-	if (u->tar != NULL) {
-		u->totals->compressed = tar_source_compressed(u->tar);
-		if (tar_source_finish(u->tar, e) < 0)
-			return -1;
-	}
+	u->totals->compressed |= u->source.filter != NULL;
 	if (u->creates && extract_finish(&u->extract, e) < 0)
 		return -1;
 	return u->hasher != NULL ? hasher_finish(u->hasher, e) : 0;
@@ -250,13 +206,7 @@ open_source(struct unpacker *u, struct err *e)
 	static const char nothing[EMPTY_ZIP] = "PK\5\6";
 
 	u->nothing = u->size == EMPTY_ZIP && begins_with(u, nothing, sizeof nothing);
-	if (u->nothing)
-		return 0;
-	if (begins_with(u, "PK", 2))
-		u->zip = zip_source_open(u->fd, u->size, u->l->entries, e);
-	else
-		u->tar = tar_source_open(u->fd, u->size, e);
-	return u->zip != NULL || u->tar != NULL ? open_archive(u, e) : -1;
+	return u->nothing ? 0 : source_open(&u->source, u->fd, u->size, u->l->entries, e);
 }
 
 static int
@@ -285,10 +235,7 @@ run_unpacker(struct unpacker *u, const struct tree *t, int dirfd, struct err *e)
 		goto out;
 	status = take_entries(u, e);
 out:
-	if (u->archive != NULL)
-		archive_read_free(u->archive);
-	tar_source_close(u->tar);
-	zip_source_close(u->zip);
+	source_close(&u->source);
 	if (u->creates)
 		extract_close(&u->extract);
 	hasher_free(u->hasher);

@@ -13,17 +13,7 @@
 int
 unpacker_refuse(const struct unpacker *u, struct err *e)
 {
-	const char *why = archive_error_string(u->archive);
-
-	if (u->why.code != ERR_NONE) {
-		*e = u->why;
-		return -1;
-	}
-	if (u->entries == 0)
-		return err_set(e, ERR_WORKSPACE_INVALID, "not an archive that can be read: %s",
-			       why != NULL ? why : "it is empty");
-	return err_set(e, ERR_WORKSPACE_INVALID, "cannot read the archive at %.256s: %s",
-		       u->current.path, why != NULL ? why : "it is damaged");
+	return source_refuse(&u->source, u->entries == 0 ? NULL : u->current.path, e);
 }
 
 static int
@@ -113,7 +103,7 @@ unpacker_content(struct unpacker *u, int fd, struct err *e)
 	int status;
 
 	u->written = 0;
-	while ((status = archive_read_data_block(u->archive, &data, &n, &at)) == ARCHIVE_OK)
+	while ((status = archive_read_data_block(u->source.archive, &data, &n, &at)) == ARCHIVE_OK)
 		if (take_piece(u, fd, data, n, at, e) < 0)
 			return -1;
 	if (status != ARCHIVE_EOF)

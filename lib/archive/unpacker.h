@@ -4,30 +4,25 @@
 #ifndef ARCHIVE_UNPACKER_H
 #define ARCHIVE_UNPACKER_H
 
-#include <archive.h>
 #include <locale.h>
 
 #include "archive/admit.h"
 #include "archive/extract.h"
 #include "archive/hasher.h"
-#include "archive/tar_source.h"
+#include "archive/source.h"
 #include "archive/unpack.h"
-#include "archive/zip_source.h"
 
 struct unpacker {
 	int fd;
 	uint64_t size; /* of the archive */
 	bool nothing;  /* it is a ZIP of nothing but its end record: libarchive knows no such */
-	struct zip_source *zip; /* what is read, one of these two */
-	struct tar_source *tar;
-	struct err why; /* why it cannot be read, if that is known */
+	struct source source;
 	const struct unpack_limits *l;
 	struct unpack_totals *totals;
 	uint64_t entries;
 	int64_t written;  /* how far the current file is, without a hole at its end */
 	uint64_t content; /* bytes of files, without holes */
-	struct archive *archive;
-	bool creates; /* there is a directory to unpack to: */
+	bool creates;     /* there is a directory to unpack to: */
 	struct extract extract;
 	struct pathset *paths;                /* what is to be created, or NULL for all; */
 	const struct resource *only;          /* in this resource, or NULL for any */

@@ -20,11 +20,8 @@
 
 #include "base/file.h"
 #include "base/utf8.h"
-#include "archive/zip_parts.h"
 
-#define OUT (128 * 1024)  /* bytes of the archive written at once */
-#define PART (256 * 1024) /* bytes of a ZIP's directory in memory, about */
-#define RECORD 128        /* of them for an entry, besides its name */
+#define OUT (128 * 1024) /* bytes of the archive written at once */
 
 struct writer {
 	int fd;
@@ -37,10 +34,6 @@ struct writer {
 	uint64_t begun;     /* of them, on their way to the disk */
 	struct err failure; /* of a write, if its code is set */
 	bool over;          /* nothing more is written */
-	bool deflate;       /* what follows in a ZIP */
-	size_t in_part;     /* bytes of its directory that libarchive has in memory */
-	bool closing;       /* what comes is that directory */
-	struct zip_parts parts;
 	locale_t utf8, raw;
 };
 
@@ -84,8 +77,7 @@ write_archive(struct archive *archive, void *arg, const void *data, size_t n)
 
 	if (a->over)
 		return -1;
-	if (a->closing ? buf_add(&a->parts.part, data, n, &a->failure) < 0
-		       : append(a, data, n) < 0) {
+	if (append(a, data, n) < 0) {
 		archive_set_error(archive, EIO, "%s", a->failure.message);
 		return -1;
 	}
@@ -145,7 +137,6 @@ writer_new(int fd, enum pack_format format, struct err *e)
 	}
 	a->fd = fd;
 	a->format = format;
-	a->parts.part = (struct buf)BUF_INIT((size_t)4 * PART);
 	a->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
 	a->raw = newlocale(LC_CTYPE_MASK, "C", (locale_t)0);
 	if (a->utf8 == (locale_t)0 || a->raw == (locale_t)0) {
@@ -169,7 +160,6 @@ writer_free(struct writer *a)
 	a->over = true; /* an archive that is given up must not write its end */
 	if (a->archive != NULL)
 		(void)archive_write_free(a->archive);
-	zip_parts_free(&a->parts);
 	free(a->out);
 	if (a->utf8 != (locale_t)0)
 		freelocale(a->utf8);
@@ -181,7 +171,6 @@ writer_free(struct writer *a)
 void
 writer_compress(struct writer *a, bool compress)
 {
-	a->deflate = compress;
 	if (a->format != PACK_ZIP)
 		return;
 	if (compress)
@@ -217,41 +206,6 @@ set_extents(struct writer *a, const struct entry *entry, const struct extent *ex
 		archive_entry_sparse_add_entry(a->header, (int64_t)entry->size, 0);
 }
 
-/* Send the entries that libarchive has, and take their directory. */
-static int
-end_part(struct writer *a, struct err *e)
-{
-	/* What comes after the last content is no directory yet. */
-	int status = archive_write_finish_entry(a->archive);
-
-	a->closing = true;
-	if (status == ARCHIVE_OK)
-		status = archive_write_close(a->archive);
-	a->closing = false;
-	if (status != ARCHIVE_OK)
-		return failed(a, "the directory", e);
-	return zip_parts_add(&a->parts, a->bytes + a->out_used, e);
-}
-
-/* Reserve memory for another entry of a ZIP. */
-static int
-reserve_entry(struct writer *a, const struct entry *entry, struct err *e)
-{
-	size_t wanted = RECORD + strlen(entry->path);
-
-	if (a->format == PACK_ZIP && a->in_part + wanted > PART) {
-		if (end_part(a, e) < 0)
-			return -1;
-		(void)archive_write_free(a->archive);
-		a->in_part = 0;
-		if (open_archive(a, e) < 0)
-			return -1;
-		writer_compress(a, a->deflate);
-	}
-	a->in_part += wanted;
-	return 0;
-}
-
 int
 writer_begin(struct writer *a, const struct entry *entry, const struct extent *extents, size_t n,
 	     struct err *e)
@@ -260,8 +214,6 @@ writer_begin(struct writer *a, const struct entry *entry, const struct extent *e
 	bool utf8 = utf8_valid(entry->path) && (entry->target == NULL || utf8_valid(entry->target));
 	struct timespec mtime = tree_timespec(entry->mtime);
 
-	if (reserve_entry(a, entry, e) < 0)
-		return -1;
 	locale_t before = uselocale(utf8 ? a->utf8 : a->raw);
 	set_path(a, entry->path);
 	archive_entry_set_filetype(h, tree_format(entry->type));
@@ -303,11 +255,9 @@ int
 writer_finish(struct writer *a, uint64_t *bytes, struct err *e)
 {
 	locale_t before = uselocale(a->utf8);
-	int status = a->parts.file != NULL ? end_part(a, e) : archive_write_close(a->archive);
+	int status = archive_write_close(a->archive);
 
 	(void)uselocale(before);
-	if (a->parts.file != NULL && (status < 0 || zip_parts_finish(&a->parts, append, a, e) < 0))
-		return a->failure.code != ERR_NONE ? failed(a, "the end", e) : -1;
 	if (status != ARCHIVE_OK || write_out(a) < 0)
 		return failed(a, "the end", e);
 	*bytes = a->bytes;
