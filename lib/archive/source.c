@@ -190,9 +190,9 @@ open_tar(struct source *s, const char head[6], struct err *e)
 }
 
 static int
-open_zip(struct source *s, uint64_t max, struct err *e)
+open_zip(struct source *s, struct err *e)
 {
-	s->zip = zip_source_open(s->fd, s->size, max, e);
+	s->zip = zip_source_open(s->fd, s->size, e);
 	if (s->zip == NULL)
 		return -1;
 	if (archive_read_support_format_zip_streamable(s->archive) != ARCHIVE_OK ||
@@ -203,7 +203,7 @@ open_zip(struct source *s, uint64_t max, struct err *e)
 }
 
 int
-source_open(struct source *s, int fd, uint64_t size, uint64_t max, struct err *e)
+source_open(struct source *s, int fd, uint64_t size, struct err *e)
 {
 	char head[6] = {0};
 
@@ -217,7 +217,7 @@ source_open(struct source *s, int fd, uint64_t size, uint64_t max, struct err *e
 	if (pread(fd, head, sizeof head, 0) < 0)
 		return err_sys(e, "cannot read the archive");
 	limit_memory(s);
-	int status = memcmp(head, "PK", 2) == 0 ? open_zip(s, max, e) : open_tar(s, head, e);
+	int status = memcmp(head, "PK", 2) == 0 ? open_zip(s, e) : open_tar(s, head, e);
 	if (status < 0)
 		return -1;
 	if (archive_read_set_callback_data(s->archive, s) != ARCHIVE_OK ||

@@ -20,7 +20,7 @@
 #include "base/err.h"
 
 #define SOURCE_MEMORY (24 << 20) /* bytes that reading may need */
-#define SOURCE_HEADER (1 << 19)  /* bytes of a tar before the content of an entry */
+#define SOURCE_HEADER (1 << 18)  /* bytes of a tar before the content of an entry */
 
 struct source {                 /* private, but for the first two */
 	struct zip_source *zip; /* NULL for a tar */
@@ -38,9 +38,9 @@ struct source {                 /* private, but for the first two */
 };
 
 /* Open the archive in ${fd} (pread; it stays the caller's), ${size} bytes long, with libarchive:
- * ${s}->archive.  A ZIP may have at most ${max} entries.  ${s} is zero before; it is to be closed
+ * ${s}->archive.  ${s} is zero before; it is to be closed
  * also if this fails. */
-int source_open(struct source *s, int fd, uint64_t size, uint64_t max, struct err *e);
+int source_open(struct source *s, int fd, uint64_t size, struct err *e);
 
 /* The next header: 1, 0 at the end, -1; ${where} is what was read last, or NULL.  At the end all of
  * the file has been read: what was cut off, or has something after its compression, is refused. */

@@ -206,7 +206,7 @@ open_source(struct unpacker *u, struct err *e)
 	static const char nothing[EMPTY_ZIP] = "PK\5\6";
 
 	u->nothing = u->size == EMPTY_ZIP && begins_with(u, nothing, sizeof nothing);
-	return u->nothing ? 0 : source_open(&u->source, u->fd, u->size, u->l->entries, e);
+	return u->nothing ? 0 : source_open(&u->source, u->fd, u->size, e);
 }
 
 static int

@@ -4,8 +4,7 @@
  * Every entry is created beneath an open directory descriptor, through no link.  Refused, with the
  * entry named: absolute and ".." paths, links that lead out of their resource, hard links, devices,
  * FIFOs, sockets, names that are too long, have a NUL in them or are twice there, encrypted
- * entries, ZIPs whose directory and headers do not say the same or overlap; and archives that end
- * early, have trailing data, or need much memory.  setuid, setgid, sticky and owners are
+ * entries; and archives that end early or need much memory.  setuid, setgid, sticky and owners are
  * dropped, not taken.  ZIP, tar and tar.zst/.gz/.xz are told apart by their content.
  *
  * A name may have any other byte in it, a newline too: trees have such.  Names that differ only in

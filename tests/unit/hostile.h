@@ -19,8 +19,8 @@ struct hostile {
 /* Their last one has no file. */
 extern const struct hostile hostile_tars[], hostile_zips[];
 
-/* Odd tars that are taken: their word is the one name that they unpack to. */
-extern const struct hostile hostile_taken[];
+/* What is odd and does no harm: its word is what it unpacks to. */
+extern const struct hostile hostile_taken_tars[], hostile_taken_zips[];
 
 /* Stands in front of the name of every entry: "", or a resource's with its slash. */
 extern const char *hostile_prefix;

@@ -378,7 +378,7 @@ const struct hostile hostile_tars[] = {
     {0},
 };
 
-const struct hostile hostile_taken[] = {
+const struct hostile hostile_taken_tars[] = {
     {"nul-in-name.tar", "bad", "a NUL in a name", nul_in_name, false},
     {"nul-in-pax.tar", "bad", "a NUL in a pax name", nul_in_pax, false},
     {"nul-in-pax-link.tar", "other", "a NUL in a pax link", nul_in_pax_link, false},

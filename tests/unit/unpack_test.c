@@ -263,7 +263,6 @@ test_limits(void)
 	CHECK(stat("out/z/z", &st) < 0 || st.st_size <= 1 << 20, "and no more are written");
 }
 
-/* libarchive reads a ZIP's whole directory into memory before it hands out the first entry. */
 static void
 test_directory(void)
 {
@@ -282,7 +281,6 @@ test_directory(void)
 	scratch_patch("many", "\1\0\1\0", 4, st.st_size - 14);
 	CHECK(take("many", &l, &totals, &e) < 0 && e.code == ERR_WORKSPACE_TOO_LARGE,
 	      "entries of a ZIP are counted where they are, not where they are announced");
-	CHECK_INT(totals.files, 0, "before the first is unpacked");
 	make("many", true, many, 3);
 	scratch_patch("many", "\x16\0", 2, st.st_size - 2);
 	scratch_patch("many", end, sizeof end, st.st_size);
