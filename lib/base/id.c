@@ -15,8 +15,9 @@ id_valid(const char *s)
 	return n >= 1 && n <= ID_MAX && strspn(s, allowed) == n;
 }
 
-int
-id_random(void *p, size_t n, struct err *e)
+/* Fill ${p} with ${n} (at most 256) random bytes from the kernel. */
+static int
+fill_random(void *p, size_t n, struct err *e)
 {
 	if (getrandom(p, n, 0) != (ssize_t)n)
 		return err_sys(e, "cannot get random bytes");
@@ -30,7 +31,7 @@ id_make(const char *prefix, size_t digits, char out[ID_MAX + 1], struct err *e)
 	unsigned char raw[32];
 	size_t n = strlen(prefix);
 
-	if (id_random(raw, digits / 2, e) < 0)
+	if (fill_random(raw, digits / 2, e) < 0)
 		return -1;
 	memcpy(out, prefix, n);
 	for (size_t i = 0; i < digits / 2; i++) {

@@ -17,9 +17,6 @@ bool id_valid(const char *s);
 /* Write ${prefix} and ${digits} random hex digits (even, at most 64) into ${out}. */
 int id_make(const char *prefix, size_t digits, char out[ID_MAX + 1], struct err *e);
 
-/* Fill ${p} with ${n} (at most 256) random bytes from the kernel. */
-int id_random(void *p, size_t n, struct err *e);
-
 /* True if ${name} can name a resource: 1 to 255 bytes of UTF-8, no slash, no control character,
  * not ".", ".." or ".awcp". */
 bool id_resource_valid(const char *name);

@@ -158,8 +158,10 @@ done:
 	return status;
 }
 
-int
-config_file(int i, char *path, size_t size)
+/* The path of the ${i}th configuration file (from 0), in the order of reading, into ${path}, of
+ * ${size} bytes.  Returns -1 after the last. */
+static int
+find_file(int i, char *path, size_t size)
 {
 	const char *own = getenv("AWCP_CONFIG"), *config = getenv("XDG_CONFIG_HOME");
 	const char *account = getenv("HOME");
@@ -215,7 +217,7 @@ config_load(struct err *e)
 	const char *own = getenv("AWCP_CONFIG");
 
 	forget_origins();
-	for (int i = 0; i < FILES && config_file(i, paths[i], sizeof paths[i]) == 0; i++)
+	for (int i = 0; i < FILES && find_file(i, paths[i], sizeof paths[i]) == 0; i++)
 		if (read_file(i, own != NULL && own[0] != '\0', e) < 0) {
 			forget_origins();
 			return -1;

@@ -35,8 +35,4 @@ int config_load(struct err *e);
 /* What is in force of ${id}, after config_load. */
 void config_get(enum setting_id id, struct config_value *v);
 
-/* The path of the ${i}th configuration file (from 0), in the order of reading, into ${path}, of
- * ${size} bytes.  Returns -1 after the last. */
-int config_file(int i, char *path, size_t size);
-
 #endif

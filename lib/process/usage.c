@@ -16,20 +16,6 @@
 #define DIRECTORY_SHARE 20 /* and this many times as long as a measurement takes */
 #define DEPTH 128          /* directories below each other; each takes a buffer while it is open */
 
-void
-usage_begin(struct usage *m, const struct sandbox *s, const char *directory)
-{
-	*m = (struct usage){.sandbox = s,
-			    .directory = directory,
-			    .ticks = sysconf(_SC_CLK_TCK),
-			    .page = (uint64_t)sysconf(_SC_PAGESIZE)};
-	if (s->disk == 0)
-		return;
-	m->baseline = usage_directory(directory);
-	if (m->baseline == UINT64_MAX)
-		m->baseline = 0; /* usage_check reports it */
-}
-
 /* Read the small file ${what} of process ${pid} into ${text}; false if it is gone. */
 static bool
 read_proc(pid_t pid, const char *what, char *text, size_t size)
@@ -162,8 +148,10 @@ count_entry(struct walk *w, const char *name)
 		w->open[w->depth++] = dir;
 }
 
-uint64_t
-usage_directory(const char *path)
+/* Bytes that the tree at ${path} takes on the disk; a file with several names counts once in all,
+ * shared out among them.  UINT64_MAX if it is nested too deep. */
+static uint64_t
+measure_directory(const char *path)
 {
 	struct walk w = {.depth = 0};
 	const struct dirent *d;
@@ -186,6 +174,20 @@ usage_directory(const char *path)
 	return w.bytes;
 }
 
+void
+usage_begin(struct usage *m, const struct sandbox *s, const char *directory)
+{
+	*m = (struct usage){.sandbox = s,
+			    .directory = directory,
+			    .ticks = sysconf(_SC_CLK_TCK),
+			    .page = (uint64_t)sysconf(_SC_PAGESIZE)};
+	if (s->disk == 0)
+		return;
+	m->baseline = measure_directory(directory);
+	if (m->baseline == UINT64_MAX)
+		m->baseline = 0; /* usage_check reports it */
+}
+
 int
 usage_check(struct usage *m, pid_t root, struct err *e)
 {
@@ -198,7 +200,7 @@ usage_check(struct usage *m, pid_t root, struct err *e)
 			return -1;
 	}
 	if (s->disk != 0 && now >= m->next_directory) {
-		uint64_t bytes = usage_directory(m->directory);
+		uint64_t bytes = measure_directory(m->directory);
 		int64_t took = clock_steady() - now;
 		m->next_directory = now + DIRECTORY_MS + took * DIRECTORY_SHARE;
 		if (bytes == UINT64_MAX)

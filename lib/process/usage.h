@@ -33,8 +33,4 @@ void usage_begin(struct usage *m, const struct sandbox *s, const char *directory
  * more than it may. */
 int usage_check(struct usage *m, pid_t root, struct err *e);
 
-/* Bytes that the tree at ${path} takes on the disk; a file with several names counts once in all,
- * shared out among them.  UINT64_MAX if it is nested too deep. */
-uint64_t usage_directory(const char *path);
-
 #endif

@@ -9,8 +9,9 @@
 
 #define ASKED_MAX 1000 /* by one task; then it is a fault */
 
-bool
-queue_question_open(const json_t *task, const json_t *question)
+/* Is ${question} of ${task} open? */
+static bool
+is_open(const json_t *task, const json_t *question)
 {
 	return question_open(question) && queue_task_state(task) == QUEUE_WAITING_ANSWER &&
 	       question_attempt(question) == task_attempt(task);
@@ -23,7 +24,7 @@ queue_questions(const json_t *task, struct err *e)
 	size_t i;
 
 	json_array_foreach (task_questions(task), i, one)
-		if (queue_question_open(task, one) && json_array_append(list, one) < 0) {
+		if (is_open(task, one) && json_array_append(list, one) < 0) {
 			json_decref(list);
 			list = NULL;
 			break;
@@ -40,7 +41,7 @@ count_open(const json_t *task)
 	size_t i, n = 0;
 
 	json_array_foreach (task_questions(task), i, one)
-		n += queue_question_open(task, one);
+		n += is_open(task, one);
 	return n;
 }
 
@@ -51,7 +52,7 @@ drop_oldest(const json_t *task, json_t *list)
 	size_t i = 0;
 
 	while (json_array_size(list) >= QUEUE_QUESTIONS && i < json_array_size(list))
-		if (queue_question_open(task, json_array_get(list, i)))
+		if (is_open(task, json_array_get(list, i)))
 			i++;
 		else
 			(void)json_array_remove(list, i);
@@ -230,7 +231,7 @@ take_answer(struct queue *q, json_t *task, void *arg, struct err *e)
 	json_t *one = question_find(a->id == NULL ? open : task_questions(task), a->id, e);
 	if (one == NULL)
 		goto out;
-	if (!queue_question_open(task, one)) {
+	if (!is_open(task, one)) {
 		const char *how = question_outcome(one);
 		err_set(e, ERR_BAD_STATE, "question %s is over%s%s", a->id, how != NULL ? ": " : "",
 			how != NULL ? how : "");

@@ -42,9 +42,6 @@ int queue_withdraw(struct queue *q, struct queue_claim_id claim, const char *id,
 int queue_answer(struct queue *q, uint64_t number, const char *id, const char *answer,
 		 const char *by, struct err *e);
 
-/* Is ${question} of ${task} open? */
-bool queue_question_open(const json_t *task, const json_t *question);
-
 /* The open questions of ${task}: a new array. */
 json_t *queue_questions(const json_t *task, struct err *e);
 
