@@ -30,7 +30,7 @@ WARN = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmiss
 	-Wformat=2 -Wundef -Werror
 HARDEN = -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 VERSION = 0.1
-CPPFLAGS = -D_GNU_SOURCE -DAWCP_VERSION='"$(VERSION)"' -Ilib -Ibin -Icgi
+CPPFLAGS = -D_GNU_SOURCE -DAWCP_VERSION='"$(VERSION)"' -Ilib -Ibin -Icgi $(if $(SAN),-DSANITIZED=true)
 CFLAGS = -std=c11 $(OPT) $(WARN) $(HARDEN) $(SAN) -pthread
 LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SAN) -pthread
 

@@ -129,7 +129,7 @@ limit_memory(struct source *s)
 		return;
 	struct rlimit limit = s->previous;
 	limit.rlim_cur = pages * (unsigned long)sysconf(_SC_PAGESIZE) + SOURCE_MEMORY;
-	if (limit.rlim_cur < s->previous.rlim_cur)
+	if (!SANITIZED && limit.rlim_cur < s->previous.rlim_cur)
 		s->limited = setrlimit(RLIMIT_DATA, &limit) == 0;
 }
 
