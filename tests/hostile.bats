@@ -176,12 +176,12 @@ ask()
 }
 
 # bats test_tags=scale
-@test "a ZIP of many files takes no more memory than one of few, to make and to read" {
+@test "a ZIP of many files takes no more memory than one of few to read, and little more to make" {
 	mkdir -p many/{1..30}
 	eval "touch many/{1..30}/{1..1000}"
-	[ "$MEMORY" -eq 9999999 ] || MEMORY=11000
 	bounded awcp-snapshot pack -F zip many >many.zip
 	unzip -tq many.zip
+	[ "$MEMORY" -eq 9999999 ] || MEMORY=11000
 	bounded awcp-snapshot unpack out <many.zip
 	assert_equal "$(find out -type f | wc -l)" 30000
 }
