@@ -223,7 +223,7 @@ demo: deps
 ifdef T
 check: deps
 	$(if $(T_UNIT)$(T_BATS),,$(error no test is named after $T))
-	@$(MAKE) --no-print-directory -j "$$(nproc)" T= $(if $(T_BATS),all) $(T_UNIT:%=$B/unit/%)
+	@$(MAKE) --no-print-directory -j "$$(nproc)" T= $(if $(T_BATS),all $B/hammer) $(T_UNIT:%=$B/unit/%)
 	@tests/check.sh $(T_BATS) $(T_UNIT)
 else
 check: deps

@@ -106,7 +106,7 @@ all_jobs() {
 	local number=0 build test goals=
 	for test; do
 		case $test in
-		*.bats) goals="all $goals" ;;
+		*.bats) goals="all build/sanitized/hammer $goals" ;;
 		*) goals="$goals build/sanitized/unit/$test" ;;
 		esac
 	done
