@@ -84,9 +84,9 @@ queue_options(const struct command *self, const struct queue_option *options, in
 		if (option >= WORD) {
 			options[option - WORD].read(&options[option - WORD]);
 		} else {
-			for (o = options; !is_letter(o) || o->name[0] != option;)
-				o++;
-			o->read(o);
+			for (o = options; o->name != NULL; o++)
+				if (is_letter(o) && o->name[0] == option)
+					o->read(o);
 		}
 }
 

@@ -183,7 +183,7 @@ read_members(const json_t *body, struct delegation_request *q, struct err *e)
 int
 request_record(const json_t *body, const char *owner, char id[ID_MAX + 1], struct err *e)
 {
-	struct delegation_request q = {.owner = owner};
+	struct delegation_request q = {.owner = owner, .access = "rw", .mode = "auto"};
 	struct resource *resources = NULL;
 	struct tree_limits limits;
 	struct tree_totals totals;

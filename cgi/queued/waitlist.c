@@ -177,7 +177,7 @@ make_waitlist(const struct claim_request *r)
 static struct waitlist *
 find_waitlist(const struct claim_request *r)
 {
-	struct waitlist *l;
+	struct waitlist *l = NULL;
 
 	LIST_FOREACH(l, &waitlists, next)
 	{

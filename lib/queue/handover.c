@@ -102,7 +102,7 @@ receive_head(int socket, struct handover *h)
 struct queue_claim *
 queue_claim_receive(int socket)
 {
-	struct handover h;
+	struct handover h = {0};
 	int fd = receive_head(socket, &h);
 
 	if (fd < 0)

@@ -314,7 +314,8 @@ snapshot_recommend(struct record *r, const char *id, struct err *e)
 
 	if (chosen == NULL)
 		return 0;
-	json_array_foreach (list, i, item)
+	json_array_foreach (list, i, item) {
 		snapshot_drop_recommended(item);
+	}
 	return snapshot_set_recommended(chosen, true) < 0 ? err_memory(e) : 0;
 }
