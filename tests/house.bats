@@ -94,3 +94,12 @@ object()
 	assert_line --partial 'lib/base/a.h:1: includes lib/base/b.h'
 	assert_line --partial 'lib/base/b.h:1: includes lib/base/a.h'
 }
+
+@test "every file that lib/README.md names is there" {
+	local path missing=
+	for path in $(grep -oE '`[a-z_]+(/[a-z_-]+)+\.(c|h|sh|bats|bash)`' "$REPO/lib/README.md" | tr -d '`' | sort -u); do
+		case $path in bin/awcp-x.c) continue ;; esac # one to be written
+		[ -e "$REPO/$path" ] || [ -e "$REPO/lib/$path" ] || missing+=" $path"
+	done
+	assert_equal "$missing" ''
+}
