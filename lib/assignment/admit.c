@@ -6,17 +6,17 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "state/breaker.h"
+#include "state/room.h"
 #include "config/home.h"
 #include "config/settings.h"
 #include "process/hook.h"
 #include "wire/members.h"
 
-#define DISK_S \
-	300 /* when to try again after a refusal for lack of disk space, for load, by a hook */
-#define LOAD_S 60
+#define LOAD_S 60 /* when to try again after a refusal for load, by a hook */
 #define HOOK_S 60
+#define RECORD_BYTES (128 * 1024) /* of an assignment, before its workspace is there, */
+#define RECORD_FILES 8            /* and how many files these are */
 #define TEN_YEARS_S (10LL * 365 * 86400)
 
 int
@@ -29,6 +29,7 @@ int
 assignment_policy(struct assignment_policy *p, struct err *e)
 {
 	const char *access = setting_text(SETTING_ACCESS), *strict = setting_text(SETTING_STRICT);
+	long long min_free;
 
 	if (sandbox_parse(setting_text(SETTING_SANDBOX), &p->sandbox, e) < 0) {
 		if (e != NULL)
@@ -45,7 +46,7 @@ assignment_policy(struct assignment_policy *p, struct err *e)
 	    setting_number(SETTING_MAX_TTL, &p->max_ttl, e) < 0 ||
 	    setting_number(SETTING_MAX_RETENTION, &p->max_retention, e) < 0 ||
 	    setting_number(SETTING_MAX_ARCHIVE, &p->max_archive, e) < 0 ||
-	    setting_number(SETTING_MIN_FREE, &p->min_free, e) < 0 ||
+	    setting_number(SETTING_MIN_FREE, &min_free, e) < 0 || /* room_for asks for it */
 	    setting_number(SETTING_MAX_LOAD, &p->max_load, e) < 0 ||
 	    setting_number(SETTING_START_WITHIN, &p->start_within, e) < 0)
 		return -1;
@@ -79,15 +80,20 @@ assignment_choose_queue(const json_t *invite, const struct token_limits *l, char
 static int
 check_machine(const struct assignment_policy *p, struct err *e)
 {
+	struct err why;
 	double load;
 
 	int fd = home_dir(ASSIGNMENTS, e);
 	if (fd < 0)
 		return -1;
-	if (file_space(fd) < (uint64_t)p->min_free) {
+	if (room_for(fd, RECORD_BYTES, RECORD_FILES, &why) < 0) {
+		if (why.code != ERR_NO_SPACE) {
+			*e = why;
+			return -1;
+		}
 		err_set(e, ERR_DECLINED, "the disk is nearly full");
 		err_hint(e, "try again later");
-		return err_retry(e, DISK_S);
+		return err_retry(e, why.retry);
 	}
 	if (p->max_load > 0 && getloadavg(&load, 1) == 1 && load > (double)p->max_load) {
 		err_set(e, ERR_DECLINED, "the machine is busy");

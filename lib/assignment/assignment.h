@@ -23,7 +23,6 @@ struct assignment_policy {
 	long long max_ttl;       /* AWCP_MAX_TTL, 3600 s */
 	long long max_retention; /* AWCP_MAX_RETENTION, 604800 s */
 	long long max_archive;   /* AWCP_MAX_ARCHIVE, 16G: bytes of a received workspace */
-	long long min_free;      /* AWCP_MIN_FREE, 1G: bytes that stay free on the disk */
 	long long max_load;      /* AWCP_MAX_LOAD, 0 (any): load average of one minute */
 	long long start_within;  /* AWCP_START_WITHIN, 600 s: from INVITE to START */
 	bool read_only;          /* AWCP_ACCESS is "ro": nothing may be changed */

@@ -11,7 +11,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -346,16 +345,6 @@ file_write_behind(int fd, uint64_t *begun, uint64_t size)
 	/* A hint: where it cannot be given (a pipe, another file system) nothing is lost. */
 	(void)sync_file_range(fd, (off_t)*begun, (off_t)(size - *begun), SYNC_FILE_RANGE_WRITE);
 	*begun = size;
-}
-
-uint64_t
-file_space(int dirfd)
-{
-	struct statvfs v;
-
-	if (fstatvfs(dirfd, &v) < 0)
-		return UINT64_MAX;
-	return (uint64_t)v.f_bavail * v.f_frsize;
 }
 
 void

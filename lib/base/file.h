@@ -78,9 +78,6 @@ int file_copy(int from, int to, struct err *e);
  * *${begun} (0 at first, kept by this), so that making it durable at the end waits for little. */
 void file_write_behind(int fd, uint64_t *begun, uint64_t size);
 
-/* Free bytes for this user on the file system of ${dirfd}; UINT64_MAX if that is not known. */
-uint64_t file_space(int dirfd);
-
 /* The directory ${name} in ${dirfd}, to read the names in it; NULL if there is none, or it cannot
  * be opened.  For file_next or closedir(3). */
 DIR *file_list(int dirfd, const char *name);

@@ -15,7 +15,9 @@
 #include "config/settings.h"
 #include "delegation/delegation.h"
 #include "doctor/private.h"
+#include "state/room.h"
 
+#define MB 1000000U
 #define SOON_MS (INT64_C(7) * 86400 * 1000) /* a token that expires within */
 #define SKEW_MS (INT64_C(5) * 60 * 1000)    /* clocks differ by less */
 #define IDLE_MS (INT64_C(15) * 60 * 1000)   /* awcp-reap is to be run every minute */
@@ -129,28 +131,44 @@ doctor_tokens(struct doctor *d)
 		d->worst = previous;
 }
 
+/* Of what is counted in ${unit}, ${free} is free, and ${min} of it is to stay so.  True if it is
+ * enough. */
+static bool
+check_room(struct doctor *d, const char *unit, uint64_t free, uint64_t min)
+{
+	static const char advice[] = "free some, or set AWCP_MIN_FREE lower";
+
+	if (free == 0)
+		doctor_advise(d, DOCTOR_BAD, "disk", advice, "no %s are free", unit);
+	else if (free < min)
+		doctor_advise(d, DOCTOR_BAD, "disk", advice,
+			      "%" PRIu64 " %s are free, less than the %" PRIu64
+			      " without which nothing is accepted",
+			      free, unit, min);
+	else if (free / 2 < min)
+		doctor_advise(d, DOCTOR_WARN, "disk", advice, "only %" PRIu64 " %s are free", free,
+			      unit);
+	return free > 0 && free / 2 >= min;
+}
+
 void
 doctor_disk(struct doctor *d)
 {
-	static const char advice[] = "free some, or set AWCP_MIN_FREE lower";
-	long long floor;
+	char inodes[64] = "";
+	struct room r;
 	struct err e;
 
-	if (setting_number(SETTING_MIN_FREE, &floor, &e) < 0) {
+	if (room_look(home_open(&e), &r, &e) < 0) {
 		doctor_fail(d, DOCTOR_BAD, "disk", &e);
 		return;
 	}
-	uint64_t space = file_space(home_open(&e)), min = (uint64_t)floor;
-	if (space < min)
-		doctor_advise(d, DOCTOR_BAD, "disk", advice,
-			      "%" PRIu64 " MB are free, less than the %" PRIu64
-			      " MB without which nothing is accepted",
-			      space / 1000000, min / 1000000);
-	else if (space / 2 < min)
-		doctor_advise(d, DOCTOR_WARN, "disk", advice, "only %" PRIu64 " MB are free",
-			      space / 1000000);
-	else
-		doctor_report(d, DOCTOR_OK, "disk", "%" PRIu64 " MB are free", space / 1000000);
+	bool bytes = check_room(d, "MB", r.bytes / MB, r.min_bytes / MB);
+	bool files = check_room(d, "inodes", r.files, r.min_files);
+	if (r.files != UINT64_MAX)
+		(void)snprintf(inodes, sizeof inodes, " and %" PRIu64 " inodes", r.files);
+	if (bytes && files)
+		doctor_report(d, DOCTOR_OK, "disk", "%" PRIu64 " MB%s are free", r.bytes / MB,
+			      inodes);
 }
 
 /* What was written in the future was written while the clock was another. */

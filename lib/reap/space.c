@@ -1,6 +1,6 @@
 /*
- * The disk: when less than AWCP_MIN_FREE is free, records are removed before their time, the oldest
- * first, until there is room again.
+ * The disk: when less is free than AWCP_MIN_FREE, or too few inodes, records are removed before
+ * their time, the oldest first, until there is room again.
  *
  * The order is that of due/: first delegations whose result was taken or refused, or that had none,
  * then assignments that failed.  A result that waits to be fetched or applied is never removed: it
@@ -17,10 +17,10 @@
 #include "delegation/delegation.h"
 #include "delegation/members.h"
 #include "reap/private.h"
+#include "state/room.h"
 
 #define MAX_ENTRIES 10000     /* at most, in a run */
 #define WARN_MS (3600 * 1000) /* between two warnings */
-#define MIB (1024 * 1024)
 
 /* May ${json} go before its time? */
 struct class
@@ -52,12 +52,13 @@ has_failed(const json_t *json)
 static const struct class classes[] = {{DELEGATION_DUE, DELEGATIONS, is_settled},
 				       {ASSIGNMENT_DUE, ASSIGNMENTS, has_failed}};
 
-static uint64_t
-free_space(void)
+/* Is as much free as is to be?  If not, ${why} says what is. */
+static bool
+has_room(struct err *why)
 {
-	int homefd = home_open(NULL);
+	int homefd = home_open(why);
 
-	return homefd < 0 ? UINT64_MAX : file_space(homefd);
+	return homefd < 0 || room_for(homefd, 0, 0, why) == 0 || why->code != ERR_NO_SPACE;
 }
 
 /* Is somebody working with ${r}? */
@@ -79,7 +80,8 @@ is_busy(const struct record *r)
 
 /* Remove ${id} if that is allowed.  True if it was removed. */
 static bool
-remove_record_for_space(struct reap *r, const struct class *c, const char *id, uint64_t left)
+remove_record_for_space(struct reap *r, const struct class *c, const char *id,
+			const struct err *why)
 {
 	struct record record;
 	struct reap_action action;
@@ -88,11 +90,8 @@ remove_record_for_space(struct reap *r, const struct class *c, const char *id, u
 
 	if (record_open(c->collection, id, !r->options->dry, &record, &e) == 0 &&
 	    c->worthless(record.json) && !is_busy(&record)) {
-		reap_describe(
-		    &action, REAP_SPACE, id, "remove",
-		    "only %llu MiB are free, less than %llu; it has ended, and nothing of it "
-		    "waits",
-		    (unsigned long long)left / MIB, (unsigned long long)r->policy.min_free / MIB);
+		reap_describe(&action, REAP_SPACE, id, "remove",
+			      "%s; it has ended, and nothing of it waits", why->message);
 		if (reap_may(r, &action)) {
 			int status = reap_remove_record(&record, &action, &e);
 			reap_done(r, &action, status, &e);
@@ -108,32 +107,34 @@ static bool
 make_room(struct reap *r, const struct class *c, size_t *gone)
 {
 	struct due_entry entry;
-	struct err e;
+	struct err e, why;
 	int examined = 0;
 
-	uint64_t left = free_space();
+	bool room = has_room(&why);
 	struct due *d = due_open(INT64_MAX, &e);
-	while (d != NULL && left < (uint64_t)r->policy.min_free && examined < MAX_ENTRIES &&
-	       due_next(d, &entry, &e) > 0) {
+	while (d != NULL && !room && examined < MAX_ENTRIES && due_next(d, &entry, &e) > 0) {
 		if (strcmp(entry.kind, c->due) != 0)
 			continue;
 		examined++;
-		if (!remove_record_for_space(r, c, entry.id, left))
+		if (!remove_record_for_space(r, c, entry.id, &why))
 			continue;
 		due_drop(d);
 		(*gone)++;
-		left = free_space();
+		room = has_room(&why);
 	}
 	due_close(d, false);
-	return left >= (uint64_t)r->policy.min_free;
+	return room;
 }
 
 void
 reap_space(struct reap *r)
 {
 	size_t gone = 0;
-	bool room = free_space() >= (uint64_t)r->policy.min_free;
+	struct err why;
 
+	if (!r->options->dry)
+		room_set_aside();
+	bool room = has_room(&why);
 	if (room)
 		return;
 	for (size_t i = 0; i < sizeof classes / sizeof classes[0] && !room; i++)
@@ -142,9 +143,13 @@ reap_space(struct reap *r)
 	if (r->options->dry || (warned && gone == 0))
 		return;
 	r->state.warned = r->now;
-	reap_warn(r,
-		  "the disk is nearly full: %zu records were removed before their time, %llu MiB "
-		  "are free%s",
-		  gone, (unsigned long long)free_space() / MIB,
-		  room ? "" : ", and nothing else may go; make room, or lower AWCP_MIN_FREE");
+	(void)has_room(&why);
+	if (room)
+		reap_warn(r, "%zu records were removed before their time, and there is room again",
+			  gone);
+	else
+		reap_warn(
+		    r,
+		    "%zu records were removed before their time, and nothing else may go: %s; %s",
+		    gone, why.message, why.hint);
 }
