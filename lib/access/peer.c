@@ -1,5 +1,6 @@
 #include "access/peer.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,8 @@
 #include "base/file.h"
 #include "config/home.h"
 #include "base/jsonx.h"
+
+#define PEER_MAX 65536 /* bytes of a peer's file */
 
 int
 peer_put(const char *name, const char *url, const char *token, struct err *e)
@@ -21,7 +24,7 @@ peer_put(const char *name, const char *url, const char *token, struct err *e)
 	json_t *o = json_pack("{ss ss ss*}", "name", name, "url", url, "token", token);
 	if (o == NULL)
 		return err_memory(e);
-	int status = jsonx_save(fd, name, o, 65536, true, e);
+	int status = jsonx_save(fd, name, o, PEER_MAX, true, e);
 	json_decref(o);
 	return status;
 }
@@ -29,23 +32,16 @@ peer_put(const char *name, const char *url, const char *token, struct err *e)
 json_t *
 peer_get(const char *name, struct err *e)
 {
-	struct buf b = BUF_INIT(65536);
-	json_t *o = NULL;
-
 	if (name_check("peer", name, e) < 0)
 		return NULL;
 	int fd = home_dir("peers", e);
 	if (fd < 0)
 		return NULL;
-	if (file_slurp(fd, name, &b, e) < 0) {
-		if (e != NULL && e->code == ERR_NOT_FOUND) {
-			err_set(e, ERR_NOT_FOUND, "there is no peer named %s", name);
-			err_hint(e, "name its address with -e");
-		}
-	} else if ((o = jsonx_parse(b.data, b.len, e)) == NULL) {
-		(void)home_quarantine(fd, name, "peer", NULL);
+	json_t *o = home_load(fd, name, PEER_MAX, "peer", e);
+	if (o == NULL && errno == ENOENT) {
+		err_set(e, ERR_NOT_FOUND, "there is no peer named %s", name);
+		err_hint(e, "name its address with -e");
 	}
-	buf_free(&b);
 	return o;
 }
 

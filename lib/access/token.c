@@ -16,6 +16,8 @@
 #include "log/lifecycle.h"
 #include "base/sha256.h"
 
+#define TOKEN_RECORD 65536 /* bytes of a token's file */
+
 static int
 digest_token(const char *token, char out[SHA256_HEX], struct err *e)
 {
@@ -29,17 +31,19 @@ digest_token(const char *token, char out[SHA256_HEX], struct err *e)
 	return 0;
 }
 
-/* The record in file ${name} of tokens/; NULL if it cannot be read. */
-static json_t *
-load_token(int dirfd, const char *name, struct err *e)
+/* The record in file ${name} of tokens/ to *${o}, NULL if there is none any more: it was removed,
+ * or is damaged.  -1 if it cannot be read now. */
+static int
+load_token(int dirfd, const char *name, json_t **o, struct err *e)
 {
-	struct buf b = BUF_INIT(65536);
-	json_t *o = NULL;
+	struct err why;
 
-	if (file_slurp(dirfd, name, &b, e) == 0 && (o = jsonx_parse(b.data, b.len, e)) == NULL)
-		(void)home_quarantine(dirfd, name, "token", NULL);
-	buf_free(&b);
-	return o;
+	*o = home_load(dirfd, name, TOKEN_RECORD, "token", &why);
+	if (*o != NULL || why.code == ERR_NOT_FOUND || why.code == ERR_BAD_DATA)
+		return 0;
+	if (e != NULL)
+		*e = why;
+	return -1;
 }
 
 static int
@@ -62,7 +66,8 @@ each_token(int (*each)(void *arg, const char *file, const json_t *token), void *
 	if (n < 0)
 		return err_sys(e, "cannot read tokens");
 	for (int i = 0; i < n && status == 0; i++) {
-		json_t *o = load_token(fd, names[i]->d_name, NULL);
+		json_t *o;
+		status = load_token(fd, names[i]->d_name, &o, e);
 		if (o != NULL)
 			status = each(arg, names[i]->d_name, o);
 		json_decref(o);
@@ -136,7 +141,7 @@ store_token(int dirfd, json_t *o, char out[70], char file[SHA256_HEX], struct er
 		err_memory(e);
 		goto out;
 	}
-	if (jsonx_save(dirfd, file, o, 65536, true, e) < 0)
+	if (jsonx_save(dirfd, file, o, TOKEN_RECORD, true, e) < 0)
 		goto out;
 	memcpy(out, made, 70);
 	status = 0;
@@ -300,8 +305,9 @@ token_holder(const char *credential, struct token *t, struct err *e)
 		return -1;
 	/* Whoever asks chooses the token, not its digest: looking the digest up by name tells
 	 * nothing that helps to guess. */
-	if (strlen(credential) < TOKEN_MAX && digest_token(credential, file, e) == 0)
-		o = load_token(fd, file, NULL);
+	if (strlen(credential) < TOKEN_MAX &&
+	    (digest_token(credential, file, e) < 0 || load_token(fd, file, &o, e) < 0))
+		return -1; /* for lack of memory, or because of the disk: nobody's fault */
 	if (o != NULL && sha256_equal(jsonx_text(o, "sha256", ""), file)) {
 		status = check_token(o, t, e);
 	} else {

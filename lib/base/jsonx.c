@@ -1,16 +1,41 @@
 #include "base/jsonx.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+
+/* jansson says of a text that it had no memory for that its syntax is wrong. */
+static _Thread_local bool short_of_memory;
+
+static void *
+allocate(size_t n)
+{
+	void *p = malloc(n);
+
+	short_of_memory |= p == NULL;
+	return p;
+}
+
+/* Before there are threads. */
+__attribute__((constructor)) static void
+notice_lack_of_memory(void)
+{
+	json_set_alloc_funcs(allocate, free);
+}
 
 json_t *
 jsonx_parse(const char *p, size_t n, struct err *e)
 {
 	json_error_t why;
 
+	short_of_memory = false;
 	json_t *o = json_loadb(p, n, JSON_REJECT_DUPLICATES, &why);
+	if (o == NULL && short_of_memory) {
+		err_memory(e);
+		return NULL;
+	}
 	if (o == NULL) {
 		err_set(e, ERR_BAD_MESSAGE, "not JSON: %s (line %d, column %d)", why.text, why.line,
 			why.column);
@@ -209,18 +234,29 @@ jsonx_append(json_t *o, const char *s)
 	return json_array_append_new(o, jsonx_new_text(s));
 }
 
+struct dump {
+	struct buf *to;
+	struct err why;
+};
+
 static int
-dump_piece(const char *p, size_t n, void *b)
+dump_piece(const char *p, size_t n, void *arg)
 {
-	return buf_add(b, p, n, NULL);
+	struct dump *d = arg;
+
+	return buf_add(d->to, p, n, &d->why);
 }
 
 int
 jsonx_dump(const json_t *o, struct buf *b, struct err *e)
 {
-	if (json_dump_callback(o, dump_piece, b, JSON_COMPACT | JSON_ENCODE_ANY) < 0)
-		return err_set(e, ERR_TOO_LARGE, "cannot write JSON: more than %zu bytes", b->max);
-	return 0;
+	struct dump d = {.to = b, .why = {.code = ERR_INTERNAL}};
+
+	if (json_dump_callback(o, dump_piece, &d, JSON_COMPACT | JSON_ENCODE_ANY) == 0)
+		return 0;
+	if (d.why.code != ERR_TOO_LARGE)
+		return err_memory(e);
+	return err_set(e, ERR_TOO_LARGE, "cannot write JSON: more than %zu bytes", b->max);
 }
 
 json_t *
@@ -232,7 +268,7 @@ jsonx_load(int dirfd, const char *name, size_t max, struct err *e)
 	errno = 0;
 	if (file_slurp(dirfd, name, &b, e) == 0) {
 		o = jsonx_parse(b.data, b.len, e);
-		errno = o == NULL ? EBADMSG : 0;
+		errno = o == NULL ? EBADMSG : 0; /* or ENOMEM, which nobody asks for */
 	}
 	buf_free(&b);
 	return o;

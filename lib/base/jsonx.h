@@ -12,7 +12,8 @@
 #include "base/buf.h"
 
 /* Parse ${n} bytes as one JSON object; duplicate members and trailing text are errors.
- * Returns a new reference or NULL. */
+ * Returns a new reference or NULL: ERR_BAD_MESSAGE, or ERR_INTERNAL if memory is out, which says
+ * nothing of the text. */
 json_t *jsonx_parse(const char *p, size_t n, struct err *e);
 
 /* The member at ${path}, borrowed; NULL if it or something on the way is missing. */

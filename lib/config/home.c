@@ -197,17 +197,36 @@ home_each(int dirfd, int (*is)(const struct dirent *d), int (*each)(void *arg, c
 	return status;
 }
 
-int
-home_quarantine(int dirfd, const char *name, const char *label, struct err *e)
+/* Move ${name} out of ${dirfd} into corrupt/. */
+static int
+quarantine(int dirfd, const char *name, const char *label)
 {
 	char to[512], when[CLOCK_TEXT], serial[ID_MAX + 1];
 
-	int corruptfd = home_dir("corrupt", e);
-	if (corruptfd < 0 || id_make("", 8, serial, e) < 0)
+	int corruptfd = home_dir("corrupt", NULL);
+	if (corruptfd < 0 || id_make("", 8, serial, NULL) < 0)
 		return -1;
 	(void)snprintf(to, sizeof to, "%s-%.200s-%s", clock_format(clock_now(), when), label,
 		       serial);
-	if (renameat(dirfd, name, corruptfd, to) < 0)
-		return err_sys(e, "cannot move %s to corrupt/", name);
-	return 0;
+	return renameat(dirfd, name, corruptfd, to);
+}
+
+json_t *
+home_load(int dirfd, const char *name, size_t max, const char *label, struct err *e)
+{
+	struct err why;
+
+	json_t *o = jsonx_load(dirfd, name, max, &why);
+	if (o != NULL)
+		return o;
+	int number = errno;
+	if (why.code == ERR_BAD_MESSAGE) {
+		why.code = ERR_BAD_DATA;
+		if (quarantine(dirfd, name, label) == 0)
+			err_hint(&why, "it was moved to %s/corrupt", path);
+	}
+	if (e != NULL)
+		*e = why;
+	errno = number;
+	return NULL;
 }

@@ -15,7 +15,7 @@
 
 #include <dirent.h>
 
-#include "base/err.h"
+#include "base/jsonx.h"
 
 /* Open the state directory, creating it if need be, and remember it for the process.  Fails with
  * ERR_PERMISSION if it belongs to someone else or others may write to it, and with ERR_CONFIG if
@@ -46,7 +46,11 @@ DIR *home_list(const char *name);
 int home_each(int dirfd, int (*is)(const struct dirent *d),
 	      int (*each)(void *arg, const char *name), void *arg, struct err *e);
 
-/* Move ${name} out of ${dirfd} into corrupt/, so that it stops nothing else. */
-int home_quarantine(int dirfd, const char *name, const char *label, struct err *e);
+/* The object in the file ${name} of ${dirfd}, a directory of the state, of at most ${max} bytes: a
+ * new reference, or NULL; then errno is ENOENT if, and only if, there is no such file.  A file that
+ * is not JSON is ERR_BAD_DATA, and moved into corrupt/ under a name with ${label}, so that it stops
+ * nothing else.  Nothing but that moves it: what cannot be read for lack of memory, or because of
+ * the disk, may be whole. */
+json_t *home_load(int dirfd, const char *name, size_t max, const char *label, struct err *e);
 
 #endif

@@ -85,6 +85,7 @@ is_done(int fd, off_t end, const json_t *entry, struct err *e)
 {
 	struct feed_reader r = {.fd = fd, .at.offset = end - 1, .line = BUF_INIT(FEED_ENTRY)};
 	json_t *last = NULL;
+	struct err why;
 
 	if (end == 0)
 		return 0;
@@ -92,9 +93,11 @@ is_done(int fd, off_t end, const json_t *entry, struct err *e)
 		return -1;
 	int n = read_journal_line(&r, FEED_JOURNAL, e);
 	if (n > 0) {
-		last = jsonx_parse(r.line.data, r.line.len, NULL);
+		last = jsonx_parse(r.line.data, r.line.len, &why);
 		n = last != NULL &&
 		    (feed_is_last(last) || strcmp(event_type(last), event_type(entry)) == 0);
+		if (last == NULL && why.code != ERR_BAD_MESSAGE)
+			n = err_memory(e);
 	}
 	json_decref(last);
 	buf_free(&r.line);

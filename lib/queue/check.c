@@ -85,7 +85,9 @@ check_version(struct findings *f, uint64_t v, struct buf *line, struct err *e)
 	int found = queue_journal_read(&q->journal, at, line, NULL, e);
 	if (found < 0)
 		return -1;
-	json_t *task = found == 1 ? jsonx_parse(line->data, line->len, NULL) : NULL;
+	json_t *task = NULL;
+	if (found == 1 && queue_parse(line, &task, e) < 0)
+		return -1;
 	if ((uint64_t)task_version(task) != v)
 		report_wrong(f, "version %llu is not where the index says", (unsigned long long)v);
 	json_decref(task);

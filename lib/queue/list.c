@@ -190,7 +190,9 @@ pass_change(struct queue *q, uint64_t version, struct buf *line, struct list *l)
 	/* It may have been removed since we looked. */
 	if (found == 0 && queue_refresh(q, l->e) == 0 && version <= q->index.head.gone)
 		return set_expired(version, l->e);
-	json_t *task = found == 1 ? jsonx_parse(line->data, line->len, NULL) : NULL;
+	json_t *task = NULL;
+	if (found == 1 && queue_parse(line, &task, l->e) < 0)
+		return -1;
 	int status = task == NULL ? 0 : l->each(l->arg, task);
 	json_decref(task);
 	return status;

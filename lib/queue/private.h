@@ -29,6 +29,10 @@ struct queue {
 	bool ring; /* something may be taken now */
 };
 
+/* The object in ${line} to *${o}, a new reference; NULL if the line is damaged.  -1 if memory is
+ * out: who takes that for damage loses a task. */
+int queue_parse(const struct buf *line, json_t **o, struct err *e);
+
 /* Read the task of ${cell}, with its payload or without; a new reference or NULL. */
 json_t *queue_read(struct queue *q, const struct queue_cell *cell, bool payload, struct err *e);
 

@@ -162,6 +162,15 @@ queue_find(struct queue *q, uint64_t number, struct queue_cell *cell, struct err
 	return err_hint(e, "what has ended is kept for a while, see awcp-queue(1)");
 }
 
+int
+queue_parse(const struct buf *line, json_t **o, struct err *e)
+{
+	struct err why;
+
+	*o = jsonx_parse(line->data, line->len, &why);
+	return *o == NULL && why.code != ERR_BAD_MESSAGE ? err_memory(e) : 0;
+}
+
 /* The object at ${at} in the journal.  An index that leads to nothing, or what it leads to, is
  * damaged. */
 static json_t *
@@ -171,10 +180,9 @@ read_line(struct queue *q, uint64_t at, struct err *e)
 	json_t *o = NULL;
 
 	int found = queue_journal_read(&q->journal, at, &line, NULL, e);
-	if (found == 1)
-		o = jsonx_parse(line.data, line.len, NULL);
+	int status = found == 1 ? queue_parse(&line, &o, e) : found;
 	buf_free(&line);
-	if (o != NULL || found < 0)
+	if (o != NULL || status < 0)
 		return o;
 	err_set(e, ERR_BAD_DATA,
 		found == 1 ? "a line in the journal of queue %s is damaged"

@@ -202,7 +202,9 @@ retire_next(struct retiring *r, struct buf *line, struct err *e)
 		return -1;
 	if (found == 0)
 		return 1;
-	json_t *task = jsonx_parse(line->data, line->len, NULL);
+	json_t *task;
+	if (queue_parse(line, &task, e) < 0)
+		return -1;
 	uint64_t version = (uint64_t)task_version(task);
 	/* A line that was damaged counts, as it does in the index. */
 	r->version = queue_index_version(&q->index, version) == r->at ? version : r->version + 1;

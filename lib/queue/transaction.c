@@ -73,9 +73,11 @@ index_damage(struct queue *q, const struct buf *line, struct err *e)
 static int
 index_next(struct queue *q, const struct buf *line, uint64_t size, uint64_t *damaged, struct err *e)
 {
-	json_t *task = jsonx_parse(line->data, line->len, NULL);
+	json_t *task;
 	int status;
 
+	if (queue_parse(line, &task, e) < 0)
+		return -1;
 	if (is_next(task, q->index.head.version, *damaged)) {
 		*damaged = 0;
 		status = index_task(q, task, e);

@@ -43,21 +43,16 @@ name_file(enum breaker_kind kind, const char *name, char file[FILE_NAME], struct
 static json_t *
 read_breaker(int dirfd, const char *file, struct err *e)
 {
-	struct buf b = BUF_INIT(FILE_MAX);
-	json_t *o = NULL;
+	struct err why;
 
-	if (faccessat(dirfd, file, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT) {
+	json_t *o = home_load(dirfd, file, FILE_MAX, file, &why);
+	if (o == NULL && (errno == ENOENT || why.code == ERR_BAD_DATA)) {
 		o = json_object();
-	} else if (file_slurp(dirfd, file, &b, e) == 0) {
-		o = jsonx_parse(b.data, b.len, NULL);
-		if (o == NULL && home_quarantine(dirfd, file, file, NULL) == 0)
-			o = json_object();
 		if (o == NULL)
-			err_set(e, ERR_BAD_DATA, "guards/%s is damaged", file);
-	} else if (errno == ENOENT) {
-		o = json_object(); /* cleared meanwhile */
+			err_memory(&why);
 	}
-	buf_free(&b);
+	if (o == NULL && e != NULL)
+		*e = why;
 	return o;
 }
 

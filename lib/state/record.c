@@ -14,6 +14,7 @@
 #include "base/id.h"
 #include "log/lifecycle.h"
 #include "log/members.h"
+#include "state/room.h"
 
 #define RECORD_MAX (4 * 1024 * 1024) /* bytes of a record.json */
 
@@ -88,7 +89,7 @@ record_create(const char *collection, const char *id, struct record *r, struct e
 int
 record_open(const char *collection, const char *id, bool change, struct record *r, struct err *e)
 {
-	struct buf b = BUF_INIT(RECORD_MAX);
+	struct err why;
 
 	init_record(r, collection, id);
 	if (!id_valid(id)) {
@@ -108,21 +109,17 @@ record_open(const char *collection, const char *id, bool change, struct record *
 		r->lockfd = -1;
 		return not_found(id, e);
 	}
-	if (file_slurp(r->dirfd, "record.json", &b, e) < 0) {
-		int missing = errno == ENOENT;
-		buf_free(&b);
-		return missing ? not_found(id, e) : err_add(e, "%s", id);
-	}
-	r->json = jsonx_parse(b.data, b.len, e);
-	buf_free(&b);
+	r->json = home_load(r->dirfd, "record.json", RECORD_MAX, id, &why);
 	if (r->json != NULL) {
 		(void)snprintf(r->saved_state, sizeof r->saved_state, "%s", record_state(r->json));
 		return 0;
 	}
-	(void)home_quarantine(r->dirfd, "record.json", id, NULL);
-	e->code = ERR_BAD_DATA;
-	err_add(e, "the record of %s is damaged", id);
-	return err_hint(e, "it was moved to %s/corrupt", home_path());
+	if (errno == ENOENT)
+		return not_found(id, e);
+	err_add(&why, why.code == ERR_BAD_DATA ? "the record of %s is damaged" : "%s", id);
+	if (e != NULL)
+		*e = why;
+	return -1;
 }
 
 static int
@@ -163,11 +160,10 @@ add_to_index(const struct record *r, int indexfd, struct err *e)
 	return 0;
 }
 
-int
-record_save(struct record *r, bool open, bool durable, struct err *e)
+static int
+save_record(struct record *r, bool open, bool durable, struct err *e)
 {
 	struct buf b = BUF_INIT(RECORD_MAX);
-	char now[CLOCK_TEXT];
 	int status = -1;
 
 	int indexfd = index_dir(r->collection, e);
@@ -175,10 +171,6 @@ record_save(struct record *r, bool open, bool durable, struct err *e)
 		return -1;
 	if (open && add_to_index(r, indexfd, e) < 0)
 		return -1;
-	if (record_set_updated_at(r->json, clock_format(clock_now(), now)) < 0) {
-		err_memory(e);
-		goto out;
-	}
 	if (jsonx_dump(r->json, &b, e) < 0 || buf_add(&b, "\n", 1, e) < 0 ||
 	    write_record(r, &b, durable, e) < 0)
 		goto out;
@@ -188,7 +180,26 @@ record_save(struct record *r, bool open, bool durable, struct err *e)
 	status = 0;
 out:
 	buf_free(&b);
-	return status < 0 ? err_add(e, "cannot save %s", r->id) : 0;
+	return status;
+}
+
+int
+record_save(struct record *r, bool open, bool durable, struct err *e)
+{
+	struct err why = {.code = ERR_INTERNAL};
+	char now[CLOCK_TEXT];
+	int status;
+
+	if (record_set_updated_at(r->json, clock_format(clock_now(), now)) < 0)
+		return err_memory(e);
+	do
+		status = save_record(r, open, durable, &why);
+	while (status < 0 && room_release(&why));
+	if (status == 0)
+		return 0;
+	if (e != NULL)
+		*e = why;
+	return err_add(e, "cannot save %s", r->id);
 }
 
 int
