@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/jsonx.h"
 #include "queue_command.h"
 
 struct work {
@@ -157,14 +158,15 @@ static json_t *
 read_result(const char *file, struct err *e)
 {
 	struct buf b = BUF_INIT(QUEUE_PAYLOAD);
-	json_error_t why;
 
 	if (file_slurp(AT_FDCWD, file, &b, e) < 0)
 		return NULL;
-	json_t *result = json_loadb(b.data == NULL ? "" : b.data, b.len, JSON_DECODE_ANY, &why);
+	json_t *result = jsonx_parse_any(b.data == NULL ? "" : b.data, b.len, e);
 	buf_free(&b);
-	if (result == NULL)
-		err_set(e, ERR_BAD_DATA, "%s is not JSON: %s (line %d)", file, why.text, why.line);
+	if (result == NULL) {
+		e->code = ERR_BAD_DATA;
+		err_add(e, "%s", file);
+	}
 	return result;
 }
 

@@ -51,7 +51,7 @@ launch_self(struct launch *s, struct err *e)
 static int
 read_report(const struct buf *report, json_t **more, struct err *e)
 {
-	json_t *o = jsonx_parse(report->data != NULL ? report->data : "", report->len, NULL);
+	json_t *o = jsonx_parse_own(report->data != NULL ? report->data : "", report->len, NULL);
 	const char *code = error_code(o);
 
 	if (code == NULL) {

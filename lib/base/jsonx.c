@@ -25,28 +25,107 @@ notice_lack_of_memory(void)
 	json_set_alloc_funcs(allocate, free);
 }
 
-json_t *
-jsonx_parse(const char *p, size_t n, struct err *e)
+/* What is seen of a text before it is parsed. */
+struct shape {
+	unsigned depth; /* containers that are open */
+	bool deep;      /* there were too many */
+	size_t whole;   /* where the last comma between members of the outermost one is, or 0 */
+};
+
+/* Look at the ${n} bytes at ${p}, in which containers may lie inside each other ${max} deep:
+ * whatever works on JSON calls itself for each, and a stack has an end.  Up to the first byte that
+ * is not JSON this sees the same strings and brackets as a parser. */
+static struct shape
+look_at(const char *p, size_t n, unsigned max)
+{
+	struct shape s = {.depth = 0};
+	bool string = false;
+
+	for (size_t i = 0; i < n && !s.deep; i++) {
+		char c = p[i];
+		if (string) {
+			i += c == '\\';
+			string = c != '"';
+		} else if (c == '"') {
+			string = true;
+		} else if (c == '{' || c == '[') {
+			s.deep = s.depth++ == max;
+		} else if (c == '}' || c == ']') {
+			s.depth -= s.depth > 0;
+		} else if (c == ',' && s.depth == 1) {
+			s.whole = i;
+		}
+	}
+	return s;
+}
+
+/* Every text becomes JSON here. */
+static json_t *
+parse(const char *p, size_t n, unsigned depth, size_t flags, struct err *e)
 {
 	json_error_t why;
 
-	short_of_memory = false;
-	json_t *o = json_loadb(p, n, JSON_REJECT_DUPLICATES, &why);
-	if (o == NULL && short_of_memory) {
-		err_memory(e);
+	if (look_at(p, n, depth).deep) {
+		err_set(e, ERR_BAD_MESSAGE, "the JSON is nested too deep");
+		err_hint(e, "%u objects and arrays inside each other are the most", depth);
 		return NULL;
 	}
-	if (o == NULL) {
+	short_of_memory = false;
+	json_t *o = json_loadb(p, n, JSON_REJECT_DUPLICATES | flags, &why);
+	if (o != NULL)
+		return o;
+	if (short_of_memory)
+		err_memory(e);
+	else
 		err_set(e, ERR_BAD_MESSAGE, "not JSON: %s (line %d, column %d)", why.text, why.line,
 			why.column);
-		return NULL;
-	}
-	if (!json_is_object(o)) {
+	return NULL;
+}
+
+static json_t *
+parse_object(const char *p, size_t n, unsigned depth, struct err *e)
+{
+	json_t *o = parse(p, n, depth, 0, e);
+
+	if (o != NULL && !json_is_object(o)) {
 		json_decref(o);
 		err_set(e, ERR_BAD_MESSAGE, "not a JSON object");
 		return NULL;
 	}
 	return o;
+}
+
+json_t *
+jsonx_parse(const char *p, size_t n, struct err *e)
+{
+	return parse_object(p, n, JSONX_DEPTH, e);
+}
+
+json_t *
+jsonx_parse_any(const char *p, size_t n, struct err *e)
+{
+	return parse(p, n, JSONX_DEPTH, JSON_DECODE_ANY, e);
+}
+
+json_t *
+jsonx_parse_begun(const char *p, size_t n, struct err *e)
+{
+	size_t whole = look_at(p, n, JSONX_DEPTH).whole;
+	struct buf b = BUF_INIT(whole + 2);
+	json_t *o = NULL;
+
+	/* Without a comma nothing is known to be whole. */
+	if (buf_add(&b, whole > 0 ? p : "{", whole > 0 ? whole : 1, e) == 0 &&
+	    buf_add(&b, "}", 1, e) == 0)
+		o = jsonx_parse(b.data, b.len, e);
+	buf_free(&b);
+	return o;
+}
+
+json_t *
+jsonx_parse_own(const char *p, size_t n, struct err *e)
+{
+	return parse_object(p, n, JSONX_DEPTH + JSONX_AROUND, e);
 }
 
 json_t *
@@ -267,7 +346,7 @@ jsonx_load(int dirfd, const char *name, size_t max, struct err *e)
 
 	errno = 0;
 	if (file_slurp(dirfd, name, &b, e) == 0) {
-		o = jsonx_parse(b.data, b.len, e);
+		o = jsonx_parse_own(b.data, b.len, e);
 		errno = o == NULL ? EBADMSG : 0; /* or ENOMEM, which nobody asks for */
 	}
 	buf_free(&b);

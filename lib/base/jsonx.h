@@ -11,10 +11,23 @@
 
 #include "base/buf.h"
 
-/* Parse ${n} bytes as one JSON object; duplicate members and trailing text are errors.
- * Returns a new reference or NULL: ERR_BAD_MESSAGE, or ERR_INTERNAL if memory is out, which says
- * nothing of the text. */
+#define JSONX_DEPTH 64  /* objects and arrays inside each other in what a peer sends, at most */
+#define JSONX_AROUND 16 /* and more of them that we put around that in what we keep */
+
+/* Parse ${n} bytes as one JSON object; duplicate members, trailing text and more than JSONX_DEPTH
+ * containers inside each other are errors.  Returns a new reference or NULL: ERR_BAD_MESSAGE, or
+ * ERR_INTERNAL if memory is out, which says nothing of the text. */
 json_t *jsonx_parse(const char *p, size_t n, struct err *e);
+
+/* The same for any JSON value. */
+json_t *jsonx_parse_any(const char *p, size_t n, struct err *e);
+
+/* The members that are whole in the ${n} first bytes of the text of an object: a new reference to
+ * an object with them, or NULL. */
+json_t *jsonx_parse_begun(const char *p, size_t n, struct err *e);
+
+/* As jsonx_parse, for text that we wrote ourselves, in which lies what a peer sent. */
+json_t *jsonx_parse_own(const char *p, size_t n, struct err *e);
 
 /* The member at ${path}, borrowed; NULL if it or something on the way is missing. */
 json_t *jsonx_at(const json_t *o, const char *path);

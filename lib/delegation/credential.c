@@ -96,7 +96,7 @@ credential_load(const json_t *delegation, json_t **auth, struct err *e)
 		return -1;
 	(void)snprintf(path, sizeof path, "%s/" NAME, id);
 	if (file_slurp(fd, path, &b, e) == 0)
-		*auth = jsonx_parse(b.data, b.len, e);
+		*auth = jsonx_parse_own(b.data, b.len, e);
 	if (b.data != NULL)
 		explicit_bzero(b.data, b.len);
 	buf_free(&b);

@@ -93,7 +93,7 @@ is_done(int fd, off_t end, const json_t *entry, struct err *e)
 		return -1;
 	int n = read_journal_line(&r, FEED_JOURNAL, e);
 	if (n > 0) {
-		last = jsonx_parse(r.line.data, r.line.len, &why);
+		last = jsonx_parse_own(r.line.data, r.line.len, &why);
 		n = last != NULL &&
 		    (feed_is_last(last) || strcmp(event_type(last), event_type(entry)) == 0);
 		if (last == NULL && why.code != ERR_BAD_MESSAGE)
@@ -189,7 +189,7 @@ next(struct feed_reader *r, json_t **entry, struct err *e)
 	r->at.seq++;
 	if (entry == NULL)
 		return 1;
-	*entry = jsonx_parse(r->line.data, r->line.len, e);
+	*entry = jsonx_parse_own(r->line.data, r->line.len, e);
 	return *entry != NULL ? 1 : err_add(e, "%s, line %" PRIu64, name, r->at.seq);
 }
 

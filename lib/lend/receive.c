@@ -79,7 +79,7 @@ keep_archive(struct lend *l, const char *id, json_t **metadata, struct err *e)
 	strcpy(l->incoming.id, id);
 	int status = in_child(keep_in_child, l, &text, e);
 	if (text.len > 0)
-		*metadata = jsonx_parse(text.data, text.len, NULL);
+		*metadata = jsonx_parse_own(text.data, text.len, NULL);
 	buf_free(&text);
 	return status;
 }

@@ -116,7 +116,7 @@ queue_claim_receive(int socket)
 	c->end = h.end;
 	char *text = malloc(h.length + 1);
 	if (text != NULL && file_read(socket, text, h.length, NULL) == (ssize_t)h.length)
-		c->task = jsonx_parse(text, h.length, NULL);
+		c->task = jsonx_parse_own(text, h.length, NULL);
 	free(text);
 	if (c->task != NULL)
 		return c;

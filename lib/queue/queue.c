@@ -167,7 +167,7 @@ queue_parse(const struct buf *line, json_t **o, struct err *e)
 {
 	struct err why;
 
-	*o = jsonx_parse(line->data, line->len, &why);
+	*o = jsonx_parse_own(line->data, line->len, &why);
 	return *o == NULL && why.code != ERR_BAD_MESSAGE ? err_memory(e) : 0;
 }
 

@@ -10,9 +10,10 @@
 
 #include "base/jsonx.h"
 
-#define DEPTH_MAX 64  /* containers inside each other; a bit each in jsplit.objects */
 #define GATHER 4096   /* pieces between escapes are put together to this size */
 #define BAD_CODE 0x80 /* decoded escapes are ASCII; this stands for any that is not */
+
+_Static_assert(JSONX_DEPTH <= 64, "jsplit.objects has a bit for each container");
 
 enum mode { OUTSIDE, KEY, VALUE, CUT };
 
@@ -24,7 +25,7 @@ struct jsplit {
 	enum mode mode;
 	unsigned depth;   /* containers that are open */
 	unsigned on_path; /* how many of them, from the outermost, lie on the path */
-	uint64_t objects; /* bit d: the container at depth d + 1 is an object */
+	uint64_t objects; /* bit d: the container at depth d + 1 is an object; JSONX_DEPTH bits */
 	bool ended;       /* the outermost container was closed */
 	bool value_next;  /* a colon was seen: the next string is a value */
 	bool key_same;    /* the last key in the innermost container on the path is the path's */
@@ -305,7 +306,7 @@ open_container(struct jsplit *s, bool object, struct err *e)
 {
 	bool on = object && (s->depth == 0 || (at_path(s) && s->path[s->depth] != NULL));
 
-	if (s->depth == DEPTH_MAX)
+	if (s->depth == JSONX_DEPTH)
 		return err_set(e, ERR_BAD_MESSAGE, "the JSON is nested too deep");
 	s->objects &= ~(UINT64_C(1) << s->depth);
 	s->objects |= (uint64_t)object << s->depth;
