@@ -1,12 +1,12 @@
 # awcp - lend a directory to a worker on another machine
 #
 #	make demo	install what is missing, build, delegate a real tree on loopback, show the diff
-#	make check	install what is missing, build, run the tests: plain, and with sanitizers
-#	make check T=queue	only those of a subject: tests/queue*.bats, and the unit tests that are
-#			named so or after a file of lib/queue; T='queue ask' is those of both
+#	make check	install what is missing, build, run the tests, most of them with sanitizers
+#	make check T=queue	only those of a subject, plain and with sanitizers: tests/queue*.bats, and the
+#			unit tests that are named so or after a file of lib/queue; T='queue ask': both
 #	make unit T=sse	build only the unit tests of that subject, and run them: some seconds
-#	make check-all	check at every fault there can be, with what is too long for each day; then
-#			hammer and model
+#	make check-all	all tests, plain and with sanitizers, at every fault there can be, with what
+#			is too long for each day; then hammer and model
 #	make hammer	two hundred processes and one queue, for a minute
 #	make model	install spin, search the protocol of claims for broken promises
 #	make soak	run everything at once for SOAK_MINUTES (10), with what goes wrong on real machines
@@ -227,7 +227,7 @@ check: deps
 	@tests/check.sh $(T_BATS) $(T_UNIT)
 else
 check: deps
-	@$(MAKE) --no-print-directory -j "$$(nproc)" all unit
+	@$(MAKE) --no-print-directory -j "$$(nproc)" all $B/hammer $B/unit/hostile_test
 	@tests/check.sh
 endif
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# check.sh [test...] - these tests (NAME_test or tests/NAME.bats), or all, against the plain build and
-# against one with ASan and UBSan, three at a time for each processor.  Ends with "N passed, N failed";
-# exit 1 if any failed.  A test file that leaves a process or a file behind has failed.
+# check.sh [test...] - these tests (NAME_test or tests/NAME.bats), or all, three at a time for each
+# processor.  Ends with "N passed, N failed"; exit 1 if any failed.  A test file that leaves a process or
+# a file behind has failed.
 #
-# What is tagged "scale" has nothing new to say to a sanitizer and is left out with them, loops over
-# faults take longer strides, and what is tagged "all" is left out.  With ALL set everything is done,
-# and on the disk.
+# All of them: each once, against a build with ASan and UBSan, or, where it is tagged "plain" because it
+# is about scale, faults or what is installed, against the plain build.  Those that are named: against
+# both, but for what has nothing to say to a sanitizer.  What is tagged "all" is left out, and loops over
+# faults take long strides.  With ALL set everything is done, against both builds, and on the disk.
 #
 #	check.sh job number build test	runs one test and prints what is to be known of it (used by itself)
 set -u
@@ -44,7 +45,9 @@ job() {
 		tags=
 	elif [ "$build" != build ]; then
 		export AWCP_FAULT_STRIDE=32 AWCP_TEST_QUICK=1
-		tags='!all,!scale'
+		tags='!all,!plain'
+	elif [ -n "${ONCE-}" ]; then
+		tags='!all,plain'
 	fi
 	log=$AWCP_CHECK_DIR/$number.log
 	case $test in
@@ -102,6 +105,16 @@ sanitized() {
 	return 1
 }
 
+# Has test $2 anything to do against build $1?
+is_for() {
+	[ -z "${ALL-}" ] || return 0
+	case $1:$2 in
+	build:*_test) [ -z "${ONCE-}" ] ;;
+	build:*) [ -z "${ONCE-}" ] || grep -q '^# bats .*tags=plain' "$2" ;;
+	*:*.bats) ! grep -q '^# bats file_tags=plain' "$2" ;;
+	esac
+}
+
 all_jobs() {
 	local number=0 build test goals=
 	for test; do
@@ -114,7 +127,7 @@ all_jobs() {
 		# shellcheck disable=SC2086 # a list
 		[ $build = build ] || sanitized $goals || return
 		for test; do
-			printf '%d\0%s\0%s\0' $((number += 1)) "$build" "$test"
+			! is_for $build "$test" || printf '%d\0%s\0%s\0' $((number += 1)) "$build" "$test"
 		done
 	done
 }
@@ -137,8 +150,11 @@ in-memory)
 	exit
 	;;
 esac
-# shellcheck disable=SC2046 # words
-[ $# -gt 0 ] || set -- $(all_tests)
+if [ $# -eq 0 ]; then
+	# shellcheck disable=SC2046 # words
+	set -- $(all_tests)
+	export ONCE=1
+fi
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 export AWCP_CHECK_DIR=$dir AWCP_CHECK_RUN=$((RANDOM % 220))

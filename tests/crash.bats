@@ -8,6 +8,7 @@
 # shellcheck disable=SC2030,SC2031 # a test's variables are its own
 # shellcheck disable=SC2015,SC2016,SC2164 # wrong does not return; inner shells; bats stops at a failed cd
 
+# bats file_tags=plain
 load helper
 
 setup_file()

@@ -2,6 +2,7 @@
 # A full disk and a kill at every change to the file system, on both sides of a delegation.  What was
 # acknowledged is not lost, what was not can be done again, and the directory is old or new.
 
+# bats file_tags=plain
 load helper
 
 setup_file() {

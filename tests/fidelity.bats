@@ -250,7 +250,7 @@ size_of()
 	chmod -R u+w "$BATS_TEST_TMPDIR/expected"
 }
 
-# bats test_tags=scale
+# bats test_tags=plain
 @test "gigabytes of holes go there and back in no space" {
 	gigabytes=2
 	! is_everything || gigabytes=10

@@ -2,7 +2,7 @@
 # What all tests stand on: helper.bash stops what it started and nobody else, and gives each file ports
 # of its own.
 
-# bats file_tags=scale
+# bats file_tags=plain
 load helper
 
 come_round()

@@ -156,7 +156,7 @@ ask()
 	done <"$CORPUS/lent/index"
 }
 
-# bats test_tags=scale
+# bats test_tags=plain
 @test "ten million entries are refused by their number, in bounded memory and time" {
 	"$HOSTILE" many "$CORPUS/large"
 	most=1000000 # which is also the default
@@ -175,7 +175,7 @@ ask()
 	[ ! -e out ]
 }
 
-# bats test_tags=scale
+# bats test_tags=plain
 @test "a ZIP of many files takes no more memory than one of few to read, and little more to make" {
 	mkdir -p many/{1..30}
 	eval "touch many/{1..30}/{1..1000}"

@@ -3,7 +3,7 @@
 # that say so see it when it is not so.
 # shellcheck disable=SC2030,SC2031,SC2154 # a test's variables are its own; bats sets output
 
-# bats file_tags=scale
+# bats file_tags=plain
 load helper
 
 # A copy of what the scripts read, and of the objects, without what else a build makes.

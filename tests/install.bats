@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # What make install puts on a machine besides the programs: it fits them, and it works.
 
-# bats file_tags=scale
+# bats file_tags=plain
 load helper
 
 setup_file()

@@ -6,7 +6,7 @@
 # continues it.  All commands of a page are run by one shell, in a small project, beside a running
 # executor, unless the page starts one itself.
 
-# bats file_tags=scale
+# bats file_tags=plain
 load helper
 
 MAN=$REPO/man

@@ -5,7 +5,7 @@
 # shellcheck disable=SC2030,SC2031 # a test's variables are its own
 # shellcheck disable=SC2034,SC2153 # matrix.bash reads some, and sets others
 
-# bats file_tags=scale
+# bats file_tags=plain
 load helper
 load matrix
 

@@ -1,7 +1,7 @@
 # The power fails: of the state nothing is left but what was synced.  What an executor answered with
 # ACCEPT, ok or done is among it, and with what is left one can go on.
 
-# bats file_tags=scale
+# bats file_tags=plain
 load helper
 
 setup_file()

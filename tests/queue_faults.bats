@@ -2,6 +2,7 @@
 # The queue with a kill, a full disk or a broken one at every change to the file system: what was
 # acknowledged is there, nothing is lost, nobody has what another has, and the index is right.
 
+# bats file_tags=plain
 load helper
 
 setup_file() {

@@ -2,6 +2,7 @@
 # shellcheck disable=SC2030,SC2031 # a test's variables are its own
 # shellcheck disable=SC2154 # bats sets output
 
+# bats file_tags=plain
 load snapshots
 
 # Lend a tree, and change there and here what --theirs and --merge can settle.

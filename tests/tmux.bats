@@ -2,7 +2,7 @@
 # shellcheck disable=SC2016 # what is quoted is for the worker's shell
 # shellcheck disable=SC2030,SC2031 # a test's variables are its own
 
-# bats file_tags=scale
+# bats file_tags=plain
 load helper
 load worker
 
