@@ -10,6 +10,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "config/config.h"
 #include "log/secrets.h"
 
@@ -179,11 +180,10 @@ command_text(const char *s, bool error_stream)
 {
 	FILE *f = error_stream ? stderr : stdout;
 
-	for (; *s != '\0'; s++) {
-		bool c1 = *s == '\xc2' && (s[1] & 0xe0) == 0x80; /* U+0080 to U+009F */
-		bool control = (unsigned char)*s < 0x20 || *s == 0x7f || c1;
-		(void)putc(control ? '?' : *s, f);
-		s += c1;
+	while (*s != '\0') {
+		size_t n = text_unshown(s);
+		(void)putc(n > 0 ? '?' : *s, f);
+		s += n > 0 ? n : 1;
 	}
 }
 

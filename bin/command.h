@@ -46,8 +46,8 @@ int command_each(int argc, char **argv, int (*each)(void *arg, const char *opera
 /* Print ${o} as a line of JSON to stdout. */
 void command_json(const json_t *o);
 
-/* Print ${s} to ${stream} with control characters shown as "?", so that a name from outside cannot
- * drive the terminal. */
+/* Print ${s} to ${stream} with what must not be shown as it is (text_unshown) as "?", so that a
+ * name from outside neither drives the terminal nor looks like another. */
 void command_text(const char *s, bool error_stream);
 
 /* Print the text ${s} of several lines to stdout as command_text does: the lines below the first

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 static const struct {
 	const char *name;
 	int exit;
@@ -49,9 +51,14 @@ static const struct {
 void
 err_clean(char *s)
 {
-	for (; *s != '\0'; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			*s = '?';
+	char *out = s;
+
+	while (*s != '\0') {
+		size_t n = text_unshown(s);
+		*out++ = n > 0 ? '?' : *s;
+		s += n > 0 ? n : 1;
+	}
+	*out = '\0';
 }
 
 static void

@@ -99,7 +99,8 @@ int err_status(const struct err *e);
 /* The HTTP status for ${code}. */
 int err_http(enum err_code code);
 
-/* Replace every control character of ${s} by '?', in place. */
+/* Replace every character of ${s} that must not be shown as it is (text_unshown) by '?', in place.
+ */
 void err_clean(char *s);
 
 #endif

@@ -3,8 +3,19 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 #define ESCAPE 0x1b
 #define BELL 0x07
+
+size_t
+text_unshown(const char *s)
+{
+	uint32_t c;
+	size_t n = utf8_decode(s, &c);
+
+	return n > 0 && (c < 0x20 || (c >= 0x7f && c < 0xa0) || utf8_reorders(c)) ? n : 0;
+}
 
 /* Bytes of the escape sequence at ${p} (ECMA-48): CSI up to its final byte, OSC and its like up to
  * BEL or ST, or two characters. */

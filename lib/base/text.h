@@ -4,6 +4,10 @@
 
 #include <stddef.h>
 
+/* Bytes of the character at ${s} if it must not be shown as it is, since it is a control character
+ * (a newline, too) or changes the order of others; 0 if it may. */
+size_t text_unshown(const char *s);
+
 /* Write the ${n} bytes of ${p} as clean text to ${out} (${size} bytes with the NUL): no escape
  * sequence, no control character but tab and newline, no part of a UTF-8 character at the end. */
 void text_clean(const char *p, size_t n, char *out, size_t size);

@@ -1,7 +1,5 @@
 #include "base/utf8.h"
 
-#include <stddef.h>
-
 /* The Unicode standard's table of well-formed sequences: by the first byte, the range of the second
  * and how many follow in all. */
 static const struct {
@@ -40,4 +38,35 @@ utf8_valid(const char *s)
 	for (; *p != '\0' && n != 0; p += n)
 		n = sequence(p);
 	return n != 0;
+}
+
+size_t
+utf8_decode(const char *s, uint32_t *c)
+{
+	static const unsigned char heads[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+	const unsigned char *p = (const unsigned char *)s;
+	size_t n = sequence(p);
+
+	*c = p[0] & heads[n];
+	for (size_t i = 1; i < n; i++)
+		*c = *c << 6 | (p[i] & 0x3f);
+	return n;
+}
+
+size_t
+utf8_encode(uint32_t c, char *out)
+{
+	static const unsigned char heads[] = {0, 0, 0xc0, 0xe0, 0xf0};
+	size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+
+	for (size_t i = n; i-- > 1; c >>= 6)
+		out[i] = (char)(0x80 | (c & 0x3f));
+	out[0] = (char)(heads[n] | c);
+	return n;
+}
+
+bool
+utf8_reorders(uint32_t c)
+{
+	return (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
 }
