@@ -16,12 +16,12 @@
 	"       awcp-snapshot show [-j] id [snap]\n"                                          \
 	"       awcp-snapshot diff [--stat] id [snap] [path...]\n"                            \
 	"       awcp-snapshot apply [-jn] id [snap]\n"                                        \
-	"       awcp-snapshot apply --theirs|--ours|--merge [--markers] [-jn] id [snap] "     \
-	"[path...]\n"                                                                         \
+	"       awcp-snapshot apply --theirs|--ours|--merge [--markers] [--guarded] [-jn] "   \
+	"id [snap] [path...]\n"                                                               \
 	"       awcp-snapshot undo [-jn] id [snap]\n"                                         \
 	"       awcp-snapshot discard id [snap]\n"                                            \
 	"       awcp-snapshot clear id [snap]\n"                                              \
-	"       awcp-snapshot export [-F zip|tar|tar.zst] id [snap] >archive\n"               \
+	"       awcp-snapshot export [--guarded] [-F zip|tar|tar.zst] id [snap] >archive\n"   \
 	"       awcp-snapshot pack [-F zip|tar|tar.zst] [-i pattern]... [-x pattern]... dir " \
 	">archive\n"                                                                          \
 	"       awcp-snapshot unpack dir <archive\n"                                          \
@@ -30,6 +30,7 @@
 	"  -j         NDJSON\n"                                                               \
 	"  -n         only show what would change\n"                                          \
 	"  -x pattern leave out what matches (as in .gitignore)\n"                            \
+	"  --guarded  take guarded paths, too\n"                                              \
 	"  --markers  leave what cannot be merged to you, between marks in the file\n"        \
 	"  --merge    settle conflicts by merging text, line by line\n"                       \
 	"  --ours     settle conflicts by leaving what is here\n"                             \
@@ -108,13 +109,16 @@ static int
 show_changes(void *arg, const char *prefix)
 {
 	const struct snapshot_options *o = arg;
-	struct snapshot_shown s = {.json = o->json};
+	struct snapshot_shown s = {.json = o->json, .guarded = true};
 	struct record r;
 	struct err e;
 	int status = 0;
 
 	const char *id = open_snapshot(o, prefix, &r, &e);
-	if (id == NULL || snapshot_changes(&r, id, snapshot_show, &s, &e) < 0) {
+	if (id != NULL)
+		status = snapshot_changes(&r, id, snapshot_show, &s, &e);
+	s.guarded = false;
+	if (id == NULL || status < 0 || snapshot_changes(&r, id, snapshot_show, &s, &e) < 0) {
 		status = command_fail(&e);
 	} else if (!o->json) {
 		printf("%s is %s: ", id, snapshot_status(snapshot_pick(r.json, id, &e)));
@@ -192,14 +196,19 @@ static int
 export_snapshot(void *arg, const char *prefix)
 {
 	const struct snapshot_options *o = arg;
+	struct snapshot_exporting how = {
+	    .fd = STDOUT_FILENO, .format = o->format, .guarded = o->how.guarded};
 	struct record r;
 	struct err e;
 	int status = 0;
 
 	refuse_terminal();
 	const char *id = open_snapshot(o, prefix, &r, &e);
-	if (id == NULL || snapshot_export(&r, id, STDOUT_FILENO, o->format, &e) < 0)
+	if (id == NULL || snapshot_export(&r, id, &how, &e) < 0)
 		status = command_fail(&e);
+	else if (how.withheld > 0)
+		command_note("as sent, since guarded: %s%s", how.first,
+			     how.withheld > 1 ? ", and others" : "");
 	record_close(&r);
 	return status;
 }
@@ -240,15 +249,15 @@ unpack_directory(void *arg, const char *path)
 }
 
 /* Long options; their values are not letters. */
-enum { STAT = 256, THEIRS, OURS, MERGE, MARKERS };
+enum { STAT = 256, THEIRS, OURS, MERGE, MARKERS, GUARDED };
 
 static const struct option no_words[] = {{0}};
 static const struct option diff_words[] = {{"stat", no_argument, NULL, STAT}, {0}};
-static const struct option apply_words[] = {{"theirs", no_argument, NULL, THEIRS},
-					    {"ours", no_argument, NULL, OURS},
-					    {"merge", no_argument, NULL, MERGE},
-					    {"markers", no_argument, NULL, MARKERS},
-					    {0}};
+static const struct option apply_words[] = {
+    {"theirs", no_argument, NULL, THEIRS},   {"ours", no_argument, NULL, OURS},
+    {"merge", no_argument, NULL, MERGE},     {"markers", no_argument, NULL, MARKERS},
+    {"guarded", no_argument, NULL, GUARDED}, {0}};
+static const struct option export_words[] = {{"guarded", no_argument, NULL, GUARDED}, {0}};
 
 #define ANY 1000000
 
@@ -267,7 +276,7 @@ static const struct job {
     {"undo", {"awcp-snapshot", "jn", USAGE}, no_words, 2, PACK_ZIP, snapshot_take_back},
     {"discard", {"awcp-snapshot", "", USAGE}, no_words, 2, PACK_ZIP, discard_snapshot},
     {"clear", {"awcp-snapshot", "", USAGE}, no_words, 2, PACK_ZIP, clear_snapshot},
-    {"export", {"awcp-snapshot", "F:", USAGE}, no_words, 2, PACK_ZIP, export_snapshot},
+    {"export", {"awcp-snapshot", "F:", USAGE}, export_words, 2, PACK_ZIP, export_snapshot},
     {"pack", {"awcp-snapshot", "F:i:x:", USAGE}, no_words, 1, PACK_TAR_ZST, pack_directory},
     {"unpack", {"awcp-snapshot", "", USAGE}, no_words, 1, PACK_ZIP, unpack_directory},
 };
@@ -327,6 +336,9 @@ read_options(const struct job *job, int argc, char **argv, struct snapshot_optio
 		case MARKERS:
 			o->how.markers = true;
 			break;
+		case GUARDED:
+			o->how.guarded = true;
+			break;
 		}
 		if (status)
 			exit(command_fail(&e));
@@ -365,7 +377,8 @@ main(int argc, char **argv)
 	if (o.count == 0)
 		command_usage("%s what?", job->name);
 	/* Without a way to settle conflicts there is none that paths could be for. */
-	int max = job->run == snapshot_take && o.how.settle == APPLY_ASK ? 2 : job->max;
+	bool settles = o.how.settle != APPLY_ASK || o.how.guarded;
+	int max = job->run == snapshot_take && !settles ? 2 : job->max;
 	if (max >= 0 && o.count > max)
 		command_usage("%s takes no %s", job->name, o.operands[max]);
 	if (o.how.markers && o.how.settle != APPLY_MERGE)

@@ -115,10 +115,13 @@ static void
 show_path(void *arg, enum apply_action action, const char *path, const char *why)
 {
 	static const char letters[] = {
-	    [APPLY_ADD] = 'A', [APPLY_CHANGE] = 'M', [APPLY_DELETE] = 'D', [APPLY_CONFLICT] = 'C'};
+	    [APPLY_ADD] = 'A',      [APPLY_CHANGE] = 'M',  [APPLY_DELETE] = 'D',
+	    [APPLY_CONFLICT] = 'C', [APPLY_SETTLED] = '=', [APPLY_GUARDED] = 'G',
+	    [APPLY_WITHHELD] = '-'};
 	struct display *d = arg;
 
-	if (action != APPLY_CONFLICT && (d->quiet || !(d->verbose || d->terminal)))
+	bool stops = action == APPLY_CONFLICT || action == APPLY_GUARDED;
+	if (!stops && (d->quiet || !(d->verbose || d->terminal)))
 		return;
 	display_clear(d);
 	(void)fprintf(stderr, "  %c ", letters[action]);

@@ -18,12 +18,15 @@ struct snapshot_options {
 
 struct snapshot_shown {
 	bool json;
+	bool guarded; /* print what is guarded; else the rest */
 	/* Files and links so far; changed are also those that changed only in mode, or in type. */
 	uint64_t added, changed, deleted, modes, types;
+	uint64_t withheld;      /* that are never taken, and not counted otherwise */
 	uint64_t before, after; /* bytes of them */
 };
 
-/* Print ${c} to stdout; ${arg} is a struct snapshot_shown.  For snapshot_changes. */
+/* Print ${c} to stdout, if it is wanted now; ${arg} is a struct snapshot_shown.  For
+ * snapshot_changes. */
 int snapshot_show(void *arg, const struct snapshot_change *c, struct err *e);
 
 /* Print the sum of ${s} as the rest of a line; nothing for programs, who can add. */

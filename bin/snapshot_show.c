@@ -43,6 +43,16 @@ show_sizes(const struct snapshot_change *c)
 		printf(" -> %-8s", c->after ? c->after->type == 'd' ? "dir" : "link" : "");
 }
 
+static bool
+is_executable(const struct entry *entry)
+{
+	return entry != NULL && entry->type == 'f' && (entry->mode & 0111) != 0;
+}
+
+/* For programs: how a change is guarded. */
+static const char *const guards[] = {
+    [GUARD_NONE] = NULL, [GUARD_ASK] = "ask", [GUARD_NEVER] = "never"};
+
 int
 snapshot_show(void *arg, const struct snapshot_change *c, struct err *e)
 {
@@ -50,8 +60,12 @@ snapshot_show(void *arg, const struct snapshot_change *c, struct err *e)
 	char kind[2] = {c->kind, '\0'};
 
 	(void)e;
+	if ((c->guarded != GUARD_NONE) != s->guarded)
+		return 0;
 	const struct entry *it = c->after ? c->after : c->before;
-	if (it->type != 'd') {
+	if (c->guarded == GUARD_NEVER) {
+		s->withheld += it->type != 'd';
+	} else if (it->type != 'd') {
 		s->added += c->kind == 'A';
 		s->deleted += c->kind == 'D';
 		s->changed += c->kind != 'A' && c->kind != 'D';
@@ -66,6 +80,7 @@ snapshot_show(void *arg, const struct snapshot_change *c, struct err *e)
 		jsonx_set(o, "path", c->path);
 		json_object_set_new(o, "before", side_json(c->before));
 		json_object_set_new(o, "after", side_json(c->after));
+		jsonx_set(o, "guarded", guards[c->guarded]);
 		command_json(o);
 		json_decref(o);
 		return 0;
@@ -79,6 +94,10 @@ snapshot_show(void *arg, const struct snapshot_change *c, struct err *e)
 	    c->before->type == c->after->type && (c->before->mode ^ c->after->mode) & 0777)
 		printf(" (%04o -> %04o)", (unsigned)c->before->mode & 0777,
 		       (unsigned)c->after->mode & 0777);
+	else if (is_executable(c->after) && !is_executable(c->before))
+		printf(" (executable)");
+	if (c->guarded != GUARD_NONE)
+		printf(c->guarded == GUARD_NEVER ? " (never taken)" : " (guarded)");
 	putchar('\n');
 	return 0;
 }
@@ -95,6 +114,9 @@ snapshot_show_sum(const struct snapshot_shown *s)
 		       s->types > 0 ? "" : ")");
 	if (s->types > 0)
 		printf("%s%llu in type)", s->modes > 0 ? ", " : " (", (unsigned long long)s->types);
-	printf(", %llu deleted; %s before, %s after\n", (unsigned long long)s->deleted,
+	printf(", %llu deleted; %s before, %s after", (unsigned long long)s->deleted,
 	       command_bytes(s->before, before), command_bytes(s->after, after));
+	if (s->withheld > 0)
+		printf("; %llu never taken", (unsigned long long)s->withheld);
+	putchar('\n');
 }

@@ -13,9 +13,10 @@ print_action(void *arg, enum apply_action action, const char *path, const char *
 	static const struct {
 		const char *letter, *name;
 	} names[] = {
-	    [APPLY_ADD] = {"A", "add"},        [APPLY_CHANGE] = {"M", "change"},
-	    [APPLY_DELETE] = {"D", "delete"},  [APPLY_CONFLICT] = {"!", "conflict"},
-	    [APPLY_SETTLED] = {"=", "settle"},
+	    [APPLY_ADD] = {"A", "add"},           [APPLY_CHANGE] = {"M", "change"},
+	    [APPLY_DELETE] = {"D", "delete"},     [APPLY_CONFLICT] = {"!", "conflict"},
+	    [APPLY_SETTLED] = {"=", "settle"},    [APPLY_GUARDED] = {"!", "guarded"},
+	    [APPLY_WITHHELD] = {"-", "withheld"},
 	};
 	const struct snapshot_options *o = arg;
 	if (o->json) {
@@ -27,7 +28,7 @@ print_action(void *arg, enum apply_action action, const char *path, const char *
 		json_decref(line);
 		return;
 	}
-	bool bad = action == APPLY_CONFLICT;
+	bool bad = action == APPLY_CONFLICT || action == APPLY_GUARDED;
 	FILE *out = bad ? stderr : stdout;
 	fprintf(out, "%s  ", names[action].letter);
 	command_text(path, bad);
@@ -47,7 +48,7 @@ read_operands(struct snapshot_options *o, const char *id)
 	o->how.arg = o;
 	if (o->count == 1)
 		return NULL;
-	bool named = o->how.settle == APPLY_ASK;
+	bool named = o->how.settle == APPLY_ASK && !o->how.guarded;
 	if (!named && record_open(DELEGATIONS, id, false, &r, &none) == 0)
 		named = snapshot_pick(r.json, o->operands[1], &none) != NULL;
 	record_close(&r);
@@ -60,9 +61,18 @@ static int
 end_action(bool dry, const char *snap, const char *what, const struct apply_totals *n)
 {
 	fflush(stdout);
-	command_note("%s %s%s: %llu added, %llu changed, %llu deleted", snap,
+	char executable[48] = "", withheld[48] = "";
+
+	if (n->executable > 0)
+		(void)snprintf(executable, sizeof executable, ", %llu executable now",
+			       (unsigned long long)n->executable);
+	if (n->withheld > 0)
+		(void)snprintf(withheld, sizeof withheld, ", %llu never taken",
+			       (unsigned long long)n->withheld);
+	command_note("%s %s%s: %llu added, %llu changed, %llu deleted%s%s", snap,
 		     dry ? "would be " : "is ", what, (unsigned long long)n->added,
-		     (unsigned long long)n->changed, (unsigned long long)n->deleted);
+		     (unsigned long long)n->changed, (unsigned long long)n->deleted, executable,
+		     withheld);
 	if (n->marked == 0)
 		return 0;
 	command_note("%llu %s conflict markers; look for <<<<<<<", (unsigned long long)n->marked,
@@ -83,8 +93,12 @@ snapshot_take(void *arg, const char *prefix)
 	const char *snap = read_operands(o, id);
 	if (snapshot_apply(id, snap, &o->how, &totals, taken, &e) == 0)
 		return end_action(o->how.dry, taken, "applied", &totals);
-	if (e.code == ERR_CONFLICT && o->how.settle == APPLY_ASK)
+	bool ask = e.code == ERR_CONFLICT && o->how.settle == APPLY_ASK;
+	if (ask && totals.conflicts > totals.guarded)
 		err_hint(&e, "nothing was changed; --theirs, --ours or --merge settles it");
+	else if (ask)
+		err_hint(&e, "nothing was changed; --guarded takes %s, --ours leaves %s",
+			 totals.guarded == 1 ? "it" : "them", totals.guarded == 1 ? "it" : "them");
 	return command_fail(&e);
 }
 

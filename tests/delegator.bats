@@ -50,6 +50,7 @@ make_agent()
 		list) find . -type f | sort >"\$AWCP_WORKSPACE/list" || exit
 		      mv "\$AWCP_WORKSPACE/list" list.txt ;;
 		fail) echo 'it is broken' >&2; exit 3 ;;
+		guarded) echo evil >.envrc; mkdir -p .git/hooks; echo evil >.git/hooks/post-checkout ;;
 		esac
 		echo two >>a.txt
 		rm -f gone.txt
@@ -218,7 +219,7 @@ refused()
 	echo mine >"$WS/a.txt"
 	ask POST "/delegation/$ID/snapshots/$SNAP/apply"
 	assert_refused 400 CONFLICT
-	assert_json '.conflicts == [{path: "ws/a.txt", why: .conflicts[0].why}]'
+	assert_json '.conflicts == [{path: "ws/a.txt", why: .conflicts[0].why, kind: "both"}]'
 	assert_equal "$(cat "$WS/a.txt")" mine
 	[ -e "$WS/gone.txt" ]
 }
@@ -235,6 +236,21 @@ refused()
 	assert_output --partial 'conflict: ws/a.txt: '
 	assert_equal "$(jq -r .applyError.code "$AWCP_HOME/delegations/$ID/record.json")" CONFLICT
 	[ ! -e "$AWCP_HOME/delegations/.open/$ID" ]
+}
+
+@test "what is guarded is taken neither by itself nor when it is applied" {
+	delegate guarded
+	finish completed
+	snapshot
+	ask POST "/delegation/$ID/snapshots/$SNAP/apply"
+	assert_refused 400 CONFLICT
+	assert_json '.conflicts == [{path: "ws/.envrc", why: .conflicts[0].why, kind: "guarded"}]'
+	assert_json '.error | contains("guarded path changed there: ws/.envrc")'
+	assert_equal "$(cat "$WS/a.txt")" one
+	[ ! -e "$WS/.envrc" ]
+	awcp-snapshot apply --guarded "$ID"
+	assert_equal "$(cat "$WS/.envrc")" evil
+	[ ! -e "$WS/.git" ]
 }
 
 @test "the events are numbered, and end with the delegation" {

@@ -95,6 +95,36 @@ object()
 	assert_line --partial 'lib/base/b.h:1: includes lib/base/a.h'
 }
 
+# What a snapshot holds reaches a person's directory, or another archive, only by way of compare_next,
+# which knows what is guarded: whoever reads its list or its content besides is to be looked at.
+@test "only those take from a snapshot who ask what is guarded" {
+	cd "$REPO"
+	run grep -lE 'manifest_reader_new\(|unpack_paths\(|unpack_visit\(|[^_]unpack\(' -r lib bin cgi --include='*.c'
+	# Some of them make archives and lists and store them; a worker and unpack are given archives.
+	assert_equal "$(sort <<<"$output")" "lib/apply/fill.c
+lib/apply/merge.c
+lib/archive/delta.c
+lib/archive/unpack.c
+lib/archive/unpack_into.c
+lib/snapshot/export.c
+lib/snapshot/extract.c
+lib/snapshot/receive.c
+lib/tree/baseline.c
+lib/tree/compare.c
+lib/tree/manifest_read.c
+lib/worker/workspace.c"
+	run grep -nE 'compare_open\(' -r lib bin cgi --include='*.c'
+	assert_equal "$(sed 's/:.*//' <<<"$output" | sort)" "lib/apply/decide.c
+lib/snapshot/changes.c
+lib/snapshot/export.c
+lib/tree/compare.c"
+	run grep -nE 'plan_add\(' -r lib bin cgi --include='*.c'
+	assert_equal "$(sed 's/:.*//' <<<"$output" | sort -u)" "lib/apply/merge.c
+lib/apply/plan.c
+lib/apply/rule.c
+lib/apply/undo.c"
+}
+
 @test "every file that lib/README.md names is there" {
 	local path missing=
 	for path in $(grep -oE '`[a-z_]+(/[a-z_-]+)+\.(c|h|sh|bats|bash)`' "$REPO/lib/README.md" | tr -d '`' | sort -u); do

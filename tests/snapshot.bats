@@ -184,6 +184,93 @@ load snapshots
 	assert_line '+++ b/src/changed'
 }
 
+@test "what a worker makes of git's own and of guarded files runs nothing here" {
+	local ran=$BATS_TEST_TMPDIR/ran work
+	git init -q .
+	git add changed
+	echo 'secret*' >.awcpignore
+	read -r -d '' work <<-END || :
+		printf '[core]\n\tfsmonitor = "touch $ran; false"\n' >>.git/config
+		printf '#!/bin/sh\ntouch $ran\n' >.git/hooks/post-checkout; chmod +x .git/hooks/post-checkout
+		rm .awcpignore; mkdir .vscode; echo {} >.vscode/tasks.json; echo new >changed; echo new >.a
+		printf '#!/bin/sh\n' >run; chmod +x run; : >"\$(printf 'txt.\342\200\256gpj')"
+	END
+	lend "$work"
+	run awcp-snapshot show "$ID"
+	assert_success
+	assert_line --index 0 --regexp '^D .* src/.awcpignore \(guarded\)$'
+	assert_line --regexp '^M .* src/.git/config \(never taken\)$'
+	assert_line --regexp '^A .* src/run \(executable\)$'
+	assert_line --partial '; 2 never taken'
+	refute_output --partial $'\u202e'
+	run awcp-snapshot diff "$ID"
+	assert_success
+	assert_equal "$(grep '^diff' <<<"$output" | cut -d ' ' -f 4 | tr '\n' ' ')" \
+		"b/.git/config b/.git/hooks/post-checkout b/.awcpignore b/.vscode/tasks.json \"b/txt.\\342\\200\\256gpj\" b/.a b/changed b/run "
+	before=$(listing)
+	for how in '' --theirs --merge '-n --theirs'; do
+		# shellcheck disable=SC2086 # several options
+		run awcp-snapshot apply $how "$ID"
+		assert_failure 1
+		assert_line '!  src/.awcpignore: guarded, and deleted there'
+		assert_line '!  src/.vscode/tasks.json: guarded, and made there'
+		assert_line '!  src/txt.?gpj: guarded for its name, and made there'
+		assert_output --partial '3 guarded paths changed there: src/.awcpignore, src/.vscode/tasks.json, src/txt.?gpj'
+		assert_equal "$(listing)" "$before"
+	done
+	assert_equal "$(pending)" pending
+	run awcp-snapshot apply -j -n "$ID"
+	assert_equal "$(grep '^{' <<<"$output" | jq -rs 'map(select(.action == "guarded").path) | length')" 3
+	mkdir "$BATS_TEST_TMPDIR/out"
+	awcp-snapshot export -F tar "$ID" | tar -C "$BATS_TEST_TMPDIR/out" -x
+	assert_equal "$(cd "$BATS_TEST_TMPDIR/out/src" && cat .awcpignore changed && ls -d .v* txt* 2>/dev/null)" $'secret*\nnew'
+	diff -r .git "$BATS_TEST_TMPDIR/out/src/.git"
+	awcp-snapshot export --guarded -F tar "$ID" | tar -C "$BATS_TEST_TMPDIR/out" -x src/.vscode src/.git/config
+	diff .git/config "$BATS_TEST_TMPDIR/out/src/.git/config"
+	run awcp-snapshot apply --ours "$ID"
+	assert_success
+	assert_line 'A  src/run: executable now'
+	assert_line --partial '2 added, 1 changed, 0 deleted, 1 executable now, 2 never taken'
+	git status --short >/dev/null
+	git checkout -q changed
+	[ ! -e "$ran" ]
+	echo new >changed
+	awcp-snapshot undo "$ID"
+	assert_equal "$(listing | grep -v '\.git/')" "$(grep -v '\.git/' <<<"$before")"
+	awcp-snapshot apply --theirs "$ID" .vscode .awcpignore $'txt.\u202egpj'
+	[ -e .vscode/tasks.json ]
+	[ ! -e .awcpignore ]
+	echo 'secret*' >.awcpignore
+	AWCP_GUARDED='-.awcpignore' run awcp-invite -e "$URL" -r "src=$SOURCE:rw" 'rm .awcpignore; echo x >changed'
+	assert_success
+	[ ! -e .awcpignore ]
+	run awcp-invite -q -e "$URL" -r "src=$SOURCE:rw" 'echo ls >.envrc; echo y >changed'
+	assert_failure 1
+	assert_output --partial 'guarded path changed there: src/.envrc'
+	assert_equal "$(cat changed)" x
+}
+
+@test "a repository that the worker deletes, replaces or moves keeps git's own files" {
+	mkdir -p d/.git moved/.git
+	echo old >d/.git/config
+	echo old >moved/.git/config
+	echo in >moved/file
+	lend 'rm -r d; ln -s moved d; mv moved other; echo evil >other/.git/config'
+	awcp-snapshot export -F zip "$ID" >"$BATS_TEST_TMPDIR/archive"
+	mkdir "$BATS_TEST_TMPDIR/out"
+	bsdtar -C "$BATS_TEST_TMPDIR/out" -xf "$BATS_TEST_TMPDIR/archive"
+	assert_equal "$(cd "$BATS_TEST_TMPDIR/out/src" && find . -name config -exec cat {} +)" old
+	run awcp-snapshot apply "$ID"
+	assert_failure 1
+	run awcp-snapshot apply --theirs "$ID" d
+	assert_failure 1
+	run awcp-snapshot apply --ours "$ID"
+	assert_success
+	assert_equal "$(cat d/.git/config moved/.git/config other/file)" $'old\nold\nin'
+	[ ! -e other/.git ]
+	[ ! -e moved/file ]
+}
+
 @test "discard refuses it and removes its files" {
 	lend 'echo new >changed'
 	run awcp-snapshot discard "$ID"

@@ -49,7 +49,7 @@ log_conflict(void *arg, enum apply_action action, const char *path, const char *
 {
 	char text[TREE_PATH + 512];
 
-	if (action != APPLY_CONFLICT)
+	if (action != APPLY_CONFLICT && action != APPLY_GUARDED)
 		return;
 	(void)snprintf(text, sizeof text, "conflict: %s: %s", path, why != NULL ? why : "");
 	err_clean(text);
@@ -122,10 +122,12 @@ static void
 collect_conflict(void *arg, enum apply_action action, const char *path, const char *why)
 {
 	const struct job *j = arg;
-	json_t *one = action == APPLY_CONFLICT ? json_object() : NULL;
+	bool guarded = action == APPLY_GUARDED;
+	json_t *one = action == APPLY_CONFLICT || guarded ? json_object() : NULL;
 
 	if (one == NULL || json_array_size(j->conflicts) >= CONFLICTS_MAX ||
-	    jsonx_set(one, "path", path) < 0 || jsonx_set(one, "why", why) < 0) {
+	    jsonx_set(one, "path", path) < 0 || jsonx_set(one, "why", why) < 0 ||
+	    jsonx_set(one, "kind", guarded ? "guarded" : "both") < 0) {
 		json_decref(one);
 		return;
 	}

@@ -103,11 +103,18 @@ count_steps(struct transaction *t, struct err *e)
 static int
 conflicts_found(const struct transaction *t, struct err *e)
 {
-	unsigned long long n = t->totals->conflicts;
+	unsigned long long guarded = t->totals->guarded, n = t->totals->conflicts - guarded;
+	char both[64];
 
-	err_set(e, ERR_CONFLICT,
-		t->job->undo ? "%llu path%s changed since" : "%llu path%s changed on both sides", n,
-		n == 1 ? "" : "s");
+	snprintf(both, sizeof both,
+		 t->job->undo ? "%llu path%s changed since" : "%llu path%s changed on both sides",
+		 n, n == 1 ? "" : "s");
+	if (guarded == 0)
+		err_set(e, ERR_CONFLICT, "%s", both);
+	else
+		err_set(e, ERR_CONFLICT, "%s%s%llu guarded path%s changed there: %s",
+			n > 0 ? both : "", n > 0 ? "; " : "", guarded, guarded == 1 ? "" : "s",
+			t->guarded);
 	return err_hint(e, "nothing was changed");
 }
 

@@ -7,6 +7,9 @@
  * with one conflict nothing at all is changed.  Resources lent "ro" and excluded paths are never
  * touched.
  *
+ * What the worker made of a guarded path (tree/guard.h) is a conflict of its own kind, also if we
+ * did not touch it, until it is asked for; and of git's own files nothing is taken at all.
+ *
  * What is to change is written to a plan; new content is unpacked beside the old, on the same file
  * system, and made durable; then path by path the old is moved to where it is kept and the new
  * renamed into place, if the old is still what was compared.  A crash leaves the plan, from which
@@ -24,7 +27,15 @@
 
 #include "tree/selection.h"
 
-enum apply_action { APPLY_ADD, APPLY_CHANGE, APPLY_DELETE, APPLY_CONFLICT, APPLY_SETTLED };
+enum apply_action {
+	APPLY_ADD,
+	APPLY_CHANGE,
+	APPLY_DELETE,
+	APPLY_CONFLICT,
+	APPLY_SETTLED,
+	APPLY_GUARDED, /* a conflict: a guarded path */
+	APPLY_WITHHELD /* the first of those that are never taken */
+};
 
 /* What becomes of conflicts: nothing is applied; theirs is taken although we changed it, too; ours
  * stays; or the changes of both are put together, line by line, in regular files of text. */
@@ -49,8 +60,11 @@ struct apply_job {
 	/* Only finish, or clear away, what an earlier call left. */
 	bool clear;
 	enum apply_settle settle;
-	bool markers;                 /* where changes overlap leave both, marked, in the file */
-	struct selection settle_only; /* the conflicts that ${settle} is for */
+	bool guarded; /* take what is guarded, too */
+	bool markers; /* where changes overlap leave both, marked, in the file */
+	/* The conflicts that ${settle} and ${guarded} are for; APPLY_THEIRS is for guarded paths
+	 * only if they are among paths that are named here. */
+	struct selection settle_only;
 	/* Called for every path that changes (or would), and for every conflict. ${why} is NULL but
 	 * for a conflict, how one was settled, and for a change that deserves attention. */
 	void (*report)(void *arg, enum apply_action action, const char *path, const char *why);
@@ -58,7 +72,11 @@ struct apply_job {
 };
 
 struct apply_totals {
-	uint64_t added, changed, deleted, conflicts;
+	uint64_t added, changed, deleted;
+	uint64_t conflicts;
+	uint64_t guarded;    /* of those */
+	uint64_t withheld;   /* changed there, and never taken */
+	uint64_t executable; /* files that were not, or not there */
 	uint64_t settled;
 	uint64_t marked; /* files that have conflict markers now */
 };

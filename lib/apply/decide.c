@@ -153,7 +153,8 @@ visit_path(struct planner *p, const struct sides *v, struct err *e)
 	struct frame f = {.length = strlen(v->path), .here = v->ours && v->ours->type == 'd'};
 	f.mode = rule_directory_mode(p, v->theirs && v->theirs->type == 'd' ? v->theirs : NULL);
 	rule_directory_time(p, v, &f);
-	if (rule_decide(p, v, &f, &gone, e) < 0) {
+	int held = rule_hold_guarded(p, v, &f, e);
+	if (held < 0 || (held == 0 && rule_decide(p, v, &f, &gone, e) < 0)) {
 		free(f.target);
 		return -1;
 	}
@@ -196,6 +197,7 @@ merge_sides(struct planner *p, struct err *e)
 			v.base = two.base;
 			v.theirs = two.theirs;
 			v.delta = compare_delta(v.base, v.theirs, p->job->fidelity, p->job->times);
+			v.guarded = compare_guarded(p->compare);
 		}
 		if (visit_path(p, &v, e) < 0)
 			return -1;
@@ -245,7 +247,7 @@ apply_decide(struct transaction *t, struct err *e)
 	p.fresh = manifest_born(t->job->theirs->base->manifestfd);
 	clock_gettime(CLOCK_REALTIME, &now);
 	p.now = tree_time(now);
-	p.compare = compare_open(t->job->theirs, t->resources, t->count, e);
+	p.compare = compare_open(t->job->theirs, t->resources, t->count, GUARD_ASK, e);
 	if (p.compare == NULL)
 		goto out;
 	p.walk = walk_open(t->resources, t->count, e);
@@ -256,6 +258,7 @@ apply_decide(struct transaction *t, struct err *e)
 		goto out;
 	if (merge_sides(&p, e) < 0 || check_returned(&p, e) < 0)
 		goto out;
+	apply_report_withheld(t, p.compare);
 	status = plan_finish(p.writer, &steps, e);
 out:
 	while (p.depth > 0)

@@ -6,6 +6,7 @@
 
 #include "apply/apply.h"
 #include "apply/plan.h"
+#include "tree/compare.h"
 
 struct transaction {
 	const struct apply_job *job;
@@ -15,7 +16,8 @@ struct transaction {
 	size_t count;
 	int planfd;
 	struct plan *plan;
-	uint64_t steps; /* of the plan */
+	uint64_t steps;    /* of the plan */
+	char guarded[256]; /* the first paths that are conflicts for that, with commas */
 };
 
 /*
@@ -62,6 +64,12 @@ void apply_report_step(const struct transaction *t, const struct plan_step *step
 
 /* Report a conflict at ${path} and count it. */
 void apply_report_conflict(const struct transaction *t, const char *path, const char *why);
+
+/* Report a conflict at ${path} for its being guarded, and count it. */
+void apply_report_guarded(struct transaction *t, const char *path, const char *why);
+
+/* Report and count what ${c} withheld. */
+void apply_report_withheld(const struct transaction *t, const struct compare *c);
 
 /* Report how the conflict at ${path} was settled and count it. */
 void apply_report_settled(const struct transaction *t, const char *path, const char *why,

@@ -1,9 +1,14 @@
 /*
  * report - reports to the caller of an apply what becomes of each path, and counts it.
  */
-#include "apply/private.h"
+#include "apply/stage.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
 
 static void
 report(const struct transaction *t, enum apply_action action, const char *path, const char *why)
@@ -17,6 +22,58 @@ apply_report_conflict(const struct transaction *t, const char *path, const char 
 {
 	t->totals->conflicts++;
 	report(t, APPLY_CONFLICT, path, why);
+}
+
+void
+apply_report_guarded(struct transaction *t, const char *path, const char *why)
+{
+	size_t n = strlen(t->guarded);
+
+	t->totals->conflicts++;
+	t->totals->guarded++;
+	if (n + strlen(path) + sizeof ", , …" < sizeof t->guarded)
+		snprintf(t->guarded + n, sizeof t->guarded - n, "%s%s", n > 0 ? ", " : "", path);
+	else if (n < 3 || strcmp(t->guarded + n - 3, "…") != 0)
+		snprintf(t->guarded + n, sizeof t->guarded - n, "%s…", n > 0 ? ", " : "");
+	report(t, APPLY_GUARDED, path, why);
+}
+
+void
+apply_report_withheld(const struct transaction *t, const struct compare *c)
+{
+	const char *first;
+	char why[64] = "never taken";
+	uint64_t n = compare_withheld(c, &first);
+
+	t->totals->withheld = n;
+	if (n > 1)
+		snprintf(why, sizeof why, "never taken, and %llu more like it",
+			 (unsigned long long)n - 1);
+	if (n > 0)
+		report(t, APPLY_WITHHELD, first ? first : ".git", why);
+}
+
+/* Does ${step} make a file executable that was not, or was not there? */
+static bool
+makes_executable(const struct transaction *t, const struct plan_step *step)
+{
+	const struct entry *after = &step->after, *before = &step->before;
+	const char *name;
+	struct stat st;
+
+	bool new = step->kind == PLAN_ADD || before->type != 'f' || (before->mode & 0111) == 0;
+	if (!new || after->type != 'f' || t->job->undo)
+		return false;
+	if (after->mode & 0111 || t->job->fidelity || t->job->dry)
+		return (after->mode & 0111) != 0;
+	/* A script of a peer that keeps no modes is seen when it is there. */
+	const struct stage *s = stage_of(t, step->path);
+	int fd = file_parent_beneath(s->sourcefd, compare_relative(s->resource, step->path), &name,
+				     NULL);
+	bool yes = fd >= 0 && fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		   S_ISREG(st.st_mode) && (st.st_mode & 0111) != 0;
+	file_close(fd);
+	return yes;
 }
 
 void
@@ -62,5 +119,10 @@ apply_report_step(const struct transaction *t, const struct plan_step *step)
 	if (counted)
 		(*counts[table[i].action])++;
 	t->totals->marked += marked;
-	report(t, table[i].action, text, marked ? "has conflict markers" : NULL);
+	bool executable = !removed && makes_executable(t, step);
+	t->totals->executable += executable;
+	report(t, table[i].action, text,
+	       marked       ? "has conflict markers"
+	       : executable ? "executable now"
+			    : NULL);
 }

@@ -97,9 +97,8 @@ make_parents(struct planner *p, bool force, bool *blocked, struct err *e)
 	return 0;
 }
 
-/* Is ours ${t}, what came back, but for its mode?  1, 0, -1. */
-static int
-same_as_theirs(struct planner *p, const struct entry *t, struct entry *o, struct err *e)
+int
+rule_same_as_theirs(struct planner *p, const struct entry *t, struct entry *o, struct err *e)
 {
 	if (o == NULL || o->type != t->type)
 		return 0;
@@ -122,7 +121,7 @@ same_as_base(struct planner *p, const struct entry *b, struct entry *o, struct e
 	    o->mtime == b->mtime && o->inode == b->inode && o->size == b->size &&
 	    o->ctime < p->fresh)
 		return 1;
-	return same_as_theirs(p, b, o, e);
+	return rule_same_as_theirs(p, b, o, e);
 }
 
 static void
@@ -346,7 +345,7 @@ plan_added(struct planner *p, const struct sides *v, struct frame *f, bool *gone
 {
 	if (v->ours == NULL)
 		return plan_new(p, v, f, e);
-	int same = same_as_theirs(p, v->theirs, v->ours, e);
+	int same = rule_same_as_theirs(p, v->theirs, v->ours, e);
 	if (same < 0)
 		return -1;
 	bool executable = ((v->ours->mode ^ v->theirs->mode) & 0100) != 0;
@@ -370,7 +369,7 @@ plan_changed(struct planner *p, const struct sides *v, struct frame *f, bool *go
 		return excluded ? 0
 				: plan_conflict(p, v, "deleted here, changed there", f, gone, e);
 	}
-	int same = same_as_theirs(p, v->theirs, v->ours, e);
+	int same = rule_same_as_theirs(p, v->theirs, v->ours, e);
 	if (same < 0)
 		return -1;
 	if (same)

@@ -5,7 +5,6 @@
 #define APPLY_RULE_H
 
 #include "apply/private.h"
-#include "tree/compare.h"
 #include "tree/walk.h"
 
 #define STAYS 0 /* the fate of a directory; else the kind of the step that ends it */
@@ -30,7 +29,7 @@ struct frame {
 };
 
 struct planner {
-	const struct transaction *t;
+	struct transaction *t;
 	const struct apply_job *job; /* of it */
 	struct compare *compare;
 	struct walk *walk;
@@ -49,12 +48,20 @@ struct sides {
 	const struct entry *base, *theirs;
 	struct entry *ours;
 	unsigned delta;
+	enum guarded guarded; /* what became of it */
 };
 
 /* Decide on ${v} and write the step.  What is to be known of a directory until its end goes into
  * ${f}; *${gone} if ours does not stay. */
 int rule_decide(struct planner *p, const struct sides *v, struct frame *f, bool *gone,
 		struct err *e);
+
+/* Is ${v} a guarded path that the worker touched and the person has not asked for?  1: ours stays,
+ * and it is reported as it should be; 0: rule_decide has the word; -1. */
+int rule_hold_guarded(struct planner *p, const struct sides *v, struct frame *f, struct err *e);
+
+/* Is ${o} of ours ${t}, what came back, but for its mode?  1, 0, -1. */
+int rule_same_as_theirs(struct planner *p, const struct entry *t, struct entry *o, struct err *e);
 
 /* Write ${step} to the plan. */
 int rule_emit(struct planner *p, struct plan_step *step, struct err *e);

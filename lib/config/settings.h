@@ -31,6 +31,7 @@
 	X(MAX_FILE_BYTES, BYTES, "50M", "max bytes of a file that is lent")                       \
 	X(SENSITIVE, CHOICE, "", "allow: lend files whose names look like secrets",               \
 	  .choices = "allow")                                                                     \
+	X(GUARDED, TEXT, "", "more names that are guarded; with - before, that are not")          \
 	X(MAX_SNAPSHOT, BYTES, "64G", "max bytes of a snapshot that is accepted")                 \
 	X(KEEP_SNAPSHOTS, NUMBER, "10", "max snapshots that wait in one delegation")              \
 	X(RETENTION, SPAN, "7d", "how long a delegation that has ended is kept")                  \

@@ -58,5 +58,12 @@ lend_apply(struct lend *l, struct err *e)
 	lend_note(l, "applied: %llu added, %llu changed, %llu deleted",
 		  (unsigned long long)totals.added, (unsigned long long)totals.changed,
 		  (unsigned long long)totals.deleted);
+	if (totals.executable > 0)
+		lend_note(l, "%llu of them %s executable now",
+			  (unsigned long long)totals.executable,
+			  totals.executable == 1 ? "is" : "are");
+	if (totals.withheld > 0)
+		lend_note(l, "%llu changed in .git or .awcp, of which nothing is taken",
+			  (unsigned long long)totals.withheld);
 	return 0;
 }

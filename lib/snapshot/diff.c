@@ -114,7 +114,8 @@ make_tree(struct git *g, const char *name, char tree[80], struct err *e)
 	return *tree != '\0' ? 0 : err_set(e, ERR_IO, "git made no tree");
 }
 
-/* What lies in a .git would be no part of a tree, so it is compared file by file. */
+/* What lies in a .git would be no part of a tree, so it is compared file by file; first, as all
+ * that is guarded. */
 static int
 show_hidden(const struct git *g, bool stat, struct err *e)
 {
@@ -148,6 +149,7 @@ snapshot_diff(const struct snapshot_trees *t, bool stat, struct err *e)
 	const char *diff[] = {"git",
 			      "--git-dir=store",
 			      "diff",
+			      "-Oguarded",
 			      "--src-prefix=a/",
 			      "--dst-prefix=b/",
 			      "--no-ext-diff",
@@ -158,8 +160,8 @@ snapshot_diff(const struct snapshot_trees *t, bool stat, struct err *e)
 			      NULL};
 
 	if (prepare_git(&g, t, e) == 0 && make_store(&g, e) == 0 && make_tree(&g, "a", a, e) == 0 &&
-	    make_tree(&g, "b", b, e) == 0 && run_git(&g, diff, 1, NULL, 0, e) == 0)
-		status = show_hidden(&g, stat, e);
+	    make_tree(&g, "b", b, e) == 0 && show_hidden(&g, stat, e) == 0)
+		status = run_git(&g, diff, 1, NULL, 0, e);
 	file_close(g.dirfd);
 	return status;
 }

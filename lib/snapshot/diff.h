@@ -6,7 +6,8 @@
 
 #include "snapshot/snapshot.h"
 
-/* Run git diff on ${t}, output to stdout: unified, or with ${stat} a line a file.  On a terminal
+/* Run git diff on ${t}, output to stdout: unified, or with ${stat} a line a file; guarded paths
+ * first.  On a terminal
  * git colours it and uses the person's pager.  ERR_CONFIG if there is no git. */
 int snapshot_diff(const struct snapshot_trees *t, bool stat, struct err *e);
 

@@ -31,30 +31,25 @@ struct extraction {
 	bool fidelity;
 	int dirfd;
 	struct side sides[4];
+	FILE *guarded; /* patterns */
+	size_t skip;   /* of a path, since the resource's name is left out */
 };
 
-/* Lies it in a directory that git keeps for itself, or is it what git would not take as a link? */
+/* Is it git's own, or what git would not take as a link? */
 static bool
-is_hidden(const char *path)
+is_hidden(const struct snapshot_change *change)
 {
-	const char *name = path;
+	const char *slash = strrchr(change->path, '/');
 
-	for (;;) {
-		size_t n = strcspn(name, "/");
-		if ((n == 4 && strncasecmp(name, ".git", 4) == 0) ||
-		    (n == 11 && strncasecmp(name, ".gitmodules", 11) == 0))
-			return true;
-		if (name[n] == '\0')
-			return false;
-		name += n + 1;
-	}
+	return change->guarded == GUARD_NEVER ||
+	       strcasecmp(slash ? slash + 1 : change->path, ".gitmodules") == 0;
 }
 
 /* The directory that the state before or after ${change} belongs to. */
 static struct side *
 side_of(struct extraction *x, const struct snapshot_change *change, bool after)
 {
-	bool hidden = is_hidden(change->path);
+	bool hidden = is_hidden(change);
 
 	for (size_t i = 0; i < 4; i++)
 		if (x->sides[i].after == after && x->sides[i].hidden == hidden)
@@ -77,6 +72,18 @@ make_side(struct extraction *x, struct side *s, struct err *e)
 	return s->fd < 0 ? -1 : 0;
 }
 
+/* Note a path that is to be shown before others. */
+static int
+note_guarded(struct extraction *x, const char *path, struct err *e)
+{
+	for (const char *p = path + x->skip; *p != '\0'; p++) {
+		if (strchr("\\*?[#", *p) != NULL)
+			(void)putc('\\', x->guarded);
+		(void)putc(*p == '\n' ? '?' : *p, x->guarded);
+	}
+	return putc('\n', x->guarded) == EOF ? err_sys(e, "cannot write a temporary file") : 0;
+}
+
 /* Note which files are needed. */
 static int
 note_files(void *arg, const struct snapshot_change *change, struct err *e)
@@ -86,6 +93,9 @@ note_files(void *arg, const struct snapshot_change *change, struct err *e)
 
 	if (!selection_has(&x->selected, change->path))
 		return 0;
+	if (change->guarded == GUARD_ASK && strlen(change->path) > x->skip &&
+	    note_guarded(x, change->path, e) < 0)
+		return -1;
 	for (int after = 0; after < 2; after++) {
 		const struct entry *entry = entries[after];
 		struct side *s = side_of(x, change, after);
@@ -210,11 +220,11 @@ extract(const struct record *r, const char *snap, struct extraction *x, const ch
 
 	if (snapshot_tree_open(&trees, r, snap, e) < 0)
 		goto out;
-	if (snapshot_compare(r->json, &trees.came, note_files, x, e) < 0)
+	if (snapshot_compare(r->json, &trees.came, GUARD_NEVER, note_files, x, e) < 0)
 		goto out;
 	if (fill_sides(x, &trees.came, e) < 0)
 		goto out;
-	if (snapshot_compare(r->json, &trees.came, finish_files, x, e) < 0)
+	if (snapshot_compare(r->json, &trees.came, GUARD_NEVER, finish_files, x, e) < 0)
 		goto out;
 	for (size_t i = 0; i < 4; i++)
 		if (x->sides[i].fd >= 0 && name_side(x, &x->sides[i], resource, e) < 0)
@@ -223,6 +233,19 @@ extract(const struct record *r, const char *snap, struct extraction *x, const ch
 out:
 	snapshot_tree_close(&trees);
 	return status;
+}
+
+static int
+open_guarded(struct extraction *x, struct err *e)
+{
+	int fd = openat(x->dirfd, "guarded", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	x->guarded = fd < 0 ? NULL : fdopen(fd, "w");
+	if (x->guarded != NULL)
+		return 0;
+	err_sys(e, "cannot make a temporary file");
+	file_close(fd);
+	return -1;
 }
 
 int
@@ -254,8 +277,13 @@ snapshot_extract(const struct record *r, const char *snap, const char *const *pa
 	x.dirfd = file_open_dir(tmp, t->name, e);
 	if (x.dirfd < 0)
 		goto out;
+	x.skip = n == 1 && *resources[0].name ? strlen(resources[0].name) + 1 : 0;
+	if (open_guarded(&x, e) < 0)
+		goto out;
 	status = extract(r, snap, &x, n == 1 ? resources[0].name : "", e);
 out:
+	if (x.guarded != NULL && fclose(x.guarded) != 0 && status == 0)
+		status = err_sys(e, "cannot write a temporary file");
 	for (size_t i = 0; i < 4; i++) {
 		file_close(x.sides[i].fd);
 		pathset_free(&x.sides[i].files[BASE]);

@@ -23,9 +23,10 @@ int snapshot_tree_open(struct snapshot_tree *s, const struct record *r, const ch
 		       struct err *e);
 void snapshot_tree_close(struct snapshot_tree *s);
 
-/* Compare ${came}, whose base is what was sent, as snapshot_changes. */
-int snapshot_compare(const json_t *delegation, const struct tree *came, snapshot_each *each,
-		     void *arg, struct err *e);
+/* Compare ${came}, whose base is what was sent, as snapshot_changes; with ${let} as for
+ * compare_open. */
+int snapshot_compare(const json_t *delegation, const struct tree *came, enum guarded let,
+		     snapshot_each *each, void *arg, struct err *e);
 
 /* Open the directory of snapshot ${id} and keep others from working with it until it is closed;
  * with ${wait} false ERR_BUSY if somebody does. */

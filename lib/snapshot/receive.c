@@ -162,7 +162,7 @@ make_metadata(const struct storing *s, const json_t *delegation, struct err *e)
 	struct tally t = {.names = json_array()};
 	json_t *o = json_object(), *metadata = NULL;
 
-	if (snapshot_compare(delegation, &s->stored, count_change, &t, e) < 0) {
+	if (snapshot_compare(delegation, &s->stored, GUARD_ASK, count_change, &t, e) < 0) {
 		json_decref(t.names);
 		goto out;
 	}

@@ -27,6 +27,7 @@ run_apply(const struct record *r, const char *id, int statefd, const struct snap
 				.times = delegation_times(r->json),
 				.dry = how->dry,
 				.settle = how->settle,
+				.guarded = how->guarded,
 				.markers = how->markers,
 				.report = how->report,
 				.report_arg = how->arg};

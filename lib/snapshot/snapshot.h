@@ -21,7 +21,7 @@
 #include "base/id.h"
 #include "archive/pack.h"
 #include "state/record.h"
-#include "tree/tree.h"
+#include "tree/guard.h"
 
 #define SNAPSHOT_MANIFEST "manifest"
 #define SNAPSHOT_ARCHIVE "data.tar.zst"
@@ -89,9 +89,11 @@ typedef void snapshot_report(void *arg, enum apply_action action, const char *pa
 struct snapshot_taking {
 	bool dry; /* only report */
 	enum apply_settle settle;
+	bool guarded; /* take guarded paths, too */
 	bool markers;
-	const char *const *paths; /* the conflicts that settle is for; see selection.h */
-	size_t count;             /* 0: all */
+	const char *const
+	    *paths;   /* the conflicts that settle and guarded are for; see selection.h */
+	size_t count; /* 0: all */
 	snapshot_report *report;
 	void *arg;
 };
@@ -126,6 +128,7 @@ struct snapshot_change {
 	const char *path;
 	const struct entry *before; /* NULL if added */
 	const struct entry *after;  /* NULL if deleted */
+	enum guarded guarded;
 };
 typedef int snapshot_each(void *arg, const struct snapshot_change *change, struct err *e);
 
@@ -134,14 +137,25 @@ typedef int snapshot_each(void *arg, const struct snapshot_change *change, struc
 int snapshot_changes(const struct record *r, const char *snap, snapshot_each *each, void *arg,
 		     struct err *e);
 
-/* Write the snapshot as an archive to ${fd}: the whole tree that came back, first what is as it was
- * sent, then what is not. */
-int snapshot_export(const struct record *r, const char *snap, int fd, enum pack_format format,
+/* How a snapshot is to be exported, and what became of that. */
+struct snapshot_exporting {
+	int fd; /* where to */
+	enum pack_format format;
+	bool guarded; /* guarded paths as they came back; else they are as they were sent */
+	/* Out: files and links that are as they were sent for that reason. */
+	uint64_t withheld;
+	char first[TREE_PATH + 1]; /* of them */
+};
+
+/* Write the snapshot as an archive: the whole tree that came back, but for what is guarded; first
+ * what is as it was sent, then what is not. */
+int snapshot_export(const struct record *r, const char *snap, struct snapshot_exporting *how,
 		    struct err *e);
 
 /* Two directories, a/ with the files and links as they were sent, b/ as they came back; only what
  * differs.  If there is one resource its name is left out of the paths.  What git would not look
- * at, because it lies in a .git, is in hidden/a and hidden/b. */
+ * at, because it lies in a .git, is in hidden/a and hidden/b; "guarded" has a pattern for each
+ * other path that is guarded, as git-diff(1) wants it with -O. */
 struct snapshot_trees {
 	char path[4096];       /* absolute; what is said above is in it */
 	char name[ID_MAX + 1]; /* private */

@@ -20,6 +20,11 @@ struct compare {
 	struct side base, theirs;
 	const struct resource *resources;
 	size_t count;
+	struct guard *guard;
+	enum guarded let, guarded; /* at most, and the path at hand */
+	uint64_t withheld;
+	char *first;          /* that was withheld, or NULL */
+	bool *obeyed;         /* all in the resource is guarded */
 	int *roots;           /* of each resource's directory, -2 before it was tried */
 	bool *sent, *came;    /* something of each resource */
 	struct entry implied; /* a directory without an entry of its own */
@@ -51,7 +56,7 @@ compare_relative(const struct resource *resource, const char *path)
 
 struct compare *
 compare_open(const struct tree *theirs, const struct resource *resources, size_t count,
-	     struct err *e)
+	     enum guarded let, struct err *e)
 {
 	struct compare *c = calloc(1, sizeof *c);
 
@@ -61,16 +66,24 @@ compare_open(const struct tree *theirs, const struct resource *resources, size_t
 	}
 	c->resources = resources;
 	c->count = count;
+	c->let = let;
 	c->roots = calloc(count + 1, sizeof *c->roots);
 	c->sent = calloc(count + 1, sizeof *c->sent);
 	c->came = calloc(count + 1, sizeof *c->came);
+	c->obeyed = calloc(count + 1, sizeof *c->obeyed);
 	c->skip_buffer = malloc(TREE_PATH + 1);
-	if (c->roots == NULL || c->sent == NULL || c->came == NULL || c->skip_buffer == NULL) {
+	if (c->roots == NULL || c->sent == NULL || c->came == NULL || c->obeyed == NULL ||
+	    c->skip_buffer == NULL) {
 		err_memory(e);
 		goto err0;
 	}
-	for (size_t i = 0; i < count; i++)
+	c->guard = guard_new(e);
+	if (c->guard == NULL)
+		goto err0;
+	for (size_t i = 0; i < count; i++) {
 		c->roots[i] = -2;
+		c->obeyed[i] = guard_source(c->guard, resources[i].source);
+	}
 	c->base.shown = c->theirs.shown = true;
 	c->base.reader = manifest_reader_new(theirs->base->manifestfd, e);
 	if (c->base.reader == NULL) {
@@ -98,6 +111,9 @@ compare_close(struct compare *c)
 			close(c->roots[i]);
 	manifest_reader_free(c->base.reader);
 	manifest_reader_free(c->theirs.reader);
+	guard_free(c->guard);
+	free(c->first);
+	free(c->obeyed);
 	free(c->roots);
 	free(c->sent);
 	free(c->came);
@@ -109,6 +125,28 @@ bool
 compare_returned(const struct compare *c, size_t i)
 {
 	return c->came[i] || !c->sent[i];
+}
+
+enum guarded
+compare_guarded(const struct compare *c)
+{
+	return c->guarded;
+}
+
+uint64_t
+compare_withheld(const struct compare *c, const char **first)
+{
+	*first = c->first;
+	return c->withheld;
+}
+
+bool
+compare_untouchable(const struct compare *c, const char *path)
+{
+	size_t i = compare_resource(c->resources, c->count, path);
+
+	return i < c->count &&
+	       guard_path(c->guard, compare_relative(&c->resources[i], path)) == GUARD_NEVER;
 }
 
 int
@@ -182,6 +220,42 @@ left_out(struct compare *c, const struct entry *t, bool *excluded, struct err *e
 	return 0;
 }
 
+/* Is it one, on the sides that have it? */
+static bool
+is_directory(const struct entry *b, const struct entry *t)
+{
+	return (b == NULL || b->type == 'd') && (t == NULL || t->type == 'd');
+}
+
+/* How guarded is what became of the path?  To be asked for each of them. */
+static enum guarded
+judge(struct compare *c, const struct entry *b, const struct entry *t)
+{
+	const char *path = b ? b->path : t->path;
+	bool is_dir = is_directory(b, t);
+	bool repository = guard_in_repository(c->guard, path, is_dir);
+
+	if (compare_delta(b, t, true, false) == 0)
+		return GUARD_NONE;
+	size_t i = compare_resource(c->resources, c->count, path);
+	const char *relative = compare_relative(&c->resources[i], path);
+	if (*relative == '\0')
+		return GUARD_NONE;
+	enum guarded how = guard_path(c->guard, relative);
+	bool deceives = b == NULL && !is_dir && guard_deceives(relative);
+	return how == GUARD_NONE && (repository || deceives || c->obeyed[i]) ? GUARD_ASK : how;
+}
+
+static void
+count_withheld(struct compare *c, const struct entry *b, const struct entry *t)
+{
+	/* Not every peer keeps modes, or directories with nothing in them. */
+	if (is_directory(b, t) || compare_delta(b, t, false, false) == 0)
+		return;
+	if (c->withheld++ == 0)
+		c->first = strdup(t ? t->path : b->path); /* or nothing is named */
+}
+
 int
 compare_next(struct compare *c, const struct entry **base, const struct entry **theirs,
 	     struct err *e)
@@ -207,7 +281,15 @@ compare_next(struct compare *c, const struct entry **base, const struct entry **
 		bool excluded = false;
 		if (!*base && left_out(c, t, &excluded, e) < 0)
 			return -1;
-		if (!excluded)
+		if (excluded)
+			continue;
+		c->guarded = judge(c, *base, *theirs);
+		if (c->guarded > c->let) {
+			count_withheld(c, *base, *theirs);
+			*theirs = *base;
+			c->guarded = GUARD_NONE;
+		}
+		if (*base || *theirs)
 			return 1;
 	}
 }

@@ -1,5 +1,5 @@
 /*
- * compare - what came back against what was sent, by path.
+ * compare - what came back against what was sent, by path: all that a snapshot is taken from.
  *
  * Merges two manifests, which are in the order of a walk, so memory does not grow with them.  Left
  * out is what no apply may touch: resources lent "ro", entries that were not sent, and new paths
@@ -8,20 +8,30 @@
 #ifndef TREE_COMPARE_H
 #define TREE_COMPARE_H
 
-#include "tree/tree.h"
+#include "tree/guard.h"
 
 struct compare;
 
 /* Compare what came back, ${theirs}, with what was sent, its base.  The tree and the resources stay
- * the caller's and must outlive the comparison. */
+ * the caller's and must outlive the comparison.  What the worker made of a path that is guarded
+ * (see guard.h) more than ${let} is withheld: for the caller the path is as it was sent. */
 struct compare *compare_open(const struct tree *theirs, const struct resource *resources,
-			     size_t count, struct err *e);
+			     size_t count, enum guarded let, struct err *e);
 
 /* The next path: 1, 0 at the end, -1.  *${base} or *${theirs} is NULL if the path is not there;
  * both are valid until the next call.  A directory that an archive only implies, by what lies in
  * it, counts as there. */
 int compare_next(struct compare *c, const struct entry **base, const struct entry **theirs,
 		 struct err *e);
+
+/* How is the path that compare_next gave guarded?  GUARD_NONE if it is as it was sent. */
+enum guarded compare_guarded(const struct compare *c);
+
+/* How many files and links were withheld so far; *${first} is the path of the first. */
+uint64_t compare_withheld(const struct compare *c, const char **first);
+
+/* True if ${path}, which may be in the directory alone, is never to be touched. */
+bool compare_untouchable(const struct compare *c, const char *path);
 
 /* Did the peer send anything at all of resource ${i}?  And did we?  Known at the end. */
 bool compare_returned(const struct compare *c, size_t i);
