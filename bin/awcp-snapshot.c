@@ -205,7 +205,7 @@ export_snapshot(void *arg, const char *prefix)
 	refuse_terminal();
 	const char *id = open_snapshot(o, prefix, &r, &e);
 	if (id == NULL || snapshot_export(&r, id, &how, &e) < 0)
-		status = command_fail(&e);
+		status = command_reader_gone() ? 0 : command_fail(&e);
 	else if (how.withheld > 0)
 		command_note("as sent, since guarded: %s%s", how.first,
 			     how.withheld > 1 ? ", and others" : "");
@@ -231,7 +231,7 @@ pack_directory(void *arg, const char *path)
 	}
 	struct resource r = {.name = (char *)"", .source = source, .filter = o->filter};
 	if (pack(&r, 1, &how, &to, &totals, &e) < 0)
-		status = command_fail(&e);
+		status = command_reader_gone() ? 0 : command_fail(&e);
 	free(source);
 	return status;
 }

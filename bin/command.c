@@ -1,7 +1,9 @@
 #include "command.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,6 +19,56 @@
 static const struct command *self;
 static bool skip_config;        /* the configuration files are not read here */
 static struct err config_error; /* what is wrong in them */
+static int stdout_failure;      /* errno of the first write to stdout that failed */
+static bool stdout_ended;       /* its last state was reported */
+
+/* What is opened next must not take the place of a descriptor that was closed, and have our output
+ * written into it.  Reading or writing what stands there fails. */
+static void
+hold_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+static ssize_t
+write_stdout(void *unused, const char *p, size_t n)
+{
+	size_t done = 0;
+
+	(void)unused;
+	while (done < n) {
+		ssize_t k = write(STDOUT_FILENO, p + done, n - done);
+		if (k >= 0) {
+			done += (size_t)k;
+		} else if (errno != EINTR) {
+			if (stdout_failure == 0)
+				stdout_failure = errno;
+			return 0;
+		}
+	}
+	return (ssize_t)n;
+}
+
+static void
+end_stdout(void)
+{
+	if (!stdout_ended && command_end(0) != 0)
+		_exit(EX_IOERR);
+}
+
+/* A stream that remembers why it failed: stdio only knows that it did, and not of what. */
+static void
+open_stdout(void)
+{
+	FILE *f = fopencookie(NULL, "w", (cookie_io_functions_t){.write = write_stdout});
+
+	if (f == NULL || setvbuf(f, NULL, isatty(STDOUT_FILENO) == 1 ? _IOLBF : _IOFBF, 0) != 0)
+		return;
+	stdout = f;
+	(void)atexit(end_stdout);
+}
 
 static void
 init_command(const struct command *c)
@@ -24,6 +76,8 @@ init_command(const struct command *c)
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
 
 	self = c;
+	hold_descriptors();
+	open_stdout();
 	(void)sigaction(SIGPIPE, &ignore, NULL);
 	(void)setlocale(LC_CTYPE, "C.UTF-8"); /* without it names are shown byte by byte */
 	if (!skip_config && config_load(&config_error) == 0)
@@ -223,14 +277,28 @@ command_bytes(uint64_t bytes, char out[16])
 	return out;
 }
 
+bool
+command_cut_off(void)
+{
+	return fflush(stdout) != 0 || ferror(stdout);
+}
+
+bool
+command_reader_gone(void)
+{
+	struct pollfd out = {.fd = STDOUT_FILENO};
+
+	return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+}
+
 int
 command_end(int status)
 {
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		if (errno == EPIPE)
-			return status; /* the reader has seen enough */
-		command_note("cannot write to stdout: %s", strerror(errno));
-		return EX_IOERR;
-	}
-	return status;
+	bool failed = command_cut_off();
+
+	stdout_ended = true;
+	if (!failed || stdout_failure == EPIPE) /* then the reader has seen enough */
+		return status;
+	command_note("cannot write to stdout: %s", strerror(stdout_failure));
+	return EX_IOERR;
 }

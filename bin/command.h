@@ -18,10 +18,10 @@ struct command {
 	const char *usage;   /* the text of -h: one line "usage: ...", then a line an option */
 };
 
-/* Ignore SIGPIPE, use UTF-8, load the configuration, remember ${c} for the messages; handles -h and
- * -V.  Returns the next option as getopt(3) does, -1 after the last; a wrong option ends the
- * program with 64, a wrong configuration with 78 after the last option.  The first call comes
- * before the program reads the environment. */
+/* Ignore SIGPIPE, have stdin, stdout and stderr open, use UTF-8, load the configuration, remember
+ * ${c} for the messages; handles -h and -V.  Returns the next option as getopt(3) does, -1 after
+ * the last; a wrong option ends the program with 64, a wrong configuration with 78 after the last
+ * option.  The first call comes before the program reads the environment. */
 int command_option(const struct command *c, int argc, char **argv);
 
 /* The program reads the configuration itself, and goes on if it is wrong; before command_option. */
@@ -57,7 +57,15 @@ void command_prose(const char *s, int column);
 /* "1.2 MB" into ${out}. */
 const char *command_bytes(uint64_t bytes, char out[16]);
 
-/* Flush stdout; a write error there (a full disk) is reported. Returns ${status} or 74. */
+/* Has writing to stdout failed?  Then there is no use in going on with what only prints. */
+bool command_cut_off(void);
+
+/* Is nobody there any more to read stdout?  For those who write to the descriptor itself. */
+bool command_reader_gone(void);
+
+/* Flush stdout.  What could not be written there is reported, with the reason of the first failure
+ * (a full disk), but not when the reader has seen enough.  Returns ${status} or 74.  Where a
+ * program ends without it, this happens all the same. */
 int command_end(int status);
 
 #endif

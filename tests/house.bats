@@ -133,3 +133,22 @@ lib/apply/undo.c"
 	done
 	assert_equal "$missing" ''
 }
+
+@test "every command says what it could not print, and nothing when nobody reads" {
+	own_home
+	for program in "$BUILD"/bin/*; do
+		run -74 --separate-stderr bash -c '"$1" -h >/dev/full' - "$program"
+		[[ $stderr == "${program##*/}: cannot write to stdout"* ]] || fail "$program: $stderr"
+		run --separate-stderr bash -c 'set -o pipefail; { sleep 0.2; "$1" -h; } | true' - "$program"
+		[ "$status" = 0 ] || [ "$status" = 141 ] || fail "$program: $status"
+		assert_equal "$stderr" ''
+		run -74 bash -c '"$1" -h >&-' - "$program"
+	done
+	# An earlier failure is not forgotten, and nothing is written into what is opened next.
+	run -74 --separate-stderr bash -c 'for i in 1 2 3; do echo $i; done | awcp-queue put -q q >&-'
+	[[ $stderr == *'Bad file descriptor' ]]
+	run -0 awcp-queue check -q q
+	jq -nc 'range(3000) | {payload: "x"}' | awcp-queue put -q q -j - >/dev/null
+	run -74 --separate-stderr bash -c 'awcp-queue list -q q -j --limit 0 >/dev/full'
+	[[ $stderr == *'No space left on device' ]]
+}
