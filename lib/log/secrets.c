@@ -79,9 +79,9 @@
 	"|" BARE_VALUE "(?(<tight>)" BARE "{3,}+|" NO_TYPE NO_WORD BARE "{4,}+))"
 #define TOKEN \
 	"(?:" OPEN NO_REFERENCE(CLOSED) NO_PATH("\"'` ") "\\K" BOTH(" \"'`") QUOTED(" ") "{8,}+" CLOSED \
-	"|" BARE_VALUE "(?(<tight>)" \
+	"|" BARE_VALUE "(?:sk-[A-Za-z0-9_-]{12,}+|(?(<tight>)" \
 		"(?(<loud>)" NO_NUMBER BARE "{6,}+|" NO_WORD BOTH(STOP) BARE "{8,}+)" \
-		"|" NO_TYPE NO_WORD BOTH(STOP) BARE "{16,}+))"
+		"|" NO_TYPE NO_WORD BOTH(STOP) BARE "{16,}+)))"
 
 /* What stands before "key"; and before what a header shows. */
 #define KEYS(by) \
@@ -106,7 +106,7 @@ static struct rule {
 	{"xapp- xox", false, BEGIN "(?:xapp|xox[abprs])-" STRONG("-", 16), NULL},
 	{"hf_", false, BEGIN "hf_" MIXED("", 30), NULL},
 	{"pypi-", false, BEGIN "pypi-" MIXED("_-", 40), NULL},
-	{"sk-", false, BEGIN "sk-" MIXED("_-", 20), NULL},
+	{"sk-", false, BEGIN "sk-(?:" MIXED("_-", 20) "|[A-Za-z0-9]{24,}+)", NULL},
 	{"AKIA ASIA", false,
 	 BEGIN "A[KS]IA(?=[A-Z]*+[0-9])(?=[0-9]*+[A-Z])[A-Z0-9]{16}(?![A-Z0-9])", NULL},
 	{"AIza", false, BEGIN "AIza[\\w-]{32,}+", NULL},

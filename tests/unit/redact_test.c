@@ -435,6 +435,30 @@ check_junk(void)
 	CHECK_INT(grown, 0, "a line never grows");
 }
 
+/* Words around it, and no digit in it, do not hide a credential. */
+static void
+check_amid_text(void)
+{
+	static const char *const lines[][2] = {
+	    {"see api_key: s"
+	     "k-abcdefghijklmnopqrstuv in the file",
+	     "see api_key: *** in the file"},
+	    {"it was s"
+	     "k-abcdefghijklmnopqrstuvwxyz, I think",
+	     "it was ***, I think"},
+	    {"(s"
+	     "k-abcdefghijklmnop0123456789)",
+	     "(***)"},
+	    {"sk-learn is in sk-learn-contributions", "sk-learn is in sk-learn-contributions"}};
+	char text[200];
+
+	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+		(void)snprintf(text, sizeof text, "%s", lines[i][0]);
+		redact_text(text);
+		CHECK_STR(text, lines[i][1], "a credential amid other words");
+	}
+}
+
 int
 main(void)
 {
@@ -445,5 +469,6 @@ main(void)
 	check_breaks();
 	check_json();
 	check_junk();
+	check_amid_text();
 	return check_end();
 }
