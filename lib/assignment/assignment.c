@@ -200,6 +200,10 @@ cancel_locked(struct record *r, const void *arg, struct err *e)
 {
 	const struct err *why = arg;
 
+	/* A second cancel is answered as the first. */
+	if (why->code == ERR_CANCELLED && assignment_ended(r->json) &&
+	    strcmp(record_error_code(r->json), err_name(ERR_CANCELLED)) == 0)
+		return 0;
 	return assignment_finish(r, why->code == ERR_CANCELLED ? FSM_CANCEL : FSM_RECEIVE_ERROR,
 				 why, e);
 }

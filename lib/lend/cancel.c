@@ -120,8 +120,13 @@ lend_cancel(const char *id, long max_s, const char *reason, struct err *e)
 	struct lend l;
 	int status = -1;
 
-	if (attach_unfinished(&l, id, e) < 0)
+	if (attach_unfinished(&l, id, &why) < 0) {
+		/* A second cancel is no mistake. */
+		status = l.record != NULL && delegation_is(l.record, "cancelled") ? 0 : -1;
+		if (status < 0)
+			*e = why;
 		goto out;
+	}
 	if (!delegation_is(l.record, "created") && send_cancel(&l, max_s, e) < 0)
 		goto out;
 	err_set(&why, ERR_CANCELLED, "%s", reason);
