@@ -194,8 +194,11 @@ request_record(const json_t *body, const char *owner, char id[ID_MAX + 1], struc
 	json_t *environment = make_environment(body, q.access, e);
 	if (environment == NULL)
 		return -1;
-	if (snapshot_resources(environment, &resources, &q.count, e) < 0 ||
-	    tree_limits(&limits, e) < 0 ||
+	if (snapshot_resources(environment, &resources, &q.count, e) < 0)
+		goto out;
+	for (size_t i = 0; i < q.count; i++)
+		resources[i].named = true;
+	if (tree_limits(&limits, e) < 0 ||
 	    tree_admit(resources, q.count, &limits, NULL, &totals, e) < 0)
 		goto out;
 	q.resources = resources;

@@ -72,7 +72,7 @@ stages_open(struct transaction *t, struct err *e)
 	for (size_t i = 0; i < t->count; i++)
 		t->stages[i] = (struct stage){&t->resources[i], -1, -1, -1, -1, false};
 	for (size_t i = 0; i < t->count; i++) {
-		t->stages[i].sourcefd = file_open_dir(AT_FDCWD, t->resources[i].source, e);
+		t->stages[i].sourcefd = resource_open(&t->resources[i], e);
 		if (t->stages[i].sourcefd < 0)
 			return -1;
 	}

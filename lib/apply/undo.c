@@ -166,7 +166,7 @@ has_other_files(struct undoing *u, const struct done_step *d, bool *others, stru
 	const struct resource *r = d->stage->resource;
 
 	snprintf(source, sizeof source, "%s/%s", r->source, compare_relative(r, d->step->path));
-	struct resource inside = {.name = d->step->path, .source = source};
+	struct resource inside = {.name = d->step->path, .source = source, .named = r->named};
 	struct entry *entry;
 	int n = 0;
 	struct walk *tree = walk_open(&inside, 1, e);

@@ -32,7 +32,7 @@ add_patterns(struct filter *f, const json_t *list,
 }
 
 static int
-read_resource(const json_t *o, struct resource *r, struct err *e)
+read_resource(const json_t *o, bool named, struct resource *r, struct err *e)
 {
 	const char *name = jsonx_string(o, resource_name_path(), 255, e);
 	const char *source = jsonx_string(o, resource_source_path(), TREE_PATH, e);
@@ -41,6 +41,7 @@ read_resource(const json_t *o, struct resource *r, struct err *e)
 		return -1;
 	if (!id_resource_valid(name) || *source != '/')
 		return err_set(e, ERR_BAD_DATA, "the record has a bad resource: %s", name);
+	r->named = named;
 	r->writable = strcmp(resource_mode(o), "rw") == 0;
 	r->name = strdup(name);
 	r->source = strdup(source);
@@ -60,6 +61,7 @@ snapshot_resources(const json_t *delegation, struct resource **resources, size_t
 		   struct err *e)
 {
 	const json_t *list = delegation_resources(delegation);
+	bool named = record_owner(delegation) != NULL; /* by a command it was this account itself */
 	size_t i;
 	json_t *item;
 
@@ -68,7 +70,7 @@ snapshot_resources(const json_t *delegation, struct resource **resources, size_t
 	if (*resources == NULL)
 		return err_memory(e);
 	json_array_foreach (list, i, item)
-		if (read_resource(item, &(*resources)[i], e) < 0) {
+		if (read_resource(item, named, &(*resources)[i], e) < 0) {
 			snapshot_resources_free(*resources, *count);
 			*resources = NULL;
 			*count = 0;

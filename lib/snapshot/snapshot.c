@@ -95,7 +95,9 @@ clear_stages(const struct record *r, int statefd, struct err *e)
 		const struct apply_job job = {
 		    .clear = true, .statefd = statefd, .resources = &resources[i], .count = 1};
 		/* In a directory that is gone there is none. */
-		if (!exists(AT_FDCWD, resources[i].source) && errno == ENOENT)
+		int fd = resource_open(&resources[i], e);
+		file_close(fd);
+		if (fd < 0 && errno == ENOENT)
 			continue;
 		if (apply(&job, &totals, e) < 0)
 			goto out;

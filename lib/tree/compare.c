@@ -166,9 +166,11 @@ compare_excluded(struct compare *c, const char *path, bool is_dir, bool *exclude
 	if (r->filter == NULL || *relative == '\0')
 		return 0;
 	if (c->roots[i] == -2)
-		c->roots[i] = open(r->source, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (c->roots[i] < 0)
-		return err_sys(e, "%s", r->source);
+		c->roots[i] = resource_open(r, e);
+	if (c->roots[i] < 0) {
+		c->roots[i] = -2;
+		return -1;
+	}
 	return filter_check(r->filter, c->roots[i], relative, is_dir, excluded, e);
 }
 

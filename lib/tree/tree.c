@@ -3,6 +3,7 @@
  */
 #include "tree/tree.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,6 +14,29 @@ static const struct {
 	char type;
 	mode_t format;
 } types[] = {{'f', S_IFREG}, {'d', S_IFDIR}, {'l', S_IFLNK}};
+
+/* Without any link on the way. */
+static int
+open_named(const struct resource *r, struct err *e)
+{
+	const char *path = r->source + strspn(r->source, "/");
+
+	int top = file_open_dir(AT_FDCWD, "/", e);
+	if (top < 0)
+		return -1;
+	int fd = file_open_beneath(top, *path != '\0' ? path : ".", O_RDONLY | O_DIRECTORY, 0, e);
+	file_close(top);
+	if (fd >= 0 || (errno != ELOOP && errno != EXDEV))
+		return fd;
+	err_set(e, ERR_WORKDIR_DENIED, "%s: a link has come into its path", r->source);
+	return err_hint(e, "name the directory that is meant");
+}
+
+int
+resource_open(const struct resource *r, struct err *e)
+{
+	return r->named ? open_named(r, e) : file_open_dir(AT_FDCWD, r->source, e);
+}
 
 char
 tree_type(mode_t mode)

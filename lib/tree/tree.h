@@ -20,8 +20,14 @@ struct resource {
 	char *name;            /* top-level folder in the archive; "" for none */
 	char *source;          /* absolute path of the directory */
 	bool writable;         /* "rw": changes are taken back */
+	bool named;            /* by a caller: no link may have come into the path since */
 	struct filter *filter; /* or NULL */
 };
+
+/* Open the directory of ${r}: a descriptor, or -1 with errno.  This is the only way to it.  Where a
+ * caller named it, its path was looked at without links when that was allowed, and is opened so:
+ * what has become a link on the way is ERR_WORKDIR_DENIED. */
+int resource_open(const struct resource *r, struct err *e);
 
 /* One path, as manifests and walks know it. */
 struct entry {

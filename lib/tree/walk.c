@@ -53,7 +53,7 @@ by_resource(const void *a, const void *b)
 static int
 open_resource(const struct resource *r, struct err *e)
 {
-	int fd = file_open_dir(AT_FDCWD, r->source, e);
+	int fd = resource_open(r, e);
 
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) {
 		err_set(e, ERR_WORKSPACE_NOT_FOUND, "%s: %s", r->source, strerror(errno));

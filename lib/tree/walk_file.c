@@ -140,7 +140,7 @@ may_follow(const struct resource *r, const struct entry *entry, const char *real
 	char *top = NULL;
 	int status = -1;
 
-	int root = file_open_dir(AT_FDCWD, r->source, e);
+	int root = resource_open(r, e);
 	if (root < 0 || (top = real_path(root, e)) == NULL)
 		goto out;
 	size_t n = strcmp(top, "/") == 0 ? 0 : strlen(top);

@@ -440,7 +440,7 @@ send(const char *directory, bool fidelity, int archive, int manifest, struct err
 	struct pack_options options = {
 	    .format = fidelity ? PACK_TAR : PACK_ZIP, .fidelity = fidelity, .compress = true};
 	snprintf(source, sizeof source, "%s/%s", where, directory);
-	struct resource r = {(char *)"ws", source, true, NULL};
+	struct resource r = {.name = (char *)"ws", .source = source, .writable = true};
 	return pack(&r, 1, &options, &(struct tree){manifest, archive, NULL}, &totals, e);
 }
 
@@ -503,7 +503,7 @@ try(const struct settled *s, bool take_guarded)
 
 	snprintf(source, sizeof source, "%s/ours", where);
 	snprintf(state, sizeof state, "%s/state", where);
-	struct resource r = {(char *)"ws", source, true, NULL};
+	struct resource r = {.name = (char *)"ws", .source = source, .writable = true};
 	const struct tree base_tree = {.manifestfd = base, .archivefd = sent};
 	const struct tree came = {theirs, back, &base_tree};
 	struct apply_job job = {.resources = &r,

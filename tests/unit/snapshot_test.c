@@ -23,7 +23,7 @@ send(const char *path, const char *name, int archive, int manifest)
 	struct pack_totals totals;
 	struct pack_options options = {.format = PACK_ZIP, .fidelity = true};
 	(void)snprintf(source, sizeof source, "%s/%s", scratch, path);
-	struct resource r = {(char *)name, source, true, NULL};
+	struct resource r = {.name = (char *)name, .source = source, .writable = true};
 	return pack(&r, 1, &options, &(struct tree){manifest, archive, NULL}, &totals, &e);
 }
 

@@ -1,4 +1,5 @@
 /* tree: the order of a walk, what it leaves out, and what may not be sent. */
+#include <limits.h>
 #include <sys/resource.h>
 
 #include "check.h"
@@ -360,10 +361,48 @@ test_limits(void)
 	CHECK_INT(tree_limits(&l, &e), -1, "what is not a number is refused");
 }
 
+/* Does ${r} open?  The code if not. */
+static enum err_code
+opened(const char *source, bool named)
+{
+	struct resource r = {.source = (char *)(uintptr_t)source, .named = named};
+	struct err e = {0};
+
+	int fd = resource_open(&r, &e);
+	if (fd >= 0)
+		(void)close(fd);
+	return fd >= 0 ? ERR_NONE : e.code;
+}
+
+/* A caller's directory, of which a part has become a link since it was allowed. */
+static void
+test_named(void)
+{
+	char path[PATH_MAX], *here = realpath(".", NULL);
+
+	scratch_dir("root/a/b");
+	scratch_dir("outside/b");
+	(void)snprintf(path, sizeof path, "%s/root/a/b", here);
+	CHECK_INT(opened(path, true), ERR_NONE, "a path without links is opened");
+	CHECK_INT(opened("/", true), ERR_NONE, "and the top of all");
+	if (rename("root/a", "root/old") < 0)
+		scratch_fail("root/a");
+	CHECK_INT(opened(path, true), ERR_NOT_FOUND, "what is gone is not there");
+	scratch_link("root/a", "../outside");
+	CHECK_INT(opened(path, true), ERR_WORKDIR_DENIED, "a link on the way is not followed");
+	CHECK_INT(opened(path, false), ERR_NONE, "but for who named it here");
+	(void)unlink("root/a");
+	scratch_dir("root/a");
+	scratch_link("root/a/b", "../../outside/b");
+	CHECK_INT(opened(path, true), ERR_WORKDIR_DENIED, "nor one at its end");
+	free(here);
+}
+
 int
 main(void)
 {
 	scratch_open();
+	test_named();
 	test_names();
 	test_order();
 	test_links();
