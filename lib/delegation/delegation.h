@@ -95,8 +95,9 @@ int delegation_answered(struct record *r, const char *id);
 /* The INVITE for ${delegation} (a record's JSON, as everywhere below); a new reference. */
 json_t *delegation_invite(const json_t *delegation, struct err *e);
 
-/* The bearer token for its executor; "" if there is none. */
-int delegation_token(const json_t *delegation, char token[TOKEN_MAX], struct err *e);
+/* The bearer token for its executor; "" if there is none.  *${own}: it is one that this account
+ * keeps for a program of its own (peers/), not one that was given for this. */
+int delegation_token(const json_t *delegation, char token[TOKEN_MAX], bool *own, struct err *e);
 
 /* Is its state ${state}? */
 bool delegation_is(const json_t *delegation, const char *state);

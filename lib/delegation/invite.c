@@ -61,12 +61,13 @@ delegation_invite(const json_t *delegation, struct err *e)
 }
 
 int
-delegation_token(const json_t *delegation, char token[TOKEN_MAX], struct err *e)
+delegation_token(const json_t *delegation, char token[TOKEN_MAX], bool *own, struct err *e)
 {
 	const char *file = delegation_token_file(delegation);
 	json_t *auth;
 
 	token[0] = '\0';
+	*own = false;
 	if (credential_load(delegation, &auth, e) < 0)
 		return -1;
 	if (auth != NULL) {
@@ -80,6 +81,7 @@ delegation_token(const json_t *delegation, char token[TOKEN_MAX], struct err *e)
 	const char *known = jsonx_text(peer, "token", "");
 	if (strlen(known) < TOKEN_MAX)
 		strcpy(token, known);
+	*own = token[0] != '\0';
 	json_decref(peer);
 	return 0;
 }

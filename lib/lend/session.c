@@ -101,19 +101,24 @@ lend_connect(struct lend *l, long max_s, struct err *e)
 {
 	char token[TOKEN_MAX];
 	long long quiet, timeout;
+	bool own;
 
 	l->discard = strcmp(delegation_snapshot_mode(l->record), "discard") == 0;
 	if (setting_number(SETTING_MAX_SNAPSHOT, &l->max_snapshot, e) < 0 ||
 	    setting_number(SETTING_QUIET, &quiet, e) < 0 ||
 	    setting_number(SETTING_TIMEOUT, &timeout, e) < 0 ||
 	    set_addresses(l, delegation_peer_url(l->record), e) < 0 ||
-	    delegation_token(l->record, token, e) < 0)
+	    delegation_token(l->record, token, &own, e) < 0)
 		return -1;
 	l->quiet = quiet < 1 ? 1 : quiet > QUIET_MAX_S ? QUIET_MAX_S : (long)quiet;
 	l->timeout = timeout < 1 ? 1 : timeout > max_s ? max_s : (long)timeout;
 	l->client = client_new(token[0] != '\0' ? token : NULL, l->timeout, e);
 	explicit_bzero(token, sizeof token);
-	return l->client == NULL ? -1 : 0;
+	if (l->client == NULL)
+		return -1;
+	if (own)
+		client_own(l->client);
+	return 0;
 }
 
 int

@@ -19,6 +19,7 @@
 struct client {
 	CURLM *multi;
 	char *token;
+	bool own;     /* the token is for a program of this account alone */
 	long timeout; /* s */
 	struct transfer *stream;
 };
@@ -60,6 +61,12 @@ client_new(const char *token, long timeout, struct err *e)
 		return NULL;
 	}
 	return c;
+}
+
+void
+client_own(struct client *c)
+{
+	c->own = true;
 }
 
 void
@@ -127,7 +134,7 @@ static struct transfer *
 new_transfer(const struct client *c, const char *url, const char *accept, client_sink *sink,
 	     void *arg, struct err *e)
 {
-	const struct transfer_options o = {url, c->token, accept, c->timeout};
+	const struct transfer_options o = {url, c->token, c->own, accept, c->timeout};
 
 	return transfer_new(&o, sink, arg, e);
 }

@@ -3,8 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
+#include "wire/listener.h"
 
 #define UPLOAD (64 * 1024)           /* a body over this is an upload */
 #define UPLOAD_BUFFER (512L * 1024)  /* of curl */
@@ -79,6 +81,29 @@ on_read(char *p, size_t one, size_t n, void *arg)
 	return CURL_READFUNC_ABORT;
 }
 
+/* The connection is there, and nothing has been sent. */
+static int
+on_connection(void *arg, char *peer, char *local, int peer_port, int local_port)
+{
+	const struct listener_connection c = {local, peer, local_port, peer_port};
+	struct transfer *t = arg;
+
+	return listener_check(&c, &t->err) == 0 ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
+/* Have the token sent only to a program of this account; a certificate proves as much. */
+static int
+set_own(struct transfer *t, const char *url, struct err *e)
+{
+	bool bad = false;
+
+	if (strncasecmp(url, "https:", 6) == 0)
+		return 0;
+	bad |= curl_easy_setopt(t->easy, CURLOPT_PREREQFUNCTION, on_connection) != CURLE_OK;
+	bad |= curl_easy_setopt(t->easy, CURLOPT_PREREQDATA, (void *)t) != CURLE_OK;
+	return bad ? err_set(e, ERR_INTERNAL, "cannot set up a request to %s", t->origin) : 0;
+}
+
 int
 transfer_header(struct transfer *t, const char *name, const char *value, struct err *e)
 {
@@ -151,7 +176,7 @@ transfer_new(const struct transfer_options *o, client_sink *sink, void *arg, str
 	t->moved_at = clock_steady();
 	find_origin(t, o->url);
 	if (set_options(t, o->url, o->timeout, e) < 0 ||
-	    transfer_header(t, "Accept", o->accept, e) < 0)
+	    transfer_header(t, "Accept", o->accept, e) < 0 || (o->own && set_own(t, o->url, e) < 0))
 		goto err;
 	(void)snprintf(bearer, sizeof bearer, "Bearer %s", o->token != NULL ? o->token : "");
 	if (o->token != NULL && transfer_header(t, "Authorization", bearer, e) < 0)

@@ -35,6 +35,7 @@ struct transfer {
 struct transfer_options {
 	const char *url;
 	const char *token;  /* or NULL */
+	bool own;           /* the token is for a program of this account: see listener.h */
 	const char *accept; /* media type */
 	long timeout;       /* s, to connect */
 };
