@@ -12,12 +12,15 @@
 #include "log/members.h"
 
 /* What was agreed on at INVITE. */
-MEMBER_TEXT(assignment, owner, record_owner_path(), "")  /* the token that sent it, or "" */
+MEMBER_TEXT(assignment, owner, record_owner_path(), "")  /* the tenant that sent it, or "" */
 MEMBER_BOOL(assignment, capability, "capability")        /* the token came in the INVITE itself */
+MEMBER_TEXT(assignment, token, "token", "")              /* then: its digest, as in tokens/ */
 MEMBER_JSON(assignment, invite, "invite")                /* the message, without its "auth" */
 MEMBER_TEXT(assignment, access_mode, "accessMode", "rw") /* or "ro" */
 MEMBER_TEXT(assignment, queue, "queue", "default")       /* of its task */
 MEMBER_INTEGER(assignment, max_archive, "maxArchiveBytes", INT64_MAX) /* of the workspace */
+MEMBER_INTEGER(assignment, max_questions, "maxQuestions", 0)          /* of its token; 0: none */
+MEMBER_INTEGER(assignment, max_events, "maxEventBytes", 0)            /* likewise */
 MEMBER_INTEGER(assignment, retention, "retentionMs", 0)               /* from its end on */
 
 /* How it stands. */

@@ -56,6 +56,20 @@ assignment_task(const char *id, int64_t run, struct record *r, struct stat *seen
 	return status;
 }
 
+/* Has the token of ${r} still room for events?  ERR_TOO_LARGE. */
+static int
+check_events(const struct record *r, struct err *e)
+{
+	int64_t max = assignment_max_events(r->json);
+	struct stat st;
+
+	if (max == 0 || fstatat(r->dirfd, FEED_JOURNAL, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    st.st_size < max)
+		return 0;
+	return err_set(e, ERR_TOO_LARGE, "the events of %s have %lld bytes, the token's limit",
+		       r->id, (long long)max);
+}
+
 /* An event "status". */
 struct status_event {
 	const char *kind, *text;
@@ -74,7 +88,7 @@ append_status(struct record *r, const void *arg, struct err *e)
 	if (event_set_status(event, s->kind) < 0 || event_set_message(event, s->text) < 0 ||
 	    (s->question != NULL && event_set_question(event, json_incref(s->question)) < 0))
 		err_memory(e);
-	else
+	else if (check_events(r, e) == 0)
 		status = feed_append(r->dirfd, event, false, false, e);
 	json_decref(event);
 	return status;
@@ -85,7 +99,10 @@ assignment_running(const char *id, int64_t run, struct err *e)
 {
 	struct status_event s = {"running", "Task execution started", NULL};
 
-	return change_run(id, run, append_status, &s, e);
+	if (change_run(id, run, append_status, &s, e) == 0)
+		return 0;
+	/* It runs, whether there is room to say so or not. */
+	return e->code == ERR_NO_SPACE || e->code == ERR_TOO_LARGE ? 0 : -1;
 }
 
 int

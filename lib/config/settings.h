@@ -36,23 +36,27 @@
 	X(KEEP_SNAPSHOTS, NUMBER, "10", "max snapshots that wait in one delegation")              \
 	X(RETENTION, SPAN, "7d", "how long a delegation that has ended is kept")                  \
 	X(ROOTS, PATHS, "", "the directories that awcp-delegator may lend")                       \
-	X(CALLERS, TEXT, "", "names of the tokens that may use awcp-delegator")                   \
+	X(CALLERS, TEXT, "", "names of the tokens that have the right lend")                      \
 	X(MAX_DELEGATIONS, NUMBER, "256", "max delegations of awcp-delegator at a time")          \
 	X(AUTH, CHOICE, "token", "who may call: token: holders of a token; none: anybody",        \
 	  .choices = "token|none")                                                                \
-	X(OPERATORS, TEXT, "", "names of the tokens that see every queued task")                  \
+	X(OPERATORS, TEXT, "", "names of the tokens that have the right admin")                   \
 	X(STRICT, CHOICE, "0", "1: an id alone grants no access", .choices = "0|1")               \
 	X(AUTH_FAILURES, NUMBER, "10", "max wrong tokens in a minute from an address; 0: any")    \
 	X(ACCESS, CHOICE, "rw", "ro: accept delegations read-only", .choices = "rw|ro")           \
 	X(START_WITHIN, SPAN, "10m", "time limit from INVITE to START")                           \
-	X(MIN_FREE, BYTES, "1G", "free disk without which no delegation is accepted")             \
+	X(MIN_FREE, BYTES, "1G", "free disk without which nothing is taken in")                   \
 	X(MAX_LOAD, NUMBER, "0", "load above which no delegation is accepted; 0: any")            \
 	X(MAX_ACTIVE, NUMBER, "256", "max unfinished assignments")                                \
 	X(MAX_TTL, SPAN, "1h", "max length of a lease")                                           \
 	X(MAX_RETENTION, SPAN, "7d", "max time that a result is kept")                            \
+	X(TENANT_TASKS, NUMBER, "100000", "max unfinished tasks of a tenant in all queues")       \
+	X(TENANT_BYTES, BYTES, "1G", "max bytes of unfinished tasks of a tenant")                 \
 	X(TASK_RETENTION, SPAN, "7d", "how long ended tasks of a queue are kept")                 \
 	X(MAX_ARCHIVE, BYTES, "16G", "max bytes of a workspace that is received")                 \
 	X(MAX_OUTPUT, BYTES, "16M", "max bytes kept of a worker's output")                        \
+	X(MAX_QUESTIONS, NUMBER, "100", "max questions of a task")                                \
+	X(MAX_EVENTS, BYTES, "64M", "max bytes of the events of a delegation")                    \
 	X(MAX_ATTEMPTS, NUMBER, "3", "max workers that may die at a task")                        \
 	X(SANDBOX, TEXT, "bwrap", "the sandbox that tasks run in")                                \
 	X(THREADS, NUMBER, "4096", "max requests answered at a time")                             \

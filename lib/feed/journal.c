@@ -14,7 +14,9 @@
 #include "base/file.h"
 #include "base/id.h"
 #include "config/home.h"
+#include "config/settings.h"
 #include "feed/feed.h"
+#include "state/room.h"
 #include "wire/members.h"
 
 #define NAME_MAX_BYTES (ID_MAX + sizeof FEED_JOURNAL + 1)
@@ -104,6 +106,22 @@ is_done(int fd, off_t end, const json_t *entry, struct err *e)
 	return n;
 }
 
+/* May ${entry}, of ${n} bytes, come into the journal in ${dirfd}, which has ${size}?  What tells of
+ * an end may always. */
+static int
+check_room(int dirfd, const json_t *entry, size_t n, off_t size, struct err *e)
+{
+	long long max;
+
+	if (strcmp(event_type(entry), "status") != 0)
+		return 0;
+	if (setting_number(SETTING_MAX_EVENTS, &max, e) < 0)
+		return -1;
+	if (size + (off_t)n > max)
+		return err_set(e, ERR_TOO_LARGE, FEED_JOURNAL " has more than %lld bytes", max);
+	return room_for(dirfd, n, 0, e);
+}
+
 int
 feed_append(int dirfd, const json_t *entry, bool once, bool durable, struct err *e)
 {
@@ -123,7 +141,8 @@ feed_append(int dirfd, const json_t *entry, bool once, bool durable, struct err 
 		status = done < 0 ? -1 : 0;
 		goto out;
 	}
-	if (jsonx_dump(entry, &b, e) < 0 || buf_add(&b, "\n", 1, e) < 0)
+	if (jsonx_dump(entry, &b, e) < 0 || buf_add(&b, "\n", 1, e) < 0 ||
+	    check_room(dirfd, entry, b.len, end, e) < 0)
 		goto out;
 	ssize_t n = write(fd, b.data, b.len);
 	if (n >= 0 && n != (ssize_t)b.len) {

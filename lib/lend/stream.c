@@ -61,7 +61,10 @@ record_event(struct record *r, void *arg, struct err *e)
 
 	if (delegation_ended(r->json))
 		return 0; /* nothing follows an end that was made here */
-	if (feed_append(r->dirfd, a->event, false, false, e) < 0)
+	/* What only tells how it goes is left out where there is no room for it. */
+	if (feed_append(r->dirfd, a->event, false, false, e) < 0 &&
+	    (strcmp(event_type(a->event), "status") != 0 ||
+	     (e->code != ERR_NO_SPACE && e->code != ERR_TOO_LARGE)))
 		return -1;
 	int news = delegation_question(r, a->event, e);
 	if (news < 0)

@@ -106,7 +106,7 @@ all_bits(const json_t *texts)
 
 /* What the cell of ${task} says, but for where its lines are. */
 static void
-fill_cell(struct queue_cell *c, const json_t *task, bool put)
+fill_cell(struct queue_cell *c, const json_t *task, uint64_t put)
 {
 	bool waits = task_waits_for(task) > 0;
 
@@ -115,8 +115,9 @@ fill_cell(struct queue_cell *c, const json_t *task, bool put)
 	c->attempt = (uint32_t)task_attempt(task);
 	c->priority = (uint8_t)((uint64_t)task_priority(task) % QUEUE_PRIORITIES);
 	c->flags = (uint8_t)((c->flags & ~QUEUE_DEPENDS) | (waits ? QUEUE_DEPENDS : 0));
-	if (!put)
+	if (put == 0)
 		return;
+	c->size = queue_cell_size(put);
 	c->labels = all_bits(task_labels(task));
 	c->needs = all_bits(task_requires(task));
 	c->key = (uint32_t)queue_hash(task_key(task));
@@ -128,20 +129,20 @@ fill_cell(struct queue_cell *c, const json_t *task, bool put)
 }
 
 int
-queue_index_line(struct queue *q, const json_t *task, uint64_t at, bool put, bool again,
+queue_index_line(struct queue *q, const json_t *task, uint64_t at, uint64_t put, bool again,
 		 struct err *e)
 {
 	uint64_t number = (uint64_t)task_number(task);
 	struct queue_head *h = &q->index.head;
 
-	if (put && again && queue_note_put(q, task, e) < 0)
+	if (put > 0 && again && queue_note_put(q, task, e) < 0)
 		return -1;
 	struct queue_cell *c = queue_index_cell(&q->index, number, e);
 	if (c == NULL)
 		return -1;
 	bool had_ended = queue_state_ended((enum queue_state)c->state);
 	/* Its first line may have been damaged: the task is known, if not what it was to do. */
-	if (put || c->put == 0)
+	if (put > 0 || c->put == 0)
 		c->put = at;
 	c->last = at;
 	fill_cell(c, task, put);
@@ -194,6 +195,13 @@ log_change(struct queue *q, size_t i)
 	return end;
 }
 
+/* The bytes of the line of change ${i}. */
+static uint64_t
+line_size(const struct queue *q, size_t i)
+{
+	return (i + 1 < q->changes ? q->change[i + 1].offset : q->lines.len) - q->change[i].offset;
+}
+
 /* Append the lines so far and index them. */
 static int
 write_lines(struct queue *q, size_t keep, struct err *e)
@@ -211,7 +219,9 @@ write_lines(struct queue *q, size_t keep, struct err *e)
 		if (i == logged)
 			logged = log_change(q, i);
 		at[i] = begin + q->change[i].offset;
-		if (queue_index_line(q, q->change[i].task, at[i], q->change[i].put, false, e) < 0)
+		uint64_t size = line_size(q, i);
+		if (queue_index_line(q, q->change[i].task, at[i], q->change[i].put ? size : 0,
+				     false, e) < 0)
 			return -1;
 	}
 	if (queue_index_versions(&q->index, h->version + 1, at, q->changes, e) < 0)

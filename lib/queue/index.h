@@ -36,7 +36,7 @@ struct queue_cell {
 	uint8_t state;    /* enum queue_state */
 	uint8_t priority;
 	uint8_t flags;
-	uint8_t reserved;
+	uint8_t size;     /* of the line with its payload, see queue_cell_bytes */
 	uint32_t attempt; /* the last one's number; 0: none yet */
 	uint64_t needs;   /* two bits for each capability that it requires */
 };
@@ -44,6 +44,11 @@ struct queue_cell {
 #define QUEUE_DEPENDS 1    /* it waits for other tasks that have not ended */
 #define QUEUE_DEPENDANTS 2 /* other tasks may wait for it */
 #define QUEUE_REQUIRES 4   /* not every worker will do */
+
+/* How many bytes the line with the payload has, an eighth too many at most; 0 if an earlier version
+ * wrote the cell.  And the reverse. */
+uint64_t queue_cell_bytes(const struct queue_cell *c);
+uint8_t queue_cell_size(uint64_t bytes);
 
 /* The summary of a block; 64 bytes. */
 struct queue_block {

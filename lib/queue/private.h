@@ -82,9 +82,10 @@ int queue_write(struct queue *q, size_t keep, struct err *e);
 /* Forget the changes that were not written. */
 void queue_drop_changes(struct queue *q);
 
-/* Index the line ${task} at ${at}, the first of it with ${put}; doing it ${again} changes nothing.
- */
-int queue_index_line(struct queue *q, const json_t *task, uint64_t at, bool put, bool again,
+/* Index the line ${task} at ${at}, the first of it with ${put} bytes, or another one with 0; doing
+ * it
+ * ${again} changes nothing. */
+int queue_index_line(struct queue *q, const json_t *task, uint64_t at, uint64_t put, bool again,
 		     struct err *e);
 
 /*

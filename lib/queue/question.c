@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "config/settings.h"
 #include "queue/private.h"
+#include "state/room.h"
 #include "wire/members.h"
-
-#define ASKED_MAX 1000 /* by one task; then it is a fault */
 
 /* Is ${question} of ${task} open? */
 static bool
@@ -45,12 +45,27 @@ count_open(const json_t *task)
 	return n;
 }
 
-/* Make room in ${list} for one more: what is over goes first. */
+static bool
+is_withdrawn(const json_t *question)
+{
+	const char *outcome = question_outcome(question);
+
+	return outcome != NULL && strcmp(outcome, "withdrawn") == 0;
+}
+
+/* Make room in ${list} for one more: what nobody wants to know any more goes, or else what is over,
+ * the oldest first.  Every change of the task writes all of them again. */
 static void
 drop_oldest(const json_t *task, json_t *list)
 {
 	size_t i = 0;
 
+	while (i < json_array_size(list))
+		if (is_withdrawn(json_array_get(list, i)))
+			(void)json_array_remove(list, i);
+		else
+			i++;
+	i = 0;
 	while (json_array_size(list) >= QUEUE_QUESTIONS && i < json_array_size(list))
 		if (is_open(task, json_array_get(list, i)))
 			i++;
@@ -61,6 +76,7 @@ drop_oldest(const json_t *task, json_t *list)
 struct asking {
 	json_t *question;
 	int64_t asked; /* elsewhere, before */
+	int64_t max;   /* then it is a fault */
 };
 
 /* Add the question to ${task}, which now waits for the answer. */
@@ -77,8 +93,14 @@ ask_question(struct queue *q, json_t *task, void *arg, struct err *e)
 	}
 	if (previous < a->asked)
 		previous = a->asked;
-	if (previous >= ASKED_MAX)
-		return err_set(e, ERR_TOO_LARGE, "the task has asked %d times", ASKED_MAX);
+	if (previous >= a->max) {
+		err_set(e, ERR_TOO_LARGE, "the task has asked %lld times, which is its limit",
+			(long long)previous);
+		return err_hint(e, "AWCP_MAX_QUESTIONS and the token's limit set it");
+	}
+	/* It comes from the task, which is a stranger's. */
+	if (room_for(q->dirfd, QUEUE_LINE, 1, e) < 0)
+		return -1;
 	if (task_questions(task) == NULL && task_set_questions(task, json_array()) < 0)
 		return err_memory(e);
 	drop_oldest(task, task_questions(task));
@@ -95,11 +117,19 @@ ask_question(struct queue *q, json_t *task, void *arg, struct err *e)
 }
 
 int
-queue_ask(struct queue *q, struct queue_claim_id claim, json_t *question, int64_t asked,
-	  struct err *e)
+queue_ask(struct queue *q, struct queue_claim_id claim, json_t *question,
+	  const struct queue_asked *before, struct err *e)
 {
-	struct asking a = {question, asked};
+	static const struct queue_asked nothing = {0};
+	struct asking a = {.question = question};
+	long long max;
 
+	if (before == NULL)
+		before = &nothing;
+	a.asked = before->count;
+	if (setting_number(SETTING_MAX_QUESTIONS, &max, e) < 0)
+		return -1;
+	a.max = before->max > 0 && before->max < max ? before->max : max;
 	return queue_alter(q, claim, ask_question, &a, true, e);
 }
 

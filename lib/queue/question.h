@@ -19,11 +19,17 @@
 #define QUEUE_QUESTIONS 16 /* kept in the record */
 #define QUEUE_OPEN 8       /* open at the same time, of one task */
 
-/* The worker with ${claim} asks ${question} (question_make), which gets its id;
- * the first one after ${asked} (0, unless the task is known to have asked elsewhere).  Durable.
- * ERR_BAD_STATE if the claim is lost, ERR_BUSY if too many are open. */
-int queue_ask(struct queue *q, struct queue_claim_id claim, json_t *question, int64_t asked,
-	      struct err *e);
+/* What is known of the questions of a task beside its record. */
+struct queue_asked {
+	int64_t count; /* it has asked so many elsewhere: its ids continue after that */
+	int64_t max; /* it may ask so many in all, within AWCP_MAX_QUESTIONS; 0: as many as that */
+};
+
+/* The worker with ${claim} asks ${question} (question_make), which gets its id; ${before} may be
+ * NULL.  Durable.  ERR_BAD_STATE if the claim is lost, ERR_BUSY if too many are open, ERR_TOO_LARGE
+ * if the task has asked too often, ERR_NO_SPACE if the disk is nearly full (state/room.h). */
+int queue_ask(struct queue *q, struct queue_claim_id claim, json_t *question,
+	      const struct queue_asked *before, struct err *e);
 
 /* What became of question ${id} of the claim: 1 with *${question}, a new reference, when it is
  * over, with the answer even if that is secret, which is told only once; 0 while it is open; -1.

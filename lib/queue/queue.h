@@ -112,6 +112,14 @@ struct queue_receipt {
 int queue_put(struct queue *q, json_t *const *asked, size_t n, struct queue_receipt *receipts,
 	      size_t *done, struct err *e);
 
+/* What has not ended: tasks, and about as many bytes of them. */
+struct queue_load {
+	uint64_t tasks, bytes;
+};
+
+/* Add to ${l} what ${tenant} has in ${q}. */
+int queue_load(struct queue *q, const char *tenant, struct queue_load *l, struct err *e);
+
 /*
  * To work.
  */

@@ -6,8 +6,8 @@
 #include "queue/private.h"
 
 struct lane_count {
-	uint32_t lane;
-	uint64_t example; /* a task of it, for its name */
+	uint32_t lane, tenant; /* a lane belongs to a tenant */
+	uint64_t example;      /* a task of it, for its name */
 	uint64_t states[QUEUE_STATES];
 };
 
@@ -22,16 +22,16 @@ struct numbers {
 };
 
 static struct lane_count *
-find_lane(struct numbers *n, uint32_t lane, uint64_t number)
+find_lane(struct numbers *n, struct lane_count new)
 {
 	for (size_t i = n->count; i > 0; i--) /* the newest first: lanes come in runs */
-		if (n->lanes[i - 1].lane == lane)
+		if (n->lanes[i - 1].lane == new.lane && n->lanes[i - 1].tenant == new.tenant)
 			return &n->lanes[i - 1];
 	struct lane_count *more = array_grow(n->lanes, n->count + 1, &n->cap, sizeof *more, n->e);
 	if (more == NULL)
 		return NULL;
 	n->lanes = more;
-	n->lanes[n->count] = (struct lane_count){.lane = lane, .example = number};
+	n->lanes[n->count] = new;
 	return &n->lanes[n->count++];
 }
 
@@ -59,7 +59,8 @@ count_states(void *arg, uint64_t number, const struct queue_block *b)
 		if (c->lane == 0)
 			continue;
 		uint8_t state = c->state;
-		struct lane_count *lane = find_lane(s, c->lane, n);
+		struct lane_count *lane = find_lane(
+		    s, (struct lane_count){.lane = c->lane, .tenant = c->tenant, .example = n});
 		if (lane == NULL)
 			return -1;
 		lane->states[state]++;
@@ -99,10 +100,14 @@ make_lanes(struct queue *q, const struct numbers *s)
 {
 	json_t *all = json_array();
 
-	for (size_t i = 0; i < s->count; i++)
-		(void)json_array_append_new(
-		    all, json_pack("{so so}", "lane", read_text(q, s->lanes[i].example, task_lane),
-				   "states", make_counts(s->lanes[i].states, QUEUE_COMPLETED)));
+	for (size_t i = 0; i < s->count; i++) {
+		uint64_t n = s->lanes[i].example;
+		json_t *o = json_pack("{so so}", "lane", read_text(q, n, task_lane), "states",
+				      make_counts(s->lanes[i].states, QUEUE_COMPLETED));
+		if (s->lanes[i].tenant != 0)
+			(void)json_object_set_new(o, "tenant", read_text(q, n, task_tenant));
+		(void)json_array_append_new(all, o);
+	}
 	return all;
 }
 

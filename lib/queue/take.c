@@ -5,26 +5,32 @@
 #include "base/array.h"
 #include "base/clock.h"
 
+/* A lane belongs to a tenant: that of another, by the same name, is another lane. */
+struct lane {
+	uint32_t name, tenant; /* as a cell has them */
+};
+
 /* What the summaries of all blocks say together. */
 struct survey {
 	struct queue *queue;
 	uint64_t held, pending;
 	int64_t soonest;
-	bool leading;    /* all blocks so far have ended */
-	uint32_t *lanes; /* of tasks that are held, once for each */
+	bool leading;       /* all blocks so far have ended */
+	struct lane *lanes; /* of tasks that are held, once for each */
 	size_t lane_count, lane_cap;
 	struct err *e;
 };
 
 static int
-note_lane(struct survey *s, uint32_t lane)
+note_lane(struct survey *s, const struct queue_cell *c)
 {
-	uint32_t *more = array_grow(s->lanes, s->lane_count + 1, &s->lane_cap, sizeof *more, s->e);
+	struct lane *more =
+	    array_grow(s->lanes, s->lane_count + 1, &s->lane_cap, sizeof *more, s->e);
 
 	if (more == NULL)
 		return -1;
 	s->lanes = more;
-	s->lanes[s->lane_count++] = lane;
+	s->lanes[s->lane_count++] = (struct lane){c->lane, c->tenant};
 	return 0;
 }
 
@@ -51,7 +57,7 @@ survey_block(void *arg, uint64_t number, const struct queue_block *b)
 		if (!queue_state_held((enum queue_state)c->state))
 			continue;
 		held--;
-		if (c->lane != 0 && note_lane(s, c->lane) < 0)
+		if (c->lane != 0 && note_lane(s, c) < 0)
 			return -1;
 	}
 	return 0;
@@ -167,13 +173,13 @@ queue_due(struct queue *q, struct err *e)
 }
 
 static bool
-is_lane_full(const struct survey *s, uint32_t lane)
+is_lane_full(const struct survey *s, const struct queue_cell *c)
 {
 	int64_t running = 0;
 
 	for (size_t i = 0; i < s->lane_count; i++)
-		running += s->lanes[i] == lane;
-	return queue_rule_lane_full(&s->queue->config, lane, running);
+		running += s->lanes[i].name == c->lane && s->lanes[i].tenant == c->tenant;
+	return queue_rule_lane_full(&s->queue->config, c->lane, running);
 }
 
 /* True if the task of ${cell} is for ${w}, which has capabilities with the bits ${can}. */
@@ -216,7 +222,7 @@ choose_in_block(void *arg, uint64_t number, const struct queue_block *b)
 		if (c->state != QUEUE_PENDING || c->priority != x->priority)
 			continue;
 		left--;
-		if (c->lane != 0 && is_lane_full(x->survey, c->lane))
+		if (c->lane != 0 && is_lane_full(x->survey, c))
 			continue;
 		struct queue_cell cell = *c;
 		if (!is_fit(q, &cell, x->worker, x->can))

@@ -44,9 +44,9 @@ keep_number(struct queue *q, const struct buf *line, struct err *e)
 	return 0;
 }
 
-/* Index ${task}, the line at the end of what is indexed. */
+/* Index ${task}, the line of ${size} bytes at the end of what is indexed. */
 static int
-index_task(struct queue *q, const json_t *task, struct err *e)
+index_task(struct queue *q, const json_t *task, uint64_t size, struct err *e)
 {
 	struct queue_head *h = &q->index.head;
 	uint64_t version = (uint64_t)task_version(task);
@@ -54,7 +54,7 @@ index_task(struct queue *q, const json_t *task, struct err *e)
 	if (h->version == 0) /* those before it were removed by hand */
 		h->gone = version - 1;
 	h->version = version;
-	if (queue_index_line(q, task, h->end, task_payload(task) != NULL, true, e) < 0)
+	if (queue_index_line(q, task, h->end, task_payload(task) != NULL ? size : 0, true, e) < 0)
 		return -1;
 	return queue_index_versions(&q->index, version, &h->end, 1, e);
 }
@@ -80,7 +80,7 @@ index_next(struct queue *q, const struct buf *line, uint64_t size, uint64_t *dam
 		return -1;
 	if (is_next(task, q->index.head.version, *damaged)) {
 		*damaged = 0;
-		status = index_task(q, task, e);
+		status = index_task(q, task, size, e);
 	} else {
 		*damaged += size;
 		status = index_damage(q, line, e);

@@ -175,7 +175,7 @@ ask_question(struct ask_socket *a, struct client *s)
 	json_t *asked = jsonx_parse(s->line.data, s->line.len, &e);
 	json_t *question = asked == NULL ? NULL : question_make(asked, &e);
 	json_decref(asked);
-	if (question == NULL || queue_ask(p->queue, p->claim, question, p->asked, &e) < 0) {
+	if (question == NULL || queue_ask(p->queue, p->claim, question, &p->before, &e) < 0) {
 		reply_error(a, s, &e);
 	} else {
 		(void)snprintf(s->id, sizeof s->id, "%s", question_id(question));

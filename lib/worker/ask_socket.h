@@ -25,7 +25,7 @@
 struct ask_asker {
 	struct queue *queue;
 	struct queue_claim_id claim;
-	int64_t asked; /* questions of earlier runs: ids continue after that */
+	struct queue_asked before; /* in earlier runs */
 	/* Called with a question when it is asked, and again when it is closed, without a secret
 	 * answer; may be NULL. */
 	void (*report)(void *arg, const json_t *question);

@@ -13,6 +13,8 @@
 #include "worker/outcome.h"
 #include "worker/workspace.h"
 
+#define SESSION 408 /* bytes of a tenant and of a session's name, with a colon and a NUL */
+
 struct job {
 	const struct task_options *options;
 	struct queue *queue;
@@ -20,6 +22,7 @@ struct job {
 	char id[QUEUE_ID];              /* of the task */
 	char directory[QUEUE_JOB_PATH]; /* below the state directory */
 	int dirfd;
+	char session[SESSION]; /* as the command is told it */
 	struct execution execution;
 	struct workspace workspace;
 	struct output *output;
@@ -177,6 +180,19 @@ make_prompt(const json_t *task)
 				       : json_dumps(payload, JSON_COMPACT | JSON_ENCODE_ANY);
 }
 
+/* The session of ${task}, or NULL.  It belongs to its tenant: nobody goes on with what another one
+ * has told the command, who knows or guesses the name. */
+static const char *
+name_session(struct job *j, const json_t *task)
+{
+	const char *session = task_session(task), *tenant = task_tenant(task);
+
+	if (session == NULL || tenant == NULL)
+		return session;
+	(void)snprintf(j->session, sizeof j->session, "%s:%s", tenant, session);
+	return j->session;
+}
+
 enum task_end
 job_run(const struct task_options *o, struct queue *q, const struct queue_claim *claim)
 {
@@ -186,10 +202,10 @@ job_run(const struct task_options *o, struct queue *q, const struct queue_claim 
 	int64_t timeout = task_timeout(task);
 	struct execution_purpose p = {.id = j.id,
 				      .description = task_name(task),
-				      .session = task_session(task),
+				      .session = name_session(&j, task),
 				      .expires = timeout == 0 ? 0 : clock_now() + timeout * 1000,
 				      .patient = true,
-				      .asker = {q, id, 0, NULL, NULL},
+				      .asker = {.queue = q, .claim = id},
 				      .wanted = still_claimed,
 				      .progress = beat_claim,
 				      .arg = &j};

@@ -110,7 +110,11 @@ begin_execution(struct attempt *a, struct queue *q, const struct queue_claim *cl
 	    .description = invite_description(invite),
 	    .wanted = still_active,
 	    .progress = report_progress,
-	    .asker = {q, queue_claim_id(claim), assignment_asked(record), report_question, a},
+	    .asker = {q,
+		      queue_claim_id(claim),
+		      {assignment_asked(record), assignment_max_questions(record)},
+		      report_question,
+		      a},
 	    .arg = a,
 	};
 
