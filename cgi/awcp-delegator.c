@@ -30,54 +30,52 @@
 
 static long long max_unfinished; /* delegations of callers that are unfinished at a time */
 
-/* Who asks?  AWCP_CALLERS names the tokens that may; without it all may. */
-static int
-identify(const struct http *h, struct caller *c, struct err *e)
-{
-	if (caller_admit(h, c, e) < 0)
-		return -1;
-	if (c->owner[0] != '\0' && !caller_listed(SETTING_CALLERS, c->owner, true)) {
-		err_set(e, ERR_AUTH_FAILED, "this token may not delegate here");
-		return err_hint(e, "the operator of this server says with AWCP_CALLERS which may");
-	}
-	return 0;
-}
+struct census {
+	const char *owner;
+	long long all, own;
+};
 
 static int
 count_unfinished(void *arg, const struct record *r)
 {
-	long long *n = arg;
+	struct census *c = arg;
 
-	(void)r;
-	return ++*n >= max_unfinished;
+	c->own += strcmp(record_owner(r->json), c->owner) == 0;
+	return ++c->all >= max_unfinished;
 }
 
+/* Is there room for one more of ${caller}?  No tenant alone has more than three quarters of all. */
 static int
-check_capacity(struct err *e)
+check_capacity(const struct caller *caller, struct err *e)
 {
-	long long n = 0;
+	struct census c = {.owner = caller->owner};
+	long long share = max_unfinished - max_unfinished / 4, own = caller->token.limits.active;
 
-	int full = owned_list(NULL, true, count_unfinished, &n, e);
-	if (full <= 0)
-		return full;
-	err_set(e, ERR_BUSY, "%lld delegations are unfinished", n);
-	return err_hint(e, "try again later, or raise AWCP_MAX_DELEGATIONS");
+	int full = owned_list(NULL, true, count_unfinished, &c, e);
+	if (full < 0)
+		return -1;
+	if (full > 0) {
+		err_set(e, ERR_BUSY, "%lld delegations are unfinished", c.all);
+		return err_hint(e, "try again later, or raise AWCP_MAX_DELEGATIONS");
+	}
+	if (caller->owner[0] == '\0' || c.own < (own > 0 && own < share ? own : share))
+		return 0;
+	err_set(e, ERR_RATE_LIMITED, "%lld delegations of this token are unfinished", c.own);
+	return err_hint(e, "try again when one has ended");
 }
 
 /* Record the delegation that ${h} asks for, and start to follow it. */
 static int
 delegate(struct http *h, char id[ID_MAX + 1], struct err *e)
 {
-	struct caller c;
 	struct err ignored;
 	int status = -1;
 
-	if (identify(h, &c, e) < 0)
-		return -1;
 	json_t *body = body_json(h, MESSAGE_MAX, false, e);
 	if (body == NULL)
 		return -1;
-	if (check_capacity(e) < 0 || request_record(body, c.owner, id, e) < 0)
+	if (check_capacity(caller_of(h), e) < 0 ||
+	    request_record(body, caller_of(h)->owner, id, e) < 0)
 		goto out;
 	status = delegator_job_follow(id, e);
 	if (status < 0)
@@ -131,17 +129,12 @@ get_delegations(struct http *h)
 {
 	static const char begin[] = "{\"delegations\":[";
 	struct list l = {.h = h};
-	struct caller c;
 	struct err e;
 	char end[64];
 
-	if (identify(h, &c, &e) < 0) {
-		http_fail(h, &e);
-		return;
-	}
 	http_begin(h, 200, "application/json; charset=utf-8", "Cache-Control: no-store\r\n");
 	(void)http_write(h, begin, sizeof begin - 1);
-	if (owned_list(c.owner, false, send_one, &l, &e) < 0) {
+	if (owned_list(caller_of(h)->owner, false, send_one, &l, &e) < 0) {
 		http_log("delegations: %s", e.message);
 		return; /* half a list is not JSON */
 	}
@@ -149,22 +142,20 @@ get_delegations(struct http *h)
 	(void)http_write(h, end, strlen(end));
 }
 
-/* Who asks, and their delegation, opened to read. */
+/* The delegation in the path, if it is the caller's, opened to read. */
 static int
-open_owned(struct http *h, struct caller *c, struct record *r, struct err *e)
+open_owned(struct http *h, struct record *r, struct err *e)
 {
-	*r = (struct record){.dirfd = -1, .lockfd = -1};
-	return identify(h, c, e) < 0 ? -1 : owned_open(http_id(h), c->owner, r, e);
+	return owned_open(http_id(h), caller_of(h)->owner, r, e);
 }
 
 static void
 get_delegation(struct http *h)
 {
-	struct caller c;
 	struct record r;
 	struct err e;
 
-	if (open_owned(h, &c, &r, &e) < 0)
+	if (open_owned(h, &r, &e) < 0)
 		http_fail(h, &e);
 	else
 		http_json(h, 200, owned_record(&r));
@@ -174,11 +165,10 @@ get_delegation(struct http *h)
 static void
 get_snapshots(struct http *h)
 {
-	struct caller c;
 	struct record r;
 	struct err e;
 
-	if (open_owned(h, &c, &r, &e) < 0) {
+	if (open_owned(h, &r, &e) < 0) {
 		http_fail(h, &e);
 	} else {
 		json_t *list = delegation_snapshots(r.json);
@@ -193,10 +183,9 @@ static void
 get_events(struct http *h)
 {
 	static const struct stream_kind kind = {.check = owned_check};
-	struct caller c;
 	struct err e;
 
-	if (identify(h, &c, &e) < 0 || stream_journal(h, &kind, DELEGATIONS, c.owner, &e) < 0)
+	if (stream_journal(h, &kind, DELEGATIONS, caller_of(h)->owner, &e) < 0)
 		http_fail(h, &e);
 }
 
@@ -215,10 +204,9 @@ check_snapshot(const struct record *r, const char *id, struct err *e)
 static int
 check_subject(struct http *h, const char *snapshot, struct err *e)
 {
-	struct caller c;
 	struct record r;
 
-	int status = open_owned(h, &c, &r, e);
+	int status = open_owned(h, &r, e);
 	if (status == 0)
 		status = snapshot == NULL ? 0 : check_snapshot(&r, snapshot, e);
 	record_close(&r);
@@ -305,17 +293,17 @@ get_health(struct http *h)
 }
 
 static const struct http_route routes[] = {
-    {"POST", "/delegate", post_delegate},
-    {"GET", "/delegations", get_delegations},
-    {"GET", "/delegation/:id", get_delegation},
-    {"DELETE", "/delegation/:id", delete_delegation},
-    {"GET", "/delegation/:id/events", get_events},
-    {"POST", "/delegation/:id/answer", post_answer},
-    {"GET", "/delegation/:id/snapshots", get_snapshots},
-    {"POST", "/delegation/:id/snapshots/:id/apply", post_apply},
-    {"POST", "/delegation/:id/snapshots/:id/discard", post_discard},
-    {"GET", "/health", get_health},
-    {NULL, NULL, NULL},
+    {"POST", "/delegate", RIGHT_LEND, post_delegate},
+    {"GET", "/delegations", RIGHT_LEND | RIGHT_READ, get_delegations},
+    {"GET", "/delegation/:id", RIGHT_LEND | RIGHT_READ, get_delegation},
+    {"DELETE", "/delegation/:id", RIGHT_LEND, delete_delegation},
+    {"GET", "/delegation/:id/events", RIGHT_LEND | RIGHT_READ, get_events},
+    {"POST", "/delegation/:id/answer", RIGHT_LEND, post_answer},
+    {"GET", "/delegation/:id/snapshots", RIGHT_LEND | RIGHT_READ, get_snapshots},
+    {"POST", "/delegation/:id/snapshots/:id/apply", RIGHT_LEND, post_apply},
+    {"POST", "/delegation/:id/snapshots/:id/discard", RIGHT_LEND, post_discard},
+    {"GET", "/health", ROUTE_PUBLIC, get_health},
+    {NULL, NULL, 0, NULL},
 };
 
 static int

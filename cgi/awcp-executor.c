@@ -38,37 +38,36 @@ is_refusal(const struct err *e)
 	return e->code <= ERR_CHECKSUM_MISMATCH && e->code != ERR_AUTH_FAILED;
 }
 
-/* Who sends ${h}, which asks for ${step}?  False if it has been answered with a failure. */
-static bool
-identified(struct http *h, const char *step, struct caller *c)
+/* The caller of ${h}, which asks for ${step} of the delegation in its path: as assignment_open
+ * takes it. */
+static const char *
+owner_of(struct http *h, const char *step)
 {
-	struct err e;
+	const char *owner = caller_of(h)->owner;
 
-	if (caller_identify(h, c, &e) < 0) {
-		http_fail(h, &e);
-		return false;
-	}
-	http_step(h, step, http_id(h), c->owner);
-	return true;
+	http_step(h, step, http_id(h), owner);
+	return owner;
 }
 
-/* Answer a failure of ${e} to ${c}. */
+/* Answer a failure of ${e} to ${owner}. */
 static void
-fail_hidden(struct http *h, const struct caller *c, struct err *e)
+fail_hidden(struct http *h, const char *owner, struct err *e)
 {
-	caller_hide(c->owner, e);
+	caller_hide(owner, e);
 	http_fail(h, e);
 }
 
 static int
-take_invite(struct http *h, struct received *r, struct caller *c, struct err *e)
+take_invite(struct http *h, struct received *r, struct err *e)
 {
+	const struct caller *c = caller_of(h);
 	json_t *answer = NULL;
 
-	if (caller_from_invite(r->message, c, e) < 0)
+	if (caller_from_invite(h, r->message, e) < 0)
 		return -1;
 	http_step(h, "invite", message_id(r->message), c->owner);
-	struct assignment_inviter by = {c->owner, c->token.limits, c->capability};
+	const struct assignment_inviter by = {
+	    .owner = c->owner, .token = &c->token, .capability = c->capability};
 	if (message_check_invite(r->message, e) == 0)
 		answer = assignment_accept(r->message, &by, &policy, e);
 	if (answer == NULL) {
@@ -101,15 +100,15 @@ start_received(struct received *r, const char *id, const char *owner, struct err
 }
 
 static int
-take_start(struct http *h, struct received *r, struct caller *c, struct err *e)
+take_start(struct http *h, struct received *r, struct err *e)
 {
-	const char *id = message_id(r->message);
+	const char *id = message_id(r->message), *owner = caller_of(h)->owner;
 	struct err ignored;
 
-	http_step(h, "start", id, c->owner);
+	http_step(h, "start", id, owner);
 	if (message_check_start(r->message, e) < 0)
 		return -1;
-	if (start_received(r, id, c->owner, e) == 0) {
+	if (start_received(r, id, owner, e) == 0) {
 		received_arrived(r);
 		http_ok(h);
 		return 0;
@@ -117,34 +116,35 @@ take_start(struct http *h, struct received *r, struct caller *c, struct err *e)
 	/* No other START can mend these: report it on the stream, too. */
 	if (e->code == ERR_CHECKSUM_MISMATCH || e->code == ERR_START_EXPIRED ||
 	    e->code == ERR_WORKSPACE_TOO_LARGE)
-		assignment_refuse(id, c->owner, e, &ignored); /* or it is not theirs */
+		assignment_refuse(id, owner, e, &ignored); /* or it is not theirs */
 	return -1;
 }
 
 static int
-take_error(struct http *h, struct received *r, struct caller *c, struct err *e)
+take_error(struct http *h, struct received *r, struct err *e)
 {
-	const char *id = message_id(r->message);
+	const char *id = message_id(r->message), *owner = caller_of(h)->owner;
 	struct err why;
 
-	http_step(h, "cancel", id, c->owner);
+	http_step(h, "cancel", id, owner);
 	if (jsonx_string(r->message, error_code_path(), 64, e) == NULL ||
 	    jsonx_string(r->message, error_message_path(), MESSAGE_MAX, e) == NULL)
 		return -1;
 	message_error(r->message, &why);
-	if (assignment_cancel(id, c->owner, &why, e) < 0)
+	if (assignment_cancel(id, owner, &why, e) < 0)
 		return -1;
 	http_ok(h);
 	return 0;
 }
 
 static int
-take_message(struct http *h, struct received *r, struct caller *c, struct err *e)
+take_message(struct http *h, struct received *r, struct err *e)
 {
 	static const struct {
 		const char *type;
-		int (*take)(struct http *, struct received *, struct caller *, struct err *);
+		int (*take)(struct http *, struct received *, struct err *);
 	} types[] = {{"INVITE", take_invite}, {"START", take_start}, {"ERROR", take_error}};
+	const struct caller *c = caller_of(h);
 	struct err ignored;
 
 	long long max = assignment_limit(policy.max_archive, c->token.limits.bytes);
@@ -159,7 +159,7 @@ take_message(struct http *h, struct received *r, struct caller *c, struct err *e
 		return -1;
 	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
 		if (strcmp(type, types[i].type) == 0)
-			return types[i].take(h, r, c, e);
+			return types[i].take(h, r, e);
 	return err_set(e, ERR_BAD_MESSAGE, "%s is not for an executor", type);
 }
 
@@ -167,15 +167,14 @@ static void
 post_message(struct http *h)
 {
 	struct received r = {.fd = -1, .hold = -1};
-	struct caller c;
 	struct err e;
 
-	if (caller_identify(h, &c, &e) < 0) {
+	if (caller_identify(h, RIGHT_INVITE, &e) < 0) {
 		http_fail(h, &e);
 		return;
 	}
-	if (take_message(h, &r, &c, &e) < 0)
-		fail_hidden(h, &c, &e);
+	if (take_message(h, &r, &e) < 0)
+		fail_hidden(h, caller_of(h)->owner, &e);
 	received_free(&r);
 }
 
@@ -191,16 +190,28 @@ look_up_assignment(const char *id, const char *owner, bool *over, struct err *e)
 	return *over ? assignment_repair_journal(id, owner, e) : status;
 }
 
+static int
+stream_events(struct http *h, const char *owner, struct err *e)
+{
+	static const struct stream_kind kind = {.check = look_up_assignment, .last_is_end = true};
+	char token[SHA256_HEX];
+
+	/* An id that is a credential is good for as long as the token that it came with. */
+	if (owner == NULL && (assignment_credential(http_id(h), token, e) < 0 ||
+			      (token[0] != '\0' && caller_vouch(h, token, e) < 0)))
+		return -1;
+	return stream_journal(h, &kind, ASSIGNMENTS, owner, e);
+}
+
 static void
 get_events(struct http *h)
 {
-	static const struct stream_kind kind = {.check = look_up_assignment, .last_is_end = true};
-	struct caller c;
+	const char *owner = owner_of(h, "events");
 	struct err e;
 
-	if (!identified(h, "events", &c) || stream_journal(h, &kind, ASSIGNMENTS, c.owner, &e) == 0)
+	if (stream_events(h, owner, &e) == 0)
 		return;
-	caller_hide(c.owner, &e);
+	caller_hide(owner, &e);
 	if (e.code != ERR_NOT_FOUND) {
 		http_fail(h, &e);
 		return;
@@ -214,25 +225,20 @@ get_events(struct http *h)
 static void
 get_result(struct http *h)
 {
-	struct caller c;
-
-	if (identified(h, "result", &c))
-		result_answer(h, c.owner);
+	result_answer(h, owner_of(h, "result"));
 }
 
 static void
 post_ack(struct http *h)
 {
-	struct caller c;
+	const char *owner = owner_of(h, "ack");
 	struct err e;
 
-	if (!identified(h, "ack", &c))
-		return;
-	if (assignment_acknowledge(http_id(h), c.owner, &e) == 0) {
+	if (assignment_acknowledge(http_id(h), owner, &e) == 0) {
 		http_ok(h);
 		return;
 	}
-	caller_hide(c.owner, &e);
+	caller_hide(owner, &e);
 	/* AWCP v1: what is gone already, or not ended yet, is acknowledged all the same. */
 	if (e.code == ERR_NOT_FOUND || e.code == ERR_BAD_STATE)
 		http_ok(h);
@@ -244,18 +250,13 @@ post_ack(struct http *h)
 static void
 post_answer(struct http *h)
 {
-	const char *question, *answer;
-	struct caller c;
+	const char *question, *answer, *owner = caller_of(h)->owner;
 	struct err e;
 
-	if (caller_identify(h, &c, &e) < 0) {
-		http_fail(h, &e);
-		return;
-	}
 	json_t *body = body_json(h, QUESTION_LINE, false, &e);
 	if (body == NULL || question_answer_of(body, &question, &answer, &e) < 0 ||
-	    assignment_answer(http_id(h), c.owner, question, answer, &e) < 0)
-		fail_hidden(h, &c, &e);
+	    assignment_answer(http_id(h), owner, question, answer, &e) < 0)
+		fail_hidden(h, owner, &e);
 	else
 		http_ok(h);
 	json_decref(body);
@@ -264,17 +265,15 @@ post_answer(struct http *h)
 static void
 post_cancel(struct http *h)
 {
-	struct caller c;
+	const char *owner = owner_of(h, "cancel");
 	struct err e, why;
 
 	err_set(&why, ERR_CANCELLED, "Delegation cancelled");
-	if (!identified(h, "cancel", &c))
-		return;
-	if (assignment_cancel(http_id(h), c.owner, &why, &e) == 0) {
+	if (assignment_cancel(http_id(h), owner, &why, &e) == 0) {
 		http_json(h, 200, json_pack("{sb sb}", "ok", 1, "cancelled", 1));
 		return;
 	}
-	caller_hide(c.owner, &e);
+	caller_hide(owner, &e);
 	if (e.code == ERR_NOT_FOUND)
 		err_set(&e, ERR_NOT_FOUND, "Delegation not found: %s", http_id(h));
 	http_fail(h, &e);
@@ -283,33 +282,13 @@ post_cancel(struct http *h)
 static void
 get_status(struct http *h)
 {
-	struct caller c;
 	struct err e;
-	json_t *status = NULL;
 
-	if (caller_identify(h, &c, &e) == 0 && caller_required(&c, &e) == 0)
-		status = assignment_status(c.owner, &e);
+	json_t *status = assignment_status(caller_of(h)->owner, &e);
 	if (status != NULL)
 		http_json(h, 200, status);
 	else
 		http_fail(h, &e);
-}
-
-/* Everybody's numbers are for operators. */
-static int
-print_metrics(struct http *h, struct buf *out, struct err *e)
-{
-	struct caller c;
-
-	if (caller_identify(h, &c, e) < 0 || caller_required(&c, e) < 0)
-		return -1;
-	if (c.owner[0] != '\0' && !caller_listed(SETTING_OPERATORS, c.owner, false)) {
-		err_set(e, ERR_AUTH_FAILED, "the metrics are for operators");
-		return err_hint(e, "have the token's name put into AWCP_OPERATORS");
-	}
-	if (metrics_print(out, e) < 0)
-		return -1;
-	return gauges_print(out, e);
 }
 
 static void
@@ -319,7 +298,7 @@ get_metrics(struct http *h)
 	char length[64];
 	struct err e;
 
-	if (print_metrics(h, &out, &e) < 0) {
+	if (metrics_print(&out, &e) < 0 || gauges_print(&out, &e) < 0) {
 		http_fail(h, &e);
 	} else {
 		(void)snprintf(length, sizeof length, "Content-Length: %zu\r\n", out.len);
@@ -336,17 +315,17 @@ get_card(struct http *h)
 }
 
 static const struct http_route routes[] = {
-    {"POST", "/", post_message},
-    {"GET", "/tasks/:id/events", get_events},
-    {"GET", "/tasks/:id/result", get_result},
-    {"POST", "/tasks/:id/ack", post_ack},
-    {"POST", "/tasks/:id/answer", post_answer},
-    {"POST", "/cancel/:id", post_cancel},
-    {"GET", "/status", get_status},
-    {"GET", "/metrics", get_metrics},
-    {"GET", "/.well-known/agent-card.json", get_card},
-    {"GET", "/.well-known/agent.json", get_card},
-    {NULL, NULL, NULL},
+    {"POST", "/", RIGHT_INVITE | ROUTE_MESSAGE, post_message},
+    {"GET", "/tasks/:id/events", RIGHT_INVITE | RIGHT_READ | ROUTE_BY_ID, get_events},
+    {"GET", "/tasks/:id/result", RIGHT_INVITE | RIGHT_READ | ROUTE_BY_ID, get_result},
+    {"POST", "/tasks/:id/ack", RIGHT_INVITE | ROUTE_BY_ID, post_ack},
+    {"POST", "/tasks/:id/answer", RIGHT_INVITE | ROUTE_BY_ID, post_answer},
+    {"POST", "/cancel/:id", RIGHT_INVITE | ROUTE_BY_ID, post_cancel},
+    {"GET", "/status", RIGHT_INVITE | RIGHT_READ, get_status},
+    {"GET", "/metrics", RIGHT_ADMIN, get_metrics},
+    {"GET", "/.well-known/agent-card.json", ROUTE_PUBLIC, get_card},
+    {"GET", "/.well-known/agent.json", ROUTE_PUBLIC, get_card},
+    {NULL, NULL, 0, NULL},
 };
 
 /* End what is due, whether anybody asks or not. */

@@ -16,8 +16,8 @@ setup_file()
 	export ROOT=$HOME/projects EXECUTOR_URL
 	mkdir "$ROOT" "$HOME/other"
 	start_server -D "$ROOT"
-	ALICE=$(awcp-token add alice)
-	BOB=$(awcp-token add bob)
+	ALICE=$(awcp-token add --rights lend,read alice)
+	BOB=$(awcp-token add --rights lend,read bob)
 	export ALICE BOB
 }
 
@@ -680,11 +680,16 @@ start_second()
 	stop_process "$SECOND"
 }
 
-@test "AWCP_CALLERS says which tokens may delegate" {
-	AWCP_CALLERS='bob carol' start_second
+@test "AWCP_CALLERS names tokens that may delegate beside those that have the right" {
+	plain=$(awcp-token add plain)
+	start_second
+	request POST /delegate -H "Authorization: Bearer $plain" --data-binary "$(order edit)"
+	assert_refused 403 DECLINED
+	stop_process "$SECOND"
+	AWCP_CALLERS='plain carol' start_second
+	request POST /delegate -H "Authorization: Bearer $plain" --data-binary '{}'
+	assert_refused 400 BAD_MESSAGE
 	ask GET /delegations
-	assert_refused 401 AUTH_FAILED
-	request GET /delegations -H "Authorization: Bearer $BOB"
 	assert_status 200
 	stop_process "$SECOND"
 }

@@ -215,7 +215,7 @@ check_metrics()
 	request GET /metrics
 	assert_refused 401 AUTH_FAILED
 	request GET /metrics -H "Authorization: Bearer $(cat "$HOME/alice")"
-	assert_refused 401 AUTH_FAILED
+	assert_refused 403 DECLINED
 	request GET /awcp/metrics -H "Authorization: Bearer $token"
 	assert_status 200
 	grep -qi '^content-type: text/plain; version=0.0.4' "$HEAD"

@@ -62,8 +62,8 @@ setup_file()
 	export ROOT=$HOME/projects
 	mkdir "$ROOT"
 	start_server -D "$ROOT"
-	MINE=$(awcp-token add mine)
-	OTHER=$(awcp-token add other)
+	MINE=$(awcp-token add --rights lend,read mine)
+	OTHER=$(awcp-token add --rights lend,read other)
 	export MINE OTHER
 	FIX=$FIXTURES/awcp-v1
 	export FIX

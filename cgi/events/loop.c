@@ -156,8 +156,8 @@ arrive(struct offload_job *j)
 	if (subscriber_add(s, channel) < 0) {
 		http_log("cannot add an event stream: %s", strerror(errno));
 		file_close(s->connection.fd);
+		slots_release(&s->pass);
 		free(s);
-		slots_release();
 		channel_release(channel);
 		return;
 	}
@@ -170,7 +170,7 @@ arrive(struct offload_job *j)
 static int
 until_due(int64_t now)
 {
-	int64_t due = channel_due(), other = subscriber_due();
+	int64_t due = channel_due(), other = subscriber_due(now);
 
 	if (other < due)
 		due = other;
@@ -203,6 +203,7 @@ run_loop(void *unused)
 		while ((channel = channel_changed(now)) != NULL)
 			read_channel(channel, now);
 		subscriber_keepalive(now);
+		subscriber_check();
 	}
 	return NULL;
 }
@@ -276,8 +277,8 @@ loop_start(struct err *e)
 }
 
 int
-loop_add(const struct fastcgi *c, const struct event_source *source, const struct feed_cursor *at,
-	 struct err *e)
+loop_add(const struct fastcgi *c, const struct pass *pass, const struct event_source *source,
+	 const struct feed_cursor *at, struct err *e)
 {
 	struct subscriber *s = calloc(1, sizeof *s);
 	struct channel *channel = channel_new(source);
@@ -286,10 +287,11 @@ loop_add(const struct fastcgi *c, const struct event_source *source, const struc
 		free(channel);
 		free(s);
 		file_close(c->fd);
-		slots_release();
+		slots_release(pass);
 		return err_memory(e);
 	}
 	s->connection = *c;
+	s->pass = *pass;
 	s->at = *at;
 	s->channel = channel;
 	post(&s->job, arrive);

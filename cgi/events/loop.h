@@ -11,6 +11,7 @@
 
 #include "events/event.h"
 #include "http/fastcgi.h"
+#include "http/holder.h"
 
 /* Read AWCP_KEEPALIVE, seconds between the comments that keep a stream alive (30), and what
  * slots_policy reads. */
@@ -22,9 +23,10 @@ int64_t loop_keepalive(void);
 /* Start the thread, unless it runs. */
 int loop_start(struct err *e);
 
-/* Have ${c}, which has a slot (slots_take), follow the events of ${source} after ${at}, to
- * the end.  It is closed then, and its slot released; also when this fails. */
-int loop_add(const struct fastcgi *c, const struct event_source *source,
+/* Have ${c}, which has a slot (slots_take) by ${pass}, follow the events of ${source} after ${at},
+ * to the end, or until the pass is not good any more.  It is closed then, and its slot released;
+ * also when this fails. */
+int loop_add(const struct fastcgi *c, const struct pass *pass, const struct event_source *source,
 	     const struct feed_cursor *at, struct err *e);
 
 #endif

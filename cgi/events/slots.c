@@ -46,11 +46,14 @@ slots_policy(struct err *e)
 }
 
 int
-slots_take(struct err *e)
+slots_take(const struct pass *p, struct err *e)
 {
 	long long by_descriptors = max_by_descriptors();
+	long long all = max_streams < by_descriptors ? max_streams : by_descriptors;
 	int status = 0;
 
+	if (pass_take(p, HOLDER_STREAM, all, e) < 0)
+		return -1;
 	(void)pthread_mutex_lock(&lock);
 	if (open_streams >= max_streams || open_streams >= by_descriptors)
 		status = refuse_stream(open_streams >= by_descriptors, e);
@@ -59,12 +62,15 @@ slots_take(struct err *e)
 	(void)pthread_mutex_unlock(&lock);
 	if (status == 0)
 		metrics_level(METRIC_STREAMS, 1);
+	else
+		pass_release(p, HOLDER_STREAM);
 	return status;
 }
 
 void
-slots_release(void)
+slots_release(const struct pass *p)
 {
+	pass_release(p, HOLDER_STREAM);
 	(void)pthread_mutex_lock(&lock);
 	open_streams--;
 	(void)pthread_mutex_unlock(&lock);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "events/loop.h"
 #include "events/slots.h"
+#include "http/caller.h"
 #include "http/log.h"
 
 struct follower {
@@ -66,7 +67,7 @@ send_all(struct follower *f, struct err *e)
 	int64_t next = clock_steady() + loop_keepalive();
 
 	for (;;) {
-		if (send_news(f, e) < 0)
+		if (pass_check(caller_pass(f->h), e) < 0 || send_news(f, e) < 0)
 			return -1;
 		if (f->ended || over)
 			return 0;
@@ -78,8 +79,8 @@ send_all(struct follower *f, struct err *e)
 			continue; /* what was appended before the check is there now */
 		}
 		int64_t left = next - clock_steady();
-		if (!k->last_is_end && left > WATCH_POLL_MS)
-			left = WATCH_POLL_MS;
+		if (left > HOLDER_LOOK_MS)
+			left = HOLDER_LOOK_MS;
 		int n = feed_wait(&f->reader, http_peer(f->h), left > 0 ? (int)left : 0, e);
 		if (n < 0)
 			return -1;
@@ -131,6 +132,8 @@ stay(struct follower *f, bool over)
 	if ((over ? send_news(f, &e) : send_all(f, &e)) == 0)
 		return;
 	http_log("events: %s", e.message);
+	if (e.code == ERR_AUTH_FAILED || e.code == ERR_DECLINED)
+		return; /* whoever comes again is told why */
 	if (e.code != ERR_NOT_FOUND && e.code != ERR_EXPIRED)
 		err_set(&e, e.code, "the server cannot read what happened");
 	send_error(f->h, &e);
@@ -141,14 +144,15 @@ static int
 hand_over(struct http *h, const struct event_source *from, const struct feed_cursor *at,
 	  struct err *e)
 {
+	const struct pass *pass = caller_pass(h);
 	struct fastcgi connection;
 
-	if (loop_start(e) < 0 || slots_take(e) < 0)
+	if (loop_start(e) < 0 || slots_take(pass, e) < 0)
 		return -1;
 	begin_stream(h);
 	if (http_detach(h, &connection) < 0)
-		slots_release();
-	else if (loop_add(&connection, from, at, e) < 0)
+		slots_release(pass);
+	else if (loop_add(&connection, pass, from, at, e) < 0)
 		http_log("events: %s", e->message);
 	return 0;
 }

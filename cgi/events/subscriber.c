@@ -69,8 +69,8 @@ drop(struct subscriber *s)
 	TAILQ_REMOVE(&keepalives, s, later);
 	LIST_REMOVE(s, same_channel);
 	buf_free(&s->rest);
+	slots_release(&s->pass);
 	free(s);
-	slots_release();
 	channel_release(channel);
 }
 
@@ -150,7 +150,8 @@ put_error(struct subscriber *s, struct err *why)
 	int status = 0;
 
 	s->failed_with = why->code;
-	if (why->code != ERR_NOT_FOUND && why->code != ERR_EXPIRED)
+	if (why->code != ERR_NOT_FOUND && why->code != ERR_EXPIRED &&
+	    why->code != ERR_AUTH_FAILED && why->code != ERR_DECLINED)
 		err_set(why, why->code, "the server cannot read what happened");
 	if (event_error(&v, s->channel->source.feed.subject, why) == 0)
 		status = put_text(s, v.text.data, v.text.len, true);
@@ -215,6 +216,15 @@ send_big(struct offload_job *j)
 	post(j, come_back);
 }
 
+/* End ${s}, whose pass is not good because of ${why}.  One whose end is "done" or "error", which
+ * say what became of the task, breaks off instead: whoever comes again is told why. */
+static enum need
+turn_away(struct subscriber *s, struct err *why)
+{
+	s->failed_with = why->code;
+	return s->channel->source.kind->last_is_end ? GONE : put_error(s, why);
+}
+
 /* Send the next thing, if there is one. */
 static enum need
 step(struct subscriber *s)
@@ -231,6 +241,8 @@ step(struct subscriber *s)
 		return GONE;
 	if (s->ended)
 		return put_end(s);
+	if (pass_check(&s->pass, &e) < 0)
+		return turn_away(s, &e);
 	int n = channel_next(s->channel, &next, &v, &e);
 	if (n < 0) {
 		http_log("events: %s", e.message);
@@ -376,10 +388,30 @@ subscriber_keepalive(int64_t now)
 	}
 }
 
+void
+subscriber_check(void)
+{
+	static unsigned seen;
+	struct subscriber *s, *next;
+	struct err why;
+
+	unsigned losses = holder_look();
+	if (losses == seen)
+		return;
+	seen = losses;
+	for (s = TAILQ_FIRST(&keepalives); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, later);
+		if (pass_check(&s->pass, &why) < 0)
+			subscriber_send(s);
+	}
+}
+
 int64_t
-subscriber_due(void)
+subscriber_due(int64_t now)
 {
 	const struct subscriber *s = TAILQ_FIRST(&keepalives);
 
-	return s != NULL ? s->keepalive : INT64_MAX;
+	if (s == NULL)
+		return INT64_MAX;
+	return s->keepalive - now < HOLDER_LOOK_MS ? s->keepalive : now + HOLDER_LOOK_MS;
 }

@@ -9,11 +9,13 @@
 
 #include "events/offload.h"
 #include "http/fastcgi.h"
+#include "http/holder.h"
 #include "events/channel.h"
 
 struct subscriber {
 	struct offload_job job; /* while another thread has it */
 	struct fastcgi connection;
+	struct pass pass;
 	struct feed_cursor at;
 	struct buf rest; /* bytes that the connection took in part, or that are nowhere else */
 	size_t rest_sent;
@@ -56,7 +58,10 @@ void subscriber_fail(struct subscriber *s, const struct err *why);
 /* Send the keepalives that are due, or some of them. */
 void subscriber_keepalive(int64_t now);
 
-/* When the next one is due; INT64_MAX: never. */
-int64_t subscriber_due(void);
+/* End those whose pass is not good any more. */
+void subscriber_check(void);
+
+/* When the next keepalive or check is due, from ${now} on; INT64_MAX: never. */
+int64_t subscriber_due(int64_t now);
 
 #endif

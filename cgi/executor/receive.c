@@ -11,6 +11,8 @@
 #include "base/base64.h"
 #include "base/file.h"
 #include "config/home.h"
+#include "http/caller.h"
+#include "state/room.h"
 #include "wire/jsplit.h"
 #include "wire/members.h"
 #include "wire/message.h"
@@ -24,6 +26,7 @@ struct spool {
 	const char *owner;
 	const struct assignment_policy *policy;
 	uint64_t max;
+	long long disk;       /* limit of the caller's token, or 0 */
 	struct buf head;      /* the message up to the archive, while that has not begun */
 	bool begun;           /* the archive has */
 	uint64_t begun_write; /* see file_write_behind */
@@ -57,6 +60,34 @@ parse_head(struct spool *s)
 	return jsonx_parse(s->head.data, s->head.len, &ignored);
 }
 
+/* How much more may ${owner} have here, whose token has ${limit}, or 0, for all that it has? */
+static int
+limit_disk(struct spool *s, const char *owner, long long limit, struct err *e)
+{
+	uint64_t held;
+
+	if (limit <= 0)
+		return 0;
+	if (assignment_disk(owner, &held, e) < 0)
+		return -1;
+	uint64_t left = held < (uint64_t)limit ? (uint64_t)limit - held : 0;
+	if (left < s->max)
+		s->max = left;
+	return 0;
+}
+
+/* Likewise for who shows no token: it is the one that came with the INVITE of ${record}. */
+static int
+limit_unnamed(struct spool *s, const json_t *record, struct err *e)
+{
+	struct token t;
+	struct err ignored;
+
+	if (s->owner != NULL || token_reload(assignment_token(record), &t, &ignored) < 0)
+		return 0;
+	return limit_disk(s, assignment_owner(record), t.limits.disk, e);
+}
+
 /* Would ${id} take a START from this caller, and how large?  Asked before its archive is taken in.
  */
 static int
@@ -66,7 +97,8 @@ may_start(struct spool *s, const char *id, struct err *e)
 
 	int status = -1;
 	if (assignment_open(id, s->owner, false, &record, e) < 0 ||
-	    assignment_startable(record.json, s->policy, e) < 0)
+	    assignment_startable(record.json, s->policy, e) < 0 ||
+	    limit_unnamed(s, record.json, e) < 0)
 		goto out;
 	s->r->in_time = true;
 	s->r->hold = assignment_hold_invite(&record);
@@ -121,6 +153,8 @@ begin_archive(struct spool *s, struct err *e)
 	json_decref(head);
 	if (s->unwanted)
 		return 0;
+	if (s->owner != NULL && limit_disk(s, s->owner, s->disk, e) < 0)
+		return -1;
 	if (s->r->id[0] != '\0') {
 		if (may_start(s, s->r->id, e) < 0)
 			return -1;
@@ -146,7 +180,8 @@ decode_piece(struct spool *s, const char *p, size_t n, struct err *e)
 		return err_hint(e, "leave files out, or have AWCP_MAX_ARCHIVE raised");
 	}
 	sha256_add(s->hash, s->bytes, len);
-	if (file_write(s->r->fd, s->bytes, len, e) < 0)
+	/* Many may send at a time: each looks at what the others have left. */
+	if (room_for(s->r->fd, len, 0, e) < 0 || file_write(s->r->fd, s->bytes, len, e) < 0)
 		return -1;
 	file_write_behind(s->r->fd, &s->begun_write, s->r->size);
 	return 0;
@@ -208,7 +243,11 @@ int
 receive(struct http *h, const char *owner, const struct assignment_policy *p, uint64_t max,
 	struct received *r, struct err *e)
 {
-	struct spool s = {.r = r, .owner = owner, .policy = p, .max = max};
+	struct spool s = {.r = r,
+			  .owner = owner,
+			  .policy = p,
+			  .max = max,
+			  .disk = caller_of(h)->token.limits.disk};
 	int status = -1;
 
 	*r = (struct received){.fd = -1, .hold = -1};

@@ -2,21 +2,25 @@
 
 #include <string.h>
 
-#include "http/body.h"
 #include "base/jsonx.h"
+#include "http/pool.h"
+#include "http/private.h"
 #include "http/throttle.h"
 
 #define SECRET 32 /* characters of an id after "dlg_" that nobody guesses */
 
 static bool open_to_all;
+static long long max_requests;
 
 int
 caller_policy(struct err *e)
 {
 	const char *auth = setting_text(SETTING_AUTH);
 
-	if (throttle_policy(e) < 0)
+	if (throttle_policy(e) < 0 || setting_number(SETTING_THREADS, &max_requests, e) < 0)
 		return -1;
+	if (max_requests < POOL_MIN)
+		max_requests = POOL_MIN;
 	if (strcmp(auth, "token") == 0)
 		return 0;
 	if (strcmp(auth, "none") == 0) {
@@ -40,22 +44,62 @@ nobody(struct err *e)
 	return err_hint(e, "send \"Authorization: Bearer\" and a token that awcp-token add made");
 }
 
+/* Where no token is required, any page may have a browser send requests; the browser then says
+ * which page it was. */
+static int
+admit_anybody(struct http *h, struct err *e)
+{
+	if (http_variable(h, "HTTP_ORIGIN") != NULL) {
+		err_set(e, ERR_AUTH_FAILED, "no web page may call without a token");
+		return err_hint(e, "run it with AWCP_AUTH=token");
+	}
+	h->caller.owner = "";
+	h->caller.token.rights = RIGHTS_ALL;
+	return 0;
+}
+
+/* The caller, whose token is known, is let in for one of ${rights}, unless too much of it is open.
+ */
+static int
+let_in(struct http *h, unsigned rights, struct err *e)
+{
+	if (pass_get(&h->pass, &h->caller.token, rights, e) < 0)
+		return -1;
+	if (pass_take(&h->pass, HOLDER_CONNECTION, max_requests, e) == 0)
+		return 0;
+	pass_put(&h->pass);
+	return -1;
+}
+
+static int
+admit_token(struct http *h, const char *credential, unsigned rights, struct err *e)
+{
+	if (token_holder(credential, rights, &h->caller.token, e) < 0 || let_in(h, rights, e) < 0)
+		return -1;
+	h->caller.owner = h->caller.token.tenant;
+	return 0;
+}
+
 int
-caller_identify(const struct http *h, struct caller *c, struct err *e)
+caller_identify(struct http *h, unsigned rights, struct err *e)
 {
 	const char *credential = http_bearer(h);
 
-	*c = (struct caller){.owner = NULL};
-	if (open_to_all) {
-		c->owner = "";
+	if (open_to_all)
+		return admit_anybody(h, e);
+	return credential == NULL ? 0 : admit_token(h, credential, rights, e);
+}
+
+int
+caller_admit(struct http *h, struct err *e)
+{
+	unsigned asks = h->route->asks;
+
+	if ((asks & (ROUTE_PUBLIC | ROUTE_MESSAGE)) != 0)
 		return 0;
-	}
-	if (credential == NULL)
-		return 0;
-	if (token_holder(credential, &c->token, e) < 0)
+	if (caller_identify(h, asks & RIGHTS_ALL, e) < 0)
 		return -1;
-	c->owner = c->token.name;
-	return 0;
+	return h->caller.owner == NULL && (asks & ROUTE_BY_ID) == 0 ? nobody(e) : 0;
 }
 
 /* An id is a credential if nobody guesses it: 128 random bits, which are 32 hexadecimal digits. */
@@ -66,46 +110,48 @@ is_secret(const char *id)
 }
 
 int
-caller_from_invite(const json_t *invite, struct caller *c, struct err *e)
+caller_from_invite(struct http *h, const json_t *invite, struct err *e)
 {
 	const char *type = jsonx_text(invite, "auth.type", "");
 	const char *id = jsonx_text(invite, "delegationId", "");
 
-	if (c->owner != NULL)
+	if (h->caller.owner != NULL)
 		return 0;
 	if (strcmp(type, "bearer") != 0 && strcmp(type, "api_key") != 0)
 		return nobody(e);
 	const char *credential = jsonx_string(invite, "auth.credential", TOKEN_MAX, e);
-	if (credential == NULL || token_holder(credential, &c->token, e) < 0)
+	if (credential == NULL || admit_token(h, credential, RIGHT_INVITE, e) < 0)
 		return -1;
-	c->owner = c->token.name;
-	c->capability = is_secret(id);
+	h->caller.capability = is_secret(id);
 	return 0;
 }
 
 int
-caller_required(const struct caller *c, struct err *e)
+caller_vouch(struct http *h, const char *file, struct err *e)
 {
-	return c->owner != NULL ? 0 : nobody(e);
-}
-
-int
-caller_admit(const struct http *h, struct caller *c, struct err *e)
-{
-	if (caller_identify(h, c, e) < 0 || caller_required(c, e) < 0)
+	if (token_reload(file, &h->caller.token, e) < 0 ||
+	    token_may(&h->caller.token, RIGHT_INVITE, e) < 0)
 		return -1;
-	if (c->owner[0] != '\0' || http_variable(h, "HTTP_ORIGIN") == NULL)
-		return 0;
-	err_set(e, ERR_AUTH_FAILED, "no web page may call without a token");
-	return err_hint(e, "run it with AWCP_AUTH=token");
+	return let_in(h, RIGHT_INVITE, e);
 }
 
-bool
-caller_listed(enum setting_id list, const char *name, bool fallback)
+const struct caller *
+caller_of(const struct http *h)
 {
-	const char *names = setting_given(list);
+	return &h->caller;
+}
 
-	return names == NULL ? fallback : body_named(names, name);
+const struct pass *
+caller_pass(const struct http *h)
+{
+	return &h->pass;
+}
+
+void
+caller_leave(struct http *h)
+{
+	pass_release(&h->pass, HOLDER_CONNECTION);
+	pass_put(&h->pass);
 }
 
 void

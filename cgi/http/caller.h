@@ -9,41 +9,48 @@
 #ifndef HTTP_CALLER_H
 #define HTTP_CALLER_H
 
-#include "http/http.h"
-#include "access/token.h"
 #include "config/settings.h"
+#include "http/holder.h"
+#include "http/http.h"
 
 struct caller {
-	/* The token's name, "" where nobody is asked for one, NULL if no credential was shown: what
-	 * assignment_open takes as owner. */
+	/* The tenant of the token, "" where nobody is asked for one, NULL if no credential was
+	 * shown: what assignment_open takes as owner. */
 	const char *owner;
-	bool capability; /* the credential came in the message */
-	struct token token;
+	bool capability;    /* the credential came in the message */
+	struct token token; /* .name and .limits; where nobody is asked for one, all rights */
 };
 
-/* Read AWCP_AUTH, once. */
+/* Read AWCP_AUTH and how many requests there may be at a time, once. */
 int caller_policy(struct err *e);
 
 /* How callers are authenticated: "bearer" or "none". */
 const char *caller_scheme(void);
 
-/* Who sends ${h}, by its headers?  ERR_AUTH_FAILED for a wrong token; none at all is no error. */
-int caller_identify(const struct http *h, struct caller *c, struct err *e);
+/* The one place where a request is let in.  Who sends ${h}, and may they do what its route asks
+ * for?  ERR_AUTH_FAILED for a wrong token, or for none where one is needed; ERR_DECLINED for a
+ * right one without the right; ERR_RATE_LIMITED. */
+int caller_admit(struct http *h, struct err *e);
 
-/* Who sends ${invite}, if the headers did not say?  ERR_AUTH_FAILED if that does not either. */
-int caller_from_invite(const json_t *invite, struct caller *c, struct err *e);
+/* The same by the header alone, for a route that asks itself; no credential is no error. */
+int caller_identify(struct http *h, unsigned rights, struct err *e);
 
-/* ERR_AUTH_FAILED if no credential was shown. */
-int caller_required(const struct caller *c, struct err *e);
+/* Who sends ${invite}, if the header of ${h} did not say?  As caller_identify, but ERR_AUTH_FAILED
+ * if that does not say it either. */
+int caller_from_invite(struct http *h, const json_t *invite, struct err *e);
 
-/* As caller_identify, but the caller must be known.  Where no token is required, any page may have
- * a browser send requests; the browser then says which page it was, and that is ERR_AUTH_FAILED,
- * too. */
-int caller_admit(const struct http *h, struct caller *c, struct err *e);
+/* Who shows no credential, but an id that is one, goes on no longer than the token does with which
+ * that id came: the one with the record ${file}.  ERR_AUTH_FAILED, ERR_DECLINED. */
+int caller_vouch(struct http *h, const char *file, struct err *e);
 
-/* Is token ${name} one of those that setting ${list} names, separated by spaces?  ${fallback} if
- * that is not set. */
-bool caller_listed(enum setting_id list, const char *name, bool fallback);
+/* The caller of ${h}, as it was admitted. */
+const struct caller *caller_of(const struct http *h);
+
+/* What lets the caller in, and for how long; borrowed. */
+const struct pass *caller_pass(const struct http *h);
+
+/* The request is over. */
+void caller_leave(struct http *h);
 
 /* For an ${owner} without a credential make ERR_NOT_FOUND ERR_AUTH_FAILED, so that nobody learns
  * which ids there are. */

@@ -100,6 +100,8 @@ http_read(struct http *h, char *p, size_t n, struct err *e)
 {
 	ssize_t got = 0;
 
+	if (pass_check(&h->pass, e) < 0)
+		return -1;
 	if (n > h->left)
 		n = (size_t)h->left;
 	if (n > INT32_MAX)

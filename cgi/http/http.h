@@ -22,9 +22,21 @@
 
 struct http;
 
+/* A route says what it asks of its caller: the rights (access/token.h) of which one is enough.  It
+ * is checked before anything else of the request is looked at (caller_admit), and a program with a
+ * route that asks for nothing does not start.  Beside rights there are
+ *	ROUTE_BY_ID	who shows no credential may know an id that is one: the function checks that
+ *	ROUTE_MESSAGE	the message may hold the credential: the function calls caller_identify
+ *	ROUTE_PUBLIC	anybody may, without any right
+ */
+#define ROUTE_BY_ID 0x1000U
+#define ROUTE_MESSAGE 0x2000U
+#define ROUTE_PUBLIC 0x4000U
+
 struct http_route {
 	const char *method; /* "GET" */
 	const char *path;   /* "/", "/tasks/:id/events" */
+	unsigned asks;
 	void (*answer)(struct http *h);
 };
 
@@ -51,7 +63,8 @@ const char *http_variable(const struct http *h, const char *name);
 const char *http_bearer(const struct http *h);
 
 /* Read up to ${n} bytes of the request's body, fewer only at its end.  Returns 0 after the last;
- * -1 with ERR_BAD_MESSAGE if it broke off early. */
+ * -1 with ERR_BAD_MESSAGE if it broke off early, or what pass_check says: a token that is removed
+ * sends nothing more. */
 ssize_t http_read(struct http *h, char *p, size_t n, struct err *e);
 
 /* Read and discard what is left of the body; -1 if that is more than ${max} bytes. */

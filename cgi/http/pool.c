@@ -11,7 +11,6 @@
 
 #define MAX_IDLE 8                 /* threads kept ready */
 #define STACK ((size_t)256 * 1024) /* a JSON text nests at most 64 deep here */
-#define MIN_THREADS 64             /* threads that there may be in any case */
 #define HEAPS 2 /* for all threads: more are no faster, and each keeps its peak */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -148,7 +147,7 @@ start_thread(void)
 int
 pool_run(unsigned max, void (*call)(FCGX_Request *r), struct err *e)
 {
-	limit = max < MIN_THREADS ? MIN_THREADS : max;
+	limit = max < POOL_MIN ? POOL_MIN : max;
 	answer = call;
 	alive = MAX_IDLE;
 	(void)mallopt(M_ARENA_MAX, HEAPS);

@@ -11,6 +11,8 @@
 
 #include "base/err.h"
 
+#define POOL_MIN 64 /* threads that there may be in any case */
+
 /* Accept requests and hand each to ${answer}, in up to ${limit} threads.  Returns only when no more
  * can be accepted: -1. */
 int pool_run(unsigned limit, void (*answer)(FCGX_Request *r), struct err *e);

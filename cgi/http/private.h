@@ -7,7 +7,7 @@
 #include <fcgiapp.h>
 
 #include "base/id.h"
-#include "http/http.h"
+#include "http/caller.h"
 #include "log/delivery.h"
 
 #define ROUTE_METHODS 64        /* bytes of the list of methods that a path takes */
@@ -19,6 +19,8 @@ struct http {
 	const struct fastcgi *detached; /* not NULL: the connection of http_detached */
 	const char *method;
 	const struct http_route *route;
+	struct caller caller; /* see caller_admit */
+	struct pass pass;     /* what lets the caller in */
 	char ids[ROUTE_IDS][ID_MAX + 1];
 	uint64_t left;            /* bytes of the body still to come */
 	bool begun;               /* the head of the answer is written */

@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "config/config.h"
 #include "config/home.h"
-#include "http/caller.h"
 #include "http/log.h"
 #include "http/pool.h"
 #include "http/private.h"
@@ -49,7 +48,11 @@ dispatch(struct http *h)
 		return;
 	}
 	h->delivery.began = clock_steady();
-	h->route->answer(h);
+	if (caller_admit(h, &e) < 0)
+		http_fail(h, &e);
+	else
+		h->route->answer(h);
+	caller_leave(h);
 	if (h->delivery.step == NULL)
 		return;
 	h->delivery.side = "executor";
@@ -98,6 +101,17 @@ run(unsigned threads, struct err *e)
 	return pool_run(threads, answer_fastcgi, e);
 }
 
+/* Does every route of ${table} say what it asks of its caller? */
+static int
+check_routes(const struct http_route *table, struct err *e)
+{
+	for (const struct http_route *r = table; r->method != NULL; r++)
+		if ((r->asks & (RIGHTS_ALL | ROUTE_PUBLIC)) == 0)
+			return err_set(e, ERR_INTERNAL, "%s %s asks for no right", r->method,
+				       r->path);
+	return 0;
+}
+
 int
 http_main(const char *name, const struct http_route *table, int (*prepare)(struct err *e))
 {
@@ -106,9 +120,9 @@ http_main(const char *name, const struct http_route *table, int (*prepare)(struc
 
 	http_log_name(name);
 	routes = table;
-	if (config_load(&e) == 0 && secrets_load(&e) == 0 && home_open(&e) >= 0 &&
-	    caller_policy(&e) == 0 && setting_number(SETTING_THREADS, &threads, &e) == 0 &&
-	    prepare(&e) == 0 &&
+	if (check_routes(table, &e) == 0 && config_load(&e) == 0 && secrets_load(&e) == 0 &&
+	    home_open(&e) >= 0 && caller_policy(&e) == 0 &&
+	    setting_number(SETTING_THREADS, &threads, &e) == 0 && prepare(&e) == 0 &&
 	    run(threads > MAX_THREADS ? MAX_THREADS : (unsigned)threads, &e) == 0)
 		return 0;
 	(void)fprintf(stderr, "%s: %s%s%s\n", name, e.message, e.hint[0] != '\0' ? "; " : "",

@@ -17,6 +17,8 @@ claim_take(const struct claim_request *r, struct queue_claim **c, int64_t *pause
 	int64_t next;
 
 	*c = NULL;
+	if (pass_check(r->pass, e) < 0)
+		return -1;
 	json_array_foreach (r->capabilities, i, one)
 		if (i < CAPABILITIES)
 			has[i] = json_string_value(one);
@@ -79,9 +81,12 @@ claim_wait(struct http *h, const struct claim_request *r, struct queue_claim **c
 	queues_return(q);
 	if (w == NULL)
 		return -1;
-	while ((status = claim_take(r, c, &pause, e)) == 0 && (left = until - clock_steady()) > 0)
-		if (watch_wait(w, http_peer(h), (int)(left < pause ? left : pause)) == 2)
+	while ((status = claim_take(r, c, &pause, e)) == 0 && (left = until - clock_steady()) > 0) {
+		left = left < pause ? left : pause;
+		left = left < HOLDER_LOOK_MS ? left : HOLDER_LOOK_MS;
+		if (watch_wait(w, http_peer(h), (int)left) == 2)
 			break;
+	}
 	watch_close(w);
 	return status;
 }

@@ -4,7 +4,7 @@
 #ifndef QUEUED_CLAIM_H
 #define QUEUED_CLAIM_H
 
-#include "http/http.h"
+#include "http/caller.h"
 #include "queue/queue.h"
 
 #define CLAIM_WORKER 128 /* bytes of a worker's name with its NUL */
@@ -14,8 +14,9 @@ struct claim_request {
 	const char *tenant;   /* whose tasks; NULL: everybody's */
 	json_t *capabilities; /* strings, or NULL */
 	char worker[CLAIM_WORKER];
-	int64_t lease; /* ms */
-	int64_t wait;  /* ms at most */
+	int64_t lease;           /* ms */
+	int64_t wait;            /* ms at most */
+	const struct pass *pass; /* of the worker */
 };
 
 /* Claim a task, durably: 1 and *${c}, 0 if there is none, -1.  *${pause}: ms until there may be one

@@ -138,6 +138,8 @@ send_more(struct output *t)
 	struct err why;
 	bool over = true;
 
+	if (pass_check(caller_pass(t->h), &why) < 0)
+		return false;
 	/* Whether it is over comes first: what it printed is there then. */
 	int fd = open_output(t, &over, &why);
 	if (fd < 0)
@@ -198,10 +200,14 @@ output_answer(struct http *h, const struct tenant *tenant, struct err *e)
 		return -1;
 	if (t.follow == 0)
 		return send_now(&t, e);
+	const struct pass *pass = caller_pass(h);
+	if (pass_take(pass, HOLDER_OUTPUT, FOLLOWERS, e) < 0)
+		return -1;
 	if (atomic_fetch_add(&followers, 1) < FOLLOWERS)
 		status = follow_output(&t, e);
 	else
 		err_set(e, ERR_BUSY, "too many follow an output");
 	(void)atomic_fetch_sub(&followers, 1);
+	pass_release(pass, HOLDER_OUTPUT);
 	return status;
 }

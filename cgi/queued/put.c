@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/home.h"
 #include "http/body.h"
+#include "state/room.h"
 
 #define TASK_MAX (QUEUE_PAYLOAD + (size_t)65536) /* bytes of a task as it is sent */
 #define PIECE_MAX ((size_t)256 << 10)            /* bytes of tasks that are put at a time, about */
@@ -15,7 +17,7 @@
 static int
 set_tenant(const struct tenant *t, json_t *asked, struct err *e)
 {
-	const char *owner = t->caller.owner;
+	const char *owner = t->caller->owner;
 	const json_t *tenant = json_object_get(asked, task_tenant_path());
 
 	if (t->name == NULL && (tenant != NULL || owner[0] == '\0'))
@@ -50,6 +52,20 @@ check_needs(const struct tenant *t, struct queue *q, const json_t *asked, struct
 	return 0;
 }
 
+/* Is there room for ${n} tasks: on the disk, and in what the tenant may have? */
+static int
+check_room(const struct tenant *t, json_t **asked, size_t n, struct err *e)
+{
+	struct queue_load more = {.tasks = n};
+
+	for (size_t i = 0; i < n; i++)
+		more.bytes += json_dumpb(asked[i], NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY);
+	int fd = home_dir("queue", e);
+	if (fd < 0 || room_for(fd, more.bytes, n, e) < 0)
+		return -1;
+	return quota_take(t, &more, e);
+}
+
 /* Put ${n} tasks; as queue_put. */
 static int
 put_tasks(const struct tenant *t, json_t **asked, size_t n, struct queue_receipt *receipts,
@@ -60,6 +76,8 @@ put_tasks(const struct tenant *t, json_t **asked, size_t n, struct queue_receipt
 	int status = 0;
 
 	*done = 0;
+	if (check_room(t, asked, n, e) < 0)
+		return -1;
 	struct queue *q = queues_borrow(t->queue, true, e);
 	if (q == NULL)
 		return -1;

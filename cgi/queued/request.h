@@ -11,18 +11,18 @@
  * tenant.c: who uses a queue over HTTP, and what of it is theirs.
  *
  * A token may use the queues that it is limited to, or any if it is not.  It sees, changes and
- * takes the tasks that were put with it and no others: its name is their tenant.  The tokens that
- * AWCP_OPERATORS names, and everybody where no token is asked for, have all tasks.
+ * takes the tasks of its tenant and no others.  A token with the right "admin", and everybody where
+ * no token is asked for, has all tasks.
  */
 
 struct tenant {
-	struct caller caller;
+	const struct caller *caller;
 	const char *queue; /* the one in the path */
 	const char *name;  /* NULL: all tasks are theirs */
 };
 
-/* Who sends ${h}, and may they use the queue in its path?  ERR_DECLINED says nothing about whether
- * there is such a queue. */
+/* Who sends ${h}, which was admitted, and may they use the queue in its path?  ERR_DECLINED says
+ * nothing about whether there is such a queue. */
 int tenant_admit(const struct http *h, struct tenant *t, struct err *e);
 
 /* Is task ${number} of ${q} theirs?  ERR_NOT_FOUND as if it were not there. */
@@ -30,6 +30,12 @@ int tenant_owns(const struct tenant *t, struct queue *q, uint64_t number, struct
 
 /* The number of the task in the path of ${h}; ERR_NOT_FOUND if it is none. */
 int tenant_task(const struct http *h, uint64_t *number, struct err *e);
+
+/* May the tenant have ${more}, beside what it has in all queues?  ERR_RATE_LIMITED if that is more
+ * than the token's limits, or else AWCP_TENANT_TASKS and AWCP_TENANT_BYTES, say.  It counts as put;
+ * what is not put after all is forgotten with the next count.  To be called while no queue is
+ * borrowed. */
+int quota_take(const struct tenant *t, const struct queue_load *more, struct err *e);
 
 /*
  * queues.c: queues that are open, for threads to borrow.

@@ -4,22 +4,19 @@
 #include <string.h>
 
 #include "base/id.h"
-#include "config/settings.h"
 
 int
 tenant_admit(const struct http *h, struct tenant *t, struct err *e)
 {
-	*t = (struct tenant){.queue = http_id(h)};
-	if (caller_admit(h, &t->caller, e) < 0)
-		return -1;
-	const char *name = t->caller.owner;
-	if (t->caller.token.limits.queues[0] != '\0' &&
-	    !token_allows(&t->caller.token.limits, t->queue)) {
+	const struct caller *c = caller_of(h);
+
+	*t = (struct tenant){.caller = c, .queue = http_id(h)};
+	if (c->token.limits.queues[0] != '\0' && !token_allows(&c->token.limits, t->queue)) {
 		err_set(e, ERR_DECLINED, "this token may not use queue %s", t->queue);
-		return err_hint(e, "it may use %.200s", t->caller.token.limits.queues);
+		return err_hint(e, "it may use %.200s", c->token.limits.queues);
 	}
-	if (name[0] != '\0' && !caller_listed(SETTING_OPERATORS, name, false))
-		t->name = name;
+	if ((c->token.rights & RIGHT_ADMIN) == 0)
+		t->name = c->owner;
 	return 0;
 }
 

@@ -23,7 +23,8 @@
 struct waiter {
 	struct offload_job job; /* first: the job is the waiter */
 	struct fastcgi connection;
-	struct claim_request request; /* with texts of its own */
+	struct claim_request request; /* with texts and a pass of its own */
+	struct pass pass;             /* which the request refers to */
 	int64_t until;                /* clock_steady */
 	struct waitlist *list;
 	TAILQ_ENTRY(waiter) next;
@@ -70,8 +71,8 @@ free_waiter(struct waiter *w)
 	json_decref(w->request.capabilities);
 	free((char *)(uintptr_t)w->request.queue);
 	free((char *)(uintptr_t)w->request.tenant);
+	slots_release(&w->pass);
 	free(w);
-	slots_release();
 }
 
 /* In a thread of its own: a client may read slowly. */
@@ -228,21 +229,24 @@ enqueue_arrivals(void)
 	}
 }
 
-/* Answer those whose time is over. */
+/* Answer those whose time is over, or whose pass is not good any more. */
 static void
 expire_waiters(int64_t now)
 {
+	static unsigned seen;
 	struct waitlist *l, *next_list;
 	struct waiter *w, *after;
 
-	if (now < soonest)
+	unsigned losses = holder_look();
+	if (now < soonest && losses == seen)
 		return;
+	seen = losses;
 	soonest = INT64_MAX;
 	for (l = LIST_FIRST(&waitlists); l != NULL; l = next_list) {
 		next_list = LIST_NEXT(l, next);
 		for (w = TAILQ_FIRST(&l->waiters); w != NULL; w = after) {
 			after = TAILQ_NEXT(w, next);
-			if (w->until <= now)
+			if (w->until <= now || pass_check(&w->pass, &w->failed) < 0)
 				finish_waiter(w);
 			else if (w->until < soonest)
 				soonest = w->until;
@@ -275,7 +279,7 @@ ms_until_due(int64_t now)
 		due = l->due;
 	if (due == INT64_MAX)
 		return -1;
-	return due <= now ? 0 : due - now > 60000 ? 60000 : (int)(due - now);
+	return due <= now ? 0 : due - now > HOLDER_LOOK_MS ? HOLDER_LOOK_MS : (int)(due - now);
 }
 
 static void *
@@ -353,14 +357,16 @@ waitlist_add(struct http *h, const struct claim_request *r, struct err *e)
 	(void)pthread_mutex_lock(&lock);
 	int status = start_thread(e);
 	(void)pthread_mutex_unlock(&lock);
-	if (status < 0 || slots_take(e) < 0)
+	if (status < 0 || slots_take(r->pass, e) < 0)
 		return -1;
 	struct waiter *w = calloc(1, sizeof *w);
 	if (w == NULL) {
-		slots_release();
+		slots_release(r->pass);
 		return err_memory(e);
 	}
 	w->request = *r;
+	w->pass = *r->pass;
+	w->request.pass = &w->pass;
 	w->request.queue = strdup(r->queue);
 	w->request.tenant = r->tenant != NULL ? strdup(r->tenant) : NULL;
 	w->request.capabilities = json_incref(r->capabilities);

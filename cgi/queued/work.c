@@ -40,13 +40,14 @@ static int
 read_claim_request(const struct http *h, const struct tenant *t, const json_t *o,
 		   struct claim_request *r, struct err *e)
 {
-	const char *name, *owner = t->caller.owner;
+	const char *name, *owner = t->caller->token.name;
 	int64_t wait = 0;
 
 	*r = (struct claim_request){.queue = t->queue,
 				    .tenant = t->name,
 				    .capabilities = json_object_get(o, "capabilities"),
-				    .lease = QUEUE_LEASE_MS / 1000};
+				    .lease = QUEUE_LEASE_MS / 1000,
+				    .pass = caller_pass(h)};
 	if (body_only(o, "worker lease capabilities", e) < 0 ||
 	    request_text(o, "worker", 60, &name, e) < 0 ||
 	    request_number(o, "lease", 1, LEASE_MAX, &r->lease, e) < 0 ||
@@ -128,11 +129,12 @@ end_claim(struct task_request *r, struct err *e)
 static int
 ask_question(struct task_request *r, struct err *e)
 {
+	const struct queue_asked before = {.max = r->tenant.caller->token.limits.questions};
 	json_t *question = question_make(r->body, e);
 
 	if (question == NULL)
 		return -1;
-	if (queue_ask(r->queue, r->claim, question, 0, e) < 0) {
+	if (queue_ask(r->queue, r->claim, question, &before, e) < 0) {
 		json_decref(question);
 		return -1;
 	}
@@ -157,7 +159,7 @@ poll_question(struct task_request *r, struct err *e)
 static int
 take_answer(struct task_request *r, struct err *e)
 {
-	const char *id, *answer, *by = r->tenant.caller.owner;
+	const char *id, *answer, *by = r->tenant.caller->token.name;
 
 	if (question_answer_of(r->body, &id, &answer, e) < 0)
 		return -1;

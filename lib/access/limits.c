@@ -16,7 +16,13 @@ static const struct {
 } numbers[] = {{"active", offsetof(struct token_limits, active)},
 	       {"ttl", offsetof(struct token_limits, ttl)},
 	       {"bytes", offsetof(struct token_limits, bytes)},
-	       {"rate", offsetof(struct token_limits, rate)}};
+	       {"rate", offsetof(struct token_limits, rate)},
+	       {"connections", offsetof(struct token_limits, connections)},
+	       {"streams", offsetof(struct token_limits, streams)},
+	       {"tasks", offsetof(struct token_limits, tasks)},
+	       {"disk", offsetof(struct token_limits, disk)},
+	       {"questions", offsetof(struct token_limits, questions)},
+	       {"events", offsetof(struct token_limits, events)}};
 
 #define NUMBERS (sizeof numbers / sizeof numbers[0])
 
@@ -71,7 +77,9 @@ token_limit(struct token_limits *l, const char *text, struct err *e)
 		return 0;
 	}
 	err_set(e, ERR_USAGE, "not a limit: %.80s", text);
-	return err_hint(e, "active=n, ttl=time, bytes=n, rate=n (a minute) or queue=name");
+	return err_hint(e,
+			"active=n, ttl=time, bytes=n, rate=n (a minute), connections=n, streams=n, "
+			"tasks=n, disk=n, questions=n, events=n or queue=name");
 }
 
 bool

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "access/name.h"
+#include "access/private.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "config/home.h"
@@ -15,8 +16,6 @@
 #include "base/jsonx.h"
 #include "log/lifecycle.h"
 #include "base/sha256.h"
-
-#define TOKEN_RECORD 65536 /* bytes of a token's file */
 
 static int
 digest_token(const char *token, char out[SHA256_HEX], struct err *e)
@@ -29,21 +28,6 @@ digest_token(const char *token, char out[SHA256_HEX], struct err *e)
 	sha256_hex(h, out);
 	sha256_free(h);
 	return 0;
-}
-
-/* The record in file ${name} of tokens/ to *${o}, NULL if there is none any more: it was removed,
- * or is damaged.  -1 if it cannot be read now. */
-static int
-load_token(int dirfd, const char *name, json_t **o, struct err *e)
-{
-	struct err why;
-
-	*o = home_load(dirfd, name, TOKEN_RECORD, "token", &why);
-	if (*o != NULL || why.code == ERR_NOT_FOUND || why.code == ERR_BAD_DATA)
-		return 0;
-	if (e != NULL)
-		*e = why;
-	return -1;
 }
 
 static int
@@ -67,7 +51,7 @@ each_token(int (*each)(void *arg, const char *file, const json_t *token), void *
 		return err_sys(e, "cannot read tokens");
 	for (int i = 0; i < n && status == 0; i++) {
 		json_t *o;
-		status = load_token(fd, names[i]->d_name, &o, e);
+		status = token_load(fd, names[i]->d_name, &o, e);
 		if (o != NULL)
 			status = each(arg, names[i]->d_name, o);
 		json_decref(o);
@@ -151,28 +135,39 @@ out:
 }
 
 static json_t *
-new_token(const char *name, const struct token_limits *l, int64_t expires, struct err *e)
+new_token(const struct token *t, struct err *e)
 {
 	char now[CLOCK_TEXT], then[CLOCK_TEXT];
 
-	json_t *limits = l != NULL ? token_limits_describe(l) : NULL;
-	json_t *o = json_pack("{ss ss ss* so*}", "name", name, "createdAt",
-			      clock_format(clock_now(), now), "expiresAt",
-			      expires > 0 ? clock_format(expires, then) : NULL, "limits", limits);
+	json_t *o = json_pack("{ss ss so ss* ss* so*}", "name", t->name, "createdAt",
+			      clock_format(clock_now(), now), "rights",
+			      rights_describe(t->rights != 0 ? t->rights : RIGHTS_USUAL), "tenant",
+			      t->tenant[0] != '\0' ? t->tenant : NULL, "expiresAt",
+			      t->expires > 0 ? clock_format(t->expires, then) : NULL, "limits",
+			      token_limits_describe(&t->limits));
 	if (o == NULL)
 		err_memory(e);
 	return o;
 }
 
-int
-token_add(const char *name, const struct token_limits *l, int64_t expires, char out[70],
-	  struct err *e)
+/* A tenant is called as a token is: it may be the name of one. */
+static int
+check_tenant(const struct token *t, struct err *e)
 {
+	return t->tenant[0] == '\0' ? 0 : name_check("tenant", t->tenant, e);
+}
+
+int
+token_add(const struct token *t, char out[70], struct err *e)
+{
+	const char *name = t->name;
 	char file[SHA256_HEX];
 	struct named known;
 	json_t *o = NULL;
 	int status = -1;
 
+	if (check_tenant(t, e) < 0)
+		return -1;
 	if (open_named(name, false, &known, e) < 0)
 		goto out;
 	if (known.found > 0) {
@@ -180,7 +175,7 @@ token_add(const char *name, const struct token_limits *l, int64_t expires, char 
 		err_hint(e, "remove it first (awcp-token rm %s), or rotate it", name);
 		goto out;
 	}
-	o = new_token(name, l, expires, e);
+	o = new_token(t, e);
 	if (o == NULL || store_token(known.dirfd, o, out, file, e) < 0)
 		goto out;
 	lifecycle_note("token", name, NULL, NULL, "valid", "added");
@@ -195,6 +190,45 @@ static int
 not_named(const char *name, struct err *e)
 {
 	return err_set(e, ERR_NOT_FOUND, "there is no token named %s", name);
+}
+
+/* Save what ${t} changes in the record that was found. */
+static int
+change_found(const struct named *known, const struct token *t, struct err *e)
+{
+	const char *file = jsonx_text(known->token, "sha256", "");
+	json_t *o = known->token;
+
+	if ((t->rights != 0 && json_object_set_new(o, "rights", rights_describe(t->rights)) < 0) ||
+	    (t->tenant[0] != '\0' && jsonx_set(o, "tenant", t->tenant) < 0))
+		return err_memory(e);
+	if (strlen(file) != SHA256_HEX - 1)
+		return err_set(e, ERR_BAD_DATA, "the record of token %s is damaged", t->name);
+	return jsonx_save(known->dirfd, file, o, 65536, true, e);
+}
+
+int
+token_change(const struct token *t, struct err *e)
+{
+	char rights[RIGHTS_TEXT];
+	struct named known;
+	int status = -1;
+
+	if (check_tenant(t, e) < 0)
+		return -1;
+	if (open_named(t->name, false, &known, e) < 0)
+		goto out;
+	if (known.found == 0) {
+		not_named(t->name, e);
+		goto out;
+	}
+	status = change_found(&known, t, e);
+	if (status == 0)
+		lifecycle_note("token", t->name, NULL, "valid", "valid",
+			       rights_format(t->rights, ",", rights));
+out:
+	close_named(&known);
+	return status;
 }
 
 int
@@ -275,58 +309,14 @@ token_list(int (*each)(void *arg, const json_t *token), void *arg, struct err *e
 	return each_token(list_one, &l, e);
 }
 
-/* Fill ${t} from the token's record ${o}, if it is valid now. */
-static int
-check_token(const json_t *o, struct token *t, struct err *e)
-{
-	const char *text = jsonx_text(o, "expiresAt", NULL);
-	int64_t expires;
-
-	/* What cannot be read as a time or a limit must not mean that there is none. */
-	if (text != NULL && (clock_parse(text, &expires, e) < 0 || expires <= clock_now())) {
-		err_set(e, ERR_AUTH_FAILED, "the token has expired");
-		return err_hint(e, "ask the operator of this executor for a new one");
-	}
-	if (token_limits_read(o, &t->limits, e) < 0)
-		return err_set(e, ERR_AUTH_FAILED, "the token cannot be used");
-	(void)snprintf(t->name, sizeof t->name, "%s", jsonx_text(o, "name", ""));
-	return 0;
-}
-
 int
-token_holder(const char *credential, struct token *t, struct err *e)
+token_holder(const char *credential, unsigned rights, struct token *t, struct err *e)
 {
-	char file[SHA256_HEX];
-	json_t *o = NULL;
-	int status = -1;
+	char file[SHA256_HEX] = "";
 
-	int fd = home_dir("tokens", e);
-	if (fd < 0)
+	if (strlen(credential) < TOKEN_MAX && digest_token(credential, file, e) < 0)
 		return -1;
-	/* Whoever asks chooses the token, not its digest: looking the digest up by name tells
-	 * nothing that helps to guess. */
-	if (strlen(credential) < TOKEN_MAX &&
-	    (digest_token(credential, file, e) < 0 || load_token(fd, file, &o, e) < 0))
-		return -1; /* for lack of memory, or because of the disk: nobody's fault */
-	if (o != NULL && sha256_equal(jsonx_text(o, "sha256", ""), file)) {
-		status = check_token(o, t, e);
-	} else {
-		err_set(e, ERR_AUTH_FAILED, "the credential is not known here");
-		err_hint(e, "ask the operator of this executor for a token (awcp-token add)");
-	}
-	json_decref(o);
-	return status;
-}
-
-int
-token_owner(const char *credential, char name[TOKEN_NAME + 1], struct err *e)
-{
-	struct token t;
-
-	if (token_holder(credential, &t, e) < 0)
-		return -1;
-	strcpy(name, t.name);
-	return 0;
+	return token_reload(file, t, e) < 0 ? -1 : token_may(t, rights, e);
 }
 
 int

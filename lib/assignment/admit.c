@@ -121,7 +121,7 @@ assignment_check_terms(const json_t *invite, const struct assignment_inviter *by
 		       const struct assignment_policy *p, struct err *e)
 {
 	int64_t ttl = invite_ttl(invite);
-	long long max = assignment_limit(p->max_ttl, by->limits.ttl);
+	long long max = assignment_limit(p->max_ttl, by->token->limits.ttl);
 	char first[ID_MAX + 1];
 
 	if (sandbox_meets(&p->sandbox, invite_sandbox(invite), e) < 0)
@@ -131,14 +131,14 @@ assignment_check_terms(const json_t *invite, const struct assignment_inviter *by
 			(long long)ttl);
 		return err_hint(e, "ask for at most %lld s", max);
 	}
-	const char *queue = assignment_choose_queue(invite, &by->limits, first);
+	const char *queue = assignment_choose_queue(invite, &by->token->limits, first);
 	if (queue == NULL) {
 		err_set(e, ERR_DECLINED, "that queue is not for this token");
 		return err_hint(e, "leave requirements.queue out");
 	}
 	if (check_machine(p, e) < 0 || check_queue(queue, e) < 0)
 		return -1;
-	return assignment_rate_take(by->owner, by->limits.rate, e);
+	return assignment_rate_take(by->token->name, by->token->limits.rate, e);
 }
 
 json_t *

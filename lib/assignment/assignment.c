@@ -14,11 +14,25 @@
 
 bool assignment_strict;
 
+/* Is the token still good that came with the INVITE of ${record}? */
+static bool
+is_vouched_for(const json_t *record)
+{
+	const char *file = assignment_token(record);
+	struct token t;
+	struct err ignored;
+
+	return file[0] == '\0' /* of an earlier version */ ||
+	       (token_reload(file, &t, &ignored) == 0 &&
+		token_may(&t, RIGHT_INVITE, &ignored) == 0);
+}
+
 static bool
 owned_by(const json_t *record, const char *owner)
 {
 	if (owner == NULL)
-		return !assignment_strict && assignment_capability(record);
+		return !assignment_strict && assignment_capability(record) &&
+		       is_vouched_for(record);
 	return strcmp(assignment_owner(record), owner) == 0;
 }
 
@@ -34,6 +48,18 @@ assignment_open(const char *id, const char *owner, bool change, struct record *r
 	if (!owned_by(r->json, owner))
 		return err_set(e, ERR_NOT_FOUND, "there is no %s", id);
 	return 0;
+}
+
+int
+assignment_credential(const char *id, char file[SHA256_HEX], struct err *e)
+{
+	struct record r;
+
+	int status = assignment_open(id, NULL, false, &r, e);
+	if (status == 0)
+		(void)snprintf(file, SHA256_HEX, "%s", assignment_token(r.json));
+	record_close(&r);
+	return status;
 }
 
 bool

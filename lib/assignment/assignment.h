@@ -39,9 +39,9 @@ long long assignment_limit(long long all, long long own);
 
 /* Who sends an INVITE. */
 struct assignment_inviter {
-	const char *owner;          /* the name of a token, or "" */
-	struct token_limits limits; /* of the token */
-	bool capability;            /* the token came in the message itself */
+	const char *owner;         /* a tenant, or "" */
+	const struct token *token; /* whose it is; .name "": nobody is asked for one */
+	bool capability;           /* the token came in the message itself */
 };
 
 /* INVITE (checked by message_check_invite) from ${by}: admit it, record it, and return the ACCEPT.
@@ -51,12 +51,21 @@ struct assignment_inviter {
 json_t *assignment_accept(const json_t *invite, const struct assignment_inviter *by,
 			  const struct assignment_policy *p, struct err *e);
 
-/* Open ${id} for ${owner} to read or to change; another owner's is ERR_NOT_FOUND.  ${owner} is the
- * name of a token, "" where no token is required, or NULL if no credential was shown: then the
- * record must say that its INVITE carried the credential in itself ("capability": its peer has no
- * header to show, and knows the unguessable id). */
+/* Open ${id} for ${owner} to read or to change; another owner's is ERR_NOT_FOUND.  ${owner} is a
+ * tenant, "" where no token is required, or NULL if no credential was shown: then the record must
+ * say that its INVITE carried the credential in itself ("capability": its peer has no header to
+ * show, and knows the unguessable id), and that credential must still be good. */
 int assignment_open(const char *id, const char *owner, bool change, struct record *r,
 		    struct err *e);
+
+/* The record of the token that came in the INVITE of ${id}, which is a capability, into ${file}; ""
+ * if an earlier version did not note it. */
+int assignment_credential(const char *id, char file[SHA256_HEX], struct err *e);
+
+/* How many bytes lie here for ${owner}, of what it has sent and what it has not taken back yet,
+ * into
+ * *${bytes}. */
+int assignment_disk(const char *owner, uint64_t *bytes, struct err *e);
 
 /* Has the assignment of ${record} ended? */
 bool assignment_ended(const json_t *record);

@@ -43,9 +43,18 @@ fill_terms(json_t *o, const json_t *invite, const struct assignment_inviter *by,
 		retention = p->max_retention * 1000;
 	if (assignment_set_owner(o, by->owner) < 0 ||
 	    assignment_set_capability(o, by->capability) < 0 ||
+	    assignment_set_token(o, by->capability ? by->token->file : NULL) < 0 ||
 	    assignment_set_access_mode(o, p->read_only ? "ro" : invite_access_mode(invite)) < 0 ||
-	    assignment_set_queue(o, assignment_choose_queue(invite, &by->limits, first)) < 0 ||
-	    assignment_set_max_archive(o, assignment_limit(p->max_archive, by->limits.bytes)) < 0)
+	    assignment_set_queue(o, assignment_choose_queue(invite, &by->token->limits, first)) <
+		0 ||
+	    assignment_set_max_archive(
+		o, assignment_limit(p->max_archive, by->token->limits.bytes)) < 0)
+		return -1;
+	if (by->token->limits.questions > 0 &&
+	    assignment_set_max_questions(o, by->token->limits.questions) < 0)
+		return -1;
+	if (by->token->limits.events > 0 &&
+	    assignment_set_max_events(o, by->token->limits.events) < 0)
 		return -1;
 	return assignment_set_retention(o, retention);
 }
@@ -150,7 +159,7 @@ assignment_accept(const json_t *invite, const struct assignment_inviter *by,
 		  const struct assignment_policy *p, struct err *e)
 {
 	const char *id = message_id(invite);
-	struct assignment_slot slot = {id, by->owner, &by->limits, p};
+	struct assignment_slot slot = {id, by->token, p};
 	json_t *answer = NULL;
 
 	if (assignment_check_terms(invite, by, p, e) < 0)

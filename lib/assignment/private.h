@@ -60,8 +60,8 @@ json_t *assignment_without_auth(const json_t *invite);
 /* slots.c */
 
 struct assignment_slot {
-	const char *id, *owner;
-	const struct token_limits *limits; /* of the owner */
+	const char *id;
+	const struct token *token; /* whose it is to be */
 	const struct assignment_policy *policy;
 };
 
@@ -73,8 +73,8 @@ int assignment_slot_take(const struct assignment_slot *s, bool acquire, struct e
 /* Give back a slot that was taken for an assignment that was not recorded. */
 void assignment_slot_release(const char *id);
 
-/* Count one INVITE of ${owner} against ${rate} a minute; ERR_DECLINED and a time to try again if
- * there are too many. */
+/* Count one INVITE of token ${owner} against ${rate} a minute; ERR_DECLINED and a time to try again
+ * if there are too many. */
 int assignment_rate_take(const char *owner, long long rate, struct err *e);
 
 #endif

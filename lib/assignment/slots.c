@@ -22,8 +22,10 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "assignment/members.h"
 #include "assignment/sweep.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -31,6 +33,7 @@
 
 #define MINUTE_MS 60000
 #define RETRY_S 10          /* when slots are short: a task may end at any time */
+#define SHARE_PAUSE_MS 1000 /* before a tenant that had too many is counted again */
 #define SWEEP_PAUSE_MS 1000 /* between sweeps for slots that nobody will use any more */
 
 /* What this process knows of .open; the mutex also keeps its threads from queueing for the file's
@@ -133,11 +136,11 @@ decline_for_now(const char *what, long long max, struct err *e)
 static int
 check_owner(const struct assignment_slot *s, int openfd, bool note, struct err *e)
 {
-	long long max = s->limits->active, count;
+	long long max = s->token->limits.active, count;
 
 	if (max <= 0)
 		return 0;
-	int fd = owner_dir(s->owner, e);
+	int fd = owner_dir(s->token->name, e);
 	if (fd < 0)
 		return -1;
 	int status = count_ids(fd, openfd, &count, e);
@@ -156,6 +159,53 @@ check_owner(const struct assignment_slot *s, int openfd, bool note, struct err *
 out:
 	file_close(fd);
 	return status;
+}
+
+/* How many of the ids in ${openfd} are of ${tenant}? */
+static int
+count_owned(int openfd, const char *tenant, long long *count, struct err *e)
+{
+	struct record r;
+	struct err ignored;
+
+	*count = 0;
+	DIR *dir = file_list(openfd, ".");
+	if (dir == NULL)
+		return err_sys(e, "cannot count the unfinished assignments");
+	for (const char *id; (id = file_next(&dir)) != NULL;) {
+		if (!id_valid(id))
+			continue;
+		if (record_open(ASSIGNMENTS, id, false, &r, &ignored) == 0)
+			*count += strcmp(assignment_owner(r.json), tenant) == 0;
+		record_close(&r);
+	}
+	return 0;
+}
+
+/* When slots get short, no tenant takes the last quarter of them that has three quarters already:
+ * ERR_DECLINED.  This reads all records, but not again for whoever was just refused. */
+static int
+check_share(const struct assignment_slot *s, int openfd, long long taken, struct err *e)
+{
+	static struct {
+		char tenant[TOKEN_NAME + 1];
+		int64_t at; /* clock_steady */
+	} refused;          /* under the locks */
+	const char *tenant = s->token->tenant;
+	long long max = s->policy->max_active, share = max - max / 4, count = share;
+	int64_t now = clock_steady();
+
+	if (taken < share || s->token->limits.active > 0 || tenant[0] == '\0')
+		return 0;
+	bool again = strcmp(refused.tenant, tenant) == 0 && now - refused.at < SHARE_PAUSE_MS;
+	if (!again && count_owned(openfd, tenant, &count, e) < 0)
+		return -1;
+	if (count < share)
+		return 0;
+	if (!again)
+		refused.at = now;
+	strcpy(refused.tenant, tenant);
+	return decline_for_now("delegations of one tenant are unfinished", share, e);
 }
 
 /* Make the entry for ${id}, open: another name of its lock (record.h), in the directory that the
@@ -197,6 +247,9 @@ check_limits(const struct assignment_slot *s, const struct admission *a, bool no
 		return -1;
 	if (free == 0)
 		return decline_for_now("delegations are unfinished", max, e);
+	long long taken = known.count + (long long)(a->taken - known.taken);
+	if (check_share(s, a->openfd, taken, e) < 0)
+		return -1;
 	return check_owner(s, a->openfd, note, e);
 }
 

@@ -86,6 +86,18 @@ struct census {
 	size_t count;
 };
 
+/* Who may do more than what harms nobody is to be known. */
+static void
+report_rights(struct doctor *d, const json_t *token)
+{
+	unsigned more = rights_of(token) & ~RIGHTS_USUAL;
+	char names[RIGHTS_TEXT];
+
+	if (more != 0)
+		doctor_report(d, DOCTOR_OK, "tokens", "that of %s may also %s",
+			      jsonx_text(token, "name", "?"), rights_format(more, ", ", names));
+}
+
 static int
 check_token(void *arg, const json_t *token)
 {
@@ -97,6 +109,7 @@ check_token(void *arg, const json_t *token)
 	int64_t expires;
 
 	c->count++;
+	report_rights(c->doctor, token);
 	(void)snprintf(advice, sizeof advice, "awcp-token rm %s, and add it again if it is wanted",
 		       name);
 	if (text == NULL)

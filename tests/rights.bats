@@ -1,0 +1,222 @@
+#!/usr/bin/env bats
+# What a token may do, and what it can take: each route of each program asks for a right, and nothing
+# goes on with a token that is not valid any more.
+# shellcheck disable=SC2030,SC2031 # a test's variables are its own
+
+load helper
+
+setup_file()
+{
+	own_home
+	export AWCP_AUTH_FAILURES=0 AWCP_KEEPALIVE=60
+	mkdir "$HOME/root"
+	start_server -Q -D "$HOME/root"
+}
+
+teardown_file()
+{
+	stop_all
+}
+
+# routes: "program method path asks" of each route that the programs have.
+routes()
+{
+	local program
+	for program in "$REPO"/cgi/awcp-*.c; do
+		sed -n "s|^    {\"\([A-Z]*\)\", \"\([^\"]*\)\", \(.*\), [a-z_]*},$|$(basename "$program" .c) \1 \2 \3|p" "$program"
+	done
+}
+
+# where program path: its path below the server's address.
+where()
+{
+	local path=${2/:id/q1}
+	path=${path/:id/1}
+	case $1:$path in
+	awcp-executor:/metrics | awcp-executor:/.well-known/*) echo "$path" ;;
+	awcp-executor:/) echo /awcp ;;
+	awcp-executor:*) echo "/awcp$path" ;;
+	*) echo "$path" ;;
+	esac
+}
+
+# statuses [token]: "status method path asks" of each route, with a body that nobody takes.
+statuses()
+{
+	local program method path asks calls=() header=()
+	[ -z "${1-}" ] || header=(-H "Authorization: Bearer $1")
+	while read -r program method path asks; do
+		calls+=(${calls[@]+--next} -sS -o /dev/null -X "$method" -w "%{http_code} $method $path $asks\n"
+			--max-time 1 "${header[@]}" -H 'Content-Type: application/json'
+			"${URL%/awcp}$(where "$program" "$path")")
+		[ "$method" != POST ] || calls+=(--data-binary '{"type":"START","version":"1","delegationId":"q1"}')
+	done < <(routes)
+	curl "${calls[@]}" 2>"$BATS_TEST_TMPDIR/late" || [ $? -eq 28 ] # an event stream has no end
+}
+
+@test "every route of every program asks for a right" {
+	# What is no row of such a table is no route, and a table is all that a program has.
+	for program in "$REPO"/cgi/awcp-*.c; do
+		assert_equal "$(grep -c '^    {"[A-Z]*", ' "$program")" "$(routes | grep -c "^$(basename "$program" .c) ")"
+		grep -q 'return http_main("awcp-[a-z]*", routes, ' "$program"
+	done
+	run grep -c ROUTE_PUBLIC <(routes)
+	assert_output 3 # the cards and /health: who adds one says so here
+
+	run statuses
+	assert_success
+	# Where the message or the id may be the credential, one that is neither may be refused as that.
+	run grep -v -e '^401 ' -e '^400 .*ROUTE_[BM]' <<<"$output"
+	assert_equal "$(grep -vc ROUTE_PUBLIC <<<"$output")" 0
+
+	token=$(awcp-token add --rights enrol nobody)
+	run statuses "$token"
+	run grep -v '^403 ' <<<"$output"
+	assert_equal "$(grep -vc ROUTE_PUBLIC <<<"$output")" 0
+}
+
+@test "a right is good for its routes and for no other" {
+	for right in invite lend work put read admin; do
+		token=$(awcp-token add --rights "$right" "only-$right")
+		run statuses "$token"
+		while read -r status method path asks; do
+			case " $asks " in
+			*ROUTE_PUBLIC*) continue ;;
+			*" RIGHT_${right^^} "*) [ "$status" != 403 ] && [ "$status" != 401 ] ;;
+			*) [ "$status" = 403 ] ;;
+			esac || fail "$right: $status for $method $path, which asks for $asks"
+		done <<<"$output"
+	done
+}
+
+@test "a token that lets somebody in to the executor does not lend" {
+	token=$(awcp-token add plain)
+	request POST /delegate -H "Authorization: Bearer $token" --data-binary '{}'
+	assert_refused 403 DECLINED
+	assert_json '.error | test("lend")'
+	awcp-token set --rights lend plain
+	request POST /delegate -H "Authorization: Bearer $token" --data-binary '{}'
+	assert_refused 400 BAD_MESSAGE
+	# That of this account may, as always.
+	request GET /delegations -H "Authorization: Bearer $(jq -r .token "$AWCP_HOME/peers/serve-$PORT")"
+	assert_status 200
+	run awcp-token list
+	assert_line --regexp '^plain .* rights=lend$'
+	run awcp-token set plain
+	assert_failure 64
+	run awcp-token set --rights fly plain
+	assert_failure 64
+}
+
+# said file: something came after the head.
+said()
+{
+	grep -q '^data:' "$1"
+}
+
+@test "what is open ends within a second when the token is removed, expires or loses its right" {
+	gone=$(awcp-token add gone) less=$(awcp-token add less) late=$(awcp-token add -x 3 late)
+	J='Content-Type: application/json' QUEUE=${URL%/awcp}/queue
+	curl -sS -o /dev/null -H "Authorization: Bearer $gone" -H "$J" "$QUEUE/s/tasks" -d '{"payload":"x"}'
+	n=0
+	for token in "$gone" "$less" "$late"; do
+		for path in s/events s/claim?wait=60; do
+			case $path in *claim*) method=POST path=empty/claim?wait=60 ;; *) method=GET ;; esac
+			start_process "$BATS_TEST_TMPDIR/out$((n += 1))" curl -sSN -m 30 -X "$method" -H "$J" \
+				-H "Authorization: Bearer $token" -w '%{http_code}' "$QUEUE/$path"
+			eval "pid$n=$STARTED"
+		done
+	done
+	sleep 0.5
+	awcp-token rm gone
+	awcp-token set --rights put less
+	WAIT=2
+	for pid in $pid1 $pid2 $pid3 $pid4; do
+		wait_until gone "$pid"
+	done
+	WAIT=5
+	wait_until gone "$pid5"
+	wait_until gone "$pid6"
+	grep -q 401 "$BATS_TEST_TMPDIR/out2" || grep -q AUTH_FAILED "$BATS_TEST_TMPDIR/out2"
+	grep -q AUTH_FAILED "$BATS_TEST_TMPDIR/out1"
+	grep -q DECLINED "$BATS_TEST_TMPDIR/out3"
+	grep -q AUTH_FAILED "$BATS_TEST_TMPDIR/out5"
+}
+
+LONG=0123456789abcdef0123456789abcdef
+
+@test "an id that came with a token is good for as long as that" {
+	token=$(awcp-token add peer)
+	post "$(jq -nc --arg id "dlg_$LONG" --arg t "$token" '{version: "1", type: "INVITE", delegationId: $id,
+		task: {description: "d", prompt: "p"}, lease: {ttlSeconds: 60, accessMode: "rw"}, retentionMs: 1000,
+		environment: {resources: [{name: "w", type: "fs", mode: "rw"}]},
+		auth: {type: "bearer", credential: $t}}')"
+	assert_json '.type == "ACCEPT"'
+	request GET "/awcp/tasks/dlg_$LONG/result"
+	assert_status 200
+	start_process "$BATS_TEST_TMPDIR/events" curl -sSN -m 30 "$URL/tasks/dlg_$LONG/events"
+	stream=$STARTED
+	sleep 0.3
+	! gone "$stream"
+	awcp-token rm peer
+	WAIT=2 wait_until gone "$stream"
+	! said "$BATS_TEST_TMPDIR/events" # an error would be the end of the delegation
+	request GET "/awcp/tasks/dlg_$LONG/result"
+	assert_refused 401 AUTH_FAILED
+}
+
+@test "a tenant of several tokens, and what one token may have open" {
+	J='Content-Type: application/json'
+	boss=$(awcp-token add --rights put,read -l tasks=2 -l streams=1 boss)
+	hand=$(awcp-token add --rights work --tenant boss hand)
+	for n in 1 2; do
+		request POST /queue/t/tasks -H "Authorization: Bearer $boss" --data-binary "{\"payload\":$n}"
+		assert_status 201
+	done
+	request POST /queue/u/tasks -H "Authorization: Bearer $boss" --data-binary '{"payload":3}'
+	assert_refused 429 RATE_LIMITED
+	request POST /queue/t/claim -H "Authorization: Bearer $hand" --data-binary '{}'
+	assert_json '.payload == 1 and .tenant == "boss" and .attempts[-1].worker == "hand"'
+	request POST /queue/t/tasks/1/finish -H "Authorization: Bearer $hand" --data-binary '{"attempt":1}'
+	assert_status 200
+	again()
+	{
+		request POST /queue/u/tasks -H "Authorization: Bearer $boss" --data-binary '{"payload":3}'
+		[ "$STATUS" = 201 ]
+	}
+	wait_until again
+	start_process "$BATS_TEST_TMPDIR/one" curl -sSN -m 30 -H "Authorization: Bearer $boss" \
+		"${URL%/awcp}/queue/t/events"
+	wait_until grep -q events "$BATS_TEST_TMPDIR/one"
+	request GET /queue/t/events -H "Authorization: Bearer $boss"
+	assert_refused 429 RATE_LIMITED
+	stop_process "$STARTED"
+}
+
+@test "what comes in by HTTP leaves free what the operator wants to stay so" {
+	export AWCP_AUTH=none
+	send() # program path body [variable=value...]
+	{
+		printf %s "$3" >"$BATS_TEST_TMPDIR/sent"
+		run env "${@:4}" REQUEST_METHOD=POST PATH_INFO="$2" CONTENT_TYPE=application/json \
+			CONTENT_LENGTH="$(stat -c %s "$BATS_TEST_TMPDIR/sent")" \
+			"$BUILD/libexec/awcp/$1" <"$BATS_TEST_TMPDIR/sent"
+	}
+	full=AWCP_MIN_FREE=9000T
+	send awcp-queued /queue/f/tasks '{"payload":1}' $full
+	assert_line --partial 'Status: 507'
+	send awcp-queued /queue/f/tasks '{"payload":1}'
+	assert_line --partial 'Status: 201'
+	send awcp-queued /queue/f/claim '{}' $full # what ends work is no new work
+	assert_line --partial 'Status: 200'
+	send awcp-queued /queue/f/tasks/1/ask '{"attempt":1,"type":"user_input","text":"x"}' $full
+	assert_line --partial 'Status: 507'
+	send awcp-executor / "$(jq -nc '{version: "1", type: "INVITE", delegationId: "dlg_full",
+		task: {description: "d", prompt: "p"}, lease: {ttlSeconds: 60, accessMode: "rw"}, retentionMs: 1000,
+		environment: {resources: [{name: "w", type: "fs", mode: "rw"}]}}')"
+	assert_output --partial ACCEPT
+	send awcp-executor / "$(jq -nc '{version: "1", type: "START", delegationId: "dlg_full",
+		lease: {expiresAt: (now + 50 | todate), accessMode: "rw"},
+		transportHandle: {transport: "archive", checksum: "x", workspaceBase64: "AAAA"}}')" $full
+	assert_line --partial 'Status: 507'
+}
