@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/text.h"
 #include "delegation/credential.h"
 #include "delegation/delegation.h"
 #include "delegation/members.h"
@@ -146,7 +147,7 @@ read_task(const json_t *body, struct delegation_request *q, struct err *e)
 		return -1;
 	if (url_check(q->url, e) < 0)
 		return -1;
-	if (q->prompt[0] == '\0')
+	if (text_is_blank(q->prompt))
 		return err_set(e, ERR_BAD_MESSAGE, "task.prompt must not be empty");
 	q->description = "";
 	if (jsonx_at(body, description) == NULL)

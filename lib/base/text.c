@@ -1,6 +1,5 @@
 #include "base/text.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "base/utf8.h"
@@ -15,6 +14,12 @@ text_unshown(const char *s)
 	size_t n = utf8_decode(s, &c);
 
 	return n > 0 && (c < 0x20 || (c >= 0x7f && c < 0xa0) || utf8_reorders(c)) ? n : 0;
+}
+
+bool
+text_is_blank(const char *text)
+{
+	return text[strspn(text, " \t\r\n\v\f")] == '\0';
 }
 
 /* Bytes of the escape sequence at ${p} (ECMA-48): CSI up to its final byte, OSC and its like up to

@@ -2,11 +2,15 @@
 #ifndef BASE_TEXT_H
 #define BASE_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Bytes of the character at ${s} if it must not be shown as it is, since it is a control character
  * (a newline, too) or changes the order of others; 0 if it may. */
 size_t text_unshown(const char *s);
+
+/* True if there is nothing in ${text} but white space: a prompt that says nothing. */
+bool text_is_blank(const char *text);
 
 /* Write the ${n} bytes of ${p} as clean text to ${out} (${size} bytes with the NUL): no escape
  * sequence, no control character but tab and newline, no part of a UTF-8 character at the end. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "config/settings.h"
 #include "delegation/credential.h"
 #include "delegation/members.h"
@@ -39,6 +40,8 @@ check_resources(const struct delegation_request *q, struct err *e)
 static int
 check_request(const struct delegation_request *q, struct err *e)
 {
+	if (text_is_blank(q->prompt))
+		return err_set(e, ERR_BAD_DATA, "the prompt is empty");
 	if (strlen(q->prompt) > MESSAGE_PROMPT) {
 		err_set(e, ERR_TOO_LARGE, "the prompt is longer than %d bytes", MESSAGE_PROMPT);
 		return err_hint(

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/id.h"
+#include "base/text.h"
 #include "log/redact.h"
 #include "tree/tree.h"
 
@@ -108,6 +109,8 @@ message_check_invite(const json_t *m, struct err *e)
 	    check_mode(m, invite_access_mode_path(), e) < 0 ||
 	    jsonx_integer(m, invite_retention_path(), 0, INTEGER_MAX, &n, e) < 0)
 		return -1;
+	if (text_is_blank(invite_prompt(m)))
+		return err_set(e, ERR_BAD_MESSAGE, "%s must not be empty", invite_prompt_path());
 	const char *resources = invite_resources_path();
 	const json_t *list = invite_resources(m);
 	if (!json_is_array(list) || json_array_size(list) < 1 ||
