@@ -170,3 +170,29 @@ nothing_left()
 	run awcp-tmux -V
 	assert_output --regexp '^awcp-tmux [0-9]'
 }
+
+# A program that does as it is told, in the mode in which a terminal is; deaf, it reads nothing.
+@test "a prompt that was not taken is no success, however it was shown" {
+	for mode in 'raw -echo' 'sane' 'sane -echo'; do
+		drive 'do it' -q 1 -r 'r> ' -- sh -c "stty $mode; printf 'r> '; sleep 60"
+		assert_failure 1
+		assert_line --partial 'has not taken the prompt'
+	done
+	drive 'do it' -q 1 -d DONE -r 'r> ' -- sh -c "stty raw -echo; printf 'r> '; sleep 60"
+	assert_failure 1
+	drive 'do it' -q 1 -r 'r> ' -- sh -c "printf 'r> '; sleep 2; exit 0"
+	assert_failure 1
+	drive 'do it' -q 1 -r 'r> ' -- sh -c "stty -echo; printf 'r> '; read -r line; sleep 60"
+	assert_success # in silence, but it took it
+	wait_until nothing_left
+}
+
+@test "an end mark is waited for through any silence, and a pattern may end with a blank" {
+	drive 'a\nb' -q 1 -r 'ready> ' -d '^ALL DONE $' -- "$HERE/terminal" 'sleep 3; printf "ALL DONE "; sleep 60'
+	assert_success
+	assert_line 'ALL DONE'
+	drive 'a\nb' -q 1 -r '^r>$' -d '^b: B$' -- sh -c \
+		'stty -echo; printf "r> "; read -r one; sleep 2.5; read -r two; echo; echo "$two: B"; sleep 60'
+	assert_success # what it had not read yet is still there
+	wait_until nothing_left
+}
