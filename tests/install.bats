@@ -162,6 +162,15 @@ told_zsh()
 	assert_output ''
 }
 
+@test "the lines of the crontab work where it is installed, with the PATH that cron has" {
+	install_to '' "$HOME/prefix"
+	while read -r line; do
+		run -0 env -i HOME="$HOME" AWCP_HOME="$AWCP_HOME" AWCP_CONFIG=none PATH=/usr/bin:/bin sh -c "$line"
+		assert_output ''
+	done < <(sed -n 's/^@reboot[[:blank:]]*//p; s/^\*[^a-z/]*//p' "$HOME/prefix/share/doc/awcp/examples/crontab")
+	[ -e "$AWCP_HOME/due/.state" ]
+}
+
 @test "make deb makes a package that depends on what it uses" {
 	command -v dpkg-shlibdeps >/dev/null || skip 'dpkg-dev is not installed'
 	case $BUILD in */sanitized) skip 'nobody packages that' ;; esac

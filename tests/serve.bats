@@ -199,3 +199,14 @@ programs()
 	run awcp ../x
 	assert_equal "$status" 64
 }
+
+@test "it has what is due done by itself, and its end ends that" {
+	awcp-queue put -q q slow
+	awcp-queue take -q q --lease 1s
+	sleep 1.1
+	start_server -A none
+	wait_until grep -q '"state":"pending".*"deaths":1' "$AWCP_HOME"/queue/q/journal/*
+	stop_process "$SERVER_PID"
+	run pgrep -f "$HOME"
+	assert_output ''
+}
