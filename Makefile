@@ -108,7 +108,7 @@ $B/bin/awcp-%: $B/o/bin/awcp-%.o $(BIN_O) $B/libawcp.a
 
 $B/bin/awcp-invite $B/bin/awcp-watch: $B/o/bin/display.o
 $B/bin/awcp-invite: $B/o/bin/preview.o
-$B/bin/awcp-invite $B/bin/awcp-ask $B/bin/awcp-answer: $B/o/bin/prompt.o
+$B/bin/awcp-invite $B/bin/awcp-ask $B/bin/awcp-answer $B/bin/awcp-queue: $B/o/bin/prompt.o
 $B/bin/awcp-snapshot: $B/o/bin/snapshot_show.o $B/o/bin/snapshot_take.o
 $B/bin/awcp-run: $B/o/bin/run_profiles.o
 

@@ -26,6 +26,7 @@ static const struct command command = {
 
 struct showing {
 	bool json, full;
+	int worst; /* exit status of the queues so far */
 };
 
 static void
@@ -106,16 +107,21 @@ show_task(void *arg, const json_t *task)
 	return 0;
 }
 
+/* One that is damaged does not hide the others. */
 static int
 show_queue(void *arg, const char *name)
 {
+	struct showing *s = arg;
 	const struct queue_filter waiting = {.states = 1U << QUEUE_WAITING_ANSWER};
 	struct err e;
 
 	struct queue *q = queue_open(name, false, &e);
 	int status = q == NULL ? -1 : queue_list(q, &waiting, show_task, arg, &e);
 	queue_close(q);
-	return status < 0 ? command_fail(&e) : 0;
+	status = status < 0 ? command_fail(&e) : 0;
+	if (status > s->worst)
+		s->worst = status;
+	return 0;
 }
 
 static int
@@ -138,12 +144,12 @@ show_all(struct showing *s)
 {
 	struct err e;
 
-	int status = queue_each(show_queue, s, &e);
-	if (status > 0)
-		return status;
-	if (status < 0 || (status = record_list(DELEGATIONS, false, show_delegation, s, &e)) < 0)
+	if (queue_each(show_queue, s, &e) < 0)
 		return command_fail(&e);
-	return status;
+	int status = record_list(DELEGATIONS, false, show_delegation, s, &e);
+	if (status < 0)
+		return command_fail(&e);
+	return status > s->worst ? status : s->worst;
 }
 
 /* Write to ${task} what the assignment that begins with ${id} is called in its queue. */

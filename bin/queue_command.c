@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "queue/reader.h"
 
 #define WORD 256 /* after all letters */
@@ -17,8 +18,16 @@ queue_flag(const struct queue_option *o)
 }
 
 void
+queue_utf8(const char *text)
+{
+	if (!utf8_valid(text))
+		command_usage("not UTF-8: %s", text);
+}
+
+void
 queue_text(const struct queue_option *o)
 {
+	queue_utf8(optarg);
 	*(const char **)o->value = optarg;
 }
 
@@ -27,6 +36,7 @@ queue_words(const struct queue_option *o)
 {
 	struct queue_words *w = o->value;
 
+	queue_utf8(optarg);
 	if (w->count == QUEUE_WORDS)
 		command_usage("at most %d of one kind", QUEUE_WORDS);
 	w->text[w->count++] = optarg;

@@ -36,6 +36,9 @@ struct queue_option {
 	int64_t max; /* of a number, which is at least 0 */
 };
 
+/* ${text} goes into a record, where it must be UTF-8: what is not ends the program. */
+void queue_utf8(const char *text);
+
 void queue_flag(const struct queue_option *o);   /* bool; takes no value */
 void queue_text(const struct queue_option *o);   /* const char * */
 void queue_words(const struct queue_option *o);  /* struct queue_words, to which it is added */

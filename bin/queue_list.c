@@ -26,6 +26,10 @@ print_line(const json_t *task)
 	(void)printf("%lld  %-12s %.19s  %-18s  ", (long long)task_priority(task),
 		     lane != NULL ? lane : "-", task_created(task), task_name(task));
 	command_text(text, false);
+	if (task_unfit(task) != NULL) {
+		(void)fputs("  ", stdout);
+		command_text(task_unfit(task), false);
+	}
 	(void)putchar('\n');
 }
 
@@ -37,7 +41,6 @@ struct list {
 	bool json, follow;
 	struct queue_words labels;
 	int64_t left; /* -1: no end */
-	uint64_t last_version;
 };
 
 static int
@@ -49,7 +52,6 @@ list_one(void *arg, const json_t *task)
 		command_json(task);
 	else
 		print_line(task);
-	l->last_version = (uint64_t)task_version(task);
 	return l->left > 0 && --l->left == 0;
 }
 
@@ -57,15 +59,16 @@ list_one(void *arg, const json_t *task)
 static int
 list_changes(struct queue *q, struct list *l, bool once, struct err *e)
 {
+	const struct queue_reader_name who = {NULL, l->reader};
+	const struct queue_selection wanted = {&l->filter, list_one, l};
+	uint64_t last = (uint64_t)l->since;
 	struct watch *w = NULL;
 	int status;
 
 	if ((l->follow || once) && (w = queue_watch(q, QUEUE_CHANGE, e)) == NULL)
 		return -1;
-	l->last_version = (uint64_t)l->since;
-	while ((status = queue_changes(q, l->last_version, list_one, l, e)) == 0 && w != NULL) {
-		(void)fflush(stdout);
-		if (ferror(stdout) || (once && l->last_version != (uint64_t)l->since))
+	while ((status = queue_reader_changes(q, &who, &wanted, &last, e)) == 0 && w != NULL) {
+		if (command_cut_off() || (once && last != (uint64_t)l->since))
 			break;
 		(void)watch_wait(w, -1, QUEUE_POLL_MS);
 	}
@@ -76,12 +79,8 @@ list_changes(struct queue *q, struct list *l, bool once, struct err *e)
 static void
 read_state(const struct queue_option *o)
 {
-	enum queue_state state = queue_state_named(optarg);
-	bool all = strcmp(optarg, "all") == 0;
-
-	if (!all && state == QUEUE_NONE)
+	if (queue_filter_state(o->value, optarg) < 0)
 		command_usage("there is no state %s", optarg);
-	*(uint32_t *)o->value |= all ? QUEUE_ALL_STATES : (uint32_t)1 << state;
 }
 
 static const struct command list_command = {
@@ -129,7 +128,7 @@ queue_do_list(int argc, char **argv)
 					       {"L", queue_words, &l.labels, 0},
 					       {"l", queue_text, &l.filter.lane, 0},
 					       {"q", queue_text, &l.queue, 0},
-					       {"s", read_state, &l.filter.states, 0},
+					       {"s", read_state, &l.filter, 0},
 					       {"W", queue_flag, &l.follow, 0},
 					       {"limit", queue_number, &l.limit, INT32_MAX},
 					       {"mark", queue_marks, &l.filter.marks, 0},
@@ -165,9 +164,13 @@ wait_for_end(struct queue *q, uint64_t number, struct err *e)
 {
 	struct watch *w = queue_watch(q, QUEUE_CHANGE, e);
 	json_t *task = NULL;
+	bool told = false;
 
 	while (w != NULL && (task = queue_show(q, number, e)) != NULL &&
 	       !queue_state_ended(queue_state_named(task_state(task)))) {
+		if (task_unfit(task) != NULL && !told)
+			command_note("%s waits: %s", task_id(task), task_unfit(task));
+		told = task_unfit(task) != NULL;
 		json_decref(task);
 		(void)watch_wait(w, -1, QUEUE_POLL_MS);
 	}

@@ -1,11 +1,10 @@
 /* queue_put - awcp-queue put: options or lines of JSON in, ids out */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/file.h"
+#include "prompt.h"
 #include "queue_command.h"
 
 #define BATCH 4096
@@ -32,14 +31,7 @@ set_number(json_t *task, int (*set)(json_t *task, int64_t n), int64_t value)
 static int
 set_text(json_t *task, int (*set)(json_t *task, const char *text), const char *text)
 {
-	json_t *check = text == NULL ? NULL : json_string(text);
-
-	if (text == NULL)
-		return 0;
-	if (check == NULL)
-		command_usage("not UTF-8: %s", text);
-	json_decref(check);
-	return set(task, text);
+	return text == NULL ? 0 : set(task, text);
 }
 
 static int
@@ -49,8 +41,7 @@ set_list(json_t *task, int (*set)(json_t *task, json_t *list), const struct queu
 		return 0;
 	json_t *list = json_array();
 	for (size_t i = 0; i < words->count; i++)
-		if (json_array_append_new(list, json_string(words->text[i])) < 0)
-			command_usage("not UTF-8: %s", words->text[i]);
+		(void)json_array_append_new(list, json_string(words->text[i]));
 	return set(task, list);
 }
 
@@ -100,31 +91,6 @@ from_options(const struct put *p)
 	return task;
 }
 
-/* The prompt: operands with a space between, else the file, else stdin. */
-static int
-read_prompt(const struct put *p, struct buf *b, struct err *e)
-{
-	char piece[65536];
-	ssize_t n;
-
-	for (int i = 0; i < p->count; i++)
-		if (buf_printf(b, e, "%s%s", i > 0 ? " " : "", p->operands[i]) < 0)
-			return -1;
-	if (p->count > 0)
-		return 0;
-	int fd =
-	    p->file == NULL || strcmp(p->file, "-") == 0 ? 0 : open(p->file, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(e, "cannot read %s", p->file);
-	while ((n = file_read(fd, piece, sizeof piece, e)) > 0)
-		if (buf_add(b, piece, (size_t)n, e) < 0)
-			return err_hint(e,
-					"a prompt has at most %d bytes; put it into a file, and "
-					"name that",
-					QUEUE_PAYLOAD);
-	return n < 0 ? -1 : 0;
-}
-
 static int
 show_receipts(const struct put *p, struct queue *q, const struct queue_receipt *r, size_t n)
 {
@@ -147,6 +113,13 @@ show_receipts(const struct put *p, struct queue *q, const struct queue_receipt *
 }
 
 static int
+too_long(struct err *e)
+{
+	return err_hint(e, "a prompt has at most %d bytes; put it into a file, and name that",
+			QUEUE_PAYLOAD);
+}
+
+static int
 put_one(const struct put *p, struct queue *q)
 {
 	struct buf b = BUF_INIT(QUEUE_PAYLOAD);
@@ -158,11 +131,9 @@ put_one(const struct put *p, struct queue *q)
 	json_t *task = from_options(p);
 	if (task == NULL)
 		status = command_fail((err_memory(&e), &e));
-	else if (read_prompt(p, &b, &e) < 0)
-		status = command_fail(&e);
-	else if (b.len == 0)
-		status = command_fail((err_set(&e, ERR_USAGE, "there is no prompt"), &e));
-	else if (strlen(b.data) != b.len || task_set_payload(task, json_string(b.data)) < 0)
+	else if (prompt_read("prompt", p->file, p->count, p->operands, &b, &e) < 0)
+		status = command_fail(e.code == ERR_TOO_LARGE ? (too_long(&e), &e) : &e);
+	else if (task_set_payload(task, json_string(b.data)) < 0)
 		status = command_fail(
 		    (err_set(&e, ERR_BAD_DATA, "the prompt is not text in UTF-8"), &e));
 	else if (queue_put(q, &task, 1, &receipt, &done, &e) < 0)
@@ -271,10 +242,10 @@ read_need(const struct queue_option *o)
 {
 	json_t **needs = o->value;
 
+	queue_utf8(optarg);
 	if (*needs == NULL)
 		*needs = json_array();
-	if (json_array_append_new(*needs, json_string(optarg)) < 0)
-		command_usage("not UTF-8: %s", optarg);
+	(void)json_array_append_new(*needs, json_string(optarg));
 }
 
 int

@@ -25,8 +25,8 @@ copy_on(int fd, off_t *offset, struct err *e)
 			return 1; /* command_end says why */
 		*offset += n;
 	}
-	(void)fflush(stdout);
-	return n < 0 ? err_sys(e, "cannot read the output") : ferror(stdout);
+	bool cut_off = command_cut_off();
+	return n < 0 ? err_sys(e, "cannot read the output") : cut_off;
 }
 
 struct output {

@@ -8,6 +8,7 @@
 struct show {
 	const char *queue; /* NULL: all */
 	bool json, refresh;
+	int worst; /* exit status of those so far */
 };
 
 /* One member a line. */
@@ -103,20 +104,22 @@ print_stats(const json_t *stats)
 	}
 }
 
+/* One that is damaged does not hide the others. */
 static int
 show_stats(void *arg, const char *name)
 {
-	const struct show *s = arg;
+	struct show *s = arg;
 	struct err e;
 
 	struct queue *q = queue_open(name, false, &e);
 	json_t *stats = q == NULL ? NULL : queue_stats(q, NULL, &e);
 	queue_close(q);
-	if (stats == NULL)
-		return command_fail(&e);
-	if (s->json)
+	int status = stats == NULL ? command_fail(&e) : 0;
+	if (status > s->worst)
+		s->worst = status;
+	if (status == 0 && s->json)
 		command_json(stats);
-	else
+	else if (status == 0)
 		print_stats(stats);
 	json_decref(stats);
 	return 0;
@@ -142,12 +145,12 @@ queue_do_stats(int argc, char **argv)
 	for (;;) {
 		if (s.refresh && isatty(STDOUT_FILENO))
 			(void)fputs("\033[H\033[2J", stdout);
-		int status =
-		    s.queue == NULL ? queue_each(show_stats, &s, &e) : show_stats(&s, s.queue);
-		if (status < 0)
+		if (s.queue != NULL)
+			(void)show_stats(&s, s.queue);
+		else if (queue_each(show_stats, &s, &e) < 0)
 			return command_fail(&e);
-		if (status != 0 || !s.refresh || fflush(stdout) != 0)
-			return status;
+		if (!s.refresh || command_cut_off() || (s.queue != NULL && s.worst != 0))
+			return s.worst;
 		(void)sleep(1);
 	}
 }

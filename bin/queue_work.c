@@ -120,11 +120,12 @@ queue_do_beat(int argc, char **argv)
 	    "awcp-queue beat", "m:",
 	    "usage: awcp-queue beat [-m progress] [--lease span] claim...\n"
 	    "  -m progress   to be shown\n"
-	    "  --lease span  how long the claim holds without a beat (60)\n"};
+	    "  --lease span  how long the claim holds without a beat (as take said)\n"};
 	struct work w = FRESH;
 	const struct queue_option options[] = {
 	    {"m", queue_text, &w.reason, 0}, {"lease", queue_span, &w.lease, 0}, {0}};
 
+	w.lease = 0;
 	queue_options(&self, options, argc, argv);
 	return queue_each_operand(argc, argv, "claim", beat_one, &w);
 }

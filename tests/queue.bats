@@ -306,3 +306,23 @@ states() { awcp-queue stats -j "$@" | jq -c '.states | with_entries(select(.valu
 	run -0 "$BUILD/hammer" 2 30
 	assert_output --partial ' 0 wrong'
 }
+
+@test "a queue's name is no option, and a prompt that says nothing is refused everywhere" {
+	for name in -x -- -; do
+		run -64 awcp-queue put -q "$name" hi
+		run -64 awcp-queue show "$name.1"
+	done
+	for words in '' ' ' $'\n\t'; do
+		run ! awcp-queue put "$words"
+		assert_output --partial 'the prompt is empty'
+		run ! awcp-queue put -j - <<<"$(jq -nc --arg p "$words" '{payload: $p}')"
+		assert_output --partial 'the prompt is empty'
+		run ! awcp-invite -e http://127.0.0.1:1/awcp -r "x=$PWD" "$words"
+		assert_output --partial 'the prompt is empty'
+	done
+	run -0 awcp-queue stats
+	assert_output --regexp '^default' # which has nothing
+	refute_output --partial pending
+	run -64 awcp-queue cancel -m $'\xff' default.1
+	assert_output --partial 'not UTF-8'
+}

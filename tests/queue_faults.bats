@@ -330,3 +330,26 @@ on_small_disk() {
 		rm "$0/other" && awcp-queue put small || exit
 		awcp-queue check'
 }
+
+@test "one damaged queue stops no other, and is named" {
+	damages=('echo { >config.json' 'echo "{\"width\": -1}" >config.json' 'rm -r journal; echo x >journal'
+		'rm -rf head; mkdir head' 'rm -r running; ln -s /tmp running' 'rm head; echo "[" >retired'
+		'cd ..; rm -r bad; echo x >bad')
+	for damage in "${damages[@]}"; do
+		rm -rf "$AWCP_HOME/queue"
+		for q in bad good; do awcp-queue put -q $q "$q"; done
+		(cd "$AWCP_HOME/queue/bad" && eval "$damage")
+		run -78 awcp-queue stats
+		assert_line 'good  pending 1'
+		assert_line --regexp '^awcp-queue stats: .*bad'
+		run -78 awcp-queue list -q bad
+		run -78 awcp-answer
+		run awcp-doctor
+		assert_line --regexp '^bad +queues +.*bad'
+		run -0 awcp-run -1 -q bad -q good -S none -- true
+		assert_equal "$(awcp-queue show -j good.1 | jq -r .state)" completed
+		run -78 awcp-run -1 -q bad -S none -- true
+		run awcp-reap
+		assert_output --partial bad
+	done
+}

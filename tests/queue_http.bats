@@ -265,10 +265,29 @@ has_version()
 	assert_state 1 cancelled
 	ask GET "/$Q/tasks/1"
 	assert_json '.error.message == "not needed"'
-	ask POST "/$Q/tasks/1/cancel"
-	assert_refused 409 BAD_STATE
+	ask POST "/$Q/tasks/1/cancel" '{"reason": "again"}'
+	assert_status 200
+	ask GET "/$Q/tasks/1"
+	assert_json '.error.message == "not needed"'
 	ask POST "/$Q/tasks/1/retry"
 	assert_state 1 pending
+	claim '{"lease": 1}'
+	for _ in 1 2; do
+		ask POST "/$Q/tasks/1/finish" "{\"attempt\": $A, \"result\": 7}"
+		assert_status 200
+	done
+	ask POST "/$Q/tasks/1/finish" "{\"attempt\": $A, \"result\": 8}"
+	assert_refused 409 BAD_STATE
+	ask POST "/$Q/tasks" '{"payload": " "}'
+	assert_refused 400 BAD_DATA
+	put '{"payload": 2}'
+	claim '{"lease": 1}'
+	sleep 1.1
+	assert_state 2 lapsed
+	ask GET "/$Q/stats"
+	assert_json '.states.lapsed == 1 and .states.running == 0'
+	ask GET "/$Q/tasks?state=lapsed"
+	assert_json '.tasks | length == 1'
 }
 
 @test "a worker that lost its claim can change nothing" {

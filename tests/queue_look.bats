@@ -132,3 +132,83 @@ name() { awcp-queue show -j "$1" | jq -r .name; }
 	run -0 awcp-queue output -q q "$(name q.1)"
 	assert_output $'one\ntwo'
 }
+
+# read_only command...: where nothing of the state can be written.
+read_only()
+{
+	bwrap --dev-bind / / --ro-bind "$AWCP_HOME" "$AWCP_HOME" "$@"
+}
+
+@test "what only looks works where nothing can be written, with an index and without" {
+	bwrap --dev-bind / / true 2>/dev/null || skip 'no bubblewrap here'
+	a=$(awcp-queue put -q q -k key one)
+	awcp-queue put -q q -w "$a" two
+	awcp-queue take -q q
+	for part in nothing head cells; do
+		rm -f "$AWCP_HOME/queue/q/$part"
+		find "$AWCP_HOME" -type f | sort | xargs cksum >before
+		run -0 read_only awcp-queue list -q q
+		assert_line --regexp '^q\.1 +running'
+		assert_line --regexp '^q\.2 +waiting'
+		run -0 read_only awcp-queue list -q q --reader ann --mark unread
+		assert_equal "${#lines[@]}" 2
+		run -0 read_only awcp-queue list -q q --since 0 -j
+		assert_equal "${#lines[@]}" 3
+		run -0 read_only awcp-queue show q.1
+		run -0 read_only awcp-queue stats
+		assert_line --partial 'waiting 1  running 1'
+		run -0 read_only awcp-queue check -q q
+		run -0 read_only awcp-queue retire -n -q q --older 0
+		assert_output 'tasks 0  rewritten 0  segments 0'
+		run -0 read_only awcp-answer
+		for words in awcp-list 'awcp-list -a' awcp-log awcp-config 'awcp-token list' 'awcp-run --profiles' 'awcp-reap -n'; do
+			# shellcheck disable=SC2086 # words
+			run -0 read_only $words
+		done
+		run -77 read_only awcp-queue put -q q three
+		find "$AWCP_HOME" -type f | sort | xargs cksum >after
+		run -0 diff before after
+	done
+}
+
+@test "a task that no worker fits says so, until one comes that does" {
+	id=$(awcp-queue put -q q -r gpu -r cuda train)
+	awcp-queue put -q q plain
+	run -0 awcp-queue list -q q
+	assert_line --regexp "^$id .*no worker of late has gpu, cuda"
+	refute_line --regexp '^q\.2 .*no worker'
+	run -124 timeout 2 awcp-queue wait "$id"
+	assert_output "awcp-queue wait: $id waits: no worker of late has gpu, cuda"
+	run awcp-doctor
+	assert_line --regexp '^warn +queues +1 task of queue q waits: no worker of late has gpu, cuda; awcp-queue list -q q'
+	run -0 awcp-queue take -q q -r gpu
+	assert_output q.2.1
+	assert_equal "$(awcp-queue show -j "$id" | jq -r .unfit)" 'no worker of late has gpu, cuda'
+	run -75 awcp-queue take -q none -r gpu -r cuda || true
+	awcp-queue put -q q -p 9 sooner
+	run -0 awcp-queue take -q q -r cuda -r gpu
+	assert_output q.3.1
+	assert_equal "$(awcp-queue show -j "$id" | jq -r .unfit)" null
+}
+
+@test "changes are those of the tasks that were asked for, and others are passed over" {
+	awcp-queue put -q q -l one -L x -k a first
+	awcp-queue put -q q -l two -L y --session s second
+	claim=$(awcp-queue take -q q)
+	awcp-queue done "$claim"
+	run -0 awcp-queue list -q q --since 0
+	assert_equal "${#lines[@]}" 4
+	for filter in '-l one' '-L x' '-k a' '-s running -s completed -s pending -l one'; do
+		# shellcheck disable=SC2086 # words
+		run -0 awcp-queue list -q q --since 0 -j $filter
+		assert_equal "$(echo "$output" | jq -r .version | paste -sd ' ')" '1 3 4'
+	done
+	for filter in '--session s' 'q.1' '--limit 1 -l two' '-s pending -l two'; do
+		# shellcheck disable=SC2086 # words
+		run -0 awcp-queue list -q q --since 0 -j $filter
+		assert_equal "$(echo "$output" | jq -r .version)" 2
+	done
+	awcp-queue read -q q --reader ann --since 3
+	run -0 awcp-queue list -q q --since 0 -j --reader ann --mark unread
+	assert_equal "$(echo "$output" | jq -r '[.version, .mark] | join(" ")')" '4 unread'
+}

@@ -30,12 +30,9 @@ struct list {
 static int
 add_state(struct list *p, const char *name, struct err *e)
 {
-	enum queue_state state = queue_state_named(name);
-
-	if (state == QUEUE_NONE && strcmp(name, "all") != 0)
-		return err_set(e, ERR_BAD_MESSAGE, "there is no state %.40s", name);
-	p->filter.states |= state == QUEUE_NONE ? QUEUE_ALL_STATES : (uint32_t)1 << state;
-	return 0;
+	if (queue_filter_state(&p->filter, name) == 0)
+		return 0;
+	return err_set(e, ERR_BAD_MESSAGE, "there is no state %.40s", name);
 }
 
 static int

@@ -99,7 +99,7 @@ static int
 beat_claim(struct task_request *r, struct err *e)
 {
 	const char *progress;
-	int64_t lease = QUEUE_LEASE_MS / 1000;
+	int64_t lease = 0; /* as it was claimed */
 
 	if (request_number(r->body, "lease", 1, LEASE_MAX, &lease, e) < 0 ||
 	    request_text(r->body, "progress", REQUEST_TEXT, &progress, e) < 0)

@@ -12,7 +12,7 @@ read_clock(clockid_t which)
 {
 	struct timespec t;
 
-	(void)clock_gettime(which, &t); /* cannot fail for the two clocks used here */
+	(void)clock_gettime(which, &t); /* cannot fail for the clocks used here */
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
@@ -33,6 +33,12 @@ int64_t
 clock_steady(void)
 {
 	return read_clock(CLOCK_MONOTONIC);
+}
+
+int64_t
+clock_since_boot(void)
+{
+	return read_clock(CLOCK_BOOTTIME);
 }
 
 const char *

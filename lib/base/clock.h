@@ -22,6 +22,10 @@ struct timespec clock_timespec(int64_t ms);
 /* A clock that never jumps, ms; for timeouts. */
 int64_t clock_steady(void);
 
+/* The same, but it also counts the time in which the machine is suspended, and all processes since
+ * it was started have the same. */
+int64_t clock_since_boot(void);
+
 /* Write ${ms} as RFC 3339 into ${out}; years 1970 to 9999, others are clipped. Returns ${out}. */
 const char *clock_format(int64_t ms, char out[CLOCK_TEXT]);
 

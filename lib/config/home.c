@@ -131,6 +131,19 @@ home_path(void)
 	return path;
 }
 
+/* A directory in which nothing is, and nothing can be made; -1. */
+static int
+open_empty(void)
+{
+	char place[] = "/tmp/awcp-empty-XXXXXX";
+
+	if (mkdtemp(place) == NULL)
+		return -1;
+	int fd = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	(void)rmdir(place);
+	return fd;
+}
+
 int
 home_dir(const char *name, struct err *e)
 {
@@ -151,6 +164,8 @@ home_dir(const char *name, struct err *e)
 	fd = openat(homefd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 && errno == ENOENT && file_make_durable_dirs(homefd, name, e) == 0)
 		fd = openat(homefd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	else if (fd < 0 && errno == EROFS)
+		fd = open_empty();
 	if (fd < 0) {
 		err_sys(e, "cannot open %s/%s", path, name);
 		goto out;

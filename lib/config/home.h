@@ -34,7 +34,8 @@ const char *home_find(struct err *e);
 const char *home_path(void);
 
 /* A descriptor of the directory ${name} in it (such as "delegations"), created if missing, kept
- * for the process and not to be closed; -1 on failure. */
+ * for the process and not to be closed; -1 on failure.  On a file system that is read-only, one
+ * that is missing is an empty one. */
 int home_dir(const char *name, struct err *e);
 
 /* The directory ${name} in it to be read, if it is there; NULL if not.  For file_next or

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "queue/index.h"
 
 #define TEXT_MAX 200 /* bytes of a lane, a label, a session, ... */
@@ -135,6 +136,10 @@ queue_admit(json_t *asked, struct err *e)
 	}
 	if (json_object_get(asked, task_unique_path()) != NULL && task_key(asked) == NULL)
 		return err_set(e, ERR_BAD_DATA, "unique needs a key");
+	const char *prompt = json_string_value(task_payload(asked));
+	if (prompt != NULL && text_is_blank(prompt) &&
+	    strlen(prompt) == json_string_length(task_payload(asked)))
+		return err_set(e, ERR_BAD_DATA, "the prompt is empty");
 	size_t size = json_dumpb(task_payload(asked), NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY);
 	if (size == 0 || size > QUEUE_PAYLOAD) {
 		err_set(e, ERR_TOO_LARGE, "the payload has %zu bytes, more than %d", size,

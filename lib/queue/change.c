@@ -65,8 +65,9 @@ queue_change(struct queue *q, json_t *task, bool put, struct err *e)
 	return queue_change_again(q, task, put, e);
 }
 
+/* What waits for task ${number}, or was blocked by it, is to be looked at. */
 static int
-note_end(struct queue *q, uint64_t number, struct err *e)
+note_turn(struct queue *q, uint64_t number, struct err *e)
 {
 	uint64_t *more = array_grow(q->ended, q->ended_count + 1, &q->ended_cap, sizeof *more, e);
 
@@ -135,7 +136,7 @@ queue_index_line(struct queue *q, const json_t *task, uint64_t at, uint64_t put,
 	uint64_t number = (uint64_t)task_number(task);
 	struct queue_head *h = &q->index.head;
 
-	if (put > 0 && again && queue_note_put(q, task, e) < 0)
+	if (put > 0 && again && !q->index.readonly && queue_note_put(q, task, e) < 0)
 		return -1;
 	struct queue_cell *c = queue_index_cell(&q->index, number, e);
 	if (c == NULL)
@@ -157,7 +158,7 @@ queue_index_line(struct queue *q, const json_t *task, uint64_t at, uint64_t put,
 		h->first = (number - 1) / QUEUE_CELLS;
 	if (ended && !had_ended && !again)
 		count_end(h);
-	return ended && needed && (!had_ended || again) ? note_end(q, number, e) : 0;
+	return needed && (ended != had_ended || again) ? note_turn(q, number, e) : 0;
 }
 
 /* Log change ${i}, which is in the journal but not in the index yet.  Tasks that were put one after

@@ -179,16 +179,35 @@ finish_task(struct queue *q, json_t *task, void *arg, struct err *e)
 	return queue_rule_finish(task, arg, e) < 0 ? -1 : write_ended(q, task, e);
 }
 
+/* Has ${claim} ended before as ${o} says, and durably so? */
+static bool
+is_finished(struct queue *q, struct queue_claim_id claim, const struct queue_outcome *o)
+{
+	struct queue_cell cell;
+
+	if (queue_refresh(q, NULL) < 0 || queue_find(q, claim.number, &cell, NULL) < 0)
+		return false;
+	json_t *task = queue_read(q, &cell, false, NULL);
+	bool finished = task != NULL && queue_rule_finished(task, claim.attempt, o);
+	json_decref(task);
+	return finished && queue_journal_sync(&q->journal, q->index.head.end, NULL) == 0;
+}
+
 int
 queue_finish(struct queue *q, struct queue_claim_id claim, const struct queue_outcome *o,
 	     struct err *e)
 {
 	void *arg = (void *)(uintptr_t)o;
-	int status = queue_alter(q, claim, finish_task, arg, !o->forgettable, e);
+	struct err why;
+	int status = queue_alter(q, claim, finish_task, arg, !o->forgettable, &why);
 
 	/* An index that led astray is made anew, once. */
 	if (status < 0 && q->index.distrusted)
-		status = queue_alter(q, claim, finish_task, arg, !o->forgettable, e);
+		status = queue_alter(q, claim, finish_task, arg, !o->forgettable, &why);
+	if (status < 0 && why.code == ERR_BAD_STATE && is_finished(q, claim, o))
+		return 0;
+	if (status < 0 && e != NULL)
+		*e = why;
 	return status;
 }
 
@@ -201,8 +220,13 @@ static int
 beat_task(struct queue *q, json_t *task, void *arg, struct err *e)
 {
 	const struct beat *b = arg;
+	int64_t lease = b->lease;
 
-	if (queue_running_extend(q, (uint64_t)task_number(task), b->lease, e) < 0)
+	if (lease == 0)
+		lease = attempt_lease(queue_task_last_attempt(task));
+	if (lease == 0) /* of a record that does not say it */
+		lease = QUEUE_LEASE_MS;
+	if (queue_running_extend(q, (uint64_t)task_number(task), lease, e) < 0)
 		return -1;
 	if (b->progress == NULL)
 		return 0;
@@ -217,7 +241,7 @@ queue_beat(struct queue *q, struct queue_claim_id claim, int64_t lease, const ch
 {
 	struct beat b = {lease, progress};
 
-	if (queue_check_lease(lease, e) < 0)
+	if (lease != 0 && queue_check_lease(lease, e) < 0)
 		return -1;
 	return queue_alter(q, claim, beat_task, &b, false, e);
 }
@@ -232,8 +256,9 @@ control_task(struct queue *q, json_t *task, void *arg, struct err *e)
 {
 	const struct control *c = arg;
 
-	if (queue_rule_control(task, c->event, c->reason, e) < 0)
-		return -1;
+	int changed = queue_rule_control(task, c->event, c->reason, e);
+	if (changed <= 0)
+		return changed;
 	if (c->event == QUEUE_CANCEL)
 		return write_ended(q, task, e);
 	return queue_change(q, task, false, e);

@@ -27,6 +27,13 @@ queue_count_needs(struct queue *q, const json_t *task, struct queue_needs *n, st
 	return 0;
 }
 
+/* True if task ${number} was blocked by another; a copy of its cell in ${cell}. */
+static bool
+is_blocked(struct queue *q, uint64_t number, struct queue_cell *cell)
+{
+	return queue_find(q, number, cell, NULL) == 0 && cell->state == QUEUE_BLOCKED;
+}
+
 /* True if task ${number} waits for others; a copy of its cell in ${cell}. */
 static bool
 waits_for_others(struct queue *q, uint64_t number, struct queue_cell *cell)
@@ -37,11 +44,11 @@ waits_for_others(struct queue *q, uint64_t number, struct queue_cell *cell)
 
 struct settling {
 	struct queue *queue;
-	bool waits; /* a task still does */
+	bool waits; /* a task still does, or may do so again */
 	struct err *e;
 };
 
-/* A task that ${number} waits for has ended. */
+/* A task that ${number} waits for, or that blocked it, has ended or is to be done again. */
 static int
 settle_dependant(void *arg, uint64_t number)
 {
@@ -49,7 +56,7 @@ settle_dependant(void *arg, uint64_t number)
 	struct queue_needs needs;
 	struct queue_cell cell;
 
-	if (!waits_for_others(s->queue, number, &cell))
+	if (!waits_for_others(s->queue, number, &cell) && !is_blocked(s->queue, number, &cell))
 		return 0;
 	json_t *task = queue_read(s->queue, &cell, false, s->e);
 	if (task == NULL)
@@ -60,7 +67,7 @@ settle_dependant(void *arg, uint64_t number)
 	    (queue_change(s->queue, task, false, s->e) < 0 || queue_write(s->queue, 0, s->e) < 0))
 		changed = -1;
 	if (changed >= 0)
-		s->waits |= needs.bad == NULL && needs.open > 0;
+		s->waits |= needs.bad != NULL || needs.open > 0;
 	json_decref(task);
 	return changed < 0 ? -1 : 0;
 }
@@ -75,7 +82,8 @@ queue_settle(struct queue *q, struct err *e)
 		struct settling s = {q, false, e};
 		uint64_t number = q->ended[i];
 		status = queue_each_dependant(q, number, settle_dependant, &s, e);
-		/* A note that is left over is only looked at again. */
+		/* Of what is blocked the note is kept: the task that blocks it may be tried again.
+		 * One that is left over is only looked at again. */
 		if (status >= 0 && !s.waits)
 			(void)queue_forget_dependants(q, number, NULL);
 	}

@@ -10,7 +10,6 @@
 struct search {
 	const char *tenant;
 	json_t **entry; /* may be NULL */
-	uint64_t last;  /* version */
 	int left;       /* changes to look at */
 };
 
@@ -32,7 +31,6 @@ take_change(void *arg, const json_t *task)
 {
 	struct search *x = arg;
 
-	x->last = (uint64_t)task_version(task);
 	if (x->tenant != NULL &&
 	    strcmp(task_tenant(task) != NULL ? task_tenant(task) : "", x->tenant) != 0)
 		return --x->left == 0;
@@ -47,17 +45,18 @@ static int
 next(struct feed_reader *r, json_t **entry, struct err *e)
 {
 	const struct queue_access *access = r->feed.handle;
-	struct search x = {r->feed.owner, entry, r->at.seq, MAX_PASSED};
+	struct search x = {r->feed.owner, entry, MAX_PASSED};
+	uint64_t last = r->at.seq;
 
 	struct queue *q = access->open(r->feed.subject, false, e);
-	int status = q == NULL ? -1 : queue_changes(q, r->at.seq, take_change, &x, e);
+	int status = q == NULL ? -1 : queue_changes(q, NULL, &last, take_change, &x, e);
 	access->close(q);
 	if (status < 0)
 		return -1;
-	if (x.last == r->at.seq)
+	if (last == r->at.seq)
 		return 0;
-	r->at.seq = x.last;
-	r->at.offset = (off_t)x.last;
+	r->at.seq = last;
+	r->at.offset = (off_t)last;
 	return 1;
 }
 

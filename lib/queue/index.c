@@ -5,24 +5,32 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 
-#define MAGIC "awcpq2\n"
+#define MAGIC "awcpq3\n"
 #define CELL sizeof(struct queue_cell)
 #define NOTHING UINT64_MAX
 #define BLOCKS_AT_ONCE 256
-#define PAGE 4096 /* what is punched out of a file in part stays */
 
 _Static_assert(sizeof(struct queue_cell) == 64 && sizeof(struct queue_block) == 64,
 	       "what lies in the files has a fixed size");
 
+/* One that is not there, and cannot be made, is -1 without an error: then the head is not sound. */
 static int
-open_file(const struct queue_index *x, const char *name, int *fd, struct err *e)
+open_file(struct queue_index *x, const char *name, int *fd, struct err *e)
 {
 	*fd = openat(x->dirfd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (*fd < 0 && (errno == EROFS || errno == EACCES)) {
+		x->readonly = true;
+		*fd = openat(x->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		if (*fd < 0 && errno == ENOENT)
+			return 0;
+	}
 	return *fd < 0 ? err_sys(e, "cannot open the queue's %s", name) : 0;
 }
 
@@ -36,6 +44,39 @@ open_parts(struct queue_index *x, struct err *e)
 	return open_file(x, "versions", &x->versionsfd, e);
 }
 
+static int
+open_head(struct queue_index *x, struct err *e)
+{
+	if (x->memoryfd < 0)
+		return open_file(x, "head", &x->headfd, e);
+	x->headfd = fcntl(x->memoryfd, F_DUPFD_CLOEXEC, 0);
+	return x->headfd < 0 ? err_sys(e, "cannot open an index in memory") : 0;
+}
+
+static void
+close_parts(struct queue_index *x)
+{
+	file_close(x->cellsfd);
+	file_close(x->blocksfd);
+	file_close(x->versionsfd);
+	x->cellsfd = x->blocksfd = x->versionsfd = -1;
+}
+
+/* From now on the index is in memory, and empty. */
+static int
+use_memory(struct queue_index *x, struct err *e)
+{
+	int *const files[] = {&x->memoryfd, &x->cellsfd, &x->blocksfd, &x->versionsfd};
+
+	close_parts(x);
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+		*files[i] = memfd_create("queue", MFD_CLOEXEC);
+		if (*files[i] < 0)
+			return err_sys(e, "cannot make an index in memory");
+	}
+	return 0;
+}
+
 int
 queue_index_open(struct queue_index *x, int dirfd, struct err *e)
 {
@@ -44,6 +85,7 @@ queue_index_open(struct queue_index *x, int dirfd, struct err *e)
 				  .cellsfd = -1,
 				  .blocksfd = -1,
 				  .versionsfd = -1,
+				  .memoryfd = -1,
 				  .loaded = NOTHING};
 	return open_parts(x, e);
 }
@@ -52,10 +94,9 @@ void
 queue_index_close(struct queue_index *x)
 {
 	file_close(x->headfd);
-	file_close(x->cellsfd);
-	file_close(x->blocksfd);
-	file_close(x->versionsfd);
-	x->headfd = x->cellsfd = x->blocksfd = x->versionsfd = -1;
+	file_close(x->memoryfd);
+	x->headfd = x->memoryfd = -1;
+	close_parts(x);
 }
 
 /* How many blocks have ${count} tasks. */
@@ -106,11 +147,12 @@ find_boot(void)
 
 /* True if ${fd} is a file of at least ${size} bytes that nobody removed. */
 static bool
-is_whole(int fd, uint64_t size)
+is_whole(const struct queue_index *x, int fd, uint64_t size)
 {
 	struct stat st;
 
-	return fstat(fd, &st) == 0 && st.st_nlink > 0 && (uint64_t)st.st_size >= size;
+	return fstat(fd, &st) == 0 && (st.st_nlink > 0 || x->memoryfd >= 0) &&
+	       (uint64_t)st.st_size >= size;
 }
 
 /* Read the head: true if what it says may be believed. */
@@ -124,9 +166,9 @@ read_head(struct queue_index *x)
 	(void)pthread_once(&once, find_boot);
 	if (pread(x->headfd, h, sizeof *h, 0) == (ssize_t)sizeof *h &&
 	    memcmp(h->magic, MAGIC, 8) == 0 && memcmp(h->boot, boot, sizeof boot) == 0 &&
-	    is_whole(x->cellsfd, h->count * CELL) &&
-	    is_whole(x->blocksfd, blocks_of(h->count) * sizeof(struct queue_block)) &&
-	    is_whole(x->versionsfd, h->version == 0 ? 0 : (h->version + 1) * sizeof h->version))
+	    is_whole(x, x->cellsfd, h->count * CELL) &&
+	    is_whole(x, x->blocksfd, blocks_of(h->count) * sizeof(struct queue_block)) &&
+	    is_whole(x, x->versionsfd, h->version == 0 ? 0 : (h->version + 1) * sizeof h->version))
 		return true;
 	memset(h, 0, sizeof *h);
 	return false;
@@ -135,8 +177,10 @@ read_head(struct queue_index *x)
 int
 queue_index_lock(struct queue_index *x, bool *sound, struct err *e)
 {
+	if (x->readonly && x->memoryfd < 0 && use_memory(x, e) < 0)
+		return -1;
 	/* A descriptor of its own each time: a lock must not be shared with a child. */
-	if (open_file(x, "head", &x->headfd, e) < 0)
+	if (open_head(x, e) < 0)
 		return -1;
 	while (flock(x->headfd, LOCK_EX) < 0)
 		if (errno != EINTR) {
@@ -170,9 +214,9 @@ queue_index_distrust(struct queue_index *x)
 int
 queue_index_peek(struct queue_index *x, bool *sound, struct err *e)
 {
-	if (open_file(x, "head", &x->headfd, e) < 0)
+	if (open_head(x, e) < 0)
 		return -1;
-	*sound = read_head(x);
+	*sound = x->memoryfd < 0 && read_head(x); /* one in memory has yet to hear of changes */
 	queue_index_unlock(x);
 	return 0;
 }
@@ -181,9 +225,9 @@ queue_index_peek(struct queue_index *x, bool *sound, struct err *e)
 static int
 open_again(struct queue_index *x, struct err *e)
 {
-	file_close(x->cellsfd);
-	file_close(x->blocksfd);
-	file_close(x->versionsfd);
+	if (x->memoryfd >= 0)
+		return 0;
+	close_parts(x);
 	return open_parts(x, e);
 }
 
@@ -202,6 +246,7 @@ queue_index_reset(struct queue_index *x, uint64_t count, uint64_t version, struc
 	memset(&x->head, 0, sizeof x->head);
 	memcpy(x->head.magic, MAGIC, sizeof MAGIC - 1);
 	memcpy(x->head.boot, boot, sizeof boot);
+	x->head.origin = clock_now() - clock_since_boot();
 	x->distrusted = false;
 	x->loaded = NOTHING;
 	/* The head first: until it is written whole at the end, nobody believes the rest. */
@@ -339,40 +384,6 @@ queue_index_save(struct queue_index *x, struct err *e)
 	if (flush_block(x, e) < 0)
 		return -1;
 	return x->distrusted ? 0 : write_at(x->headfd, &x->head, sizeof x->head, 0, e);
-}
-
-static int
-reserve_index(int fd, uint64_t hole, uint64_t end, struct err *e)
-{
-	const off_t ahead = 1 << 16;
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return err_sys(e, "cannot look at the queue's index");
-	if ((uint64_t)st.st_blocks * 512 + hole / PAGE * PAGE >= end + (uint64_t)ahead ||
-	    fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)end / ahead * ahead, 3 * ahead) == 0 ||
-	    errno == EOPNOTSUPP)
-		return 0;
-	err_sys(e, "no space for more work");
-	return err_hint(e, "what runs can still end; free some space, then try again");
-}
-
-int
-queue_index_reserve(struct queue_index *x, uint64_t count, uint64_t version, struct err *e)
-{
-	const struct {
-		int fd;
-		uint64_t hole, end; /* bytes that are not there, and all */
-	} files[] = {
-	    {x->headfd, 0, sizeof x->head},
-	    {x->cellsfd, x->head.kept * sizeof x->cell, count * CELL},
-	    {x->blocksfd, 0, blocks_of(count) * sizeof(struct queue_block)},
-	    {x->versionsfd, x->head.gone * sizeof version, (version + 1) * sizeof version}};
-
-	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
-		if (reserve_index(files[i].fd, files[i].hole, files[i].end, e) < 0)
-			return -1;
-	return 0;
 }
 
 int

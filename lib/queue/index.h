@@ -12,6 +12,9 @@
  * and a summary is always made from all of its cells.  After a reboot nothing is believed.
  *
  * To find the next task, the summaries are read (64 bytes for 1024 tasks), then one block of cells.
+ *
+ * Where nothing can be written, the files are read as they are, and whoever wants more than that
+ * has an index of its own in memory, made from the journal.
  */
 #ifndef QUEUE_INDEX_H
 #define QUEUE_INDEX_H
@@ -77,11 +80,16 @@ struct queue_head {
 	uint64_t looked_version; /* of the line before that */
 	uint64_t gone;           /* changes up to this version are not kept */
 	uint64_t kept;           /* block before which no task is kept */
+	/* Leases go by clock_since_boot() + origin, ms: what the wall clock said when this was
+	 * made, however it is set later. */
+	int64_t origin;
 };
 
 struct queue_index {
 	int dirfd, headfd, cellsfd, blocksfd, versionsfd;
+	int memoryfd; /* the head of an index in memory, or -1: it is in files */
 	bool locked, distrusted;
+	bool readonly; /* nothing can be written in .dirfd */
 	struct queue_head head;
 	uint64_t loaded;    /* block in cell[], or UINT64_MAX */
 	uint32_t low, high; /* cells that are to be written */
@@ -93,7 +101,8 @@ int queue_index_open(struct queue_index *x, int dirfd, struct err *e);
 void queue_index_close(struct queue_index *x);
 
 /* Take the lock (waits) and read the head.  *${sound} is false when all must be made anew: it is of
- * another boot, or a file was cut, removed or found damaged. */
+ * another boot, or a file was cut, removed or found damaged; or nothing can be written, and this is
+ * the first time: from now on the index is in memory. */
 int queue_index_lock(struct queue_index *x, bool *sound, struct err *e);
 
 /* Write what changed, and the head. */

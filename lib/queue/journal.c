@@ -50,6 +50,10 @@ use_segment(struct queue_journal *j, uint64_t at, bool create, int *fd, struct e
 	segment_name(number, name);
 	*fd =
 	    openat(j->dirfd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | (create ? O_CREAT : 0), 0600);
+	if (*fd < 0 && !create && (errno == EROFS || errno == EACCES)) {
+		*fd = openat(j->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		j->readonly = true;
+	}
 	if (*fd < 0 && errno == ENOENT)
 		return 0;
 	if (*fd < 0)
@@ -96,12 +100,16 @@ int
 queue_journal_leave(struct queue_journal *j, uint64_t *end, struct err *e)
 {
 	uint64_t last = *end - 1;
+	struct stat st;
 	int fd, status = use_segment(j, last, false, &fd, e);
 
 	if (status < 0)
 		return -1;
+	/* When it was written to last is known by its time. */
 	if (status == 1 &&
-	    (ftruncate(fd, (off_t)(last % QUEUE_SEGMENT) + 1) < 0 || fdatasync(fd) < 0))
+	    (fstat(fd, &st) < 0 || ftruncate(fd, (off_t)(last % QUEUE_SEGMENT) + 1) < 0 ||
+	     futimens(fd, (struct timespec[]){{.tv_nsec = UTIME_OMIT}, st.st_mtim}) < 0 ||
+	     fdatasync(fd) < 0))
 		return err_sys(e, "cannot end a journal");
 	*end = (last / QUEUE_SEGMENT + 1) * QUEUE_SEGMENT;
 	return 0;
@@ -200,7 +208,8 @@ queue_journal_cut(struct queue_journal *j, uint64_t end, struct err *e)
 		return -1;
 	if (status == 0)
 		return offset > 0;
-	if (fstat(fd, &st) < 0 || (st.st_size > offset && ftruncate(fd, offset) < 0))
+	if (fstat(fd, &st) < 0 ||
+	    (st.st_size > offset && !j->readonly && ftruncate(fd, offset) < 0))
 		return err_sys(e, "cannot mend the journal");
 	return st.st_size < offset;
 }

@@ -31,6 +31,7 @@ struct queue_segment {
 struct queue_journal {
 	int dirfd;
 	struct queue_segment last, other; /* the ones that were written to and read last */
+	bool readonly;                    /* one of them can only be read */
 };
 
 /* The address of the first line of all; 0 is none. */
@@ -56,8 +57,8 @@ int queue_journal_sync(struct queue_journal *j, uint64_t end, struct err *e);
 int queue_journal_read(struct queue_journal *j, uint64_t at, struct buf *line, uint64_t *next,
 		       struct err *e);
 
-/* Cut off what follows ${end}: the line that a killed writer did not end.  Returns 1 if the
- * journal ends before that, 0, -1. */
+/* Cut off what follows ${end}, where that can be done: the line that a killed writer did not end.
+ * Returns 1 if the journal ends before that, 0, -1. */
 int queue_journal_cut(struct queue_journal *j, uint64_t end, struct err *e);
 
 /* End the segment that *${end} is in: the next line begins another one, and *${end} says so. */

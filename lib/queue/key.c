@@ -80,8 +80,13 @@ queue_key_set(struct queue *q, const char *tenant, const char *key, uint64_t num
 		return 0;
 	/* A later task with the same key: only who holds the lock reads this. */
 	errno = why;
-	if (why != EEXIST || unlinkat(q->keysfd, name, 0) < 0 ||
-	    symlinkat(target, q->keysfd, name) < 0)
-		return err_sys(e, "cannot note the key %.40s", key);
-	return 0;
+	if (why == EEXIST && unlinkat(q->keysfd, name, 0) == 0 &&
+	    symlinkat(target, q->keysfd, name) == 0)
+		return 0;
+	why = errno;
+	err_sys(e, "cannot note the key %.40s", key);
+	if (why == ENOSYS || why == EOPNOTSUPP || why == EPERM)
+		err_hint(e, "the file system of the state must have symbolic links; awcp-doctor "
+			    "says what else");
+	return -1;
 }

@@ -3,7 +3,10 @@
 
 #include "queue/private.h"
 
-#define STILL_TO_DO (((uint32_t)1 << QUEUE_COMPLETED) - 2) /* the states before the ends */
+#define BIT(state) ((uint32_t)1 << (state))
+#define HELD (BIT(QUEUE_RUNNING) | BIT(QUEUE_WAITING_ANSWER))
+#define STORED (BIT(QUEUE_COMPLETED) - 2) /* the states before the ends, as they are stored */
+#define STILL_TO_DO (STORED | BIT(QUEUE_LAPSED))
 
 /* Its lines may be written again elsewhere, and removed, while we look for them. */
 static json_t *
@@ -16,6 +19,10 @@ read_newest(struct queue *q, uint64_t number, bool payload, struct err *e)
 		if (queue_refresh(q, e) < 0 || queue_find(q, number, &cell, e) < 0)
 			return NULL;
 		task = queue_read(q, &cell, payload, e);
+	}
+	if (task != NULL && queue_view(q, task, e) < 0) {
+		json_decref(task);
+		task = NULL;
 	}
 	return task;
 }
@@ -35,10 +42,28 @@ queue_version(struct queue *q, uint64_t *version, struct err *e)
 	return 0;
 }
 
+int
+queue_filter_state(struct queue_filter *f, const char *name)
+{
+	int state = QUEUE_NONE + 1;
+
+	if (strcmp(name, "all") == 0) {
+		f->states = QUEUE_ALL_STATES;
+		return 0;
+	}
+	while (state < QUEUE_SHOWN && strcmp(queue_state_name((enum queue_state)state), name) != 0)
+		state++;
+	if (state == QUEUE_SHOWN)
+		return -1;
+	f->states |= BIT(state);
+	return 0;
+}
+
 struct list {
 	struct queue *queue;
 	const struct queue_filter *filter;
-	uint32_t states;
+	uint32_t states; /* as tasks are shown */
+	uint32_t stored; /* in which tasks are stored that may be shown so */
 	uint64_t labels;
 	int (*each)(void *arg, const json_t *task);
 	void *arg;
@@ -68,12 +93,23 @@ is_text(const char *text, const char *wanted)
 	return wanted == NULL || (text != NULL && strcmp(text, wanted) == 0);
 }
 
-static bool
-is_wanted(const json_t *task, const struct queue_filter *f)
+/* The state in which ${task} is shown. */
+static enum queue_state
+shown_state(const json_t *task)
 {
-	return is_text(task_lane(task), f->lane) && is_text(task_key(task), f->key) &&
-	       is_text(task_session(task), f->session) && is_text(task_tenant(task), f->tenant) &&
-	       has_labels(task, f->labels);
+	return strcmp(task_state(task), queue_state_name(QUEUE_LAPSED)) == 0
+		   ? QUEUE_LAPSED
+		   : queue_task_state(task);
+}
+
+/* Does ${f} select ${task}, shown in one of ${states}? */
+static bool
+is_wanted(const json_t *task, const struct queue_filter *f, uint32_t states)
+{
+	return (states >> shown_state(task) & 1) != 0 && (uint64_t)task_number(task) > f->after &&
+	       (!f->unfit || task_unfit(task) != NULL) && is_text(task_lane(task), f->lane) &&
+	       is_text(task_key(task), f->key) && is_text(task_session(task), f->session) &&
+	       is_text(task_tenant(task), f->tenant) && has_labels(task, f->labels);
 }
 
 /* The cell rules most tasks out; hashes may be equal by chance. */
@@ -82,8 +118,9 @@ may_be_wanted(const struct list *l, const struct queue_cell *c)
 {
 	const struct queue_filter *f = l->filter;
 
-	return c->put != 0 && (l->states >> c->state & 1) != 0 &&
+	return c->put != 0 && (l->stored >> c->state & 1) != 0 &&
 	       (c->labels & l->labels) == l->labels &&
+	       (!f->unfit || (c->flags & QUEUE_REQUIRES) != 0) &&
 	       (f->lane == NULL || c->lane == (uint32_t)queue_hash(f->lane)) &&
 	       (f->key == NULL || c->key == (uint32_t)queue_hash(f->key)) &&
 	       (f->session == NULL || c->session == (uint32_t)queue_hash(f->session)) &&
@@ -119,7 +156,10 @@ list_task(struct list *l, uint64_t n, const struct queue_cell *cell)
 	json_t *task = queue_read(l->queue, cell, payload, NULL);
 	if (task == NULL)
 		task = read_newest(l->queue, n, payload, NULL);
-	if (task != NULL && is_wanted(task, l->filter) && is_marked(task, l->filter))
+	else if (queue_view(l->queue, task, l->e) < 0)
+		status = -1;
+	if (status == 0 && task != NULL && is_wanted(task, l->filter, l->states) &&
+	    is_marked(task, l->filter))
 		status = l->each(l->arg, task);
 	json_decref(task);
 	return status;
@@ -135,7 +175,7 @@ list_block(void *arg, uint64_t number, const struct queue_block *b)
 
 	uint64_t n = number * QUEUE_CELLS + 1, end = n + QUEUE_CELLS;
 	for (int state = QUEUE_NONE + 1; state < QUEUE_STATES; state++)
-		if ((l->states >> state & 1) != 0)
+		if ((l->stored >> state & 1) != 0)
 			wanted += b->states[state];
 	if (wanted == 0 || is_read(f, n, end - 1, b->newest))
 		return 0;
@@ -158,6 +198,7 @@ queue_list(struct queue *q, const struct queue_filter *f,
 	struct list l = {.queue = q, .filter = f, .each = each, .arg = arg, .e = e};
 
 	l.states = f->states == 0 ? STILL_TO_DO : f->states;
+	l.stored = l.states | ((l.states & BIT(QUEUE_LAPSED)) != 0 ? HELD : 0);
 	for (const char *const *label = f->labels; label != NULL && *label != NULL; label++)
 		l.labels |= queue_bits(*label);
 	if (queue_refresh(q, e) < 0)
@@ -165,7 +206,7 @@ queue_list(struct queue *q, const struct queue_filter *f,
 	uint64_t from = f->after / QUEUE_CELLS;
 	if (from < q->index.head.kept)
 		from = q->index.head.kept;
-	if ((l.states & ~STILL_TO_DO) != 0 || from > q->index.head.first)
+	if ((l.stored & ~STILL_TO_DO) != 0 || from > q->index.head.first)
 		q->index.head.first = from; /* of our copy */
 	return queue_index_blocks(&q->index, list_block, &l, e);
 }
@@ -191,29 +232,37 @@ pass_change(struct queue *q, uint64_t version, struct buf *line, struct list *l)
 	if (found == 0 && queue_refresh(q, l->e) == 0 && version <= q->index.head.gone)
 		return set_expired(version, l->e);
 	json_t *task = NULL;
+	int status = 0;
 	if (found == 1 && queue_parse(line, &task, l->e) < 0)
 		return -1;
-	int status = task == NULL ? 0 : l->each(l->arg, task);
+	if (task != NULL && is_wanted(task, l->filter, l->states) && is_marked(task, l->filter))
+		status = l->each(l->arg, task);
 	json_decref(task);
 	return status;
 }
 
 int
-queue_changes(struct queue *q, uint64_t since, int (*each)(void *arg, const json_t *task),
-	      void *arg, struct err *e)
+queue_changes(struct queue *q, const struct queue_filter *f, uint64_t *since,
+	      int (*each)(void *arg, const json_t *task), void *arg, struct err *e)
 {
-	struct list l = {.each = each, .arg = arg, .e = e};
+	static const struct queue_filter all = {0};
+	struct list l = {.filter = f == NULL ? &all : f, .each = each, .arg = arg, .e = e};
 	struct buf line = BUF_INIT(QUEUE_LINE);
 	int status = 0;
 
+	l.states = l.filter->states == 0 ? QUEUE_ALL_STATES : l.filter->states;
 	if (queue_refresh(q, e) < 0)
 		return -1;
 	uint64_t last = q->index.head.version, gone = q->index.head.gone;
-	if (since > 0 && since < gone)
-		return set_expired(since, e);
-	for (uint64_t version = (since < gone ? gone : since) + 1; !status && version <= last;
-	     version++)
-		status = pass_change(q, version, &line, &l);
+	if (*since > 0 && *since < gone)
+		return set_expired(*since, e);
+	if (*since < gone)
+		*since = gone;
+	while (!status && *since < last) {
+		status = pass_change(q, *since + 1, &line, &l);
+		if (status >= 0)
+			++*since;
+	}
 	buf_free(&line);
 	return status;
 }

@@ -55,6 +55,7 @@ MEMBER_INTEGER(task, asked, "asked", 0)   /* questions so far */
 /* What only a reader of it is told. */
 MEMBER_TEXT(task, claim, "claim", NULL) /* <queue>.<number>.<attempt>, to its worker */
 MEMBER_TEXT(task, mark, "mark", NULL)   /* unread, read or active, see reader.h */
+MEMBER_TEXT(task, unfit, "unfit", NULL) /* why no worker takes it, see workers.c */
 
 /* Of a task that carries out an assignment. */
 MEMBER_TEXT(task, assignment, "payload.assignment", NULL) /* its id */

@@ -1,8 +1,11 @@
 #include "queue/rules.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/id.h"
 #include "config/home.h"
 
@@ -64,6 +67,12 @@ queue_is_name(const char *name, uint64_t *number)
 	return strcmp(name, expected) == 0;
 }
 
+bool
+queue_name_valid(const char *name)
+{
+	return id_valid(name) && strlen(name) <= QUEUE_NAME && name[0] != '-';
+}
+
 /* A number from 1 to ${max}, up to ${end}. */
 static int
 parse_number(const char **p, char end, uint64_t max, uint64_t *n)
@@ -107,7 +116,7 @@ queue_parse_id(const char *id, char queue[QUEUE_NAME + 1], struct queue_claim_id
 	if (n > 0 && n <= QUEUE_NAME && id[n] == '.') {
 		memcpy(queue, id, n);
 		queue[n] = '\0';
-		if (id_valid(queue) && parse_numbers(id + n + 1, claim) == 0)
+		if (queue_name_valid(queue) && parse_numbers(id + n + 1, claim) == 0)
 			return 0;
 	}
 	err_set(e, ERR_USAGE, "not a task: %.80s", id);
@@ -127,12 +136,20 @@ queue_format_id(const char *queue, struct queue_claim_id claim, char out[QUEUE_I
 static int
 is_queue(const struct dirent *d)
 {
-	return id_valid(d->d_name) && strlen(d->d_name) <= QUEUE_NAME;
+	return queue_name_valid(d->d_name);
 }
 
 int
 queue_each(int (*each)(void *arg, const char *name), void *arg, struct err *e)
 {
-	int fd = home_dir("queue", e);
-	return fd < 0 ? -1 : home_each(fd, is_queue, each, arg, e);
+	int homefd = home_open(e);
+
+	if (homefd < 0)
+		return -1;
+	int fd = openat(homefd, "queue", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0) /* to look makes nothing */
+		return errno == ENOENT ? 0 : err_sys(e, "cannot open queue/");
+	int status = home_each(fd, is_queue, each, arg, e);
+	file_close(fd);
+	return status;
 }

@@ -11,6 +11,16 @@
 
 #define QUEUE_BATCH 4096 /* changes of one queue_write */
 
+/* See workers.c. */
+struct queue_workers {
+	struct {
+		uint64_t hash; /* of what is in a file */
+		int64_t at;    /* clock_steady: noted then */
+	} noted[4];
+	json_t *seen;    /* the content of all files; NULL: not read yet */
+	int64_t seen_at; /* clock_steady */
+};
+
 struct queue {
 	char name[QUEUE_NAME + 1];
 	int dirfd, journaldirfd, runningfd, keysfd, dependantsfd, bellfd;
@@ -24,9 +34,12 @@ struct queue {
 		bool put;      /* its first line, with the payload */
 	} change[QUEUE_BATCH];
 	size_t changes;
-	uint64_t *ended; /* tasks that ended since queue_begin, for which others may wait */
+	/* Tasks that ended since queue_begin, or are to be done again, for which others may wait.
+	 */
+	uint64_t *ended;
 	size_t ended_count, ended_cap;
 	bool ring; /* something may be taken now */
+	struct queue_workers workers;
 };
 
 /* The object in ${line} to *${o}, a new reference; NULL if the line is damaged.  -1 if memory is
@@ -35,6 +48,10 @@ int queue_parse(const struct buf *line, json_t **o, struct err *e);
 
 /* Read the task of ${cell}, with its payload or without; a new reference or NULL. */
 json_t *queue_read(struct queue *q, const struct queue_cell *cell, bool payload, struct err *e);
+
+/* ${e} is about a file of ${q} that is not as it must be: ERR_CONFIG, with the queue's name; what
+ * is no damage stays as it is.  -1. */
+int queue_damaged(const struct queue *q, struct err *e);
 
 /* A copy of the cell of task ${number}; ERR_NOT_FOUND if there is none, ERR_EXPIRED if it is not
  * kept any more. */
@@ -134,8 +151,8 @@ int queue_forget_dependants(struct queue *q, uint64_t number, struct err *e);
 /* How the tasks are that ${task} depends on.  ${n}->bad is borrowed from ${task}. */
 int queue_count_needs(struct queue *q, const json_t *task, struct queue_needs *n, struct err *e);
 
-/* Look after the tasks that depend on those that ended since queue_begin, and on those that end in
- * consequence; the lock is held. */
+/* Look after the tasks that depend on those in q->ended, and on those that follow in consequence:
+ * they may run, are blocked, or are blocked no more; the lock is held. */
 int queue_settle(struct queue *q, struct err *e);
 
 /* Whether a task that depends on ${number} still waits, for that or for another: 1, 0 or -1. */
@@ -161,13 +178,38 @@ void queue_running_remove(struct queue *q, uint64_t number);
 /* What has become of a claim. */
 enum queue_lapse { QUEUE_HOLDS, QUEUE_LEASE_ENDED, QUEUE_WORKER_DIED };
 
+/* The clock that leases go by, ms: as the wall clock was when the index was made, and by one that
+ * nobody sets since then.  The head has been read. */
+int64_t queue_lease_clock(const struct queue *q);
+
+/* What has become of the claim on task ${number}, which has one. */
+enum queue_lapse queue_running_state(const struct queue *q, uint64_t number);
+
 /* Call ${each} with the number of every claim's task that has lapsed, until it fails. */
 int queue_running_lapsed(struct queue *q,
 			 int (*each)(void *arg, uint64_t number, enum queue_lapse why), void *arg,
 			 struct err *e);
 
-/* Have a file for each claim in the index: one that was lost in a power cut has lapsed. */
+/* Have a file for each claim in the index: one that was lost in a power cut has lapsed, and none
+ * ends later than its lease from now. */
 int queue_restore_claims(struct queue *q, struct err *e);
+
+/*
+ * view.c: what a reader is told of a task beside what is in its record.
+ */
+
+/* Add that to ${task}, as it was read: see queue.h, "To look". */
+int queue_view(struct queue *q, json_t *task, struct err *e);
+
+/*
+ * workers.c: what the workers are capable of that ask for tasks.
+ */
+
+/* Note ${w}, which asks for a task; what cannot be noted is left. */
+void queue_workers_note(struct queue *q, const struct queue_worker *w);
+
+/* Was there a worker of late that fits ${task}?  True as well if that is not known. */
+bool queue_workers_fit(struct queue *q, const json_t *task);
 
 /*
  * claim.c: what a worker holds, and how its claim begins and ends.

@@ -55,8 +55,13 @@ open_files(struct queue *q, bool create, struct err *e)
 		return -1;
 	if (fresh)
 		q->dirfd = openat(homefd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (q->dirfd < 0)
-		return err_sys(e, "cannot open queue %s", q->name);
+	if (q->dirfd < 0) {
+		bool other = errno == ENOTDIR || errno == ELOOP;
+		err_sys(e, "cannot open queue/%s", q->name);
+		if (other && e != NULL)
+			e->code = ERR_BAD_DATA;
+		return -1;
+	}
 	/* What an earlier version or a kill did not make is made now. */
 	if (!fresh)
 		fresh = faccessat(q->dirfd, "bell", F_OK, 0) < 0;
@@ -77,9 +82,10 @@ open_files(struct queue *q, bool create, struct err *e)
 struct queue *
 queue_open(const char *name, bool create, struct err *e)
 {
-	if (!id_valid(name) || strlen(name) > QUEUE_NAME) {
+	if (!queue_name_valid(name)) {
 		err_set(e, ERR_USAGE, "not a queue name: %.64s", name);
-		err_hint(e, "a name has 1 to %d letters, digits, _ and -", QUEUE_NAME);
+		err_hint(e, "a name has 1 to %d letters, digits, _ and -, and begins with no dash",
+			 QUEUE_NAME);
 		return NULL;
 	}
 	struct queue *q = calloc(1, sizeof *q);
@@ -91,11 +97,32 @@ queue_open(const char *name, bool create, struct err *e)
 	q->dirfd = q->journaldirfd = q->runningfd = q->keysfd = q->dependantsfd = q->bellfd = -1;
 	queue_journal_open(&q->journal, -1);
 	q->index.headfd = q->index.cellsfd = q->index.blocksfd = q->index.versionsfd = -1;
+	q->index.memoryfd = -1;
 	q->lines = (struct buf)BUF_INIT(LINES_MAX);
 	if (open_files(q, create, e) == 0)
 		return q;
+	if (home_open(NULL) >= 0)
+		queue_damaged(q, e);
 	queue_close(q);
 	return NULL;
+}
+
+int
+queue_damaged(const struct queue *q, struct err *e)
+{
+	/* What is missing in it, or is something else; not that there is none, and no trouble of
+	 * ours. */
+	bool part = e != NULL && q->dirfd >= 0 && e->code == ERR_NOT_FOUND;
+
+	if (e == NULL || (!part && e->code != ERR_IO && e->code != ERR_BAD_DATA &&
+			  e->code != ERR_BAD_MESSAGE && e->code != ERR_CANNOT_CREATE))
+		return -1;
+	e->code = ERR_CONFIG;
+	err_add(e, "queue %s is damaged", q->name);
+	if (e->hint[0] == '\0')
+		err_hint(e, "look at %s/queue/%s; other queues go on without it", home_path(),
+			 q->name);
+	return -1;
 }
 
 void
@@ -112,6 +139,7 @@ queue_close(struct queue *q)
 	file_close(q->dependantsfd);
 	file_close(q->bellfd);
 	json_decref(q->config.lanes);
+	json_decref(q->workers.seen);
 	buf_free(&q->lines);
 	free(q->ended);
 	free(q);

@@ -22,6 +22,7 @@
  *	queue/<name>/journal/        every change, in order: the truth (journal.h)
  *	queue/<name>/head cells ...  where the tasks are, derived from the journal (index.h)
  *	queue/<name>/running/<n>     who has task n; its modification time is the end of the lease
+ *	queue/<name>/workers/<hash>  what a worker of late is capable of (worker.c)
  *	queue/<name>/keys/<key>      a link to the number of the task that was put with this key
  *	queue/<name>/dependants/<n>  the numbers of tasks that may wait for task n
  *	queue/<name>/readers/<name>  what a reader has seen (reader.h)
@@ -37,8 +38,9 @@
  *  3. What was promised to the caller is durable: the journal is synced after the lock is released.
  *     A worker's claim is not: if it is lost in a power cut, so is the worker.  queue_claim_sync
  *     is called before a worker that may outlive this machine is told of its claim.
- *  4. A claim has a number, its attempt, and a lease.  When the lease ends, or the process that
- *     holds flock on running/<n> dies, whoever takes next returns the task.  That attempt is then
+ *  4. A claim has a number, its attempt, and a lease, which goes by a clock that nobody sets
+ *     (index.h).  When the lease ends, or the process that holds flock on running/<n> dies,
+ *     whoever takes next returns the task.  That attempt is then
  *     no longer the task's last one, so that a worker that comes back can change nothing.
  */
 #ifndef QUEUE_QUEUE_H
@@ -60,11 +62,16 @@ struct queue;
 struct queue_reader;
 
 /* Call ${each} with the name of every queue, in order, until it returns non-zero, which is
- * returned; -1 with ${e} on failure. */
+ * returned; -1 with ${e} on failure.  Whoever looks at all of them goes on after one that is
+ * damaged. */
 int queue_each(int (*each)(void *arg, const char *name), void *arg, struct err *e);
 
-/* Open queue ${name}; ${create} it if there is none, otherwise that is ERR_NOT_FOUND.  An open
- * queue serves one thread of one process. */
+/* Is ${name} that of a queue: 1 to QUEUE_NAME letters, digits, _ and -, and no option of a command?
+ */
+bool queue_name_valid(const char *name);
+
+/* Open queue ${name}; ${create} it if there is none, otherwise that is ERR_NOT_FOUND.  One that is
+ * damaged is ERR_CONFIG, with its name.  An open queue serves one thread of one process. */
 struct queue *queue_open(const char *name, bool create, struct err *e);
 void queue_close(struct queue *q);
 
@@ -173,13 +180,14 @@ struct queue_outcome {
 				 * is over */
 };
 
-/* End ${claim}, durable when this returns, unless it is forgettable.  ERR_BAD_STATE if it is lost:
- * the lease ended, or somebody cancelled the task. */
+/* End ${claim}, durable when this returns, unless it is forgettable.  To say the same again changes
+ * nothing, and is well.  ERR_BAD_STATE if it is lost: the lease ended, or somebody cancelled the
+ * task. */
 int queue_finish(struct queue *q, struct queue_claim_id claim, const struct queue_outcome *o,
 		 struct err *e);
 
-/* The claim is alive: its lease ends in ${lease} ms from now.  ${progress} (may be NULL) is shown.
- * ERR_BAD_STATE if it is lost. */
+/* The claim is alive: its lease ends in ${lease} ms from now, 0: in as many as when it was taken.
+ * ${progress} (may be NULL) is shown.  ERR_BAD_STATE if it is lost. */
 int queue_beat(struct queue *q, struct queue_claim_id claim, int64_t lease, const char *progress,
 	       struct err *e);
 
@@ -217,7 +225,8 @@ int queue_pause(int64_t next);
  */
 
 /* QUEUE_CANCEL, QUEUE_PAUSE, QUEUE_RESUME or QUEUE_RETRY for task ${number}, as a person wants it;
- * durable. */
+ * durable.  A second cancel changes nothing.  What was blocked by a task that is tried again waits
+ * for it again. */
 int queue_control(struct queue *q, uint64_t number, enum queue_event event, const char *reason,
 		  struct err *e);
 
@@ -255,7 +264,10 @@ int queue_check(struct queue *q, bool repair, void (*report)(void *arg, const ch
 		void *arg, struct err *e);
 
 /*
- * To look.  None of these waits for a lock.
+ * To look.  None of these waits for a lock, and all work where nothing can be written.
+ *
+ * A task whose claim has lapsed is shown as QUEUE_LAPSED at once, though nothing has changed in the
+ * journal yet, and one that no worker of late was capable of has "unfit", which says so.
  */
 
 /* Task ${number} as it is now; a new reference, or NULL and ERR_NOT_FOUND, or ERR_EXPIRED if it is
@@ -269,27 +281,32 @@ int queue_output(struct queue *q, uint64_t number, bool *over, struct err *e);
 /* The version of the last change. */
 int queue_version(struct queue *q, uint64_t *version, struct err *e);
 
-#define QUEUE_ALL_STATES (~(uint32_t)1) /* for .states */
-
 struct queue_filter {
-	uint32_t states; /* bits 1 << enum queue_state; 0: all that have not ended */
+	uint32_t states; /* bits 1 << enum queue_state, with QUEUE_LAPSED; 0: what has not ended */
 	const char *lane, *key, *session, *tenant; /* NULL: any */
 	const char *const *labels;                 /* NULL-terminated, all of them; or NULL */
 	uint64_t after;                            /* number: those after it */
 	const struct queue_reader *reader;         /* sets "mark" of each, see reader.h */
 	uint32_t marks;                            /* bits 1 << enum queue_mark; 0: any */
 	bool payload;
+	bool unfit; /* only those that no worker fits */
 };
+
+#define QUEUE_ALL_STATES (~(uint32_t)1) /* for .states */
+
+/* Let ${f} select the state ${name}, too, or with "all" every one; -1 if there is none. */
+int queue_filter_state(struct queue_filter *f, const char *name);
 
 /* Call ${each} with the tasks that ${f} selects, in order of number, until it returns non-zero,
  * which is returned.  A task whose lines are damaged is left out. */
 int queue_list(struct queue *q, const struct queue_filter *f,
 	       int (*each)(void *arg, const json_t *task), void *arg, struct err *e);
 
-/* Call ${each} with the changes after version ${since}, in order, as queue_list does; 0: all that
- * are kept.  ERR_EXPIRED if they are not kept any more. */
-int queue_changes(struct queue *q, uint64_t since, int (*each)(void *arg, const json_t *task),
-		  void *arg, struct err *e);
+/* Call ${each} with the changes after version *${since} that ${f} selects (NULL: all), in order, as
+ * queue_list does; without .states that is every one.  *${since} is the version of the last one
+ * that was looked at; 0: all that are kept.  ERR_EXPIRED if they are not kept any more. */
+int queue_changes(struct queue *q, const struct queue_filter *f, uint64_t *since,
+		  int (*each)(void *arg, const json_t *task), void *arg, struct err *e);
 
 /* {"queue", "version", "states": {…}, "oldest": time, "lastMinute", "lastHour", "lanes": [{"lane",
  * "states"}]}; a new reference.  Of ${tenant} (NULL: of all) only what has not ended is counted. */

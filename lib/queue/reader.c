@@ -25,15 +25,16 @@ check_name(const char *reader, struct err *e)
 	return *reader == '\0' ? err_set(e, ERR_USAGE, "a reader needs a name") : 0;
 }
 
-/* Open the directory of all readers, where ${who} is ${name}: a descriptor, or -1. */
+/* Open the directory of all readers, where ${who} is ${name}, and make it with ${create}: a
+ * descriptor, or -1. */
 static int
-open_readers(const struct queue *q, const struct queue_reader_name *who, char name[QUEUE_LINK],
-	     struct err *e)
+open_readers(const struct queue *q, const struct queue_reader_name *who, bool create,
+	     char name[QUEUE_LINK], struct err *e)
 {
 	if (check_name(who->reader, e) < 0 ||
 	    queue_link_name(who->tenant, who->reader, name, e) < 0)
 		return -1;
-	if (mkdirat(q->dirfd, "readers", 0700) < 0 && errno != EEXIST)
+	if (create && mkdirat(q->dirfd, "readers", 0700) < 0 && errno != EEXIST)
 		return err_sys(e, "cannot create queue/%s/readers", q->name);
 	return file_open_beneath(q->dirfd, "readers", O_RDONLY | O_DIRECTORY, 0, e);
 }
@@ -52,9 +53,9 @@ touch_reader(int dirfd, const char *name)
 static int
 load_reader(struct queue *q, int dirfd, const char *name, struct queue_reader *r, struct err *e)
 {
-	json_t *o = jsonx_load(dirfd, name, RECORD_MAX, e);
+	json_t *o = dirfd < 0 ? NULL : jsonx_load(dirfd, name, RECORD_MAX, e);
 
-	if (o == NULL && errno != ENOENT)
+	if (o == NULL && dirfd >= 0 && errno != ENOENT)
 		return err_add(e, "queue/%s/readers/%s", q->name, name);
 	if (o != NULL) { /* else it is a new one */
 		r->version = (uint64_t)reader_version(o);
@@ -73,13 +74,18 @@ load_named(struct queue *q, const struct queue_reader_name *who, struct queue_re
 	   struct err *e)
 {
 	char name[QUEUE_LINK];
+	struct err why;
 
 	*r = (struct queue_reader){.version = 0};
-	int fd = open_readers(q, who, name, e);
-	if (fd < 0)
+	int fd = open_readers(q, who, false, name, &why);
+	if (fd < 0 && why.code != ERR_NOT_FOUND) {
+		if (e != NULL)
+			*e = why;
 		return -1;
+	}
+	/* Where nobody has read anything yet, everybody is new. */
 	int status = load_reader(q, fd, name, r, e);
-	if (status >= 0)
+	if (status >= 0 && fd >= 0)
 		touch_reader(fd, name);
 	file_close(fd);
 	return status;
@@ -91,6 +97,23 @@ free_reader(struct queue_reader *r)
 	json_decref(r->marks);
 	free(r->pinned);
 	*r = (struct queue_reader){.version = 0};
+}
+
+int
+queue_reader_changes(struct queue *q, const struct queue_reader_name *who,
+		     const struct queue_selection *s, uint64_t *since, struct err *e)
+{
+	struct queue_filter f = *s->filter;
+	struct queue_reader r;
+
+	if (who->reader == NULL)
+		return queue_changes(q, &f, since, s->each, s->arg, e);
+	f.reader = &r;
+	int status = load_named(q, who, &r, e);
+	if (status >= 0)
+		status = queue_changes(q, &f, since, s->each, s->arg, e);
+	free_reader(&r);
+	return status;
 }
 
 int
@@ -189,7 +212,7 @@ update_reader(struct queue *q, const struct queue_reader_name *who,
 	char name[QUEUE_LINK];
 	int status = -1, lock = -1;
 
-	int fd = open_readers(q, who, name, e);
+	int fd = open_readers(q, who, true, name, e);
 	if (fd < 0)
 		return -1;
 	lock = file_lock(fd, ".lock", true, e);

@@ -43,6 +43,17 @@ int queue_reader_list(struct queue *q, const struct queue_reader_name *who,
 		      const struct queue_filter *filter, int (*each)(void *arg, const json_t *task),
 		      void *arg, struct err *e);
 
+/* What of the changes of a queue is wanted, and by whom. */
+struct queue_selection {
+	const struct queue_filter *filter;
+	int (*each)(void *arg, const json_t *task);
+	void *arg;
+};
+
+/* As queue_changes for ${s}, with what each task was to ${who} then. */
+int queue_reader_changes(struct queue *q, const struct queue_reader_name *who,
+			 const struct queue_selection *s, uint64_t *since, struct err *e);
+
 /* What ${task} is to the reader. */
 enum queue_mark queue_reader_mark(const struct queue_reader *r, const json_t *task);
 

@@ -35,8 +35,9 @@ struct retiring {
 	int64_t before; /* ms: what ended then or earlier is forgotten */
 	int64_t age;
 	bool dry;
-	size_t left; /* lines that may be read */
-	uint64_t at; /* the next one */
+	size_t left;  /* lines that may be read */
+	uint64_t at;  /* the next one */
+	uint64_t end; /* of the journal; the segment that it is in is still written to */
 	uint64_t version;
 	struct queue_retired *done;
 	size_t job_count; /* directories in tmp/, to be removed without the lock */
@@ -222,7 +223,7 @@ is_old_segment(const struct retiring *r, struct err *e)
 	struct queue *q = r->queue;
 	int64_t written;
 
-	if (r->at / QUEUE_SEGMENT >= q->index.head.end / QUEUE_SEGMENT)
+	if (r->at / QUEUE_SEGMENT >= r->end / QUEUE_SEGMENT)
 		return 0;
 	if (queue_journal_time(&q->journal, r->at, &written, e) < 0)
 		return -1;
@@ -256,7 +257,7 @@ has_ended(void *arg, uint64_t number, const struct queue_block *b)
 }
 
 /* Begin another segment if there is something to forget, and this one was begun long ago: when the
- * previous one was written to last. */
+ * previous one was written to last.  A dry run goes on as if. */
 static int
 change_segment(struct retiring *r, struct err *e)
 {
@@ -266,6 +267,7 @@ change_segment(struct retiring *r, struct err *e)
 	int64_t begun = 0;
 	bool any = false;
 
+	r->end = h->end;
 	if (h->end % QUEUE_SEGMENT == 0)
 		return 0;
 	if (queue_journal_time(&q->journal, h->end - QUEUE_SEGMENT, &begun, e) < 0)
@@ -277,7 +279,8 @@ change_segment(struct retiring *r, struct err *e)
 	h->first = first;
 	if (status < 0 || !any)
 		return status;
-	return queue_journal_leave(&q->journal, &h->end, e);
+	r->end += QUEUE_SEGMENT;
+	return r->dry ? 0 : queue_journal_leave(&q->journal, &h->end, e);
 }
 
 /* Where to go on: where the head says, unless that was removed. */
@@ -294,12 +297,10 @@ find_start(struct retiring *r, struct err *e)
 	bool fits = h->looked >= f.segment * QUEUE_SEGMENT;
 	r->at = fits ? h->looked : f.segment * QUEUE_SEGMENT;
 	r->version = fits ? h->looked_version : f.version;
-	if (r->dry)
-		return 0;
 	/* One that was killed may have left a segment from before that. */
-	if (queue_journal_oldest(&q->journal, &oldest, e) < 0 ||
-	    (oldest < f.segment &&
-	     queue_journal_remove(&q->journal, oldest * QUEUE_SEGMENT, e) < 0))
+	if (!r->dry && (queue_journal_oldest(&q->journal, &oldest, e) < 0 ||
+			(oldest < f.segment &&
+			 queue_journal_remove(&q->journal, oldest * QUEUE_SEGMENT, e) < 0)))
 		return -1;
 	return change_segment(r, e);
 }

@@ -41,9 +41,24 @@ queue_rule_put(json_t *task, const struct queue_needs *n, struct err *e)
 	return n->bad == NULL ? 0 : block_task(task, n->bad, e);
 }
 
+/* Nothing blocks ${task} any more: it waits for its needs as if it had just been put. */
+static int
+unblock_task(json_t *task, const struct queue_needs *n, struct err *e)
+{
+	task_drop_error(task);
+	if (task_set_waits_for(task, n->open) < 0)
+		return err_memory(e);
+	if (queue_task_step(task, QUEUE_RETRY, e) < 0)
+		return -1;
+	queue_task_release(task);
+	return 1;
+}
+
 int
 queue_rule_need_ended(json_t *task, const struct queue_needs *n, struct err *e)
 {
+	if (queue_task_state(task) == QUEUE_BLOCKED)
+		return n->bad == NULL ? unblock_task(task, n, e) : 0;
 	if (n->bad == NULL && n->open == task_waits_for(task))
 		return 0;
 	if (task_set_waits_for(task, n->bad == NULL ? n->open : 0) < 0)
@@ -74,8 +89,8 @@ queue_rule_key(const json_t *old, const json_t *asked)
 	if (!is_same_text(task_key(old), task_key(asked)) ||
 	    !is_same_text(task_tenant(old), task_tenant(asked)))
 		return QUEUE_KEY_FREE;
-	if (task_unique(asked))
-		return queue_state_ended(queue_task_state(old)) ? QUEUE_KEY_FREE : QUEUE_KEY_SAME;
+	if (task_unique(asked) && queue_state_ended(queue_task_state(old)))
+		return QUEUE_KEY_FREE;
 	return is_same(task_payload(old), task_payload(asked)) ? QUEUE_KEY_SAME : QUEUE_KEY_REUSED;
 }
 
@@ -171,6 +186,20 @@ static const char *const outcomes[QUEUE_EVENTS] = {
     [QUEUE_CANCEL] = "cancelled",
 };
 
+/* Why the claim ends, written to ${text} if need be: a failure always has a reason, if only what is
+ * known. */
+static const char *
+reason_of(const struct queue_outcome *o, char text[64])
+{
+	if (o->message != NULL || (o->event != QUEUE_FAIL && o->event != QUEUE_TIME_OUT))
+		return o->message;
+	if (o->exit >= 0)
+		(void)snprintf(text, 64, "it ended with status %d", o->exit);
+	else
+		(void)snprintf(text, 64, "its worker did not say why");
+	return text;
+}
+
 /* Note the result and how the attempt ended. */
 static int
 note_outcome(json_t *task, const struct queue_outcome *o, struct err *e)
@@ -180,17 +209,40 @@ note_outcome(json_t *task, const struct queue_outcome *o, struct err *e)
 		err_set(e, ERR_TOO_LARGE, "the result has more than %d bytes", QUEUE_RESULT);
 		return err_hint(e, "put it into a file, and name that");
 	}
+	char text[64];
+	const char *message = reason_of(o, text);
 	json_t *last = queue_task_last_attempt(task);
-	if (queue_task_end_attempt(task, outcomes[o->event], o->message, e) < 0)
+	if (queue_task_end_attempt(task, outcomes[o->event], message, e) < 0)
 		return -1;
 	if (o->exit >= 0 && last != NULL && attempt_set_exit(last, o->exit) < 0)
 		return err_memory(e);
 	if (o->result != NULL && task_set_result(task, json_incref(o->result)) < 0)
 		return err_memory(e);
-	if (o->event == QUEUE_COMPLETE || (o->code == NULL && o->message == NULL))
+	if (o->event == QUEUE_COMPLETE || (o->code == NULL && message == NULL))
 		return 0;
-	return queue_task_set_error(task, o->code == NULL ? outcomes[o->event] : o->code,
-				    o->message, e);
+	return queue_task_set_error(task, o->code == NULL ? outcomes[o->event] : o->code, message,
+				    e);
+}
+
+bool
+queue_rule_finished(const json_t *task, uint32_t attempt, const struct queue_outcome *o)
+{
+	json_t *said = json_object();
+	const json_t *one, *found = NULL;
+	char text[64];
+	size_t i;
+
+	json_array_foreach (task_attempts(task), i, one)
+		if (attempt_number(one) == (int64_t)attempt)
+			found = one;
+	bool same =
+	    found != NULL && outcomes[o->event] != NULL &&
+	    is_same_text(attempt_outcome(found), outcomes[o->event]) &&
+	    queue_task_set_reason(said, attempt_set_reason, reason_of(o, text), NULL) == 0 &&
+	    is_same_text(attempt_reason(found), attempt_reason(said)) &&
+	    (o->result == NULL || is_same(o->result, task_result(task)));
+	json_decref(said);
+	return same;
 }
 
 int
@@ -244,6 +296,8 @@ queue_rule_control(json_t *task, enum queue_event event, const char *reason, str
 	if (event == QUEUE_RETRY && queue_state_held(state))
 		return err_set(e, ERR_BAD_STATE, "the task is %s: no retry",
 			       queue_state_name(state));
+	if (event == QUEUE_CANCEL && state == QUEUE_CANCELLED)
+		return 0;
 	if (queue_task_step(task, event, e) < 0)
 		return -1;
 	if (event == QUEUE_RETRY) { /* from the beginning */
@@ -259,5 +313,5 @@ queue_rule_control(json_t *task, enum queue_event event, const char *reason, str
 	     queue_task_end_attempt(task, outcomes[QUEUE_CANCEL], reason, e) < 0))
 		return -1;
 	queue_task_release(task);
-	return 0;
+	return 1;
 }

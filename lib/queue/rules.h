@@ -101,7 +101,8 @@ void queue_rule_count_need(const json_t *task, const char *id, enum queue_state 
 /* ${task} is put: it is pending, waits for its time or its needs, or is blocked already. */
 int queue_rule_put(json_t *task, const struct queue_needs *n, struct err *e);
 
-/* One of the needs of ${task} has ended.  Returns 1 if that changed the task, 0, -1. */
+/* One of the needs of ${task}, which waits for them or is blocked by one, has ended, or is to be
+ * done again.  Returns 1 if that changed the task, 0, -1. */
 int queue_rule_need_ended(json_t *task, const struct queue_needs *n, struct err *e);
 
 enum queue_key_use {
@@ -125,6 +126,9 @@ int queue_rule_take(json_t *task, const struct queue_worker *w, uint32_t attempt
 /* What was to be done is not known any more: ${task}, which is claimed, has failed. */
 int queue_rule_quarantine(json_t *task, struct err *e);
 
+/* True if attempt ${attempt} of ${task} has ended as ${o} says, so that this is said again. */
+bool queue_rule_finished(const json_t *task, uint32_t attempt, const struct queue_outcome *o);
+
 /* The claim on ${task} ends as ${o} says: its state, its attempt, a retry. */
 int queue_rule_finish(json_t *task, const struct queue_outcome *o, struct err *e);
 
@@ -132,7 +136,8 @@ int queue_rule_finish(json_t *task, const struct queue_outcome *o, struct err *e
  * again, or ends by the policy of the task or the queue. */
 int queue_rule_lose(json_t *task, const struct queue_config *c, bool died, struct err *e);
 
-/* A person wants ${event} for ${task}: QUEUE_CANCEL, _PAUSE, _RESUME or _RETRY. */
+/* A person wants ${event} for ${task}: QUEUE_CANCEL, _PAUSE, _RESUME or _RETRY.  Returns 1 if that
+ * changed it, 0 if it is cancelled already, -1. */
 int queue_rule_control(json_t *task, enum queue_event event, const char *reason, struct err *e);
 
 #endif

@@ -27,15 +27,21 @@ set_lease(int fd, int64_t ms, struct err *e)
 	return futimens(fd, (struct timespec[]){t, t}) < 0 ? err_sys(e, "cannot set a lease") : 0;
 }
 
+int64_t
+queue_lease_clock(const struct queue *q)
+{
+	return clock_since_boot() + q->index.head.origin;
+}
+
 /* Lock the file if the claim is held, and write who has it: that is for people, and on a full disk
- * they do without. */
+ * they do without.  Only then is it executable: whoever looks tries the lock of no other. */
 static int
 fill_file(int fd, uint32_t attempt, const struct queue_worker *w)
 {
 	char text[160];
 	int n = snprintf(text, sizeof text, "%u %.120s\n", attempt, w->name);
 
-	if (w->held && flock(fd, LOCK_EX | LOCK_NB) < 0)
+	if (w->held && (flock(fd, LOCK_EX | LOCK_NB) < 0 || fchmod(fd, 0700) < 0))
 		return -1;
 	if (write(fd, text, (size_t)n) != n && errno != ENOSPC && errno != EDQUOT)
 		return -1;
@@ -50,14 +56,14 @@ queue_running_make(struct queue *q, struct queue_claim_id claim, const struct qu
 
 	queue_running_remove(q, claim.number); /* of an earlier claim that ended */
 	int fd = openat(q->runningfd, file_name(claim.number, name),
-			O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, w->held ? 0700 : 0600);
+			O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_sys(e, "cannot claim task %s.%s", q->name, name);
 	if (fill_file(fd, claim.attempt, w) < 0) {
 		err_sys(e, "cannot claim task %s.%s", q->name, name);
 		goto fail;
 	}
-	if (set_lease(fd, clock_now() + w->lease, e) < 0)
+	if (set_lease(fd, queue_lease_clock(q) + w->lease, e) < 0)
 		goto fail;
 	return fd;
 fail:
@@ -73,7 +79,7 @@ queue_running_extend(struct queue *q, uint64_t number, int64_t lease, struct err
 	int fd = openat(q->runningfd, file_name(number, name), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return err_sys(e, "cannot extend the lease of %s.%s", q->name, name);
-	int status = set_lease(fd, clock_now() + lease, e);
+	int status = set_lease(fd, queue_lease_clock(q) + lease, e);
 	file_close(fd);
 	return status;
 }
@@ -86,6 +92,13 @@ queue_running_remove(struct queue *q, uint64_t number)
 	(void)unlinkat(q->runningfd, file_name(number, name), 0);
 }
 
+/* The end of the lease that ${st} says. */
+static int64_t
+lease_end(const struct stat *st)
+{
+	return (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000;
+}
+
 static enum queue_lapse
 check_claim(const struct queue *q, const char *name)
 {
@@ -96,14 +109,21 @@ check_claim(const struct queue *q, const char *name)
 	if (fd < 0)
 		return QUEUE_HOLDS;
 	if (fstat(fd, &st) == 0) {
-		int64_t ends = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
 		if ((st.st_mode & S_IXUSR) != 0 && flock(fd, LOCK_SH | LOCK_NB) == 0)
 			lapse = QUEUE_WORKER_DIED;
-		else if (clock_now() > ends)
+		else if (queue_lease_clock(q) > lease_end(&st))
 			lapse = QUEUE_LEASE_ENDED;
 	}
 	file_close(fd);
 	return lapse;
+}
+
+enum queue_lapse
+queue_running_state(const struct queue *q, uint64_t number)
+{
+	char name[32];
+
+	return check_claim(q, file_name(number, name));
 }
 
 int
@@ -127,16 +147,47 @@ queue_running_lapsed(struct queue *q, int (*each)(void *arg, uint64_t number, en
 	return status;
 }
 
-/* Have a file for task ${number}, which a worker had. */
+/* How long the lease of the task of ${cell} is, ms; 0 if that is not known. */
+static int64_t
+lease_of(struct queue *q, const struct queue_cell *cell)
+{
+	json_t *task = queue_read(q, cell, false, NULL);
+	int64_t lease = attempt_lease(queue_task_last_attempt(task));
+
+	json_decref(task);
+	return lease;
+}
+
+/* The file ${name} of the task of ${cell} was made when the clock of leases may have been another
+ * one. */
 static int
-restore_claim(struct queue *q, uint64_t number, struct err *e)
+shorten_lease(struct queue *q, const char *name, const struct queue_cell *cell, struct err *e)
+{
+	int64_t now = queue_lease_clock(q), lease;
+	struct stat st;
+	int status = 0;
+
+	int fd = openat(q->runningfd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		status = err_sys(e, "cannot restore a claim");
+	else if (lease_end(&st) > now && lease_end(&st) > now + (lease = lease_of(q, cell)))
+		status = set_lease(fd, now + lease, e);
+	file_close(fd);
+	return status;
+}
+
+/* Have a file for task ${number} of ${cell}, which a worker had. */
+static int
+restore_claim(struct queue *q, uint64_t number, const struct queue_cell *cell, struct err *e)
 {
 	char name[32];
 
 	int fd = openat(q->runningfd, file_name(number, name),
 			O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0 && errno == EEXIST)
+		return shorten_lease(q, name, cell, e);
 	if (fd < 0)
-		return errno == EEXIST ? 0 : err_sys(e, "cannot restore a claim");
+		return err_sys(e, "cannot restore a claim");
 	int status = set_lease(fd, 0, e);
 	file_close(fd);
 	return status;
@@ -161,7 +212,8 @@ restore_block(void *arg, uint64_t number, const struct queue_block *b)
 		if (!queue_state_held((enum queue_state)c->state))
 			continue;
 		held--;
-		if (restore_claim(r->queue, n, r->e) < 0)
+		struct queue_cell cell = *c;
+		if (restore_claim(r->queue, n, &cell, r->e) < 0)
 			return -1;
 	}
 	return 0;

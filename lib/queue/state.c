@@ -2,9 +2,9 @@
 
 #include <string.h>
 
-static const char *const state_names[QUEUE_STATES] = {
+static const char *const state_names[QUEUE_SHOWN] = {
     "none",      "waiting", "pending",   "running",   "rate_limited", "waiting_answer", "paused",
-    "completed", "failed",  "timed_out", "cancelled", "blocked",      "unknown",
+    "completed", "failed",  "timed_out", "cancelled", "blocked",      "unknown",        "lapsed",
 };
 
 static const char *const event_names[QUEUE_EVENTS] = {
@@ -61,7 +61,7 @@ queue_state_next(enum queue_state state, enum queue_event event, struct err *e)
 bool
 queue_state_ended(enum queue_state state)
 {
-	return state >= QUEUE_COMPLETED;
+	return state >= QUEUE_COMPLETED && state < QUEUE_STATES;
 }
 
 bool

@@ -5,8 +5,8 @@
  *	pending         may be taken                           failed      and no retry is left
  *	running         a worker has it                        timed_out   stopped at its time limit
  *	rate_limited    for its time, as a worker asked        cancelled   somebody did not want it
- *	waiting_answer  its worker waits for a person          blocked     a task that it needs
- *failed paused          held back by a person                  unknown     nobody knows what it did
+ *	waiting_answer  its worker waits for a person          blocked     what it needs failed
+ *	paused          held back by a person                  unknown     nobody knows what it did
  */
 #ifndef QUEUE_STATE_H
 #define QUEUE_STATE_H
@@ -27,7 +27,11 @@ enum queue_state {
 	QUEUE_CANCELLED,
 	QUEUE_BLOCKED,
 	QUEUE_UNKNOWN,
-	QUEUE_STATES
+	QUEUE_STATES,
+	/* As a task is shown whose claim has lapsed, until somebody takes it or tends the queue; in
+	 * no record. */
+	QUEUE_LAPSED = QUEUE_STATES,
+	QUEUE_SHOWN
 };
 
 enum queue_event {
@@ -63,7 +67,7 @@ bool queue_state_held(enum queue_state state);
 /* The name of ${state}, "waiting_answer"; "none" for QUEUE_NONE. */
 const char *queue_state_name(enum queue_state state);
 
-/* The state with that name, or QUEUE_NONE. */
+/* The state with that name, or QUEUE_NONE; also for QUEUE_LAPSED, which is in no record. */
 enum queue_state queue_state_named(const char *name);
 
 const char *queue_event_name(enum queue_event event);

@@ -8,13 +8,13 @@
 struct lane_count {
 	uint32_t lane, tenant; /* a lane belongs to a tenant */
 	uint64_t example;      /* a task of it, for its name */
-	uint64_t states[QUEUE_STATES];
+	uint64_t states[QUEUE_SHOWN];
 };
 
 struct numbers {
 	struct queue *queue;
 	uint32_t tenant; /* hash; 0: all */
-	uint64_t states[QUEUE_STATES];
+	uint64_t states[QUEUE_SHOWN];
 	uint64_t oldest; /* the first that waits or is pending */
 	struct lane_count *lanes;
 	size_t count, cap;
@@ -35,6 +35,16 @@ find_lane(struct numbers *n, struct lane_count new)
 	return &n->lanes[n->count++];
 }
 
+/* As task ${number} is shown, which is stored in ${state}. */
+static uint8_t
+shown_state(const struct queue *q, uint64_t number, uint8_t state)
+{
+	return queue_state_held((enum queue_state)state) &&
+		       queue_running_state(q, number) != QUEUE_HOLDS
+		   ? QUEUE_LAPSED
+		   : state;
+}
+
 static int
 count_states(void *arg, uint64_t number, const struct queue_block *b)
 {
@@ -53,12 +63,17 @@ count_states(void *arg, uint64_t number, const struct queue_block *b)
 		left--;
 		if (s->tenant != 0 && c->tenant != s->tenant)
 			continue;
-		s->states[c->state] += s->tenant != 0;
+		uint8_t state = shown_state(s->queue, n, c->state);
+		if (s->tenant != 0) {
+			s->states[state]++;
+		} else if (state != c->state && s->states[c->state] > 0) {
+			s->states[c->state]--;
+			s->states[state]++;
+		}
 		if (s->oldest == 0 && (c->state == QUEUE_PENDING || c->state == QUEUE_WAITING))
 			s->oldest = n;
 		if (c->lane == 0)
 			continue;
-		uint8_t state = c->state;
 		struct lane_count *lane = find_lane(
 		    s, (struct lane_count){.lane = c->lane, .tenant = c->tenant, .example = n});
 		if (lane == NULL)
@@ -68,12 +83,14 @@ count_states(void *arg, uint64_t number, const struct queue_block *b)
 	return 0;
 }
 
-/* The counts of the states before ${end} as an object. */
+/* The counts of the states before ${end}, and of what is shown as lapsed, as an object. */
 static json_t *
-make_counts(const uint64_t states[QUEUE_STATES], int end)
+make_counts(const uint64_t states[QUEUE_SHOWN], int end)
 {
 	json_t *o = json_object();
 
+	(void)json_object_set_new(o, queue_state_name(QUEUE_LAPSED),
+				  json_integer((json_int_t)states[QUEUE_LAPSED]));
 	for (int i = QUEUE_NONE + 1; i < end; i++)
 		(void)json_object_set_new(o, queue_state_name((enum queue_state)i),
 					  json_integer((json_int_t)states[i]));

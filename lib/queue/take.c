@@ -303,6 +303,7 @@ queue_take(struct queue *q, const struct queue_worker *w, struct queue_claim **c
 		next = &unused;
 	if (queue_check_lease(w->lease, e) < 0)
 		return -1;
+	queue_workers_note(q, w);
 	int status = take_once(q, w, c, next, e);
 	/* An index that led astray is made anew, once. */
 	return status < 0 && q->index.distrusted ? take_once(q, w, c, next, e) : status;

@@ -126,8 +126,9 @@ catch_up(struct queue *q, struct err *e)
 	int status = queue_journal_cut(&q->journal, h->end, e);
 	if (status != 0)
 		return status;
-	if (queue_settle(q, e) < 0)
+	if (!q->index.readonly && queue_settle(q, e) < 0)
 		return -1;
+	q->ended_count = 0;
 	return h->end != indexed ? queue_index_save(&q->index, e) : 0;
 }
 
@@ -137,14 +138,17 @@ queue_rebuild(struct queue *q, struct err *e)
 	struct queue_floor f;
 	uint64_t oldest = 0;
 
-	if (queue_floor_read(q, &f, e) < 0 || queue_journal_oldest(&q->journal, &oldest, e) < 0 ||
-	    queue_index_reset(&q->index, f.count, f.version, e) < 0)
+	if (queue_floor_read(q, &f, e) < 0 || queue_journal_oldest(&q->journal, &oldest, e) < 0)
+		return queue_damaged(q, e);
+	if (queue_index_reset(&q->index, f.count, f.version, e) < 0)
 		return -1;
 	struct queue_head *h = &q->index.head;
 	h->end = (oldest > f.segment ? oldest : f.segment) * QUEUE_SEGMENT;
 	h->looked = h->end;
 	h->looked_version = h->gone = f.version;
-	return catch_up(q, e) < 0 || queue_restore_claims(q, e) < 0 ? -1 : 0;
+	if (catch_up(q, e) < 0)
+		return queue_damaged(q, e);
+	return q->index.readonly ? 0 : queue_restore_claims(q, e);
 }
 
 static void
@@ -161,7 +165,7 @@ queue_begin(struct queue *q, struct err *e)
 	bool sound;
 
 	if (queue_index_lock(&q->index, &sound, e) < 0)
-		return -1;
+		return queue_damaged(q, e);
 	int status = sound ? catch_up(q, e) : 1;
 	if (status == 1)
 		status = queue_rebuild(q, e);
@@ -194,7 +198,7 @@ queue_refresh(struct queue *q, struct err *e)
 	bool sound;
 
 	if (queue_index_peek(&q->index, &sound, e) < 0)
-		return -1;
+		return queue_damaged(q, e);
 	if (sound)
 		return 0;
 	return queue_begin(q, e) < 0 ? -1 : queue_end(q, 0, false, e);

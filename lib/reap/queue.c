@@ -24,8 +24,12 @@ tend_queue(struct reap *r, const char *name)
 	struct err e;
 
 	struct queue *q = queue_open(name, false, &e);
-	if (q == NULL)
-		return; /* removed meanwhile, or made just now */
+	if (q == NULL) {
+		/* It may have been removed meanwhile; what is damaged stops no other. */
+		if (e.code != ERR_NOT_FOUND && e.code != ERR_USAGE)
+			reap_warn(r, "%s", e.message);
+		return;
+	}
 	int64_t due = queue_due(q, &e);
 	if (due > 0) {
 		reap_describe(&action, REAP_QUEUE, name, "tend",

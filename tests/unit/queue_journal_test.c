@@ -148,7 +148,7 @@ changes(struct queue *q, uint64_t since)
 {
 	struct seen s = {.ordered = true};
 
-	(void)queue_changes(q, since, see, &s, &why);
+	(void)queue_changes(q, NULL, &since, see, &s, &why);
 	return s;
 }
 
@@ -170,6 +170,12 @@ test_versions(void)
 	s = changes(other, 4);
 	CHECK(s.ordered && s.first == 5 && s.last == 6, "those after one that is known");
 	CHECK_INT(changes(q, 6).count, 0, "none after the last");
+	const struct queue_filter wanted = {.states = 1 << QUEUE_PENDING, .after = 1};
+	uint64_t since = 1;
+	s = (struct seen){.ordered = true};
+	CHECK_INT(queue_changes(q, &wanted, &since, see, &s, &why), 0, "of those that are wanted");
+	CHECK(s.count == 1 && s.first == 5, "only these are told");
+	CHECK_INT(since, 6, "and all were looked at");
 	CHECK_INT(queue_version(q, &version, &why), 0, "the last one");
 	CHECK_INT(version, 6, "has a number");
 	queue_close(other);

@@ -2,7 +2,19 @@
 #include "queue_tools.h"
 
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+
+static long clock_wrong; /* s by which the wall clock is wrong */
+
+int
+clock_gettime(clockid_t which, struct timespec *t)
+{
+	int status = (int)syscall(SYS_clock_gettime, which, t);
+
+	t->tv_sec += which == CLOCK_REALTIME ? clock_wrong : 0;
+	return status;
+}
 
 #define NO QUEUE_NONE
 #define WAI QUEUE_WAITING
@@ -192,6 +204,14 @@ test_dependencies(void)
 	CHECK_STR(state(q, 10), "blocked", "through any number of steps");
 	CHECK_STR(member(q, 10, "error.message"), "needs.9, which it depends on, did not complete",
 		  "each with its reason");
+	CHECK_INT(queue_control(q, 5, QUEUE_RETRY, NULL, &why), 0, "the first is wanted again");
+	CHECK_STR(state(q, 8), "waiting", "and what it blocked waits for it");
+	CHECK_STR(member(q, 8, "error.message"), "", "with nothing wrong");
+	CHECK_STR(state(q, 10), "waiting", "through any number of steps");
+	CHECK_STR(member(q, 10, "waitsFor"), "2", "for what has not ended");
+	CHECK_INT(queue_control(q, 5, QUEUE_CANCEL, "not wanted", &why), 0,
+		  "it is cancelled again");
+	CHECK_STR(state(q, 10), "blocked", "and all that depend on it are blocked again");
 	CHECK_INT(queue_control(q, 10, QUEUE_RETRY, NULL, &why), 0,
 		  "a person wants one all the same");
 	CHECK_STR(state(q, 10), "pending", "and it may run");
@@ -236,7 +256,8 @@ test_pause(void)
 	CHECK_STR(outcome(q, 2, -1, "outcome"), "cancelled", "which its attempt shows");
 	CHECK_INT(finish(q, 2, attempt, QUEUE_COMPLETE), -1, "its worker can do nothing any more");
 	CHECK_INT(why.code, ERR_BAD_STATE, "its claim is over");
-	CHECK_INT(queue_control(q, 2, QUEUE_CANCEL, NULL, &why), -1, "it is cancelled once");
+	CHECK_INT(queue_control(q, 2, QUEUE_CANCEL, NULL, &why), 0,
+		  "and once more, which changes nothing");
 	CHECK_INT(queue_control(q, 2, QUEUE_RETRY, NULL, &why), 0, "it is wanted again");
 	CHECK_INT(take_for(q, 60000, &attempt), 2, "and taken");
 	CHECK_INT(attempt, 2, "as another attempt");
@@ -356,8 +377,11 @@ test_keys(void)
 		  "a key outlives its task's end");
 	CHECK_INT(put(q, "{\"key\": \"b\", \"unique\": true, \"payload\": 1}"), 6,
 		  "a key may be used once at a time");
-	CHECK_INT(put(q, "{\"key\": \"b\", \"unique\": true, \"payload\": 2}"), 6,
-		  "whatever the payload");
+	CHECK_INT(put(q, "{\"key\": \"b\", \"unique\": true, \"payload\": 1}"), 6,
+		  "nothing is put while that task goes on");
+	CHECK_INT(put(q, "{\"key\": \"b\", \"unique\": true, \"payload\": 2}"), 0,
+		  "and something else is not taken for it");
+	CHECK_INT(why.code, ERR_KEY_REUSED, "but refused");
 	(void)queue_control(q, 6, QUEUE_CANCEL, NULL, &why);
 	CHECK_INT(put(q, "{\"key\": \"b\", \"unique\": true, \"payload\": 2}"), 7,
 		  "and again after the task's end");
@@ -405,10 +429,10 @@ test_fences(void)
 	CHECK_INT(queue_beat(q, claim_of(1, second), 60000, "half of it", &why), 0,
 		  "the second one can");
 	CHECK_STR(member(q, 1, "progress"), "half of it", "and shows how far it is");
-	CHECK_INT(queue_beat(q, claim_of(1, second), 0, NULL, &why), -1, "a lease of 0 is none");
-	CHECK_INT(queue_beat(q, claim_of(1, second), -1, NULL, &why), -1, "nor is a negative one");
+	CHECK_INT(queue_beat(q, claim_of(1, second), -1, NULL, &why), -1,
+		  "a negative lease is none");
 	CHECK_INT(queue_beat(q, claim_of(1, second), INT64_MAX, NULL, &why), -1,
-		  "or one without an end");
+		  "nor is one without an end");
 	CHECK_INT(why.code, ERR_USAGE, "which is the caller's mistake");
 	CHECK_INT(take_for(q, 0, NULL), 0, "so it is when taking");
 	CHECK_INT(queue_beat(q, claim_of(1, second), 1, NULL, &why), 0,
@@ -420,7 +444,69 @@ test_fences(void)
 	CHECK_INT(queue_answer(q, 1, NULL, "so", NULL, &why), 0, "and answered");
 	CHECK_INT(queue_answer(q, 1, NULL, "so", NULL, &why), -1, "once");
 	CHECK_INT(finish(q, 1, second, QUEUE_COMPLETE), 0, "it completes");
-	CHECK_INT(finish(q, 1, second, QUEUE_COMPLETE), -1, "once");
+	uint64_t before, after;
+	(void)queue_version(q, &before, &why);
+	CHECK_INT(finish(q, 1, second, QUEUE_COMPLETE), 0, "to say so again does no harm");
+	CHECK_INT(queue_version(q, &after, &why), 0, "and");
+	CHECK_INT(after, before, "changes nothing");
+	CHECK_INT(finish(q, 1, second, QUEUE_FAIL), -1, "but nothing else may be said");
+	json_t *result = json_integer(3);
+	const struct queue_outcome other = {.event = QUEUE_COMPLETE, .result = result, .exit = -1};
+	CHECK_INT(queue_finish(q, claim_of(1, second), &other, &why), -1, "nor another result");
+	json_decref(result);
+	CHECK_INT(finish(q, 1, first, QUEUE_RETURN), -1,
+		  "and who lost the claim has not handed it back");
+	(void)put(q, "{}");
+	CHECK_INT(queue_control(q, 2, QUEUE_CANCEL, "no", &why), 0, "a task is cancelled");
+	(void)queue_version(q, &before, &why);
+	CHECK_INT(queue_control(q, 2, QUEUE_CANCEL, "no, no", &why), 0, "twice");
+	(void)queue_version(q, &after, &why);
+	CHECK_INT(after, before, "which is once");
+	CHECK_STR(member(q, 2, "error.message"), "no", "for the first reason");
+	(void)put(q, "{\"retries\": 1}");
+	(void)take(q);
+	CHECK_INT(finish(q, 3, 1, QUEUE_FAIL), 0, "one fails without a reason");
+	CHECK_STR(member(q, 3, "error.message"), "its worker did not say why", "and has one");
+	const struct queue_outcome failed = {.event = QUEUE_FAIL, .exit = 3};
+	(void)put(q, "{}");
+	(void)take(q);
+	CHECK_INT(queue_finish(q, claim_of(4, 1), &failed, &why), 0, "so has one of which");
+	CHECK_STR(member(q, 4, "error.message"), "it ended with status 3", "the status is known");
+	queue_close(q);
+}
+
+/* A worker's lease is as long as it asked for, and no longer, whatever is done to the clock. */
+static void
+test_leases(void)
+{
+	struct queue *q = queue("leases");
+
+	(void)put(q, "{}");
+	(void)take_for(q, 500, NULL);
+	pass(300);
+	CHECK_INT(queue_beat(q, claim_of(1, 1), 0, NULL, &why), 0, "a beat that says no lease");
+	pass(300);
+	CHECK_STR(state(q, 1), "running", "begins the one that was taken anew");
+	clock_wrong = -3600;
+	pass(300);
+	CHECK_STR(state(q, 1), "lapsed", "which no clock that is put back makes longer");
+	json_t *stats = queue_stats(q, NULL, &why);
+	CHECK_INT(jsonx_number(stats, "states.lapsed", -1), 1,
+		  "one that lapsed is counted as that");
+	CHECK_INT(jsonx_number(stats, "states.running", -1), 0, "and as nothing else");
+	json_decref(stats);
+	struct queue_filter f = {.states = 0};
+	CHECK_INT(count(q, &f), 1, "it is listed with what has not ended");
+	CHECK_INT(queue_filter_state(&f, "lapsed"), 0, "or alone");
+	CHECK_INT(count(q, &f), 1, "by that name");
+	f.states = 1 << QUEUE_RUNNING;
+	CHECK_INT(count(q, &f), 0, "but is not said to run");
+	CHECK_INT(queue_filter_state(&f, "lapsing"), -1, "other names are none");
+	CHECK_INT(take_for(q, 60000, NULL), 1, "and another worker may have it");
+	CHECK_STR(state(q, 1), "running", "which then has it");
+	clock_wrong = 7200;
+	CHECK_INT(take(q), 0, "though the clock is put forward");
+	clock_wrong = 0;
 	queue_close(q);
 }
 
@@ -529,6 +615,7 @@ main(void)
 	test_retries();
 	test_keys();
 	test_fences();
+	test_leases();
 	test_deaths();
 	test_recovery();
 	return check_end();
