@@ -13,14 +13,14 @@
 #include "process/process.h"
 #include "process/signals.h"
 #include "worker/runner.h"
+#include "worker/supply.h"
 #include "worker/outcome.h"
 
 #define PAUSE_MS 1000 /* before the next task, when something failed that is not the task's */
 
 struct worker {
 	const struct worker_options *options;
-	struct queue *queue[WORKER_QUEUES];
-	struct watch *waiter[WORKER_QUEUES];
+	struct supply supply[WORKER_QUEUES];
 	char name[96]; /* host:pid */
 	pid_t pid;
 	int signalfd;
@@ -37,17 +37,34 @@ struct worker {
 };
 
 static int
-open_queue(struct worker *w, size_t i, struct err *e)
+open_supply(struct worker *w, struct supply *s, struct err *e)
 {
-	w->queue[i] = queue_open(w->options->queues[i], true, e);
-	if (w->queue[i] == NULL)
-		return -1;
-	w->waiter[i] = queue_watch(w->queue[i], QUEUE_TASK, e);
-	if (w->waiter[i] == NULL)
-		return -1;
-	if (w->options->own_recovery)
-		queue_set_recovery(w->queue[i], w->options->task.recovery);
-	return 0;
+	return supply_open(s, w->options->own_recovery ? &w->options->task.recovery : NULL, e);
+}
+
+/* The others go on without it. */
+static void
+note_failure(struct worker *w, struct supply *s, const struct err *why)
+{
+	if (supply_failed(s))
+		task_report(&w->options->task, true, s->name, "%s", why->message);
+}
+
+/* Open all queues; one that is sound is enough. */
+static int
+open_supplys(struct worker *w, struct err *e)
+{
+	size_t opened = 0, count = w->options->queue_count;
+
+	for (size_t i = 0; i < count; i++) {
+		struct supply *s = &w->supply[i];
+		s->name = w->options->queues[i];
+		if (open_supply(w, s, e) == 0)
+			opened++;
+		else if (count > 1)
+			note_failure(w, s, e);
+	}
+	return opened > 0 ? 0 : -1;
 }
 
 static int
@@ -65,9 +82,8 @@ begin_work(struct worker *w, struct err *e)
 	w->signalfd = signals_watch(signals, sizeof signals / sizeof signals[0], e);
 	if (w->signalfd < 0 || process_adopt(0, 0, e) < 0)
 		return -1;
-	for (size_t i = 0; i < w->options->queue_count; i++)
-		if (open_queue(w, i, e) < 0)
-			return -1;
+	if (open_supplys(w, e) < 0)
+		return -1;
 	struct err why;
 	if (profiles_note(w->options->task.profiles, &why) < 0) /* it is only a note */
 		task_report(&w->options->task, true, "profiles", "%s", why.message);
@@ -78,10 +94,8 @@ static void
 end_work(struct worker *w)
 {
 	runners_close(&w->runners);
-	for (size_t i = 0; i < w->options->queue_count; i++) {
-		watch_close(w->waiter[i]);
-		queue_close(w->queue[i]);
-	}
+	for (size_t i = 0; i < w->options->queue_count; i++)
+		supply_close(&w->supply[i]);
 	file_close(w->signalfd);
 }
 
@@ -132,9 +146,15 @@ run_task(void *arg, const struct runner_task *t, struct queue_claim *c, volatile
 {
 	struct worker *w = arg;
 	const struct profile *p = &w->options->task.profiles->profile[t->profile];
-	struct queue *q = w->queue[t->queue];
+	struct supply *s = &w->supply[t->queue];
 	struct err e;
 
+	/* It may have been opened after this process was begun.  Our lock ends the claim. */
+	if (open_supply(w, s, &e) < 0) {
+		note_failure(w, s, &e);
+		return RUNNER_NOT_BEGUN;
+	}
+	struct queue *q = s->queue;
 	/* The claim is durable before anything is done for it: no run goes unrecorded. */
 	if (queue_claim_sync(q, c, &e) < 0) {
 		task_report(&w->options->task, true, queue_name(q), "%s", e.message);
@@ -157,12 +177,12 @@ take_task(struct worker *w, size_t i, size_t k, struct err *e)
 	struct queue_claim *c;
 
 	(void)snprintf(name, sizeof name, "%s/%s", w->name, p->name);
-	int status = queue_take(w->queue[i], &self, &c, NULL, e);
+	int status = queue_take(w->supply[i].queue, &self, &c, NULL, e);
 	if (status <= 0)
 		return status;
 	const struct runner_task t = {i, k, queue_claim_id(c)};
 	if (runners_give(&w->runners, &t, c, e) < 0) {
-		(void)finish_claim(w->queue[i], c, TASK_RETURN, 0,
+		(void)finish_claim(w->supply[i].queue, c, TASK_RETURN, 0,
 				   NULL); /* else the lock that goes with us does it */
 		status = -1;
 	} else {
@@ -188,8 +208,11 @@ is_free(struct worker *w, enum breaker_kind kind, const char *name, int64_t *rep
 	(void)snprintf(w->held, sizeof w->held, "%s %.64s %s until %s: %.120s",
 		       breaker_kind_name(kind), name, b.stopped ? "is stopped" : "cools down",
 		       clock_format(b.until, until), b.why);
-	if (*reported_until != b.until)
+	if (*reported_until != b.until) {
 		task_report(&w->options->task, b.stopped && w->taken == 0, "worker", "%s", w->held);
+		for (size_t i = 0; i < w->options->queue_count; i++)
+			w->supply[i].told = 0;
+	}
 	*reported_until = b.until;
 	return 0;
 }
@@ -200,34 +223,60 @@ has_slot(const struct worker *w)
 	return w->runners.busy < w->options->jobs && !(w->options->once && w->taken > 0);
 }
 
-/* Begin what may be begun of queue ${i} with profile ${k}. */
+/* Begin what may be begun of queue ${i} with profile ${k}: 1, 0 if that may not be used, -1. */
 static int
 take_for(struct worker *w, size_t i, size_t k, struct err *e)
 {
 	const struct profile *p = &w->options->task.profiles->profile[k];
-	int status = is_free(w, BREAKER_PROFILE, p->name, &w->reported_until[WORKER_QUEUES + k], e);
+	int more = 1;
 
-	while (status == 1 && has_slot(w))
-		status = take_task(w, i, k, e);
+	int status = is_free(w, BREAKER_PROFILE, p->name, &w->reported_until[WORKER_QUEUES + k], e);
+	while (status == 1 && more == 1 && has_slot(w))
+		more = take_task(w, i, k, e);
+	return more < 0 ? -1 : status;
+}
+
+/* Begin what may be begun of queue ${i}. */
+static int
+take_from(struct worker *w, size_t i, struct err *e)
+{
+	struct supply *s = &w->supply[i];
+	int used = 0;
+
+	if (open_supply(w, s, e) < 0)
+		return -1;
+	int status = is_free(w, BREAKER_QUEUE, s->name, &w->reported_until[i], e);
+	size_t k = 0, profiles = w->options->task.profiles->count;
+	for (; status == 1 && k < profiles && has_slot(w); k++) {
+		int one = take_for(w, i, k, e);
+		if (one < 0)
+			return -1;
+		used += one;
+	}
+	if (status == 0 || (status == 1 && k == profiles && used == 0))
+		supply_tell(s, w->held);
 	return status < 0 ? -1 : 0;
 }
 
-/* Begin as many tasks as may run at once. */
+/* Begin as many tasks as may run at once.  A queue that fails is left out for a while; -1 if that
+ * is why nothing runs. */
 static int
 take_all(struct worker *w, struct err *e)
 {
-	const struct worker_options *o = w->options;
+	bool failed = false;
 
 	w->held[0] = '\0';
-	for (size_t i = 0; i < o->queue_count && has_slot(w); i++) {
-		int status = is_free(w, BREAKER_QUEUE, o->queues[i], &w->reported_until[i], e);
-		for (size_t k = 0; status == 1 && k < o->task.profiles->count && has_slot(w); k++)
-			if (take_for(w, i, k, e) < 0)
-				return -1;
-		if (status < 0)
-			return -1;
+	for (size_t i = 0; i < w->options->queue_count && has_slot(w); i++) {
+		struct supply *s = &w->supply[i];
+		if (clock_steady() >= s->retry_at) {
+			bool fails = take_from(w, i, e) < 0;
+			if (fails)
+				note_failure(w, s, e);
+			s->failing = fails;
+		}
+		failed |= s->failing;
 	}
-	return 0;
+	return failed && w->runners.busy == 0 ? -1 : 0;
 }
 
 /* Renew the claims of the tasks that run; one whose claim is lost is stopped. */
@@ -243,7 +292,7 @@ renew_claims(struct worker *w)
 		struct runner *one = &w->runners.slot[i];
 		const struct runner_task *t = &one->task;
 		if (one->busy &&
-		    queue_beat(w->queue[t->queue], t->claim, QUEUE_LEASE_MS, NULL, &e) < 0 &&
+		    queue_beat(w->supply[t->queue].queue, t->claim, QUEUE_LEASE_MS, NULL, &e) < 0 &&
 		    e.code == ERR_BAD_STATE)
 			runner_stop(one);
 	}
@@ -284,7 +333,7 @@ static void
 task_ended(void *arg, const struct runner_task *t, enum runner_end end, int signal, bool at_archive)
 {
 	struct worker *w = arg;
-	const struct queue *q = w->queue[t->queue];
+	const struct queue *q = w->supply[t->queue].queue;
 
 	w->try_again = end != RUNNER_DONE;
 	if (end == RUNNER_NOT_BEGUN)
@@ -339,13 +388,15 @@ wait_for_change(struct worker *w)
 	int64_t left = runners_dismiss(&w->runners, QUEUE_POLL_MS);
 
 	for (size_t i = 0; i < n; i++)
-		fds[i + 2] = (struct pollfd){.fd = watch_fd(w->waiter[i]), .events = POLLIN};
+		fds[i + 2] = (struct pollfd){
+		    .fd = w->supply[i].waiter == NULL ? -1 : watch_fd(w->supply[i].waiter),
+		    .events = POLLIN};
 	if (w->stopping && !w->giving_back && w->give_back_at - clock_steady() < left)
 		left = w->give_back_at - clock_steady();
 	(void)poll(fds, n + 2, left > 0 ? (int)left : 0);
 	for (size_t i = 0; i < n; i++)
 		if (fds[i + 2].revents != 0)
-			(void)watch_wait(w->waiter[i], -1, 0);
+			(void)watch_wait(w->supply[i].waiter, -1, 0);
 	read_signals(w);
 }
 
@@ -361,12 +412,9 @@ work_until_stopped(struct worker *w, struct err *e)
 		bool done_taking = w->stopping || (o->once && w->taken > 0);
 		if (done_taking && w->runners.busy == 0)
 			break;
-		if (!done_taking && clock_steady() >= w->not_before && take_all(w, e) < 0) {
-			if (o->once)
-				return -1;
-			task_report(&w->options->task, true, "worker", "%s", e->message);
-			w->not_before = clock_steady() + PAUSE_MS;
-		}
+		if (!done_taking && clock_steady() >= w->not_before && take_all(w, e) < 0 &&
+		    o->once)
+			return -1;
 		if (o->once && w->taken == 0) {
 			err_set(e, ERR_BUSY, "no task is waiting");
 			return w->held[0] == '\0' ? -1 : err_hint(e, "%s", w->held);
