@@ -139,3 +139,21 @@ finds()
 	mkdir -p "$AWCP_HOME/serve-1"
 	finds warn sockets 'serve-1/executor.sock: awcp-serve was killed' awcp-reap
 }
+
+@test "a profile that is stopped is found, and what the file system cannot do" {
+	mkdir -p "$AWCP_HOME/guards"
+	jq -n --arg t "$(date -u -d '+10 min' +%Y-%m-%dT%H:%M:%SZ)" \
+		'{kind: "profile", name: "agent", until: $t, stopped: true, why: "it died 5 times"}' \
+		>"$AWCP_HOME/guards/profile.agent"
+	finds warn work 'profile agent is stopped: it gets no work until .*it died 5 times' 'awcp-run --clear agent'
+	awcp-run --clear agent
+	finds ok work 'nothing is stopped' ''
+	gcc -shared -fPIC -D_GNU_SOURCE -o "$HOME/no_links.so" -x c - <<-'C'
+		#include <errno.h>
+		int symlinkat(const char *t, int d, const char *n) { (void)t; (void)d; (void)n; errno = ENOSYS; return -1; }
+		int mkfifoat(int d, const char *n, unsigned m) { (void)d; (void)n; (void)m; errno = EPERM; return -1; }
+	C
+	LD_PRELOAD=$HOME/no_links.so finds bad state 'will not do: it has no symbolic links, FIFOs$' ext4
+	LD_PRELOAD=$HOME/no_links.so run -74 awcp-queue put -k k x
+	assert_output --partial 'must have symbolic links'
+}

@@ -131,6 +131,7 @@ doctor_examine(struct doctor *d)
 	doctor_sandbox(d);
 	if (!doctor_state(d))
 		return;
+	doctor_filesystem(d);
 	doctor_nginx(d);
 	doctor_tokens(d);
 	doctor_disk(d);
@@ -139,4 +140,6 @@ doctor_examine(struct doctor *d)
 	doctor_followers(d);
 	doctor_servers(d);
 	doctor_damage(d);
+	doctor_queues(d);
+	doctor_breakers(d);
 }

@@ -23,12 +23,15 @@ char *doctor_find(const char *name);
 
 /* False if the state cannot be opened, which ends the checks of what is in it. */
 bool doctor_state(struct doctor *d);
+void doctor_filesystem(struct doctor *d);
 void doctor_tokens(struct doctor *d);
 void doctor_disk(struct doctor *d);
 void doctor_clock(struct doctor *d);
 void doctor_reap(struct doctor *d);
 void doctor_followers(struct doctor *d);
 void doctor_damage(struct doctor *d);
+void doctor_queues(struct doctor *d);
+void doctor_breakers(struct doctor *d);
 void doctor_sandbox(struct doctor *d);
 void doctor_nginx(struct doctor *d);
 void doctor_servers(struct doctor *d);

@@ -353,24 +353,58 @@ visit_over(int dirfd, const char *file, int (*each)(void *arg, const struct brea
 	return status;
 }
 
-int
-breaker_each_over(int (*each)(void *arg, const struct breaker *b), void *arg, struct err *e)
+typedef int visit(int dirfd, const char *file, int (*each)(void *arg, const struct breaker *b),
+		  void *arg, struct err *e);
+
+static int
+visit_all(visit *one, int (*each)(void *arg, const struct breaker *b), void *arg, struct err *e)
 {
 	struct listing l = {.names = NULL};
 	const char *file;
-	int status;
+	int status, homefd = home_open(e);
 
-	int dirfd = home_dir(GUARDS, e);
-	if (dirfd < 0)
+	if (homefd < 0)
 		return -1;
+	int dirfd = openat(homefd, GUARDS, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dirfd < 0) /* to look makes nothing */
+		return errno == ENOENT ? 0 : err_sys(e, "cannot open " GUARDS);
 	do {
 		status = listing_next(&l, dirfd, &file, e);
 		if (status < 0 || file == NULL)
 			break;
-		status = visit_over(dirfd, file, each, arg, e);
+		status = one(dirfd, file, each, arg, e);
 	} while (status == 0);
 	listing_free(&l);
+	file_close(dirfd);
 	return status;
+}
+
+int
+breaker_each_over(int (*each)(void *arg, const struct breaker *b), void *arg, struct err *e)
+{
+	return visit_all(visit_over, each, arg, e);
+}
+
+static int
+visit_closed(int dirfd, const char *file, int (*each)(void *arg, const struct breaker *b),
+	     void *arg, struct err *e)
+{
+	enum breaker_kind kind;
+	struct breaker b;
+	const char *name;
+
+	(void)dirfd;
+	if (!parse_file(file, &kind, &name))
+		return 0;
+	if (breaker_read(kind, name, &b, e) < 0)
+		return -1;
+	return b.until == 0 ? 0 : each(arg, &b);
+}
+
+int
+breaker_each_closed(int (*each)(void *arg, const struct breaker *b), void *arg, struct err *e)
+{
+	return visit_all(visit_closed, each, arg, e);
 }
 
 int

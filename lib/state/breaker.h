@@ -60,6 +60,9 @@ int breaker_clear(enum breaker_kind kind, const char *name, struct err *e);
  * was before; until it returns non-zero, which is returned. */
 int breaker_each_over(int (*each)(void *arg, const struct breaker *b), void *arg, struct err *e);
 
+/* Call ${each} for every breaker that gives no work now, as breaker_each_over does. */
+int breaker_each_closed(int (*each)(void *arg, const struct breaker *b), void *arg, struct err *e);
+
 /* Forget what is over of it; the log gets the end of a pause. */
 int breaker_end(enum breaker_kind kind, const char *name, struct err *e);
 
