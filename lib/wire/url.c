@@ -63,5 +63,10 @@ url_check(const char *url, struct err *e)
 		err_set(e, ERR_USAGE, "an address must not name a user");
 		return err_hint(e, "give a token instead");
 	}
+	/* Paths are appended to it, and what follows these is no path. */
+	if (strpbrk(url, "?#") != NULL) {
+		err_set(e, ERR_USAGE, "an address has no ? or #: %.200s", url);
+		return err_hint(e, "an address looks like http://host:10200/awcp");
+	}
 	return 0;
 }

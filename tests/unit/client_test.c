@@ -30,7 +30,10 @@ test_check_url(void)
 					  "https//host/awcp",
 					  "localhost",
 					  "http://[::1",
-					  "httpx://host"};
+					  "httpx://host",
+					  "http://host/awcp?",
+					  "http://host/awcp?x=1",
+					  "http://host/awcp#f"};
 	struct err e;
 
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
