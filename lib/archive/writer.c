@@ -6,7 +6,7 @@
  *
  * ZIP says in a flag that a name is UTF-8, and libarchive sets it when LC_CTYPE is UTF-8.  So every
  * header is written in a locale of ours: UTF-8, or C for a name that is not UTF-8, which then
- * travels byte for byte without the flag.
+ * travels byte for byte without the flag (see zip_flags.h).
  */
 #include "archive/writer.h"
 
@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "archive/zip_flags.h"
 #include "base/file.h"
 #include "base/utf8.h"
 
@@ -34,6 +35,7 @@ struct writer {
 	uint64_t begun;     /* of them, on their way to the disk */
 	struct err failure; /* of a write, if its code is set */
 	bool over;          /* nothing more is written */
+	struct zip_flags flags;
 	locale_t utf8, raw;
 };
 
@@ -77,7 +79,8 @@ write_archive(struct archive *archive, void *arg, const void *data, size_t n)
 
 	if (a->over)
 		return -1;
-	if (append(a, data, n) < 0) {
+	if ((a->format == PACK_ZIP ? zip_flags_write(&a->flags, data, n, append, a)
+				   : append(a, data, n)) < 0) {
 		archive_set_error(archive, EIO, "%s", a->failure.message);
 		return -1;
 	}
@@ -215,6 +218,12 @@ writer_begin(struct writer *a, const struct entry *entry, const struct extent *e
 	struct timespec mtime = tree_timespec(entry->mtime);
 
 	locale_t before = uselocale(utf8 ? a->utf8 : a->raw);
+	/* What is still to be written of the entry before must not be taken for the header. */
+	if (archive_write_finish_entry(a->archive) < ARCHIVE_WARN) {
+		(void)uselocale(before);
+		return failed(a, entry->path, e);
+	}
+	a->flags.local = zip_flags_needed(entry->path, strlen(entry->path));
 	set_path(a, entry->path);
 	archive_entry_set_filetype(h, tree_format(entry->type));
 	archive_entry_set_perm(h, entry->mode);
@@ -255,8 +264,11 @@ int
 writer_finish(struct writer *a, uint64_t *bytes, struct err *e)
 {
 	locale_t before = uselocale(a->utf8);
-	int status = archive_write_close(a->archive);
+	int status = archive_write_finish_entry(a->archive);
 
+	a->flags.directory = true;
+	if (status == ARCHIVE_OK)
+		status = archive_write_close(a->archive);
 	(void)uselocale(before);
 	if (status != ARCHIVE_OK || write_out(a) < 0)
 		return failed(a, "the end", e);
