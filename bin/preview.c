@@ -50,7 +50,7 @@ size_and_path(uint64_t size, const char *path)
 	return o;
 }
 
-static int
+static void
 list_entry(void *arg, const struct entry *entry)
 {
 	struct preview *list = arg;
@@ -67,7 +67,14 @@ list_entry(void *arg, const struct entry *entry)
 		command_text(entry->path, false);
 		putchar('\n');
 	}
-	return 0;
+}
+
+static void
+list_refused(void *arg, const struct err *why)
+{
+	(void)arg;
+	(void)fflush(stdout); /* command_end looks for errors */
+	command_note("%s", why->message);
 }
 
 static void
@@ -109,19 +116,15 @@ int
 preview(const struct resource *r, size_t n, const struct tree_limits *l, bool json, bool quiet,
 	struct err *e)
 {
-	const struct tree_limits none = {UINT64_MAX, UINT64_MAX, UINT64_MAX, true};
 	struct preview list = {.json = json};
 	struct tree_totals totals;
-	const struct tree_visitor v = {list_entry, &list};
+	const struct tree_visitor v = {list_entry, list_refused, &list};
 
-	int status = tree_admit(r, n, &none, &v, &totals, e);
-	if (status == 0) {
-		if (json)
-			sum_up_json(&list, &totals);
-		else if (!quiet)
-			sum_up(&list, &totals);
-		status = tree_admit(r, n, l, NULL, &totals, e);
-	}
+	int status = tree_admit(r, n, l, &v, &totals, e);
+	if (json)
+		sum_up_json(&list, &totals);
+	else if (!quiet)
+		sum_up(&list, &totals);
 	while (list.count > 0)
 		free(list.large[--list.count].path);
 	return status;

@@ -177,7 +177,7 @@ resume()
 	run bsdtar -xOf "$STATE/result.archive" .awcp/manifest
 	refute_line --partial ws/out
 	assert_line --regexp '^l .* ws/in	a.txt$'
-	assert_event '.status == "progress" and (.message | contains("links that lead out"))'
+	assert_event '.status == "progress" and (.message | contains("ws/out is a link that leads out"))'
 }
 
 @test "a link in the place of a resource fails the task" {

@@ -11,6 +11,7 @@
 #include "archive/packer.h"
 #include "archive/unpack.h"
 #include "base/file.h"
+#include "tree/carry.h"
 
 #define DENSE 500 /* bytes for each of the archive's that a reader may refuse */
 
@@ -31,66 +32,16 @@ put_regular(struct packer *p, struct entry *entry, bool same, struct err *e)
 	return status;
 }
 
-/* The link ${entry} cannot be sent, for the reason in ${e}. */
-static int
-leave_out(struct packer *p, struct entry *entry, const struct err *e)
-{
-	if (!p->o->lenient || e->code != ERR_WORKSPACE_INVALID)
-		return -1;
-	p->totals->left_out++;
-	entry->unsent = true;
-	return 0;
-}
-
-/* The manifest keeps the link; the archive gets what it points to. */
-static int
-put_followed(struct packer *p, struct entry *entry, struct err *e)
-{
-	struct entry file = *entry;
-	struct stat st;
-	int fd;
-
-	if (walk_follow(p->walk, entry, &fd, e) < 0)
-		return leave_out(p, entry, e);
-	if (fd < 0) {
-		entry->unsent = true;
-		return 0;
-	}
-	int status = fstat(fd, &st);
-	if (status < 0) {
-		err_sys(e, "cannot read %s", entry->path);
-	} else {
-		file.type = 'f';
-		file.target = NULL;
-		file.size = (uint64_t)st.st_size;
-		file.mode = st.st_mode & 0777;
-		status = packer_send(p, &file, fd, entry->sha256, e);
-	}
-	(void)close(fd);
-	return status;
-}
-
-/* In a delta the list has all that is not a file. */
-static int
-put_header(struct packer *p, const struct entry *entry, struct err *e)
-{
-	return p->delta ? 0 : writer_begin(p->archive, entry, NULL, 0, e);
-}
-
 static int
 put_link(struct packer *p, struct entry *entry, struct err *e)
 {
 	size_t top = strlen(walk_resource(p->walk)->name);
 
 	if (!p->o->fidelity)
-		return put_followed(p, entry, e);
-	if (!tree_link_inside(entry->path + (top > 0 ? top + 1 : 0), entry->target)) {
-		err_set(e, ERR_WORKSPACE_INVALID, "%s is a link that leads out of what is sent: %s",
-			entry->path, entry->target);
-		err_hint(e, "leave it out with a pattern, or make it relative");
-		return leave_out(p, entry, e);
-	}
-	return put_header(p, entry, e);
+		return packer_follow(p, entry, e);
+	if (carry_link(entry, top, e) < 0)
+		return -1;
+	return packer_header(p, entry, e);
 }
 
 /* Add ${entry} to the manifest, which in a delta is for somebody else. */
@@ -115,11 +66,24 @@ add_to_manifest(struct packer *p, const struct entry *entry, struct err *e)
 static int
 put_content(struct packer *p, struct entry *entry, bool same, struct err *e)
 {
+	if (entry->type == '?')
+		return err_set(e, ERR_WORKSPACE_INVALID, "%s is no file, directory or link",
+			       entry->path);
+	if (!p->o->fidelity && carry_name(entry, e) < 0)
+		return -1;
 	if (entry->type == 'f')
 		return put_regular(p, entry, same, e);
 	if (entry->type == 'l')
 		return put_link(p, entry, e);
-	return put_header(p, entry, e);
+	return packer_header(p, entry, e);
+}
+
+static int
+put_matched(struct packer *p, struct entry *entry, bool *same, struct err *e)
+{
+	if (p->baseline != NULL && baseline_match(p->baseline, p->walk, entry, same, e) < 0)
+		return -1;
+	return put_content(p, entry, *same, e);
 }
 
 static int
@@ -127,13 +91,13 @@ put_entry(struct packer *p, struct entry *entry, struct err *e)
 {
 	bool same = false;
 
-	/* A device, FIFO or socket is nothing to send, and nothing that apply touches. */
-	if (strchr("fdl", entry->type) == NULL)
+	/* Here a device, FIFO or socket is nothing to send, and nothing that apply touches. */
+	if (entry->type == '?' && !p->o->lenient)
 		return 0;
-	if (p->baseline != NULL && baseline_match(p->baseline, p->walk, entry, &same, e) < 0)
-		return -1;
-	if (put_content(p, entry, same, e) < 0)
-		return -1;
+	if (put_matched(p, entry, &same, e) < 0)
+		return packer_can_withhold(p, e)
+			   ? packer_withhold(p, entry->path, baseline_then(p->baseline), e)
+			   : -1;
 	if (p->baseline != NULL && !entry->unsent)
 		baseline_count(p->baseline, entry, same);
 	return add_to_manifest(p, entry, e);
@@ -186,7 +150,7 @@ finish_archive(struct packer *p, struct err *e)
 		return -1;
 	if (p->baseline != NULL && baseline_finish(p->baseline, &p->totals->changed, e) < 0)
 		return -1;
-	if (p->delta && put_list(p, e) < 0)
+	if (packer_put_kept(p, e) < 0 || (p->delta && put_list(p, e) < 0))
 		return -1;
 	return writer_finish(p->archive, &p->totals->archive_bytes, e);
 }
@@ -198,11 +162,15 @@ run_packer(struct packer *p, struct err *e)
 	int n, status = -1;
 
 	*p->totals = (struct pack_totals){0};
-	if ((p->piece = malloc(PACKER_PIECE)) == NULL)
-		return err_memory(e);
+	if ((p->piece = malloc(PACKER_PIECE)) == NULL ||
+	    (p->withheld = calloc(1, TREE_PATH + 1)) == NULL) {
+		err_memory(e);
+		goto out;
+	}
 	if (open_manifest(p, e) < 0 || (p->walk = walk_open(p->resources, p->count, e)) == NULL)
 		goto out;
 	walk_heed(p->walk, &p->o->interrupt);
+	packer_tolerate(p, p->walk);
 	p->archive = writer_new(p->to->archivefd, p->o->format, e);
 	if (p->archive == NULL)
 		goto out;
@@ -218,6 +186,8 @@ out:
 	hasher_free(p->hasher);
 	manifest_writer_free(p->manifest);
 	sha256_free(p->file);
+	pathset_free(&p->kept);
+	free(p->withheld);
 	free(p->piece);
 	return status;
 }
@@ -240,6 +210,7 @@ pack(const struct resource *r, size_t n, const struct pack_options *o, const str
 	struct pack_options plain = *o;
 	struct packer p = {.resources = r, .count = n, .o = o, .to = to, .totals = totals};
 
+	p.put = put_entry;
 	p.delta = to->base != NULL && to->manifestfd >= 0;
 	struct packer again = p;
 	if (run_packer(&p, e) < 0)
@@ -253,6 +224,7 @@ pack(const struct resource *r, size_t n, const struct pack_options *o, const str
 		return status;
 	plain.format = PACK_TAR;
 	plain.changed = NULL; /* all of them were reported */
+	plain.withheld = NULL;
 	again.o = &plain;
 	return run_packer(&again, e);
 }

@@ -17,12 +17,16 @@
 
 struct pack_options {
 	enum pack_format format;
-	/* The reader restores modes and links.  Otherwise a link to a file inside the same resource
-	 * is sent as that file, a link to a directory is left out (its manifest entry says unsent),
-	 * and one that leads out of the resource or to nothing is ERR_WORKSPACE_INVALID. */
+	/* The reader restores modes, links and any name.  Otherwise a link to a file inside the
+	 * same resource is sent as that file, a link to a directory is left out (its manifest entry
+	 * says unsent), and one that leads out of the resource or to nothing is
+	 * ERR_WORKSPACE_INVALID; so is a name that is not kept (tree/carry.h). */
 	bool fidelity;
-	/* A link that cannot be sent is left out and counted, instead of an error: for what a task
-	 * left behind, where nobody is there to remove it. */
+	/* For what a task left behind, where nobody is there to mend it: what cannot be sent or
+	 * read is withheld instead of an error.  What was received at its path, in ${to}->base,
+	 * stands for it, so that nobody takes it for deleted.  Without fidelity a link to a
+	 * directory is sent as all that is in there, and nothing is left out: the reader deletes
+	 * what is not there. */
 	bool lenient;
 	/* What is sent must stay within these, also the files that links lead to, which a walk that
 	 * looked at the limits took for links. NULL: anything. */
@@ -33,14 +37,16 @@ struct pack_options {
 	void *progress_arg;
 	/* Called for every file and link that came, changed or went since the base; or NULL. */
 	void (*changed)(void *arg, const char *path);
-	void *changed_arg;
+	/* Called for every path that is withheld, with a sentence that names it; or NULL. */
+	void (*withheld)(void *arg, const char *why);
+	void *changed_arg; /* of both */
 };
 
 struct pack_totals {
 	uint64_t files;         /* files there are */
 	uint64_t bytes;         /* in them */
 	uint64_t changed;       /* files and links that came, changed or went, if that was asked */
-	uint64_t left_out;      /* links not sent, with "lenient" */
+	uint64_t withheld;      /* paths that were, with "lenient" */
 	uint64_t archive_bytes; /* size of the archive */
 };
 

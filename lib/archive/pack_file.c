@@ -158,6 +158,13 @@ choose_compression(struct packer *p, int fd, const struct entry *entry, struct e
 }
 
 int
+packer_header(struct packer *p, const struct entry *entry, struct err *e)
+{
+	/* In a delta the list has all that is not a file. */
+	return p->delta ? 0 : writer_begin(p->archive, entry, NULL, 0, e);
+}
+
+int
 packer_send(struct packer *p, const struct entry *entry, int fd, char *sha256, struct err *e)
 {
 	struct stat before, after;

@@ -15,6 +15,8 @@
 #include "base/clock.h"
 #include "config/home.h"
 #include "base/id.h"
+#include "wire/members.h"
+#include "wire/message.h"
 
 #define CACHE_MS 100
 
@@ -117,10 +119,10 @@ assignment_status(const char *owner, struct err *e)
 		(void)json_object_del(mine, "owner");
 		(void)json_array_append_new(list, mine); /* out of memory: the answer is shorter */
 	}
-	answer = json_pack("{sI sI sI sO}", "pendingInvitations", (json_int_t)cache.pending,
+	answer = json_pack("{sI sI sI sO so}", "pendingInvitations", (json_int_t)cache.pending,
 			   "activeDelegations", (json_int_t)json_array_size(cache.active),
 			   "completedDelegations", (json_int_t)(cache.ended < 0 ? 0 : cache.ended),
-			   "delegations", list);
+			   "delegations", list, status_fidelity_path(), message_fidelity());
 	if (answer == NULL)
 		err_memory(e);
 out:

@@ -6,12 +6,20 @@
 
 #include "tree/tree.h"
 
+/* What the peer keeps of a tree, as far as that is known. */
+enum tree_peer {
+	TREE_PEER_UNKNOWN,
+	TREE_PEER_KEEPS, /* links as they are, and every name */
+	TREE_PEER_PLAIN  /* neither; it gets what links lead to */
+};
+
 /* Bounds on what may be sent, and what would be. */
 struct tree_limits {
 	uint64_t bytes; /* in all */
 	uint64_t files;
 	uint64_t file_bytes; /* in one file */
 	bool sensitive_ok;   /* names such as .env or id_rsa may be sent */
+	enum tree_peer peer;
 };
 
 struct tree_totals {
@@ -19,6 +27,8 @@ struct tree_totals {
 	uint64_t files;
 	uint64_t directories;
 	uint64_t links;
+	uint64_t refused; /* paths that cannot be sent, or would be too much */
+	uint64_t special; /* paths that can be sent to one kind of peer only, if it is unknown */
 };
 
 /* The limits in force: AWCP_MAX_BYTES (100M), AWCP_MAX_FILES (10000), AWCP_MAX_FILE_BYTES (50M),
@@ -30,15 +40,19 @@ int tree_limits(struct tree_limits *l, struct err *e);
 int tree_count(const struct tree_limits *l, const char *path, uint64_t size,
 	       struct tree_totals *totals, struct err *e);
 
-/* Called for every entry of a walk; returns 0, or what ends it. */
+/* Who sees a walk go on.  Every member may be NULL. */
 struct tree_visitor {
-	int (*each)(void *arg, const struct entry *entry);
+	void (*each)(void *arg, const struct entry *entry);
+	/* Something cannot be sent, for the reason ${why}; with this, all of it is looked at. */
+	void (*refused)(void *arg, const struct err *why);
 	void *arg;
 };
 
-/* Check that what would be sent stays within ${l}, before anything is sent; ${v} (or NULL) sees
- * every entry.  Fails with ERR_WORKSPACE_TOO_LARGE (hint: which variable), ERR_SENSITIVE_FILES (the
- * first name, how many more) or what the walk said. */
+/* Check that what would be sent can be sent and stays within ${l}, before anything is sent; ${v}
+ * (or NULL) sees every entry.  Fails with the first thing that is refused, and how many more are:
+ * ERR_WORKSPACE_INVALID for a link that leads out, ERR_PERMISSION for what cannot be read,
+ * ERR_WORKSPACE_TOO_LARGE (hint: which variable), ERR_SENSITIVE_FILES for all that look like
+ * secrets; or with what the walk said. */
 int tree_admit(const struct resource *r, size_t n, const struct tree_limits *l,
 	       const struct tree_visitor *v, struct tree_totals *totals, struct err *e);
 

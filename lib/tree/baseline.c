@@ -21,6 +21,8 @@ struct baseline {
 	uint64_t changes;
 	void (*each)(void *arg, const char *path);
 	void *each_arg;
+	int (*stays)(void *arg, const struct entry *then, struct err *e);
+	void *stays_arg;
 };
 
 static int
@@ -78,6 +80,20 @@ baseline_on_change(struct baseline *b, void (*each)(void *arg, const char *path)
 	b->each_arg = arg;
 }
 
+void
+baseline_on_gone(struct baseline *b,
+		 int (*stays)(void *arg, const struct entry *then, struct err *e), void *arg)
+{
+	b->stays = stays;
+	b->stays_arg = arg;
+}
+
+const struct entry *
+baseline_then(const struct baseline *b)
+{
+	return b->here ? b->head : NULL;
+}
+
 static void
 count_one(struct baseline *b, const char *path)
 {
@@ -91,26 +107,50 @@ static int
 pass(struct baseline *b, bool gone, struct err *e)
 {
 	/* What was not walked has not gone. */
-	if (gone && b->head->type != 'd' &&
-	    compare_resource(b->resources, b->count, b->head->path) < b->count)
+	gone = gone && compare_resource(b->resources, b->count, b->head->path) < b->count;
+	int stays = gone && b->stays != NULL ? b->stays(b->stays_arg, b->head, e) : 0;
+	if (stays < 0)
+		return -1;
+	if (gone && stays == 0 && b->head->type != 'd')
 		count_one(b, b->head->path);
 	return advance(b, e);
+}
+
+/* Step over all that lies before ${path}: 0 if the next entry is ${path} itself, another number if
+ * not; -1 in *${status} on failure. */
+static int
+pass_to(struct baseline *b, const char *path, int *status, struct err *e)
+{
+	int order = -1;
+
+	*status = b->here ? pass(b, false, e) : 0;
+	b->here = false;
+	while (*status == 0 && b->head != NULL && (order = tree_order(b->head->path, path)) < 0)
+		*status = pass(b, true, e);
+	return b->head != NULL ? order : 1;
+}
+
+int
+baseline_skip(struct baseline *b, const char *path, struct err *e)
+{
+	int status;
+
+	(void)pass_to(b, path, &status, e);
+	return status;
 }
 
 int
 baseline_match(struct baseline *b, struct walk *w, struct entry *now, bool *same, struct err *e)
 {
 	const struct entry *then;
-	int order = -1;
+	int status;
 
 	*same = false;
-	if (b->here && pass(b, false, e) < 0)
+	int order = pass_to(b, now->path, &status, e);
+	if (status < 0)
 		return -1;
-	while (b->head != NULL && (order = tree_order(b->head->path, now->path)) < 0)
-		if (pass(b, true, e) < 0)
-			return -1;
 	then = b->head;
-	b->here = then != NULL && order == 0;
+	b->here = order == 0;
 	if (!b->here || now->type != 'f' || then->type != 'f' || now->size != then->size)
 		return 0;
 	*same = now->inode == then->inode && now->mtime == then->mtime &&

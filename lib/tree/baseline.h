@@ -31,6 +31,17 @@ int baseline_match(struct baseline *b, struct walk *w, struct entry *now, bool *
 /* Call ${each} (or NULL) for every path that baseline_count or baseline_finish count. */
 void baseline_on_change(struct baseline *b, void (*each)(void *arg, const char *path), void *arg);
 
+/* Ask ${stays} for every entry that is gone: 1 to take it for one that stays as it was, 0, or -1.
+ */
+void baseline_on_gone(struct baseline *b,
+		      int (*stays)(void *arg, const struct entry *then, struct err *e), void *arg);
+
+/* What the entry last matched was; NULL if it was not there. */
+const struct entry *baseline_then(const struct baseline *b);
+
+/* All before ${path}, which is not to be matched, has been walked. */
+int baseline_skip(struct baseline *b, const char *path, struct err *e);
+
 /* How many files and links have come, changed or gone.  ${now}, if not ${same}, has its hash by
  * now, if it is a file. */
 void baseline_count(struct baseline *b, const struct entry *now, bool same);

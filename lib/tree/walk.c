@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,9 @@ struct walk {
 	struct level *levels;
 	size_t depth, cap;
 	struct interrupt interrupt;
+	walk_refused *refused; /* or NULL */
+	void *refused_arg;
+	bool whole;
 	bool enter; /* the entry last returned is a directory */
 	struct entry entry;
 	dev_t device; /* of the entry */
@@ -98,6 +102,28 @@ void
 walk_heed(struct walk *w, const struct interrupt *i)
 {
 	w->interrupt = *i;
+}
+
+void
+walk_tolerate(struct walk *w, walk_refused *refused, void *arg)
+{
+	w->refused = refused;
+	w->refused_arg = arg;
+}
+
+void
+walk_whole(struct walk *w)
+{
+	w->whole = true;
+}
+
+/* ${path} cannot be walked because of ${e}: 0 to go on, -1. */
+static int
+refuse(struct walk *w, const char *path, struct err *e)
+{
+	if (w->refused == NULL || (e->code != ERR_PERMISSION && e->code != ERR_WORKSPACE_INVALID))
+		return -1;
+	return w->refused(w->refused_arg, path, e);
 }
 
 const struct interrupt *
@@ -203,11 +229,11 @@ push_level(struct walk *w, struct err *e)
 	w->levels = levels;
 	int fd = open_entered(w, e);
 	if (fd < 0)
-		return -1;
+		return refuse(w, w->path, e);
 	if (w->resource->filter != NULL &&
 	    filter_enter(w->resource->filter, fd, resource_path(w), e) < 0) {
 		(void)close(fd);
-		return -1;
+		return refuse(w, w->path, e);
 	}
 	if (w->depth >= OPEN_LEVELS) {
 		struct level *low = &w->levels[w->depth - OPEN_LEVELS];
@@ -264,6 +290,20 @@ read_target(struct walk *w, struct err *e)
 	return 0;
 }
 
+/* ${name}, in the directory on top, has a path that no entry can have. */
+static int
+refuse_long(struct walk *w, const char *name, struct err *e)
+{
+	const struct level *top = &w->levels[w->depth - 1];
+	char path[TREE_PATH + NAME_MAX + 2];
+
+	(void)snprintf(path, sizeof path, "%.*s/%s", (int)top->length - 1, w->path, name);
+	err_set(e, ERR_WORKSPACE_INVALID, "a path is longer than %d bytes: %.200s…", TREE_PATH,
+		path);
+	err_hint(e, "leave the directory out with a pattern");
+	return refuse(w, path, e);
+}
+
 /* Make ${name} in the directory on top the entry: 1, 0 if it is left out, -1. */
 static int
 stat_name(struct walk *w, const char *name, struct err *e)
@@ -271,24 +311,25 @@ stat_name(struct walk *w, const char *name, struct err *e)
 	const struct level *top = &w->levels[w->depth - 1];
 	struct stat st;
 
-	if (top->length + strlen(name) > TREE_PATH) {
-		err_set(e, ERR_WORKSPACE_INVALID, "a path is longer than %d bytes: %.200s…",
-			TREE_PATH, w->path);
-		return err_hint(e, "leave the directory out with a pattern");
-	}
+	if (top->length + strlen(name) > TREE_PATH)
+		return refuse_long(w, name, e);
 	if (top->length > 0)
 		w->path[top->length - 1] = '/';
 	(void)strcpy(w->path + top->length, name);
-	if (fstatat(top->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) /* gone since it was listed? */
-		return errno == ENOENT ? 0 : err_sys(e, "cannot read %s", w->path);
-	if (strcmp(resource_path(w), ".awcp") == 0)
+	if (fstatat(top->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		if (errno == ENOENT) /* gone since it was listed */
+			return 0;
+		err_sys(e, "cannot read %s", w->path);
+		return refuse(w, w->path, e);
+	}
+	if (strcmp(resource_path(w), ".awcp") == 0 && !w->whole)
 		return 0;
 	if (w->resource->filter != NULL &&
 	    filter_excludes(w->resource->filter, resource_path(w), S_ISDIR(st.st_mode)))
 		return 0;
 	set_entry(w, &st);
 	if (w->entry.type == 'l' && read_target(w, e) < 0)
-		return -1;
+		return refuse(w, w->path, e);
 	return 1;
 }
 
@@ -316,12 +357,26 @@ walk_next(struct walk *w, struct entry **entry, struct err *e)
 			continue;
 		}
 		struct level *top = &w->levels[w->depth - 1];
-		if (listing_next(&top->names, top->fd, &name, e) < 0)
-			return err_add(e, "%.*s", (int)top->length, w->path);
+		if (listing_next(&top->names, top->fd, &name, e) < 0) {
+			err_add(e, "%.*s", (int)top->length, w->path);
+			w->path[top->length > 0 ? top->length - 1 : 0] = '\0';
+			if (refuse(w, w->path, e) < 0)
+				return -1;
+			name = NULL; /* it is as one with nothing in it */
+		}
 		int found = name == NULL ? pop_level(w, e) : stat_name(w, name, e);
 		if (found != 0)
 			return found;
 	}
+}
+
+bool
+walk_is_in(const struct walk *w, const struct stat *st)
+{
+	for (size_t i = 0; i < w->depth; i++)
+		if (w->levels[i].device == st->st_dev && w->levels[i].inode == st->st_ino)
+			return true;
+	return false;
 }
 
 const struct resource *

@@ -8,6 +8,8 @@
 #ifndef TREE_WALK_H
 #define TREE_WALK_H
 
+#include <sys/stat.h>
+
 #include "tree/tree.h"
 
 /* Long work goes on only as long as it is wanted: ${wanted} (NULL: it is) is asked for every entry
@@ -29,6 +31,14 @@ struct walk *walk_open(const struct resource *r, size_t n, struct err *e);
 /* walk_next and walk_hash fail when ${i} says so, which is copied. */
 void walk_heed(struct walk *w, const struct interrupt *i);
 
+/* Go on where something cannot be read or named: ${refused} is told ${path} (whose directory was
+ * returned, if it is one) and why, and returns 0, or -1 to stop after all, having filled ${e}. */
+typedef int walk_refused(void *arg, const char *path, struct err *e);
+void walk_tolerate(struct walk *w, walk_refused *refused, void *arg);
+
+/* Also walk ".awcp" at the top of a resource, which is not of the workspace where we lend it. */
+void walk_whole(struct walk *w);
+
 /* What it heeds. */
 const struct interrupt *walk_interrupt(const struct walk *w);
 
@@ -44,10 +54,14 @@ int walk_open_file(struct walk *w, struct err *e);
  * the tree's and is good until the next call; *${name} is what it is called there. */
 int walk_at(const struct walk *w, const char **name);
 
-/* Open the file that the link last returned leads to, for a reader who cannot have links.  *${fd}
- * is -1 when there is nothing to send: the link leads to a directory, or to something that the
- * filter leaves out.  One that leads out of its resource or to nothing is ERR_WORKSPACE_INVALID. */
-int walk_follow(struct walk *w, const struct entry *entry, int *fd, struct err *e);
+/* Open what the link last returned leads to, a file or a directory in ${within}, for a reader who
+ * cannot have links.  *${fd} is -1 if the filter leaves it out.  What leads out of ${within}, or to
+ * nothing, is ERR_WORKSPACE_INVALID. */
+int walk_follow(struct walk *w, const struct resource *within, const struct entry *entry, int *fd,
+		struct err *e);
+
+/* Is the directory ${st} one of those above the entry last returned? */
+bool walk_is_in(const struct walk *w, const struct stat *st);
 
 /* The resource that the entry last returned belongs to. */
 const struct resource *walk_resource(const struct walk *w);

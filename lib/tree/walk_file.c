@@ -121,13 +121,14 @@ leads_nowhere(const struct entry *entry, const char *where, struct err *e)
 	return err_hint(e, "leave it out with a pattern, or replace it by what it points to");
 }
 
-/* ${path}, in the resource whose directory is ${root}: 1 if it is part of it, 0 if not, -1. */
+/* Is ${path}, in the resource whose directory is ${root}, part of it? */
 static int
-is_part(const struct resource *r, int root, const char *path, struct err *e)
+is_part(const struct resource *r, int root, const char *path, bool is_dir, struct err *e)
 {
-	bool excluded = strncmp(path, ".awcp/", 6) == 0;
+	/* Without a filter it is not ours: then all is part. */
+	bool excluded = r->filter != NULL && strncmp(path, ".awcp/", 6) == 0;
 
-	if (r->filter != NULL && filter_check(r->filter, root, path, false, &excluded, e) < 0)
+	if (r->filter != NULL && filter_check(r->filter, root, path, is_dir, &excluded, e) < 0)
 		return -1;
 	return !excluded;
 }
@@ -146,12 +147,12 @@ may_follow(const struct resource *r, const struct entry *entry, const char *real
 	size_t n = strcmp(top, "/") == 0 ? 0 : strlen(top);
 	if (strncmp(real, top, n) != 0 || (real[n] != '/' && real[n] != '\0'))
 		status = leads_nowhere(entry, "out of what is sent", e);
-	else if (S_ISDIR(mode))
-		status = 0;
-	else if (!S_ISREG(mode))
+	else if (!S_ISREG(mode) && !S_ISDIR(mode))
 		status = leads_nowhere(entry, "to no file", e);
+	else if (real[n] == '\0' || real[n + 1] == '\0')
+		status = 1;
 	else
-		status = is_part(r, root, real + n + 1, e);
+		status = is_part(r, root, real + n + 1, S_ISDIR(mode), e);
 out:
 	free(top);
 	file_close(root);
@@ -159,7 +160,8 @@ out:
 }
 
 int
-walk_follow(struct walk *w, const struct entry *entry, int *fd, struct err *e)
+walk_follow(struct walk *w, const struct resource *within, const struct entry *entry, int *fd,
+	    struct err *e)
 {
 	char *real = NULL, link[40];
 	const char *name;
@@ -169,15 +171,15 @@ walk_follow(struct walk *w, const struct entry *entry, int *fd, struct err *e)
 	*fd = -1;
 	int dirfd = walk_at(w, &name);
 	int at = openat(dirfd, name, O_PATH | O_CLOEXEC);
-	if (at < 0 && (errno == ENOENT || errno == ELOOP || errno == ENOTDIR))
-		return leads_nowhere(entry, "to nothing", e);
+	if (at < 0 && (errno == ENOENT || errno == ELOOP || errno == ENOTDIR || errno == EACCES))
+		return leads_nowhere(entry, "to nothing that can be read", e);
 	if (at < 0 || fstat(at, &st) < 0) {
 		err_sys(e, "cannot follow the link %s", entry->path);
 		goto out;
 	}
 	if ((real = real_path(at, e)) == NULL)
 		goto out;
-	status = may_follow(walk_resource(w), entry, real, st.st_mode, e);
+	status = may_follow(within, entry, real, st.st_mode, e);
 	if (status == 1) {
 		/* What was looked at is what is opened. */
 		(void)snprintf(link, sizeof link, "/proc/self/fd/%d", at);

@@ -44,6 +44,9 @@ MEMBER_TEXT(accept, access_mode, "executorConstraints.acceptedAccessMode", "rw")
 MEMBER_JSON(accept, sandbox, "executorConstraints.sandboxProfile")
 MEMBER_JSON(accept, fidelity, "executorConstraints.fidelity") /* + */
 
+/* The answer to GET /status. */
+MEMBER_JSON(status, fidelity, "fidelity") /* + */
+
 /* START. */
 MEMBER_JSON(start, lease, "lease")
 MEMBER_TEXT(start, expires_at, "lease.expiresAt", "")
@@ -69,6 +72,7 @@ MEMBER_JSON(event, highlights, "highlights")
 MEMBER_BOOL(event, recommended, "recommended")
 MEMBER_TEXT(event, snapshot_id, "snapshotId", "")
 MEMBER_JSON(event, snapshot_ids, "snapshotIds")
+MEMBER_JSON(event, withheld, "metadata.withheld") /* + sentences on what could not be sent back */
 MEMBER_TEXT(event, recommended_id, "recommendedSnapshotId", NULL)
 MEMBER_TEXT(event, snapshot_archive, "snapshotBase64", NULL)
 MEMBER_TEXT(event, snapshot_file, "snapshotFile", NULL) /* in a journal, instead of the archive */

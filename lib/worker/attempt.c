@@ -8,6 +8,7 @@
 
 #include "assignment/sweep.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "worker/outcome.h"
 
 #define PAUSE_MS 5000 /* before a task is handed back for another try */
@@ -152,15 +153,21 @@ complete_attempt(struct attempt *a, const struct pack_totals *totals, const json
 	return TASK_OVER;
 }
 
-/* The result misses ${n} links that lead out of the workspace. */
+/* Say what of ${metadata} is not as the command left it. */
 static void
-note_left_out(const struct attempt *a, uint64_t n)
+note_withheld(const struct attempt *a, const struct pack_totals *totals, const json_t *metadata)
 {
-	char note[128];
+	const json_t *list = json_object_get(metadata, "withheld"), *one;
+	char note[OUTPUT_PROGRESS];
+	size_t i;
 
-	(void)snprintf(note, sizeof note,
-		       "%llu links that lead out of the workspace, or nowhere, are not sent back",
-		       (unsigned long long)n);
+	int n = snprintf(note, sizeof note, "not sent back, and kept as it was, are %llu paths",
+			 (unsigned long long)totals->withheld);
+	json_array_foreach (list, i, one)
+		if ((size_t)n < sizeof note)
+			n += snprintf(note + n, sizeof note - (size_t)n, "%s %s",
+				      i == 0 ? ":" : ";", json_string_value(one));
+	note[text_trim(note, strlen(note))] = '\0';
 	assignment_progress(a->record.id, a->run, note, NULL); /* only a note: it may fail */
 }
 
@@ -181,8 +188,8 @@ hand_in(struct attempt *a, int64_t began)
 		json_decref(metadata);
 		return stop_attempt(a);
 	}
-	if (totals.left_out > 0)
-		note_left_out(a, totals.left_out);
+	if (totals.withheld > 0)
+		note_withheld(a, &totals, metadata);
 	enum task_end end = complete_attempt(a, &totals, metadata, began);
 	json_decref(metadata);
 	return end;

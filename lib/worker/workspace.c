@@ -18,6 +18,7 @@
 #include "tree/baseline.h"
 #include "archive/unpack.h"
 
+#define ARCHIVE "workspace.archive"
 #define RECEIVED "received.manifest"
 #define RESULT "result.archive"
 #define MUCH (16 << 20) /* bytes that are not read once more just to be sure */
@@ -147,7 +148,7 @@ unpack_received(struct workspace *w, int workfd, struct err *e)
 	limits.interrupt = w->interrupt;
 	int status = -1;
 	struct tree received = {.manifestfd = -1};
-	received.archivefd = file_open_beneath(w->dirfd, "workspace.archive", O_RDONLY, 0, e);
+	received.archivefd = file_open_beneath(w->dirfd, ARCHIVE, O_RDONLY, 0, e);
 	if (received.archivefd < 0)
 		goto out;
 	received.manifestfd = create_file(w, RECEIVED, e);
@@ -280,20 +281,35 @@ choose_options(const struct workspace *w)
 }
 
 static void
+note_in(json_t *list, const char *text)
+{
+	if (json_array_size(list) < MESSAGE_CHANGED)
+		(void)jsonx_append(list, text); /* out of memory: the list is shorter */
+}
+
+/* What is told of a result beside its archive. */
+struct lists {
+	json_t *changed, *withheld;
+};
+
+static void
 note_changed(void *arg, const char *path)
 {
-	json_t *changed = arg;
+	note_in(((struct lists *)arg)->changed, path);
+}
 
-	if (json_array_size(changed) < MESSAGE_CHANGED)
-		(void)jsonx_append(changed, path); /* out of memory: the list is shorter */
+static void
+note_withheld(void *arg, const char *why)
+{
+	note_in(((struct lists *)arg)->withheld, why);
 }
 
 static int
-pack_result(const struct workspace *w, int fd, struct pack_totals *totals, json_t *changed,
+pack_result(const struct workspace *w, int fd, struct pack_totals *totals, struct lists *lists,
 	    struct err *e)
 {
 	struct pack_options o = choose_options(w);
-	struct tree received = {.archivefd = -1}, back = {-1, fd, &received};
+	struct tree received = {-1, -1, NULL}, back = {-1, fd, &received};
 	int status = -1;
 	size_t count;
 
@@ -301,10 +317,14 @@ pack_result(const struct workspace *w, int fd, struct pack_totals *totals, json_
 	if (writable == NULL)
 		return -1;
 	o.changed = note_changed;
-	o.changed_arg = changed;
+	o.withheld = note_withheld;
+	o.changed_arg = lists;
 	bool delta = (w->agreed & MESSAGE_DELTA) != 0;
 	received.manifestfd = file_open_beneath(w->dirfd, RECEIVED, O_RDONLY, 0, e);
 	if (received.manifestfd < 0)
+		goto out;
+	received.archivefd = file_open_beneath(w->dirfd, ARCHIVE, O_RDONLY, 0, e);
+	if (received.archivefd < 0)
 		goto out;
 	if (delta && (back.manifestfd = file_unnamed(w->dirfd, e)) < 0)
 		goto out;
@@ -318,7 +338,7 @@ out:
 
 /* Pack what may have changed into result.archive. */
 static int
-pack_work(const struct workspace *w, struct pack_totals *totals, json_t *changed, struct err *e)
+pack_work(const struct workspace *w, struct pack_totals *totals, struct lists *lists, struct err *e)
 {
 	int status = -1;
 
@@ -327,7 +347,7 @@ pack_work(const struct workspace *w, struct pack_totals *totals, json_t *changed
 	int fd = create_file(w, RESULT ".tmp", e);
 	if (fd < 0)
 		return -1;
-	if (pack_result(w, fd, totals, changed, e) < 0)
+	if (pack_result(w, fd, totals, lists, e) < 0)
 		goto out;
 	if (fsync(fd) < 0 || renameat(w->dirfd, RESULT ".tmp", w->dirfd, RESULT) < 0)
 		err_sys(e, "cannot store the result");
@@ -344,18 +364,25 @@ int
 workspace_collect(const struct workspace *w, struct pack_totals *totals, json_t **metadata,
 		  struct err *e)
 {
-	json_t *changed = json_array();
+	struct lists lists = {json_array(), json_array()};
+	int status = -1;
 
 	*metadata = NULL;
-	if (changed == NULL)
-		return err_memory(e);
-	if (pack_work(w, totals, changed, e) < 0) {
-		json_decref(changed);
-		return -1;
+	if (lists.changed == NULL || lists.withheld == NULL) {
+		err_memory(e);
+		goto out;
 	}
-	*metadata = json_pack("{sI sI so}", "fileCount", (json_int_t)totals->files, "totalBytes",
-			      (json_int_t)totals->bytes, "changedFiles", changed);
-	return *metadata == NULL ? err_memory(e) : 0;
+	if (pack_work(w, totals, &lists, e) < 0)
+		goto out;
+	*metadata =
+	    json_pack("{sI sI sO sO*}", "fileCount", (json_int_t)totals->files, "totalBytes",
+		      (json_int_t)totals->bytes, "changedFiles", lists.changed, "withheld",
+		      json_array_size(lists.withheld) > 0 ? lists.withheld : NULL);
+	status = *metadata == NULL ? err_memory(e) : 0;
+out:
+	json_decref(lists.changed);
+	json_decref(lists.withheld);
+	return status;
 }
 
 int

@@ -44,9 +44,9 @@ int workspace_empty(struct workspace *w, int dirfd, const char *directory, struc
 const char **workspace_readonly(const struct workspace *w, struct err *e);
 
 /* Pack the writable resources into result.archive, durable when the record is next.  What cannot be
- * sent (a link that leads out of its resource, a device) is left out.  Nothing may be running in it
- * by then.  *${metadata} is what goes with the snapshot, a new reference: {fileCount, totalBytes,
- * changedFiles}. */
+ * sent (a link that leads out of its resource, a FIFO, what may not be read) is withheld (see
+ * pack_options).  Nothing may be running in it by then.  *${metadata} is what goes with the
+ * snapshot, a new reference: {fileCount, totalBytes, changedFiles, withheld?}. */
 int workspace_collect(const struct workspace *w, struct pack_totals *totals, json_t **metadata,
 		      struct err *e);
 

@@ -198,6 +198,49 @@ test_other_readers(void)
 	}
 }
 
+/* Of every header with the ${magic} and the lengths at ${at}, is bit 11 of the flags set where the
+ * name is not plain ASCII, and nowhere else? */
+static bool
+flags_fit(const char *p, size_t n, const char *magic, size_t flags, size_t at, size_t head)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i + head < n; i++) {
+		if (memcmp(p + i, magic, 4) != 0)
+			continue;
+		size_t length = (unsigned char)p[i + at];
+		bool plain = true, utf8 = true;
+		for (size_t j = i + head; j < i + head + length; j++) {
+			plain = plain && p[j] >= 0x20 && p[j] < 0x7f;
+			utf8 = utf8 && p[j] != '\xff';
+		}
+		found++;
+		if (((p[i + flags + 1] & 8) != 0) != (!plain && utf8))
+			return false;
+	}
+	return found > 12;
+}
+
+static void
+test_flags(void)
+{
+	struct pack_options o = {.format = PACK_ZIP, .fidelity = true, .compress = true};
+	struct resource r = {.name = (char[]){"ws"}, .source = (char[]){"src"}};
+	struct pack_totals totals;
+	static char bytes[1 << 18];
+	struct err e;
+
+	scratch_text("src/tab\tand\177", "x");
+	CHECK_INT(pack_to("archive", &o, &r, &totals, &e), 0, "a ZIP of odd names is packed");
+	int fd = open("archive", O_RDONLY | O_CLOEXEC);
+	ssize_t n = file_read(fd, bytes, sizeof bytes, &e);
+	(void)close(fd);
+	CHECK(flags_fit(bytes, (size_t)n, "PK\3\4", 6, 26, 30),
+	      "a name that is not plain ASCII is said to be UTF-8 before its file");
+	CHECK(flags_fit(bytes, (size_t)n, "PK\1\2", 8, 28, 46), "and in the directory");
+	(void)unlink("src/tab\tand\177");
+}
+
 static void
 test_size(void)
 {
@@ -254,6 +297,12 @@ test_links_without_fidelity(void)
 		  "where they are kept one may lead to nothing");
 	o.fidelity = false;
 	CHECK_INT(pack_to("archive", &o, &r, &in, &e), -1, "where not, it may not");
+	(void)unlink("links/out");
+	scratch_text("links/back\\slash", "");
+	CHECK_INT(pack_to("archive", &o, &r, &in, &e), -1, "nor may a name have a backslash");
+	CHECK(strstr(e.message, "links/back\\slash") != NULL ||
+		  strstr(e.message, "ws/back\\slash") != NULL,
+	      "which is named");
 	filter_free(r.filter);
 }
 
@@ -290,7 +339,7 @@ test_busy(void)
 static void
 test_full_disk(void)
 {
-	struct pack_options o = {.format = PACK_ZIP};
+	struct pack_options o = {.format = PACK_ZIP, .fidelity = true};
 	struct resource r = {.name = (char[]){"ws"}, .source = (char[]){"src"}};
 	struct pack_totals totals;
 	struct err e;
@@ -341,6 +390,7 @@ main(void)
 	test_round_trip();
 	test_modes_and_times();
 	test_other_readers();
+	test_flags();
 	test_size();
 	test_links_without_fidelity();
 	test_busy();
