@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "command.h"
 #include "delegation/delegation.h"
+#include "delegation/members.h"
 #include "display.h"
 #include "base/file.h"
 #include "config/settings.h"
@@ -207,12 +208,9 @@ executor(struct options *o, struct err *e)
 	return url;
 }
 
-/* Check what would be sent, or with -n list it. */
 static int
-admit(struct options *o, struct err *e)
+make_filters(struct options *o, struct err *e)
 {
-	struct tree_limits limits;
-	struct tree_totals totals;
 	const char *pattern;
 	json_t *one;
 	size_t j;
@@ -230,12 +228,7 @@ admit(struct options *o, struct err *e)
 			    filter_include(r->filter, pattern, e) < 0)
 				return -1;
 	}
-	if (tree_limits(&limits, e) < 0)
-		return -1;
-	if (o->dry)
-		return preview(o->resources, o->count, &limits, o->display.json, o->display.quiet,
-			       e);
-	return tree_admit(o->resources, o->count, &limits, NULL, &totals, e);
+	return 0;
 }
 
 static void
@@ -252,21 +245,12 @@ free_options(struct options *o)
 	json_decref(o->sandbox);
 }
 
-static int
-create(struct options *o, int argc, char **argv, char id[ID_MAX + 1], struct err *e)
+/* What the options ask for, but for the executor and the text. */
+static struct delegation_request
+make_request(const struct options *o)
 {
-	struct buf prompt = BUF_INIT(MESSAGE_PROMPT);
-	const char *url = executor(o, e);
-
-	if (url == NULL || url_check(url, e) < 0 ||
-	    prompt_read("prompt", o->file, argc, argv, &prompt, e) < 0 || admit(o, e) < 0)
-		return -1;
-	char *line = prompt_first_line(prompt.data);
-	struct delegation_request request = {
-	    .url = url,
+	return (struct delegation_request){
 	    .token_file = o->token_file,
-	    .description = o->description != NULL ? o->description : line,
-	    .prompt = prompt.data,
 	    .access = o->access,
 	    .narrower = o->narrower,
 	    .mode = o->mode,
@@ -277,8 +261,81 @@ create(struct options *o, int argc, char **argv, char id[ID_MAX + 1], struct err
 	    .include = o->include,
 	    .sandbox = o->sandbox,
 	};
-	int status = delegation_create(&request, id, e);
+}
+
+static int
+create(struct options *o, int argc, char **argv, char id[ID_MAX + 1], struct err *e)
+{
+	struct delegation_request request = make_request(o);
+	struct buf prompt = BUF_INIT(MESSAGE_PROMPT);
+	struct tree_limits limits;
+	struct tree_totals totals;
+	int status = -1;
+
+	if ((request.url = executor(o, e)) == NULL || url_check(request.url, e) < 0 ||
+	    prompt_read("prompt", o->file, argc, argv, &prompt, e) < 0)
+		return -1;
+	char *line = prompt_first_line(prompt.data);
+	request.prompt = prompt.data;
+	request.description = o->description != NULL ? o->description : line;
+	if (delegation_check(&request, e) < 0 || make_filters(o, e) < 0 ||
+	    tree_limits(&limits, e) < 0 ||
+	    tree_admit(o->resources, o->count, &limits, NULL, &totals, e) < 0)
+		goto out;
+	request.special = totals.special > 0;
+	status = delegation_create(&request, id, e);
+out:
 	free(line);
+	buf_free(&prompt);
+	return status;
+}
+
+/* What the executor keeps, if one is named; it is asked only if that matters. */
+static int
+ask_peer(struct options *o, enum tree_peer *peer, struct err *e)
+{
+	struct tree_limits limits = {UINT64_MAX, UINT64_MAX, UINT64_MAX, .sensitive_ok = true};
+	struct tree_totals totals;
+
+	*peer = TREE_PEER_KEEPS; /* as one of ours */
+	if (o->url == NULL && o->peer == NULL && setting_text(SETTING_EXECUTOR)[0] == '\0')
+		return 0;
+	const char *url = executor(o, e);
+	if (url == NULL || url_check(url, e) < 0)
+		return -1;
+	if (tree_admit(o->resources, o->count, &limits, NULL, &totals, e) < 0 ||
+	    totals.special == 0)
+		return 0; /* what is wrong is told soon */
+	json_t *d = json_object();
+	if (delegation_set_peer_url(d, url) < 0 ||
+	    delegation_set_token_file(d, o->token_file) < 0) {
+		json_decref(d);
+		return err_memory(e);
+	}
+	*peer = lend_peer_of(d);
+	json_decref(d);
+	return 0;
+}
+
+/* -n: all that the command without it would do before it sends anything. */
+static int
+look(struct options *o, int argc, char **argv, struct err *e)
+{
+	struct delegation_request request = make_request(o);
+	struct buf prompt = BUF_INIT(MESSAGE_PROMPT);
+	struct tree_limits limits;
+	int status = -1;
+
+	if ((argc > 0 || o->file != NULL) &&
+	    prompt_read("prompt", o->file, argc, argv, &prompt, e) < 0)
+		return -1;
+	request.prompt = prompt.data != NULL ? prompt.data : "";
+	request.description = o->description != NULL ? o->description : "";
+	if (delegation_check(&request, e) < 0 || make_filters(o, e) < 0 ||
+	    tree_limits(&limits, e) < 0 || ask_peer(o, &limits.peer, e) < 0)
+		goto out;
+	status = preview(o->resources, o->count, &limits, o->display.json, o->display.quiet, e);
+out:
 	buf_free(&prompt);
 	return status;
 }
@@ -316,7 +373,7 @@ run_command(struct options *o, int argc, char **argv)
 	struct err e;
 
 	if (o->dry)
-		return admit(o, &e) < 0 ? command_fail(&e) : 0;
+		return look(o, argc, argv, &e) < 0 ? command_fail(&e) : 0;
 	if (o->resume != NULL && argc > 0)
 		command_usage("-R takes no prompt: the delegation has one");
 	int status = o->resume != NULL ? record_find(DELEGATIONS, o->resume, id, &e)

@@ -121,7 +121,9 @@ show_changes(void *arg, const char *prefix)
 	if (id == NULL || status < 0 || snapshot_changes(&r, id, snapshot_show, &s, &e) < 0) {
 		status = command_fail(&e);
 	} else if (!o->json) {
-		printf("%s is %s: ", id, snapshot_status(snapshot_pick(r.json, id, &e)));
+		const json_t *one = snapshot_pick(r.json, id, &e);
+		snapshot_show_withheld(one);
+		printf("%s is %s: ", id, snapshot_status(one));
 		snapshot_show_sum(&s);
 	}
 	record_close(&r);

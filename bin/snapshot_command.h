@@ -32,6 +32,9 @@ int snapshot_show(void *arg, const struct snapshot_change *c, struct err *e);
 /* Print the sum of ${s} as the rest of a line; nothing for programs, who can add. */
 void snapshot_show_sum(const struct snapshot_shown *s);
 
+/* Print what the executor could not send back of ${snapshot}, an entry of the record. */
+void snapshot_show_withheld(const json_t *snapshot);
+
 /* Apply, or undo, a snapshot of the delegation that ${prefix} names and print what is done.
  * ${arg} is a struct snapshot_options.  For command_each. */
 int snapshot_take(void *arg, const char *prefix);

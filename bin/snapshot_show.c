@@ -3,6 +3,7 @@
 
 #include "command.h"
 #include "base/jsonx.h"
+#include "delegation/members.h"
 #include "snapshot_command.h"
 
 static json_t *
@@ -100,6 +101,19 @@ snapshot_show(void *arg, const struct snapshot_change *c, struct err *e)
 		printf(c->guarded == GUARD_NEVER ? " (never taken)" : " (guarded)");
 	putchar('\n');
 	return 0;
+}
+
+void
+snapshot_show_withheld(const json_t *snapshot)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach (snapshot_withheld(snapshot), i, one) {
+		printf("!  cannot come back, and stays: ");
+		command_text(json_string_value(one), false);
+		putchar('\n');
+	}
 }
 
 void

@@ -40,6 +40,9 @@ count_unfinished(void *arg, const struct record *r)
 {
 	struct census *c = arg;
 
+	/* What nobody waits for any more takes no place. */
+	if (owned_overdue(r))
+		return 0;
 	c->own += strcmp(record_owner(r->json), c->owner) == 0;
 	return ++c->all >= max_unfinished;
 }

@@ -188,6 +188,50 @@ state() { awcp-show -j "$1" | jq -r .state; }
 	assert_equal "${#lines[@]}" 3
 }
 
+@test "-n names all that the same without it refuses, and ends as it does" {
+	mkdir bin
+	ln -s /usr/bin/perl bin/perl
+	ln -s /usr/bin/env bin/env
+	ln -s nowhere bin/none # this executor keeps it
+	head -c 2000 /dev/zero >large
+	touch .env
+	before=$(awcp-list -aj | wc -l)
+	run awcp-invite -e "$URL" true
+	assert_failure 65
+	assert_output --partial bin/env
+	assert_output --partial 'awcp-invite -n'
+	assert_equal "${#lines[@]}" 1
+	AWCP_MAX_FILE_BYTES=1000 run --separate-stderr awcp-invite -n
+	assert_failure 65
+	for path in bin/perl bin/env large .env; do
+		[[ $stderr == *"$path"* ]] || fail "$path is not named"
+	done
+	[[ $stderr != *bin/none* ]]
+	assert_equal "$(awcp-list -aj | wc -l)" "$before"
+	run awcp-invite -n -r a=. -r a=sub
+	assert_failure 64
+}
+
+@test "what cannot come back is not deleted here, and is named; the rest is taken" {
+	echo precious >config
+	echo precious >pipe
+	mkdir -p d/e
+	echo precious >d/e/f
+	run --separate-stderr awcp-invite -q -e "$URL" \
+		'rm -r config pipe d; ln -s /etc/hostname config; mkfifo pipe; ln -s / d; echo x >a.txt; rm sub/b.txt'
+	assert_equal "$status" 0
+	assert_equal "$(cat config pipe d/e/f)" $'precious\nprecious\nprecious'
+	assert_equal "$(cat a.txt)" x
+	[ ! -e sub/b.txt ]
+	id=$output
+	run awcp-snapshot show "$id"
+	for path in config pipe d; do
+		assert_line --partial "stays: $(basename "$PWD")/$path is"
+	done
+	assert_line --regexp '1 changed, 1 deleted'
+	jq -e '.snapshots[0].metadata.withheld | length == 3' "$AWCP_HOME/delegations/$id/record.json"
+}
+
 @test "excluded paths are not sent, not touched and not deleted" {
 	run awcp-invite -q -x '*.sh' -e "$URL" 'test ! -e run.sh; echo x >a.txt; echo evil >run.sh'
 	assert_success

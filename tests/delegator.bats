@@ -350,6 +350,23 @@ refused()
 	assert_json '.error.message | contains("executor was not told")'
 }
 
+@test "nobody waits for one whose lease is over, though nobody knows how it ended" {
+	here=$URL
+	AWCP_HOME=$HOME/third start_server -A none -S none -- "$HOME/agent"
+	third=$SERVER_PID EXECUTOR_URL=$URL URL=$here
+	delegate wait '.ttlSeconds = 3'
+	wait_until in_state running
+	stop_process "$third"
+	kill -KILL "$(pgrep -f "^awcp-delegator follow $ID")"
+	wait_until in_state error
+	ask GET "/delegation/$ID"
+	assert_json '.error.code == "EXPIRED"'
+	assert_equal "$(jq -r .state "$AWCP_HOME/delegations/$ID/record.json")" running # and may still be fetched
+	ask DELETE "/delegation/$ID"
+	assert_status 200
+	assert_equal "$(state)" cancelled
+}
+
 @test "an id that is not there is not found" {
 	ID=dlg_00000000000000000000000000000000
 	ask GET "/delegation/$ID"

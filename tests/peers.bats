@@ -169,6 +169,96 @@ state() { awcp-list -a -j | jq -r .state; }
 	grep -q 'GET result' "$P/log"
 }
 
+# late_result: the stream breaks when the task runs; then only its end is replayed, without ids.
+late_result() {
+	happy
+	body 02-events-happy whole
+	head -n 2 "$P/whole" >"$P/events.1"
+	printf 'data: {"delegationId":"@ID@","type":"done","summary":"fin"}\n\n' >"$P/events"
+	grep '"type":"snapshot"' "$P/whole" | sed 's/^data: //' |
+		jq -c '{status:"completed",summary,snapshotId,snapshotBase64}' >"$P/good"
+}
+
+asked() { [ "$(grep -c 'GET result' "$P/log")" -ge "$1" ]; }
+
+# What may be said at /result that is no result.
+NO_RESULT=(
+	'HTTP/1.1 502 X\r\nContent-Type: application/json\r\n\r\n{"error":"bad gateway"}'
+	'HTTP/1.1 502 X\r\nContent-Type: text/html\r\n\r\n<html>bad gateway</html>'
+	'HTTP/1.1 500 X\r\nContent-Type: application/json\r\n\r\n{"status":"completed","summary":"x"}'
+	'HTTP/1.1 404 X\r\nContent-Type: application/json\r\n\r\n{"error":"Not found"}'
+	'HTTP/1.1 200 X\r\nContent-Type: text/html\r\n\r\n<html>hello</html>'
+	'HTTP/1.1 200 X\r\nContent-Length: 500\r\n\r\n{"status":"completed","snapshotBase64":"UEsD'
+	'{"status":"completed","snapshotBase64":"UEsD'
+	'{"status":"running"}'
+	'{"status":"not_applicable","reason":"another transport"}'
+	'{"status":"completed","summary":"x","snapshotId":"snap_1"}'
+	'{"status":"completed","summary":"x","snapshotBase64":""}'
+	'{"ok":true}'
+	'[]'
+)
+
+# invite_with_status file: the exit status goes there.
+invite_with_status() {
+	local status=0
+	awcp-invite -q -m staged -r ws=. -t 2 -e "$URL" x || status=$?
+	echo $status >"$1"
+}
+
+@test "without a result, or the word that there is none, nothing is completed or acknowledged" {
+	for i in "${!NO_RESULT[@]}"; do
+		P=$BATS_TEST_TMPDIR/peer.$i
+		mkdir "$P"
+		late_result
+		# shellcheck disable=SC2059 # it is one
+		printf "${NO_RESULT[i]}" >"$P/result"
+		peer
+		start_process "$P/said" invite_with_status "$P/status"
+	done
+	for i in "${!NO_RESULT[@]}"; do
+		P=$BATS_TEST_TMPDIR/peer.$i
+		wait_until test -s "$P/status"
+		echo "# ${NO_RESULT[i]}: $(cat "$P/said")"
+		assert_equal "$(cat "$P/status")" 75
+		asked 3
+		run ! grep ack "$P/log"
+		id=$(head -n 1 "$P/said")
+		assert_equal "$(jq -r .state "$AWCP_HOME/delegations/$id/record.json")" running
+		# It was there all the time.
+		cp "$P/good" "$P/result"
+		URL=$(jq -r .peerUrl "$AWCP_HOME/delegations/$id/record.json")
+		if [ $((i % 2)) = 0 ]; then
+			run awcp-watch -q "$id"
+		else
+			run awcp-invite -q -R "$id"
+		fi
+		assert_success
+		assert_equal "$(jq -r '.state, .snapshots[0].status' "$AWCP_HOME/delegations/$id/record.json")" $'completed\npending'
+		assert_equal "$(grep -c ack "$P/log")" 1
+	done
+}
+
+@test "a result that cannot be fetched at once is asked for again, and one that there is not is none" {
+	late_result
+	printf 'HTTP/1.1 503 X\r\n\r\n' >"$P/result"
+	peer
+	start_process "$P/said" awcp-invite -q -r ws=. -e "$URL" x
+	wait_until asked 2
+	run ! grep ack "$P/log"
+	mv "$P/good" "$P/result"
+	wait_until gone "$STARTED"
+	assert_equal "$(state)" completed
+	assert_equal "$(tail -n 1 a.txt)" two
+	printf '{"status":"completed","summary":"nothing to do"}' >"$P/result"
+	run awcp-invite -q -r ws=. -e "$URL" x
+	assert_success
+	assert_equal "$(grep -c ack "$P/log")" 2
+	printf '{"status":"error"}' >"$P/result" # and without a reason it is an error, too
+	run awcp-invite -q -r ws=. -e "$URL" x
+	assert_failure 1
+	assert_equal "$(grep -c ack "$P/log")" 2
+}
+
 @test "an executor that forgot the delegation is an error, and nothing is changed" {
 	happy
 	jq -r .response.body "$FIX/02-events-happy.json" | sed -E 's/dlg_[0-9a-f]{32}/@ID@/g' | head -n 2 >"$P/events"
@@ -307,6 +397,20 @@ cut_off() {
 	assert_failure 69
 	assert_output --partial 'http://127.0.0.1:1/other'
 	assert_equal "$(grep -c . "$P/log")" 1
+}
+
+@test "ACCEPT may count in fractions, and say no more than it must" {
+	happy
+	for edit in 's/"retentionMs":[0-9]*/"retentionMs":1000.5/; s/"maxTtlSeconds":[0-9]*/"maxTtlSeconds":3599.9/' \
+		's/,"retentionMs":[0-9]*//; s/,"executorConstraints":.*/}/' 's/"retentionMs":[0-9]*/"retentionMs":1e300/'; do
+		body 01-invite-accept invite
+		sed -i "$edit" "$P/invite"
+		rm -f "$P"/port "$P"/events.seen* "$P/started"
+		peer
+		run awcp-invite -q -m discard -r ws=. -e "$URL" x
+		assert_success
+		stop_all
+	done
 }
 
 @test "ACCEPT for another id, of another version, or of wrong types is refused" {

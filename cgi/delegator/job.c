@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "delegation/delegation.h"
@@ -17,6 +16,7 @@
 
 #define REPORT_MAX 262144 /* bytes */
 #define RESPAWN_S 10      /* between two searches for what nobody follows */
+#define OVERDUE_ROUND 30  /* one in so many of them looks at what is past its lease, too */
 
 /* The environment without the request's: in CGI, headers are variables, secrets among them. */
 static char **
@@ -129,27 +129,16 @@ delegator_job_follow(const char *id, struct err *e)
 	return child > 0 ? 0 : -1;
 }
 
-/* Is somebody following ${r}?  One that is just starting may be missed, or be put off for the
- * moment that this takes: it tries again, and one of two gives way. */
-static bool
-is_followed(const struct record *r)
-{
-	int fd = openat(r->dirfd, "follow.lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-
-	bool followed = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0;
-	file_close(fd);
-	return followed;
-}
-
 static int
 respawn_follower(void *arg, const struct record *r)
 {
+	const unsigned *round = arg;
 	struct err e;
 
-	(void)arg;
 	/* One that has ended is left when it is still to be applied. */
-	bool over = delegation_ended(r->json) && !delegation_waits(r->json);
-	if (!over && !is_followed(r) && delegator_job_follow(r->id, &e) < 0)
+	bool over = delegation_ended(r->json) ? !delegation_waits(r->json)
+					      : owned_overdue(r) && *round % OVERDUE_ROUND != 0;
+	if (!over && !owned_followed(r) && delegator_job_follow(r->id, &e) < 0)
 		http_log("follow %s: %s", r->id, e.message);
 	return 0;
 }
@@ -160,8 +149,8 @@ respawn_for_ever(void *unused)
 	struct err e;
 
 	(void)unused;
-	for (;;) {
-		if (owned_list(NULL, true, respawn_follower, NULL, &e) < 0)
+	for (unsigned round = 0;; round++) {
+		if (owned_list(NULL, true, respawn_follower, &round, &e) < 0)
 			http_log("cannot see what is unfinished: %s", e.message);
 		(void)sleep(RESPAWN_S);
 	}

@@ -72,16 +72,18 @@ become_follower(const struct job *j, struct err *e)
 	return l;
 }
 
+/* Is there nothing more to wait for?  What an executor still holds when the lease is over comes
+ * when it is asked again, now and then. */
 static bool
-has_ended(const struct job *j)
+is_over(const struct job *j)
 {
 	struct err ignored;
 	struct record r;
 
-	bool ended =
-	    record_open(DELEGATIONS, j->id, false, &r, &ignored) < 0 || delegation_ended(r.json);
+	bool over = record_open(DELEGATIONS, j->id, false, &r, &ignored) < 0 ||
+		    delegation_ended(r.json) || delegation_lease_end(r.json) < clock_now();
 	record_close(&r);
-	return ended;
+	return over;
 }
 
 /* An executor that cannot be reached now is tried again until the lease is over. */
@@ -96,7 +98,7 @@ run_follow(struct job *j, struct err *e)
 		lend_close(l);
 		if (status < 0)
 			log_note(NULL, e->message);
-		if (status == 0 || e->code != ERR_BUSY || has_ended(j))
+		if (status == 0 || e->code != ERR_BUSY || is_over(j))
 			return status;
 		pause_ms(pause * 1000);
 	}

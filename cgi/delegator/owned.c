@@ -1,11 +1,16 @@
 #include "delegator/owned.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 
+#include "base/clock.h"
+#include "base/file.h"
 #include "base/listing.h"
 #include "config/home.h"
 #include "delegation/delegation.h"
 #include "delegation/members.h"
+#include "wire/message.h"
 
 /* Does it belong to ${owner}, or, for NULL, to any caller? */
 static bool
@@ -46,13 +51,41 @@ owned_check(const char *id, const char *owner, bool *over, struct err *e)
 	return status;
 }
 
+bool
+owned_followed(const struct record *r)
+{
+	int fd = openat(r->dirfd, "follow.lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	bool followed = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0;
+	file_close(fd);
+	return followed;
+}
+
+bool
+owned_overdue(const struct record *r)
+{
+	return !delegation_ended(r->json) && delegation_lease_end(r->json) < clock_now() &&
+	       !owned_followed(r);
+}
+
 /* The state that callers see: one that is being applied is not over. */
 static const char *
 public_state(const struct record *r)
 {
 	bool applying = delegation_ended(r->json) && delegation_is_open(r->json);
 
-	return applying ? "running" : record_state(r->json);
+	return applying ? "running" : owned_overdue(r) ? "error" : record_state(r->json);
+}
+
+/* Why ${r} is over for who waits, though its end is not known. */
+static int
+put_overdue(json_t *o)
+{
+	struct err why;
+
+	err_set(&why, ERR_EXPIRED, "the lease is over, and the executor does not say how it ended");
+	err_hint(&why, "what the executor still holds is fetched when it answers again");
+	return record_set_error(o, message_describe_error(&why));
 }
 
 json_t *
@@ -87,7 +120,7 @@ owned_record(const struct record *r)
 		if (value != NULL && json_object_set(o, members[i], value) < 0)
 			goto err;
 	}
-	if (record_set_state(o, public_state(r)) < 0)
+	if (record_set_state(o, public_state(r)) < 0 || (owned_overdue(r) && put_overdue(o) < 0))
 		goto err;
 	return o;
 err:

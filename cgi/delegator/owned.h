@@ -17,6 +17,14 @@ int owned_open(const char *id, const char *owner, struct record *r, struct err *
  * reads the directory then. */
 int owned_check(const char *id, const char *owner, bool *over, struct err *e);
 
+/* Is somebody following ${r}?  One that is just starting may be missed, or be put off for the
+ * moment that this takes: it tries again, and one of two gives way. */
+bool owned_followed(const struct record *r);
+
+/* Is the lease of ${r} over, without its end being known, and nobody at work on it any more?  Who
+ * waits for it is told that it has expired, though what its executor holds may still come. */
+bool owned_overdue(const struct record *r);
+
 /* AWCP v1's delegation record, and the open questions, as a new reference; NULL out of memory. */
 json_t *owned_record(const struct record *r);
 

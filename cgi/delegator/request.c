@@ -203,6 +203,7 @@ request_record(const json_t *body, const char *owner, char id[ID_MAX + 1], struc
 	    tree_admit(resources, q.count, &limits, NULL, &totals, e) < 0)
 		goto out;
 	q.resources = resources;
+	q.special = totals.special > 0;
 	q.environment = delegation_environment(environment);
 	status = delegation_create(&q, id, e);
 out:

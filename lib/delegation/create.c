@@ -37,8 +37,8 @@ check_resources(const struct delegation_request *q, struct err *e)
 	return 0;
 }
 
-static int
-check_request(const struct delegation_request *q, struct err *e)
+int
+delegation_check(const struct delegation_request *q, struct err *e)
 {
 	if (text_is_blank(q->prompt))
 		return err_set(e, ERR_BAD_DATA, "the prompt is empty");
@@ -98,6 +98,8 @@ put_request(json_t *d, const struct delegation_request *q)
 		return -1;
 	if (q->sandbox != NULL && delegation_set_sandbox(d, json_incref(q->sandbox)) < 0)
 		return -1;
+	if (q->special && delegation_set_special(d, true) < 0)
+		return -1;
 	return q->narrower ? delegation_set_narrower(d, true) : 0;
 }
 
@@ -153,7 +155,7 @@ delegation_create(const struct delegation_request *q, char id[ID_MAX + 1], struc
 {
 	struct record r;
 
-	if (check_request(q, e) < 0 || id_make("dlg_", 32, id, e) < 0)
+	if (delegation_check(q, e) < 0 || id_make("dlg_", 32, id, e) < 0)
 		return -1;
 	json_t *d = describe_request(q, id, e);
 	if (d == NULL || ask_admission_hook(d, id, e) < 0) {

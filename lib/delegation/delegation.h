@@ -38,6 +38,7 @@ struct delegation_request {
 	const char *prompt;
 	const char *access; /* "ro": no resource may be changed, whatever it says; or "rw" */
 	bool narrower;      /* "ro" will do where "rw" is asked for */
+	bool special;       /* what tree_admit counted as such is in the resources */
 	const char *mode;   /* "auto", "staged" or "discard" */
 	int64_t ttl;        /* seconds */
 	const struct resource *resources; /* their filters are made from the patterns below */
@@ -50,6 +51,10 @@ struct delegation_request {
 	const char *owner;  /* who asked over HTTP: a token's name, or ""; or NULL */
 	const json_t *auth; /* for the executor, see credential.h; or NULL */
 };
+
+/* Check ${q} as far as that needs neither its trees nor its executor; delegation_create does, too.
+ */
+int delegation_check(const struct delegation_request *q, struct err *e);
 
 /* Check ${q}, record a delegation in state "created", and write its id.  The trees are not checked:
  * see tree_admit. */

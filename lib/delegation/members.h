@@ -22,8 +22,9 @@ MEMBER_JSON(delegation, lease, "leaseConfig") /* INVITE's "lease" */
 MEMBER_INTEGER(delegation, ttl, "leaseConfig.ttlSeconds", 0)
 MEMBER_TEXT(delegation, access_mode, "leaseConfig.accessMode", "rw") /* or "ro" */
 MEMBER_BOOL(delegation, narrower, "narrower")                        /* "ro" will do for "rw" */
-MEMBER_JSON(delegation, sandbox, "sandbox")                          /* see sandbox_demand */
-MEMBER_INTEGER(delegation, retention, "retentionMs", INT64_MAX)      /* from the last change on */
+MEMBER_BOOL(delegation, special, "special") /* has paths that not every executor can be sent */
+MEMBER_JSON(delegation, sandbox, "sandbox") /* see sandbox_demand */
+MEMBER_INTEGER(delegation, retention, "retentionMs", INT64_MAX) /* from the last change on */
 MEMBER_JSON(delegation, snapshot_policy, "snapshotPolicy")
 MEMBER_TEXT(delegation, snapshot_mode, "snapshotPolicy.mode", "") /* auto, staged or discard */
 MEMBER_INTEGER(delegation, max_snapshots, "snapshotPolicy.maxSnapshots", 10) /* pending */
@@ -77,5 +78,6 @@ MEMBER_JSON(snapshot, changed_files, "metadata.changedFiles") /* the first MESSA
 MEMBER_INTEGER(snapshot, added, "metadata.added", 0)
 MEMBER_INTEGER(snapshot, changed, "metadata.changed", 0)
 MEMBER_INTEGER(snapshot, deleted, "metadata.deleted", 0)
+MEMBER_JSON(snapshot, withheld, "metadata.withheld") /* what the executor could not send back */
 
 #endif

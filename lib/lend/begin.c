@@ -85,6 +85,46 @@ out:
 	return status;
 }
 
+static void
+note_refused(void *arg, const struct err *why)
+{
+	lend_note(arg, "%s", why->message);
+}
+
+/* Can ${peer} be sent what not every executor can?  What cannot is named, all of it. */
+static int
+check_special(struct lend *l, enum tree_peer peer, struct err *e)
+{
+	const struct tree_visitor v = {.refused = note_refused, .arg = l};
+	struct tree_limits limits;
+	struct tree_totals totals;
+	struct resource *resources = NULL;
+	size_t count = 0;
+
+	if (peer == TREE_PEER_UNKNOWN)
+		return 0;
+	if (tree_limits(&limits, e) < 0 || snapshot_resources(l->record, &resources, &count, e) < 0)
+		return -1;
+	limits.peer = peer;
+	int status = tree_admit(resources, count, &limits, &v, &totals, e);
+	snapshot_resources_free(resources, count);
+	return status;
+}
+
+/* INVITE, if the executor can be sent what is to be sent, and pack that. */
+static int
+invite_and_pack(struct lend *l, struct err *e)
+{
+	bool special = delegation_special(l->record);
+
+	if ((special && check_special(l, lend_peer(l), e) < 0) || lend_invite(l, e) < 0)
+		return -1;
+	bool keeps = delegation_fidelity(l->record);
+	if (special && check_special(l, keeps ? TREE_PEER_KEEPS : TREE_PEER_PLAIN, e) < 0)
+		return -1;
+	return pack_base(l, e);
+}
+
 static int
 record_invite(struct record *r, void *arg, struct err *e)
 {
@@ -142,7 +182,7 @@ hand_over(struct lend *l, struct err *e)
 		return -1;
 	if (has_arrived(l))
 		return lend_started(l, false, e);
-	if (lend_invite(l, e) < 0 || pack_base(l, e) < 0 || lend_stream_open(l, NULL, e) < 0)
+	if (invite_and_pack(l, e) < 0 || lend_stream_open(l, NULL, e) < 0)
 		return -1;
 	/* An executor that sent an event has the START, whatever became of its answer. */
 	if (lend_start(l, e) < 0 && l->last == NULL)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "lend/private.h"
 #include "wire/message.h"
 #include "wire/question.h"
@@ -127,7 +128,10 @@ lend_cancel(const char *id, long max_s, const char *reason, struct err *e)
 			*e = why;
 		goto out;
 	}
-	if (!delegation_is(l.record, "created") && send_cancel(&l, max_s, e) < 0)
+	/* Where the lease is over nothing runs any more that would have to be told. */
+	bool over = delegation_lease_end(l.record) < clock_now();
+	if (!delegation_is(l.record, "created") && send_cancel(&l, max_s, e) < 0 &&
+	    !(over && e->code == ERR_TRANSPORT_ERROR))
 		goto out;
 	err_set(&why, ERR_CANCELLED, "%s", reason);
 	status = delegation_end(l.id, FSM_CANCEL, &why, e);

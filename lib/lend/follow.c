@@ -38,15 +38,17 @@ record_result(struct record *r, void *arg, struct err *e)
 
 /* It is done: when everything is here, and the record says so, the executor may forget it. */
 static int
-complete(struct lend *l, json_t *done, struct err *e)
+complete(struct lend *l, json_t *done, int64_t until, struct err *e)
 {
 	struct buf answer = BUF_INIT(MESSAGE_MAX);
 	char url[4096];
 	struct lend_request q = {.step = "ack", .http.url = lend_task_url(l, "ack", url)};
 	struct err ignored;
 
-	if (lend_result_fetch(l, done, e) < 0 || lend_started(l, true, e) < 0 ||
-	    lend_change(l, record_result, done, true, e) < 0)
+	int fetched = lend_result_fetch(l, done, until, e);
+	if (fetched <= 0)
+		return fetched;
+	if (lend_started(l, true, e) < 0 || lend_change(l, record_result, done, true, e) < 0)
 		return -1;
 	/* Without the ack an executor keeps the result until its retention ends. */
 	if (lend_call(l, &q, &answer, &ignored) < 0)
@@ -66,45 +68,50 @@ fail(struct lend *l, const json_t *error, struct err *e)
 	return delegation_end(l->id, lend_end_event(&why), &why, e);
 }
 
-/* Act on the last event, or on the executor's /result that stands for it. */
+/* Act on the last event, or on the executor's /result that stands for it; a result is asked for
+ * until ${until}. */
 static int
-conclude(struct lend *l, struct err *e)
+conclude(struct lend *l, int64_t until, struct err *e)
 {
-	l->ended = true;
+	const json_t *failure = event_failure(l->last);
+
 	if (strcmp(event_type(l->last), "error") == 0)
 		return fail(l, l->last, e);
-	if (event_failure(l->last) != NULL)
-		return fail(l, event_failure(l->last), e);
-	return complete(l, l->last, e);
+	if (failure != NULL || strcmp(event_status(l->last), "error") == 0)
+		return fail(l, failure, e);
+	return complete(l, l->last, until, e);
 }
 
-/* The stream is lost: does the executor still hold the task?  Sets l->last if it has ended there.
- */
+/* The stream is lost: does the executor still hold the task?  Sets l->word, and l->last if it has
+ * ended there.  *${answered}: by whomever. */
 static int
-ask_result(struct lend *l, struct err *e)
+ask_result(struct lend *l, bool *answered, struct err *e)
 {
+	struct lend_said said;
 	struct err why;
-	int http = 0, status = 0;
+	int status = -1;
 
-	json_t *o = lend_result(l, false, &http, &why);
-	if (o == NULL)
-		return 0; /* out of reach for now */
-	const char *what = event_status(o);
-	if (http == 404 || strcmp(what, "not_found") == 0) {
+	if (lend_ask(l, false, &said, e) < 0)
+		goto out;
+	if (said.word == LEND_UNKNOWN) {
 		err_set(&why, ERR_SSE_FAILED, "the executor does not know the delegation any more");
-		l->last = message_error_event(l->id, &why, e);
-		status = l->last == NULL ? -1 : 0;
-	} else if (http == 200 && (strcmp(what, "completed") == 0 || strcmp(what, "error") == 0)) {
-		l->last = json_incref(o);
+		if ((l->last = message_error_event(l->id, &why, e)) == NULL)
+			goto out;
+	} else if (said.word == LEND_COMPLETED || said.word == LEND_FAILED) {
+		l->last = json_incref(said.result);
 	}
-	json_decref(o);
+	status = 0;
+out:
+	l->word = said.word;
+	*answered = said.answered;
+	lend_said_free(&said);
 	return status;
 }
 
 /* When to stop, as clock_steady; 0: never. */
 struct deadline {
 	int64_t until;
-	bool is_lease; /* that is the end of the lease */
+	bool is_lease; /* that is the end of the lease, with some time for the executor to tell */
 };
 
 static bool
@@ -164,11 +171,31 @@ unreachable(const struct lend *l, const struct err *why, struct err *e)
 	return err_hint(e, "the task may still run; follow it later: awcp-watch %s", l->id);
 }
 
+/* The stream was lost, because of ${why}, for the *${attempt}th time in a row.  As long as there is
+ * somebody who answers, even if not with a result, it is worth to ask until ${d}. */
+static int
+go_on(struct lend *l, int *attempt, const struct err *why, struct err *e)
+{
+	bool answered;
+
+	*attempt = l->progressed ? 1 : *attempt + 1;
+	if (ask_result(l, &answered, e) < 0)
+		return -1;
+	if (l->last != NULL)
+		return 0;
+	if (!answered && *attempt > RECONNECTS)
+		return unreachable(l, why, e);
+	if (*attempt <= RECONNECTS)
+		lend_note(l, "the event stream was lost, connecting again");
+	return 0;
+}
+
 /* Run streams until the end is known, and act on it. */
 static int
 run_streams(struct lend *l, const struct deadline *d, struct err *e)
 {
 	struct err why;
+	bool answered;
 
 	for (int attempt = 0; l->last == NULL;) {
 		switch (run_stream(l, d, attempt, &why)) {
@@ -179,26 +206,26 @@ run_streams(struct lend *l, const struct deadline *d, struct err *e)
 		case LATE:
 			/* The lease may have ended while nobody here followed it, and the task
 			 * before it. */
-			if (d->is_lease && ask_result(l, e) < 0)
+			if (d->is_lease && ask_result(l, &answered, e) < 0)
 				return -1;
 			if (l->last == NULL)
 				return err_set(e, ERR_BUSY, "%s has not ended", l->id);
 			break;
 		case LOST:
-			attempt = l->progressed ? 1 : attempt + 1;
-			if (ask_result(l, e) < 0)
+			if (go_on(l, &attempt, &why, e) < 0)
 				return -1;
-			if (l->last == NULL && attempt > RECONNECTS)
-				return unreachable(l, &why, e);
-			if (l->last == NULL)
-				lend_note(l, "the event stream was lost, connecting again");
 			break;
 		case UNUSABLE:
 			*e = why;
 			return -1;
 		}
 	}
-	return conclude(l, e);
+	/* A result that is there needs no time to be told of. */
+	int64_t until = d->until == 0 || !d->is_lease ? d->until : d->until - l->timeout * 1000;
+	if (conclude(l, until, e) < 0)
+		return -1;
+	l->ended = true;
+	return 0;
 }
 
 /* The end of the lease as clock_steady, with time for the executor to report it itself; 0 if none
@@ -213,6 +240,47 @@ lease_deadline(const struct lend *l)
 	if (clock_parse(delegation_lease_expires_at(l->record), &when, NULL) < 0)
 		return 0;
 	return clock_steady() + (when - clock_now()) + l->timeout * 1000;
+}
+
+/* The lease has ended.  Has the delegation?  Not as long as the executor may have a result that it
+ * cannot be asked for: it keeps one for the time that ACCEPT named. */
+static bool
+has_expired(const struct lend *l)
+{
+	int64_t lease = delegation_lease_end(l->record);
+
+	return l->word == LEND_RUNNING || lease < 0 ||
+	       clock_now() - lease > delegation_executor_retention(l->record);
+}
+
+/* It is over, and nobody says how it ended. */
+static int
+end_lease(struct lend *l, struct err *e)
+{
+	struct err why;
+
+	if (l->last != NULL)
+		return -1; /* it does; but the result is not here yet */
+	if (!has_expired(l)) {
+		err_set(e, ERR_BUSY,
+			"the lease of %s is over, but its executor does not say how "
+			"the task ended",
+			l->id);
+		return err_hint(e,
+				"a result is kept there for a while; try again later: "
+				"awcp-watch %s",
+				l->id);
+	}
+	err_set(&why, ERR_EXPIRED, "the lease has ended");
+	return delegation_end(l->id, FSM_EXPIRE, &why, e);
+}
+
+/* What failed here, and may be tried again when that is mended? */
+static bool
+is_local(const struct err *e)
+{
+	return e->code == ERR_NO_SPACE || e->code == ERR_IO || e->code == ERR_INTERNAL ||
+	       e->code == ERR_PERMISSION || e->code == ERR_CONFIG || e->code == ERR_CANNOT_CREATE;
 }
 
 static int
@@ -231,21 +299,12 @@ follow_to_end(struct lend *l, int64_t until, struct err *e)
 		d = (struct deadline){until, false};
 	if (run_streams(l, &d, e) == 0)
 		return 0;
-	switch (e->code) {
-	case ERR_BUSY:
-		if (!d.is_lease || !is_over(&d))
-			return -1;
-		err_set(&why, ERR_EXPIRED, "the lease has ended");
-		return delegation_end(l->id, FSM_EXPIRE, &why, e);
-	case ERR_NO_SPACE:
-	case ERR_IO:
-	case ERR_INTERNAL:
-		return -1; /* what failed here may be tried again */
-	default:
-		/* What the executor sends is unusable: end it, rather than try for ever. */
+	if (e->code == ERR_BUSY)
+		return d.is_lease && is_over(&d) ? end_lease(l, e) : -1;
+	/* What the executor sends is unusable: end it, rather than try for ever. */
+	if (!is_local(e))
 		(void)delegation_end(l->id, FSM_RECEIVE_ERROR, e, &why); /* ${e} is reported */
-		return -1;
-	}
+	return -1;
 }
 
 static int

@@ -13,6 +13,15 @@
 #include "wire/members.h"
 #include "wire/sse.h"
 
+/* What an executor says of a result. */
+enum lend_word {
+	LEND_SILENT, /* nothing that is to be believed, whatever came: ask again */
+	LEND_RUNNING,
+	LEND_COMPLETED,
+	LEND_FAILED, /* with "error" */
+	LEND_UNKNOWN /* it does not know the delegation */
+};
+
 struct lend {
 	char id[ID_MAX + 1];
 	char base[2048]; /* executor's address without trailing "/" and "/awcp" */
@@ -47,8 +56,9 @@ struct lend {
 	uint64_t received; /* bytes of it */
 	uint64_t flushed;  /* see file_write_behind */
 
-	json_t *last; /* the event (or result) that ends it, when it is known */
-	bool ended;   /* and was acted upon */
+	enum lend_word word; /* what the executor said last of the result */
+	json_t *last;        /* the event (or result) that ends it, when it is known */
+	bool ended;          /* and was acted upon */
 };
 
 /* session.c */
@@ -109,12 +119,25 @@ int lend_archive_write(void *arg, const char *p, size_t n, struct err *e);
 /* Store the archive that has arrived as snapshot ${id}, and record it with what ${event} says. */
 int lend_snapshot_store(struct lend *l, const char *id, const json_t *event, struct err *e);
 
-/* GET /result: the object without the archive, which has been written if ${archive}; *${http} is
- * the status. */
-json_t *lend_result(struct lend *l, bool archive, int *http, struct err *e);
+/* result.c */
 
-/* Fetch the snapshot that ${done} names, or that the executor has, unless one was received. */
-int lend_result_fetch(struct lend *l, const json_t *done, struct err *e);
+struct lend_said {
+	enum lend_word word;
+	json_t *result; /* without the archive; NULL if it was no JSON */
+	bool answered;  /* somebody did, whatever it was */
+	bool archive;   /* one has arrived, see lend_snapshot_store */
+};
+
+/* GET /result, with the archive if ${archive}.  -1 if something failed here; what the peer or the
+ * way to it fails at is LEND_SILENT, with the reason in ${e}.  ${a} is to be freed in any case. */
+int lend_ask(struct lend *l, bool archive, struct lend_said *a, struct err *e);
+void lend_said_free(struct lend_said *a);
+
+/* Fetch the snapshot that ${done} names, or that the executor has, unless it was received: until
+ * ${until} (clock_steady), and a few times in any case.  1 if it is here, or if the executor says
+ * that there is none; 0 if the delegation was ended here meanwhile; -1 with ERR_BUSY if it can be
+ * fetched later, or with the reason why never. */
+int lend_result_fetch(struct lend *l, const json_t *done, int64_t until, struct err *e);
 
 /* stream.c */
 
@@ -127,6 +150,11 @@ int lend_started(struct lend *l, bool running, struct err *e);
 
 /* Has it ended, be it that somebody here cancelled it? */
 bool lend_has_ended(struct lend *l);
+
+/* peer.c */
+
+/* What the executor keeps of a tree. */
+enum tree_peer lend_peer(struct lend *l);
 
 /* invite.c, start.c, begin.c */
 

@@ -1,7 +1,9 @@
 /* The archives that come back, in a snapshot event or with /result. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "lend/private.h"
 #include "log/lifecycle.h"
 #include "log/redact.h"
@@ -9,6 +11,7 @@
 #include "state/room.h"
 #include "wire/message.h"
 
+#define WITHHELD_TOLD 10  /* sentences */
 #define PIECE (32 * 1024) /* of base64; a multiple of 4 */
 
 const char *const lend_archive_member[] = {"snapshotBase64", NULL};
@@ -85,6 +88,35 @@ keep_archive(struct lend *l, const char *id, json_t **metadata, struct err *e)
 	return status;
 }
 
+/* What the executor says that it could not send back goes to *${metadata}, and is told. */
+static int
+keep_withheld(struct lend *l, const json_t *event, json_t **metadata, struct err *e)
+{
+	json_t *entry = json_object(), *list = json_array();
+	char text[ERR_MESSAGE];
+	const json_t *one;
+	int status = 0;
+	size_t i;
+
+	json_array_foreach (event_withheld(event), i, one) {
+		if (!json_is_string(one) || i >= MESSAGE_CHANGED)
+			continue;
+		(void)snprintf(text, sizeof text, "%s", json_string_value(one));
+		text[text_trim(text, strlen(text))] = '\0';
+		status |= jsonx_append(list, text);
+		if (i < WITHHELD_TOLD)
+			lend_note(l, "cannot come back, and stays here as it is: %s", text);
+	}
+	if (*metadata != NULL)
+		status |= snapshot_set_metadata(entry, *metadata);
+	if (json_array_size(list) > 0)
+		status |= snapshot_set_withheld(entry, json_incref(list));
+	*metadata = json_incref(snapshot_metadata(entry));
+	json_decref(entry);
+	json_decref(list);
+	return status < 0 ? err_memory(e) : 0;
+}
+
 struct arrival {
 	const char *id;
 	const json_t *event;
@@ -120,76 +152,12 @@ lend_snapshot_store(struct lend *l, const char *id, const json_t *event, struct 
 	}
 	int status = keep_archive(l, id, &a.metadata, e);
 	lend_archive_abort(l);
-	if (status < 0)
+	if (status < 0 || (status = keep_withheld(l, event, &a.metadata, e)) < 0)
 		goto out;
 	if ((status = lend_change(l, add_snapshot, &a, true, e)) < 0)
 		goto out;
 	lifecycle_note("snapshot", l->id, id, NULL, l->discard ? "discarded" : "pending", NULL);
 out:
 	json_decref(a.metadata);
-	return status;
-}
-
-static int
-read_result(void *arg, const char *p, size_t n, struct err *e)
-{
-	return jsplit_feed(arg, p, n, e);
-}
-
-json_t *
-lend_result(struct lend *l, bool archive, int *http, struct err *e)
-{
-	char url[4096];
-	struct lend_request q = {.step = "result", .http.url = lend_task_url(l, "result", url)};
-	json_t *o = NULL;
-	bool found;
-
-	lend_archive_abort(l);
-	struct jsplit *split =
-	    jsplit_new(lend_archive_member, MESSAGE_MAX, archive ? lend_archive_write : NULL, l, e);
-	if (split != NULL && lend_send(l, &q, read_result, split, e) == 0)
-		o = jsplit_finish(split, &found, e);
-	*http = q.http.status;
-	if (o == NULL)
-		lend_archive_abort(l);
-	redact_json(o);
-	jsplit_free(split);
-	return o;
-}
-
-/* The snapshot's id in ${result}, or else in ${done}, or else a new one in ${made}; NULL on
- * failure. */
-static const char *
-name_snapshot(const json_t *result, const char *done, char made[ID_MAX + 1], struct err *e)
-{
-	if (event_snapshot_id(result)[0] != '\0')
-		return event_snapshot_id(result);
-	if (done != NULL)
-		return done;
-	return id_make("snap_", 12, made, e) < 0 ? NULL : made;
-}
-
-int
-lend_result_fetch(struct lend *l, const json_t *done, struct err *e)
-{
-	const char *wanted = json_string_value(json_array_get(event_snapshot_ids(done), 0));
-	char made[ID_MAX + 1];
-	int http = 0, status = 0;
-
-	if (json_array_size(delegation_snapshots(l->record)) > 0)
-		return 0;
-	json_t *o = lend_result(l, true, &http, e);
-	if (o == NULL)
-		return -1;
-	if (l->received > 0) {
-		const char *id = name_snapshot(o, wanted, made, e);
-		status = id == NULL ? -1 : lend_snapshot_store(l, id, o, e);
-	} else if (wanted != NULL) {
-		status = err_set(
-		    e, ERR_TRANSPORT_ERROR,
-		    "the executor is done but does not give the snapshot back (HTTP %d)", http);
-	}
-	lend_archive_abort(l);
-	json_decref(o);
 	return status;
 }

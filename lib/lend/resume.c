@@ -28,12 +28,11 @@ handed_over(const json_t *delegation)
 static bool
 is_lost(struct lend *l)
 {
-	struct err unreachable;
-	int http = 0;
+	struct lend_said a;
+	struct err ignored; /* then it is followed, and that will tell */
 
-	json_t *o = lend_result(l, false, &http, &unreachable);
-	bool lost = strcmp(event_status(o), "not_found") == 0;
-	json_decref(o);
+	bool lost = lend_ask(l, false, &a, &ignored) == 0 && a.word == LEND_UNKNOWN;
+	lend_said_free(&a);
 	return lost;
 }
 

@@ -13,6 +13,7 @@
 #define LEND_SESSION_H
 
 #include "snapshot/snapshot.h"
+#include "tree/admit.h"
 
 /* Callbacks on progress; every member may be NULL. */
 struct lend_observer {
@@ -61,6 +62,10 @@ int lend_watch(const char *id, int64_t until, const struct lend_observer *o, str
 /* Answer ${question} (NULL: the open one) of ${id} at its executor.  ERR_BAD_DATA if it takes
  * another answer, ERR_BAD_STATE if the question is over, ERR_NOT_FOUND if there is none. */
 int lend_answer(const char *id, const char *question, const char *answer, struct err *e);
+
+/* What the executor of ${delegation}, which need not be recorded yet, keeps of a tree; only peerUrl
+ * and tokenFile are looked at.  Not known if it does not say, or cannot be reached. */
+enum tree_peer lend_peer_of(json_t *delegation);
 
 /* Cancel ${id} at its executor, which is to answer within ${max_s} seconds or AWCP_TIMEOUT, and
  * here;

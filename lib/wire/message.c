@@ -132,11 +132,21 @@ message_check_invite(const json_t *m, struct err *e)
 	return 0;
 }
 
+/* The number at ${path}, if there is one: a peer may count in fractions, or more than we can. */
+static int
+check_amount(const json_t *m, const char *path, double low, struct err *e)
+{
+	const json_t *n = jsonx_at(m, path);
+
+	if (n == NULL || (json_is_number(n) && json_number_value(n) >= low))
+		return 0;
+	return err_set(e, ERR_BAD_MESSAGE, "%s must be a number from %g on", path, low);
+}
+
 int
 message_check_accept(const json_t *m, const char *id, struct err *e)
 {
 	const char *type = message_type(m, e);
-	int64_t n;
 
 	if (type == NULL)
 		return -1;
@@ -146,12 +156,9 @@ message_check_accept(const json_t *m, const char *id, struct err *e)
 		return message_error(m, e);
 	if (strcmp(type, "ACCEPT") != 0)
 		return err_set(e, ERR_BAD_MESSAGE, "%s is not an answer to INVITE", type);
-	if (jsonx_integer(m, accept_retention_path(), 0, INTEGER_MAX, &n, e) < 0)
+	if (check_amount(m, accept_retention_path(), 0, e) < 0)
 		return -1;
-	if (jsonx_at(m, accept_max_ttl_path()) != NULL &&
-	    jsonx_integer(m, accept_max_ttl_path(), 1, INTEGER_MAX, &n, e) < 0)
-		return -1;
-	return 0;
+	return check_amount(m, accept_max_ttl_path(), 1, e);
 }
 
 int
