@@ -25,6 +25,7 @@ struct compare {
 	uint64_t withheld;
 	char *first;          /* that was withheld, or NULL */
 	bool *obeyed;         /* all in the resource is guarded */
+	struct buf *named;    /* for each resource, by git's configuration */
 	int *roots;           /* of each resource's directory, -2 before it was tried */
 	bool *sent, *came;    /* something of each resource */
 	struct entry implied; /* a directory without an entry of its own */
@@ -71,9 +72,10 @@ compare_open(const struct tree *theirs, const struct resource *resources, size_t
 	c->sent = calloc(count + 1, sizeof *c->sent);
 	c->came = calloc(count + 1, sizeof *c->came);
 	c->obeyed = calloc(count + 1, sizeof *c->obeyed);
+	c->named = calloc(count + 1, sizeof *c->named);
 	c->skip_buffer = malloc(TREE_PATH + 1);
 	if (c->roots == NULL || c->sent == NULL || c->came == NULL || c->obeyed == NULL ||
-	    c->skip_buffer == NULL) {
+	    c->named == NULL || c->skip_buffer == NULL) {
 		err_memory(e);
 		goto err0;
 	}
@@ -83,6 +85,8 @@ compare_open(const struct tree *theirs, const struct resource *resources, size_t
 	for (size_t i = 0; i < count; i++) {
 		c->roots[i] = -2;
 		c->obeyed[i] = guard_source(c->guard, resources[i].source);
+		if (guard_git_names(resources[i].source, &c->named[i], e) < 0)
+			goto err0;
 	}
 	c->base.shown = c->theirs.shown = true;
 	c->base.reader = manifest_reader_new(theirs->base->manifestfd, e);
@@ -111,6 +115,9 @@ compare_close(struct compare *c)
 			close(c->roots[i]);
 	manifest_reader_free(c->base.reader);
 	manifest_reader_free(c->theirs.reader);
+	for (size_t i = 0; c->named && i < c->count; i++)
+		buf_free(&c->named[i]);
+	free(c->named);
 	guard_free(c->guard);
 	free(c->first);
 	free(c->obeyed);
@@ -245,7 +252,8 @@ judge(struct compare *c, const struct entry *b, const struct entry *t)
 		return GUARD_NONE;
 	enum guarded how = guard_path(c->guard, relative);
 	bool deceives = b == NULL && !is_dir && guard_deceives(relative);
-	return how == GUARD_NONE && (repository || deceives || c->obeyed[i]) ? GUARD_ASK : how;
+	bool asks = repository || deceives || c->obeyed[i] || guard_git_has(&c->named[i], relative);
+	return how == GUARD_NONE && asks ? GUARD_ASK : how;
 }
 
 static void

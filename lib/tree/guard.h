@@ -10,6 +10,7 @@
 #ifndef TREE_GUARD_H
 #define TREE_GUARD_H
 
+#include "base/buf.h"
 #include "tree/tree.h"
 
 enum guarded {
@@ -29,6 +30,12 @@ enum guarded guard_path(const struct guard *g, const char *path);
 
 /* Is all that lies in the directory ${source} guarded, because of what it is? */
 bool guard_source(const struct guard *g, const char *source);
+
+/* What the configuration of the repository that ${source} lies in names within it, hooks in another
+ * place, say: into ${names}, which is to be freed.  And: is ${path} (below ${source}) of that, or
+ * in it? */
+int guard_git_names(const char *source, struct buf *names, struct err *e);
+bool guard_git_has(const struct buf *names, const char *path);
 
 /* Does ${path} lie in a directory that git takes for a repository, because it has a file HEAD?
  * To be asked for all paths, in the order of a walk; ${is_dir} if it is a directory on all sides.

@@ -154,7 +154,8 @@ static const struct example examples[] = {
      "echo evil >b.git/config; mkdir d/objects d/refs; echo r >d/HEAD; echo c >d/config; mkdir "
      "HEAD",
      ":", NULL,
-     "G ws/b.git/config: guarded, and changed there\nG ws/d/HEAD: guarded for its name, and made there\n"
+     "G ws/b.git/config: guarded, and changed there\nG ws/d/HEAD: guarded for its name, and made "
+     "there\n"
      "G ws/d/config: guarded, and made there\n"},
     {"what is guarded, and here as it is there, is no conflict", true,
      TREE "echo e >.envrc; mkdir .idea",

@@ -2,6 +2,7 @@
  * guard_test - which names are guarded, in whatever way they are written.
  */
 #include "check.h"
+#include "scratch.h"
 
 #include "tree/guard.h"
 
@@ -132,6 +133,38 @@ test_source(void)
 	guard_free(g);
 }
 
+/* What the configuration in top/.git names, of the directory ${source} that is lent. */
+static bool
+is_named(const char *source, const char *path)
+{
+	char full[4200];
+	struct buf names;
+	struct err e;
+
+	(void)snprintf(full, sizeof full, "%s/%s", scratch, source);
+	bool yes = guard_git_names(full, &names, &e) == 0 && guard_git_has(&names, path);
+	buf_free(&names);
+	return yes;
+}
+
+static void
+test_configuration(void)
+{
+	scratch_text("top/.git/config",
+		     "[core]\n\thooksPath = tools\n\tbare = false\n[include]\n"
+		     "path=\"../.gitinclude\"\n[diff \"x\"]\n\ttextconv = sh ./a/b/conv -x\n"
+		     "[branch \"src\"]\n\tmerge = refs/heads/main\n");
+	scratch_text("top/a/b/conv", "");
+	CHECK(is_named("top", "tools/pre-commit"), "hooks may lie elsewhere");
+	CHECK(is_named("top", "tools"), "and so may the directory be made");
+	CHECK(is_named("top", ".gitinclude"), "a configuration may be in the tree");
+	CHECK(is_named("top", "a/b/conv") && is_named("top/a", "b/conv"), "or a program");
+	CHECK(is_named("top/tools", "pre-push"), "all in a directory of hooks is guarded");
+	CHECK(!is_named("top", "a/b/c") && !is_named("top", "false") && !is_named("top", "src/x") &&
+		  !is_named("top/a", "tools/x"),
+	      "what is not named is not");
+}
+
 static void
 test_repository(void)
 {
@@ -163,9 +196,11 @@ test_repository(void)
 int
 main(void)
 {
+	scratch_open();
 	test_names();
 	test_setting();
 	test_source();
+	test_configuration();
 	test_repository();
 	return check_end();
 }
