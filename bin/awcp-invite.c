@@ -329,7 +329,7 @@ look(struct options *o, int argc, char **argv, struct err *e)
 	if ((argc > 0 || o->file != NULL) &&
 	    prompt_read("prompt", o->file, argc, argv, &prompt, e) < 0)
 		return -1;
-	request.prompt = prompt.data != NULL ? prompt.data : "";
+	request.prompt = prompt.data;
 	request.description = o->description != NULL ? o->description : "";
 	if (delegation_check(&request, e) < 0 || make_filters(o, e) < 0 ||
 	    tree_limits(&limits, e) < 0 || ask_peer(o, &limits.peer, e) < 0)

@@ -40,9 +40,9 @@ check_resources(const struct delegation_request *q, struct err *e)
 int
 delegation_check(const struct delegation_request *q, struct err *e)
 {
-	if (text_is_blank(q->prompt))
+	if (q->prompt != NULL && text_is_blank(q->prompt))
 		return err_set(e, ERR_BAD_DATA, "the prompt is empty");
-	if (strlen(q->prompt) > MESSAGE_PROMPT) {
+	if (q->prompt != NULL && strlen(q->prompt) > MESSAGE_PROMPT) {
 		err_set(e, ERR_TOO_LARGE, "the prompt is longer than %d bytes", MESSAGE_PROMPT);
 		return err_hint(
 		    e, "put the text into a file of the workspace and name it in the prompt");

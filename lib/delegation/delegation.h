@@ -35,7 +35,7 @@ struct delegation_request {
 	const char *url;        /* the executor's address */
 	const char *token_file; /* absolute path, or NULL: the token of the peer with that url */
 	const char *description;
-	const char *prompt;
+	const char *prompt; /* NULL: not known yet, for delegation_check */
 	const char *access; /* "ro": no resource may be changed, whatever it says; or "rw" */
 	bool narrower;      /* "ro" will do where "rw" is asked for */
 	bool special;       /* what tree_admit counted as such is in the resources */
