@@ -287,9 +287,13 @@ variants()
 }
 
 @test "a missing member, or one of the wrong type, is a 400 that names it" {
+	# Without resources there is nothing to lend, and a fraction of a second is cut off.
 	invite "$(new_id)" | variants version type delegationId task task.description task.prompt \
 		lease lease.ttlSeconds lease.accessMode retentionMs environment \
-		environment.resources >"$BATS_TEST_TMPDIR/variants"
+		environment.resources |
+		jq -rR 'split("\t") | (.[1] | fromjson) as $m | select(($m | .environment.resources? != null) and
+			([$m.lease.ttlSeconds?, $m.retentionMs] | all(. != 1.5))) | join("\t")' \
+			>"$BATS_TEST_TMPDIR/variants"
 	while IFS=$'\t' read -r member text; do
 		post "$text"
 		assert_refused 400 BAD_MESSAGE
@@ -334,10 +338,52 @@ variants()
 }
 
 @test "a resource's name must be one of a folder" {
-	for name in ../x .. . .awcp '' a/b $'a\nb' "$(printf 'x%.0s' {1..256})"; do
+	for name in ../x .. . .awcp '' a//b a/.. /a $'a\nb' "$(printf 'x%.0s' {1..256})"; do
 		post "$(invite "$(new_id)" | jq -c --arg name "$name" '.environment.resources[0].name = $name')"
 		assert_refused 400 BAD_MESSAGE
 	done
+}
+
+# zip path...: a workspace of these files of "$BATS_TEST_TMPDIR/other"; sets ZIP and SHA.
+zip_of()
+{
+	ZIP=$BATS_TEST_TMPDIR/other.zip
+	rm -f "$ZIP"
+	(cd "$BATS_TEST_TMPDIR/other" && bsdtar -c --format zip -f "$ZIP" "$@")
+	SHA=$(sha256sum <"$ZIP" | cut -d' ' -f1)
+}
+
+@test "what the reference takes is taken: fractions, paths as names, long descriptions, halves of characters" {
+	mkdir -p "$BATS_TEST_TMPDIR/other/a/b" "$BATS_TEST_TMPDIR/other/a/c"
+	echo one >"$BATS_TEST_TMPDIR/other/a/b/f"
+	zip_of a/b a/c
+	id=$(new_id)
+	accepted "$id" 'echo two >>f; printf %s "$AWCP_DESCRIPTION" | wc -c >n; cat >/dev/null # @' \
+		'.lease.ttlSeconds = 60.75 | .retentionMs = 600000.5 | .task.description = "é" * 150000 |
+		.auth = {type: "oauth2", credential: "x"} | .environment.resources = [
+			{name: "a/c", type: "fs", mode: "ro"}, {name: "a/b", type: "fs", mode: "rw"}]'
+	assert_json '.executorConstraints.maxTtlSeconds == 60'
+	start "$id" >"$BATS_TEST_TMPDIR/start"
+	post "$(cat "$BATS_TEST_TMPDIR/start")"
+	assert_status 200
+	wait_until result_is "$id" '.status != "running"'
+	jq -r .snapshotBase64 "$BODY" | base64 -d >"$BATS_TEST_TMPDIR/back.zip"
+	run bsdtar -xOf "$BATS_TEST_TMPDIR/back.zip" a/b/f a/b/n
+	assert_output $'one\ntwo\n4096'
+	# Nothing but what was said.
+	id=$(new_id)
+	accepted "$id" 'echo nothing lent' '.environment.resources = []'
+	printf 'PK\5\6%018d' 0 | tr 0 '\0' >"$BATS_TEST_TMPDIR/nothing.zip"
+	ZIP=$BATS_TEST_TMPDIR/nothing.zip SHA=$(sha256sum <"$BATS_TEST_TMPDIR/nothing.zip" | cut -d' ' -f1)
+	post "$(start "$id")"
+	assert_status 200
+	wait_until result_is "$id" '.status == "completed" and .summary == "nothing lent"'
+	# A lone surrogate, which JSON may have and UTF-8 not.
+	id=$(new_id)
+	accepted_text=$(invite "$id" 'echo @')
+	post "${accepted_text/@/x\\ud83dy}"
+	assert_json '.type == "ACCEPT"'
+	assert_equal "$(jq -r .invite.task.prompt "$AWCP_HOME/assignments/$id/record.json")" $'echo x\xef\xbf\xbdy'
 }
 
 @test "broken base64 ends the assignment and leaves no file" {

@@ -14,19 +14,32 @@ admit_refuse(const struct admit *i, const char *why, struct err *e)
 		       strlen(i->path) > 256 ? "…" : "", why);
 }
 
-/* True if the first component of the path is one that may occur: as a directory. */
+/* What follows the top that the path lies in, "" for the top itself; NULL if it lies in none. */
+static const char *
+below_top(const struct admit *i)
+{
+	for (const char *const *top = i->limits->tops; *top != NULL; top++) {
+		size_t n = strlen(*top);
+		if (strncmp(*top, i->path, n) == 0 && (i->path[n] == '/' || i->path[n] == '\0'))
+			return i->path + n;
+	}
+	return NULL;
+}
+
+/* May the path occur?  A top and what is above it are directories. */
 static bool
 top_allowed(const struct admit *i)
 {
-	size_t n = strcspn(i->path, "/");
+	size_t n = strlen(i->path);
 
 	if (i->limits->tops == NULL)
 		return true;
-	if (i->path[n] == '\0' && i->entry.type != 'd')
-		return false;
+	const char *below = below_top(i);
+	if (below != NULL)
+		return *below != '\0' || i->entry.type == 'd';
 	for (const char *const *top = i->limits->tops; *top != NULL; top++)
-		if (strlen(*top) == n && strncmp(*top, i->path, n) == 0)
-			return true;
+		if (strncmp(*top, i->path, n) == 0 && (*top)[n] == '/')
+			return i->entry.type == 'd';
 	return false;
 }
 
@@ -86,7 +99,7 @@ take_target(struct admit *i, const char *target, struct err *e)
 	if (target == NULL || strlen(target) > TREE_PATH)
 		return admit_refuse(i, "is a link without a usable target", e);
 	if (i->limits->tops != NULL)
-		inside = strchr(i->path, '/') + 1;
+		inside = below_top(i) + 1;
 	if (!tree_link_inside(inside, target))
 		return admit_refuse(i, "is a link that leads out of its resource", e);
 	strcpy(i->target, target);

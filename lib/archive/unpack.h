@@ -29,7 +29,8 @@ struct unpack_limits {
 	 * UNPACK_ANY_RATIO; 0: any. */
 	uint64_t ratio;
 	unsigned depth; /* components of a path */
-	/* If not NULL, the only top-level folders that may occur (NULL-terminated). */
+	/* If not NULL, the only folders that may occur (NULL-terminated); paths, of which none lies
+	 * in another. */
 	const char *const *tops;
 	struct interrupt interrupt;
 };

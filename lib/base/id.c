@@ -42,16 +42,38 @@ id_make(const char *prefix, size_t digits, char out[ID_MAX + 1], struct err *e)
 	return 0;
 }
 
+/* May the ${n} bytes at ${name} be the name of a directory that is lent? */
+static bool
+is_folder(const char *name, size_t n)
+{
+	static const char *const reserved[] = {"", ".", "..", ".awcp"};
+
+	for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
+		if (strlen(reserved[i]) == n && strncmp(reserved[i], name, n) == 0)
+			return false;
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
+			return false;
+	return true;
+}
+
+bool
+id_resource_path_valid(const char *name)
+{
+	if (strlen(name) > 255 || !utf8_valid(name))
+		return false;
+	for (const char *p = name;; p++) {
+		size_t n = strcspn(p, "/");
+		if (!is_folder(p, n))
+			return false;
+		p += n;
+		if (*p == '\0')
+			return true;
+	}
+}
+
 bool
 id_resource_valid(const char *name)
 {
-	size_t n = strlen(name);
-
-	if (n == 0 || n > 255 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
-	    strcmp(name, ".awcp") == 0)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (name[i] == '/' || (unsigned char)name[i] < 0x20 || name[i] == 0x7f)
-			return false;
-	return utf8_valid(name);
+	return strchr(name, '/') == NULL && id_resource_path_valid(name);
 }

@@ -21,4 +21,7 @@ int id_make(const char *prefix, size_t digits, char out[ID_MAX + 1], struct err 
  * not ".", ".." or ".awcp". */
 bool id_resource_valid(const char *name);
 
+/* The same for a resource of a peer, whose name may be a path of such names: "docs/manual". */
+bool id_resource_path_valid(const char *name);
+
 #endif

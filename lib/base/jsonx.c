@@ -1,21 +1,38 @@
 #include "base/jsonx.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 
-/* jansson says of a text that it had no memory for that its syntax is wrong. */
+#define SPARE                                                                              \
+	((size_t)512 * 1024) /* bytes, which cost nothing as long as nobody writes to them \
+			      */
+
+/* jansson says of a text that it had no memory for that its syntax is wrong, and may not survive
+ * it.  So it gets the spare memory to come to its end with, and the text is not used. */
 static _Thread_local bool short_of_memory;
+static void *_Atomic spare;
 
 static void *
 allocate(size_t n)
 {
 	void *p = malloc(n);
 
-	short_of_memory |= p == NULL;
-	return p;
+	if (p != NULL)
+		return p;
+	short_of_memory = true;
+	free(atomic_exchange(&spare, NULL));
+	return malloc(n);
+}
+
+static void
+have_spare(void)
+{
+	if (spare == NULL)
+		free(atomic_exchange(&spare, malloc(SPARE)));
 }
 
 /* Before there are threads. */
@@ -23,6 +40,7 @@ __attribute__((constructor)) static void
 notice_lack_of_memory(void)
 {
 	json_set_alloc_funcs(allocate, free);
+	have_spare();
 }
 
 /* What is seen of a text before it is parsed. */
@@ -59,6 +77,52 @@ look_at(const char *p, size_t n, unsigned max)
 	return s;
 }
 
+/* What the escape "\uXXXX" at ${i} of the ${n} bytes at ${p} stands for; 0 if there is none. */
+static unsigned
+unit_at(const char *p, size_t n, size_t i)
+{
+	char digits[5] = "";
+
+	if (i > n || n - i < 6 || p[i] != '\\' || p[i + 1] != 'u')
+		return 0;
+	memcpy(digits, p + i + 2, 4);
+	return strspn(digits, "0123456789abcdefABCDEF") == 4 ? (unsigned)strtoul(digits, NULL, 16)
+							     : 0;
+}
+
+static char *
+copy(const char *p, size_t n)
+{
+	char *to = allocate(n);
+
+	return to == NULL ? NULL : memcpy(to, p, n);
+}
+
+/* In JavaScript, and so in what its programs send, a string may have one half of a surrogate pair,
+ * which is no character.  A copy of the text with U+FFFD in the place of each, which is what they
+ * take it for themselves when they write it out; NULL if it has none, or memory is out. */
+static char *
+mend_surrogates(const char *p, size_t n)
+{
+	char *mended = NULL;
+
+	for (size_t i = 0; i < n;) {
+		unsigned unit = unit_at(p, n, i);
+		bool first = unit >> 10 == 0xd800 >> 10, second = unit >> 10 == 0xdc00 >> 10;
+		if (first && unit_at(p, n, i + 6) >> 10 == 0xdc00 >> 10) {
+			i += 12;
+			continue;
+		}
+		if (first || second) {
+			if (mended == NULL && (mended = copy(p, n)) == NULL)
+				return NULL;
+			memcpy(mended + i + 2, "fffd", 4);
+		}
+		i += unit != 0 ? 6 : p[i] == '\\' ? 2 : 1;
+	}
+	return mended;
+}
+
 /* Every text becomes JSON here. */
 static json_t *
 parse(const char *p, size_t n, unsigned depth, size_t flags, struct err *e)
@@ -72,14 +136,21 @@ parse(const char *p, size_t n, unsigned depth, size_t flags, struct err *e)
 	}
 	short_of_memory = false;
 	json_t *o = json_loadb(p, n, JSON_REJECT_DUPLICATES | flags, &why);
-	if (o != NULL)
-		return o;
-	if (short_of_memory)
+	char *mended = o == NULL && !short_of_memory ? mend_surrogates(p, n) : NULL;
+	if (mended != NULL) {
+		o = json_loadb(mended, n, JSON_REJECT_DUPLICATES | flags, &why);
+		free(mended);
+	}
+	if (short_of_memory) {
+		json_decref(o);
+		have_spare();
 		err_memory(e);
-	else
+		return NULL;
+	}
+	if (o == NULL)
 		err_set(e, ERR_BAD_MESSAGE, "not JSON: %s (line %d, column %d)", why.text, why.line,
 			why.column);
-	return NULL;
+	return o;
 }
 
 static json_t *
@@ -181,24 +252,33 @@ real_fits(const json_t *n)
 }
 
 int
-jsonx_integer(const json_t *o, const char *path, int64_t low, int64_t high, int64_t *value,
-	      struct err *e)
+jsonx_whole(const json_t *o, const char *path, int64_t low, int64_t high, int64_t *value,
+	    struct err *e)
 {
-	json_t *n = jsonx_at(o, path);
+	const json_t *n = jsonx_at(o, path);
 
 	if (n == NULL)
 		return err_set(e, ERR_BAD_MESSAGE, "%s is missing", path);
-	if (json_is_integer(n)) {
-		*value = json_integer_value(n);
-	} else if (real_fits(n) && (double)(int64_t)json_real_value(n) == json_real_value(n)) {
-		*value = (int64_t)json_real_value(n);
-	} else {
-		return err_set(e, ERR_BAD_MESSAGE, "%s must be a whole number", path);
-	}
+	if (!json_is_integer(n) && !real_fits(n))
+		return err_set(e, ERR_BAD_MESSAGE, "%s must be a number", path);
+	*value = json_is_integer(n) ? json_integer_value(n) : (int64_t)json_real_value(n);
 	if (*value < low || *value > high)
 		return err_set(e, ERR_BAD_MESSAGE, "%s must be between %lld and %lld", path,
 			       (long long)low, (long long)high);
 	return 0;
+}
+
+int
+jsonx_integer(const json_t *o, const char *path, int64_t low, int64_t high, int64_t *value,
+	      struct err *e)
+{
+	const json_t *n = jsonx_at(o, path);
+	bool whole = json_is_integer(n) ||
+		     (real_fits(n) && (double)(int64_t)json_real_value(n) == json_real_value(n));
+
+	if (n != NULL && !whole)
+		return err_set(e, ERR_BAD_MESSAGE, "%s must be a whole number", path);
+	return jsonx_whole(o, path, low, high, value, e);
 }
 
 int64_t

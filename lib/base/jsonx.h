@@ -14,9 +14,10 @@
 #define JSONX_DEPTH 64  /* objects and arrays inside each other in what a peer sends, at most */
 #define JSONX_AROUND 16 /* and more of them that we put around that in what we keep */
 
-/* Parse ${n} bytes as one JSON object; duplicate members, trailing text and more than JSONX_DEPTH
- * containers inside each other are errors.  Returns a new reference or NULL: ERR_BAD_MESSAGE, or
- * ERR_INTERNAL if memory is out, which says nothing of the text. */
+/* Parse ${n} bytes as one JSON object; half a surrogate pair becomes U+FFFD; duplicate members,
+ * trailing text and more than JSONX_DEPTH containers inside each other are errors.  Returns a new
+ * reference or NULL: ERR_BAD_MESSAGE, or ERR_INTERNAL if memory is out, which says nothing of the
+ * text. */
 json_t *jsonx_parse(const char *p, size_t n, struct err *e);
 
 /* The same for any JSON value. */
@@ -42,6 +43,10 @@ const char *jsonx_text(const json_t *o, const char *path, const char *fallback);
 /* The integer at ${path}, between ${low} and ${high} (a real without a fraction will do). */
 int jsonx_integer(const json_t *o, const char *path, int64_t low, int64_t high, int64_t *value,
 		  struct err *e);
+
+/* The same, but a fraction is cut off. */
+int jsonx_whole(const json_t *o, const char *path, int64_t low, int64_t high, int64_t *value,
+		struct err *e);
 
 /* The number at ${path} as an integer, or ${fallback}. */
 int64_t jsonx_number(const json_t *o, const char *path, int64_t fallback);

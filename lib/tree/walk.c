@@ -51,7 +51,7 @@ struct walk {
 static int
 by_resource(const void *a, const void *b)
 {
-	return strcmp(((const struct resource *)a)->name, ((const struct resource *)b)->name);
+	return tree_order(((const struct resource *)a)->name, ((const struct resource *)b)->name);
 }
 
 static int

@@ -20,6 +20,7 @@ MEMBER_JSON(invite, lease, "lease")
 MEMBER_INTEGER(invite, ttl, "lease.ttlSeconds", 0)
 MEMBER_TEXT(invite, access_mode, "lease.accessMode", "ro") /* or "rw" */
 MEMBER_INTEGER(invite, retention, "retentionMs", 0)
+MEMBER_JSON(invite, environment, "environment")
 MEMBER_JSON(invite, resources, "environment.resources")
 MEMBER_TEXT(invite, transport, "requirements.transport", "archive")
 MEMBER_TEXT(invite, queue, "requirements.queue", NULL) /* + */

@@ -70,6 +70,14 @@ check_mode(const json_t *o, const char *path, struct err *e)
 	return 0;
 }
 
+static bool
+lies_in(const char *path, const char *directory)
+{
+	size_t n = strlen(directory);
+
+	return strncmp(path, directory, n) == 0 && path[n] == '/';
+}
+
 static int
 check_resource(const json_t *list, size_t at, struct err *e)
 {
@@ -80,10 +88,10 @@ check_resource(const json_t *list, size_t at, struct err *e)
 	const char *name = jsonx_string(r, resource_name_path(), 4096, e);
 	if (name == NULL)
 		return -1;
-	if (!id_resource_valid(name)) {
+	if (!id_resource_path_valid(name)) {
 		err_set(e, ERR_BAD_MESSAGE, "its name cannot be a folder's name: %.64s", name);
-		return err_hint(
-		    e, "1 to 255 bytes, no slash or control character, not . or .. or .awcp");
+		return err_hint(e, "1 to 255 bytes, no control character, nothing of it is empty, "
+				   "., .. or .awcp");
 	}
 	const char *type = jsonx_string(r, resource_type_path(), 64, e);
 	if (type == NULL)
@@ -92,9 +100,14 @@ check_resource(const json_t *list, size_t at, struct err *e)
 		return err_set(e, ERR_BAD_MESSAGE, "its type must be \"fs\"");
 	if (check_mode(r, resource_mode_path(), e) < 0)
 		return -1;
-	for (size_t i = 0; i < at; i++)
-		if (strcmp(resource_name(json_array_get(list, i)), name) == 0)
+	for (size_t i = 0; i < at; i++) {
+		const char *other = resource_name(json_array_get(list, i));
+		if (strcmp(other, name) == 0)
 			return err_set(e, ERR_BAD_MESSAGE, "there are two with the name %s", name);
+		if (lies_in(name, other) || lies_in(other, name))
+			return err_set(e, ERR_BAD_MESSAGE, "one of %s and %s lies in the other",
+				       name, other);
+	}
 	return 0;
 }
 
@@ -103,19 +116,21 @@ message_check_invite(const json_t *m, struct err *e)
 {
 	int64_t n;
 
-	if (jsonx_string(m, invite_description_path(), MESSAGE_DESCRIPTION, e) == NULL ||
+	if (jsonx_string(m, invite_description_path(), MESSAGE_MAX, e) == NULL ||
 	    jsonx_string(m, invite_prompt_path(), MESSAGE_PROMPT, e) == NULL ||
-	    jsonx_integer(m, invite_ttl_path(), 1, INTEGER_MAX, &n, e) < 0 ||
+	    jsonx_whole(m, invite_ttl_path(), 1, INTEGER_MAX, &n, e) < 0 ||
 	    check_mode(m, invite_access_mode_path(), e) < 0 ||
-	    jsonx_integer(m, invite_retention_path(), 0, INTEGER_MAX, &n, e) < 0)
+	    jsonx_whole(m, invite_retention_path(), 0, INTEGER_MAX, &n, e) < 0)
 		return -1;
 	if (text_is_blank(invite_prompt(m)))
 		return err_set(e, ERR_BAD_MESSAGE, "%s must not be empty", invite_prompt_path());
 	const char *resources = invite_resources_path();
-	const json_t *list = invite_resources(m);
-	if (!json_is_array(list) || json_array_size(list) < 1 ||
-	    json_array_size(list) > MESSAGE_RESOURCES)
-		return err_set(e, ERR_BAD_MESSAGE, "%s must be an array of 1 to %d resources",
+	const json_t *list = invite_resources(m), *environment = invite_environment(m);
+	if (environment != NULL && !json_is_object(environment))
+		return err_set(e, ERR_BAD_MESSAGE, "%s must be an object",
+			       invite_environment_path());
+	if (list != NULL && (!json_is_array(list) || json_array_size(list) > MESSAGE_RESOURCES))
+		return err_set(e, ERR_BAD_MESSAGE, "%s must be an array of at most %d resources",
 			       resources, MESSAGE_RESOURCES);
 	for (size_t i = 0; i < json_array_size(list); i++)
 		if (check_resource(list, i, e) < 0)

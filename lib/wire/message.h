@@ -10,7 +10,7 @@
 
 #define MESSAGE_MAX (1024 * 1024)   /* bytes of a message without its archive */
 #define MESSAGE_PROMPT (768 * 1024) /* bytes of a prompt */
-#define MESSAGE_DESCRIPTION 4096    /* bytes of a description */
+#define MESSAGE_DESCRIPTION 4096    /* bytes of a description of ours; of more a task sees these */
 #define MESSAGE_CHANGED 100         /* max paths that a snapshot's metadata names */
 #define MESSAGE_RESOURCES 64        /* resources in one delegation */
 
@@ -21,8 +21,10 @@ json_t *message_new(const char *type, const char *id, json_t *more, struct err *
 /* The message's type, delegationId and version are there and right; returns the type, borrowed. */
 const char *message_type(const json_t *m, struct err *e);
 
-/* Check every member of an INVITE that is used; ERR_BAD_MESSAGE names the first wrong one, bounds
- * on the prompt give ERR_TOO_LARGE, a transport that is not "archive" ERR_DEP_MISSING. */
+/* Check every member of an INVITE that is used, with all that the reference takes: numbers with a
+ * fraction, no resources, paths for their names, a description of any length.  ERR_BAD_MESSAGE
+ * names the first wrong one, bounds on the prompt give ERR_TOO_LARGE, a transport that is not
+ * "archive" ERR_DEP_MISSING. */
 int message_check_invite(const json_t *m, struct err *e);
 
 /* Check an answer to INVITE for delegation ${id}: an ACCEPT passes; an ERROR is turned into ${e};

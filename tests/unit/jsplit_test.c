@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "base/buf.h"
+#include "base/jsonx.h"
 #include "check.h"
 #include "wire/jsplit.h"
 
@@ -78,7 +78,7 @@ ascii(const char *s)
 static json_t *
 expect(const char *text, size_t n, char **content)
 {
-	json_t *o = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
+	json_t *o = jsonx_parse(text, n, NULL);
 	json_t *h = json_object_get(o, "h"), *b = json_object_get(h, "b");
 
 	*content = NULL;
