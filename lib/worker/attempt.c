@@ -21,7 +21,7 @@ attempt_postpone(struct attempt *a, const struct err *why)
 	if (a->execution.signalfd < 0)
 		(void)sleep(PAUSE_MS / 1000);
 	else
-		execution_pause(&a->execution, PAUSE_MS);
+		execution_rest(&a->execution, PAUSE_MS);
 	return TASK_LATER;
 }
 
@@ -31,13 +31,22 @@ fail_attempt(struct attempt *a, const struct err *why, enum err_code fallback)
 {
 	struct err reported = *why, e;
 
+	if (why->code == ERR_NO_SPACE) {
+		/* The next one is not to find the disk as this one leaves it. */
+		workspace_remove(a->record.dirfd, NULL);
+		err_hint(&reported, "the executor's disk is full; try again later, or lend less");
+	}
 	if (reported.code > ERR_SSE_FAILED)
 		reported.code = fallback;
 	task_report(a->options, false, a->record.id, "%s: %s", err_name(reported.code),
 		    reported.message);
-	if (assignment_fail(a->record.id, a->run, &reported, &e) == 0 || e.code == ERR_BAD_STATE)
-		return TASK_OVER;
-	return attempt_postpone(a, &e);
+	int status = assignment_fail(a->record.id, a->run, &reported, &e);
+	if (status < 0 && e.code == ERR_NO_SPACE) {
+		/* There is some without its workspace.  Else it would be run again. */
+		workspace_remove(a->record.dirfd, NULL);
+		status = assignment_fail(a->record.id, a->run, &reported, &e);
+	}
+	return status == 0 || e.code == ERR_BAD_STATE ? TASK_OVER : attempt_postpone(a, &e);
 }
 
 /* What stopping means for the task. */
@@ -52,6 +61,12 @@ stop_attempt(struct attempt *a)
 		return TASK_OVER;
 	case EXECUTION_EXPIRED:
 		assignment_expired(&why);
+		if (a->waits) {
+			err_set(&why, ERR_EXPIRED,
+				"the work was done, but until the lease ended "
+				"there was no space for its result");
+			err_hint(&why, "have room made on the executor's disk");
+		}
 		return fail_attempt(a, &why, ERR_EXPIRED);
 	case EXECUTION_EXCEEDED:
 		err_hint(&a->execution.exceeded, "the executor's operator set this limit");
@@ -123,6 +138,38 @@ explain(const struct attempt *a, int status, struct err *why)
 	}
 }
 
+/* The command has done its work, and what comes of it cannot be kept because of ${why}.  If there
+ * is no space, wait for some: true if it may be tried again. */
+static bool
+wait_for_space(struct attempt *a, const struct err *why)
+{
+	static const char note[] = "the work is done; its result waits for space on the disk";
+
+	if (why->code != ERR_NO_SPACE)
+		return false;
+	if (!a->waits) {
+		task_report(a->options, true, a->record.id, "%s: %s", note, why->message);
+		/* Only a note: it may fail. */
+		assignment_progress(a->record.id, a->run, note, NULL);
+	}
+	a->waits = true;
+	return execution_pause(&a->execution, PAUSE_MS) == EXECUTION_GOES_ON;
+}
+
+/* The result is packed: have the record say so, and what comes with it. */
+static int
+record_completion(struct attempt *a, const json_t *result, const json_t *metadata, struct err *e)
+{
+	/* Out of the way first: once it is complete, the delegator may have all of it removed. */
+	while (workspace_retire(&a->workspace, a->retired, e) < 0)
+		if (!wait_for_space(a, e))
+			return -1;
+	while (assignment_complete(a->record.id, a->run, result, metadata, e) < 0)
+		if (!wait_for_space(a, e))
+			return -1;
+	return 0;
+}
+
 /* Report that the task is done, with its packed result of ${totals}; it began at ${began}. */
 static enum task_end
 complete_attempt(struct attempt *a, const struct pack_totals *totals, const json_t *metadata,
@@ -136,11 +183,10 @@ complete_attempt(struct attempt *a, const struct pack_totals *totals, const json
 		err_memory(&e);
 		return attempt_postpone(a, &e);
 	}
-	/* Out of the way first: once it is complete, the delegator may have all of it removed. */
-	int status = workspace_retire(&a->workspace, a->retired, &e);
-	if (status == 0)
-		status = assignment_complete(a->record.id, a->run, result, metadata, &e);
+	int status = record_completion(a, result, metadata, &e);
 	json_decref(result);
+	if (status < 0 && a->execution.stop != EXECUTION_GOES_ON)
+		return stop_attempt(a);
 	if (status < 0 && e.code != ERR_BAD_STATE)
 		return attempt_postpone(a, &e);
 	if (status < 0)
@@ -178,10 +224,13 @@ hand_in(struct attempt *a, int64_t began)
 	struct pack_totals totals;
 	json_t *metadata;
 	struct err e;
+	int status;
 
-	note_archive(a, true);
-	int status = workspace_collect(&a->workspace, &totals, &metadata, &e);
-	note_archive(a, false);
+	do {
+		note_archive(a, true);
+		status = workspace_collect(&a->workspace, &totals, &metadata, &e);
+		note_archive(a, false);
+	} while (status < 0 && wait_for_space(a, &e));
 	if (status < 0)
 		return fail_archive(a, &e, ERR_TASK_FAILED);
 	if (execution_pause(&a->execution, 0) == EXECUTION_EXPIRED) {
@@ -258,10 +307,14 @@ attempt_run(struct attempt *a)
 		return fail_archive(a, &e, ERR_SETUP_FAILED);
 	if (execution_pause(&a->execution, 0) != EXECUTION_GOES_ON)
 		return stop_attempt(a);
-	if (assignment_running(a->record.id, a->run, &e) < 0)
+	if (assignment_running(a->record.id, a->run, &e) < 0) {
+		if (e.code == ERR_NO_SPACE)
+			return fail_attempt(a, &e, ERR_SETUP_FAILED);
 		return e.code == ERR_BAD_STATE ? TASK_OVER : attempt_postpone(a, &e);
+	}
 	if (execution_run(&a->execution, &command, a->output, &status, &e) < 0) {
-		outcome_not_started(o, &e);
+		if (e.code != ERR_NO_SPACE) /* which is no fault of the command */
+			outcome_not_started(o, &e);
 		return fail_attempt(a, &e, ERR_SETUP_FAILED);
 	}
 	if (a->execution.stop != EXECUTION_GOES_ON)

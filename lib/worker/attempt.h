@@ -21,6 +21,7 @@ struct attempt {
 	struct workspace workspace;
 	struct output *output;
 	char retired[ID_MAX + 1]; /* where in tmp/ the workspace went, or "" */
+	bool waits;               /* the command has done its work, for which there was no space */
 };
 
 /* Carry out ${a}; its execution has begun, and run.lock is held. */

@@ -13,12 +13,14 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "config/home.h"
 #include "process/usage.h"
 #include "log/metrics.h"
 #include "process/process.h"
 #include "process/signals.h"
 #include "process/tree.h"
+#include "wire/message.h"
 
 #define CHECK_MS 100     /* between two checks of the record; a check is one stat(2) */
 #define BUSY_CHECK_MS 20 /* between two checks for signals, where nothing waits for them */
@@ -50,7 +52,8 @@ check_stop(struct execution *x)
 
 	while (read(x->signalfd, &signal, sizeof signal) == sizeof signal) {
 		x->orphaned |= signal.ssi_signo == EXECUTION_ORPHAN;
-		if (signal.ssi_signo != SIGCHLD && x->stop == EXECUTION_GOES_ON)
+		x->signalled |= signal.ssi_signo != SIGCHLD;
+		if (x->signalled && x->stop == EXECUTION_GOES_ON)
 			x->stop = EXECUTION_STOPPED;
 	}
 	int64_t waited = x->purpose.patient ? x->waited + ask_socket_waited(x->questions) : 0;
@@ -64,18 +67,43 @@ check_stop(struct execution *x)
 		x->stop = EXECUTION_OVERTAKEN;
 }
 
-enum execution_stop
-execution_pause(struct execution *x, int64_t ms)
+/* Wait ${ms}, as long as ${goes_on} says so. */
+static void
+wait_while(struct execution *x, int64_t ms, bool (*goes_on)(const struct execution *x))
 {
 	struct pollfd p = {.fd = x->signalfd, .events = POLLIN};
 	int64_t until = clock_steady() + ms, left;
 
 	check_stop(x);
-	while (x->stop == EXECUTION_GOES_ON && (left = until - clock_steady()) > 0) {
+	while (goes_on(x) && (left = until - clock_steady()) > 0) {
 		(void)poll(&p, 1, left < CHECK_MS ? (int)left : CHECK_MS);
 		check_stop(x);
 	}
+}
+
+static bool
+has_no_reason_to_stop(const struct execution *x)
+{
+	return x->stop == EXECUTION_GOES_ON;
+}
+
+static bool
+has_a_worker(const struct execution *x)
+{
+	return !x->signalled;
+}
+
+enum execution_stop
+execution_pause(struct execution *x, int64_t ms)
+{
+	wait_while(x, ms, has_no_reason_to_stop);
 	return x->stop;
+}
+
+void
+execution_rest(struct execution *x, int64_t ms)
+{
+	wait_while(x, ms, has_a_worker);
 }
 
 /* Called very often. */
@@ -132,6 +160,7 @@ start_command(const struct execution *x, const struct execution_command *c, int 
 	const struct workspace *w = c->workspace;
 	const char *const writable[] = {w->path, w->report, NULL};
 	struct sandbox_paths paths = {.cwd = w->cwd, .writable = writable, .infofd = infofd};
+	char description[MESSAGE_DESCRIPTION + 1];
 	char *own[7] = {NULL}, **environment = NULL, **command = NULL;
 	int status = -1;
 
@@ -139,9 +168,12 @@ start_command(const struct execution *x, const struct execution_command *c, int 
 	if (readonly == NULL)
 		return -1;
 	paths.readonly = readonly;
+	/* A peer's may be longer than an environment takes. */
+	(void)snprintf(description, sizeof description, "%s", x->purpose.description);
+	(void)text_trim(description, strlen(description));
 	if (asprintf(&own[0], "AWCP_ID=%s", x->purpose.id) < 0 ||
 	    asprintf(&own[1], "AWCP_WORKSPACE=%s", w->path) < 0 ||
-	    asprintf(&own[2], "AWCP_DESCRIPTION=%s", x->purpose.description) < 0 ||
+	    asprintf(&own[2], "AWCP_DESCRIPTION=%s", description) < 0 ||
 	    asprintf(&own[3], "AWCP_RESULT=%s", w->result) < 0 ||
 	    asprintf(&own[4], "AWCP_ASK=%s/" ASK_SOCKET_NAME, w->report) < 0 ||
 	    (x->purpose.session != NULL &&

@@ -56,7 +56,8 @@ struct execution {
 	struct ask_socket *questions; /* while the command runs */
 	int signalfd;
 	enum execution_stop stop; /* why it does not go on */
-	bool orphaned;            /* the worker died */
+	bool signalled;           /* the worker stops, or died: */
+	bool orphaned;            /* it died */
 	struct err exceeded;      /* with EXECUTION_EXCEEDED: what */
 	int64_t check_at;         /* clock_steady of the next check whether it is wanted */
 	int64_t busy_check_at;    /* and, while nothing waits, for any reason to stop */
@@ -91,5 +92,9 @@ struct interrupt execution_interrupt(struct execution *x);
 
 /* Wait ${ms}, or until there is a reason to stop. */
 enum execution_stop execution_pause(struct execution *x, int64_t ms);
+
+/* Wait ${ms}, or until the worker stops: what fails here is not to be tried again at once, also
+ * when the task is over. */
+void execution_rest(struct execution *x, int64_t ms);
 
 #endif

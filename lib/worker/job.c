@@ -10,10 +10,12 @@
 #include "base/file.h"
 #include "config/home.h"
 #include "process/output.h"
+#include "state/room.h"
 #include "worker/outcome.h"
 #include "worker/workspace.h"
 
-#define SESSION 408 /* bytes of a tenant and of a session's name, with a colon and a NUL */
+#define SESSION 408   /* bytes of a tenant and of a session's name, with a colon and a NUL */
+#define PAUSE_MS 5000 /* before a task is handed back because something failed here */
 
 struct job {
 	const struct task_options *options;
@@ -50,8 +52,12 @@ static enum task_end
 end_claim(struct job *j, const struct queue_outcome *o)
 {
 	struct err e;
+	int status;
 
-	if (queue_finish(j->queue, queue_claim_id(j->claim), o, &e) == 0 || e.code == ERR_BAD_STATE)
+	do
+		status = queue_finish(j->queue, queue_claim_id(j->claim), o, &e);
+	while (status < 0 && room_release(&e));
+	if (status == 0 || e.code == ERR_BAD_STATE)
 		return o->event == QUEUE_RETURN || o->event == QUEUE_LIMIT ? TASK_LATER : TASK_OVER;
 	task_report(j->options, true, j->id, "%s", e.message);
 	return TASK_DIED; /* not recorded: the next worker takes it for lost */
@@ -67,6 +73,8 @@ fail_job(struct job *j, enum queue_event event, const struct err *why, int statu
 
 	task_report(j->options, event == QUEUE_RETURN, j->id, "%s: %s", err_name(why->code),
 		    why->message);
+	if (event == QUEUE_RETURN && j->execution.signalfd >= 0)
+		execution_rest(&j->execution, PAUSE_MS);
 	return end_claim(j, &o);
 }
 
@@ -162,6 +170,8 @@ run_command(struct job *j)
 		return fail_job(j, QUEUE_RETURN, &e, -1);
 	task_report(j->options, false, j->id, "begun");
 	if (execution_run(&j->execution, &command, j->output, &status, &e) < 0) {
+		if (e.code == ERR_NO_SPACE) /* which is no fault of the command */
+			return fail_job(j, QUEUE_RETURN, &e, -1);
 		outcome_not_started(j->options, &e);
 		return fail_job(j, QUEUE_FAIL, &e, -1);
 	}
@@ -196,7 +206,8 @@ name_session(struct job *j, const json_t *task)
 enum task_end
 job_run(const struct task_options *o, struct queue *q, const struct queue_claim *claim)
 {
-	struct job j = {.options = o, .queue = q, .claim = claim, .dirfd = -1};
+	struct job j = {
+	    .options = o, .queue = q, .claim = claim, .dirfd = -1, .execution = {.signalfd = -1}};
 	const json_t *task = queue_claim_task(claim);
 	const struct queue_claim_id id = queue_claim_id(claim);
 	int64_t timeout = task_timeout(task);

@@ -18,8 +18,8 @@
 
 enum runner_end {
 	RUNNER_DONE,
-	RUNNER_AGAIN,     /* the task is to be run again */
-	RUNNER_NOT_BEGUN, /* it could not begin */
+	RUNNER_AGAIN,  /* the task is to be run again */
+	RUNNER_FAILED, /* the same, but something of ours failed: not at once */
 	RUNNER_DIED
 };
 

@@ -13,6 +13,7 @@
 #include "base/id.h"
 #include "config/home.h"
 #include "queue/members.h"
+#include "state/room.h"
 #include "wire/members.h"
 #include "worker/attempt.h"
 
@@ -26,10 +27,9 @@ clean_up(const char *id, int64_t run)
 	/* What fails here is left to whoever removes the assignment. */
 	if (record_open(ASSIGNMENTS, id, true, &r, NULL) == 0 && assignment_run(r.json) == run &&
 	    assignment_ended(r.json)) {
-		assignment_finish_journal(&r, NULL);
 		(void)unlinkat(r.dirfd, "workspace.archive", 0);
-		(void)unlinkat(r.dirfd, "received.manifest", 0);
 		workspace_remove(r.dirfd, NULL);
+		assignment_finish_journal(&r, NULL); /* last: now there is space for it */
 	}
 	record_close(&r);
 }
@@ -175,4 +175,25 @@ task_run(const struct task_options *o, struct queue *q, const struct queue_claim
 	}
 	record_close(&a.record);
 	return end;
+}
+
+int
+task_finish(struct queue *q, const struct queue_claim *claim, enum task_end end, int64_t pause,
+	    struct err *e)
+{
+	struct queue_outcome o = {.event = QUEUE_RETURN, .exit = -1, .pause = pause};
+	int status;
+
+	if (end == TASK_OVER) {
+		o.event = QUEUE_COMPLETE;
+		o.forgettable = true; /* the assignment has the outcome */
+	}
+	if (end == TASK_LIMITED) {
+		o.event = QUEUE_LIMIT;
+		o.message = "its profile is rate-limited";
+	}
+	do
+		status = queue_finish(q, queue_claim_id(claim), &o, e);
+	while (status < 0 && room_release(e));
+	return status;
 }

@@ -25,6 +25,10 @@ enum task_end {
 enum task_end task_run(const struct task_options *o, struct queue *q,
 		       const struct queue_claim *claim);
 
+/* End ${claim} on ${q} as ${end} says; ${pause}: TASK_LIMITED for so many ms. */
+int task_finish(struct queue *q, const struct queue_claim *claim, enum task_end end, int64_t pause,
+		struct err *e);
+
 /*
  * worker/job - a task of a queue that is not a delegation: a prompt, and a fresh directory to work
  * in.

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "state/breaker.h"
+#include "state/room.h"
 #include "process/process.h"
 #include "process/signals.h"
 #include "worker/runner.h"
@@ -84,6 +85,7 @@ begin_work(struct worker *w, struct err *e)
 		return -1;
 	if (open_supplys(w, e) < 0)
 		return -1;
+	room_set_aside();
 	struct err why;
 	if (profiles_note(w->options->task.profiles, &why) < 0) /* it is only a note */
 		task_report(&w->options->task, true, "profiles", "%s", why.message);
@@ -99,26 +101,17 @@ end_work(struct worker *w)
 	file_close(w->signalfd);
 }
 
-/* End claim ${c} as ${end} says; ${pause}: TASK_LIMITED for so many ms. */
-static int
-finish_claim(struct queue *q, const struct queue_claim *c, enum task_end end, int64_t pause,
-	     struct err *e)
+/* What the end ${end} of a task means for its runner. */
+static enum runner_end
+runner_end(enum task_end end)
 {
-	struct queue_outcome o = {.event = QUEUE_RETURN, .exit = -1, .pause = pause};
-
-	if (end == TASK_OVER) {
-		o.event = QUEUE_COMPLETE;
-		o.forgettable = true; /* the assignment has the outcome */
-	}
-	if (end == TASK_LIMITED) {
-		o.event = QUEUE_LIMIT;
-		o.message = "its profile is rate-limited";
-	}
-	return queue_finish(q, queue_claim_id(c), &o, e);
+	if (end == TASK_DIED)
+		return RUNNER_FAILED;
+	return end == TASK_LATER || end == TASK_LIMITED ? RUNNER_AGAIN : RUNNER_DONE;
 }
 
 /* Run ${c} with ${p}, and end its claim. */
-static enum task_end
+static enum runner_end
 run_claim(struct worker *w, struct queue *q, const struct queue_claim *c, const struct profile *p,
 	  volatile bool *at_archive)
 {
@@ -129,15 +122,17 @@ run_claim(struct worker *w, struct queue *q, const struct queue_claim *c, const 
 	o.recovery = queue_recovery(q);
 	o.at_archive = at_archive;
 	if (task_assignment(queue_claim_task(c)) == NULL)
-		return job_run(&o, q, c);
+		return runner_end(job_run(&o, q, c));
 	enum task_end end = task_run(&o, q, c);
-	bool died = end == TASK_ORPHANED || end == TASK_DIED;
 	int64_t pause = end == TASK_LIMITED ? outcome_pause(&o, queue_claim_task(c)) : 0;
 	/* A death is not recorded: whoever takes the task next sees it. */
-	if (!died && (end == TASK_OVER || getppid() == w->pid) &&
-	    finish_claim(q, c, end, pause, &e) < 0 && e.code != ERR_BAD_STATE)
-		task_report(&w->options->task, true, queue_name(q), "%s", e.message);
-	return end;
+	if (end == TASK_ORPHANED || end == TASK_DIED || (end != TASK_OVER && getppid() != w->pid))
+		return runner_end(end);
+	if (task_finish(q, c, end, pause, &e) == 0 || e.code == ERR_BAD_STATE)
+		return runner_end(end);
+	/* Whoever takes the task again finds it over, or fails at the same. */
+	task_report(&w->options->task, true, queue_name(q), "%s", e.message);
+	return RUNNER_FAILED;
 }
 
 /* In a runner: run a task. */
@@ -152,18 +147,16 @@ run_task(void *arg, const struct runner_task *t, struct queue_claim *c, volatile
 	/* It may have been opened after this process was begun.  Our lock ends the claim. */
 	if (open_supply(w, s, &e) < 0) {
 		note_failure(w, s, &e);
-		return RUNNER_NOT_BEGUN;
+		return RUNNER_FAILED;
 	}
 	struct queue *q = s->queue;
 	/* The claim is durable before anything is done for it: no run goes unrecorded. */
 	if (queue_claim_sync(q, c, &e) < 0) {
 		task_report(&w->options->task, true, queue_name(q), "%s", e.message);
-		finish_claim(q, c, TASK_RETURN, 0, NULL); /* else our lock does, when we end */
-		return RUNNER_NOT_BEGUN;
+		task_finish(q, c, TASK_RETURN, 0, NULL); /* else our lock does, when we end */
+		return RUNNER_FAILED;
 	}
-	enum task_end end = run_claim(w, q, c, p, at_archive);
-	return end == TASK_LATER || end == TASK_LIMITED || end == TASK_DIED ? RUNNER_AGAIN
-									    : RUNNER_DONE;
+	return run_claim(w, q, c, p, at_archive);
 }
 
 /* Take a task from queue ${i} for profile ${k} and begin it: 1, 0 if there is none. */
@@ -182,8 +175,8 @@ take_task(struct worker *w, size_t i, size_t k, struct err *e)
 		return status;
 	const struct runner_task t = {i, k, queue_claim_id(c)};
 	if (runners_give(&w->runners, &t, c, e) < 0) {
-		(void)finish_claim(w->supply[i].queue, c, TASK_RETURN, 0,
-				   NULL); /* else the lock that goes with us does it */
+		(void)task_finish(w->supply[i].queue, c, TASK_RETURN, 0,
+				  NULL); /* else the lock that goes with us does it */
 		status = -1;
 	} else {
 		w->taken++;
@@ -336,7 +329,7 @@ task_ended(void *arg, const struct runner_task *t, enum runner_end end, int sign
 	const struct queue *q = w->supply[t->queue].queue;
 
 	w->try_again = end != RUNNER_DONE;
-	if (end == RUNNER_NOT_BEGUN)
+	if (end == RUNNER_FAILED)
 		w->not_before = clock_steady() + PAUSE_MS;
 	if (end == RUNNER_DIED)
 		note_death(w, q, signal, at_archive);

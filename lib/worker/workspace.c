@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -66,7 +65,7 @@ find_resources(struct workspace *w, const json_t *record, struct err *e)
 	json_array_foreach (list, i, r) {
 		struct resource *to = &w->resources[i];
 		const char *name = resource_name(r);
-		if (!id_resource_valid(name))
+		if (!id_resource_path_valid(name))
 			return err_set(e, ERR_SETUP_FAILED, "a resource has no usable name");
 		if (join(path, w->path, name, e) < 0)
 			return -1;
@@ -117,16 +116,14 @@ wait_out_tick(int manifestfd, uint64_t bytes, struct err *e)
 	return futimens(manifestfd, now) < 0 ? err_sys(e, "cannot write " RECEIVED) : 0;
 }
 
-/* Make the directories of resources that have no entry in the archive, because they are empty. */
+/* Make the directories of resources that have no entry in the archive, because they are empty.
+ * Whatever lies above them is a directory, too, or the archive would have been refused. */
 static int
 make_resources(const struct workspace *w, int workfd, struct err *e)
 {
-	for (size_t i = 0; i < w->count; i++) {
-		int fd = make_directory(workfd, w->resources[i].name, e);
-		if (fd < 0)
+	for (size_t i = 0; i < w->count; i++)
+		if (file_make_dirs(workfd, w->resources[i].name, e) < 0)
 			return -1;
-		file_close(fd);
-	}
 	return 0;
 }
 
@@ -199,6 +196,8 @@ workspace_unpack(struct workspace *w, struct err *e)
 		return -1;
 	int status = unpack_received(w, workfd, e);
 	file_close(workfd);
+	if (status < 0)
+		workspace_remove(w->dirfd, NULL); /* what is left is for whoever ends the task */
 	return status;
 }
 
@@ -234,17 +233,19 @@ workspace_readonly(const struct workspace *w, struct err *e)
 static int
 check_resources(const struct workspace *w, struct err *e)
 {
-	struct stat st;
-
 	int workfd = file_open_beneath(w->dirfd, "work", O_RDONLY | O_DIRECTORY, 0, e);
+
 	if (workfd < 0)
 		return -1;
 	int status = 0;
-	for (size_t i = 0; i < w->count && status >= 0; i++)
-		if (fstatat(workfd, w->resources[i].name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-		    !S_ISDIR(st.st_mode))
+	for (size_t i = 0; i < w->count && status >= 0; i++) {
+		const char *name = w->resources[i].name;
+		int fd = file_open_beneath(workfd, name, O_PATH | O_DIRECTORY, 0, NULL);
+		if (fd < 0)
 			status = err_set(e, ERR_TASK_FAILED, "the directory of resource %s is gone",
-					 w->resources[i].name);
+					 name);
+		file_close(fd);
+	}
 	file_close(workfd);
 	return status;
 }
@@ -389,6 +390,7 @@ int
 workspace_remove(int dirfd, struct err *e)
 {
 	(void)unlinkat(dirfd, RESULT ".tmp", 0); /* mostly it is not there */
+	(void)unlinkat(dirfd, RECEIVED, 0);
 	if (file_remove_tree(dirfd, "work", e) < 0)
 		return -1;
 	return file_remove_tree(dirfd, "report", e);

@@ -33,7 +33,8 @@ struct workspace {
  * ${w} is used.  Give back with workspace_free, also after a failure. */
 int workspace_plan(struct workspace *w, const struct record *r, struct err *e);
 
-/* Make work/ and report/ anew from what was received, and set ${w}->compressed. */
+/* Make work/ and report/ anew from what was received, and set ${w}->compressed.  Nothing of them is
+ * left after a failure. */
 int workspace_unpack(struct workspace *w, struct err *e);
 
 /* A workspace for a task that brings none: an empty work/, and report/, in ${dirfd}, which is
@@ -54,7 +55,8 @@ int workspace_collect(const struct workspace *w, struct pack_totals *totals, jso
  * ${fallback}} if that is missing or not usable.  NULL out of memory. */
 json_t *workspace_result(const struct workspace *w, const char *fallback);
 
-/* Remove what only the task needed: work/, report/, and a result that was not finished. */
+/* Remove what only the task needed: work/, report/, the list of what was received, and a result
+ * that was not finished. */
 int workspace_remove(int dirfd, struct err *e);
 
 /* Remove report/, and move work/ to ${name} in tmp/, to be removed there: from then on nobody but

@@ -8,11 +8,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "access/peer.h"
+#include "access/token.h"
 #include "base/file.h"
-#include "config/home.h"
 #include "base/jsonx.h"
+#include "config/home.h"
 #include "queue/queue.h"
+#include "state/breaker.h"
 #include "state/record.h"
+#include "state/room.h"
+
+#ifndef SANITIZED
+#define SANITIZED false
+#endif
+
+/* The name of a token's file. */
+#define SOME_DIGEST "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 static void
 put_text(int dirfd, const char *name, const char *text, int flags)
@@ -122,6 +133,201 @@ test_remove_busy(void)
 	(void)waitpid(child, NULL, 0);
 }
 
+/* jansson's allocator, which fails once, at the ${left}th call. */
+static void *(*allocate)(size_t n);
+static long left;
+
+static void *
+run_out(size_t n)
+{
+	if (left-- == 0 && allocate(SIZE_MAX / 2) != NULL)
+		abort();
+	return allocate(n);
+}
+
+static int
+read_record(struct err *e)
+{
+	struct record r;
+	int status = record_open("things", "b_1", true, &r, e);
+
+	record_close(&r);
+	return status;
+}
+
+static int
+count_token(void *arg, const json_t *token)
+{
+	int *n = arg;
+
+	(void)token;
+	(*n)++;
+	return 0;
+}
+
+static int
+read_token(struct err *e)
+{
+	int n = 0;
+
+	return token_list(count_token, &n, e);
+}
+
+static int
+read_peer(struct err *e)
+{
+	json_t *o = peer_get("build", e);
+
+	json_decref(o);
+	return o == NULL ? -1 : 0;
+}
+
+static int
+read_guard(struct err *e)
+{
+	struct breaker b;
+
+	return breaker_read(BREAKER_PROFILE, "quick", &b, e);
+}
+
+/* With an index to be made anew, which is where a line that cannot be read is passed over. */
+static int
+read_queue(struct err *e)
+{
+	(void)unlinkat(home_dir("queue", e), "jobs/head", 0);
+	struct queue *q = queue_open("jobs", true, e);
+	json_t *o = q == NULL ? NULL : queue_show(q, 1, e);
+	bool whole = o != NULL && json_object_get(o, "payload") != NULL;
+
+	json_decref(o);
+	queue_close(q);
+	return whole ? 0 : -1;
+}
+
+static void
+make_state(void)
+{
+	struct queue_receipt receipt;
+	struct record r;
+	struct err e;
+	size_t done;
+
+	CHECK(record_create("things", "b_1", &r, &e) == 0 && record_save(&r, true, false, &e) == 0,
+	      "there is a record");
+	record_close(&r);
+	put_text(home_dir("tokens", &e), SOME_DIGEST, "{\"name\":\"alice\"}\n", O_EXCL);
+	CHECK_INT(peer_put("build", "http://127.0.0.1:1/awcp", NULL, &e), 0, "and a peer");
+	CHECK_INT(breaker_pause(BREAKER_PROFILE, "quick", INT64_MAX / 2, "quota", &e), 0,
+		  "and a guard");
+	struct queue *q = queue_open("jobs", true, &e);
+	json_t *task = json_pack("{ss}", "payload", "x");
+	CHECK_INT(queue_put(q, &task, 1, &receipt, &done, &e), 0, "and a task");
+	json_decref(task);
+	queue_close(q);
+}
+
+/* How many files are in corrupt/. */
+static int
+count_corrupt(void)
+{
+	DIR *dir = home_list("corrupt");
+	int n = 0;
+
+	while (file_next(&dir) != NULL)
+		n++;
+	return n;
+}
+
+/* Lack of memory while something is read says nothing of what was read. */
+static void
+test_out_of_memory(void)
+{
+	static const struct {
+		const char *what;
+		int (*read)(struct err *e);
+	} readers[] = {{"a record", read_record},
+		       {"a token", read_token},
+		       {"a peer", read_peer},
+		       {"a guard", read_guard},
+		       {"a queue", read_queue}};
+	struct err e;
+
+	if (SANITIZED) /* asks for more than there is, which it takes for an error of ours */
+		return;
+	make_state();
+	int before = count_corrupt();
+	json_free_t release;
+	json_get_alloc_funcs(&allocate, &release);
+	for (size_t i = 0; i < sizeof readers / sizeof readers[0]; i++) {
+		bool failed = false, told = true;
+		json_set_alloc_funcs(run_out, release);
+		for (long at = 0; at < 400; at++) {
+			left = at;
+			int status = readers[i].read(&e);
+			failed |= status < 0;
+			told &= status == 0 || e.code == ERR_INTERNAL;
+			if (left >= 0)
+				break;
+		}
+		json_set_alloc_funcs(allocate, release);
+		CHECK(failed && told, "no memory for %s is told as that: %s", readers[i].what,
+		      e.message);
+		CHECK_INT(readers[i].read(&e), 0, readers[i].what);
+		CHECK_INT(count_corrupt(), before, "nothing is taken for damaged");
+	}
+}
+
+/* How much is set aside, bytes. */
+static off_t
+count_reserve(void)
+{
+	DIR *dir = home_list("reserve");
+	struct stat st;
+	off_t n = 0;
+
+	for (const char *name; (name = file_next(&dir)) != NULL;)
+		n += fstatat(dirfd(dir), name, &st, 0) == 0 ? (off_t)st.st_blocks * 512 : 0;
+	return n;
+}
+
+static void
+test_room(void)
+{
+	struct room r;
+	struct err e;
+	int fd = home_open(&e), pieces = 0;
+
+	(void)setenv("AWCP_MIN_FREE", "1", 1);
+	CHECK(room_look(fd, &r, &e) == 0 && r.bytes > 0 && r.min_bytes == 1, "the disk is seen");
+	CHECK_INT(room_for(fd, 1, 1, &e), 0, "there is room");
+	CHECK_INT(room_for(fd, r.bytes, 1, &e), -1,
+		  "but not for all that is free, less what is to stay");
+	CHECK(e.code == ERR_NO_SPACE && e.retry > 0, "which may go better later");
+	if (r.files != UINT64_MAX) {
+		CHECK_INT(room_for(fd, 1, r.files + 1000, &e), -1,
+			  "nor for more files than it takes");
+		(void)setenv("AWCP_MIN_FREE", "1000000T", 1);
+		CHECK(room_look(fd, &r, &e) == 0 && r.min_files > r.files / 2,
+		      "of inodes the same share is to stay");
+	}
+	(void)setenv("AWCP_MIN_FREE", "much", 1);
+	CHECK_INT(room_for(fd, 1, 1, &e), -1, "a setting that makes no sense is told");
+	CHECK_INT(e.code, ERR_CONFIG, "as that");
+	(void)unsetenv("AWCP_MIN_FREE");
+	room_set_aside();
+	off_t all = count_reserve();
+	CHECK(all >= 1 << 20, "more than a MiB is set aside");
+	err_set(&e, ERR_IO, "the disk is broken");
+	CHECK(!room_release(&e) && !room_release(NULL) && count_reserve() == all,
+	      "only a full disk has some given back");
+	err_set(&e, ERR_NO_SPACE, "the disk is full");
+	while (room_release(&e))
+		pieces++;
+	CHECK(pieces >= 8 && count_reserve() == 0, "piece by piece, until nothing is left");
+	room_set_aside();
+	CHECK(count_reserve() == all, "which is set aside again");
+}
+
 static void
 test_foreign_home(void)
 {
@@ -153,6 +359,8 @@ main(void)
 	test_record();
 	test_remove();
 	test_remove_busy();
+	test_out_of_memory();
+	test_room();
 	(void)file_remove_tree(AT_FDCWD, path, &e);
 	return check_end();
 }
