@@ -82,6 +82,10 @@ pack_base(struct lend *l, struct err *e)
 out:
 	buf_free(&result);
 	tree_close(&base);
+	if (status < 0) { /* half of it is of no use, and may be what fills the disk */
+		(void)unlinkat(l->dirfd, BASE_ARCHIVE, 0);
+		(void)unlinkat(l->dirfd, BASE_MANIFEST, 0);
+	}
 	return status;
 }
 
