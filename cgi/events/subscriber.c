@@ -150,8 +150,7 @@ put_error(struct subscriber *s, struct err *why)
 	int status = 0;
 
 	s->failed_with = why->code;
-	if (why->code != ERR_NOT_FOUND && why->code != ERR_EXPIRED &&
-	    why->code != ERR_AUTH_FAILED && why->code != ERR_DECLINED)
+	if (why->code != ERR_NOT_FOUND && why->code != ERR_EXPIRED)
 		err_set(why, why->code, "the server cannot read what happened");
 	if (event_error(&v, s->channel->source.feed.subject, why) == 0)
 		status = put_text(s, v.text.data, v.text.len, true);
@@ -216,15 +215,6 @@ send_big(struct offload_job *j)
 	post(j, come_back);
 }
 
-/* End ${s}, whose pass is not good because of ${why}.  One whose end is "done" or "error", which
- * say what became of the task, breaks off instead: whoever comes again is told why. */
-static enum need
-turn_away(struct subscriber *s, struct err *why)
-{
-	s->failed_with = why->code;
-	return s->channel->source.kind->last_is_end ? GONE : put_error(s, why);
-}
-
 /* Send the next thing, if there is one. */
 static enum need
 step(struct subscriber *s)
@@ -241,8 +231,10 @@ step(struct subscriber *s)
 		return GONE;
 	if (s->ended)
 		return put_end(s);
-	if (pass_check(&s->pass, &e) < 0)
-		return turn_away(s, &e);
+	if (pass_check(&s->pass, &e) < 0) {
+		s->failed_with = e.code;
+		return GONE; /* an event would say what became of a task; who comes again is told */
+	}
 	int n = channel_next(s->channel, &next, &v, &e);
 	if (n < 0) {
 		http_log("events: %s", e.message);
