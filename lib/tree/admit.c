@@ -271,6 +271,8 @@ tree_admit(const struct resource *r, size_t n, const struct tree_limits *l,
 	struct admission a = {.limits = l, .visitor = v, .totals = totals};
 
 	*totals = (struct tree_totals){0};
+	if (tree_check_apart(r, n, e) < 0)
+		return -1;
 	struct walk *w = walk_open(r, n, e);
 	if (w == NULL)
 		return -1;

@@ -6,6 +6,8 @@
 
 #include "tree/tree.h"
 
+#define TREE_LENT_MAX 64 /* directories that are lent at once */
+
 /* What the peer keeps of a tree, as far as that is known. */
 enum tree_peer {
 	TREE_PEER_UNKNOWN,
@@ -40,6 +42,10 @@ int tree_limits(struct tree_limits *l, struct err *e);
 int tree_count(const struct tree_limits *l, const char *path, uint64_t size,
 	       struct tree_totals *totals, struct err *e);
 
+/* ERR_USAGE if one of ${r}, of which one may be changed, lies in another, or both are the same:
+ * then there would be two of the same files, and nobody knows which of them is meant. */
+int tree_check_apart(const struct resource *r, size_t n, struct err *e);
+
 /* Who sees a walk go on.  Every member may be NULL. */
 struct tree_visitor {
 	void (*each)(void *arg, const struct entry *entry);
@@ -48,11 +54,11 @@ struct tree_visitor {
 	void *arg;
 };
 
-/* Check that what would be sent can be sent and stays within ${l}, before anything is sent; ${v}
- * (or NULL) sees every entry.  Fails with the first thing that is refused, and how many more are:
- * ERR_WORKSPACE_INVALID for a link that leads out, ERR_PERMISSION for what cannot be read,
- * ERR_WORKSPACE_TOO_LARGE (hint: which variable), ERR_SENSITIVE_FILES for all that look like
- * secrets; or with what the walk said. */
+/* Check that the directories are apart, and that what would be sent can be sent and stays within
+ * ${l}, before anything is sent; ${v} (or NULL) sees every entry.  Fails with the first thing that
+ * is refused, and how many more are: ERR_WORKSPACE_INVALID for a link that leads out,
+ * ERR_PERMISSION for what cannot be read, ERR_WORKSPACE_TOO_LARGE (hint: which variable),
+ * ERR_SENSITIVE_FILES for all that look like secrets; or with what the walk said. */
 int tree_admit(const struct resource *r, size_t n, const struct tree_limits *l,
 	       const struct tree_visitor *v, struct tree_totals *totals, struct err *e);
 
