@@ -15,19 +15,21 @@
 	"usage: awcp-snapshot list [-j] id...\n"                                              \
 	"       awcp-snapshot show [-j] id [snap]\n"                                          \
 	"       awcp-snapshot diff [--stat] id [snap] [path...]\n"                            \
-	"       awcp-snapshot apply [-jn] id [snap]\n"                                        \
-	"       awcp-snapshot apply --theirs|--ours|--merge [--markers] [--guarded] [-jn] "   \
+	"       awcp-snapshot apply [-jmn] id [snap]\n"                                       \
+	"       awcp-snapshot apply --theirs|--ours|--merge [--markers] [--guarded] [-jmn] "  \
 	"id [snap] [path...]\n"                                                               \
-	"       awcp-snapshot undo [-jn] id [snap]\n"                                         \
+	"       awcp-snapshot apply [-jmn] id [snap] [--theirs|--ours|--merge path...]...\n"  \
+	"       awcp-snapshot undo [--ours] [-jn] id [snap] [path...]\n"                      \
 	"       awcp-snapshot discard id [snap]\n"                                            \
 	"       awcp-snapshot clear id [snap]\n"                                              \
 	"       awcp-snapshot export [--guarded] [-F zip|tar|tar.zst] id [snap] >archive\n"   \
 	"       awcp-snapshot pack [-F zip|tar|tar.zst] [-i pattern]... [-x pattern]... dir " \
 	">archive\n"                                                                          \
-	"       awcp-snapshot unpack dir <archive\n"                                          \
+	"       awcp-snapshot unpack [-m] dir <archive\n"                                     \
 	"  -F format  of the archive; without it export writes zip and pack tar.zst\n"        \
 	"  -i pattern only what matches (as in .gitignore)\n"                                 \
 	"  -j         NDJSON\n"                                                               \
+	"  -m         new files have the modes that came, whatever the umask\n"               \
 	"  -n         only show what would change\n"                                          \
 	"  -x pattern leave out what matches (as in .gitignore)\n"                            \
 	"  --guarded  take guarded paths, too\n"                                              \
@@ -241,13 +243,13 @@ pack_directory(void *arg, const char *path)
 static int
 unpack_directory(void *arg, const char *path)
 {
+	const struct snapshot_options *o = arg;
 	struct unpack_totals totals;
 	struct err e;
 
-	(void)arg;
 	if (isatty(STDIN_FILENO))
 		command_usage("the archive is read from stdin");
-	return unpack_into(STDIN_FILENO, path, &totals, &e) ? command_fail(&e) : 0;
+	return unpack_into(STDIN_FILENO, path, o->how.modes, &totals, &e) ? command_fail(&e) : 0;
 }
 
 /* Long options; their values are not letters. */
@@ -255,10 +257,11 @@ enum { STAT = 256, THEIRS, OURS, MERGE, MARKERS, GUARDED };
 
 static const struct option no_words[] = {{0}};
 static const struct option diff_words[] = {{"stat", no_argument, NULL, STAT}, {0}};
+static const struct option undo_words[] = {{"ours", optional_argument, NULL, OURS}, {0}};
 static const struct option apply_words[] = {
-    {"theirs", no_argument, NULL, THEIRS},   {"ours", no_argument, NULL, OURS},
-    {"merge", no_argument, NULL, MERGE},     {"markers", no_argument, NULL, MARKERS},
-    {"guarded", no_argument, NULL, GUARDED}, {0}};
+    {"theirs", optional_argument, NULL, THEIRS}, {"ours", optional_argument, NULL, OURS},
+    {"merge", optional_argument, NULL, MERGE},   {"markers", no_argument, NULL, MARKERS},
+    {"guarded", no_argument, NULL, GUARDED},     {0}};
 static const struct option export_words[] = {{"guarded", no_argument, NULL, GUARDED}, {0}};
 
 #define ANY 1000000
@@ -274,13 +277,13 @@ static const struct job {
     {"list", {"awcp-snapshot", "j", USAGE}, no_words, -1, PACK_ZIP, list_snapshots},
     {"show", {"awcp-snapshot", "j", USAGE}, no_words, 2, PACK_ZIP, show_changes},
     {"diff", {"awcp-snapshot", "", USAGE}, diff_words, ANY, PACK_ZIP, show_diff},
-    {"apply", {"awcp-snapshot", "jn", USAGE}, apply_words, ANY, PACK_ZIP, snapshot_take},
-    {"undo", {"awcp-snapshot", "jn", USAGE}, no_words, 2, PACK_ZIP, snapshot_take_back},
+    {"apply", {"awcp-snapshot", "jmn", USAGE}, apply_words, ANY, PACK_ZIP, snapshot_take},
+    {"undo", {"awcp-snapshot", "jn", USAGE}, undo_words, ANY, PACK_ZIP, snapshot_take_back},
     {"discard", {"awcp-snapshot", "", USAGE}, no_words, 2, PACK_ZIP, discard_snapshot},
     {"clear", {"awcp-snapshot", "", USAGE}, no_words, 2, PACK_ZIP, clear_snapshot},
     {"export", {"awcp-snapshot", "F:", USAGE}, export_words, 2, PACK_ZIP, export_snapshot},
     {"pack", {"awcp-snapshot", "F:i:x:", USAGE}, no_words, 1, PACK_TAR_ZST, pack_directory},
-    {"unpack", {"awcp-snapshot", "", USAGE}, no_words, 1, PACK_ZIP, unpack_directory},
+    {"unpack", {"awcp-snapshot", "m", USAGE}, no_words, 1, PACK_ZIP, unpack_directory},
 };
 
 static enum pack_format
@@ -293,16 +296,17 @@ format_of(const char *name)
 }
 
 static void
-settle_by(struct snapshot_options *o, enum apply_settle how)
+note_word(struct snapshot_options *o, enum apply_settle how, const char *text)
 {
-	if (o->how.settle != APPLY_ASK && o->how.settle != how)
-		command_usage("--theirs, --ours or --merge, only one of them");
-	o->how.settle = how;
+	o->words[o->word_count++] = (struct snapshot_word){how, text};
 }
 
 static void
 read_options(const struct job *job, int argc, char **argv, struct snapshot_options *o)
 {
+	static const enum apply_settle ways[] = {[THEIRS - THEIRS] = APPLY_THEIRS,
+						 [OURS - THEIRS] = APPLY_OURS,
+						 [MERGE - THEIRS] = APPLY_MERGE};
 	struct err e;
 	int option, status = 0;
 
@@ -326,14 +330,13 @@ read_options(const struct job *job, int argc, char **argv, struct snapshot_optio
 		case STAT:
 			o->stat = true;
 			break;
+		case 'm':
+			o->how.modes = true;
+			break;
 		case THEIRS:
-			settle_by(o, APPLY_THEIRS);
-			break;
 		case OURS:
-			settle_by(o, APPLY_OURS);
-			break;
 		case MERGE:
-			settle_by(o, APPLY_MERGE);
+			note_word(o, ways[option - THEIRS], optarg);
 			break;
 		case MARKERS:
 			o->how.markers = true;
@@ -344,6 +347,25 @@ read_options(const struct job *job, int argc, char **argv, struct snapshot_optio
 		}
 		if (status)
 			exit(command_fail(&e));
+	}
+}
+
+/* Read options and operands as they come: the paths that follow an option are what it is for. */
+static void
+read_mixed(const struct job *job, int argc, char **argv, struct snapshot_options *o)
+{
+	while (optind < argc) {
+		int start = optind;
+		read_options(job, argc, argv, o);
+		bool rest = optind > start && strcmp(argv[optind - 1], "--") == 0;
+		do {
+			if (optind == argc)
+				return;
+			if (o->operands == NULL)
+				o->operands = argv + optind;
+			o->count++;
+			note_word(o, APPLY_ASK, argv[optind++]);
+		} while (rest);
 	}
 }
 
@@ -373,20 +395,27 @@ main(int argc, char **argv)
 	if (o.filter == NULL)
 		return command_fail(&e);
 	optind = 0; /* begin anew (glibc) */
-	read_options(job, argc, argv, &o);
-	o.operands = argv + optind;
-	o.count = argc - optind;
+	bool mixed = job->run == snapshot_take || job->run == snapshot_take_back;
+	o.words = calloc((size_t)argc + 1, sizeof *o.words);
+	if (o.words == NULL) {
+		err_memory(&e);
+		return command_fail(&e);
+	}
+	if (mixed) {
+		optind = 1;
+		read_mixed(job, argc, argv, &o);
+	} else {
+		read_options(job, argc, argv, &o);
+		o.operands = argv + optind;
+		o.count = argc - optind;
+	}
 	if (o.count == 0)
 		command_usage("%s what?", job->name);
-	/* Without a way to settle conflicts there is none that paths could be for. */
-	bool settles = o.how.settle != APPLY_ASK || o.how.guarded;
-	int max = job->run == snapshot_take && !settles ? 2 : job->max;
-	if (max >= 0 && o.count > max)
-		command_usage("%s takes no %s", job->name, o.operands[max]);
-	if (o.how.markers && o.how.settle != APPLY_MERGE)
-		command_usage("--markers goes with --merge");
+	if (!mixed && job->max >= 0 && o.count > job->max)
+		command_usage("%s takes no %s", job->name, o.operands[job->max]);
 	o.snapshot = job->max == 2 && o.count == 2 ? o.operands[1] : NULL;
 	int status = command_each(job->max < 0 ? o.count : 1, o.operands, job->run, &o);
 	filter_free(o.filter);
+	free(o.words);
 	return command_end(status);
 }

@@ -6,14 +6,22 @@
 
 #include "snapshot/snapshot.h"
 
+/* An operand, or an option that says how conflicts are settled, in the order of the command. */
+struct snapshot_word {
+	enum apply_settle how; /* APPLY_ASK: an operand */
+	const char *text;      /* it, or the option's path, or NULL */
+};
+
 struct snapshot_options {
 	bool json, stat;
-	struct snapshot_taking how; /* paths and report are snapshot_take's */
+	struct snapshot_taking how; /* choices, paths and report are snapshot_take's */
 	enum pack_format format;
 	struct filter *filter;
 	char **operands; /* the delegation's id, a snapshot's, then paths */
 	int count;
-	const char *snapshot; /* or NULL */
+	const char *snapshot;        /* or NULL */
+	struct snapshot_word *words; /* of apply and undo: the first operand is the id */
+	size_t word_count;
 };
 
 struct snapshot_shown {

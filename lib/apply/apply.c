@@ -4,8 +4,8 @@
  * How far a transaction got is the name of its plan in the state directory:
  *
  *	plan.new	being written, or all was undone; nothing has changed, it may be thrown away
- *			when the stage is cleared away
- *	plan		new files are on the stage; steps are being done, or half done: go on
+ *			when what was staged for it is cleared away
+ *	plan		new files are staged; steps are being done, or half done: go on
  *	rollback	a step could not be done: steps are being undone, go on with that
  *	undo		all steps are done; old files go to kept/.  Stays, for an undo
  *
@@ -17,17 +17,18 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-#include "apply/private.h"
 #include "apply/step.h"
 #include "base/file.h"
+#include "base/id.h"
 
 /* How far an earlier call got. */
 enum phase { NOT_BEGUN, DOING, UNDOING, DONE };
 
 static const char *const plan_names[] = {
-    [NOT_BEGUN] = "plan.new", [DOING] = "plan", [UNDOING] = "rollback", [DONE] = "undo"};
+    [NOT_BEGUN] = PLAN_NEW, [DOING] = "plan", [UNDOING] = "rollback", [DONE] = "undo"};
 
 /* Give the plan the name of its next phase. */
 static int
@@ -38,15 +39,6 @@ enter_phase(struct transaction *t, enum phase from, enum phase to, struct err *e
 	if (renameat(statefd, plan_names[from], statefd, plan_names[to]) < 0)
 		return err_sys(e, "cannot rename the plan");
 	return file_sync_dir(statefd, e);
-}
-
-static void
-close_plan(struct transaction *t)
-{
-	plan_close(t->plan);
-	file_close(t->planfd);
-	t->plan = NULL;
-	t->planfd = -1;
 }
 
 /* Find the phase and open its plan, if there is one. */
@@ -64,58 +56,9 @@ read_phase(struct transaction *t, enum phase *phase, struct err *e)
 		if (t->planfd < 0)
 			return err_sys(e, "cannot open the plan");
 		*phase = order[i];
-		t->plan = plan_open(t->planfd, e);
-		return t->plan != NULL ? 0 : -1;
+		return transaction_read_plan(t, e);
 	}
 	return 0;
-}
-
-/* Report and count all steps. */
-static int
-report_steps(struct transaction *t, struct err *e)
-{
-	struct plan_step *step;
-	int n;
-
-	plan_rewind(t->plan);
-	while ((n = plan_next(t->plan, &step, e)) > 0) {
-		apply_report_step(t, step);
-		t->steps = step->number;
-	}
-	return n;
-}
-
-/* Go to the end of the plan, and count its steps. */
-static int
-count_steps(struct transaction *t, struct err *e)
-{
-	struct plan_step *last;
-
-	if (plan_to_end(t->plan, e) < 0)
-		return -1;
-	int n = plan_previous(t->plan, &last, e);
-	if (n < 0)
-		return -1;
-	t->steps = n > 0 ? last->number : 0;
-	return 0;
-}
-
-static int
-conflicts_found(const struct transaction *t, struct err *e)
-{
-	unsigned long long guarded = t->totals->guarded, n = t->totals->conflicts - guarded;
-	char both[64];
-
-	snprintf(both, sizeof both,
-		 t->job->undo ? "%llu path%s changed since" : "%llu path%s changed on both sides",
-		 n, n == 1 ? "" : "s");
-	if (guarded == 0)
-		err_set(e, ERR_CONFLICT, "%s", both);
-	else
-		err_set(e, ERR_CONFLICT, "%s%s%llu guarded path%s changed there: %s",
-			n > 0 ? both : "", n > 0 ? "; " : "", guarded, guarded == 1 ? "" : "s",
-			t->guarded);
-	return err_hint(e, "nothing was changed");
 }
 
 /* Undo the steps before this place of the plan, which has the name of UNDOING. */
@@ -128,21 +71,22 @@ roll_back(struct transaction *t, struct err *e)
 
 	while ((n = plan_previous(t->plan, &step, e)) > 0) {
 		struct stage *s = stage_of(t, step->path);
-		int status = s != NULL && s->treefd >= 0 ? step_undo(s, step, &why, e) : 0;
+		bool lost = t->token[0] == '\0' && s != NULL && s->treefd < 0;
+		int status = s != NULL && !lost ? step_undo(s, step, &why, e) : 0;
 		if (status < 0)
 			return -1;
 		if (status > 0)
 			apply_report_conflict(t, step->path, why);
 	}
-	/* The plan ends before the stage: without the stage it could not be followed again. */
+	/* What is staged goes when the plan needs it no more. */
 	if (n < 0 || stages_keep(t, e) < 0 || enter_phase(t, UNDOING, NOT_BEGUN, e) < 0 ||
-	    stages_remove(t, e) < 0 || stages_end(t, false, e) < 0)
+	    stages_clear(t, e) < 0 || stages_remove(t, e) < 0 || stages_end(t, false, e) < 0)
 		return -1;
 	if (unlinkat(t->job->statefd, plan_names[NOT_BEGUN], 0) < 0 && errno != ENOENT)
 		return err_sys(e, "cannot remove the plan");
 	if (file_sync_dir(t->job->statefd, e) < 0)
 		return -1;
-	close_plan(t);
+	transaction_close_plan(t);
 	return 0;
 }
 
@@ -161,9 +105,9 @@ give_up(struct transaction *t, struct err *e)
 static int
 finish_apply(struct transaction *t, struct err *e)
 {
-	if (stages_remove(t, e) < 0 || stages_end(t, true, e) < 0)
+	if (stages_keep(t, e) < 0 || stages_remove(t, e) < 0 || stages_end(t, true, e) < 0)
 		return -1;
-	close_plan(t);
+	transaction_close_plan(t);
 	return 0;
 }
 
@@ -183,17 +127,17 @@ commit(struct transaction *t, struct err *e)
 			continue;
 		if (status > 0) {
 			apply_report_conflict(t, step->path, why);
-			conflicts_found(t, e);
+			transaction_conflicts(t, e);
 		}
 		return give_up(t, e);
 	}
 	if (n < 0)
 		return -1;
-	if (stages_sync(t, e) < 0) {
+	if (stages_sync(t, e) < 0 || stages_in_place(t, e) < 0) {
 		struct err second;
 		return plan_to_end(t->plan, &second) < 0 ? -1 : give_up(t, e);
 	}
-	if (enter_phase(t, DOING, DONE, e) < 0 || report_steps(t, e) < 0)
+	if (enter_phase(t, DOING, DONE, e) < 0 || transaction_report(t, e) < 0)
 		return -1;
 	return finish_apply(t, e);
 }
@@ -203,83 +147,20 @@ commit(struct transaction *t, struct err *e)
 static void
 abandon(struct transaction *t)
 {
-	close_plan(t);
-	stages_remove(t, NULL);
+	struct err ignored;
+	bool clear = t->plan == NULL || !t->staged ||
+		     (stages_clear(t, &ignored) == 0 && stages_remove(t, &ignored) == 0 &&
+		      stages_end(t, false, &ignored) == 0);
+
+	transaction_close_plan(t);
+	if (!clear)
+		return;
 	unlinkat(t->job->statefd, plan_names[NOT_BEGUN], 0);
 	file_remove_tree(t->job->statefd, "fresh", NULL);
 }
 
-/* A new file for a plan; in a dry run it has no name. */
-static int
-new_plan(const struct transaction *t, struct err *e)
-{
-	int statefd = t->job->statefd;
-	const char *name = plan_names[NOT_BEGUN];
-
-	if (unlinkat(statefd, name, 0) < 0 && errno != ENOENT)
-		return err_sys(e, "cannot write the plan");
-	int fd = openat(statefd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0 || (t->job->dry && unlinkat(statefd, name, 0) < 0))
-		err_sys(e, "cannot write the plan");
-	return fd;
-}
-
-/* The plan was a draft: try the merges that it asks for. */
-static int
-merge_draft(struct transaction *t, struct err *e)
-{
-	int needed = apply_merge_needed(t->plan, e);
-
-	if (needed <= 0)
-		return needed;
-	int fd = new_plan(t, e);
-	if (fd < 0)
-		return -1;
-	int status = apply_merge(t, fd, e);
-	close_plan(t);
-	t->planfd = fd;
-	if (status < 0)
-		return -1;
-	t->plan = plan_open(fd, e);
-	return t->plan != NULL ? 0 : -1;
-}
-
-/* Put what is new on the stage. */
-static int
-fill_stages(struct transaction *t, struct err *e)
-{
-	if (count_steps(t, e) < 0)
-		return -1;
-	if (t->steps == 0)
-		return 0;
-	if (stages_make(t, e) < 0 || stages_fill(t, e) < 0)
-		return -1;
-	return fsync(t->planfd) < 0 ? err_sys(e, "cannot write the plan") : 0;
-}
-
-/* Write the plan and fill the stage; in a dry run only report. */
-static int
-prepare(struct transaction *t, struct err *e)
-{
-	if (file_remove_tree(t->job->statefd, "fresh", e) < 0)
-		return -1;
-	t->planfd = new_plan(t, e);
-	if (t->planfd < 0)
-		return -1;
-	if ((t->job->undo ? apply_undo_plan(t, e) : apply_decide(t, e)) < 0)
-		return -1;
-	t->plan = plan_open(t->planfd, e);
-	if (t->plan == NULL || merge_draft(t, e) < 0)
-		return -1;
-	if (t->job->dry && report_steps(t, e) < 0)
-		return -1;
-	if (t->totals->conflicts > 0)
-		return conflicts_found(t, e);
-	return t->job->dry ? 0 : fill_stages(t, e);
-}
-
-/* An apply that was cut off in the midst of its steps goes on; or back, where the stage is not
- * whole any more. */
+/* An apply that was cut off in the midst of its steps goes on; or back, where what an earlier
+ * version staged is not whole any more. */
 static int
 resume_steps(struct transaction *t, enum phase phase, bool *over, struct err *e)
 {
@@ -289,13 +170,38 @@ resume_steps(struct transaction *t, enum phase phase, bool *over, struct err *e)
 		return -1;
 	if (phase == DOING && whole > 0) {
 		*over = true;
-		return count_steps(t, e) < 0 ? -1 : commit(t, e);
+		return transaction_count(t, e) < 0 ? -1 : commit(t, e);
 	}
 	if (phase == DOING && enter_phase(t, DOING, UNDOING, e) < 0)
 		return -1;
 	if (plan_to_end(t->plan, e) < 0 || roll_back(t, e) < 0)
 		return -1;
-	return t->totals->conflicts > 0 ? conflicts_found(t, e) : 0;
+	return t->totals->conflicts > 0 ? transaction_conflicts(t, e) : 0;
+}
+
+/* Nothing was done; but something may be staged, if the plan is whole. */
+static int
+clear_unbegun(struct transaction *t, struct err *e)
+{
+	struct err none;
+
+	t->planfd =
+	    openat(t->job->statefd, plan_names[NOT_BEGUN], O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (t->planfd < 0 && errno != ENOENT)
+		return err_sys(e, "cannot open the plan");
+	if (t->planfd >= 0 && transaction_read_plan(t, &none) == 0 &&
+	    plan_to_end(t->plan, &none) < 0) {
+		plan_close(t->plan);
+		t->plan = NULL;
+	}
+	if (stages_find(t, e) < 0)
+		return -1;
+	bool whole = t->plan != NULL && t->token[0] != '\0';
+	if ((whole && stages_clear(t, e) < 0) || stages_remove(t, e) < 0 ||
+	    (whole && stages_lock(t, false, e) < 0))
+		return -1;
+	transaction_close_plan(t);
+	return 0;
 }
 
 /* Finish what an earlier call began; *${over} if that was all there is to do. */
@@ -309,13 +215,10 @@ resume(struct transaction *t, bool *over, struct err *e)
 		return -1;
 	switch (phase) {
 	case NOT_BEGUN:
-		/* Without a plan nothing was done; a stage may be left all the same. */
-		if (t->job->dry)
-			return 0;
-		return stages_find(t, e) < 0 ? -1 : stages_remove(t, e);
+		return t->job->dry ? 0 : clear_unbegun(t, e);
 	case DONE:
 		*over = true;
-		if (report_steps(t, e) < 0)
+		if (transaction_report(t, e) < 0)
 			return -1;
 		if (t->job->dry)
 			return 0;
@@ -337,14 +240,15 @@ run_transaction(struct transaction *t, struct err *e)
 		return -1;
 	if (over || t->job->clear)
 		return 0;
-	int status = prepare(t, e);
+	int status = transaction_prepare(t, e);
 	if (t->job->dry)
 		return status;
-	if (status < 0 || enter_phase(t, NOT_BEGUN, DOING, e) < 0) {
-		abandon(t);
-		return -1;
-	}
-	return commit(t, e);
+	if (status == 0 && enter_phase(t, NOT_BEGUN, DOING, e) == 0)
+		return commit(t, e);
+	/* It may have got its name, and not durably. */
+	(void)renameat(t->job->statefd, plan_names[DOING], t->job->statefd, plan_names[NOT_BEGUN]);
+	abandon(t);
+	return -1;
 }
 
 int
@@ -365,7 +269,7 @@ apply(const struct apply_job *job, struct apply_totals *totals, struct err *e)
 			t.resources[t.count++] = job->resources[i];
 	if (stages_open(&t, e) == 0)
 		status = run_transaction(&t, e);
-	close_plan(&t);
+	transaction_close_plan(&t);
 	stages_close(&t);
 out:
 	free(t.resources);

@@ -10,10 +10,15 @@
  * What the worker made of a guarded path (tree/guard.h) is a conflict of its own kind, also if we
  * did not touch it, until it is asked for; and of git's own files nothing is taken at all.
  *
- * What is to change is written to a plan; new content is unpacked beside the old, on the same file
- * system, and made durable; then path by path the old is moved to where it is kept and the new
- * renamed into place, if the old is still what was compared.  A crash leaves the plan, from which
- * the next call finishes.  Applies to one tree take turns (flock on the directory).
+ * What is to change is written to a plan; new content is unpacked in the directory where it
+ * belongs, under a temporary name, and made durable; then path by path the old is set aside, under
+ * such a name, and the new renamed into place, if the old is still what was compared.  A crash
+ * leaves the plan, from which the next call finishes.  Applies to one tree take turns (flock on the
+ * directory).
+ *
+ * What is new has the owner, the group and the ACL that the directory and the umask give it; what
+ * takes the place of a file keeps owner, group and extended attributes of that, but what it may do
+ * (capabilities).
  *
  * Times follow content: a file that changes gets theirs, and if only its time was changed there it
  * gets that if nobody touched it here; a conflict that is not.  A directory, whose time tells when
@@ -41,6 +46,13 @@ enum apply_action {
  * stays; or the changes of both are put together, line by line, in regular files of text. */
 enum apply_settle { APPLY_ASK, APPLY_THEIRS, APPLY_OURS, APPLY_MERGE };
 
+/* What becomes of conflicts at some paths.  With APPLY_OURS these stay as they are here, also where
+ * there is no conflict. */
+struct apply_choice {
+	enum apply_settle how;
+	struct selection paths;
+};
+
 struct apply_job {
 	const struct resource *resources;
 	size_t count;
@@ -59,12 +71,15 @@ struct apply_job {
 	bool dry; /* only report */
 	/* Only finish, or clear away, what an earlier call left. */
 	bool clear;
-	enum apply_settle settle;
-	bool guarded; /* take what is guarded, too */
+	enum apply_settle settle; /* what becomes of conflicts for which nothing else is chosen: */
+	const struct apply_choice *choices; /* of those that name a path the last counts */
+	size_t choice_count;
+	struct selection only; /* undo: these paths, and no others */
+	/* Take what is guarded, too: among the paths of choices, if there are any.  A path that is
+	 * named in a choice of APPLY_THEIRS is asked for, too. */
+	bool guarded;
 	bool markers; /* where changes overlap leave both, marked, in the file */
-	/* The conflicts that ${settle} and ${guarded} are for; APPLY_THEIRS is for guarded paths
-	 * only if they are among paths that are named here. */
-	struct selection settle_only;
+	bool modes;   /* what is new has the peer's mode, whatever the umask */
 	/* Called for every path that changes (or would), and for every conflict. ${why} is NULL but
 	 * for a conflict, how one was settled, and for a change that deserves attention. */
 	void (*report)(void *arg, enum apply_action action, const char *path, const char *why);
@@ -85,5 +100,9 @@ struct apply_totals {
  * when there are conflicts (all reported, nothing changed), or another error with the directory as
  * it was, or with a plan that the next call finishes. */
 int apply(const struct apply_job *job, struct apply_totals *totals, struct err *e);
+
+/* Of the apply whose state directory is ${donefd} the paths of ${only} were undone: forget these,
+ * and what was kept for them.  The others can still be undone. */
+int apply_forget(int donefd, const struct selection *only, struct err *e);
 
 #endif

@@ -242,8 +242,6 @@ apply_decide(struct transaction *t, struct err *e)
 	int status = -1;
 	uint64_t steps;
 
-	p.mask = umask(077);
-	umask(p.mask);
 	p.fresh = manifest_born(t->job->theirs->base->manifestfd);
 	clock_gettime(CLOCK_REALTIME, &now);
 	p.now = tree_time(now);
@@ -253,7 +251,7 @@ apply_decide(struct transaction *t, struct err *e)
 	p.walk = walk_open(t->resources, t->count, e);
 	if (p.walk == NULL)
 		goto out;
-	p.writer = plan_writer_new(t->planfd, e);
+	p.writer = plan_writer_new(t->planfd, t->token, e);
 	if (p.writer == NULL)
 		goto out;
 	if (merge_sides(&p, e) < 0 || check_returned(&p, e) < 0)

@@ -1,93 +1,36 @@
 /*
- * fill - puts the new files on the stage, makes things durable, and sets what comes last.  See
- * stage.h.
+ * fill - puts what is new under its temporary names.  See stage.h and scene.h.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
-#include "apply/location.h"
-#include "apply/stage.h"
-#include "tree/compare.h"
-#include "base/file.h"
+#include "apply/scene.h"
 #include "archive/unpack.h"
+#include "base/array.h"
+#include "base/file.h"
+#include "base/pathset.h"
+#include "tree/compare.h"
 
-/* Up to so many files are synced one by one; for more the whole file system is. */
-#define SYNC_EACH 256
+/* A file that is to come from an archive. */
+struct todo {
+	uint64_t hash; /* of its path; see pathset.h */
+	off_t place;   /* of its step in the plan */
+	bool done;
+};
 
-/* If the new content for ${step} is in fresh/ put it on the stage: 1, 0 if it is not, -1. */
-static int
-place_fresh(struct stage *s, int freshfd, const struct plan_step *step, struct err *e)
-{
-	char number[24], parent[TREE_PATH + 1];
-
-	snprintf(number, sizeof number, "%" PRIu64, step->number);
-	if (freshfd < 0 || faccessat(freshfd, number, F_OK, AT_SYMLINK_NOFOLLOW))
-		return 0;
-	const char *slash = strrchr(step->path, '/');
-	snprintf(parent, sizeof parent, "%.*s", slash ? (int)(slash - step->path) : 0, step->path);
-	if (*parent && file_make_dirs(s->treefd, parent, e) < 0)
-		return -1;
-	const struct location fresh = {.dirfd = freshfd, .name = number};
-	struct location staged = {0};
-	staged.dirfd = file_parent_beneath(s->treefd, step->path, &staged.name, e);
-	if (staged.dirfd < 0)
-		return -1;
-	int status = 1;
-	/* A link keeps the very file; it can only be copied to another file system. */
-	if (linkat(freshfd, number, staged.dirfd, staged.name, 0) &&
-	    location_copy(&fresh, &staged, e) < 0)
-		status = -1;
-	else if (file_sync_dir(staged.dirfd, e) < 0)
-		status = -1;
-	close(staged.dirfd);
-	return status;
-}
-
-/* Stage what is in fresh/; ${rest} are the other paths. */
-static int
-place_all_fresh(struct transaction *t, struct pathset *rest, struct err *e)
-{
-	struct plan_step *step;
-	int n;
-	int freshfd =
-	    openat(t->job->statefd, "fresh", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (freshfd < 0 && errno != ENOENT)
-		return err_sys(e, "cannot open what was merged or kept");
-	plan_rewind(t->plan);
-	while ((n = plan_next(t->plan, &step, e)) > 0) {
-		if (!plan_is_staged(step))
-			continue;
-		int placed = place_fresh(stage_of(t, step->path), freshfd, step, e);
-		if (placed < 0 || (placed == 0 && pathset_add(rest, step->path, e) < 0)) {
-			n = -1;
-			break;
-		}
-	}
-	file_close(freshfd);
-	return n < 0 ? -1 : file_remove_tree(t->job->statefd, "fresh", e);
-}
-
-/* What else is attached to the old file (an ACL, say) goes over to the new one, as far as the
- * system lets us: it is no part of what was sent. */
-static void
-copy_attributes(int from, int to)
-{
-	char names[4096], value[4096];
-	ssize_t n = flistxattr(from, names, sizeof names);
-
-	for (char *name = names; name < names + (n > 0 ? n : 0); name += strlen(name) + 1) {
-		ssize_t size = fgetxattr(from, name, value, sizeof value);
-		if (size >= 0)
-			(void)fsetxattr(to, name, value, (size_t)size, 0);
-	}
-}
+struct filling {
+	struct transaction *t;
+	struct todo *todo;
+	size_t count, cap, done;
+	struct todo *current; /* that is being written, */
+	struct scene scene;   /* and its places */
+	bool other;           /* see stages_fill */
+};
 
 static bool
 is_script(int fd)
@@ -97,218 +40,360 @@ is_script(int fd)
 	return pread(fd, head, 2, 0) == 2 && memcmp(head, "#!", 2) == 0;
 }
 
-/* Give a staged file its final look. */
+/* It cannot be made here: a conflict. */
 static int
-finish_file(const struct transaction *t, const struct plan_step *step, int fd, struct err *e)
+refuse(struct filling *f, const struct plan_step *step, const char *why)
 {
-	const struct apply_job *job = t->job;
-	const struct stage *s = stage_of(t, step->path);
+	static const bool can[APPLY_MERGE + 1] = {[APPLY_OURS] = true};
+
+	f->other = true;
+	apply_settle_conflict(f->t, step->path, why, can);
+	return 0;
+}
+
+/* A file in the place of another one keeps what is attached to that. */
+static int
+take_attributes(const struct stage *s, const struct plan_step *step, int fd)
+{
+	int old = file_open_beneath(s->sourcefd, compare_relative(s->resource, step->path),
+				    O_RDONLY | O_NONBLOCK, 0, NULL);
+
+	if (old >= 0)
+		location_copy_attributes(old, fd, false);
+	file_close(old);
+	return fchmod(fd, step->after.mode & 0777) < 0 && !location_modeless() ? -1 : 0;
+}
+
+/* What is new has the mode that it was made with: less than what came back has, where the umask or
+ * an ACL says so. */
+static int
+take_mode(const struct transaction *t, const struct plan_step *step, int fd)
+{
 	struct stat st;
 	mode_t mode = step->after.mode & 0777;
 
-	if (fstat(fd, &st))
+	if (fstat(fd, &st) < 0)
+		return -1;
+	if (!t->job->fidelity && is_script(fd))
+		mode = (st.st_mode & 0777) | (st.st_mode >> 2 & 0111);
+	else if (!t->job->fidelity || !t->job->modes)
+		return 0;
+	return fchmod(fd, mode) < 0 && !location_modeless() ? -1 : 0;
+}
+
+/* Give the file ${fd}, which is all there, its final looks, and make it durable. */
+static int
+finish_file(struct filling *f, const struct plan_step *step, int fd, struct err *e)
+{
+	struct transaction *t = f->t;
+	struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_NOW}};
+	struct stat st, lent;
+
+	if (fstat(fd, &st) < 0)
 		return err_sys(e, "%s", step->path);
-	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != step->after.size)
+	if ((uint64_t)st.st_size != step->after.size)
 		return err_set(e, ERR_BAD_DATA, "the archive has another %s than its list",
 			       step->path);
-	if (!job->fidelity && step->before.type != 'f' && is_script(fd))
-		mode |= mode >> 2 & 0111;
-	if (step->before.type == 'f') {
-		int old = file_open_beneath(s->sourcefd, compare_relative(s->resource, step->path),
-					    O_RDONLY | O_NONBLOCK, 0, NULL);
-		if (old >= 0)
-			copy_attributes(old, fd);
-		file_close(old);
-	}
-	struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_NOW}};
-	if (job->times)
-		times[1] = tree_timespec(step->after.mtime);
-	if (fchmod(fd, mode) || futimens(fd, times) || (t->steps <= SYNC_EACH && fsync(fd)))
+	if ((step->before.type == 'f' ? take_attributes(stage_of(t, step->path), step, fd)
+				      : take_mode(t, step, fd)) < 0)
 		return err_sys(e, "%s", step->path);
+	if (t->job->times)
+		times[1] = tree_timespec(step->after.mtime);
+	if (futimens(fd, times) || fstat(fd, &st))
+		return err_sys(e, "%s", step->path);
+	/* What is on a file system of its own is not synced with the directory that was lent. */
+	bool elsewhere =
+	    fstat(stage_of(t, step->path)->sourcefd, &lent) == 0 && lent.st_dev != st.st_dev;
+	if ((elsewhere || t->steps <= SYNC_EACH) && fsync(fd) < 0)
+		return err_sys(e, "%s", step->path);
+	t->elsewhere = t->elsewhere || elsewhere;
+	f->other = f->other || ((st.st_mode ^ step->after.mode) & 0777) != 0;
 	return 0;
 }
 
-/* Give what is staged for ${step} its final look. */
+/* A file to write the new content of ${c} to; -1. */
 static int
-finish_staged(const struct transaction *t, const struct plan_step *step, struct err *e)
+make_file(const struct scene *c, struct err *e)
 {
-	const char *base;
-	struct stat st;
-	int status = -1, fd = -1;
+	/* Content that takes the place of other is nobody's business until it has its mode. */
+	mode_t mode = c->step->before.type == 'f' ? 0600 : c->step->after.mode & 0777;
+	int fd = openat(c->staged.dirfd, c->staged.name,
+			O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 
-	int parent = file_parent_beneath(stage_of(t, step->path)->treefd, step->path, &base, e);
-	if (parent < 0 || fstatat(parent, base, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-		err_set(e, ERR_BAD_DATA, "the archive lacks %s", step->path);
-		goto out;
-	}
-	if (step->after.type == 'l') {
-		if (S_ISLNK(st.st_mode))
-			status = 0;
-		else
-			err_set(e, ERR_BAD_DATA, "%s is not a symbolic link", step->path);
-		goto out;
-	}
-	fd = openat(parent, base, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0 && errno == EACCES && fchmodat(parent, base, 0600, 0) == 0)
-		fd = openat(parent, base, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
-		err_sys(e, "%s", step->path);
-	else
-		status = finish_file(t, step, fd, e);
-out:
-	file_close(fd);
-	file_close(parent);
+	return fd < 0 ? scene_failed(c, e) : fd;
+}
+
+/* Put what is in fresh/ there: what was merged is a new file, what an undo puts back is the very
+ * file; it can only be copied to another file system. */
+static int
+place_fresh(struct filling *f, int freshfd, const struct scene *c, struct err *e)
+{
+	char number[24];
+	int status = -1;
+
+	snprintf(number, sizeof number, "%llu", (unsigned long long)c->step->number);
+	const struct location fresh = {.dirfd = freshfd, .name = number};
+	const struct location *to = c->made.dirfd >= 0 ? &c->made : &c->staged;
+	if (f->t->job->undo)
+		return linkat(freshfd, number, to->dirfd, to->name, 0) < 0
+			   ? location_copy(&fresh, to, e)
+			   : 0;
+	int in = openat(freshfd, number, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	int out = in < 0 ? err_sys(e, "%s", c->step->path) : make_file(c, e);
+	if (out >= 0 && file_copy(in, out, e) == 0)
+		status = finish_file(f, c->step, out, e);
+	file_close(in);
+	file_close(out);
 	return status;
 }
 
-/* Note what of ${paths} is not on the stage: a file whose content is as it was sent. */
-static int
-find_sent(struct transaction *t, struct pathset *paths, struct pathset *sent, struct err *e)
+/* Does errno say that the file system cannot have such a thing at all? */
+static bool
+cannot_be(void)
 {
-	struct plan_step *step;
-	struct stat st;
-	int n;
-
-	plan_rewind(t->plan);
-	while ((n = plan_next(t->plan, &step, e)) > 0) {
-		const char *base;
-		struct stage *of = stage_of(t, step->path);
-		if (!plan_is_staged(step) || !pathset_has(paths, step->path))
-			continue;
-		int parent = file_parent_beneath(of->treefd, step->path, &base, NULL);
-		bool there = parent >= 0 && fstatat(parent, base, &st, AT_SYMLINK_NOFOLLOW) == 0;
-		file_close(parent);
-		if (!there && pathset_add(sent, step->path, e) < 0)
-			return -1;
-	}
-	return n;
+	return errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS;
 }
 
 static int
-stage_archive(struct transaction *t, int archivefd, struct pathset *paths, struct err *e)
+place_link(struct filling *f, const struct scene *c, struct err *e)
 {
-	for (size_t i = 0; paths->count > 0 && i < t->count; i++)
-		if (unpack_paths(archivefd, t->stages[i].treefd, paths, &t->resources[i], e) < 0)
-			return -1;
+	const struct timespec times[2] = {{.tv_nsec = UTIME_NOW},
+					  f->t->job->times
+					      ? tree_timespec(c->step->after.mtime)
+					      : (struct timespec){.tv_nsec = UTIME_NOW}};
+
+	if (symlinkat(c->step->after.target ? c->step->after.target : "", c->staged.dirfd,
+		      c->staged.name) < 0)
+		return cannot_be() ? refuse(f, c->step, "a link, which cannot be here")
+				   : scene_failed(c, e);
+	/* Not every file system keeps the time of a link, and nothing depends on it. */
+	(void)utimensat(c->staged.dirfd, c->staged.name, times, AT_SYMLINK_NOFOLLOW);
 	return 0;
 }
 
-/* Stage ${paths} from the archives, and give all of the stage its final look. */
+/* Put what is not in the archive there, and note what is. */
 static int
-fill_from_archives(struct transaction *t, struct pathset *paths, struct err *e)
+place_step(struct filling *f, int freshfd, off_t place, const struct plan_step *step, struct err *e)
 {
-	struct pathset sent = {0};
-	struct plan_step *step;
-	int n = -1;
+	char number[24];
+	struct scene c;
+	struct stage *s = stage_of(f->t, step->path);
+	bool fresh;
+	int status = -1;
 
-	if (stage_archive(t, t->job->theirs->archivefd, paths, e) < 0 ||
-	    find_sent(t, paths, &sent, e) < 0 ||
-	    stage_archive(t, t->job->theirs->base->archivefd, &sent, e) < 0)
+	snprintf(number, sizeof number, "%llu", (unsigned long long)step->number);
+	fresh = freshfd >= 0 && faccessat(freshfd, number, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	if (!fresh && step->after.type == 'f' && plan_is_staged(step) && !f->t->job->undo) {
+		struct todo *todo = array_grow(f->todo, f->count + 1, &f->cap, sizeof *f->todo, e);
+		if (todo == NULL)
+			return -1;
+		f->todo = todo;
+		f->todo[f->count++] = (struct todo){pathset_hash(step->path), place, false};
+		return 0;
+	}
+	if (s == NULL || (!fresh && !plan_is_staged(step)))
+		return 0;
+	if (scene_open(s, step, &c, e) < 0)
 		goto out;
+	if (c.lost)
+		err_set(e, ERR_BUSY, "%s: its directory is gone", step->path);
+	else if (fresh)
+		status = place_fresh(f, freshfd, &c, e);
+	else if (step->after.type == 'l' && !f->t->job->undo)
+		status = place_link(f, &c, e);
+	else
+		err_set(e, ERR_INTERNAL, "a kept file was not staged");
+out:
+	scene_close(&c);
+	return status;
+}
+
+static int
+place_all(struct filling *f, struct err *e)
+{
+	struct transaction *t = f->t;
+	struct plan_step *step;
+	int n;
+	int freshfd =
+	    openat(t->job->statefd, "fresh", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (freshfd < 0 && errno != ENOENT)
+		return err_sys(e, "cannot open what was merged or kept");
 	plan_rewind(t->plan);
-	while ((n = plan_next(t->plan, &step, e)) > 0)
-		if (plan_is_staged(step) && finish_staged(t, step, e) < 0) {
+	for (;;) {
+		off_t place = plan_tell(t->plan);
+		n = plan_next(t->plan, &step, e);
+		if (n <= 0)
+			break;
+		bool placed = plan_is_staged(step) || step->after.type == 'd';
+		if (placed && place_step(f, freshfd, place, step, e) < 0) {
 			n = -1;
 			break;
 		}
+	}
+	file_close(freshfd);
+	return n < 0 ? -1 : file_remove_tree(t->job->statefd, "fresh", e);
+}
+
+static int
+by_hash(const void *a, const void *b)
+{
+	uint64_t x = ((const struct todo *)a)->hash, y = ((const struct todo *)b)->hash;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Find the step for ${path} and what is noted of it; both NULL if there is none. */
+static int
+find_step(struct filling *f, const char *path, struct todo **todo, struct plan_step **step,
+	  struct err *e)
+{
+	const struct todo key = {.hash = pathset_hash(path)};
+	struct todo *one = bsearch(&key, f->todo, f->count, sizeof *f->todo, by_hash);
+
+	*todo = NULL;
+	*step = NULL;
+	while (one != NULL && one > f->todo && one[-1].hash == key.hash)
+		one--;
+	for (; one != NULL && one < f->todo + f->count && one->hash == key.hash; one++) {
+		plan_seek(f->t->plan, one->place);
+		if (plan_next(f->t->plan, step, e) < 0)
+			return -1;
+		if (strcmp((*step)->path, path) == 0) {
+			*todo = one;
+			return 0;
+		}
+	}
+	return 0;
+}
+
+/* As struct unpack_taker has it. */
+static int
+open_file(void *arg, const struct entry *entry, struct err *e)
+{
+	struct filling *f = arg;
+	struct plan_step *step;
+
+	if (f->count == 0 || find_step(f, entry->path, &f->current, &step, e) < 0)
+		return f->count == 0 ? UNPACK_UNWANTED : -1;
+	if (f->current == NULL || f->current->done)
+		return UNPACK_UNWANTED;
+	struct stage *s = stage_of(f->t, step->path);
+	int fd = -1;
+	if (scene_open(s, step, &f->scene, e) < 0)
+		goto out;
+	if (f->scene.staged.dirfd < 0)
+		err_set(e, ERR_BUSY, "%s: its directory is gone", step->path);
+	else
+		fd = make_file(&f->scene, e);
 out:
-	pathset_free(&sent);
-	return n;
+	scene_close(&f->scene);
+	return fd;
+}
+
+static int
+end_file(void *arg, const struct entry *entry, int fd, struct err *e)
+{
+	struct filling *f = arg;
+	struct plan_step *step;
+	struct todo *todo;
+	int status = find_step(f, entry->path, &todo, &step, e);
+
+	if (status == 0)
+		status = finish_file(f, step, fd, e);
+	if (close(fd) < 0 && status == 0)
+		status = err_sys(e, "%s", entry->path);
+	if (status == 0) {
+		todo->done = true;
+		f->done++;
+	}
+	return status;
+}
+
+/* From what came back; what is not in it is as it was sent. */
+static int
+fill_from_archives(struct filling *f, struct err *e)
+{
+	const struct unpack_taker taker = {open_file, end_file, f};
+	const struct tree *theirs = f->t->job->theirs;
+	struct plan_step *step;
+
+	if (f->count == 0)
+		return 0;
+	qsort(f->todo, f->count, sizeof *f->todo, by_hash);
+	if (unpack_take(theirs->archivefd, &taker, e) < 0)
+		return -1;
+	if (f->done < f->count && unpack_take(theirs->base->archivefd, &taker, e) < 0)
+		return -1;
+	for (size_t i = 0; i < f->count; i++) {
+		if (f->todo[i].done)
+			continue;
+		plan_seek(f->t->plan, f->todo[i].place);
+		return plan_next(f->t->plan, &step, e) < 0
+			   ? -1
+			   : err_set(e, ERR_BAD_DATA, "the archive lacks %s", step->path);
+	}
+	return 0;
 }
 
 int
-stages_fill(struct transaction *t, struct err *e)
+stages_fill(struct transaction *t, bool *other, struct err *e)
 {
-	struct pathset rest = {0};
+	struct filling f = {.t = t};
 	int status = -1;
 
-	if (place_all_fresh(t, &rest, e) < 0)
-		goto out;
-	if (t->job->undo && rest.count > 0) {
-		err_set(e, ERR_INTERNAL, "a kept file was not staged");
-		goto out;
-	}
-	/* What an undo puts back is as it was kept. */
-	if (!t->job->undo && fill_from_archives(t, &rest, e) < 0)
+	t->staged = true;
+	if (place_all(&f, e) < 0 || fill_from_archives(&f, e) < 0)
 		goto out;
 	for (size_t i = 0; t->steps > SYNC_EACH && i < t->count; i++)
-		if (syncfs(t->stages[i].treefd) < 0) {
+		if (syncfs(t->stages[i].sourcefd) < 0) {
 			err_sys(e, "cannot sync %s", t->resources[i].source);
 			goto out;
 		}
+	*other = f.other;
 	status = 0;
 out:
-	pathset_free(&rest);
+	free(f.todo);
 	return status;
 }
 
+/* Take ${step} over as it was staged. */
 static int
-sync_parent(struct stage *s, const struct plan_step *step, struct err *e)
+correct_step(struct transaction *t, struct plan_writer *w, struct plan_step *step, struct err *e)
 {
-	const char *base;
-	int fd = file_parent_beneath(s->sourcefd, compare_relative(s->resource, step->path), &base,
-				     NULL);
-
-	/* A directory that is gone needs no sync of its own: the one above gets it. */
-	if (fd < 0)
-		return 0;
-	int status = file_sync_dir(fd, e);
-	close(fd);
-	return status;
-}
-
-int
-stages_sync(struct transaction *t, struct err *e)
-{
-	struct plan_step *step;
-	int n = 0;
-
-	if (t->steps > SYNC_EACH) {
-		for (size_t i = 0; i < t->count; i++)
-			if (syncfs(t->stages[i].sourcefd))
-				return err_sys(e, "cannot sync %s", t->resources[i].source);
-		return 0;
-	}
-	plan_rewind(t->plan);
-	while ((n = plan_next(t->plan, &step, e)) > 0)
-		if (step->kind != PLAN_TIMES && sync_parent(stage_of(t, step->path), step, e) < 0)
-			return -1;
-	return n;
-}
-
-/* Set the time of a directory. */
-static int
-set_directory_time(struct stage *s, const struct plan_step *step, bool done, struct err *e)
-{
-	const struct entry *to = done ? &step->after : &step->before;
-	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, tree_timespec(to->mtime)};
-	const char *relative = compare_relative(s->resource, step->path);
-	struct location p = {.dirfd = -1};
+	struct stage *s = stage_of(t, step->path);
+	struct scene c;
 	int status = 0;
 
-	if (to->type != 'd')
-		return 0;
-	p.dirfd = file_parent_beneath(s->sourcefd, *relative ? relative : ".", &p.name, e);
-	if (p.dirfd < 0)
-		return location_is_gone() ? 0 : -1;
-	bool there = location_look(&p) == 0 && p.there && tree_type(p.st.st_mode) == 'd';
-	if (there && utimensat(p.dirfd, p.name, times, AT_SYMLINK_NOFOLLOW) && errno != EPERM)
-		status = err_sys(e, "%s", step->path);
-	close(p.dirfd);
-	return status;
+	if (plan_is_staged(step) && s != NULL) {
+		status = scene_open(s, step, &c, e);
+		bool there = c.staged.there;
+		if (step->after.type == 'f' && there)
+			step->after.mode = c.staged.st.st_mode & 0777;
+		scene_close(&c);
+		if (status < 0 || !there)
+			return status < 0 ? -1 : 0;
+	}
+	return plan_copy(w, step, e);
 }
 
 int
-stages_end(struct transaction *t, bool done, struct err *e)
+stages_correct(struct transaction *t, int planfd, struct err *e)
 {
+	struct plan_writer *w = plan_writer_new(planfd, t->token, e);
 	struct plan_step *step;
-	int n;
+	uint64_t count;
+	int n, status = -1;
 
+	if (w == NULL)
+		return -1;
 	plan_rewind(t->plan);
-	while ((n = plan_next(t->plan, &step, e)) > 0) {
-		struct stage *of = plan_is_last(step) ? stage_of(t, step->path) : NULL;
-		if (of && set_directory_time(of, step, done, e) < 0)
-			return -1;
-	}
-	return n;
+	while ((n = plan_next(t->plan, &step, e)) > 0)
+		if (correct_step(t, w, step, e) < 0)
+			goto out;
+	if (n == 0)
+		status = plan_finish(w, &count, e);
+out:
+	plan_writer_free(w);
+	return status;
 }

@@ -8,11 +8,13 @@
 
 /* Does the person know what they take: all that is guarded, or this by its name? */
 static bool
-is_asked_for(const struct apply_job *job, const char *path)
+is_asked_for(const struct transaction *t, const char *path)
 {
-	bool asked = job->guarded || (job->settle == APPLY_THEIRS && job->settle_only.count > 0);
+	bool named;
+	enum apply_settle how = apply_choice_of(t, path, &named);
 
-	return asked && selection_has(&job->settle_only, path);
+	return (named && how == APPLY_THEIRS) ||
+	       (t->job->guarded && (named || t->job->choice_count == 0));
 }
 
 /* Is ours as it would be if theirs were taken?  1, 0, -1. */
@@ -59,17 +61,18 @@ rule_hold_guarded(struct planner *p, const struct sides *v, struct frame *f, str
 	if (above && above->doomed && compare_untouchable(p->compare, v->path))
 		return 1;
 	if (v->guarded == GUARD_NONE || (v->delta & ~(unsigned)COMPARE_TIMES) == 0 ||
-	    (above && above->kept) || is_asked_for(p->job, v->path))
+	    (above && above->kept) || is_asked_for(p->t, v->path))
 		return 0;
 	bool directory = (v->base == NULL || v->base->type == 'd') &&
 			 (v->theirs == NULL || v->theirs->type == 'd') &&
 			 (v->ours == NULL || v->ours->type == 'd');
 	if (directory)
 		return hold_directory(v, f);
+	bool named;
 	int taken = is_taken(p, v, e);
 	if (taken != 0)
 		return taken < 0 ? -1 : 0;
-	if (p->job->settle == APPLY_OURS && selection_has(&p->job->settle_only, v->path)) {
+	if (apply_choice_of(p->t, v->path, &named) == APPLY_OURS) {
 		apply_report_settled(p->t, v->path, reason(v), APPLY_OURS);
 		f->kept = true;
 	} else {

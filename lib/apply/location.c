@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "apply/location.h"
@@ -13,8 +14,42 @@
 int
 location_look(struct location *p)
 {
-	p->there = fstatat(p->dirfd, p->name, &p->st, AT_SYMLINK_NOFOLLOW) == 0;
-	return p->there || errno == ENOENT ? 0 : -1;
+	p->there = p->dirfd >= 0 && fstatat(p->dirfd, p->name, &p->st, AT_SYMLINK_NOFOLLOW) == 0;
+	return p->there || p->dirfd < 0 || errno == ENOENT ? 0 : -1;
+}
+
+bool
+location_is_listed(const struct location *p)
+{
+	const char *name;
+	bool found = false;
+	DIR *d = file_list(p->dirfd, ".");
+
+	if (d == NULL)
+		return true;
+	while (!found && (name = file_next(&d)) != NULL)
+		found = strcmp(name, p->name) == 0;
+	if (d != NULL)
+		(void)closedir(d);
+	return found;
+}
+
+bool
+location_path_is_listed(int dirfd, const char *path)
+{
+	char part[TREE_PATH + 1];
+	bool listed = true;
+
+	for (const char *end = path; listed && *end != '\0';) {
+		struct location p = {.dirfd = -1};
+		end += strspn(end, "/");
+		end += strcspn(end, "/");
+		snprintf(part, sizeof part, "%.*s", (int)(end - path), path);
+		p.dirfd = file_parent_beneath(dirfd, part, &p.name, NULL);
+		listed = p.dirfd >= 0 && location_is_listed(&p);
+		file_close(p.dirfd);
+	}
+	return listed;
 }
 
 void
@@ -102,7 +137,32 @@ location_exchange(const struct location *a, const struct location *b)
 bool
 location_not_supported(void)
 {
-	return errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP;
+	return errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP || errno == EXDEV;
+}
+
+bool
+location_modeless(void)
+{
+	return errno == EPERM || errno == ENOSYS || errno == EOPNOTSUPP;
+}
+
+void
+location_copy_attributes(int from, int to, bool same)
+{
+	char names[4096], value[4096];
+	struct stat st;
+
+	/* The group may be one of ours where the owner is not to be given away. */
+	if (fstat(from, &st) == 0 && fchown(to, st.st_uid, st.st_gid) < 0)
+		(void)!fchown(to, (uid_t)-1, st.st_gid);
+	ssize_t n = flistxattr(from, names, sizeof names);
+	for (char *name = names; name < names + (n > 0 ? n : 0); name += strlen(name) + 1) {
+		ssize_t size = same || strcmp(name, "security.capability") != 0
+				   ? fgetxattr(from, name, value, sizeof value)
+				   : -1;
+		if (size >= 0)
+			(void)fsetxattr(to, name, value, (size_t)size, 0);
+	}
 }
 
 bool
@@ -150,6 +210,7 @@ copy_file(const struct location *from, const struct location *to, struct err *e)
 		err_sys(e, "cannot copy %s", from->name);
 	} else if (file_copy(in, out, e) == 0) {
 		const struct timespec times[2] = {st.st_atim, st.st_mtim};
+		location_copy_attributes(in, out, true);
 		if (fchmod(out, st.st_mode & 07777) || futimens(out, times) || fsync(out))
 			err_sys(e, "cannot copy %s", from->name);
 		else
@@ -160,6 +221,48 @@ copy_file(const struct location *from, const struct location *to, struct err *e)
 	return status;
 }
 
+static int
+copy_directory(const struct location *from, const struct location *to, struct err *e)
+{
+	int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, status = -1, out = -1;
+	struct stat st;
+
+	int in = openat(from->dirfd, from->name, flags);
+	if (in < 0 || fstat(in, &st) < 0 ||
+	    (mkdirat(to->dirfd, to->name, 0700) < 0 && errno != EEXIST) ||
+	    (out = openat(to->dirfd, to->name, flags)) < 0) {
+		err_sys(e, "cannot copy %s", from->name);
+		goto out;
+	}
+	const struct timespec times[2] = {st.st_atim, st.st_mtim};
+	location_copy_attributes(in, out, true);
+	status = 0;
+	if ((fchmod(out, st.st_mode & 07777) < 0 && !location_modeless()) || futimens(out, times))
+		status = err_sys(e, "cannot copy %s", from->name);
+out:
+	file_close(in);
+	file_close(out);
+	return status;
+}
+
+bool
+location_is_special(const struct location *p)
+{
+	struct stat st, above;
+	char names[4096];
+
+	int fd = openat(p->dirfd, p->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0 || fstat(p->dirfd, &above) < 0) {
+		file_close(fd);
+		return false;
+	}
+	gid_t group = above.st_mode & S_ISGID ? above.st_gid : getegid();
+	bool special =
+	    st.st_uid != geteuid() || st.st_gid != group || flistxattr(fd, names, sizeof names) > 0;
+	close(fd);
+	return special;
+}
+
 int
 location_copy(const struct location *from, const struct location *to, struct err *e)
 {
@@ -168,6 +271,8 @@ location_copy(const struct location *from, const struct location *to, struct err
 
 	if (fstatat(from->dirfd, from->name, &st, AT_SYMLINK_NOFOLLOW))
 		return err_sys(e, "cannot copy %s", from->name);
+	if (S_ISDIR(st.st_mode))
+		return copy_directory(from, to, e);
 	if (!S_ISLNK(st.st_mode))
 		return copy_file(from, to, e);
 	ssize_t n = readlinkat(from->dirfd, from->name, target, sizeof target - 1);
@@ -176,8 +281,9 @@ location_copy(const struct location *from, const struct location *to, struct err
 	target[n] = '\0';
 	if (symlinkat(target, to->dirfd, to->name) && errno != EEXIST)
 		return err_sys(e, "cannot copy %s", from->name);
-	/* Not every file system keeps the time of a link. */
+	/* Not everybody may give it away, and not every file system keeps its time. */
 	const struct timespec times[2] = {st.st_atim, st.st_mtim};
+	(void)!fchownat(to->dirfd, to->name, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW);
 	(void)utimensat(to->dirfd, to->name, times, AT_SYMLINK_NOFOLLOW);
 	return 0;
 }

@@ -17,8 +17,15 @@ struct location {
 	bool there;
 };
 
-/* See what is there: 0, or -1 with errno. */
+/* See what is there: 0, or -1 with errno.  With the descriptor -1 nothing is. */
 int location_look(struct location *p);
+
+/* Is what is there called so, to the letter?  Where case does not count another name leads to it.
+ */
+bool location_is_listed(const struct location *p);
+
+/* The same of all names of ${path} beneath ${dirfd}. */
+bool location_path_is_listed(int dirfd, const char *path);
 
 /* What ${p} is, as a plan notes it: without strings; type '-' if nothing is there. */
 void location_entry(const struct location *p, struct entry *entry);
@@ -33,14 +40,27 @@ bool location_is_before(const struct location *p, const struct entry *b, bool ex
 /* Is ${p} what the step puts there?  If that cannot be told it is not. */
 bool location_is_after(const struct location *p, const struct entry *a);
 
+/* Has the directory an owner, a group or an ACL that one that is made in its place would not have?
+ */
+bool location_is_special(const struct location *p);
+
 /* Two names of one file? */
 bool location_same_file(const struct location *a, const struct location *b);
 
 /* Exchange two names at once: 0, or -1 with errno; see location_not_supported. */
 int location_exchange(const struct location *a, const struct location *b);
 
-/* Does errno say that the file system does not know what was asked? */
+/* Does errno say that the file system does not know what was asked?  An overlay cannot rename
+ * directories of its lower layers. */
 bool location_not_supported(void);
+
+/* Setting the mode of what is ours failed: does errno say that the file system has no modes? */
+bool location_modeless(void);
+
+/* Give ${to} owner, group and extended attributes (an ACL, say) of ${from}, as far as the system
+ * lets us: they are no part of what was sent.  ${same}: it has the same content, too, so that what
+ * the file may do goes with it (capabilities). */
+void location_copy_attributes(int from, int to, bool same);
 
 /* The directory of a location could not be opened: does errno say that it is gone? */
 bool location_is_gone(void);
@@ -52,7 +72,8 @@ int location_move_over(const struct location *from, const struct location *to);
  * link and an unlink, so that for a moment both names are there. */
 int location_move_free(const struct location *from, const struct location *to);
 
-/* Copy a file or a link with its mode and times, for where it can neither be renamed nor linked. */
+/* Copy a file, a link or an empty directory with all that is attached to it, for where it can
+ * neither be renamed nor linked. */
 int location_copy(const struct location *from, const struct location *to, struct err *e);
 
 #endif

@@ -234,7 +234,7 @@ apply_merge(struct transaction *t, int planfd, struct err *e)
 	struct merging m = {.t = t, .mergefd = -1, .basefd = -1, .theirsfd = -1, .freshfd = -1};
 	int statefd = t->job->statefd, status = -1;
 
-	m.writer = plan_writer_new(planfd, e);
+	m.writer = plan_writer_new(planfd, m.t->token, e);
 	if (m.writer == NULL || file_remove_tree(statefd, "merge", e) < 0)
 		goto out;
 	m.mergefd = make_directory(statefd, "merge", e);

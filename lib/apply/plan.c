@@ -13,8 +13,8 @@
 #include "apply/plan.h"
 #include "tree/manifest.h"
 
-#define HEAD "awcp-plan 1\n"
-#define HEAD_LENGTH (sizeof HEAD - 1)
+#define HEAD "awcp-plan 2 "
+#define OLD_HEAD "awcp-plan 1\n"
 #define WINDOW (128 * 1024)
 #define LINE_LONGEST (2 * 4 * TREE_PATH + 512)
 
@@ -26,9 +26,12 @@ struct plan_writer {
 
 struct plan {
 	int fd;
+	size_t head; /* bytes of the first line */
+	char token[PLAN_TOKEN + 1];
 	off_t size;
-	off_t at;    /* the place between two lines */
-	off_t start; /* what the window shows */
+	uint64_t count; /* steps, as its end says */
+	off_t at;       /* the place between two lines */
+	off_t start;    /* what the window shows */
 	size_t have;
 	struct plan_step step;
 	char path[TREE_PATH + 1];
@@ -49,7 +52,7 @@ plan_is_last(const struct plan_step *step)
 }
 
 struct plan_writer *
-plan_writer_new(int fd, struct err *e)
+plan_writer_new(int fd, const char *token, struct err *e)
 {
 	struct plan_writer *w = calloc(1, sizeof *w);
 
@@ -59,7 +62,7 @@ plan_writer_new(int fd, struct err *e)
 	}
 	w->fd = fd;
 	w->text = (struct buf)BUF_INIT(WINDOW);
-	if (buf_add(&w->text, HEAD, HEAD_LENGTH, e) < 0) {
+	if (buf_printf(&w->text, e, HEAD "%s\n", token) < 0) {
 		plan_writer_free(w);
 		return NULL;
 	}
@@ -93,18 +96,18 @@ flush_steps(struct plan_writer *w, struct err *e)
 }
 
 int
-plan_add(struct plan_writer *w, struct plan_step *s, struct err *e)
+plan_copy(struct plan_writer *w, const struct plan_step *s, struct err *e)
 {
 	const struct entry *a = &s->after, *b = &s->before;
 
-	s->number = ++w->count;
+	w->count++;
 	if (w->text.len > WINDOW - LINE_LONGEST && flush_steps(w, e) < 0)
 		return -1;
 	if (buf_printf(&w->text, e,
-		       "%" PRIu64 " %c %c %o %" PRIu64 " %" PRId64 " %s %c %o %" PRIu64 " %" PRId64
-		       " %" PRId64 " %" PRIu64 " ",
-		       s->number, s->kind, a->type ? a->type : '-', (unsigned)a->mode, a->size,
-		       a->mtime, a->sha256[0] ? a->sha256 : "-", b->type ? b->type : '-',
+		       "%" PRIu64 " %c %zu %c %o %" PRIu64 " %" PRId64 " %s %c %o %" PRIu64
+		       " %" PRId64 " %" PRId64 " %" PRIu64 " ",
+		       s->number, s->kind, s->holder, a->type ? a->type : '-', (unsigned)a->mode,
+		       a->size, a->mtime, a->sha256[0] ? a->sha256 : "-", b->type ? b->type : '-',
 		       (unsigned)b->mode, b->size, b->mtime, b->ctime, b->inode) ||
 	    put_escaped(&w->text, s->path, e) < 0)
 		return -1;
@@ -112,6 +115,13 @@ plan_add(struct plan_writer *w, struct plan_step *s, struct err *e)
 	    (buf_add(&w->text, "\t", 1, e) < 0 || put_escaped(&w->text, a->target, e) < 0))
 		return -1;
 	return buf_add(&w->text, "\n", 1, e);
+}
+
+int
+plan_add(struct plan_writer *w, struct plan_step *s, struct err *e)
+{
+	s->number = w->count + 1;
+	return plan_copy(w, s, e);
 }
 
 int
@@ -149,6 +159,31 @@ read_window(struct plan *p, off_t start, struct err *e)
 	return 0;
 }
 
+/* Read the first line, which the window shows. */
+static int
+read_head(struct plan *p, struct err *e)
+{
+	static const char hex[] = "0123456789abcdef";
+	size_t n = strlen(HEAD);
+
+	if (p->have >= strlen(OLD_HEAD) && memcmp(p->window, OLD_HEAD, strlen(OLD_HEAD)) == 0) {
+		p->head = strlen(OLD_HEAD);
+		return 0;
+	}
+	if (p->have < n + PLAN_TOKEN + 1 || memcmp(p->window, HEAD, n) != 0 ||
+	    p->window[n + PLAN_TOKEN] != '\n')
+		return bad(e);
+	memcpy(p->token, p->window + n, PLAN_TOKEN);
+	p->head = n + PLAN_TOKEN + 1;
+	return strspn(p->token, hex) == PLAN_TOKEN ? 0 : bad(e);
+}
+
+const char *
+plan_token(const struct plan *p)
+{
+	return p->token;
+}
+
 struct plan *
 plan_open(int fd, struct err *e)
 {
@@ -167,10 +202,8 @@ plan_open(int fd, struct err *e)
 	p->size = st.st_size;
 	if (read_window(p, 0, e) < 0)
 		goto err0;
-	if (p->have < HEAD_LENGTH || memcmp(p->window, HEAD, HEAD_LENGTH) != 0) {
-		bad(e);
+	if (read_head(p, e) < 0)
 		goto err0;
-	}
 	plan_rewind(p);
 	return p;
 err0:
@@ -187,7 +220,7 @@ plan_close(struct plan *p)
 void
 plan_rewind(struct plan *p)
 {
-	p->at = (off_t)HEAD_LENGTH;
+	p->at = (off_t)p->head;
 }
 
 /* Take the line of ${n} bytes at ${line} apart. */
@@ -205,13 +238,23 @@ parse_step(struct plan *p, const char *line, size_t n, struct err *e)
 	size_t short_n = n < sizeof head - 1 ? n : sizeof head - 1;
 	memcpy(head, line, short_n);
 	head[short_n] = '\0';
-	if (sscanf(head,
-		   "%" SCNu64 " %c %c %o %" SCNu64 " %" SCNd64 " %64s %c %o %" SCNu64 " %" SCNd64
-		   " %" SCNd64 " %" SCNu64 "%n",
-		   &s->number, &s->kind, &a->type, &mode_after, &a->size, &a->mtime, hash, &b->type,
-		   &mode_before, &b->size, &b->mtime, &b->ctime, &b->inode, &used) != 13 ||
-	    head[used] != ' ')
+	const char *line_rest = head;
+	if (sscanf(head, "%" SCNu64 " %c%n", &s->number, &s->kind, &used) != 2)
 		return bad(e);
+	line_rest += used;
+	if (p->token[0] != '\0') {
+		if (sscanf(line_rest, " %zu%n", &s->holder, &used) != 1)
+			return bad(e);
+		line_rest += used;
+	}
+	if (sscanf(line_rest,
+		   " %c %o %" SCNu64 " %" SCNd64 " %64s %c %o %" SCNu64 " %" SCNd64 " %" SCNd64
+		   " %" SCNu64 "%n",
+		   &a->type, &mode_after, &a->size, &a->mtime, hash, &b->type, &mode_before,
+		   &b->size, &b->mtime, &b->ctime, &b->inode, &used) != 11 ||
+	    line_rest[used] != ' ')
+		return bad(e);
+	used += (int)(line_rest - head);
 	a->mode = mode_after;
 	b->mode = mode_before;
 	if (strcmp(hash, "-") != 0)
@@ -225,7 +268,7 @@ parse_step(struct plan *p, const char *line, size_t n, struct err *e)
 	if (tab && manifest_unescape(p->target, tab + 1, path + rest) < 0)
 		return bad(e);
 	a->target = tab ? p->target : NULL;
-	return 0;
+	return s->holder <= strlen(p->path) ? 0 : bad(e);
 }
 
 int
@@ -255,7 +298,7 @@ plan_next(struct plan *p, struct plan_step **step, struct err *e)
 static int
 step_back(struct plan *p, char **line, size_t *length, struct err *e)
 {
-	if (p->at <= (off_t)HEAD_LENGTH)
+	if (p->at <= (off_t)p->head)
 		return 0;
 	bool whole = p->start == 0 || p->at - LINE_LONGEST >= p->start;
 	bool shown = whole && p->at > p->start && p->at <= p->start + (off_t)p->have;
@@ -284,7 +327,28 @@ plan_to_end(struct plan *p, struct err *e)
 	int n = step_back(p, &line, &length, e);
 	if (n < 0)
 		return -1;
-	return n == 1 && length > 4 && strncmp(line, "end ", 4) == 0 ? 0 : bad(e);
+	if (n != 1 || length <= 4 || strncmp(line, "end ", 4) != 0)
+		return bad(e);
+	p->count = strtoull(line + 4, NULL, 10);
+	return 0;
+}
+
+uint64_t
+plan_count(const struct plan *p)
+{
+	return p->count;
+}
+
+off_t
+plan_tell(const struct plan *p)
+{
+	return p->at;
+}
+
+void
+plan_seek(struct plan *p, off_t place)
+{
+	p->at = place;
 }
 
 int

@@ -19,11 +19,12 @@ finish_change(struct scene *c, const char **why, struct err *e)
 		return scene_failed(c, e);
 	right = location_is_before(&c->staged, &c->step->before, false);
 	if (right && c->step->before.type == 'd') {
-		if (unlinkat(c->staged.dirfd, c->staged.name, AT_REMOVEDIR) == 0)
-			return 0;
-		right = errno != ENOTEMPTY && errno != EEXIST;
-		if (right)
-			return scene_failed(c, e);
+		int removed = scene_remove_directory(c, &c->staged, e);
+		if (removed != 0)
+			return removed < 0 ? -1 : 0;
+	} else if (right && location_same_file(&c->staged, &c->old)) {
+		/* Two names of one file: a rename of one to the other does nothing. */
+		return scene_drop(c, &c->staged, e);
 	} else if (right) {
 		return location_move_over(&c->staged, &c->old) ? scene_failed(c, e) : 0;
 	}
@@ -36,11 +37,9 @@ static int
 change_by_link(struct scene *c, const char **why, struct err *e)
 {
 	if (c->step->before.type == 'd') {
-		if (unlinkat(c->path.dirfd, c->path.name, AT_REMOVEDIR)) {
-			if (errno == ENOTEMPTY || errno == EEXIST)
-				return scene_refuse(why, SCENE_CHANGED);
-			return scene_failed(c, e);
-		}
+		int removed = scene_remove_directory(c, &c->path, e);
+		if (removed <= 0)
+			return removed < 0 ? -1 : scene_refuse(why, SCENE_CHANGED);
 		return location_move_free(&c->staged, &c->path) ? scene_failed(c, e) : 0;
 	}
 	if (!location_same_file(&c->old, &c->path)) {
@@ -99,7 +98,10 @@ replace_change(struct scene *c, const char **why, struct err *e)
 
 	switch (where_is(c)) {
 	case APPLIED:
-		return 0;
+		/* Or somebody took the new away. */
+		return !c->old.there && location_is_before(&c->path, before, false)
+			   ? scene_refuse(why, SCENE_LOST)
+			   : 0;
 	case LINKED:
 		return scene_drop(c, &c->staged, e);
 	case EXCHANGED:
@@ -128,7 +130,7 @@ restore_old(struct scene *c, struct err *e)
 		return location_move_over(&c->old, &c->path) ? scene_failed(c, e) : 0;
 	if (c->path.there && location_move_free(&c->path, &c->staged))
 		return scene_failed(c, e);
-	return scene_make_directory(c, before->mode, e);
+	return scene_bring_back(c, e);
 }
 
 int
@@ -140,16 +142,22 @@ replace_undo_change(struct scene *c, const char **why, struct err *e)
 	if (where == LINKED && scene_drop(c, &c->path, e) < 0)
 		return -1;
 	if (where == LINKED || where == TAKEN || where == UNTOUCHED) {
+		if (location_same_file(&c->old, &c->path))
+			return scene_drop(c, &c->old, e);
 		if (!c->path.there && before->type == 'd')
-			return scene_make_directory(c, before->mode, e);
+			return scene_bring_back(c, e);
 		if (!c->path.there && c->old.there)
 			return location_move_free(&c->old, &c->path) ? scene_failed(c, e) : 0;
 		return 0;
 	}
 	if (location_is_before(&c->path, before, false) && !c->old.there)
 		return 0;
-	if (c->path.there && !location_is_after(&c->path, &c->step->after))
+	if (c->path.there && !location_is_after(&c->path, &c->step->after)) {
+		if (where == EXCHANGED && before->type != 'd' &&
+		    location_move_over(&c->staged, &c->old))
+			return scene_failed(c, e);
 		return scene_refuse(why, "changed since it was applied");
+	}
 	if (where == EXCHANGED)
 		return location_exchange(&c->staged, &c->path) ? scene_failed(c, e) : 0;
 	return restore_old(c, e);
@@ -161,12 +169,10 @@ exchange_directory(struct scene *c, mode_t mode, const char **why, struct err *e
 {
 	const struct entry *before = &c->step->before;
 
-	if (!c->made.there && mkdirat(c->made.dirfd, c->made.name, 0700) < 0)
-		return scene_failed(c, e);
 	if (!location_is_before(&c->path, before, true))
 		return scene_refuse(why, SCENE_CHANGED);
-	if (fchmodat(c->made.dirfd, c->made.name, mode, 0) < 0)
-		return scene_failed(c, e);
+	if (scene_make_directory(c, &c->made, mode, c->exact, e) < 0)
+		return -1;
 	if (location_exchange(&c->made, &c->path)) {
 		if (!location_not_supported() || location_move_over(&c->path, &c->old))
 			return scene_failed(c, e);
@@ -191,7 +197,7 @@ replace_convert(struct scene *c, const char **why, struct err *e)
 	case TAKEN:
 		if (c->path.there && tree_type(c->path.st.st_mode) != 'd')
 			return scene_refuse(why, SCENE_CHANGED);
-		return scene_make_directory(c, mode, e);
+		return scene_make_directory(c, &c->path, mode, c->exact, e);
 	default:
 		return exchange_directory(c, mode, why, e);
 	}

@@ -108,8 +108,8 @@ apply_report_step(const struct transaction *t, const struct plan_step *step)
 	char text[TREE_PATH + 2];
 	size_t i = 0;
 
-	/* Times are nobody's change. */
-	if (step->kind == PLAN_TIMES)
+	/* Times are nobody's change, and what is opened is closed again. */
+	if (step->kind == PLAN_TIMES || step->kind == PLAN_OPEN)
 		return;
 	while (i < sizeof table / sizeof table[0] - 1 && table[i].kind != step->kind)
 		i++;

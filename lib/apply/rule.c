@@ -5,30 +5,10 @@
 
 #include "apply/rule.h"
 
-int
-rule_emit(struct planner *p, struct plan_step *step, struct err *e)
-{
-	size_t n = strlen(step->path), i = p->depth;
-
-	while (i > 0 && p->frames[i - 1].length >= n)
-		i--;
-	if (i > 0 && step->kind != PLAN_MODE && step->kind != PLAN_TIMES)
-		p->frames[i - 1].dirty = true;
-	return plan_add(p->writer, step, e);
-}
-
 enum apply_settle
 rule_settle(struct planner *p, const char *path, const char *why, const bool can[APPLY_MERGE + 1])
 {
-	enum apply_settle how = p->job->settle;
-
-	if (!can[how] || !selection_has(&p->job->settle_only, path))
-		how = APPLY_ASK;
-	if (how == APPLY_ASK)
-		apply_report_conflict(p->t, path, why);
-	else if (how != APPLY_MERGE)
-		apply_report_settled(p->t, path, why, how);
-	return how;
+	return apply_settle_conflict(p->t, path, why, can);
 }
 
 /* As rule_settle, with the ways that the sides leave open. */
@@ -48,7 +28,7 @@ settle_sides(struct planner *p, const struct sides *v, const char *why, bool con
 mode_t
 rule_directory_mode(const struct planner *p, const struct entry *theirs)
 {
-	return p->job->fidelity && theirs ? theirs->mode & 0777 : 0755 & ~p->mask;
+	return p->job->fidelity && theirs ? theirs->mode & 0777 : 0755;
 }
 
 void
@@ -142,7 +122,7 @@ merge_mode(const struct planner *p, const struct sides *v, mode_t *mode)
 	bool had_mode = o && o->type == t->type;
 
 	if (!p->job->fidelity) {
-		*mode = had_mode ? o->mode & 0777 : 0644 & ~p->mask;
+		*mode = had_mode ? o->mode & 0777 : 0644;
 		return 0;
 	}
 	*mode = t->mode & 0777;
@@ -196,12 +176,31 @@ leave_ours(struct frame *f, enum apply_settle how)
 	return 0;
 }
 
+/* Did we change the mode of what we were sent? */
+static bool
+mode_is_ours(const struct sides *v)
+{
+	return v->ours->type == v->base->type && v->ours->type != 'l' &&
+	       ((v->ours->mode ^ v->base->mode) & 0777) != 0;
+}
+
+static int
+keep_mount(struct planner *p, const struct sides *v, struct frame *f)
+{
+	static const bool can[APPLY_MERGE + 1] = {[APPLY_OURS] = true};
+
+	return leave_ours(f,
+			  rule_settle(p, v->path, "a mount point, which cannot be replaced", can));
+}
+
 /* Ours goes, with all that is in it. */
 static int
 plan_removal(struct planner *p, const struct sides *v, struct frame *f, bool *gone, struct err *e)
 {
 	struct plan_step s;
 
+	if (rule_is_mount_point(p))
+		return keep_mount(p, v, f);
 	if (v->ours->type == 'd') {
 		step_begin(&f->step, PLAN_EMPTY, v);
 		f->fate = PLAN_EMPTY;
@@ -220,7 +219,7 @@ plan_deleted(struct planner *p, const struct sides *v, struct frame *f, bool *go
 	int same = same_as_base(p, v->base, v->ours, e);
 	if (same < 0)
 		return -1;
-	if (!same || (v->ours->type == 'f' && ((v->ours->mode ^ v->base->mode) & 0777) != 0)) {
+	if (!same || mode_is_ours(v)) {
 		enum apply_settle how = settle_sides(p, v, "changed here, deleted there", false);
 		if (how != APPLY_THEIRS)
 			return leave_ours(f, how);
@@ -276,6 +275,7 @@ plan_new(struct planner *p, const struct sides *v, struct frame *f, struct err *
 		f->step = s;
 		f->step.kind = PLAN_MODE;
 		f->step.before = s.after;
+		f->step.before.inode = 0;
 		f->step.after.mode = f->mode;
 	}
 	return 0;
@@ -287,7 +287,10 @@ plan_replacement(struct planner *p, const struct sides *v, bool settled, struct 
 		 bool *gone, struct err *e)
 {
 	struct plan_step s;
+	bool named;
 
+	if (rule_is_mount_point(p))
+		return keep_mount(p, v, f);
 	step_begin(&s, v->theirs->type == 'd' ? PLAN_CONVERT : PLAN_CHANGE, v);
 	if (v->theirs->type == 'd') {
 		s.after.mode = rule_directory_mode(p, v->theirs) | 0700;
@@ -305,7 +308,7 @@ plan_replacement(struct planner *p, const struct sides *v, bool settled, struct 
 		return rule_emit(p, &s, e);
 	}
 	f->fate = PLAN_CHANGE;
-	f->doomed = p->job->settle == APPLY_THEIRS && selection_has(&p->job->settle_only, v->path);
+	f->doomed = apply_choice_of(p->t, v->path, &named) == APPLY_THEIRS;
 	f->step = s;
 	if (s.after.target && !(f->target = strdup(s.after.target)))
 		return err_memory(e);
@@ -377,8 +380,25 @@ plan_changed(struct planner *p, const struct sides *v, struct frame *f, bool *go
 	same = same_as_base(p, v->base, v->ours, e);
 	if (same < 0)
 		return -1;
+	if (same && v->theirs->type != v->ours->type && mode_is_ours(v))
+		return plan_conflict(p, v, "mode changed here, something else there", f, gone, e);
 	return same ? plan_replacement(p, v, false, f, gone, e)
 		    : plan_conflict(p, v, "changed on both sides", f, gone, e);
+}
+
+/* Is it among what the person wants to stay as it is here? */
+static bool
+stays_ours(struct planner *p, const struct sides *v, struct frame *f)
+{
+	bool named;
+
+	if (apply_choice_of(p->t, v->path, &named) != APPLY_OURS || !named)
+		return false;
+	/* A time is nobody's change. */
+	if (v->delta != COMPARE_TIMES)
+		apply_report_settled(p->t, v->path, "changed there", APPLY_OURS);
+	f->kept = true;
+	return true;
 }
 
 int
@@ -389,6 +409,8 @@ rule_decide(struct planner *p, const struct sides *v, struct frame *f, bool *gon
 	if (i == p->t->count || *compare_relative(&p->t->resources[i], v->path) == '\0')
 		return 0;
 	if (p->depth > 0 && p->frames[p->depth - 1].kept)
+		return 0;
+	if (v->delta != 0 && stays_ours(p, v, f))
 		return 0;
 	if (p->depth > 0 && p->frames[p->depth - 1].doomed)
 		return plan_doomed(p, v, f, gone, e);

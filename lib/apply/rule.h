@@ -21,6 +21,7 @@ struct frame {
 	mode_t mode;           /* for it to be made with, or to get */
 	bool file;             /* theirs is no directory */
 	bool dirty;            /* something comes or goes in it */
+	bool opened;           /* it can be written to, or the plan sees to that */
 	bool retimed;          /* theirs has another time, and nobody touched ours */
 	int64_t mtime;         /* for it to get if one of these holds, or if it is made */
 	struct entry before;   /* what ours is; without strings */
@@ -34,7 +35,6 @@ struct planner {
 	struct compare *compare;
 	struct walk *walk;
 	struct plan_writer *writer;
-	mode_t mask;   /* umask */
 	int64_t fresh; /* ns; a change time from here on may have been the manifest's own */
 	int64_t now;   /* ns; when the plan was begun */
 	struct frame *frames;
@@ -63,8 +63,11 @@ int rule_hold_guarded(struct planner *p, const struct sides *v, struct frame *f,
 /* Is ${o} of ours ${t}, what came back, but for its mode?  1, 0, -1. */
 int rule_same_as_theirs(struct planner *p, const struct entry *t, struct entry *o, struct err *e);
 
-/* Write ${step} to the plan. */
+/* Write ${step} to the plan, and before it what opens the directories for it. */
 int rule_emit(struct planner *p, struct plan_step *step, struct err *e);
+
+/* Is ours, which the walk has just come by, a mount point?  Nothing can take its place. */
+bool rule_is_mount_point(const struct planner *p);
 
 /* There is a conflict at ${path}: report and count it, or how it is settled.  ${can}[how] says
  * which ways are open.  APPLY_ASK is none: more conflicts may follow.  A merge is not reported,
@@ -75,7 +78,8 @@ enum apply_settle rule_settle(struct planner *p, const char *path, const char *w
 /* The time that the directory ${v}, of which ${f} tells, gets when something changed in it. */
 void rule_directory_time(const struct planner *p, const struct sides *v, struct frame *f);
 
-/* The bits of a directory that is made because of ${theirs}, or NULL. */
+/* The bits of a directory that is made because of ${theirs}, or NULL; it gets no more of them than
+ * the umask or an ACL lets it have. */
 mode_t rule_directory_mode(const struct planner *p, const struct entry *theirs);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * stage - where an apply keeps the new until it is applied, and the old from then on.  See stage.h.
+ * stage - the directories that an apply works on, and whose they are.  See stage.h.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,8 +12,8 @@
 
 #include "apply/location.h"
 #include "apply/stage.h"
-#include "tree/compare.h"
 #include "base/file.h"
+#include "tree/compare.h"
 
 #define STAGE ".awcp/apply"
 
@@ -70,7 +70,14 @@ int
 stages_open(struct transaction *t, struct err *e)
 {
 	for (size_t i = 0; i < t->count; i++)
-		t->stages[i] = (struct stage){&t->resources[i], -1, -1, -1, -1, false};
+		t->stages[i] =
+		    (struct stage){.resource = &t->resources[i],
+				   .token = t->token,
+				   .sourcefd = -1,
+				   .treefd = -1,
+				   .oldfd = -1,
+				   .dirfd = -1,
+				   .exact = t->job->undo || (t->job->modes && t->job->fidelity)};
 	for (size_t i = 0; i < t->count; i++) {
 		t->stages[i].sourcefd = resource_open(&t->resources[i], e);
 		if (t->stages[i].sourcefd < 0)
@@ -97,7 +104,7 @@ stages_close(struct transaction *t)
 	}
 }
 
-/* Open the parts: 1, 0 if one is not there, -1. */
+/* Open what an earlier version made: 1, 0 if a part is not there, -1. */
 static int
 open_parts(struct stage *s, struct err *e)
 {
@@ -113,6 +120,20 @@ open_parts(struct stage *s, struct err *e)
 		all = all && *fds[i] >= 0;
 	}
 	return all;
+}
+
+/* Has an earlier version's apply kept anything here? */
+static bool
+stage_is_used(struct stage *s)
+{
+	int fd = file_open_beneath(s->sourcefd, STAGE "/old", O_RDONLY | O_DIRECTORY, 0, NULL);
+	DIR *d = fd >= 0 ? file_list(fd, ".") : NULL;
+	bool used = d != NULL && file_next(&d) != NULL;
+
+	if (d != NULL)
+		(void)closedir(d);
+	file_close(fd);
+	return used;
 }
 
 /* Read who owns the stage in the directory: 1, 0 if there is no stage or nobody does, -1. */
@@ -142,27 +163,54 @@ state_path(int statefd, char path[TREE_PATH + 1], struct err *e)
 	return 0;
 }
 
+/* Is the directory that was lent still the one that the plan was made for? */
+static int
+check_lent(struct transaction *t, struct err *e)
+{
+	struct plan_step *step;
+	struct stat st;
+	int n = 0;
+
+	if (t->plan == NULL)
+		return 0;
+	plan_rewind(t->plan);
+	while ((n = plan_next(t->plan, &step, e)) > 0) {
+		struct stage *s = step->kind == PLAN_OPEN ? stage_of(t, step->path) : NULL;
+		if (s == NULL || *compare_relative(s->resource, step->path) != '\0')
+			continue;
+		if (fstat(s->sourcefd, &st) == 0 && st.st_ino == step->before.inode)
+			continue;
+		err_set(e, ERR_BUSY,
+			"%s is not the directory in which an apply was cut off: it was moved, or "
+			"another one is in its place",
+			s->resource->source);
+		return err_hint(e, "put that one back, and run this again");
+	}
+	return n;
+}
+
 int
 stages_find(struct transaction *t, struct err *e)
 {
 	char self[TREE_PATH + 1], owner[TREE_PATH + 1];
+	bool old = t->plan != NULL && t->token[0] == '\0';
 	int all = 1;
 
-	if (state_path(t->job->statefd, self, e) < 0)
+	if (check_lent(t, e) < 0 || state_path(t->job->statefd, self, e) < 0)
 		return -1;
 	for (size_t i = 0; i < t->count; i++) {
 		struct stage *s = &t->stages[i];
 		int owned = read_owner(s, owner, e);
 		if (owned < 0)
 			return -1;
-		/* A stage without an owner was being made, or removed. */
+		/* One without an owner was being taken, or given back. */
 		s->owned = !owned || strcmp(owner, self) == 0;
-		int found = s->owned ? open_parts(s, e) : 0;
+		int found = s->owned && old ? open_parts(s, e) : 0;
 		if (found < 0)
 			return -1;
 		all = all && owned && found;
 	}
-	return all;
+	return all || !old;
 }
 
 /* The stage comes and goes in the person's directory, but is no part of it: neither shows in the
@@ -175,69 +223,9 @@ keep_time(const struct stage *s, const struct stat *before)
 	(void)futimens(s->sourcefd, times);
 }
 
+/* Remove the mark, and what an earlier version had there. */
 static int
-move_one(int oldfd, int keptfd, const char *name, struct err *e)
-{
-	if (renameat(oldfd, name, keptfd, name) == 0)
-		return 0;
-	if (errno != EXDEV)
-		return err_sys(e, "cannot keep the old file %s", name);
-	const struct location old = {.dirfd = oldfd, .name = name};
-	const struct location kept = {.dirfd = keptfd, .name = name};
-	if (location_copy(&old, &kept, e) < 0)
-		return err_add(e, "cannot keep an old file");
-	if (unlinkat(oldfd, name, 0))
-		return err_sys(e, "cannot remove the old file %s", name);
-	return 0;
-}
-
-static int
-move_old(int oldfd, int statefd, struct err *e)
-{
-	int status = -1, keptfd = -1;
-
-	DIR *d = file_list(oldfd, ".");
-	if (d == NULL)
-		return err_sys(e, "cannot read the stage");
-	for (const char *name; (name = file_next(&d)) != NULL;) {
-		if (name[0] == '.')
-			continue;
-		if (keptfd < 0) {
-			if (file_make_dirs(statefd, "kept", e) < 0)
-				goto out;
-			keptfd = file_open_dir(statefd, "kept", e);
-			if (keptfd < 0)
-				goto out;
-		}
-		if (move_one(oldfd, keptfd, name, e) < 0)
-			goto out;
-	}
-	status = keptfd < 0 ? 0 : file_sync_dir(keptfd, e);
-out:
-	file_close(keptfd);
-	if (d != NULL)
-		(void)closedir(d);
-	return status;
-}
-
-/* Move the old files that ${s} has into kept/ of ${statefd}. */
-static int
-keep_old(const struct stage *s, int statefd, struct err *e)
-{
-	return s->owned && s->oldfd >= 0 ? move_old(s->oldfd, statefd, e) : 0;
-}
-
-int
-stages_keep(struct transaction *t, struct err *e)
-{
-	for (size_t i = 0; i < t->count; i++)
-		if (keep_old(&t->stages[i], t->job->statefd, e) < 0)
-			return -1;
-	return 0;
-}
-
-static int
-remove_stage(struct stage *s, struct err *e)
+remove_mark(struct stage *s, struct err *e)
 {
 	struct stat st;
 
@@ -262,15 +250,14 @@ remove_stage(struct stage *s, struct err *e)
 int
 stages_remove(struct transaction *t, struct err *e)
 {
-	if (stages_keep(t, e) < 0)
-		return -1;
 	for (size_t i = 0; i < t->count; i++)
-		if (t->stages[i].owned && remove_stage(&t->stages[i], e) < 0)
+		if (t->stages[i].owned && remove_mark(&t->stages[i], e) < 0)
 			return -1;
 	return 0;
 }
 
-/* The stage is somebody's: clear it away, if nothing of ours can be in it. */
+/* The directory is somebody's: take it, if that one is not in the midst of its changes.  What it
+ * staged before it was cut off, or kept when it was done, is taken care of when its plan is. */
 static int
 clear_foreign(struct stage *s, const char *owner, const char *self, struct err *e)
 {
@@ -282,7 +269,8 @@ clear_foreign(struct stage *s, const char *owner, const char *self, struct err *
 	if (fd < 0) {
 		err_set(e, ERR_BUSY, "%s/%s was left by an apply whose state %s is gone",
 			s->resource->source, STAGE, owner);
-		return err_hint(e, "look for files of yours in its old/, then remove it");
+		return err_hint(e, "look for files of yours named " TREE_TEMPORARY
+				   "*.old, then remove it");
 	}
 	if (faccessat(fd, "plan", F_OK, 0) == 0 || faccessat(fd, "rollback", F_OK, 0) == 0) {
 		err_set(e, ERR_BUSY, "another apply to %s was cut off: %s", s->resource->source,
@@ -290,29 +278,28 @@ clear_foreign(struct stage *s, const char *owner, const char *self, struct err *
 		err_hint(e, "run that one again first");
 		goto out;
 	}
-	if (open_parts(s, e) < 0)
+	if (stage_is_used(s)) {
+		err_set(e, ERR_BUSY, "an apply of an earlier version to %s was cut off: %s",
+			s->resource->source, owner);
+		err_hint(e, "run that one again first");
 		goto out;
-	s->owned = true;
-	if (keep_old(s, fd, e) == 0)
-		status = remove_stage(s, e);
+	}
+	status = remove_mark(s, e);
 out:
 	close(fd);
 	return status;
 }
 
-static int
-make_parts(int top, const char *self, struct err *e)
+/* Without the right to write there, nothing marks the directory: what is to change lies elsewhere,
+ * on a file system of its own. */
+static bool
+is_closed(void)
 {
-	static const char *const parts[] = {"tree", "old", "dir"};
-
-	for (size_t i = 0; i < 3; i++)
-		if (file_remove_tree(top, parts[i], e) < 0 || file_make_dirs(top, parts[i], e) < 0)
-			return -1;
-	return file_replace(top, "owner", self, strlen(self), true, e);
+	return errno == EROFS || errno == EACCES || errno == EPERM;
 }
 
 static int
-make_stage(struct stage *s, const char *self, struct err *e)
+make_mark(struct stage *s, const char *self, struct err *e)
 {
 	char owner[TREE_PATH + 1];
 	struct stat st;
@@ -323,17 +310,15 @@ make_stage(struct stage *s, const char *self, struct err *e)
 	s->owned = true;
 	bool known = fstat(s->sourcefd, &st) == 0;
 	if (file_make_dirs(s->sourcefd, STAGE, e) < 0)
-		return -1;
+		return is_closed() ? 0 : -1;
 	if (known)
 		keep_time(s, &st);
 	int top = file_open_beneath(s->sourcefd, STAGE, O_RDONLY | O_DIRECTORY, 0, e);
 	if (top < 0)
 		return -1;
-	int status = make_parts(top, self, e);
+	int status = file_replace(top, "owner", self, strlen(self), true, e);
 	close(top);
-	if (status < 0)
-		return -1;
-	return open_parts(s, e) > 0 ? 0 : -1;
+	return status;
 }
 
 int
@@ -344,7 +329,7 @@ stages_make(struct transaction *t, struct err *e)
 	if (state_path(t->job->statefd, self, e) < 0)
 		return -1;
 	for (size_t i = 0; i < t->count; i++)
-		if (make_stage(&t->stages[i], self, e) < 0)
+		if (make_mark(&t->stages[i], self, e) < 0)
 			return err_add(e, "cannot prepare %s", t->resources[i].source);
 	return 0;
 }

@@ -3,27 +3,31 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "apply/scene.h"
 #include "apply/step.h"
-#include "tree/compare.h"
-#include "base/file.h"
+
+/* Something is at the path: what is to be said of it? */
+static const char *
+appeared(const struct scene *c)
+{
+	return location_is_listed(&c->path) ? SCENE_APPEARED : SCENE_FOLDED;
+}
 
 static int
 do_add(struct scene *c, const char **why, struct err *e)
 {
 	if (!c->staged.there)
-		return 0;
+		return c->path.there ? 0 : scene_refuse(why, SCENE_LOST);
 	if (location_same_file(&c->staged, &c->path))
 		return scene_drop(c, &c->staged, e);
 	if (!c->path.there && location_move_free(&c->staged, &c->path) == 0)
 		return 0;
 	if (c->path.there || errno == EEXIST)
-		return scene_refuse(why, "appeared while it was compared");
+		return scene_refuse(why, appeared(c));
 	return scene_failed(c, e);
 }
 
@@ -43,16 +47,26 @@ static int
 do_directory(struct scene *c, const char **why, struct err *e)
 {
 	if (c->path.there && tree_type(c->path.st.st_mode) != 'd')
-		return scene_refuse(why, "appeared while it was compared");
+		return scene_refuse(why, appeared(c));
+	/* An undo has it ready, with what was attached to it. */
+	if (c->staged.there && !c->path.there && location_move_free(&c->staged, &c->path) < 0)
+		return scene_failed(c, e);
 	/* The group of what is made here is inherited, as mkdir(2) has it. */
 	struct stat above;
 	mode_t group = fstat(c->path.dirfd, &above) == 0 ? above.st_mode & S_ISGID : 0;
-	return scene_make_directory(c, c->step->after.mode | group, e);
+	return scene_make_directory(c, &c->path, c->step->after.mode | group, c->exact, e);
 }
 
 /* Remove the directory, unless something came into it: then it stays, as if it had been there. */
 static int
-remove_directory(struct scene *c, const char **why, struct err *e)
+do_empty(struct scene *c, const char **why, struct err *e)
+{
+	(void)why;
+	return c->path.there && scene_remove_directory(c, &c->path, e) < 0 ? -1 : 0;
+}
+
+static int
+undo_directory(struct scene *c, const char **why, struct err *e)
 {
 	(void)why;
 	if (!c->path.there || unlinkat(c->path.dirfd, c->path.name, AT_REMOVEDIR) == 0)
@@ -91,37 +105,30 @@ static int
 undo_empty(struct scene *c, const char **why, struct err *e)
 {
 	(void)why;
-	return c->path.there ? 0 : scene_make_directory(c, c->step->before.mode, e);
-}
-
-static int
-set_mode(struct scene *c, mode_t from, mode_t to, const char **why, struct err *e)
-{
-	if (!c->path.there || tree_type(c->path.st.st_mode) != c->step->before.type)
-		return scene_refuse(why, SCENE_CHANGED);
-	mode_t now = c->path.st.st_mode & 0777;
-	if (now == (to & 0777))
-		return 0;
-	if (now != (from & 0777))
-		return scene_refuse(why, SCENE_CHANGED);
-	/* What is no part of what is sent stays as it is: a directory's setgid, say. */
-	to = (to & 0777) | (c->path.st.st_mode & 07000);
-	if (fchmodat(c->path.dirfd, c->path.name, to, AT_SYMLINK_NOFOLLOW))
-		return scene_failed(c, e);
-	return 0;
+	return c->path.there ? 0 : scene_bring_back(c, e);
 }
 
 static int
 do_mode(struct scene *c, const char **why, struct err *e)
 {
-	return set_mode(c, c->step->before.mode, c->step->after.mode, why, e);
+	return scene_set_mode(c, c->step->before.mode, c->step->after.mode, why, e);
 }
 
 static int
 undo_mode(struct scene *c, const char **why, struct err *e)
 {
 	/* Whoever changed it since has the last word. */
-	(void)set_mode(c, c->step->after.mode, c->step->before.mode, why, e);
+	(void)scene_set_mode(c, c->step->after.mode, c->step->before.mode, why, e);
+	return 0;
+}
+
+/* It is closed again when all is done, or undone. */
+static int
+leave_open(struct scene *c, const char **why, struct err *e)
+{
+	(void)c;
+	(void)why;
+	(void)e;
 	return 0;
 }
 
@@ -164,38 +171,14 @@ static const struct step_kind {
     {PLAN_ADD, do_add, undo_add},
     {PLAN_CHANGE, replace_change, replace_undo_change},
     {PLAN_MARKED, replace_change, replace_undo_change},
-    {PLAN_DIRECTORY, do_directory, remove_directory},
+    {PLAN_DIRECTORY, do_directory, undo_directory},
     {PLAN_CONVERT, replace_convert, replace_undo_convert},
     {PLAN_REMOVE, do_remove, undo_remove},
-    {PLAN_EMPTY, remove_directory, undo_empty},
+    {PLAN_EMPTY, do_empty, undo_empty},
+    {PLAN_OPEN, do_mode, leave_open},
     {PLAN_MODE, do_mode, undo_mode},
     {PLAN_TIMES, do_times, undo_times},
 };
-
-/* Open the places of ${step}: 1, 0 if the directory that the path is in is not there, -1. */
-static int
-open_scene(struct stage *s, const struct plan_step *step, struct scene *c, struct err *e)
-{
-	*c = (struct scene){.step = step};
-	c->path.dirfd = c->staged.dirfd = -1;
-	snprintf(c->number, sizeof c->number, "%" PRIu64, step->number);
-	c->old = (struct location){.dirfd = s->oldfd, .name = c->number};
-	c->made = (struct location){.dirfd = s->dirfd, .name = c->number};
-	const char *relative = compare_relative(s->resource, step->path);
-	c->path.dirfd = file_parent_beneath(s->sourcefd, relative, &c->path.name, e);
-	if (c->path.dirfd < 0)
-		return location_is_gone() ? 0 : -1;
-	if (plan_is_staged(step)) {
-		c->staged.dirfd = file_parent_beneath(s->treefd, step->path, &c->staged.name, e);
-		if (c->staged.dirfd < 0)
-			return -1;
-		if (location_look(&c->staged))
-			return scene_failed(c, e);
-	}
-	return location_look(&c->path) || location_look(&c->old) || location_look(&c->made)
-		   ? scene_failed(c, e)
-		   : 1;
-}
 
 static const struct step_kind *
 kind_of(const struct plan_step *step, struct err *e)
@@ -205,6 +188,18 @@ kind_of(const struct plan_step *step, struct err *e)
 			return &kinds[i];
 	err_set(e, ERR_BAD_DATA, "the plan of an apply is damaged");
 	return NULL;
+}
+
+/* The directory that the path is in is not there: is that in the way of the step, or its undoing?
+ */
+static bool
+is_missed(const struct scene *c, bool back)
+{
+	char kind = c->step->kind;
+
+	if (back)
+		return c->old.there || c->lost;
+	return kind != PLAN_REMOVE && kind != PLAN_EMPTY && kind != PLAN_TIMES;
 }
 
 /* Do ${step}, or undo it with ${back}. */
@@ -218,17 +213,41 @@ run_step(struct stage *s, const struct plan_step *step, bool back, const char **
 		return -1;
 	if (plan_is_last(step))
 		return 0;
-	int status = open_scene(s, step, &c, e);
-	bool needed =
-	    step->kind != PLAN_REMOVE && step->kind != PLAN_EMPTY && step->kind != PLAN_TIMES;
-	if (status == 0 && back)
-		needed = faccessat(s->oldfd, c.number, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	int status = scene_open(s, step, &c, e);
 	if (status > 0)
 		status = back ? kind->back(&c, why, e) : kind->forward(&c, why, e);
-	else if (status == 0 && needed)
+	else if (status == 0 && is_missed(&c, back))
 		status = scene_refuse(why, "its directory is gone");
-	file_close(c.path.dirfd);
-	file_close(c.staged.dirfd);
+	scene_close(&c);
+	return status;
+}
+
+/* Is it in a directory that comes by the same plan? */
+static bool
+comes_later(const struct plan_step *step)
+{
+	const char *slash = strrchr(step->path, '/');
+
+	return step->holder < (slash == NULL ? 0 : (size_t)(slash - step->path));
+}
+
+int
+step_check(struct stage *s, const struct plan_step *step, const char **why, struct err *e)
+{
+	const struct entry *before = &step->before;
+	struct scene c;
+
+	if (plan_is_last(step) || step->kind == PLAN_OPEN || step->kind == PLAN_DIRECTORY)
+		return 0;
+	int status = scene_open(s, step, &c, e);
+	if (status == 0 && !comes_later(step))
+		status = scene_refuse(why, "its directory is gone");
+	else if (status > 0 && before->type != '-' && step->kind != PLAN_MODE &&
+		 !location_is_before(&c.path, before, true))
+		status = scene_refuse(why, SCENE_CHANGED);
+	else if (status > 0)
+		status = 0;
+	scene_close(&c);
 	return status;
 }
 

@@ -4,9 +4,9 @@
  * There is no journal of steps: where the new and the old lie says how far a step got, so that each
  * can be done or undone again after a crash at any instruction.
  *
- *	new still on the stage, old in its place	nothing is done
+ *	new under its temporary name, old in its place	nothing is done
  *	the two exchanged				half done
- *	stage empty, old in old/			done
+ *	new in its place, old under its own		done
  *
  * The file system exchanges two names at once (RENAME_EXCHANGE), so a path is never absent, and the
  * check whether the old was what had been compared comes after the exchange, when nobody else can
@@ -16,6 +16,9 @@
 #define APPLY_STEP_H
 
 #include "apply/stage.h"
+
+/* Could ${step} be done now?  0, 1 with *${why} if ours is not what was compared, -1. */
+int step_check(struct stage *s, const struct plan_step *step, const char **why, struct err *e);
 
 /* Do ${step}: 0, 1 with *${why} if ours is not what was compared (then nothing is done), -1. */
 int step_do(struct stage *s, const struct plan_step *step, const char **why, struct err *e);

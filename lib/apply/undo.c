@@ -9,301 +9,23 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "apply/stage.h"
-#include "base/pathset.h"
-#include "apply/location.h"
-#include "tree/compare.h"
-#include "tree/walk.h"
+#include "apply/turn.h"
 #include "base/file.h"
-
-#define SINCE "changed since it was applied"
-
-struct undoing {
-	struct transaction *t;
-	struct plan_writer *writer;
-	int keptfd, freshfd; /* -1: there is none, or it is a dry run */
-	struct pathset made; /* paths that apply put there */
-	struct pathset gone; /* directories that it took away */
-};
-
-/* One step that was done, and what there is of it. */
-struct done_step {
-	const struct plan_step *step;
-	struct stage *stage;
-	struct location now, kept;
-	char number[24];
-};
-
-static int
-refuse_undo(struct undoing *u, const struct done_step *d, const char *why)
-{
-	apply_report_conflict(u->t, d->step->path, why);
-	return 0;
-}
-
-/* Write the step ${kind} that makes ${after} of what is there now. */
-static int
-emit_undo(struct undoing *u, const struct done_step *d, char kind, const struct entry *after,
-	  struct err *e)
-{
-	struct plan_step s = {.kind = kind, .path = d->step->path, .after = *after};
-	char number[24];
-
-	location_entry(&d->now, &s.before);
-	if (plan_add(u->writer, &s, e) < 0)
-		return -1;
-	snprintf(number, sizeof number, "%" PRIu64, s.number);
-	if (!plan_is_staged(&s) || u->freshfd < 0)
-		return 0;
-	const struct location fresh = {.dirfd = u->freshfd, .name = number};
-	if (linkat(u->keptfd, d->number, u->freshfd, number, 0) &&
-	    location_copy(&d->kept, &fresh, e) < 0)
-		return err_add(e, "%s", s.path);
-	return 0;
-}
-
-static const struct entry nothing = {.type = '-'};
-
-/* What was kept, with what tells it from others; ${target} has space for a link's. */
-static int
-kept_entry(const struct done_step *d, char target[TREE_PATH + 1], struct entry *entry,
-	   struct err *e)
-{
-	if (!d->kept.there) {
-		err_set(e, ERR_NOT_FOUND, "the old %s is not kept any more", d->step->path);
-		return err_hint(e, "nothing was undone");
-	}
-	location_entry(&d->kept, entry);
-	if (entry->type == 'f')
-		return location_hash(&d->kept, entry->sha256)
-			   ? err_sys(e, "the old %s", d->step->path)
-			   : 0;
-	ssize_t n = readlinkat(d->kept.dirfd, d->kept.name, target, TREE_PATH);
-	if (n < 0)
-		return err_sys(e, "the old %s", d->step->path);
-	target[n] = '\0';
-	entry->target = target;
-	return 0;
-}
-
-/* Put the old file back, by a step of kind ${kind} that needs ${as_made}: that what is there now is
- * what apply left there. */
-static int
-restore(struct undoing *u, const struct done_step *d, char kind, bool as_made, const char *why,
-	struct err *e)
-{
-	char target[TREE_PATH + 1];
-	struct entry old = nothing;
-
-	if (kept_entry(d, target, &old, e) < 0)
-		return -1;
-	if (as_made)
-		return emit_undo(u, d, kind, &old, e);
-	bool same = location_is_after(&d->now, &old) &&
-		    (old.type == 'l' || ((d->now.st.st_mode ^ old.mode) & 0777) == 0);
-	return same ? 0 : refuse_undo(u, d, why);
-}
-
-static bool
-is_directory(const struct location *p)
-{
-	return p->there && tree_type(p->st.st_mode) == 'd';
-}
-
-/* Is what is there now what apply put there?  A script got its x from apply if the peer has none
- * to give. */
-static bool
-is_as_made(const struct undoing *u, const struct done_step *d)
-{
-	const struct entry *a = &d->step->after;
-
-	if (!location_is_after(&d->now, a))
-		return false;
-	mode_t more = (d->now.st.st_mode ^ a->mode) & 0777;
-	bool script =
-	    !u->t->job->fidelity && d->step->before.type != 'f' && more == (a->mode >> 2 & 0111);
-	return a->type == 'l' || more == 0 || script;
-}
-
-static int
-turn_add(struct undoing *u, const struct done_step *d, struct err *e)
-{
-	if (!d->now.there)
-		return 0;
-	return is_as_made(u, d) ? emit_undo(u, d, PLAN_REMOVE, &nothing, e)
-				: refuse_undo(u, d, SINCE);
-}
-
-static int
-turn_change(struct undoing *u, const struct done_step *d, struct err *e)
-{
-	bool as_made = is_as_made(u, d);
-
-	if (d->step->before.type != 'd')
-		return restore(u, d, PLAN_CHANGE, as_made, SINCE, e);
-	if (!as_made)
-		return is_directory(&d->now) ? 0 : refuse_undo(u, d, SINCE);
-	struct entry directory = {.type = 'd', .mode = d->step->before.mode | 0700};
-	return emit_undo(u, d, PLAN_CONVERT, &directory, e);
-}
-
-static int
-turn_directory(struct undoing *u, const struct done_step *d, struct err *e)
-{
-	if (is_directory(&d->now))
-		return emit_undo(u, d, PLAN_EMPTY, &nothing, e);
-	return d->now.there ? refuse_undo(u, d, SINCE) : 0;
-}
-
-/* Is there anything in the directory that apply did not put there? */
-static int
-has_other_files(struct undoing *u, const struct done_step *d, bool *others, struct err *e)
-{
-	char source[2 * TREE_PATH + 2];
-	const struct resource *r = d->stage->resource;
-
-	snprintf(source, sizeof source, "%s/%s", r->source, compare_relative(r, d->step->path));
-	struct resource inside = {.name = d->step->path, .source = source, .named = r->named};
-	struct entry *entry;
-	int n = 0;
-	struct walk *tree = walk_open(&inside, 1, e);
-	if (tree == NULL)
-		return -1;
-	*others = false;
-	while (!*others && (n = walk_next(tree, &entry, e)) > 0)
-		*others = !pathset_has(&u->made, entry->path);
-	walk_close(tree);
-	return n < 0 ? -1 : 0;
-}
-
-static int
-turn_convert(struct undoing *u, const struct done_step *d, struct err *e)
-{
-	bool others = false;
-
-	if (is_directory(&d->now) && has_other_files(u, d, &others, e) < 0)
-		return -1;
-	if (others)
-		return refuse_undo(u, d, "files came into it since it was applied");
-	return restore(u, d, PLAN_CHANGE, is_directory(&d->now), SINCE, e);
-}
-
-static int
-turn_remove(struct undoing *u, const struct done_step *d, struct err *e)
-{
-	return restore(u, d, PLAN_ADD, !d->now.there, "appeared since it was deleted", e);
-}
-
-static int
-turn_empty(struct undoing *u, const struct done_step *d, struct err *e)
-{
-	struct entry directory = {.type = 'd', .mode = d->step->before.mode | 0700};
-
-	if (!d->now.there)
-		return emit_undo(u, d, PLAN_DIRECTORY, &directory, e);
-	return is_directory(&d->now) ? 0 : refuse_undo(u, d, "appeared since it was deleted");
-}
-
-static int
-turn_mode(struct undoing *u, const struct done_step *d, struct err *e)
-{
-	const struct entry *before = &d->step->before, *after = &d->step->after;
-
-	if (!d->now.there || tree_type(d->now.st.st_mode) != before->type ||
-	    ((d->now.st.st_mode ^ before->mode) & 0777) == 0)
-		return 0;
-	if (((d->now.st.st_mode ^ after->mode) & 0777) != 0)
-		return refuse_undo(u, d, "its mode was changed since it was applied");
-	return emit_undo(u, d, PLAN_MODE, before, e);
-}
-
-static int
-turn_times(struct undoing *u, const struct done_step *d, struct err *e)
-{
-	const struct entry *before = &d->step->before;
-	struct entry now;
-
-	location_entry(&d->now, &now);
-	/* Who touched it since has the last word. */
-	if (now.type != before->type || now.mtime != d->step->after.mtime)
-		return 0;
-	return emit_undo(u, d, PLAN_TIMES, before, e);
-}
-
-static const struct {
-	char kind;
-	int (*turn)(struct undoing *u, const struct done_step *d, struct err *e);
-} table[] = {
-    {PLAN_ADD, turn_add},         {PLAN_CHANGE, turn_change},       {PLAN_MARKED, turn_change},
-    {PLAN_CONVERT, turn_convert}, {PLAN_DIRECTORY, turn_directory}, {PLAN_REMOVE, turn_remove},
-    {PLAN_EMPTY, turn_empty},     {PLAN_MODE, turn_mode},           {PLAN_TIMES, turn_times},
-};
-
-/* Open the directory that the path is in: 1, 0 if there is none (yet), -1. */
-static int
-open_done(struct undoing *u, const struct plan_step *step, struct done_step *d, struct err *e)
-{
-	*d = (struct done_step){.step = step, .now.dirfd = -1};
-	d->stage = stage_of(u->t, step->path);
-	if (d->stage == NULL)
-		return err_set(e, ERR_BAD_DATA, "the plan of an apply is damaged");
-	snprintf(d->number, sizeof d->number, "%" PRIu64, step->number);
-	d->kept = (struct location){.dirfd = u->keptfd, .name = d->number};
-	const char *relative = compare_relative(d->stage->resource, step->path);
-	d->now.dirfd =
-	    file_parent_beneath(d->stage->sourcefd, *relative ? relative : ".", &d->now.name, e);
-	if (d->now.dirfd < 0 && !location_is_gone())
-		return -1;
-	if ((u->keptfd >= 0 && location_look(&d->kept)) ||
-	    (d->now.dirfd >= 0 && location_look(&d->now)))
-		return err_sys(e, "%s", step->path);
-	return d->now.dirfd >= 0;
-}
-
-/* Will the directory above ${path} be there again when this is undone? */
-static bool
-is_coming(struct undoing *u, const char *path)
-{
-	char above[TREE_PATH + 1];
-	const char *slash = strrchr(path, '/');
-
-	snprintf(above, sizeof above, "%.*s", slash ? (int)(slash - path) : 0, path);
-	return pathset_has(&u->gone, above);
-}
-
-static int
-turn_step(struct undoing *u, const struct plan_step *step, struct err *e)
-{
-	struct done_step d;
-	size_t i = 0;
-
-	while (i < sizeof table / sizeof table[0] && table[i].kind != step->kind)
-		i++;
-	if (i == sizeof table / sizeof table[0])
-		return err_set(e, ERR_BAD_DATA, "the plan of an apply is damaged");
-	int status = -1, found = open_done(u, step, &d, e);
-	if (found < 0)
-		goto out;
-	bool restores = step->kind == PLAN_REMOVE || step->kind == PLAN_EMPTY ||
-			step->kind == PLAN_CHANGE || step->kind == PLAN_MARKED ||
-			step->kind == PLAN_CONVERT;
-	if (found == 0 && restores && !is_coming(u, step->path))
-		status = refuse_undo(u, &d, "its directory is gone since it was applied");
-	else
-		status = table[i].turn(u, &d, e);
-out:
-	file_close(d.now.dirfd);
-	return status;
-}
 
 /* Does it make something come or go? */
 static bool
 is_move(const struct plan_step *step)
 {
-	return step->kind != PLAN_MODE && step->kind != PLAN_TIMES;
+	return step->kind != PLAN_MODE && step->kind != PLAN_TIMES && step->kind != PLAN_OPEN;
+}
+
+/* Is it to be undone? */
+static bool
+is_wanted(const struct undoing *u, const struct plan_step *step)
+{
+	return selection_has(&u->t->job->only, step->path);
 }
 
 /* The directories that come back get their own mode and time. */
@@ -317,13 +39,13 @@ close_directories(struct undoing *u, struct plan *done, struct err *e)
 	plan_rewind(done);
 	while ((n = plan_next(done, &step, e)) > 0) {
 		mode_t mode = step->before.mode;
-		if (step->before.type != 'd' || !is_move(step))
+		if (step->before.type != 'd' || !is_move(step) || !is_wanted(u, step))
 			continue;
-		int status = open_done(u, step, &d, e);
+		int status = turn_look(u, step, &d, e);
 		file_close(d.now.dirfd);
 		if (status < 0)
 			return -1;
-		if (is_directory(&d.now))
+		if (turn_is_directory(&d.now))
 			continue;
 		struct plan_step s = {.kind = PLAN_MODE, .path = step->path};
 		s.before = (struct entry){.type = 'd', .mode = mode | 0700};
@@ -344,21 +66,29 @@ turn_plan(struct undoing *u, struct plan *done, struct err *e)
 {
 	struct plan_step *step;
 	uint64_t steps;
+	bool any = u->t->job->only.count == 0;
 	int n;
 
 	plan_rewind(done);
 	while ((n = plan_next(done, &step, e)) > 0) {
 		bool goes = step->before.type == 'd' && is_move(step);
 		bool comes = step->kind != PLAN_REMOVE && step->kind != PLAN_EMPTY &&
-			     step->kind != PLAN_TIMES;
+			     step->kind != PLAN_TIMES && step->kind != PLAN_OPEN;
+		bool moves = goes || (step->after.type == 'd' && is_move(step));
+		if (!is_wanted(u, step))
+			continue;
+		any = true;
 		if ((goes && pathset_add(&u->gone, step->path, e) < 0) ||
+		    (moves && pathset_add(&u->moved, step->path, e) < 0) ||
 		    (comes && pathset_add(&u->made, step->path, e) < 0))
 			return -1;
 	}
 	if (n < 0 || plan_to_end(done, e) < 0)
 		return -1;
+	if (!any)
+		return err_set(e, ERR_NOT_FOUND, "nothing of that name was applied");
 	while ((n = plan_previous(done, &step, e)) > 0)
-		if (turn_step(u, step, e) < 0)
+		if (is_wanted(u, step) && turn_step(u, step, e) < 0)
 			return -1;
 	if (n < 0 || close_directories(u, done, e) < 0)
 		return -1;
@@ -384,7 +114,7 @@ apply_undo_plan(struct transaction *t, struct err *e)
 	struct plan *done = NULL;
 	int statefd = t->job->statefd, status = -1, donefd = -1;
 
-	u.writer = plan_writer_new(t->planfd, e);
+	u.writer = plan_writer_new(t->planfd, t->token, e);
 	if (u.writer == NULL || open_part(t->job->donefd, "undo", 0, true, &donefd, e) < 0 ||
 	    open_part(t->job->donefd, "kept", O_DIRECTORY, false, &u.keptfd, e) < 0)
 		goto out;
@@ -406,6 +136,80 @@ out:
 	file_close(u.freshfd);
 	pathset_free(&u.made);
 	pathset_free(&u.gone);
+	pathset_free(&u.moved);
+	pathset_free(&u.opened);
 	plan_writer_free(u.writer);
+	return status;
+}
+
+/* Copy ${done} to ${fd} without the steps that ${only} selects. */
+static int
+copy_rest(struct plan *done, int fd, const struct selection *only, struct err *e)
+{
+	static const char none[PLAN_TOKEN + 1] = "0000000000000000";
+	const char *token = plan_token(done);
+	struct plan_step *step;
+	uint64_t count;
+	int n;
+
+	struct plan_writer *w = plan_writer_new(fd, *token != '\0' ? token : none, e);
+	if (w == NULL)
+		return -1;
+	plan_rewind(done);
+	while ((n = plan_next(done, &step, e)) > 0)
+		if (!selection_has(only, step->path) && plan_copy(w, step, e) < 0) {
+			n = -1;
+			break;
+		}
+	int status = n < 0 || plan_finish(w, &count, e) < 0 ? -1 : 0;
+	plan_writer_free(w);
+	return status;
+}
+
+static int
+drop_kept(struct plan *done, int keptfd, const struct selection *only, struct err *e)
+{
+	struct plan_step *step;
+	char number[24];
+	int n;
+
+	plan_rewind(done);
+	while ((n = plan_next(done, &step, e)) > 0) {
+		snprintf(number, sizeof number, "%" PRIu64, step->number);
+		if (selection_has(only, step->path) && unlinkat(keptfd, number, 0) < 0 &&
+		    errno != ENOENT)
+			return err_sys(e, "cannot remove the old %s", step->path);
+	}
+	return n;
+}
+
+int
+apply_forget(int donefd, const struct selection *only, struct err *e)
+{
+	static const char part[] = "undo.part";
+	struct plan *done = NULL;
+	int status = -1, planfd = -1, keptfd = -1;
+
+	int fd = openat(donefd, part, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(e, "cannot write the plan");
+	if (open_part(donefd, "undo", 0, true, &planfd, e) < 0 ||
+	    open_part(donefd, "kept", O_DIRECTORY, false, &keptfd, e) < 0)
+		goto out;
+	done = plan_open(planfd, e);
+	if (done == NULL || copy_rest(done, fd, only, e) < 0)
+		goto out;
+	if (fsync(fd) < 0 || renameat(donefd, part, donefd, "undo") < 0) {
+		err_sys(e, "cannot write the plan");
+		goto out;
+	}
+	status = file_sync_dir(donefd, e);
+	if (status == 0 && keptfd >= 0)
+		status = drop_kept(done, keptfd, only, e);
+out:
+	plan_close(done);
+	file_close(fd);
+	file_close(planfd);
+	file_close(keptfd);
 	return status;
 }

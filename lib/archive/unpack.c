@@ -69,6 +69,26 @@ visit_file(struct unpacker *u, uint64_t size, struct err *e)
 	return wanted ? v->end(v->arg, &u->current.entry, e) : 0;
 }
 
+/* Write the file to where the taker has it. */
+static int
+hand_file(struct unpacker *u, struct err *e)
+{
+	const struct unpack_taker *k = u->taker;
+	int fd = k->open(k->arg, &u->current.entry, e);
+
+	if (fd == UNPACK_UNWANTED)
+		return archive_read_data_skip(u->source.archive) == ARCHIVE_OK
+			   ? 0
+			   : unpacker_refuse(u, e);
+	if (fd < 0)
+		return -1;
+	if (unpacker_content(u, fd, e) < 0) {
+		(void)close(fd);
+		return -1;
+	}
+	return k->end(k->arg, &u->current.entry, fd, e);
+}
+
 /* Create the file, if it is wanted. */
 static int
 create_file(struct unpacker *u, bool wanted, struct err *e)
@@ -158,12 +178,15 @@ take_one_entry(struct unpacker *u, struct archive_entry *h, struct err *e)
 	status = admit_take(&u->current, h, e);
 	if (status <= 0)
 		return status;
+	u->current.entry.mode &= ~u->l->mask;
 	if (u->source.zip != NULL && u->current.entry.type == 'f' &&
 	    zip_source_entry(u->source.zip)->method != 0)
 		u->totals->compressed = true;
 	bool wanted = u->creates && is_wanted(u, u->current.path);
 	u->totals->files += u->current.entry.type == 'f';
-	if (u->current.entry.type == 'f' && !u->creates)
+	if (u->current.entry.type == 'f' && u->taker != NULL)
+		status = hand_file(u, e);
+	else if (u->current.entry.type == 'f' && !u->creates)
 		status = visit_file(u, (uint64_t)archive_entry_size(h), e);
 	else if (u->current.entry.type == 'f')
 		status = create_file(u, wanted, e);
@@ -263,6 +286,16 @@ unpack_paths(int archivefd, int dirfd, struct pathset *paths, const struct resou
 	    .l = &unlimited, .totals = &totals, .paths = paths, .only = only, .listfd = -1};
 
 	return run_unpacker(&u, &t, dirfd, e);
+}
+
+int
+unpack_take(int archivefd, const struct unpack_taker *k, struct err *e)
+{
+	const struct tree t = {.manifestfd = -1, .archivefd = archivefd};
+	struct unpack_totals totals;
+	struct unpacker u = {.l = &unlimited, .totals = &totals, .taker = k, .listfd = -1};
+
+	return run_unpacker(&u, &t, -1, e);
 }
 
 int

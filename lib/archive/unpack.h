@@ -32,6 +32,7 @@ struct unpack_limits {
 	/* If not NULL, the only folders that may occur (NULL-terminated); paths, of which none lies
 	 * in another. */
 	const char *const *tops;
+	mode_t mask; /* permission bits that nothing created has */
 	struct interrupt interrupt;
 };
 
@@ -59,6 +60,22 @@ int unpack(const struct tree *t, int dirfd, const struct unpack_limits *l,
  * the resource ${only} (NULL: in any) below ${dirfd}, with the directories above them. */
 int unpack_paths(int archivefd, int dirfd, struct pathset *paths, const struct resource *only,
 		 struct err *e);
+
+#define UNPACK_UNWANTED (-2)
+
+/* Who says where an archive's files are to be written. */
+struct unpack_taker {
+	/* A descriptor to write the content of the file ${entry} to, UNPACK_UNWANTED, or -1. */
+	int (*open)(void *arg, const struct entry *entry, struct err *e);
+	/* It is written, and ${entry} has its true size: give ${fd} its mode and so on, and close
+	 * it. */
+	int (*end)(void *arg, const struct entry *entry, int fd, struct err *e);
+	void *arg;
+};
+
+/* Hand the files of an archive of ours, which was checked when it arrived, to ${k}; holes stay
+ * holes. */
+int unpack_take(int archivefd, const struct unpack_taker *k, struct err *e);
 
 /* Who wants the content of an archive's files handed out. */
 struct unpack_visitor {

@@ -17,12 +17,11 @@
 
 /* Is the target, if it is there, an empty directory?  Its mode, or that of a new one. */
 static int
-check_target(int parent, const char *name, const char *path, mode_t *mode, struct err *e)
+check_target(int parent, const char *name, const char *path, mode_t mask, mode_t *mode,
+	     struct err *e)
 {
 	struct stat st;
-	mode_t mask = umask(077);
 
-	umask(mask);
 	*mode = 0777 & ~mask;
 	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW))
 		return errno == ENOENT ? 0 : err_sys(e, "%s", path);
@@ -68,22 +67,17 @@ spool_archive(int fd, int parent, struct err *e)
 }
 
 static int
-fill_part(int fd, int parent, const char *part, mode_t mode, struct unpack_totals *totals,
-	  struct err *e)
+fill_part(int fd, int parent, const char *part, const struct unpack_limits *limits,
+	  struct unpack_totals *totals, struct err *e)
 {
 	const struct tree from = {.manifestfd = -1, .archivefd = fd};
-	struct unpack_limits limits;
 
-	if (unpack_limits(&limits, e) < 0)
-		return -1;
 	if (mkdirat(parent, part, 0700) < 0)
 		return err_sys(e, "cannot create %s", part);
 	int dirfd = file_open_dir(parent, part, e);
 	if (dirfd < 0)
 		return -1;
-	int status = unpack(&from, dirfd, &limits, totals, e);
-	if (status >= 0 && fchmod(dirfd, mode) < 0)
-		status = err_sys(e, "cannot set the mode of %s", part);
+	int status = unpack(&from, dirfd, limits, totals, e);
 	close(dirfd);
 	return status;
 }
@@ -116,21 +110,29 @@ open_parent(const char *path, char name[NAME_MAX + 1], struct err *e)
 }
 
 int
-unpack_into(int fd, const char *path, struct unpack_totals *totals, struct err *e)
+unpack_into(int fd, const char *path, bool modes, struct unpack_totals *totals, struct err *e)
 {
 	char name[NAME_MAX + 1], part[ID_MAX + 1];
-	mode_t mode;
+	struct unpack_limits limits;
+	mode_t mode, mask = umask(077);
 	int status = -1, source = -1;
 
+	umask(mask);
+	if (unpack_limits(&limits, e) < 0)
+		return -1;
+	limits.mask = modes ? 0 : mask;
 	int parent = open_parent(path, name, e);
 	if (parent < 0)
 		return -1;
-	if (check_target(parent, name, path, &mode, e) < 0 || id_make(".unpack-", 16, part, e) < 0)
+	if (check_target(parent, name, path, mask, &mode, e) < 0 ||
+	    id_make(".unpack-", 16, part, e) < 0)
 		goto out;
 	source = spool_archive(fd, parent, e);
 	if (source < 0)
 		goto out;
-	status = fill_part(source, parent, part, mode, totals, e);
+	status = fill_part(source, parent, part, &limits, totals, e);
+	if (status >= 0 && fchmodat(parent, part, mode, 0) < 0)
+		status = err_sys(e, "cannot set the mode of %s", part);
 	if (status >= 0 && renameat(parent, part, parent, name) < 0)
 		status = err_sys(e, "cannot create %s", path);
 	if (status < 0)

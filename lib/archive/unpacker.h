@@ -27,6 +27,7 @@ struct unpacker {
 	struct pathset *paths;                /* what is to be created, or NULL for all; */
 	const struct resource *only;          /* in this resource, or NULL for any */
 	const struct unpack_visitor *visitor; /* or NULL */
+	const struct unpack_taker *taker;     /* or NULL */
 	int listfd;                           /* for the list of a delta, or -1 */
 	bool visits;                          /* the visitor takes the current file */
 	bool listed;                          /* the list was there: nothing may follow */

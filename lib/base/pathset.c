@@ -5,8 +5,8 @@
 #include "base/array.h"
 
 /* FNV-1a, then mixed so that all bits depend on all. */
-static uint64_t
-hash_path(const char *path)
+uint64_t
+pathset_hash(const char *path)
 {
 	uint64_t h = 14695981039346656037u;
 	for (; *path; path++)
@@ -23,7 +23,7 @@ pathset_add(struct pathset *s, const char *path, struct err *e)
 	if (hashes == NULL)
 		return -1;
 	s->hashes = hashes;
-	s->hashes[s->count++] = hash_path(path);
+	s->hashes[s->count++] = pathset_hash(path);
 	s->sorted = false;
 	return 0;
 }
@@ -43,7 +43,7 @@ pathset_has(struct pathset *s, const char *path)
 	if (!s->sorted)
 		qsort(s->hashes, s->count, sizeof *s->hashes, by_hash);
 	s->sorted = true;
-	uint64_t h = hash_path(path);
+	uint64_t h = pathset_hash(path);
 	return bsearch(&h, s->hashes, s->count, sizeof h, by_hash);
 }
 

@@ -20,6 +20,9 @@ int pathset_add(struct pathset *s, const char *path, struct err *e);
 
 bool pathset_has(struct pathset *s, const char *path);
 
+/* The 64 bits that are kept of ${path}. */
+uint64_t pathset_hash(const char *path);
+
 void pathset_free(struct pathset *s);
 
 #endif

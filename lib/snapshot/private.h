@@ -39,6 +39,11 @@ int snapshot_check_pending(const json_t *snapshot, struct err *e);
  * "pending" again.  Takes the record's lock. */
 int snapshot_mark(const char *delegation, const char *id, const char *status, struct err *e);
 
+/* Have ${job}, whose resources are known, settle conflicts as ${how} says.  ${*choices} is to be
+ * freed after the job. */
+int snapshot_choose(struct apply_job *job, const struct snapshot_taking *how,
+		    struct apply_choice **choices, struct err *e);
+
 /* Clear away what an undo that is done, so that the snapshot is pending again, may have left in its
  * directory ${statefd}. */
 int snapshot_forget_undo(int statefd, struct err *e);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,19 +27,23 @@ run_apply(const struct record *r, const char *id, int statefd, const struct snap
 				.fidelity = delegation_fidelity(r->json),
 				.times = delegation_times(r->json),
 				.dry = how->dry,
-				.settle = how->settle,
 				.guarded = how->guarded,
 				.markers = how->markers,
+				.modes = how->modes,
 				.report = how->report,
 				.report_arg = how->arg};
+	struct apply_choice *choices;
 
 	if (snapshot_resources(r->json, &resources, &job.count, e) < 0)
 		return -1;
 	job.resources = resources;
-	job.settle_only = selection_of(how->paths, how->count, resources, job.count);
 	int status = snapshot_tree_open(&trees, r, id, e);
 	if (status == 0)
+		status = snapshot_choose(&job, how, &choices, e);
+	if (status == 0) {
 		status = apply(&job, totals, e);
+		free(choices);
+	}
 	snapshot_tree_close(&trees);
 	snapshot_resources_free(resources, job.count);
 	return status;

@@ -85,15 +85,23 @@ int snapshot_remove_files(const struct record *r, const char *id, struct err *e)
 typedef void snapshot_report(void *arg, enum apply_action action, const char *path,
 			     const char *why);
 
+/* What becomes of conflicts at a path; see struct apply_choice and selection.h. */
+struct snapshot_choice {
+	enum apply_settle how;
+	const char *path;
+};
+
 /* How a snapshot is to be taken.  All zeros: conflicts stop it, and nothing is reported. */
 struct snapshot_taking {
-	bool dry; /* only report */
-	enum apply_settle settle;
-	bool guarded; /* take guarded paths, too */
+	bool dry;                              /* only report */
+	enum apply_settle settle;              /* conflicts for which nothing else is chosen: */
+	const struct snapshot_choice *choices; /* of those that name a path the last counts */
+	size_t choice_count;
+	const char *const *only; /* undo: these paths and no others; see selection.h */
+	size_t only_count;       /* 0: all */
+	bool guarded;            /* take guarded paths, too: among those of choices, if any */
 	bool markers;
-	const char *const
-	    *paths;   /* the conflicts that settle and guarded are for; see selection.h */
-	size_t count; /* 0: all */
+	bool modes; /* what is new has the peer's mode, whatever the umask */
 	snapshot_report *report;
 	void *arg;
 };
@@ -107,8 +115,10 @@ int snapshot_apply(const char *delegation, const char *snap, const struct snapsh
 		   struct apply_totals *totals, char taken[ID_MAX + 1], struct err *e);
 
 /* Bring back what was before snapshot ${snap} was applied; NULL: the one applied last.  Then it is
- * pending again.  Paths that were changed since are conflicts: nothing is undone.  ERR_NOT_FOUND if
- * the old files are not kept any more.  ${how}->dry and report are as for snapshot_apply. */
+ * pending again; but if only some paths were asked for it stays applied, and the others can still
+ * be undone.  Paths that were changed since are conflicts: nothing is undone, unless they are
+ * settled with APPLY_OURS.  ERR_NOT_FOUND if the old files are not kept any more.  ${how} is as for
+ * snapshot_apply.  One that was cut off is finished, with the paths that it was begun with. */
 int snapshot_undo(const char *delegation, const char *snap, const struct snapshot_taking *how,
 		  struct apply_totals *totals, char undone[ID_MAX + 1], struct err *e);
 

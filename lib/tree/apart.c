@@ -13,6 +13,16 @@
 
 #define ABOVE_MAX (TREE_PATH / 2) /* directories above one */
 
+static int
+look(const struct resource *r, struct stat *st)
+{
+	int fd = resource_open(r, NULL);
+	int status = fd < 0 ? -1 : fstat(fd, st);
+
+	file_close(fd);
+	return status;
+}
+
 static bool
 same_directory(const struct stat *a, const struct stat *b)
 {
@@ -25,7 +35,7 @@ static bool
 lies_within(const struct resource *r, const struct stat *st, size_t n, size_t own, size_t *which)
 {
 	struct stat now, before = {0};
-	int at = file_open_dir(AT_FDCWD, r[own].source, NULL);
+	int at = resource_open(&r[own], NULL);
 
 	for (int level = 0; at >= 0 && level < ABOVE_MAX && fstat(at, &now) == 0; level++) {
 		/* What is above the root is the root. */
@@ -75,7 +85,7 @@ tree_check_apart(const struct resource *r, size_t n, struct err *e)
 	if (n > TREE_LENT_MAX)
 		return 0; /* refused for that */
 	for (size_t i = 0; i < n; i++)
-		if (stat(r[i].source, &st[i]) < 0)
+		if (look(&r[i], &st[i]) < 0)
 			return 0; /* whoever walks it says so */
 	return n > 1 ? check_each(r, st, n, e) : 0;
 }

@@ -166,7 +166,9 @@ compare_excluded(struct compare *c, const char *path, bool is_dir, bool *exclude
 		return 0;
 	const struct resource *r = &c->resources[i];
 	const char *relative = compare_relative(r, path);
-	if (strcmp(relative, ".awcp") == 0 || strncmp(relative, ".awcp/", 6) == 0) {
+	const char *slash = strrchr(relative, '/');
+	if (strcmp(relative, ".awcp") == 0 || strncmp(relative, ".awcp/", 6) == 0 ||
+	    tree_is_temporary(slash != NULL ? slash + 1 : relative)) {
 		*excluded = true;
 		return 0;
 	}

@@ -79,6 +79,21 @@ tree_timespec(int64_t ns)
 	return (struct timespec){.tv_sec = (time_t)seconds, .tv_nsec = (long)rest};
 }
 
+bool
+tree_is_temporary(const char *name)
+{
+	size_t n = strlen(TREE_TEMPORARY), digits;
+
+	if (strncmp(name, TREE_TEMPORARY, n) != 0)
+		return false;
+	name += n;
+	if (strspn(name, "0123456789abcdef") != 16 || name[16] != '-')
+		return false;
+	name += 17;
+	digits = strspn(name, "0123456789");
+	return digits > 0 && (name[digits] == '\0' || strcmp(name + digits, ".old") == 0);
+}
+
 static int
 rank(char c)
 {

@@ -55,6 +55,13 @@ int64_t tree_time(struct timespec t);
 /* The reverse. */
 struct timespec tree_timespec(int64_t ns);
 
+/* How the names begin that an apply gives to what it is about to put in its place, or has just
+ * taken away (see apply/scene.h): this, 16 hex digits, '-', a number, and ".old" or nothing. */
+#define TREE_TEMPORARY ".awcp-apply-"
+
+/* Is ${name} such a name?  What bears it is no part of the tree. */
+bool tree_is_temporary(const char *name);
+
 /* Compare two paths in the order of a walk: <0, 0, >0. */
 int tree_order(const char *a, const char *b);
 

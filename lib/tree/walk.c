@@ -311,6 +311,8 @@ stat_name(struct walk *w, const char *name, struct err *e)
 	const struct level *top = &w->levels[w->depth - 1];
 	struct stat st;
 
+	if (tree_is_temporary(name))
+		return 0;
 	if (top->length + strlen(name) > TREE_PATH)
 		return refuse_long(w, name, e);
 	if (top->length > 0)

@@ -15,6 +15,7 @@
 
 #include "apply/apply.h"
 #include "base/file.h"
+#include "folding.h"
 #include "archive/pack.h"
 #include "archive/unpack.h"
 
@@ -101,6 +102,20 @@ static const struct example examples[] = {
      "echo ours >f; chmod 700 f", "C ws/f: executable now\n"},
     {"both changed the mode", true, TREE, "chmod 700 f", "chmod 600 f", NULL,
      "! ws/f: mode changed on both sides\n"},
+    {"our mode, and something else there", true, TREE, "rm f; mkdir f; echo n >f/n", "chmod 600 f",
+     NULL,
+     "! ws/f: mode changed here, something else there\n"
+     "! ws/f/n: added there, where there is no directory here\n"},
+    {"our mode of a directory that they deleted", true, TREE, "rm -r d/e", "chmod 700 d/e", NULL,
+     "! ws/d/e: changed here, deleted there\n"},
+    {"our mode under a directory that became a file", true, TREE, "rm -r d; echo d >d",
+     "chmod 700 d/e", NULL,
+     "! ws/d/e: changed here, deleted there\n"
+     "! ws/d: a file there, a directory with files of yours here\n"},
+    {"what is new has no more than the umask lets it have", true, TREE,
+     "echo n >n; mkdir m; echo o >m/o; chmod 666 n; chmod 777 m m/o; chmod 666 f", "echo x >x",
+     "echo n >n; mkdir m; echo o >m/o; chmod 755 m/o; chmod 666 f; echo x >x",
+     "C ws/f\nA ws/m/\nA ws/m/o: executable now\nA ws/n\n"},
     {"a directory that becomes read-only is filled first", true, TREE,
      "mkdir r; echo n >r/n; chmod 555 r", ":", "mkdir r; echo n >r/n; chmod 555 r",
      "A ws/r/\nA ws/r/n\nC ws/r/\n"},
@@ -272,6 +287,16 @@ static const struct settled {
       "= ws/f: changed on both sides; ours stays\nC ws/d/g\n"}},
     {APPLY_OURS,
      false,
+     "f",
+     {"ours: what is named stays as it is", true, TREE, "echo theirs >f; echo n >d/g", ":",
+      "echo n >d/g", "= ws/f: changed there; ours stays\nC ws/d/g\n"}},
+    {APPLY_OURS,
+     false,
+     "d/e",
+     {"ours: a directory that is named stays as it is", true, TREE, "rm -r d; echo n >f", ":",
+      "rm d/g; echo n >f", "= ws/d/e: changed there; ours stays\nD ws/d/g\nC ws/f\n"}},
+    {APPLY_OURS,
+     false,
      NULL,
      {"ours: deleted here", true, TREE, "echo theirs >f", "rm f", "rm f",
       "= ws/f: deleted here, changed there; ours stays\n"}},
@@ -402,7 +427,72 @@ static const struct settled guarded[] = {
       "= ws/.envrc: changed on both sides; merged\nC ws/.envrc\n"}},
 };
 
+#define FOLD_TREE "mkdir docs; echo 1 >docs/a; echo readme >readme.md; echo 1 >other; "
+#define FOLDED "is one name with another one's here, where case or form do not count"
+
+/* Names that fold to one another. */
+static const struct settled folded[] = {
+    {APPLY_ASK,
+     false,
+     NULL,
+     {"fold: a file gets capitals", true, FOLD_TREE, "mv readme.md README.md; echo 2 >>other", ":",
+      "mv readme.md README.md; echo 2 >>other", "D ws/readme.md\nA ws/README.md\nC ws/other\n"}},
+    {APPLY_ASK,
+     false,
+     NULL,
+     {"fold: a file loses them, and changes", true, "echo readme >README.md; ",
+      "rm README.md; echo new >readme.md", ":", "rm README.md; echo new >readme.md",
+      "D ws/README.md\nA ws/readme.md\n"}},
+    {APPLY_ASK,
+     false,
+     NULL,
+     {"fold: a directory gets capitals", true, FOLD_TREE, "mv docs Docs; echo 2 >Docs/b", ":",
+      "mv docs Docs; echo 2 >Docs/b",
+      "D ws/docs/a\nD ws/docs/\nA ws/Docs/\nA ws/Docs/a\nA ws/Docs/b\n"}},
+    {APPLY_ASK,
+     false,
+     NULL,
+     {"fold: a directory loses them", true, "mkdir -p Docs/E; echo 1 >Docs/E/a; ", "mv Docs docs",
+      ":", "mv Docs docs",
+      "D ws/Docs/E/a\nD ws/Docs/E/\nD ws/Docs/\nA ws/docs/\nA ws/docs/E/\nA ws/docs/E/a\n"}},
+    {APPLY_ASK,
+     false,
+     NULL,
+     {"fold: a letter is put together", true, "echo 1 >\"$(printf 'cafe\\314\\201')\"; ",
+      "mv caf* \"$(printf 'caf\\303\\251')\"", ":", "mv caf* \"$(printf 'caf\\303\\251')\"",
+      "D ws/cafe\314\201\nA ws/caf\303\251\n"}},
+    {APPLY_ASK,
+     false,
+     NULL,
+     {"fold: and taken apart", true, "echo 1 >\"$(printf 'CAF\\303\\211')\"; ",
+      "mv CAF* \"$(printf 'cafe\\314\\201')\"", ":", "mv CAF* \"$(printf 'cafe\\314\\201')\"",
+      "D ws/CAF\303\211\nA ws/cafe\314\201\n"}},
+    {APPLY_ASK,
+     false,
+     NULL,
+     {"fold: a name beside one of ours", true, FOLD_TREE, "echo 2 >README.md; echo 2 >>other", ":",
+      NULL, "! ws/README.md: " FOLDED "\n"}},
+    {APPLY_OURS,
+     false,
+     NULL,
+     {"fold: a name beside one of ours, settled", true, FOLD_TREE,
+      "echo 2 >README.md; echo 2 >>other", "touch -d 2001-01-01 other", "echo 2 >>other",
+      "= ws/README.md: " FOLDED "; ours stays\nC ws/other\n"}},
+    {APPLY_ASK,
+     false,
+     NULL,
+     {"fold: two new names", true, FOLD_TREE, "echo 1 >New; echo 2 >new; echo 2 >>other", ":", NULL,
+      "! ws/new: " FOLDED "\n"}},
+    {APPLY_OURS,
+     false,
+     "new",
+     {"fold: two new names, settled", true, FOLD_TREE, "echo 1 >New; echo 2 >new; echo 2 >>other",
+      ":", "echo 1 >New; echo 2 >>other",
+      "= ws/new: changed there; ours stays\nA ws/New\nC ws/other\n"}},
+};
+
 static char where[64]; /* the test's directory */
+static bool folds;     /* on its file system case and form of letters do not count */
 
 /* Run ${script} in ${directory} of the test; its exit status. */
 static int
@@ -474,7 +564,9 @@ undo(const struct example *x, const struct apply_job *done, struct buf *told)
 				.times = done->times,
 				.report = tell,
 				.report_arg = told};
+	folding = folds;
 	int status = apply(&job, &totals, &e);
+	folding = false;
 	CHECK(status == 0, "%s: undone %s", x->name, e.message);
 	CHECK(shell("ours", "{ " LIST_ALL "; } >../undone.list") == 0 &&
 		  shell(".", "diff -u before.list undone.list") == 0,
@@ -507,19 +599,23 @@ try(const struct settled *s, bool take_guarded)
 	struct resource r = {.name = (char *)"ws", .source = source, .writable = true};
 	const struct tree base_tree = {.manifestfd = base, .archivefd = sent};
 	const struct tree came = {theirs, back, &base_tree};
+	const struct apply_choice choice = {s->how, selection_of(&only, 1, &r, 1)};
 	struct apply_job job = {.resources = &r,
 				.count = 1,
 				.theirs = &came,
 				.statefd = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
-				.settle = s->how,
+				.settle = only ? APPLY_ASK : s->how,
+				.choices = &choice,
+				.choice_count = only ? 1 : 0,
 				.guarded = take_guarded,
 				.markers = s->markers,
-				.settle_only = selection_of(&only, only ? 1 : 0, &r, 1),
 				.fidelity = x->fidelity,
 				.times = x->fidelity,
 				.report = tell,
 				.report_arg = &told};
+	folding = folds;
 	int status = apply(&job, &totals, &e);
+	folding = false;
 	enum err_code wanted = x->want ? ERR_NONE : ERR_CONFLICT;
 	CHECK((status ? e.code : ERR_NONE) == wanted, "%s: %s", x->name,
 	      status ? e.message : "applied");
@@ -555,6 +651,9 @@ main(void)
 		try(&settled[i], false);
 	for (size_t i = 0; i < sizeof guarded / sizeof guarded[0]; i++)
 		try(&guarded[i], true);
+	folds = true;
+	for (size_t i = 0; i < sizeof folded / sizeof folded[0]; i++)
+		try(&folded[i], false);
 	(void)shell(".", "chmod -R u+rwx .");
 	file_remove_tree(AT_FDCWD, where, NULL);
 	return check_end();
