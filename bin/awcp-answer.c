@@ -7,6 +7,7 @@
 #include "command.h"
 #include "assignment/assignment.h"
 #include "assignment/members.h"
+#include "base/utf8.h"
 #include "delegation/delegation.h"
 #include "delegation/members.h"
 #include "lend/session.h"
@@ -258,6 +259,8 @@ answer_one(int argc, char **argv)
 		command_usage("what is the answer to %s?", last);
 	if (argc == 3 && !question_id_valid(argv[1]))
 		command_usage("%s is not the id of a question, like q1; quote the answer", argv[1]);
+	if (!utf8_valid(last))
+		command_usage("not UTF-8: %s", last);
 	/* An empty answer is one: the default. */
 	if (strcmp(last, "-") == 0 && prompt_read("answer", "-", 0, NULL, &text, &e) < 0)
 		goto out;

@@ -5,6 +5,7 @@
 
 #include "worker/ask_socket.h"
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "command.h"
 #include "prompt.h"
 
@@ -23,6 +24,8 @@ static const struct command command = {
 static void
 set_text(json_t *o, const char *member, const char *text)
 {
+	if (!utf8_valid(text))
+		command_usage("not UTF-8: %s", text);
 	if (jsonx_set(o, member, text) < 0)
 		command_usage("out of memory");
 }
@@ -44,6 +47,8 @@ parse_question(json_t *asked, bool *json, int argc, char **argv)
 			*json = true;
 			break;
 		case 'o':
+			if (!utf8_valid(optarg))
+				command_usage("not UTF-8: %s", optarg);
 			(void)jsonx_append(options,
 					   optarg); /* out of memory: the question is refused */
 			break;

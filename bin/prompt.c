@@ -6,6 +6,8 @@
 
 #include "command.h"
 #include "base/file.h"
+#include "base/text.h"
+#include "base/utf8.h"
 
 static int
 check_prompt(const char *what, const struct buf *b, struct err *e)
@@ -16,6 +18,10 @@ check_prompt(const char *what, const struct buf *b, struct err *e)
 	}
 	if (memchr(b->data, '\0', b->len) != NULL)
 		return err_set(e, ERR_BAD_DATA, "the %s has a NUL byte in it", what);
+	if (!utf8_valid(b->data)) {
+		err_set(e, ERR_BAD_DATA, "the %s is not text in UTF-8", what);
+		return err_hint(e, "convert it (iconv), or put it into a file and name that");
+	}
 	return 0;
 }
 
@@ -51,5 +57,8 @@ prompt_first_line(const char *prompt)
 {
 	size_t n = strcspn(prompt, "\r\n");
 
-	return strndup(prompt, n < 200 ? n : 200);
+	char *line = strndup(prompt, n < 200 ? n : 200);
+	if (line != NULL)
+		(void)text_trim(line, strlen(line));
+	return line;
 }

@@ -7,7 +7,8 @@
 #include "base/buf.h"
 
 /* Read ${what} ("prompt") into ${b}: the ${argc} operands with spaces between, or ${file} ("-":
- * stdin), or without both stdin. */
+ * stdin), or without both stdin.  One that is empty is ERR_USAGE, and one with a NUL, or that is
+ * not UTF-8, ERR_BAD_DATA: no byte of it is ever replaced. */
 int prompt_read(const char *what, const char *file, int argc, char **argv, struct buf *b,
 		struct err *e);
 

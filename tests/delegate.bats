@@ -373,3 +373,19 @@ state() { awcp-show -j "$1" | jq -r .state; }
 	assert_success
 	[[ $stderr != *'handing it over again'* ]]
 }
+
+@test "text that is not UTF-8 is refused, and none of its bytes replaced" {
+	printf 'edit latin\351.txt\n' >"$BATS_TEST_TMPDIR/prompt"
+	for how in "-f $BATS_TEST_TMPDIR/prompt" "-d $(printf '\351') x" "$(printf 'caf\351')"; do
+		# shellcheck disable=SC2086 # words
+		run -65 awcp-invite -q -e "$URL" $how
+		assert_output --partial 'not text in UTF-8'
+	done
+	AWCP_ASK=/nonexistent run -65 awcp-ask <"$BATS_TEST_TMPDIR/prompt"
+	assert_output --partial 'not text in UTF-8'
+	AWCP_ASK=/nonexistent run -64 awcp-ask -o "$(printf '\351')" x
+	run -64 awcp-answer default.1 "$(printf '\351')"
+	# A description that is cut is so between two characters.
+	id=$(awcp-invite -bq -e "$URL" "$(printf '%199s' '' | tr ' ' x)éé")
+	assert_equal "$(awcp-show -j "$id" | jq -r '.task.description | length')" 199
+}

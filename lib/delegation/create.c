@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "config/settings.h"
 #include "delegation/credential.h"
 #include "delegation/members.h"
@@ -37,11 +38,24 @@ check_resources(const struct delegation_request *q, struct err *e)
 	return 0;
 }
 
+/* JSON has no other text, and to replace bytes would change what is asked for. */
+static int
+check_text(const char *what, const char *text, struct err *e)
+{
+	if (text == NULL || utf8_valid(text))
+		return 0;
+	err_set(e, ERR_BAD_DATA, "the %s is not text in UTF-8", what);
+	return err_hint(e, "convert it (iconv), or put it into a file that you lend");
+}
+
 int
 delegation_check(const struct delegation_request *q, struct err *e)
 {
 	if (q->prompt != NULL && text_is_blank(q->prompt))
 		return err_set(e, ERR_BAD_DATA, "the prompt is empty");
+	if (check_text("prompt", q->prompt, e) < 0 ||
+	    check_text("description", q->description, e) < 0)
+		return -1;
 	if (q->prompt != NULL && strlen(q->prompt) > MESSAGE_PROMPT) {
 		err_set(e, ERR_TOO_LARGE, "the prompt is longer than %d bytes", MESSAGE_PROMPT);
 		return err_hint(
@@ -84,8 +98,7 @@ put_resources(json_t *d, const struct delegation_request *q)
 	return delegation_set_resources(d, list);
 }
 
-/* What ${q} asks for, to ${d}.  A prompt may come from anywhere: what is not UTF-8 in it is
- * replaced, not refused. */
+/* What ${q} asks for, to ${d}. */
 static int
 put_request(json_t *d, const struct delegation_request *q)
 {
