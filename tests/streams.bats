@@ -260,3 +260,32 @@ descriptors()
 	run grep -E 'ended|stopping|ERROR|runtime error' "$SERVER_LOG"
 	assert_output ''
 }
+
+@test "a stream breaks off when its program dies, and does not seem to have come to its end" {
+	local -A streams
+	local ended=
+	start_server -A none -D "$HOME" -Q
+	new_assignment
+	mkdir -p "$HOME/ws"
+	request POST /delegate --data-binary "$(jq -cn --arg url "$URL" --arg source "$HOME/ws" '{executorUrl: $url,
+		task: {prompt: "sleep 5"}, environment: {resources: [{name: "ws", type: "fs", mode: "rw", $source}]}}')"
+	assert_status 200
+	awcp-queue put -q q x
+	for path in "awcp/tasks/$ID" "delegation/$(jq -r .delegationId "$BODY")" queue/q; do
+		start_process "$BATS_TEST_TMPDIR/${path%%/*}" curl -sSN "${URL%/awcp}/$path/events"
+		streams[$STARTED]=$path
+		wait_until grep -q '^: events' "$BATS_TEST_TMPDIR/${path%%/*}"
+	done
+	# So that nginx is not stopped for it.
+	kill -STOP "$SERVER_PID"
+	for program in delegator queued executor; do
+		kill -9 "$(pgrep -P "$(pgrep -d, -P "$SERVER_PID")" "awcp-$program")"
+	done
+	for pid in "${!streams[@]}"; do
+		status=0
+		wait "$pid" || status=$?
+		ended+="${streams[$pid]%%/*} $status, "
+	done
+	kill -CONT "$SERVER_PID"
+	[ "$(tr ',' '\n' <<<"$ended" | grep -c ' 18$')" -eq 3 ] || fail "status $ended $(cat "$BATS_TEST_TMPDIR/delegation")"
+}
