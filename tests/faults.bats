@@ -74,7 +74,7 @@ changes() {
 	n=$(changes awcp-invite -q -e "$URL" "$PROMPT")
 	for ((i = 1; i <= n + 2; i += FAULT_STRIDE)); do
 		fresh
-		with_fault "28:$i" awcp-invite -q -e "$URL" "$PROMPT"
+		with_fault "disk:$i" awcp-invite -q -e "$URL" "$PROMPT"
 		[ "$died" -lt 126 ] || fail "died of signal at change $i: $died $(cat "$BATS_TEST_TMPDIR/err")"
 		id=$(cat "$BATS_TEST_TMPDIR/out")
 		if [ "$died" -ne 0 ]; then
@@ -117,7 +117,7 @@ messages() {
 	starts=$(cat calls)
 	[ "$invites" -gt 3 ]
 	[ "$starts" -gt 5 ]
-	for fault in 28 kill; do
+	for fault in disk kill; do
 		for ((i = 1; i <= invites; i += FAULT_STRIDE)); do
 			messages "dlg_${fault}_i$i"
 			cgi POST '' invite "$fault:$i" >/dev/null 2>&1

@@ -119,14 +119,14 @@ contents()
 	n=$(cat "$calls")
 	[ "$n" -gt 4 ]
 	for ((i = 1; i <= n; i++)); do
-		for fault in kill 28; do
+		for fault in kill disk; do
 			old_state
 			FAULT=$fault:$i LD_PRELOAD=$library awcp-doctor -qu >/dev/null 2>&1 || true
 			[ ! -e "$AWCP_HOME/version" ] || [ "$(cat "$AWCP_HOME/version")" = 2 ]
 			awcp-doctor -qu >/dev/null 2>&1 || true
 			[ "$(cat "$AWCP_HOME/version")" = 2 ]
 			# On a full disk the index stays incomplete, which awcp-reap makes good.
-			[ "$fault" = 28 ] || [ "$(find "$AWCP_HOME/due" -name '*:dlg_*' | wc -l)" -ge 4 ] ||
+			[ "$fault" = disk ] || [ "$(find "$AWCP_HOME/due" -name '*:dlg_*' | wc -l)" -ge 4 ] ||
 				fail "$fault at $i"
 		done
 	done

@@ -48,7 +48,7 @@ at_every_change() {
 	assert_equal "$died" 0
 	calls=$(cat calls)
 	[ "$calls" -gt 3 ]
-	for fault in kill 5 28; do
+	for fault in kill disk; do
 		for ((i = 1; i <= calls; i += FAULT_STRIDE)); do
 			rm -rf "$AWCP_HOME"
 			cp -a saved "$AWCP_HOME"

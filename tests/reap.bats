@@ -411,7 +411,7 @@ assert_all_done()
 	[ ! -e "$AWCP_HOME/assignments/dlg_kept/work" ] && [ -d "$AWCP_HOME/delegations/dlg_waits/snapshots/snap_1" ]
 }
 
-# with_faults kill|28: the n-th change fails, for every FAULT_STRIDE-th n; the runs after that do the rest.
+# with_faults kill|disk: the n-th change fails, for every FAULT_STRIDE-th n; the runs after that do the rest.
 with_faults()
 {
 	local n=1 changes
@@ -439,7 +439,7 @@ with_faults()
 }
 
 @test "when the disk is full at any change, a later run does it" {
-	with_faults 28
+	with_faults disk
 }
 
 @test "many at once do everything once and do not complain" {

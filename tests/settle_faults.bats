@@ -25,7 +25,7 @@ lend_conflicts()
 	WHOLE=$'changed ours\\n theirs\\n\ndir file\\n'
 	survive kill apply --theirs "$ID"
 	survive 5 apply --theirs "$ID"
-	survive 28 apply --theirs "$ID"
+	survive disk apply --theirs "$ID"
 }
 
 @test "apply --merge survives a kill and an error at any change" {
@@ -35,7 +35,7 @@ lend_conflicts()
 text 1\\n2\\n3\\n4\\n5\\n6\\n7\\nours\\n9\\n 1\\ntheirs\\n3\\n4\\n5\\n6\\n7\\nours\\n9\\n'
 	survive kill apply --merge "$ID"
 	survive 5 apply --merge "$ID"
-	survive 28 apply --merge "$ID"
+	survive disk apply --merge "$ID"
 }
 
 @test "undo survives a kill and an error at any change" {
@@ -53,7 +53,7 @@ text 1\\n2\\n3\\n4\\n5\\n6\\n7\\nours\\n9\\n 1\\ntheirs\\n3\\n4\\n5\\n6\\n7\\nou
 	survive kill undo "$ID"
 	[ "$NEW" = "$BEFORE" ]
 	survive 5 undo "$ID"
-	survive 28 undo "$ID"
+	survive disk undo "$ID"
 	# Whatever an error left behind, it can be applied again.
 	awcp-snapshot apply "$ID"
 	[ "$(listing)" != "$BEFORE" ]

@@ -3,7 +3,8 @@
  *
  *	FAULT=kill:12		the process is killed (SIGKILL) instead of making its 12th change
  *	FAULT=28:12		its 12th change fails with errno 28 (ENOSPC)
- *	FAULT=run:12		before its 12th change the shell command in FAULT_RUN is run
+ *	FAULT=disk:12		its 12th change fails: the disk is full, or over quota, or broken,
+ *by turns FAULT=run:12		before its 12th change the shell command in FAULT_RUN is run
  *	FAULT=28:12,kill:20	one after the other
  *	FAULT_NO_EXCHANGE=1	renameat2(2) knows no flags, as on an old file system
  *	FAULT_CALLS=file	at the end the number of changes is written there
@@ -61,7 +62,8 @@ fails(void)
 			unsetenv("LD_PRELOAD");
 			return system(getenv("FAULT_RUN")) < 0;
 		}
-		errno = atoi(one);
+		const int broken[] = {ENOSPC, EDQUOT, EIO};
+		errno = strncmp(one, "disk:", 5) == 0 ? broken[n % 3] : atoi(one);
 		return 1;
 	}
 	return 0;
