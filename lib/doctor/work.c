@@ -58,6 +58,8 @@ check_queue(struct doctor *d, const char *name)
 		return;
 	}
 	struct queue *q = queue_open(name, false, &e);
+	if (q != NULL)
+		queue_look_only(q);
 	if (q == NULL || queue_version(q, &version, &e) < 0)
 		doctor_fail(d, DOCTOR_BAD, "queues", &e);
 	else

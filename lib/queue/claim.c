@@ -222,15 +222,18 @@ beat_task(struct queue *q, json_t *task, void *arg, struct err *e)
 	const struct beat *b = arg;
 	int64_t lease = b->lease;
 
+	json_t *attempt = queue_task_last_attempt(task);
+	int64_t known = attempt_lease(attempt);
 	if (lease == 0)
-		lease = attempt_lease(queue_task_last_attempt(task));
-	if (lease == 0) /* of a record that does not say it */
-		lease = QUEUE_LEASE_MS;
+		lease = known > 0 ? known : QUEUE_LEASE_MS; /* a record may not say it */
 	if (queue_running_extend(q, (uint64_t)task_number(task), lease, e) < 0)
 		return -1;
-	if (b->progress == NULL)
+	if (b->progress == NULL && lease == known)
 		return 0;
-	if (queue_task_set_reason(task, task_set_progress, b->progress, e) < 0)
+	if (attempt != NULL && attempt_set_lease(attempt, lease) < 0)
+		return err_memory(e);
+	if (b->progress != NULL &&
+	    queue_task_set_reason(task, task_set_progress, b->progress, e) < 0)
 		return -1;
 	return queue_change(q, task, false, e);
 }

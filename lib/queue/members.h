@@ -65,7 +65,7 @@ MEMBER_INTEGER(task, run_number, "payload.run", 0)        /* which run of it */
 MEMBER_INTEGER(attempt, number, "attempt", 0)
 MEMBER_TEXT(attempt, worker, "worker", "")
 MEMBER_TEXT(attempt, started, "startedAt", "") /* time */
-MEMBER_INTEGER(attempt, lease, "leaseMs", 0)   /* ms, as it was claimed */
+MEMBER_INTEGER(attempt, lease, "leaseMs", 0)   /* ms, as was asked for last */
 MEMBER_TEXT(attempt, ended, "endedAt", NULL)   /* time; NULL: it runs */
 MEMBER_TEXT(attempt, outcome, "outcome", NULL) /* such as completed, returned, lost */
 MEMBER_TEXT(attempt, reason, "reason", NULL)   /* of that, for people */

@@ -145,6 +145,12 @@ queue_close(struct queue *q)
 	free(q);
 }
 
+void
+queue_look_only(struct queue *q)
+{
+	q->index.readonly = q->journal.readonly = true;
+}
+
 const char *
 queue_name(const struct queue *q)
 {

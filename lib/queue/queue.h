@@ -75,6 +75,9 @@ bool queue_name_valid(const char *name);
 struct queue *queue_open(const char *name, bool create, struct err *e);
 void queue_close(struct queue *q);
 
+/* From now on nothing of ${q} is written, as where nothing can be: for who only examines it. */
+void queue_look_only(struct queue *q);
+
 const char *queue_name(const struct queue *q);
 
 /* False if the queue was removed since it was opened; another one may have its name. */
@@ -186,7 +189,7 @@ struct queue_outcome {
 int queue_finish(struct queue *q, struct queue_claim_id claim, const struct queue_outcome *o,
 		 struct err *e);
 
-/* The claim is alive: its lease ends in ${lease} ms from now, 0: in as many as when it was taken.
+/* The claim is alive: its lease ends in ${lease} ms from now, 0: in as many as were asked for last.
  * ${progress} (may be NULL) is shown.  ERR_BAD_STATE if it is lost. */
 int queue_beat(struct queue *q, struct queue_claim_id claim, int64_t lease, const char *progress,
 	       struct err *e);
