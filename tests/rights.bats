@@ -221,4 +221,9 @@ LONG=0123456789abcdef0123456789abcdef
 		lease: {expiresAt: (now + 50 | todate), accessMode: "rw"},
 		transportHandle: {transport: "archive", checksum: "x", workspaceBase64: "AAAA"}}')" $full
 	assert_line --partial 'Status: 507'
+	# Nor does what a task prints take it.
+	awcp-queue put -q g x >/dev/null
+	env $full awcp-run -1 -q g -S none -- sh -c 'echo lots; echo of; echo it'
+	run awcp-queue output g.1
+	assert_output '[cut: the disk is nearly full]'
 }

@@ -94,20 +94,36 @@ is_blank(const char *s)
 	return s[strspn(s, " \t\r\n")] == '\0';
 }
 
-/* Add a line to the log, or the note that it is full. */
-static void
-log_line(struct output *o, char *p, size_t n)
+int
+output_log(const struct output *o)
+{
+	return o->full ? -1 : o->logfd;
+}
+
+void
+output_cut(struct output *o, const char *why)
 {
 	char note[80];
 
 	if (o->full)
 		return;
+	int length = snprintf(note, sizeof note, "[cut: %.60s]\n", why);
+	(void)file_write(o->logfd, note, (size_t)length, NULL);
+	o->full = true;
+}
+
+/* Add a line to the log, or the note that it is full. */
+static void
+log_line(struct output *o, char *p, size_t n)
+{
+	char why[80];
+
+	if (o->full)
+		return;
 	if (n + 1 > o->left) {
-		int length =
-		    snprintf(note, sizeof note, "[cut: the output was longer than %llu bytes]\n",
-			     (unsigned long long)o->max);
-		(void)file_write(o->logfd, note, (size_t)length, NULL);
-		o->full = true;
+		(void)snprintf(why, sizeof why, "the output was longer than %llu bytes",
+			       (unsigned long long)o->max);
+		output_cut(o, why);
 		return;
 	}
 	o->left -= n + 1;
