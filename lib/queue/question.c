@@ -4,10 +4,13 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "config/settings.h"
 #include "queue/private.h"
 #include "state/room.h"
 #include "wire/members.h"
+
+#define WITHDRAWN_MAX 80 /* bytes that are kept of the text */
 
 /* Is ${question} of ${task} open? */
 static bool
@@ -53,19 +56,32 @@ is_withdrawn(const json_t *question)
 	return outcome != NULL && strcmp(outcome, "withdrawn") == 0;
 }
 
-/* Make room in ${list} for one more: what nobody wants to know any more goes, or else what is over,
- * the oldest first.  Every change of the task writes all of them again. */
+/* Of what was withdrawn, which nobody answers any more, little is kept: every change of the task
+ * writes all of its questions again. */
+static void
+shorten_withdrawn(const json_t *list)
+{
+	char text[WITHDRAWN_MAX + 1];
+	json_t *one;
+	size_t i;
+
+	json_array_foreach (list, i, one) {
+		if (!is_withdrawn(one) || strlen(question_text(one)) <= WITHDRAWN_MAX)
+			continue;
+		(void)snprintf(text, sizeof text, "%s", question_text(one));
+		(void)text_trim(text, strlen(text));
+		question_drop_options(one);
+		(void)question_set_text(one, text); /* or it stays long */
+	}
+}
+
+/* Make room in ${list} for one more: what is over goes first. */
 static void
 drop_oldest(const json_t *task, json_t *list)
 {
 	size_t i = 0;
 
-	while (i < json_array_size(list))
-		if (is_withdrawn(json_array_get(list, i)))
-			(void)json_array_remove(list, i);
-		else
-			i++;
-	i = 0;
+	shorten_withdrawn(list);
 	while (json_array_size(list) >= QUEUE_QUESTIONS && i < json_array_size(list))
 		if (is_open(task, json_array_get(list, i)))
 			i++;
