@@ -29,8 +29,7 @@
 	X(MAX_BYTES, BYTES, "100M", "max bytes lent in one delegation")                           \
 	X(MAX_FILES, NUMBER, "10000", "max files lent in one delegation")                         \
 	X(MAX_FILE_BYTES, BYTES, "50M", "max bytes of a file that is lent")                       \
-	X(SENSITIVE, CHOICE, "", "allow: lend files whose names look like secrets",               \
-	  .choices = "allow")                                                                     \
+	X(SENSITIVE, TEXT, "", "what may be lent although it looks like a secret; allow: all")    \
 	X(GUARDED, TEXT, "", "more names that are guarded; with - before, that are not")          \
 	X(MAX_SNAPSHOT, BYTES, "64G", "max bytes of a snapshot that is accepted")                 \
 	X(KEEP_SNAPSHOTS, NUMBER, "10", "max snapshots that wait in one delegation")              \

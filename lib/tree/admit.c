@@ -12,47 +12,8 @@
 #include "base/file.h"
 #include "config/settings.h"
 #include "tree/carry.h"
+#include "tree/sensitive.h"
 #include "tree/walk.h"
-
-/* Names that AWCP v1 holds to be secrets: what they begin and end with; what has no star is the
- * whole name. */
-static const struct {
-	const char *begin, *end; /* ${end} NULL: the name is ${begin} */
-} secrets[] = {
-    {".env", NULL},
-    {".env.", ""},
-    {"", ".pem"},
-    {"", ".key"},
-    {"", ".p12"},
-    {"", ".pfx"},
-    {"id_rsa", ""},
-    {"id_ed25519", ""},
-    {"id_ecdsa", ""},
-    {"credentials.json", NULL},
-    {"service-account", ".json"},
-    {".npmrc", NULL},
-    {".pypirc", NULL},
-};
-
-static bool
-is_secret(const char *path)
-{
-	const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
-	size_t n = strlen(name);
-
-	for (size_t i = 0; i < sizeof secrets / sizeof secrets[0]; i++) {
-		const char *begin = secrets[i].begin, *end = secrets[i].end;
-		if (end == NULL) {
-			if (strcmp(name, begin) == 0)
-				return true;
-			continue;
-		}
-		size_t b = strlen(begin), z = strlen(end);
-		if (n >= b + z && strncmp(name, begin, b) == 0 && strcmp(name + n - z, end) == 0)
-			return true;
-	}
-	return false;
-}
 
 int
 tree_limits(struct tree_limits *l, struct err *e)
@@ -72,7 +33,8 @@ tree_limits(struct tree_limits *l, struct err *e)
 			return -1;
 		*limits[i].value = (uint64_t)value;
 	}
-	l->sensitive_ok = strcmp(setting_text(SETTING_SENSITIVE), "allow") == 0;
+	l->sensitive = setting_text(SETTING_SENSITIVE);
+	l->sensitive_ok = strcmp(l->sensitive, "allow") == 0;
 	return 0;
 }
 
@@ -83,8 +45,6 @@ struct admission {
 	struct tree_totals *totals;
 	bool full;        /* a limit of all was passed, and told */
 	struct err first; /* of what was refused */
-	uint64_t secrets;
-	char secret[512]; /* path of the first, perhaps cut */
 };
 
 static int
@@ -198,6 +158,21 @@ admit_link(struct walk *w, const struct entry *entry, struct admission *a, struc
 	return 0;
 }
 
+/* ${entry} is not to be sent: its name, or the ${key} in it, is that of a secret. */
+static void
+refuse_secret(struct admission *a, const struct entry *entry, bool key)
+{
+	struct err e;
+
+	if (a->limits->sensitive_ok ||
+	    (a->limits->sensitive != NULL && sensitive_allowed(a->limits->sensitive, entry->path)))
+		return;
+	err_set(&e, ERR_SENSITIVE_FILES, "%s %s", entry->path,
+		key ? "has a private key in it" : "looks like a secret");
+	err_hint(&e, "leave it out with a pattern, or name in AWCP_SENSITIVE what may be lent");
+	(void)refuse(a, &e);
+}
+
 static int
 admit_file(struct walk *w, const struct entry *entry, struct admission *a, struct err *e)
 {
@@ -206,6 +181,8 @@ admit_file(struct walk *w, const struct entry *entry, struct admission *a, struc
 	int fd = walk_open_file(w, e);
 	if (fd < 0)
 		return -1;
+	if (!sensitive_name(entry->path) && sensitive_content(fd))
+		refuse_secret(a, entry, true);
 	(void)close(fd);
 	return 0;
 }
@@ -227,8 +204,8 @@ admit_entry(struct walk *w, const struct entry *entry, struct admission *a, stru
 		a->totals->directories++;
 		return 0;
 	}
-	if (is_secret(entry->path) && a->secrets++ == 0)
-		(void)snprintf(a->secret, sizeof a->secret, "%s", entry->path);
+	if (sensitive_name(entry->path))
+		refuse_secret(a, entry, false);
 	return entry->type == 'f' ? admit_file(w, entry, a, e) : admit_link(w, entry, a, e);
 }
 
@@ -253,17 +230,6 @@ admit_entries(struct walk *w, struct admission *a, struct err *e)
 	return !all && a->full ? 0 : status;
 }
 
-static int
-refuse_secrets(const struct admission *a, struct err *e)
-{
-	if (a->secrets == 1)
-		err_set(e, ERR_SENSITIVE_FILES, "%s looks like a secret", a->secret);
-	else
-		err_set(e, ERR_SENSITIVE_FILES, "%s and %" PRIu64 " more look like secrets",
-			a->secret, a->secrets - 1);
-	return err_hint(e, "leave them out with a pattern, or set AWCP_SENSITIVE=allow");
-}
-
 int
 tree_admit(const struct resource *r, size_t n, const struct tree_limits *l,
 	   const struct tree_visitor *v, struct tree_totals *totals, struct err *e)
@@ -281,10 +247,6 @@ tree_admit(const struct resource *r, size_t n, const struct tree_limits *l,
 	walk_close(w);
 	if (status < 0)
 		return -1;
-	if (a.secrets > 0 && !l->sensitive_ok) {
-		refuse_secrets(&a, e);
-		(void)refuse(&a, e);
-	}
 	if (totals->refused == 0)
 		return 0;
 	*e = a.first;

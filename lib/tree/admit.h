@@ -19,8 +19,9 @@ enum tree_peer {
 struct tree_limits {
 	uint64_t bytes; /* in all */
 	uint64_t files;
-	uint64_t file_bytes; /* in one file */
-	bool sensitive_ok;   /* names such as .env or id_rsa may be sent */
+	uint64_t file_bytes;   /* in one file */
+	bool sensitive_ok;     /* what looks like a secret (sensitive.h) may be sent */
+	const char *sensitive; /* or what of it, see sensitive_allowed; NULL: nothing */
 	enum tree_peer peer;
 };
 
@@ -34,7 +35,7 @@ struct tree_totals {
 };
 
 /* The limits in force: AWCP_MAX_BYTES (100M), AWCP_MAX_FILES (10000), AWCP_MAX_FILE_BYTES (50M),
- * AWCP_SENSITIVE=allow. */
+ * AWCP_SENSITIVE, whose text must stay as it is. */
 int tree_limits(struct tree_limits *l, struct err *e);
 
 /* Count a file of ${size} bytes in ${totals}: 0, or -1 with ERR_WORKSPACE_TOO_LARGE if that is more
@@ -58,7 +59,7 @@ struct tree_visitor {
  * ${l}, before anything is sent; ${v} (or NULL) sees every entry.  Fails with the first thing that
  * is refused, and how many more are: ERR_WORKSPACE_INVALID for a link that leads out,
  * ERR_PERMISSION for what cannot be read, ERR_WORKSPACE_TOO_LARGE (hint: which variable),
- * ERR_SENSITIVE_FILES for all that look like secrets; or with what the walk said. */
+ * ERR_SENSITIVE_FILES for what looks like a secret; or with what the walk said. */
 int tree_admit(const struct resource *r, size_t n, const struct tree_limits *l,
 	       const struct tree_visitor *v, struct tree_totals *totals, struct err *e);
 
