@@ -399,6 +399,26 @@ cut_off() {
 	assert_equal "$(grep -c . "$P/log")" 1
 }
 
+@test "what an executor that keeps no names and links cannot be sent is named before INVITE, by -n too" {
+	happy
+	peer
+	touch 'back\slash' $'not\xff utf8' $'new\nline'
+	ln -s nowhere dangling
+	run awcp-invite -r ws=. -e "$URL" x
+	assert_failure 65
+	for name in 'back\slash has a backslash' 'dangling is a link' 'not'; do
+		assert_output --partial "ws/$name"
+	done
+	refute_output --partial 'ws/new'
+	run --separate-stderr awcp-invite -nr ws=. -e "$URL"
+	assert_failure 65
+	[[ $stderr == *'ws/back\slash has'* && $stderr == *'ws/dangling is'* ]]
+	run grep POST "$P/log"
+	assert_output ''
+	rm 'back\slash' $'not\xff utf8' dangling
+	awcp-invite -q -m discard -r ws=. -e "$URL" x
+}
+
 @test "ACCEPT may count in fractions, and say no more than it must" {
 	happy
 	for edit in 's/"retentionMs":[0-9]*/"retentionMs":1000.5/; s/"maxTtlSeconds":[0-9]*/"maxTtlSeconds":3599.9/' \

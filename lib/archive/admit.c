@@ -124,8 +124,6 @@ admit_take(struct admit *i, struct archive_entry *h, struct err *e)
 	if (archive_entry_is_encrypted(h))
 		return admit_refuse(i, "is encrypted", e);
 	i->entry.mode = archive_entry_perm(h) & 0777;
-	if (i->entry.mode == 0) /* the writer keeps none */
-		i->entry.mode = type == 'f' ? 0644 : type == 'd' ? 0755 : 0777;
 	int64_t seconds = archive_entry_mtime_is_set(h) ? archive_entry_mtime(h) : 0;
 	if (seconds > INT64_MAX / 1000000000 - 1 || seconds < INT64_MIN / 1000000000 + 1)
 		return admit_refuse(i, "has an impossible time", e);

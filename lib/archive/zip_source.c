@@ -185,6 +185,8 @@ take_type(struct zip_record *r, uint64_t attributes)
 		r->type = 'l';
 	else
 		r->type = format == 0 || format == S_IFREG ? 'f' : '?';
+	if (format == 0 && r->mode == 0) /* the writer keeps none */
+		r->mode = r->type == 'd' ? 0755 : 0644;
 }
 
 /* The ${n} bytes of the directory at ${s}->next, or NULL. */

@@ -24,7 +24,7 @@ struct zip_record {
 	const unsigned char *name; /* as it is there, without a NUL at its end */
 	size_t name_length;
 	char type;   /* 'f', 'd' or 'l', as entry.type */
-	mode_t mode; /* permission bits, 0 if there are none */
+	mode_t mode; /* permission bits; usual ones, if the writer keeps none */
 	unsigned system, flags, method;
 	uint32_t time; /* DOS's time and date */
 	uint64_t crc, packed, unpacked;

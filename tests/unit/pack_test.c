@@ -241,6 +241,30 @@ test_flags(void)
 	(void)unlink("src/tab\tand\177");
 }
 
+/* A file that nobody may read is one all the same. */
+static void
+test_no_mode(void)
+{
+	static const enum pack_format formats[] = {PACK_ZIP, PACK_TAR, PACK_TAR_ZST};
+	struct entry entry = {.path = (char[]){"ws/f"}, .type = 'f', .size = 1};
+	struct unpack_totals out;
+	uint64_t bytes;
+	struct err e;
+
+	for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+		int fd = scratch_new("archive");
+		struct writer *a = writer_new(fd, formats[i], &e);
+		CHECK(writer_begin(a, &entry, NULL, 0, &e) == 0 &&
+			  writer_data(a, "ws/f", "x", 1, &e) == 0 &&
+			  writer_finish(a, &bytes, &e) == 0,
+		      "a file without any bit of a mode is written");
+		writer_free(a);
+		(void)close(fd);
+		CHECK_INT(unpack_to("archive", "out", &out, &e), 0, "and unpacked");
+		CHECK_INT(scratch_run("grep -q '^f 0 1 .* ws/f$' got"), 0, "and has none then");
+	}
+}
+
 static void
 test_size(void)
 {
@@ -391,6 +415,7 @@ main(void)
 	test_modes_and_times();
 	test_other_readers();
 	test_flags();
+	test_no_mode();
 	test_size();
 	test_links_without_fidelity();
 	test_busy();
