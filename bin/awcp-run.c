@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "command.h"
 #include "config/home.h"
+#include "process/cgroup.h"
 #include "process/exec_once.h"
 #include "queue/queue.h"
 #include "run_profiles.h"
@@ -188,10 +189,10 @@ run_worker(struct options *o, char *const *argv)
 	w->task.report = report_event;
 	w->task.report_arg = o;
 	if (sandbox_parse(o->sandbox, &w->task.sandbox, &e) < 0 || home_open(&e) < 0 ||
-	    task_limits(&w->task, &e) < 0 || sandbox_available(&w->task.sandbox, &e) < 0 ||
-	    worker_run(w, &e) < 0)
+	    task_limits(&w->task, &e) < 0 || sandbox_available(&w->task.sandbox, &e) < 0)
 		return command_fail(&e);
-	return 0;
+	cgroup_prepare(&w->task.sandbox);
+	return worker_run(w, &e) < 0 ? command_fail(&e) : 0;
 }
 
 int

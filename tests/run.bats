@@ -52,7 +52,8 @@ resume()
 
 @test "the command finds the prompt on stdin, its place and five variables" {
 	lend 'say this' -d 'a description'
-	AWCP_HIDDEN=x OTHER=kept work -- sh -c 'cat >prompt; pwd >pwd; env >env'
+	AWCP_HIDDEN=x AWCP_TASK_ENV='OTHER,MY_*' OTHER=kept MY_KEY=1 SSH_AUTH_SOCK=/x TOKEN=y LC_TIME=C \
+		work -- sh -c 'cat >prompt; pwd >pwd; env >env'
 	assert_success
 	assert_equal "$(result_file ws/prompt)" 'say this'
 	assert_equal "$(result_file ws/pwd)" "$STATE/work/ws"
@@ -63,7 +64,17 @@ resume()
 	assert_line --partial AWCP_RESULT=
 	assert_line "AWCP_ASK=$STATE/report/ask"
 	assert_line OTHER=kept
+	assert_line MY_KEY=1
+	assert_line LC_TIME=C
 	assert_equal "$(grep -c ^AWCP_ <<<"$output")" 5
+	# Whatever else this environment has, it is not told.
+	run bash -c 'sed "s/=.*//" <<<"$1" | grep -vE "^(AWCP_.*|OTHER|MY_KEY|LC_.*)$"' - "$output"
+	for name in $output; do
+		case $name in
+		PATH | HOME | USER | LOGNAME | SHELL | TERM | LANG | LANGUAGE | TZ | TMPDIR | PWD | OLDPWD | SHLVL | _) ;;
+		*) fail "the command knows $name" ;;
+		esac
+	done
 }
 
 @test "it starts in the first writable resource, else the only one, else above all" {

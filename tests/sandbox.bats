@@ -60,6 +60,41 @@ assert_failed()
 	assert_equal "$(summary)" 'cut off'
 }
 
+# listen path: somebody else's service there, who is told of nobody but what connects.
+listen()
+{
+	perl -MIO::Socket::UNIX -e 'my $s = IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 5) or die;
+		chmod 0777, $ARGV[0]; while (my $c = $s->accept) { print $c "reached\n" }' "$1" 3>&- &
+	note_started $!
+	wait_until [ -S "$1" ]
+}
+
+@test "with no-network no socket outside can be reached, wherever it lies and whenever it came" {
+	places=$(mktemp -d /var/tmp/awcp-XXXXXX)
+	chmod 755 "$places"
+	listen "$places/here"
+	[ ! -w /opt ] || shown=$(mktemp -d /opt/awcp-XXXXXX)
+	[ -z "${shown-}" ] || { chmod 755 "$shown" && listen "$shown/system"; }
+	cat >"$BATS_TEST_TMPDIR/agent" <<-'A'
+		#!/usr/bin/perl
+		use IO::Socket::UNIX; use Socket;
+		sub reach { my $s = IO::Socket::UNIX->new(Peer => $_[0]); $s && <$s> || "no\n" }
+		my ($here, $later, $system) = split ' ', <STDIN>;
+		sleep 2; # until the later one is there
+		print reach($here), reach($later), reach($system), reach("\0awcp-test-$ENV{AWCP_ID}");
+		IO::Socket::UNIX->new(Local => '/tmp/own', Listen => 1) or print "none of its own\n";
+		print socket(my $v, 40, SOCK_STREAM, 0) ? "vsock\n" : "no vsock\n";
+	A
+	chmod 755 "$BATS_TEST_TMPDIR/agent"
+	lend "$places/here $places/later ${shown:-/none}/system"
+	SANDBOX=bwrap,no-network start_worker -1 -- "$BATS_TEST_TMPDIR/agent"
+	wait_until event '.type == "status" and .status == "running"' >/dev/null
+	listen "$places/later"
+	wait "$WORKER" || true
+	rm -rf "$places" ${shown:+"$shown"}
+	assert_equal "$(summary)" $'no\nno\nno\nno\nno vsock'
+}
+
 @test "with no-exec the command is the only program, whatever it tries" {
 	cat >"$BATS_TEST_TMPDIR/agent" <<-'A'
 		#!/usr/bin/perl
@@ -101,13 +136,36 @@ assert_failed()
 	assert_equal "$(summary)" $'0\nover'
 }
 
-@test "memory= limits all processes together" {
+# without_groups command...: where no control group can be made.
+without_groups()
+{
+	if [ "$(id -u)" -eq 0 ]; then
+		unshare -m sh -c 'mount -t tmpfs none /sys/fs/cgroup && exec "$@"' sh "$@"
+	else
+		"$@"
+	fi
+}
+
+@test "memory= limits all processes together, shared or not, and files in memory" {
 	sleep=$(unique_sleep)
-	lend "hold() { all=\$(head -c 50000000 /dev/zero | tr '\\0' x); $sleep; echo \$all >/dev/null; }
-		hold & hold & hold & hold & wait"
-	confine memory=128M
-	assert_failed 'its processes use [0-9]+ MiB of memory, more than the 128 MiB'
+	holds=(
+		"hold() { all=\$(head -c 50000000 /dev/zero | tr '\\0' x); $sleep; echo \$all >/dev/null; }
+			hold & hold & hold & hold & wait"
+		"head -c 150000000 /dev/zero >/tmp/more; exec $sleep"
+		# a file without a name, in memory
+		'exec perl -e "open my \$f, q(+>&=), syscall(\$ARGV[0], my \$n = q(x), 0) or die;
+			print \$f q(x) x 1000000 for 1..150; \$f->flush; sleep 60" $([ "$(uname -m)" = x86_64 ] && echo 319 || echo 279)'
+	)
+	for hold in "${holds[@]}"; do
+		for way in '' without_groups; do
+			lend "$hold"
+			# shellcheck disable=SC2086 # a word or none
+			run $way awcp-run -1v -S bwrap,memory=128M -- sh
+			assert_failed 'its processes use more memory than the 128 MiB'
+		done
+	done
 	no_such_process "$sleep"
+	[ -z "$(find /sys/fs/cgroup -name 'awcp-task-*' 2>/dev/null)" ]
 }
 
 @test "runtimes that reserve much start under a memory limit" {
@@ -142,6 +200,15 @@ assert_failed()
 	assert_failed 'its directory has grown by [0-9]+ MiB, more than the 2 MiB'
 }
 
+@test "disk= counts what lies beside the work directory, and what was removed and is still open" {
+	lend 'head -c 3000000 /dev/urandom >"$(dirname "$AWCP_RESULT")/more"'
+	confine disk=2M
+	assert_failed 'its directory has grown'
+	lend 'exec 3>gone; rm gone; head -c 3000000 /dev/urandom >&3; sleep 10'
+	confine disk=2M
+	assert_failed 'its directory has grown'
+}
+
 @test "disk= cannot be evaded by nesting" {
 	lend 'i=0; while [ $i -lt 200 ]; do mkdir d && cd d; i=$((i + 1)); done; sleep 5'
 	confine disk=20M
@@ -156,16 +223,64 @@ assert_failed()
 	[ ! -e "/tmp/own-of-$ID" ]
 }
 
-@test "processes= limits processes" {
-	[ "$(id -u)" -ne 0 ] || {
-		run awcp-run -1 -S bwrap,processes=20 -- true
-		assert_failure 78
-		assert_output --partial 'root is exempt'
-		skip 'root is exempt from it'
-	}
+@test "processes= limits processes, whoever the worker is" {
 	lend 'for i in $(seq 50); do sleep 1 & done; wait'
 	confine processes=20
 	assert_failed 'ork'
+	lend 'for i in $(seq 10); do sleep 0.1 & done; wait; echo fine'
+	confine processes=20
+	assert_equal "$(summary)" fine
+}
+
+@test "a task is nobody who may do anything to this machine" {
+	cat >"$BATS_TEST_TMPDIR/agent" <<-'A'
+		#!/usr/bin/perl
+		use POSIX;
+		print "root\n" if $< == 0 || $> == 0 || $( == 0;
+		print "a group of root\n" if grep { $_ == 0 } split ' ', $(;
+		for (qw(/proc/sys/kernel/core_pattern /proc/sys/kernel/hostname /proc/sysrq-trigger)) {
+			print "may write $_\n" if open my $f, '>', $_;
+		}
+		my ($add, $control) = `uname -m` =~ /x86_64/ ? (248, 250) : (217, 219);
+		my ($type, $name, $value) = ('user', 'awcp-test', 'x');
+		print "adds keys\n" if syscall($add, $type, $name, $value, 1, -4) >= 0 || $! != ENOSYS;
+		print "has keys\n" if syscall($control, 0, -4, 0) >= 0 || $! != ENOSYS;
+		print "a capability\n" if `grep CapEff /proc/self/status` !~ /\t0+$/;
+		mkdir 'made'; chmod 0700, 'made'; link 'a.txt', 'made/b.txt'; symlink '../a.txt', 'made/l';
+		open my $f, '>>', 'a.txt'; print $f "two\n"; close $f;
+		open $f, '>', 'unreadable'; close $f; chmod 0200, 'unreadable';
+		print -w '/tmp' && -w '/dev/shm' && -w $ENV{AWCP_WORKSPACE} ? "at work\n" : "cannot work\n";
+	A
+	chmod 755 "$BATS_TEST_TMPDIR/agent"
+	mkdir "$WS/private"
+	echo key >"$WS/private/f"
+	chmod 700 "$WS/private"
+	chmod 600 "$WS/private/f"
+	lend x
+	SANDBOX=bwrap work -- "$BATS_TEST_TMPDIR/agent"
+	assert_equal "$(summary)" 'at work'
+	awcp-watch -q "$ID"
+	assert_equal "$(cat "$WS/made/b.txt")" $'one\ntwo'
+	[ -e "$WS/unreadable" ]
+	assert_equal "$(stat -c %U "$WS/made" "$WS/private/f" | sort -u)" "$(id -un)"
+	[ ! -e "$STATE/work" ]
+}
+
+@test "root's closed directories are empty for a task, and what is named is there" {
+	[ "$(id -u)" -eq 0 ] || skip 'not root'
+	closed=$(mktemp -d /var/tmp/awcp-XXXXXX)
+	mkdir "$closed/there"
+	echo shown >"$closed/there/f"
+	echo secret >"$closed/s"
+	chmod 700 "$closed"
+	printf '#!/bin/sh\ncat %s/there/f; ls %s; cd; ls\n' "$closed" "$closed" >"$closed/agent"
+	chmod 755 "$closed/agent"
+	export AWCP_HOME=$closed/home HOME=$closed
+	awcp-queue put -q jobs x >/dev/null
+	run awcp-run -1v -q jobs -S "bwrap,show=$closed/there" -- "$closed/agent"
+	run cat "$closed"/home/queue/jobs/jobs/*/output.log
+	rm -rf "$closed"
+	assert_output $'shown\nagent\nhome\nthere\nagent\nhome\nthere'
 }
 
 @test "root in the sandbox cannot undo it" {
@@ -293,4 +408,11 @@ assert_answer()
 		run awcp-invite -bq -e "$URL" -r "ws=$WS" -S $demand go
 		assert_failure 64
 	done
+}
+
+@test "what a delegation demanded is kept by the worker, whatever the executor says" {
+	AWCP_SANDBOX=bwrap,no-network start_server -A none
+	lend go -S bwrap,no-network
+	SANDBOX=bwrap work
+	assert_event '.type == "error" and .code == "SETUP_FAILED" and (.message | test("not kept off the network"))'
 }

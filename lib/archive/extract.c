@@ -23,9 +23,9 @@ struct waiting {
 };
 
 int
-extract_open(struct extract *p, int dirfd, struct err *e)
+extract_open(struct extract *p, int dirfd, uid_t owner, struct err *e)
 {
-	*p = (struct extract){.dirfd = dirfd, .parent = -1, .held = BUF_INIT(HELD)};
+	*p = (struct extract){.dirfd = dirfd, .owner = owner, .parent = -1, .held = BUF_INIT(HELD)};
 
 	if ((p->path = calloc(1, TREE_PATH + 2)) == NULL)
 		return err_memory(e);
@@ -45,9 +45,16 @@ extract_close(struct extract *p)
 	p->path = NULL;
 }
 
+/* Give the new ${name} in ${at} to whom it is for. */
+static int
+give(const struct extract *p, int at, const char *name)
+{
+	return p->owner == 0 ? 0 : fchownat(at, name, p->owner, p->owner, AT_SYMLINK_NOFOLLOW);
+}
+
 /* One step down from ${at}: the directory ${name}, created if it is not there. */
 static int
-step(int at, const char *name)
+step(const struct extract *p, int at, const char *name)
 {
 	int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 	int fd = openat(at, name, flags);
@@ -56,7 +63,7 @@ step(int at, const char *name)
 		return fd;
 	if (mkdirat(at, name, 0755) < 0 && errno != EEXIST)
 		return -1;
-	return openat(at, name, flags);
+	return give(p, at, name) < 0 ? -1 : openat(at, name, flags);
 }
 
 static int
@@ -85,7 +92,7 @@ go_to(struct extract *p, const char *path, struct err *e)
 		size_t n = strcspn(at, "/");
 		memcpy(name, at, n);
 		name[n] = '\0';
-		int fd = step(p->parent, name);
+		int fd = step(p, p->parent, name);
 		file_close(p->parent);
 		p->parent = fd;
 		at += n + 1;
@@ -135,7 +142,7 @@ extract_directory(struct extract *p, const struct entry *entry, struct err *e)
 	const char *name = go_to(p, entry->path, e);
 	if (name == NULL)
 		return -1;
-	int fd = step(p->parent, name);
+	int fd = step(p, p->parent, name);
 	if (fd < 0)
 		return no_way(entry->path, e);
 	(void)close(fd);
@@ -158,7 +165,7 @@ extract_link(struct extract *p, const struct entry *entry, struct err *e)
 	const char *name = go_to(p, entry->path, e);
 	if (name == NULL)
 		return -1;
-	if (symlinkat(entry->target, p->parent, name) < 0)
+	if (symlinkat(entry->target, p->parent, name) < 0 || give(p, p->parent, name) < 0)
 		return exists(entry->path, e);
 	/* Not every file system keeps the time of a link, and nothing depends on it. */
 	(void)utimensat(p->parent, name, times, AT_SYMLINK_NOFOLLOW);
@@ -174,6 +181,10 @@ extract_file(struct extract *p, const struct entry *entry, struct err *e)
 		return -1;
 	int fd =
 	    openat(p->parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd >= 0 && give(p, p->parent, name) < 0) {
+		file_close(fd);
+		fd = -1;
+	}
 	return fd < 0 ? exists(entry->path, e) : fd;
 }
 

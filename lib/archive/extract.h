@@ -15,14 +15,15 @@
 
 struct extract { /* private */
 	int dirfd;
+	uid_t owner;     /* of all that is made, and the number of its group; 0: ours */
 	int parent;      /* the directory that the last path was created in, or -1 */
 	char *path;      /* its path with a slash, "" for ${dirfd} itself */
 	struct buf held; /* modes and times of directories, */
 	FILE *waiting;   /* or all of them, NULL as long as they are few */
 };
 
-/* Begin to create things beneath ${dirfd}, which stays the caller's. */
-int extract_open(struct extract *p, int dirfd, struct err *e);
+/* Begin to create things beneath ${dirfd}, which stays the caller's, for ${owner} (0: us). */
+int extract_open(struct extract *p, int dirfd, uid_t owner, struct err *e);
 
 /* Create the directory of ${entry}, or find it there. */
 int extract_directory(struct extract *p, const struct entry *entry, struct err *e);

@@ -250,7 +250,7 @@ run_unpacker(struct unpacker *u, const struct tree *t, int dirfd, struct err *e)
 	if (u->locale == (locale_t)0)
 		return err_memory(e);
 	u->previous = uselocale(u->locale);
-	if (u->creates && extract_open(&u->extract, dirfd, e) < 0)
+	if (u->creates && extract_open(&u->extract, dirfd, u->l->owner, e) < 0)
 		goto out;
 	if (t->manifestfd >= 0 && (u->hasher = hasher_new(t->manifestfd, e)) == NULL)
 		goto out;

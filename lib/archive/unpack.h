@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "base/pathset.h"
@@ -32,6 +33,7 @@ struct unpack_limits {
 	/* If not NULL, the only folders that may occur (NULL-terminated); paths, of which none lies
 	 * in another. */
 	const char *const *tops;
+	uid_t owner; /* to whom, and to whose group, all of it is given; 0: it is ours */
 	mode_t mask; /* permission bits that nothing created has */
 	struct interrupt interrupt;
 };

@@ -58,6 +58,7 @@
 	X(MAX_EVENTS, BYTES, "64M", "max bytes of the events of a delegation")                    \
 	X(MAX_ATTEMPTS, NUMBER, "3", "max workers that may die at a task")                        \
 	X(SANDBOX, TEXT, "bwrap", "the sandbox that tasks run in")                                \
+	X(TASK_ENV, TEXT, "", "variables that tasks get besides the usual few")                   \
 	X(THREADS, NUMBER, "4096", "max requests answered at a time")                             \
 	X(LEFTOVER_AGE, SPAN, "1h", "age at which files that nobody owns are removed")            \
 	X(FOLLOW_AFTER, SPAN, "5m", "time without a follower until one is started")               \

@@ -17,9 +17,26 @@
 #include "config/home.h"
 #include "config/settings.h"
 #include "doctor/private.h"
-#include "process/sandbox.h"
+#include "process/cgroup.h"
 
 #define TEMPLATE_MAX ((size_t)256 * 1024)
+
+/* What a sandbox holds tasks to only roughly here. */
+static void
+check_limits(struct doctor *d, const struct sandbox *s)
+{
+	struct cgroup g;
+
+	if (s->memory == 0)
+		return;
+	cgroup_open(&g, s);
+	if (g.memory < 0)
+		doctor_advise(d, DOCTOR_WARN, "sandbox",
+			      "run the worker in a unit with Delegate=yes",
+			      "memory= is only looked at a few times a second, as no control group "
+			      "can be made here");
+	cgroup_close(&g);
+}
 
 void
 doctor_sandbox(struct doctor *d)
@@ -28,14 +45,17 @@ doctor_sandbox(struct doctor *d)
 	struct sandbox s;
 	struct err e;
 
-	if (sandbox_parse(text, &s, &e) < 0 || sandbox_available(&s, &e) < 0)
+	if (sandbox_parse(text, &s, &e) < 0 || sandbox_available(&s, &e) < 0) {
 		doctor_fail(d, DOCTOR_BAD, "sandbox", &e);
-	else if (s.kind == SANDBOX_NONE)
-		doctor_advise(d, DOCTOR_WARN, "sandbox",
-			      "set AWCP_SANDBOX=bwrap if it is not meant so",
-			      "tasks run without one: they can do what this account can");
-	else
+	} else if (s.kind == SANDBOX_NONE) {
+		doctor_advise(
+		    d, DOCTOR_WARN, "sandbox", "set AWCP_SANDBOX=bwrap if it is not meant so",
+		    geteuid() == 0 ? "tasks run without one, as root: they can do anything here"
+				   : "tasks run without one: they can do what this account can");
+	} else {
 		doctor_report(d, DOCTOR_OK, "sandbox", "%s works", text);
+		check_limits(d, &s);
+	}
 }
 
 /* Append ${template} to ${out}, with everything in it that may be chosen. */

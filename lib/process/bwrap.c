@@ -5,13 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/array.h"
 #include "config/home.h"
 #include "process/exec_once.h"
 #include "process/sandbox.h"
+#include "process/view.h"
 
 static const char *const base[] = {
     "bwrap",
@@ -31,8 +31,17 @@ static const char *const base[] = {
     "/proc",
 };
 
-/* What a task must not see; below the home directory unless absolute.  Without a network
- * all of /run is hidden instead: a socket in it may lead out. */
+/* For root: what it may write in /proc without a capability, and what tells of the kernel, as in
+ * containers.  To nobody else the kernel gives it anyway, and nothing may lie over a part of /proc
+ * where a task is to make a sandbox of its own. */
+static const char *const of_root[] = {"--ro-bind-try", "/proc/sys", "/proc/sys",
+				      "--ro-bind-try", "/proc/fs",  "/proc/fs"};
+
+static const char *const of_kernel[] = {
+    "/proc/acpi", "/proc/asound",        "/proc/kcore",       "/proc/keys",       "/proc/key-users",
+    "/proc/scsi", "/proc/latency_stats", "/proc/sched_debug", "/proc/timer_list", "/sys/firmware"};
+
+/* What a task must not see, below the home directory unless absolute. */
 static const char *const secrets[] = {
     ".ssh",
     ".gnupg",
@@ -40,16 +49,29 @@ static const char *const secrets[] = {
     ".azure",
     ".kube",
     ".docker",
+    ".1password",
+    ".cargo/credentials",
+    ".cargo/credentials.toml",
+    ".config/1Password",
     ".config/awcp",
     ".config/gcloud",
     ".config/gh",
     ".config/git/credentials",
+    ".config/op",
+    ".config/rclone",
+    ".gem/credentials",
     ".local/share/keyrings",
+    ".m2/settings.xml",
     ".mozilla",
+    ".my.cnf",
     ".password-store",
+    ".pgpass",
     ".netrc",
     ".npmrc",
     ".pypirc",
+    ".s3cfg",
+    ".terraform.d/credentials.tfrc.json",
+    ".vault-token",
     ".git-credentials",
     "/run/dbus",
     "/run/systemd/private",
@@ -58,19 +80,11 @@ static const char *const secrets[] = {
     "/run/podman",
 };
 
-#define SECRETS (sizeof secrets / sizeof secrets[0])
-
 /* Words of a command line; ${failed} is checked once, at the end. */
 struct words {
 	char **word;
 	size_t count, cap;
 	bool failed;
-};
-
-/* Directories that are hidden, each by an empty one. */
-struct hidden {
-	char *path[SECRETS + 4];
-	size_t count;
 };
 
 static void
@@ -104,95 +118,69 @@ add_words(struct words *l, const char *word, ...)
 	va_end(ap);
 }
 
-/* Hide ${path}, if it exists: a directory by an empty one, anything else by an empty file. */
-static void
-hide_path(struct words *l, struct hidden *h, const char *path)
+/* The account's directory. */
+static const char *
+find_account(void)
 {
-	struct stat st;
-
-	char *real = realpath(path, NULL); /* bwrap does not follow links out of its new root */
-	if (real == NULL)
-		return;
-	if (stat(real, &st) < 0 || !S_ISDIR(st.st_mode)) {
-		add_words(l, "--dev-bind", "/dev/null", real, NULL);
-		free(real);
-		return;
-	}
-	add_words(l, "--tmpfs", real, NULL);
-	if (h->count < sizeof h->path / sizeof h->path[0])
-		h->path[h->count++] = real;
-	else
-		free(real);
-}
-
-static void
-hide_secrets(struct words *l, struct hidden *h, bool no_network)
-{
-	char path[PATH_MAX];
 	const char *account = getenv("HOME");
 
-	if (account == NULL || account[0] != '/') {
-		const struct passwd *me = getpwuid(geteuid());
-		account = me == NULL ? "/nonexistent" : me->pw_dir;
-	}
-	if (no_network)
-		hide_path(l, h, "/run");
-	for (size_t i = 0; i < SECRETS; i++) {
-		if (secrets[i][0] != '/')
-			(void)snprintf(path, sizeof path, "%s/%s", account, secrets[i]);
-		else if (no_network)
-			continue;
-		else
-			(void)snprintf(path, sizeof path, "%s", secrets[i]);
-		hide_path(l, h, path);
-	}
-	if (!no_network) {
-		(void)snprintf(path, sizeof path, "/run/user/%lu", (unsigned long)geteuid());
-		hide_path(l, h, path);
-	}
-	hide_path(l, h, home_path());
+	if (account != NULL && account[0] == '/')
+		return account;
+	const struct passwd *me = getpwuid(geteuid());
+	return me == NULL ? "/nonexistent" : me->pw_dir;
 }
 
-static bool
-is_below(const char *path, const char *directory)
-{
-	size_t n = strlen(directory);
-
-	return strncmp(path, directory, n) == 0 && path[n] == '/';
-}
-
-/* Keep ${word} visible if it is a file below a hidden directory. */
 static void
-reveal(struct words *l, const struct hidden *h, const char *word)
+hide_secrets(struct view *v, const char *account)
 {
-	struct stat st;
+	char path[PATH_MAX];
 
-	if (word[0] != '/')
-		return;
-	char *real = realpath(word, NULL);
-	if (real == NULL)
-		return;
-	bool hidden = is_below(real, "/tmp") || is_below(word, "/tmp");
-	for (size_t i = 0; i < h->count && !hidden; i++)
-		hidden = is_below(real, h->path[i]) || is_below(word, h->path[i]);
-	if (hidden && stat(real, &st) == 0 && S_ISREG(st.st_mode))
-		add_words(l, "--ro-bind", real, word, NULL);
-	free(real);
+	for (size_t i = 0; i < sizeof secrets / sizeof secrets[0]; i++) {
+		(void)snprintf(path, sizeof path, "%s%s%s", secrets[i][0] == '/' ? "" : account,
+			       secrets[i][0] == '/' ? "" : "/", secrets[i]);
+		view_hide(v, path);
+	}
+	(void)snprintf(path, sizeof path, "/run/user/%lu", (unsigned long)geteuid());
+	view_hide(v, path);
+	view_hide(v, home_path());
+	for (size_t i = 0; geteuid() == 0 && i < sizeof of_kernel / sizeof of_kernel[0]; i++)
+		view_hide(v, of_kernel[i]);
 }
 
-/* A command may ask a person, wherever our programs are installed. */
+/* Show ${path} to ${account}. */
 static void
-reveal_ask(struct words *l, const struct hidden *h)
+show(struct view *v, const char *path, bool any, uid_t account)
+{
+	view_show(v, path, any);
+	if (path[0] == '/')
+		view_open_way(v, path, account);
+}
+
+/* What the operator names is visible: the program and its files, and what show= has. */
+static void
+show_named(struct view *v, const struct sandbox *s, char *const *argv, uid_t account)
+{
+	char path[PATH_MAX];
+
+	for (size_t i = 0; argv[i] != NULL; i++)
+		show(v, argv[i], false, account);
+	for (const char *p = s->words; p != NULL && (p = strstr(p, "," SANDBOX_SHOW)) != NULL;) {
+		p += strlen("," SANDBOX_SHOW);
+		(void)snprintf(path, sizeof path, "%.*s", (int)strcspn(p, ","), p);
+		show(v, path, true, account);
+	}
+}
+
+/* Our own programs that a task needs: one asks a person, the other is exec_once. */
+static void
+show_own(struct view *v, const struct sandbox *s, const char *run, uid_t account)
 {
 	char path[PATH_MAX + 16];
 
-	char *self = realpath("/proc/self/exe", NULL);
-	if (self == NULL)
-		return;
-	int n = (int)(strrchr(self, '/') - self);
-	(void)snprintf(path, sizeof path, "%.*s/awcp-ask", n, self);
-	reveal(l, h, path);
-	free(self);
+	(void)snprintf(path, sizeof path, "%.*s/awcp-ask", (int)(strrchr(run, '/') - run), run);
+	show(v, path, false, account);
+	if (s->no_exec)
+		show(v, run, false, account);
 }
 
 static void
@@ -204,46 +192,111 @@ add_number(struct words *l, const char *option, uint64_t n)
 	add_word(l, text);
 }
 
+/* Where ${path} is put, in a directory that everybody may enter: bwrap makes one for itself alone.
+ */
 static void
-add_tmpfs(struct words *l, const char *path, uint64_t size)
+add_place(struct words *l, const char *path)
 {
-	add_word(l, "--size");
-	add_number(l, "", size);
-	add_words(l, "--tmpfs", path, NULL);
+	char above[PATH_MAX];
+
+	(void)snprintf(above, sizeof above, "%.*s", (int)(strrchr(path, '/') - path), path);
+	if (above[0] != '\0')
+		add_words(l, "--dir", above, NULL);
+}
+
+static void
+add_bind(struct words *l, const char *option, const char *source, const char *path)
+{
+	add_place(l, path);
+	add_words(l, option, source, path, NULL);
+}
+
+static void
+add_mark(struct words *l, const struct view_mark *m, uint64_t scratch)
+{
+	if (m->kind == VIEW_SHOWN) {
+		add_bind(l, "--ro-bind", m->source, m->path);
+	} else if (m->kind == VIEW_SCRATCH) {
+		add_words(l, "--perms", "1777", "--size", NULL);
+		add_number(l, "", scratch);
+		add_words(l, "--tmpfs", m->path, NULL);
+	} else if (m->directory) {
+		add_place(l, m->path);
+		add_words(l, "--tmpfs", m->path, NULL);
+	} else {
+		add_bind(l, "--dev-bind", "/dev/null", m->path);
+	}
+}
+
+/* What is seen of the file system, but for the workspace. */
+static void
+make_view(struct view *v, const struct sandbox *s, const struct sandbox_paths *p, char *const *argv,
+	  const char *run)
+{
+	const char *account = find_account();
+
+	view_scratch(v, "/tmp");
+	view_scratch(v, "/dev/shm");
+	if (s->no_network)
+		view_hide_sockets(v);
+	hide_secrets(v, account);
+	show_named(v, s, argv, p->account);
+	show_own(v, s, run, p->account);
+	view_open_way(v, account, p->account);
+	view_open_way(v, home_path(), p->account);
+	view_settle(v);
 }
 
 static void
 add_paths(struct words *l, const struct sandbox *s, const struct sandbox_paths *p,
-	  char *const *argv, const char *self)
+	  const struct view *v)
 {
-	struct hidden h = {.count = 0};
-
-	add_tmpfs(l, "/tmp", s->tmp);
-	add_tmpfs(l, "/dev/shm", s->tmp);
-	add_words(l, "--remount-ro", "/dev", NULL);
-	hide_secrets(l, &h, s->no_network);
-	for (size_t i = 0; argv[i] != NULL; i++)
-		reveal(l, &h, argv[i]);
-	if (self != NULL)
-		reveal(l, &h, self);
-	reveal_ask(l, &h);
+	for (size_t i = 0; i < v->count; i++)
+		add_mark(l, &v->mark[i], s->tmp);
+	l->failed |= v->failed;
 	for (size_t i = 0; p->writable != NULL && p->writable[i] != NULL; i++)
-		add_words(l, "--bind", p->writable[i], p->writable[i], NULL);
+		add_bind(l, "--bind", p->writable[i], p->writable[i]);
 	for (size_t i = 0; p->readonly != NULL && p->readonly[i] != NULL; i++)
 		add_words(l, "--ro-bind", p->readonly[i], p->readonly[i], NULL);
 	/* Last, because the mounts above had to make their mount points in these. */
-	for (size_t i = 0; i < h.count; i++) {
-		add_words(l, "--remount-ro", h.path[i], NULL);
-		free(h.path[i]);
-	}
+	add_words(l, "--remount-ro", "/dev", NULL);
+	for (size_t i = 0; i < v->count; i++)
+		if (v->mark[i].kind == VIEW_HIDDEN && v->mark[i].directory)
+			add_words(l, "--remount-ro", v->mark[i].path, NULL);
+}
+
+/* The descriptors that bwrap uses, and where the command begins. */
+static void
+add_start(struct words *l, const struct sandbox_paths *p)
+{
 	if (p->infofd >= 0) {
 		add_word(l, "--info-fd");
 		add_number(l, "", (uint64_t)p->infofd);
 	}
-	if (p->cwd != NULL) {
-		add_words(l, "--chdir", p->cwd, NULL);
+	if (p->filterfd >= 0) {
+		add_word(l, "--seccomp");
+		add_number(l, "", (uint64_t)p->filterfd);
 	}
+	if (p->listfd >= 0) {
+		add_words(l, "--perms", "0644", "--ro-bind-data", NULL);
+		add_number(l, "", (uint64_t)p->listfd);
+		add_word(l, "/etc/passwd");
+	}
+	if (p->cwd != NULL)
+		add_words(l, "--chdir", p->cwd, NULL);
 	add_word(l, "--");
+}
+
+/* Leave the worker's account, with all its privileges. */
+static void
+add_account(struct words *l, uid_t account)
+{
+	if (account == 0)
+		return;
+	add_word(l, "setpriv");
+	add_number(l, "--reuid=", account);
+	add_number(l, "--regid=", account);
+	add_words(l, "--clear-groups", "--inh-caps=-all", "--", NULL);
 }
 
 /* The limits are set inside: only there are the user's processes counted from none. */
@@ -270,30 +323,62 @@ add_limits(struct words *l, const struct sandbox *s)
 	add_word(l, "--");
 }
 
+/* The words of bwrap, and of what it starts before the command. */
+static void
+add_sandbox(struct words *l, const struct sandbox *s, const struct sandbox_paths *p,
+	    char *const *argv, const char *run)
+{
+	struct view v = VIEW_INIT;
+
+	for (size_t i = 0; i < sizeof base / sizeof base[0]; i++)
+		add_word(l, base[i]);
+	for (size_t i = 0; geteuid() == 0 && i < sizeof of_root / sizeof of_root[0]; i++)
+		add_word(l, of_root[i]);
+	if (s->no_network)
+		add_word(l, "--unshare-net");
+	if (p->account != 0) /* to give up root in there, in a directory that is not root's */
+		add_words(l, "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add",
+			  "CAP_DAC_READ_SEARCH", NULL);
+	else if (s->processes != 0)
+		add_word(l, "--unshare-user");
+	make_view(&v, s, p, argv, run);
+	add_paths(l, s, p, &v);
+	view_free(&v);
+	add_start(l, p);
+	add_limits(l, s);
+	add_account(l, p->account);
+	if (s->no_exec)
+		add_words(l, run, EXEC_ONCE_OPTION, NULL);
+}
+
+/* awcp-run, which lies beside this program if it is not this; to be freed. */
+static char *
+find_run(void)
+{
+	char *self = realpath("/proc/self/exe", NULL), *path = NULL;
+
+	if (self == NULL)
+		return NULL;
+	if (asprintf(&path, "%.*s/awcp-run", (int)(strrchr(self, '/') - self), self) < 0)
+		path = NULL;
+	free(self);
+	return path;
+}
+
 char **
 sandbox_command(const struct sandbox *s, const struct sandbox_paths *p, char *const *argv,
 		struct err *e)
 {
 	struct words l = {.word = NULL};
-	char *self = NULL;
 
 	if (s->kind == SANDBOX_BWRAP) {
-		if (s->no_exec && (self = realpath("/proc/self/exe", NULL)) == NULL) {
+		char *run = find_run();
+		if (run == NULL) {
 			err_sys(e, "cannot find this program");
 			return NULL;
 		}
-		for (size_t i = 0; i < sizeof base / sizeof base[0]; i++)
-			add_word(&l, base[i]);
-		if (s->no_network)
-			add_word(&l, "--unshare-net");
-		if (s->processes != 0)
-			add_word(&l, "--unshare-user");
-		add_paths(&l, s, p, argv, self);
-		add_limits(&l, s);
-	}
-	if (self != NULL) {
-		add_words(&l, self, EXEC_ONCE_OPTION, NULL);
-		free(self);
+		add_sandbox(&l, s, p, argv, run);
+		free(run);
 	}
 	for (size_t i = 0; argv[i] != NULL; i++)
 		add_word(&l, argv[i]);

@@ -4,12 +4,14 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
+#include <linux/keyctl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -66,12 +68,25 @@ process_find(const char *name, struct err *e)
 	return path;
 }
 
+/* Take this process, and all that comes of it, to where ${s} has it. */
+static int
+join_groups(const struct process_spec *s)
+{
+	/* Where there are no keyrings, there is none to leave. */
+	if (s->own_keyring)
+		(void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+	for (const int *fd = s->groupfds; fd != NULL && *fd >= 0; fd++)
+		if (write(*fd, "0", 1) != 1)
+			return -1;
+	return 0;
+}
+
 /* Between fork and exec: only what is safe there.  Writes errno to ${reportfd} if it fails. */
 _Noreturn static void
 become(const struct process_spec *s, pid_t parent, int outputfd, int errorfd, int reportfd)
 {
 	signals_reset();
-	if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+	if (setsid() < 0 || join_groups(s) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		goto failed;
 	if (getppid() != parent) /* it died before we could be tied to it */
 		_exit(127);
@@ -83,8 +98,9 @@ become(const struct process_spec *s, pid_t parent, int outputfd, int errorfd, in
 	/* A descriptor of the state directory would be a way out of the sandbox. */
 	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
 		goto failed;
-	if (s->keepfd >= 0 && fcntl(s->keepfd, F_SETFD, 0) < 0)
-		goto failed;
+	for (const int *fd = s->keepfds; fd != NULL && *fd >= 0; fd++)
+		if (fcntl(*fd, F_SETFD, 0) < 0)
+			goto failed;
 	(void)execvpe(s->argv[0], s->argv, s->envp);
 failed:;
 	int why = errno;

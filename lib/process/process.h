@@ -18,7 +18,9 @@ struct process_spec {
 	char *const *envp;
 	const char *cwd; /* or NULL: as it is */
 	int stdinfd;
-	int keepfd; /* one more descriptor that goes along, or -1 */
+	const int *keepfds;  /* more descriptors that go along, ended by -1; or NULL */
+	const int *groupfds; /* of control groups that it joins (cgroup.h), ended by -1; or NULL */
+	bool own_keyring;    /* not our session's, which may have keys */
 };
 
 struct process {

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,9 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "config/settings.h"
+#include "process/account.h"
 #include "process/launch.h"
+#include "process/syscalls.h"
 
 #define WORD 64
 #define TMP (1ULL << 30)
@@ -75,8 +78,24 @@ parse_word(const char *word, struct sandbox *s, struct err *e)
 		return err_hint(e, "limits read like memory=2G, processes=256 and cpu=1h");
 	}
 	err_set(e, ERR_USAGE, "not a word of a sandbox: %s", word);
-	return err_hint(
-	    e, "there are no-network, no-exec, memory=, processes=, cpu=, file=, disk=, tmp=");
+	return err_hint(e,
+			"there are no-network, no-exec, memory=, processes=, cpu=, file=, disk=, "
+			"tmp=, show=");
+}
+
+/* A path to show; ${word} goes to the end of the text, or to the next comma. */
+static int
+parse_show(const char *word, struct sandbox *s, const char *text, struct err *e)
+{
+	size_t n = strcspn(word, ",");
+
+	if (word[0] != '/' || n >= PATH_MAX) {
+		err_set(e, ERR_USAGE, "not an absolute path to show: %.*s",
+			n < WORD ? (int)n : WORD, word);
+		return err_hint(e, "it reads like show=/opt/agent, without commas");
+	}
+	s->words = text;
+	return 0;
 }
 
 int
@@ -92,7 +111,15 @@ sandbox_parse(const char *text, struct sandbox *s, struct err *e)
 		return 0;
 	}
 	for (const char *p = text;; p++) {
-		size_t n = strcspn(p, ",");
+		size_t n = strcspn(p, ","), show = strlen(SANDBOX_SHOW);
+		if (p != text && strncmp(p, SANDBOX_SHOW, show) == 0) {
+			if (parse_show(p + show, s, text, e) < 0)
+				return -1;
+			p += n;
+			if (*p == '\0')
+				return 0;
+			continue;
+		}
 		if (snprintf(word, sizeof word, "%.*s", (int)(n < WORD ? n : WORD), p) >= WORD)
 			return err_set(e, ERR_USAGE, "a word of the sandbox is too long: %s", word);
 		if (p == text && strcmp(word, "none") == 0)
@@ -161,10 +188,10 @@ json_t *
 sandbox_demand(const char *text, struct err *e)
 {
 	struct sandbox s, fallback;
-	bool limited = false;
 
 	if (sandbox_parse(text, &s, e) < 0 || sandbox_parse("bwrap", &fallback, e) < 0)
 		return NULL;
+	bool limited = s.words != NULL;
 	for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
 		limited |= memcmp((char *)&s + limits[i].offset,
 				  (char *)&fallback + limits[i].offset, sizeof(uint64_t)) != 0;
@@ -200,9 +227,9 @@ sandbox_promised(const json_t *demand, const json_t *profile, struct err *e)
 	return 0;
 }
 
-/* Run ${argv} with its messages in ${outfd}; 0 if it ended well. */
+/* Run ${argv} with its messages in ${outfd}, and ${filterfd}; 0 if it ended well. */
 static int
-try_command(char **argv, int outfd)
+try_command(char **argv, int outfd, int filterfd)
 {
 	posix_spawn_file_actions_t actions;
 	int status = -1;
@@ -212,7 +239,8 @@ try_command(char **argv, int outfd)
 		return -1;
 	if (posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0) == 0 &&
 	    posix_spawn_file_actions_adddup2(&actions, outfd, 1) == 0 &&
-	    posix_spawn_file_actions_adddup2(&actions, outfd, 2) == 0) {
+	    posix_spawn_file_actions_adddup2(&actions, outfd, 2) == 0 &&
+	    posix_spawn_file_actions_adddup2(&actions, filterfd, filterfd) == 0) {
 		errno = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
 		if (errno == 0)
 			status = launch_wait(pid);
@@ -221,27 +249,18 @@ try_command(char **argv, int outfd)
 	return status;
 }
 
-/* Run ${script} in ${s}; its output goes to ${output}.  1 if it ended well, 0 if not, -1 if it
- * could not be tried. */
+/* Run ${argv}; its output goes to ${output}.  1 if it ended well, 0 if not, -1 if it could not be
+ * tried. */
 static int
-try_script(const struct sandbox *s, const char *script, char output[256], struct err *e)
+try_argv(char **argv, int filterfd, char output[256], struct err *e)
 {
-	const struct sandbox_paths p = {.cwd = "/", .infofd = -1};
-	char *shell[] = {(char[]){"sh"}, (char[]){"-c"}, strdup(script), NULL};
-	char **argv = shell[2] == NULL ? NULL : sandbox_command(s, &p, shell, e);
-	int result = -1;
-
-	free(shell[2]);
-	if (argv == NULL)
-		return err_memory(e);
 	int outfd = memfd_create("sandbox", MFD_CLOEXEC);
-	if (outfd < 0) {
-		err_sys(e, "cannot try the sandbox");
-		goto out;
-	}
+
+	if (outfd < 0)
+		return err_sys(e, "cannot try the sandbox");
 	errno = 0;
 	output[0] = '\0';
-	result = try_command(argv, outfd) == 0;
+	int result = try_command(argv, outfd, filterfd) == 0;
 	if (result == 0 && errno != 0) {
 		(void)snprintf(output, 256, "bwrap: %s", strerror(errno));
 	} else {
@@ -249,13 +268,41 @@ try_script(const struct sandbox *s, const char *script, char output[256], struct
 		output[n < 0 ? 0 : n] = '\0'; /* nothing read: then it only failed */
 	}
 	output[strcspn(output, "\n")] = '\0';
-out:
 	file_close(outfd);
-	sandbox_free(argv);
 	return result;
 }
 
-/* The kernel exempts root from the limit, so see whether it holds. */
+int
+sandbox_filter(const struct sandbox *s, bool measured, struct err *e)
+{
+	const struct syscalls_denied d = {.sockets = s->no_network,
+					  .shared_memory = s->memory != 0 && measured};
+
+	return syscalls_filter(&d, e);
+}
+
+/* Run ${script} in ${s}; as try_argv. */
+static int
+try_script(const struct sandbox *s, const char *script, char output[256], struct err *e)
+{
+	char *shell[] = {(char[]){"sh"}, (char[]){"-c"}, (char *)(uintptr_t)script, NULL};
+
+	int filterfd = sandbox_filter(s, false, e);
+	if (filterfd < 0)
+		return -1;
+	const struct sandbox_paths p = {.cwd = "/",
+					.account = account_for(s),
+					.infofd = -1,
+					.listfd = -1,
+					.filterfd = filterfd};
+	char **argv = sandbox_command(s, &p, shell, e);
+	int result = argv == NULL ? -1 : try_argv(argv, filterfd, output, e);
+	sandbox_free(argv);
+	file_close(filterfd);
+	return result;
+}
+
+/* The kernel exempts some from the limit, so see whether it holds. */
 static int
 try_processes(const struct sandbox *s, struct err *e)
 {
@@ -269,9 +316,7 @@ try_processes(const struct sandbox *s, struct err *e)
 	if (status != 1)
 		return status;
 	err_set(e, ERR_CONFIG, "the sandbox cannot limit the number of processes here");
-	return err_hint(e, geteuid() == 0
-			       ? "root is exempt: run as another user, or without processes="
-			       : "leave processes= out");
+	return err_hint(e, "leave processes= out");
 }
 
 /* Where the filter is refused, nothing runs; where it lets another program through, it is useless.

@@ -7,17 +7,20 @@
  * "bwrap" is bubblewrap: the whole file system is there, read-only; only the workspace and the
  * directory of AWCP_RESULT are writable, besides a /tmp of its own; the state directory, the
  * account's keys and the sockets of the session, of system services and of container engines are
- * hidden; processes are alone in their pid namespace, without capabilities, and all of them end
- * with the command.  "none" is no sandbox at all.
+ * hidden (view.h), the kernel's keyrings closed (syscalls.h); processes are alone in their pid
+ * namespace, without capabilities, as a user of their own where the worker is root (account.h), and
+ * all of them end with the command.  "none" is no sandbox at all.
  *
- *	no-network	only a loopback of its own; /run, where services have sockets, is hidden
+ *	no-network	only a loopback of its own; of the file system only the directories of the
+ *			system, as services have sockets in the others
  *	no-exec		the command can execute no other program, by exec_once
- *	memory=2G	of each process, by RLIMIT_DATA, and of all together, by usage.h
- *	processes=256	and threads, by RLIMIT_NPROC in a user namespace of its own
+ *	memory=2G	of each process, by RLIMIT_DATA, and of all together, by cgroup.h or usage.h
+ *	processes=256	and threads, by RLIMIT_NPROC of a user of its own, or a user namespace
  *	cpu=1h		CPU time of each process, by RLIMIT_CPU, and of all together, by usage.h
  *	file=10G	size of a file, by RLIMIT_FSIZE
- *	disk=20G	growth of the work directory, by usage.h
+ *	disk=20G	growth of what may be written to on the disk, by usage.h
  *	tmp=1G		size of /tmp, and of /dev/shm
+ *	show=/path	is visible, read-only, also where everything else is hidden
  *
  * Memory is limited by RLIMIT_DATA and not RLIMIT_AS, because runtimes reserve far more addresses
  * than they use: Java does not start in 2G of addresses, Node cannot load WebAssembly in 4G, and
@@ -30,6 +33,7 @@
 #define PROCESS_SANDBOX_H
 
 #include <jansson.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 
@@ -43,9 +47,13 @@ struct sandbox {
 	uint64_t processes;
 	uint64_t cpu;             /* seconds */
 	uint64_t file, disk, tmp; /* bytes */
+	const char *words;        /* the text, for each show= in it; NULL: there is none */
 };
 
-/* Read ${text} (NULL or "": "bwrap"); ERR_USAGE says which word is wrong. */
+/* How a word begins that is a path to show. */
+#define SANDBOX_SHOW "show="
+
+/* Read ${text} (NULL or "": "bwrap"), which must stay; ERR_USAGE says which word is wrong. */
 int sandbox_parse(const char *text, struct sandbox *s, struct err *e);
 
 /* {cwdOnly, allowNetwork, allowExec}, as ACCEPT has it: what is enforced, and no more. */
@@ -73,12 +81,19 @@ struct sandbox_paths {
 	const char *cwd;             /* where the command starts, absolute */
 	const char *const *writable; /* directories, absolute, NULL-terminated */
 	const char *const *readonly; /* directories inside the writable ones, NULL-terminated */
-	int infofd; /* bwrap writes there, as JSON, the pid of the sandbox's first process */
+	uid_t account;               /* that it runs as, to which those belong; 0: ours */
+	int infofd;   /* bwrap writes there, as JSON, the pid of the sandbox's first process */
+	int listfd;   /* of account_list, or -1 */
+	int filterfd; /* of sandbox_filter, or -1 */
 };
 
+/* The filter of system calls (syscalls.h) for ${s}; a descriptor, or -1.  ${measured}: no control
+ * group holds the memory. */
+int sandbox_filter(const struct sandbox *s, bool measured, struct err *e);
+
 /* Build the command line that runs ${argv} at ${p} in ${s}: NULL-terminated, to be given to
- * sandbox_free.  Needs home_open, and for no-exec a program that takes EXEC_ONCE_OPTION.  NULL on
- * failure. */
+ * sandbox_free.  Needs home_open, and awcp-run beside this program for no-exec.  NULL on failure.
+ */
 char **sandbox_command(const struct sandbox *s, const struct sandbox_paths *p, char *const *argv,
 		       struct err *e);
 void sandbox_free(char **argv);

@@ -46,9 +46,16 @@ address(int dirfd, const char *name)
 	return at;
 }
 
+/* The socket ${name} is there for ${account}. */
+static bool
+give(int dirfd, const char *name, uid_t account)
+{
+	return account == 0 || fchownat(dirfd, name, account, account, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 /* Listen, under a name that is free: the task is not running yet. */
 static int
-listen_in(const char *directory, struct err *e)
+listen_in(const char *directory, uid_t account, struct err *e)
 {
 	int dirfd = file_open_dir(AT_FDCWD, directory, e);
 
@@ -57,7 +64,7 @@ listen_in(const char *directory, struct err *e)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	const struct sockaddr_un at = address(dirfd, ASK_SOCKET_NAME);
 	if (fd < 0 || bind(fd, (const struct sockaddr *)&at, sizeof at) < 0 ||
-	    listen(fd, QUEUE_OPEN) < 0) {
+	    !give(dirfd, ASK_SOCKET_NAME, account) || listen(fd, QUEUE_OPEN) < 0) {
 		err_sys(e, "cannot listen for questions");
 		file_close(fd);
 		fd = -1;
@@ -67,7 +74,7 @@ listen_in(const char *directory, struct err *e)
 }
 
 struct ask_socket *
-ask_socket_open(const struct ask_asker *p, const char *directory, struct err *e)
+ask_socket_open(const struct ask_asker *p, const char *directory, uid_t account, struct err *e)
 {
 	struct ask_socket *a = calloc(1, sizeof *a);
 
@@ -78,7 +85,7 @@ ask_socket_open(const struct ask_asker *p, const char *directory, struct err *e)
 	a->asker = p;
 	for (size_t i = 0; i < QUEUE_OPEN; i++)
 		a->client[i] = (struct client){.fd = -1, .line = BUF_INIT(QUESTION_LINE)};
-	a->fd = listen_in(directory, e);
+	a->fd = listen_in(directory, account, e);
 	if (a->fd >= 0)
 		return a;
 	free(a);

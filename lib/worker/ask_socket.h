@@ -34,8 +34,10 @@ struct ask_asker {
 
 struct ask_socket;
 
-/* Listen in ${directory}; ${p} is used until ask_socket_close. */
-struct ask_socket *ask_socket_open(const struct ask_asker *p, const char *directory, struct err *e);
+/* Listen in ${directory}, for what runs as ${account} (0: as we do); ${p} is used until
+ * ask_socket_close. */
+struct ask_socket *ask_socket_open(const struct ask_asker *p, const char *directory, uid_t account,
+				   struct err *e);
 
 /* Disconnect all clients.  What is open ends with the attempt. */
 void ask_socket_close(struct ask_socket *a);

@@ -6,9 +6,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "assignment/members.h"
 #include "assignment/sweep.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "process/account.h"
+#include "wire/members.h"
 #include "worker/outcome.h"
 
 #define PAUSE_MS 5000 /* before a task is handed back for another try */
@@ -107,6 +110,7 @@ set_up(struct attempt *a, struct err *e)
 {
 	if (workspace_plan(&a->workspace, &a->record, e) < 0)
 		return -1;
+	a->workspace.account = account_for(&a->options->sandbox);
 	a->workspace.interrupt = execution_interrupt(&a->execution);
 	note_archive(a, true);
 	int status = workspace_unpack(&a->workspace, e);
@@ -290,6 +294,21 @@ judge(struct attempt *a, int status, int64_t began)
 	}
 }
 
+/* The delegator was promised a sandbox by the executor, which is another program, perhaps with
+ * other settings: it is kept here. */
+static int
+check_sandbox(const struct attempt *a, struct err *e)
+{
+	const json_t *demand = invite_sandbox(assignment_invite(a->record.json));
+	struct err why;
+
+	if (sandbox_meets(&a->options->sandbox, demand, &why) == 0)
+		return 0;
+	err_set(e, ERR_SETUP_FAILED, "the worker has another sandbox than the executor: %s",
+		why.message);
+	return err_hint(e, "its operator sets AWCP_SANDBOX for both");
+}
+
 enum task_end
 attempt_run(struct attempt *a)
 {
@@ -303,6 +322,8 @@ attempt_run(struct attempt *a)
 		return stop_attempt(a);
 	if (a->deaths > 0 && (o->recovery != QUEUE_RETURN || a->deaths >= o->max_attempts))
 		return give_up(a);
+	if (check_sandbox(a, &e) < 0)
+		return fail_attempt(a, &e, ERR_SETUP_FAILED);
 	if (set_up(a, &e) < 0)
 		return fail_archive(a, &e, ERR_SETUP_FAILED);
 	if (execution_pause(&a->execution, 0) != EXECUTION_GOES_ON)

@@ -15,11 +15,14 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "config/home.h"
-#include "process/usage.h"
+#include "config/settings.h"
 #include "log/metrics.h"
+#include "process/account.h"
+#include "process/environment.h"
 #include "process/process.h"
 #include "process/signals.h"
 #include "process/tree.h"
+#include "process/usage.h"
 #include "state/room.h"
 #include "wire/message.h"
 
@@ -126,49 +129,57 @@ execution_interrupt(struct execution *x)
 	return (struct interrupt){goes_on, x};
 }
 
-/* The environment of the command.  ${own} are our variables, NULL-terminated; free(3) the list. */
-static char **
-make_environment(char *const *own, const struct sandbox *sandbox, struct err *e)
-{
-	size_t n = 0, cap = 1;
+/* What belongs to a command that runs, beside its processes. */
+struct fence {
+	const char *writable[3]; /* directories, NULL-terminated */
+	int infofd;              /* where the sandbox reports its first process, */
+	int filterfd;            /* where it finds the filter of system calls, */
+	int listfd;              /* and the list of accounts; -1: there is none */
+	struct cgroup group;
+	struct usage usage;
+};
 
-	for (char **p = environ; *p != NULL; p++)
-		cap++;
-	for (char *const *p = own; *p != NULL; p++)
-		cap++;
-	char **list = calloc(cap, sizeof *list);
-	if (list == NULL) {
-		err_memory(e);
-		return NULL;
-	}
-	for (char **p = environ; *p != NULL; p++) {
-		/* In the sandbox /tmp is the one place for temporary files. */
-		bool moved = sandbox->kind != SANDBOX_NONE && strncmp(*p, "TMPDIR=", 7) == 0;
-		if (strncmp(*p, "AWCP_", 5) != 0 && !moved)
-			list[n++] = *p;
-	}
-	for (char *const *p = own; *p != NULL; p++)
-		list[n++] = *p;
-	return list;
+static void
+fence_close(struct fence *f)
+{
+	cgroup_close(&f->group);
+	file_close(f->infofd);
+	file_close(f->filterfd);
+	file_close(f->listfd);
 }
 
-/* Start the command with ${promptfd} as its stdin; ${infofd} is where the sandbox reports its first
- * process. */
 static int
-start_command(const struct execution *x, const struct execution_command *c, int promptfd,
-	      int infofd, struct process *p, struct err *e)
+fence_open(struct fence *f, const struct execution_command *c, struct err *e)
 {
-	const struct workspace *w = c->workspace;
-	const char *const writable[] = {w->path, w->report, NULL};
-	struct sandbox_paths paths = {.cwd = w->cwd, .writable = writable, .infofd = infofd};
-	char description[MESSAGE_DESCRIPTION + 1];
-	char *own[7] = {NULL}, **environment = NULL, **command = NULL;
-	int status = -1;
+	uid_t account = c->workspace->account;
 
-	const char **readonly = workspace_readonly(w, e);
-	if (readonly == NULL)
-		return -1;
-	paths.readonly = readonly;
+	*f = (struct fence){.writable = {c->workspace->path, c->workspace->report},
+			    .infofd = -1,
+			    .filterfd = -1,
+			    .listfd = -1};
+	cgroup_open(&f->group, c->sandbox);
+	usage_begin(&f->usage, c->sandbox, &f->group, f->writable);
+	if (c->sandbox->kind == SANDBOX_NONE)
+		return 0;
+	f->filterfd = sandbox_filter(c->sandbox, f->group.memory < 0, e);
+	if (f->filterfd < 0 || (account != 0 && (f->listfd = account_list(account, e)) < 0))
+		goto out;
+	f->infofd = memfd_create("sandbox", MFD_CLOEXEC);
+	if (f->infofd >= 0)
+		return 0;
+	err_sys(e, "cannot follow the sandbox");
+out:
+	fence_close(f);
+	return -1;
+}
+
+/* Our variables for the command, NULL-terminated; each to be given to free(3), also on failure. */
+static int
+make_variables(const struct execution *x, const struct workspace *w, char *own[7], struct err *e)
+{
+	char description[MESSAGE_DESCRIPTION + 1];
+
+	memset(own, 0, 7 * sizeof *own);
 	/* A peer's may be longer than an environment takes. */
 	(void)snprintf(description, sizeof description, "%s", x->purpose.description);
 	(void)text_trim(description, strlen(description));
@@ -178,18 +189,44 @@ start_command(const struct execution *x, const struct execution_command *c, int 
 	    asprintf(&own[3], "AWCP_RESULT=%s", w->result) < 0 ||
 	    asprintf(&own[4], "AWCP_ASK=%s/" ASK_SOCKET_NAME, w->report) < 0 ||
 	    (x->purpose.session != NULL &&
-	     asprintf(&own[5], "AWCP_SESSION=%s", x->purpose.session) < 0)) {
-		err_memory(e);
-		goto out;
-	}
-	if ((environment = make_environment(own, c->sandbox, e)) == NULL ||
+	     asprintf(&own[5], "AWCP_SESSION=%s", x->purpose.session) < 0))
+		return err_memory(e);
+	return 0;
+}
+
+/* Start the command with ${promptfd} as its stdin. */
+static int
+start_command(const struct execution *x, const struct execution_command *c, int promptfd,
+	      const struct fence *f, struct process *p, struct err *e)
+{
+	const struct workspace *w = c->workspace;
+	const bool fenced = c->sandbox->kind != SANDBOX_NONE;
+	const int kept[] = {f->infofd, f->filterfd, f->listfd, -1};
+	struct sandbox_paths paths = {.cwd = w->cwd,
+				      .writable = f->writable,
+				      .account = w->account,
+				      .infofd = f->infofd,
+				      .listfd = f->listfd,
+				      .filterfd = f->filterfd};
+	char *own[7], **environment = NULL, **command = NULL;
+	int status = -1;
+
+	const char **readonly = workspace_readonly(w, e);
+	if (readonly == NULL)
+		return -1;
+	paths.readonly = readonly;
+	if (make_variables(x, w, own, e) < 0 ||
+	    (environment = environment_make(own, setting_text(SETTING_TASK_ENV), !fenced, e)) ==
+		NULL ||
 	    (command = sandbox_command(c->sandbox, &paths, c->argv, e)) == NULL)
 		goto out;
 	const struct process_spec spec = {.argv = command,
 					  .envp = environment,
 					  .cwd = w->cwd,
 					  .stdinfd = promptfd,
-					  .keepfd = infofd};
+					  .keepfds = kept,
+					  .groupfds = f->group.joinfd,
+					  .own_keyring = fenced};
 	status = process_start(&spec, p, e);
 out:
 	sandbox_free(command);
@@ -263,13 +300,19 @@ send_progress(const struct execution *x, struct output *out, int64_t now)
 	return wait;
 }
 
+static void
+check_usage(struct execution *x, struct usage *m, bool last)
+{
+	if (x->stop == EXECUTION_GOES_ON && usage_check(m, getpid(), last, &x->exceeded) < 0)
+		x->stop = EXECUTION_EXCEEDED;
+}
+
 /* Check whether the command uses too much, and whether there is another reason to stop. */
 static void
 check_all(struct execution *x, struct usage *m)
 {
 	check_stop(x);
-	if (x->stop == EXECUTION_GOES_ON && usage_check(m, getpid(), &x->exceeded) < 0)
-		x->stop = EXECUTION_EXCEEDED;
+	check_usage(x, m, false);
 }
 
 static int64_t
@@ -282,7 +325,7 @@ grace(const struct execution *x)
 
 /* Attend to the command until it has ended, or has been made to. */
 static void
-attend(struct execution *x, struct process *p, int infofd, struct usage *m, struct output *out)
+attend(struct execution *x, struct process *p, struct fence *f, struct output *out)
 {
 	struct pollfd fds[3 + ASK_SOCKET_FDS] = {{.fd = x->signalfd, .events = POLLIN},
 						 {.fd = p->outputfd, .events = POLLIN},
@@ -298,17 +341,18 @@ attend(struct execution *x, struct process *p, int infofd, struct usage *m, stru
 			    read_output(fds[i].fd, i == 1 ? OUTPUT_STDOUT : OUTPUT_STDERR, out) < 0)
 				fds[i].fd = -1;
 		ask_socket_serve(x->questions, fds + 3, n);
-		check_all(x, m);
+		check_all(x, &f->usage);
 		if (x->stop == EXECUTION_GOES_ON)
 			continue;
 		if (asked == 0) {
 			asked = clock_steady();
-			ask_to_end(p, infofd);
+			ask_to_end(p, f->infofd);
 		} else if (clock_steady() >= asked + grace(x)) {
 			process_signal(p, SIGKILL);
 		}
 	}
 	process_sweep(NULL, 0);
+	check_usage(x, &f->usage, true);
 	drain_output(p->outputfd, OUTPUT_STDOUT, out);
 	drain_output(p->errorfd, OUTPUT_STDERR, out);
 	output_end(out);
@@ -320,24 +364,21 @@ execution_run(struct execution *x, const struct execution_command *c, struct out
 	      int *status, struct err *e)
 {
 	struct process p;
-	struct usage m;
-	int infofd = -1, result = -1;
+	struct fence f;
+	int result = -1;
 	int64_t began = clock_steady();
 
-	usage_begin(&m, c->sandbox, c->workspace->path);
+	if (fence_open(&f, c, e) < 0)
+		return -1;
 	int promptfd = file_of_text(x->purpose.prompt, e);
 	if (promptfd < 0)
-		return -1;
-	x->questions = ask_socket_open(&x->purpose.asker, c->workspace->report, e);
-	if (x->questions == NULL) {
-		file_close(promptfd);
-		return -1;
-	}
-	if (c->sandbox->kind == SANDBOX_BWRAP &&
-	    (infofd = memfd_create("sandbox", MFD_CLOEXEC)) < 0) {
-		err_sys(e, "cannot follow the sandbox");
-	} else if (start_command(x, c, promptfd, infofd, &p, e) == 0) {
-		attend(x, &p, infofd, &m, out);
+		goto out;
+	x->questions =
+	    ask_socket_open(&x->purpose.asker, c->workspace->report, c->workspace->account, e);
+	if (x->questions == NULL)
+		goto out;
+	if (start_command(x, c, promptfd, &f, &p, e) == 0) {
+		attend(x, &p, &f, out);
 		file_close(p.outputfd);
 		file_close(p.errorfd);
 		*status = p.status;
@@ -347,11 +388,12 @@ execution_run(struct execution *x, const struct execution_command *c, struct out
 	metrics_observe(METRIC_RUN, x->took);
 	/* Whoever reads it moves the offset of our descriptor, too. */
 	x->prompted = x->purpose.prompt[0] == '\0' || lseek(promptfd, 0, SEEK_CUR) > 0;
-	file_close(promptfd);
 	x->waited += ask_socket_waited(x->questions);
 	ask_socket_close(x->questions);
 	x->questions = NULL;
-	file_close(infofd);
+out:
+	file_close(promptfd);
+	fence_close(&f);
 	return result;
 }
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "config/home.h"
+#include "process/account.h"
 #include "process/output.h"
 #include "state/room.h"
 #include "worker/outcome.h"
@@ -112,7 +113,8 @@ set_up_job(struct job *j, struct err *e)
 	j->dirfd = file_open_dir(homefd, j->directory, e);
 	if (j->dirfd < 0 ||
 	    (queue_claim_id(j->claim).attempt > 1 && execution_clear(j->directory, e) < 0) ||
-	    workspace_empty(&j->workspace, j->dirfd, j->directory, e) < 0)
+	    workspace_empty(&j->workspace, j->dirfd, j->directory,
+			    account_for(&j->options->sandbox), e) < 0)
 		return -1;
 	j->output = output_create(j->dirfd, "output.log", j->options->max_output, e);
 	return j->output == NULL ? -1 : 0;

@@ -12,6 +12,7 @@
 #include "assignment/members.h"
 #include "base/file.h"
 #include "config/home.h"
+#include "process/account.h"
 #include "wire/members.h"
 #include "wire/message.h"
 #include "tree/baseline.h"
@@ -83,15 +84,19 @@ find_resources(struct workspace *w, const json_t *record, struct err *e)
 	return 0;
 }
 
+/* Make ${name} for ${account}, or find it there; a descriptor. */
 static int
-make_directory(int dirfd, const char *name, struct err *e)
+make_directory(int dirfd, const char *name, uid_t account, struct err *e)
 {
 	if (mkdirat(dirfd, name, 0700) < 0 && errno != EEXIST)
 		return err_sys(e, "cannot create %s", name);
 	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(e, "cannot open %s", name);
-	return fd;
+	if (account_give(fd, account, e) == 0)
+		return fd;
+	file_close(fd);
+	return -1;
 }
 
 /* Create the file ${name} anew in the assignment's directory. */
@@ -116,13 +121,32 @@ wait_out_tick(int manifestfd, uint64_t bytes, struct err *e)
 	return futimens(manifestfd, now) < 0 ? err_sys(e, "cannot write " RECEIVED) : 0;
 }
 
+/* Give ${name}, and the directories on the way to it, to ${account}. */
+static int
+give_directories(int dirfd, const char *name, uid_t account, struct err *e)
+{
+	char path[TREE_PATH + 1];
+	int status = 0;
+
+	for (size_t n = 0; account != 0 && status == 0 && name[n] != '\0'; n++) {
+		n += strcspn(name + n, "/");
+		(void)snprintf(path, sizeof path, "%.*s", (int)n, name);
+		int fd = file_open_beneath(dirfd, path, O_RDONLY | O_DIRECTORY, 0, e);
+		status = fd < 0 ? -1 : account_give(fd, account, e);
+		file_close(fd);
+		n -= name[n] == '\0';
+	}
+	return status;
+}
+
 /* Make the directories of resources that have no entry in the archive, because they are empty.
  * Whatever lies above them is a directory, too, or the archive would have been refused. */
 static int
 make_resources(const struct workspace *w, int workfd, struct err *e)
 {
 	for (size_t i = 0; i < w->count; i++)
-		if (file_make_dirs(workfd, w->resources[i].name, e) < 0)
+		if (file_make_dirs(workfd, w->resources[i].name, e) < 0 ||
+		    give_directories(workfd, w->resources[i].name, w->account, e) < 0)
 			return -1;
 	return 0;
 }
@@ -142,6 +166,7 @@ unpack_received(struct workspace *w, int workfd, struct err *e)
 	for (size_t i = 0; i < w->count; i++)
 		tops[i] = w->resources[i].name;
 	limits.tops = tops;
+	limits.owner = w->account;
 	limits.interrupt = w->interrupt;
 	int status = -1;
 	struct tree received = {.manifestfd = -1};
@@ -180,11 +205,11 @@ make_directories(const struct workspace *w, struct err *e)
 {
 	if (workspace_remove(w->dirfd, e) < 0)
 		return -1;
-	int reportfd = make_directory(w->dirfd, "report", e);
+	int reportfd = make_directory(w->dirfd, "report", w->account, e);
 	if (reportfd < 0)
 		return -1;
 	file_close(reportfd);
-	return make_directory(w->dirfd, "work", e);
+	return make_directory(w->dirfd, "work", w->account, e);
 }
 
 int
@@ -202,9 +227,9 @@ workspace_unpack(struct workspace *w, struct err *e)
 }
 
 int
-workspace_empty(struct workspace *w, int dirfd, const char *directory, struct err *e)
+workspace_empty(struct workspace *w, int dirfd, const char *directory, uid_t account, struct err *e)
 {
-	*w = (struct workspace){.dirfd = dirfd, .cwd = w->path};
+	*w = (struct workspace){.dirfd = dirfd, .cwd = w->path, .account = account};
 	if (find_paths(w, directory, e) < 0)
 		return -1;
 	int workfd = make_directories(w, e);

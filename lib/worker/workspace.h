@@ -26,7 +26,9 @@ struct workspace {
 	size_t count;
 	bool compressed; /* what was received was */
 	unsigned agreed; /* what the delegator takes back: MESSAGE_MODES … of message.h */
-	struct interrupt interrupt; /* of unpacking and packing; set it after workspace_plan */
+	uid_t
+	    account; /* that the command runs as, and all of it belongs to; 0: ours.  Set it, and */
+	struct interrupt interrupt; /* that of unpacking and packing, after workspace_plan */
 };
 
 /* Find out where everything goes, as the INVITE and START in ${r} say.  ${r} stays open as long as
@@ -37,9 +39,10 @@ int workspace_plan(struct workspace *w, const struct record *r, struct err *e);
  * left after a failure. */
 int workspace_unpack(struct workspace *w, struct err *e);
 
-/* A workspace for a task that brings none: an empty work/, and report/, in ${dirfd}, which is
- * ${directory} of the state. */
-int workspace_empty(struct workspace *w, int dirfd, const char *directory, struct err *e);
+/* A workspace of ${account} for a task that brings none: an empty work/, and report/, in ${dirfd},
+ * which is ${directory} of the state. */
+int workspace_empty(struct workspace *w, int dirfd, const char *directory, uid_t account,
+		    struct err *e);
 
 /* The directories that may not be written, NULL-terminated; free(3) it, not what is in it. */
 const char **workspace_readonly(const struct workspace *w, struct err *e);

@@ -213,7 +213,7 @@ test_many_directories(void)
 
 	scratch_dir("many");
 	int fd = file_open_dir(AT_FDCWD, "many", &e);
-	if (extract_open(&p, fd, &e) < 0)
+	if (extract_open(&p, fd, 0, &e) < 0)
 		scratch_fail("many");
 	for (int i = 0; i < 300; i++) {
 		(void)snprintf(path, sizeof path, "%030d", i);
