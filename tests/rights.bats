@@ -221,6 +221,11 @@ LONG=0123456789abcdef0123456789abcdef
 		lease: {expiresAt: (now + 50 | todate), accessMode: "rw"},
 		transportHandle: {transport: "archive", checksum: "x", workspaceBase64: "AAAA"}}')" $full
 	assert_line --partial 'Status: 507'
+	mkdir -p "$HOME/root/a"
+	order='{"executorUrl":"http://127.0.0.1:9/awcp","task":{"prompt":"x"},
+		"environment":{"resources":[{"name":"a","source":"'$HOME/root/a'"}]}}'
+	send awcp-delegator /delegate "$order" "AWCP_ROOTS=$HOME/root" $full
+	assert_line --partial 'Status: 507'
 	# Nor does what a task prints take it.
 	awcp-queue put -q g x >/dev/null
 	env $full awcp-run -1 -q g -S none -- sh -c 'echo lots; echo of; echo it'

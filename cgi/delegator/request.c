@@ -3,15 +3,18 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "config/home.h"
 #include "delegation/credential.h"
 #include "delegation/delegation.h"
 #include "delegation/members.h"
 #include "delegator/roots.h"
 #include "snapshot/snapshot.h"
+#include "state/room.h"
 #include "wire/client.h"
 #include "wire/members.h"
 #include "wire/message.h"
 
+#define RECORD_FILES 8 /* of a delegation */
 #define TTL_DEFAULT 3600 /* s; the reference's */
 #define TTL_MAX (INT64_C(10) * 366 * 86400)
 
@@ -181,6 +184,15 @@ read_members(const json_t *body, struct delegation_request *q, struct err *e)
 	return q->auth != NULL ? credential_check(q->auth, e) : 0;
 }
 
+/* Is there room for a copy of what is lent, which is kept until the end? */
+static int
+check_room(uint64_t bytes, struct err *e)
+{
+	int fd = home_dir(DELEGATIONS, e);
+
+	return fd < 0 ? -1 : room_for(fd, bytes, RECORD_FILES, e);
+}
+
 int
 request_record(const json_t *body, const char *owner, char id[ID_MAX + 1], struct err *e)
 {
@@ -200,7 +212,8 @@ request_record(const json_t *body, const char *owner, char id[ID_MAX + 1], struc
 	for (size_t i = 0; i < q.count; i++)
 		resources[i].named = true;
 	if (tree_limits(&limits, e) < 0 ||
-	    tree_admit(resources, q.count, &limits, NULL, &totals, e) < 0)
+	    tree_admit(resources, q.count, &limits, NULL, &totals, e) < 0 ||
+	    check_room(totals.bytes, e) < 0)
 		goto out;
 	q.resources = resources;
 	q.special = totals.special > 0;
