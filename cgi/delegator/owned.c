@@ -68,13 +68,16 @@ owned_overdue(const struct record *r)
 	       !owned_followed(r);
 }
 
-/* The state that callers see: one that is being applied is not over. */
+/* The state that callers see: one that is being applied is not over, and one that has expired is an
+ * error with that code, for the reference's clients wait for an end that they know. */
 static const char *
 public_state(const struct record *r)
 {
-	bool applying = delegation_ended(r->json) && delegation_is_open(r->json);
+	const char *state = record_state(r->json);
 
-	return applying ? "running" : owned_overdue(r) ? "error" : record_state(r->json);
+	if (delegation_ended(r->json) && delegation_is_open(r->json))
+		return "running";
+	return owned_overdue(r) || strcmp(state, "expired") == 0 ? "error" : state;
 }
 
 /* Why ${r} is over for who waits, though its end is not known. */
