@@ -6,6 +6,9 @@
 #include "process/in_child.h"
 #include "wire/message.h"
 
+#define PACKS 4              /* attempts at a tree in which somebody writes */
+#define PACK_PAUSE_US 100000 /* between them */
+
 static void
 report_packed(void *arg, uint64_t bytes, uint64_t files)
 {
@@ -59,6 +62,25 @@ record_base(struct record *r, void *arg, struct err *e)
 	return 1;
 }
 
+/* Pack what is sent; again from the start, a few times, if something changed meanwhile. */
+static int
+pack_whole(struct packing *p, struct buf *result, struct err *e)
+{
+	const int fds[] = {p->base->manifestfd, p->base->archivefd};
+
+	for (int attempt = 1; in_child(pack_in_child, p, result, e) < 0; attempt++) {
+		if (e->code != ERR_BUSY || attempt == PACKS)
+			return -1;
+		lend_note(p->l, "%s; once more", e->message);
+		buf_clear(result);
+		for (size_t i = 0; i < 2; i++)
+			if (lseek(fds[i], 0, SEEK_SET) < 0 || ftruncate(fds[i], 0) < 0)
+				return err_sys(e, "cannot write " BASE_ARCHIVE);
+		(void)usleep(PACK_PAUSE_US);
+	}
+	return 0;
+}
+
 /* Pack what is sent, and record the sums. */
 static int
 pack_base(struct lend *l, struct err *e)
@@ -71,7 +93,7 @@ pack_base(struct lend *l, struct err *e)
 
 	if (tree_create(&base, l->dirfd, BASE_MANIFEST, BASE_ARCHIVE, e) < 0)
 		goto out;
-	if (in_child(pack_in_child, &p, &result, e) < 0)
+	if (pack_whole(&p, &result, e) < 0)
 		goto out;
 	memcpy(&totals, result.data, sizeof totals);
 	if (fdatasync(base.manifestfd) < 0) {
