@@ -20,6 +20,7 @@
 #include "executor/answers.h"
 #include "http/pool.h"
 #include "events/loop.h"
+#include "state/room.h"
 #include "wire/members.h"
 #include "wire/message.h"
 #include "log/metrics.h"
@@ -338,6 +339,7 @@ sweep_each_second(void *unused)
 	for (;;) {
 		(void)nanosleep(&second, NULL);
 		assignment_sweep(&policy);
+		room_set_aside();
 	}
 	return NULL;
 }
