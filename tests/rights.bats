@@ -193,6 +193,48 @@ LONG=0123456789abcdef0123456789abcdef
 	request GET /queue/t/events -H "Authorization: Bearer $boss"
 	assert_refused 429 RATE_LIMITED
 	stop_process "$STARTED"
+	# An output that is followed keeps its request open.
+	one=$(awcp-token add -l connections=1 one)
+	request POST /queue/v/tasks -H "Authorization: Bearer $one" --data-binary '{"payload":1}'
+	assert_status 201
+	start_process "$BATS_TEST_TMPDIR/two" curl -sSN -m 30 -H "Authorization: Bearer $one" \
+		"${URL%/awcp}/queue/v/tasks/1/output?follow=1"
+	refused()
+	{
+		request GET /queue/v/tasks -H "Authorization: Bearer $one"
+		[ "$STATUS" = 429 ]
+	}
+	wait_until refused
+	request GET /queue/v/tasks -H "Authorization: Bearer $boss" # others are not held up
+	assert_status 200
+	stop_process "$STARTED"
+}
+
+@test "no tenant has the last quarter of the places for delegations" {
+	export AWCP_HOME=$HOME/places AWCP_MAX_ACTIVE=8
+	bob=$(awcp-token add bob) alice=$(awcp-token add alice)
+	# invite token id: sets STATUS to the type of the answer.
+	invite()
+	{
+		local text
+		text=$(jq -nc --arg id "$2" '{version: "1", type: "INVITE", delegationId: $id,
+			task: {description: "d", prompt: "p"}, lease: {ttlSeconds: 60, accessMode: "rw"},
+			retentionMs: 1000, environment: {resources: [{name: "w", type: "fs", mode: "rw"}]}}')
+		STATUS=$(REQUEST_METHOD=POST PATH_INFO=/ CONTENT_TYPE=application/json CONTENT_LENGTH=${#text} \
+			HTTP_AUTHORIZATION="Bearer $1" "$EXECUTOR" <<<"$text" | sed '1,/^.$/d' | jq -r .type)
+	}
+	for n in 1 2 3 4 5 6; do
+		invite "$bob" "dlg_bob$n"
+		assert_equal "$STATUS" ACCEPT
+	done
+	invite "$bob" dlg_bob7
+	assert_equal "$STATUS" ERROR
+	for n in 1 2; do
+		invite "$alice" "dlg_alice$n"
+		assert_equal "$STATUS" ACCEPT
+	done
+	invite "$alice" dlg_alice3
+	assert_equal "$STATUS" ERROR
 }
 
 @test "what comes in by HTTP leaves free what the operator wants to stay so" {
@@ -231,4 +273,25 @@ LONG=0123456789abcdef0123456789abcdef
 	env $full awcp-run -1 -q g -S none -- sh -c 'echo lots; echo of; echo it'
 	run awcp-queue output g.1
 	assert_output '[cut: the disk is nearly full]'
+}
+
+@test "the token that is kept for a program of this account goes to no other at its port" {
+	[ "$(id -u)" -eq 0 ] || skip 'only root can be another account'
+	port=$(free_port) url=http://127.0.0.1:$port/awcp
+	mkdir -p "$HOME/ws"
+	awcp-token add -p "$url" "serve-$port"
+	start_process "$BATS_TEST_TMPDIR/loot" setpriv --reuid=65534 --regid=65534 --clear-groups \
+		perl -MIO::Socket::INET -e '$| = 1; my $s = IO::Socket::INET->new(LocalAddr => "127.0.0.1",
+			LocalPort => shift, Listen => 5, ReuseAddr => 1) or die; print "ready\n";
+			while (my $c = $s->accept) { while (<$c>) { print } }' "$port"
+	wait_until grep -q ready "$BATS_TEST_TMPDIR/loot"
+	run awcp-invite -q -e "$url" -r "ws=$HOME/ws" hello
+	assert_failure 69
+	assert_output --partial 'another account (uid 65534)'
+	assert_equal "$(cat "$BATS_TEST_TMPDIR/loot")" ready # not a byte
+	# A token that is given goes where it is told.
+	jq -r .token "$AWCP_HOME/peers/serve-$port" >"$BATS_TEST_TMPDIR/token"
+	chmod 600 "$BATS_TEST_TMPDIR/token"
+	AWCP_TIMEOUT=1 run awcp-invite -q -T "$BATS_TEST_TMPDIR/token" -e "$url" -r "ws=$HOME/ws" hello
+	grep -q 'Authorization: Bearer awcp_' "$BATS_TEST_TMPDIR/loot"
 }
