@@ -54,6 +54,18 @@ show_question(const json_t *event)
 	json_decref(question);
 }
 
+/* Is the text of an event "status" shown?  Why a task does not begin is, wherever that goes. */
+static bool
+is_worth_telling(struct display *d, const char *type, const char *status)
+{
+	bool begins = strcmp(status, "running") == 0, begun = d->begun;
+
+	if (strcmp(type, "status") != 0)
+		return false;
+	d->begun |= begins;
+	return d->terminal || (!begins && !begun);
+}
+
 static void
 show_event(void *arg, const json_t *event)
 {
@@ -74,7 +86,7 @@ show_event(void *arg, const json_t *event)
 		(void)putchar(' ');
 		command_prose(text, 0);
 		(void)putchar('\n');
-	} else if (!d->quiet && d->terminal && strcmp(type, "status") == 0) {
+	} else if (!d->quiet && is_worth_telling(d, type, event_status(event))) {
 		(void)fputs("  ", stderr);
 		command_text(text, true);
 		(void)fputc('\n', stderr);

@@ -15,6 +15,7 @@ struct display {
 	bool quiet;    /* nothing on stderr but errors */
 	bool verbose;  /* every path that is applied */
 	bool terminal; /* private */
+	bool begun;    /* private: the task runs */
 	bool drawn;    /* private: a progress line is on the screen */
 	int64_t next;  /* private: not drawn before */
 };

@@ -158,7 +158,7 @@ run_examples()
 
 @test "the examples of awcp-doctor(1) run" {
 	run_examples awcp-doctor.1
-	assert_output --partial 'awcp-reap has never run here'
+	assert_output --partial 'tasks run without one'
 }
 
 @test "the examples of awcp-delegator(8) run" {

@@ -281,3 +281,18 @@ profile()
 	wait_until eval 'one -R retry -- true; ! is running'
 	assert_equal "$(said .state)" unknown
 }
+
+@test "a delegator learns that nobody works, whether its task came before that or after" {
+	start_server -A none -- dying
+	mkdir "$HOME/ws"
+	cd "$HOME/ws"
+	echo x >f
+	for _ in 1 2 3 4 5; do
+		awcp-invite -q -e "$URL" x || true
+	done
+	wait_until bash -c 'awcp-run --profiles | grep -q stopped'
+	for _ in 1 2; do
+		start_process "$HOME/told" awcp-invite -e "$URL" x
+		wait_until grep -q 'nobody works here now: profile .* is stopped until .*' "$HOME/told"
+	done
+}
