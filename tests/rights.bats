@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # What a token may do, and what it can take: each route of each program asks for a right, and nothing
 # goes on with a token that is not valid any more.
-# shellcheck disable=SC2030,SC2031 # a test's variables are its own
+# shellcheck disable=SC2030,SC2031,SC2153 # a test's variables are its own; start_server sets PORT
 
 load helper
 
@@ -118,27 +118,27 @@ said()
 	gone=$(awcp-token add gone) less=$(awcp-token add less) late=$(awcp-token add -x 3 late)
 	J='Content-Type: application/json' QUEUE=${URL%/awcp}/queue
 	curl -sS -o /dev/null -H "Authorization: Bearer $gone" -H "$J" "$QUEUE/s/tasks" -d '{"payload":"x"}'
-	n=0
+	local n=0 pids=()
 	for token in "$gone" "$less" "$late"; do
-		for path in s/events s/claim?wait=60; do
-			case $path in *claim*) method=POST path=empty/claim?wait=60 ;; *) method=GET ;; esac
+		for path in s/events "empty/claim?wait=60"; do
+			method=GET
+			[ "$path" = s/events ] || method=POST
 			start_process "$BATS_TEST_TMPDIR/out$((n += 1))" curl -sSN -m 30 -X "$method" -H "$J" \
 				-H "Authorization: Bearer $token" -w '%{http_code}' "$QUEUE/$path"
-			eval "pid$n=$STARTED"
+			pids+=("$STARTED")
 		done
 	done
 	sleep 0.5
 	awcp-token rm gone
 	awcp-token set --rights put less
-	WAIT=2
-	for pid in $pid1 $pid2 $pid3 $pid4; do
-		wait_until gone "$pid"
+	for pid in "${pids[@]:0:4}"; do
+		WAIT=2 wait_until gone "$pid"
 	done
-	WAIT=5
-	wait_until gone "$pid5"
-	wait_until gone "$pid6"
+	for pid in "${pids[@]:4}"; do # until it expires
+		WAIT=5 wait_until gone "$pid"
+	done
 	for n in 1 3 5; do # a stream breaks off, and says nothing that could be taken for news
-		! said "$BATS_TEST_TMPDIR/out$n"
+		run ! said "$BATS_TEST_TMPDIR/out$n"
 	done
 	grep -q 'AUTH_FAILED.*401$' "$BATS_TEST_TMPDIR/out2"
 	grep -q 'DECLINED.*403$' "$BATS_TEST_TMPDIR/out4"
@@ -159,10 +159,10 @@ LONG=0123456789abcdef0123456789abcdef
 	start_process "$BATS_TEST_TMPDIR/events" curl -sSN -m 30 "$URL/tasks/dlg_$LONG/events"
 	stream=$STARTED
 	sleep 0.3
-	! gone "$stream"
+	run ! gone "$stream"
 	awcp-token rm peer
 	WAIT=2 wait_until gone "$stream"
-	! said "$BATS_TEST_TMPDIR/events" # an error would be the end of the delegation
+	run ! said "$BATS_TEST_TMPDIR/events" # an error would be the end of the delegation
 	request GET "/awcp/tasks/dlg_$LONG/result"
 	assert_refused 401 AUTH_FAILED
 }
@@ -242,8 +242,8 @@ LONG=0123456789abcdef0123456789abcdef
 	send() # program path body [variable=value...]
 	{
 		printf %s "$3" >"$BATS_TEST_TMPDIR/sent"
-		run env "${@:4}" REQUEST_METHOD=POST PATH_INFO="$2" CONTENT_TYPE=application/json \
-			CONTENT_LENGTH="$(stat -c %s "$BATS_TEST_TMPDIR/sent")" \
+		size=$(stat -c %s "$BATS_TEST_TMPDIR/sent")
+		run env "${@:4}" REQUEST_METHOD=POST PATH_INFO="$2" CONTENT_TYPE=application/json CONTENT_LENGTH="$size" \
 			"$BUILD/libexec/awcp/$1" <"$BATS_TEST_TMPDIR/sent"
 	}
 	full=AWCP_MIN_FREE=9000T
@@ -280,6 +280,7 @@ LONG=0123456789abcdef0123456789abcdef
 	port=$(free_port) url=http://127.0.0.1:$port/awcp
 	mkdir -p "$HOME/ws"
 	awcp-token add -p "$url" "serve-$port"
+	# shellcheck disable=SC2016 # the script's own variables
 	start_process "$BATS_TEST_TMPDIR/loot" setpriv --reuid=65534 --regid=65534 --clear-groups \
 		perl -MIO::Socket::INET -e '$| = 1; my $s = IO::Socket::INET->new(LocalAddr => "127.0.0.1",
 			LocalPort => shift, Listen => 5, ReuseAddr => 1) or die; print "ready\n";
