@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <locale.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,22 +14,13 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "log/secrets.h"
+#include "process/inherited.h"
 
 static const struct command *self;
 static bool skip_config;        /* the configuration files are not read here */
 static struct err config_error; /* what is wrong in them */
 static int stdout_failure;      /* errno of the first write to stdout that failed */
 static bool stdout_ended;       /* its last state was reported */
-
-/* What is opened next must not take the place of a descriptor that was closed, and have our output
- * written into it.  Reading or writing what stands there fails. */
-static void
-hold_descriptors(void)
-{
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		if (fcntl(fd, F_GETFD) < 0)
-			(void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
-}
 
 static ssize_t
 write_stdout(void *unused, const char *p, size_t n)
@@ -73,12 +63,9 @@ open_stdout(void)
 static void
 init_command(const struct command *c)
 {
-	struct sigaction ignore = {.sa_handler = SIG_IGN};
-
 	self = c;
-	hold_descriptors();
+	inherited_settle();
 	open_stdout();
-	(void)sigaction(SIGPIPE, &ignore, NULL);
 	(void)setlocale(LC_CTYPE, "C.UTF-8"); /* without it names are shown byte by byte */
 	if (!skip_config && config_load(&config_error) == 0)
 		secrets_load(&config_error);

@@ -18,10 +18,10 @@ struct command {
 	const char *usage;   /* the text of -h: one line "usage: ...", then a line an option */
 };
 
-/* Ignore SIGPIPE, have stdin, stdout and stderr open, use UTF-8, load the configuration, remember
- * ${c} for the messages; handles -h and -V.  Returns the next option as getopt(3) does, -1 after
- * the last; a wrong option ends the program with 64, a wrong configuration with 78 after the last
- * option.  The first call comes before the program reads the environment. */
+/* Settle what was inherited, use UTF-8, load the configuration, remember ${c} for the messages;
+ * handles -h and -V.  Returns the next option as getopt(3) does, -1 after the last; a wrong option
+ * ends the program with 64, a wrong configuration with 78 after the last option.  The first call
+ * comes before the program opens anything or reads the environment. */
 int command_option(const struct command *c, int argc, char **argv);
 
 /* The program reads the configuration itself, and goes on if it is wrong; before command_option. */

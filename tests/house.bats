@@ -152,3 +152,18 @@ lib/apply/undo.c"
 	run -74 --separate-stderr bash -c 'awcp-queue list -q q -j --limit 0 >/dev/full'
 	[[ $stderr == *'No space left on device' ]]
 }
+
+@test "text becomes JSON in one place, which knows how deep it may be" {
+	run grep -rnE 'json_load[a-z_]*[(]' "$REPO/lib" "$REPO/bin" "$REPO/cgi" --include='*.[ch]'
+	assert_line --regexp 'lib/base/jsonx[.]c:[0-9]+:.*json_loadb[(]'
+	assert_equal "${#lines[@]}" 1
+}
+
+@test "every program settles what it inherited before anything else" {
+	local main
+	for main in "$REPO"/bin/awcp-*.c "$REPO"/cgi/awcp-*.c; do
+		grep -qE 'command_option|http_main|queue_options' "$main" || fail "$main does not"
+	done
+	run grep -lE 'inherited_settle[(][)];' "$REPO/bin/command.c" "$REPO/cgi/http/run.c" "$REPO/cgi/delegator/job_run.c"
+	assert_equal "${#lines[@]}" 3
+}

@@ -11,6 +11,7 @@
 #include "config/home.h"
 #include "log/secrets.h"
 #include "lend/session.h"
+#include "process/inherited.h"
 #include "wire/members.h"
 #include "wire/question.h"
 
@@ -220,6 +221,7 @@ delegator_job_main(int argc, char **argv)
 	struct job j = {.conflicts = json_array()};
 	struct err e;
 
+	inherited_settle();
 	int status = secrets_load(&e) < 0 ? -1 : run_job(&j, argc, argv, &e);
 	if (status < 0)
 		print_report(&j, &e);
