@@ -96,19 +96,6 @@ programs()
 	assert_line --partial 'something ended (status unknown); stopping'
 }
 
-@test "when the first process of nginx is killed, the others do not keep the port" {
-	start_server -A none
-	kill -9 "$(cat "$AWCP_HOME/serve-$PORT/nginx.pid")"
-	wait "$SERVER_PID" || true
-	run pgrep -f "serve-$PORT/"
-	assert_failure
-	start_process "$AWCP_HOME.again" awcp-serve -A none -l "127.0.0.1:$PORT"
-	SERVER_PID=$STARTED SERVER_LOG=$AWCP_HOME.again
-	wait_until listening
-	request GET /awcp/status
-	assert_status 200
-}
-
 @test "told to stop, it stops also what it has lost sight of" {
 	start_server -A none -S none -- true
 	below=$(programs | cut -d' ' -f1)
@@ -119,17 +106,94 @@ programs()
 	[ ! -e "$AWCP_HOME/serve-$PORT" ]
 }
 
-@test "when one of its programs ends it says which, stops the others and ends with 70" {
-	for name in awcp-executor nginx awcp-run; do
-		start_server -A none -S none -- cat
-		kill "$(programs | sed -n "s/ .*$name.*//p" | head -1)"
-		status=0
-		wait "$SERVER_PID" || status=$?
-		assert_equal "$status" 70
-		run cat "$SERVER_LOG"
-		assert_line --partial "awcp-serve: $name ended"
-		[ ! -e "$AWCP_HOME/serve-$PORT" ]
+# What there is of a program, but for the processes in $OLD.
+another()
+{
+	NEW=$(programs | sed -n "s/ .*$1.*//p" | head -1)
+	[ -n "$NEW" ] && [[ " $OLD " != *" $NEW "* ]]
+}
+
+answers()
+{
+	request GET /awcp/status
+	[ "$STATUS" = 200 ]
+}
+
+@test "a program that dies is started again, and it is said" {
+	start_server -A none -Q -S none -- cat
+	OLD=$(programs | cut -d' ' -f1 | paste -sd' ')
+	# Of nginx the others must not keep the port.
+	for name in awcp-executor awcp-queued nginx awcp-run; do
+		another_of=$(programs | sed -n "s/ .*$name.*//p" | head -1)
+		kill -9 "$another_of"
 	done
+	for name in awcp-executor awcp-queued nginx awcp-run; do
+		wait_until another $name
+		run grep -c "awcp-serve: $name ended (status 137); it is started again in 1 s" "$SERVER_LOG"
+		assert_output 1
+	done
+	wait_until answers
+	# The next time it takes longer.
+	kill -9 "$(programs | sed -n 's/ .*awcp-executor.*//p')"
+	wait_until grep -q 'awcp-executor ended (status 137); it is started again in 2 s' "$SERVER_LOG"
+	stop_process "$SERVER_PID"
+	run pgrep -f "serve-$PORT/"
+	assert_failure
+	[ ! -e "$AWCP_HOME/serve-$PORT" ]
+}
+
+@test "a program that cannot be started ends it, with 70" {
+	run timeout 20 awcp-serve -l "127.0.0.1:$(free_port)" -A none -S none -c 99999 -- cat
+	assert_equal "$status" 70
+	assert_line --partial 'awcp-serve: awcp-run ended'
+}
+
+# All processes below awcp-serve, and itself.
+everything()
+{
+	local p
+	for p in $(pgrep -P "$1"); do everything "$p"; done
+	echo "$1"
+}
+
+@test "told to stop together with all that it started it ends with 0, and complains of nothing" {
+	for way in group group top bottom; do
+		PORT=$(free_port) SERVER_LOG=$HOME/$way
+		start_process "$SERVER_LOG" setsid awcp-serve -l "127.0.0.1:$PORT" -A none -S none -- cat
+		SERVER_PID=$STARTED
+		wait_until listening
+		mapfile -t all < <(everything "$SERVER_PID")
+		case $way in
+		group) kill -- "-$SERVER_PID" ;;
+		bottom) kill "${all[@]}" 2>/dev/null || : ;;
+		top) mapfile -t all < <(printf '%s\n' "${all[@]}" | tac) && kill "${all[@]}" 2>/dev/null || : ;;
+		esac
+		wait "$SERVER_PID"
+		run cat "$SERVER_LOG"
+		assert_output "awcp-serve: listening on http://127.0.0.1:$PORT/awcp"
+		for pid in "${all[@]}"; do gone "$pid"; done
+	done
+}
+
+@test "on all addresses of IPv6 it listens on those of IPv4, too" {
+	[ -e /proc/net/if_inet6 ] || skip 'there is no IPv6'
+	PORT=$(free_port) SERVER_LOG=$HOME/log
+	start_process "$SERVER_LOG" awcp-serve -l "[::]:$PORT" -S none -- sh
+	SERVER_PID=$STARTED
+	wait_until listening
+	for host in 127.0.0.1 '[::1]'; do
+		URL=http://$host:$PORT/awcp
+		request GET /healthz
+		assert_status 200
+	done
+	# The same machine by another name has the same token, and no other machine gets it.
+	mkdir "$HOME/tree"
+	cd "$HOME/tree"
+	echo one >a
+	timeout 30 awcp-invite -q -e "HTTP://LocalHost:$PORT/awcp" 'echo two >>a'
+	assert_equal "$(paste -sd, a)" one,two
+	run awcp-show -j "$(awcp-list -a -j | jq -r .id | head -1)"
+	assert_output --partial "http://127.0.0.1:$PORT/awcp"
 }
 
 @test "a port that is taken is told, with 69" {
@@ -148,7 +212,8 @@ programs()
 }
 
 @test "wrong usage is told, with 64" {
-	for arguments in '-l 10200' '-l x:1' '-l 127.0.0.1:0' '-l 127.0.0.1:99999999' '-A maybe' '-c 0' \
+	for arguments in '-l 10200' '-l x:1' '-l 127.0.0.1:0' '-l 127.0.0.1:99999999' \
+		'-l 127.0.0.1:70000' '-l ::1:10200' '-l [::1:10200' '-l 1:]:10200' '-A maybe' '-c 0' \
 		'-c x' -z -l; do
 		# shellcheck disable=SC2086 # options
 		run awcp-serve $arguments
