@@ -1,8 +1,10 @@
 /* A delegation is requested: checked, shown to the operator's hook, and recorded. */
 #include "delegation/delegation.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "access/peer.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "base/utf8.h"
@@ -10,6 +12,7 @@
 #include "delegation/credential.h"
 #include "delegation/members.h"
 #include "process/hook.h"
+#include "wire/client.h"
 #include "wire/members.h"
 #include "wire/message.h"
 
@@ -98,12 +101,29 @@ put_resources(json_t *d, const struct delegation_request *q)
 	return delegation_set_resources(d, list);
 }
 
+/* The address of the executor to ${d}.  One that a peer is known by in plain spelling is written
+ * so: its token is found then, and goes nowhere else. */
+static int
+put_address(json_t *d, const char *url)
+{
+	json_t *peer = peer_by_url(url, NULL);
+	char *plain = peer == NULL ? url_plain(url) : NULL;
+
+	if (plain != NULL)
+		peer = peer_by_url(plain, NULL);
+	int status = jsonx_put(d, delegation_peer_url_path(),
+			       json_string(plain != NULL && peer != NULL ? plain : url));
+	json_decref(peer);
+	free(plain);
+	return status;
+}
+
 /* What ${q} asks for, to ${d}. */
 static int
 put_request(json_t *d, const struct delegation_request *q)
 {
-	if (jsonx_put(d, delegation_peer_url_path(), json_string(q->url)) < 0 ||
-	    put_resources(d, q) < 0 || delegation_set_description(d, q->description) < 0 ||
+	if (put_address(d, q->url) < 0 || put_resources(d, q) < 0 ||
+	    delegation_set_description(d, q->description) < 0 ||
 	    delegation_set_prompt(d, q->prompt) < 0 || delegation_set_ttl(d, q->ttl) < 0 ||
 	    delegation_set_access_mode(d, q->access) < 0 ||
 	    delegation_set_snapshot_mode(d, q->mode) < 0 || record_set_owner(d, q->owner) < 0 ||

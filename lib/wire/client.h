@@ -70,6 +70,10 @@ void client_stream_close(struct client *c);
 /* True if the host in ${url} is this machine by name: localhost, 127.x or ::1. */
 bool url_is_loopback(const char *url);
 
+/* ${url} as it is best written: scheme and host in small letters, 127.0.0.1 for localhost, no port
+ * that need not be named.  To be freed; NULL if it is none or memory is out. */
+char *url_plain(const char *url);
+
 /* Check that ${url} is http or https with a host; ERR_USAGE says what an address looks like. */
 int url_check(const char *url, struct err *e);
 

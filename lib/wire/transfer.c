@@ -132,12 +132,25 @@ find_origin(struct transfer *t, const char *url)
 		       (int)((size_t)(path - url) + strcspn(path, "/?#")), url);
 }
 
+/* Whose certificates are trusted can be said as to curl(1) and OpenSSL; libcurl itself does not
+ * ask. */
+static const char *
+given_authorities(void)
+{
+	const char *file = getenv("CURL_CA_BUNDLE");
+
+	return file != NULL && file[0] != '\0' ? file : getenv("SSL_CERT_FILE");
+}
+
 static int
 set_options(struct transfer *t, const char *url, long timeout, struct err *e)
 {
+	const char *authorities = given_authorities();
 	CURL *h = t->easy;
 	bool bad = false;
 
+	if (authorities != NULL && authorities[0] != '\0')
+		bad |= curl_easy_setopt(h, CURLOPT_CAINFO, authorities) != CURLE_OK;
 	bad |= curl_easy_setopt(h, CURLOPT_URL, url) != CURLE_OK;
 	bad |= curl_easy_setopt(h, CURLOPT_PRIVATE, (void *)t) != CURLE_OK;
 	bad |= curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https") != CURLE_OK;
@@ -314,8 +327,12 @@ transfer_outcome(const struct transfer *t, struct err *e)
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		if (texts[i].code == t->code)
 			return err_set(e, ERR_TRANSPORT_ERROR, "%s %s", t->origin, texts[i].text);
-	return err_set(e, ERR_TRANSPORT_ERROR, "%s: %s", t->origin,
-		       t->detail[0] != '\0' ? t->detail : curl_easy_strerror(t->code));
+	err_set(e, ERR_TRANSPORT_ERROR, "%s: %s", t->origin,
+		t->detail[0] != '\0' ? t->detail : curl_easy_strerror(t->code));
+	if (t->code == CURLE_PEER_FAILED_VERIFICATION || t->code == CURLE_SSL_CACERT_BADFILE)
+		err_hint(e, "if its certificate is of an authority of your own, name the file with "
+			    "that one's in SSL_CERT_FILE");
+	return -1;
 }
 
 int

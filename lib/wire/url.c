@@ -1,6 +1,7 @@
 #include "wire/client.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <curl/curl.h>
 #include <string.h>
 #include <strings.h>
@@ -43,6 +44,27 @@ url_is_loopback(const char *url)
 	curl_free(host);
 	curl_url_cleanup(u);
 	return is;
+}
+
+char *
+url_plain(const char *url)
+{
+	CURLU *u = parse_url(url);
+	char *host = NULL, *text = NULL, *plain = NULL;
+
+	if (u == NULL || curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+		goto out;
+	for (char *p = host; *p != '\0'; p++)
+		*p = (char)tolower((unsigned char)*p);
+	const char *as = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
+	if (curl_url_set(u, CURLUPART_HOST, as, 0) == CURLUE_OK &&
+	    curl_url_get(u, CURLUPART_URL, &text, CURLU_NO_DEFAULT_PORT) == CURLUE_OK)
+		plain = strdup(text);
+out:
+	curl_free(text);
+	curl_free(host);
+	curl_url_cleanup(u);
+	return plain;
 }
 
 int
