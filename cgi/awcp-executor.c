@@ -36,7 +36,31 @@ static struct assignment_policy policy;
 static bool
 is_refusal(const struct err *e)
 {
-	return e->code <= ERR_CHECKSUM_MISMATCH && e->code != ERR_AUTH_FAILED;
+	return e->code <= ERR_CHECKSUM_MISMATCH;
+}
+
+/* Refuse ${invite} with ${e}, as the protocol has it if it has a code for that; or -1. */
+static int
+refuse_invite(struct http *h, const json_t *invite, struct err *e)
+{
+	struct err why = *e;
+
+	if (e->code == ERR_AUTH_FAILED && http_count_stranger(h, e) < 0)
+		return -1;
+	if (!is_refusal(&why))
+		return -1;
+	http_outcome(h, why.code);
+	json_t *answer = message_new("ERROR", message_id(invite), message_describe_error(&why), e);
+	if (answer == NULL)
+		return -1;
+	http_json(h, 200, answer);
+	return 0;
+}
+
+static bool
+is_invite(const struct received *r)
+{
+	return strcmp(message_kind(r->message), "INVITE") == 0;
 }
 
 /* The caller of ${h}, which asks for ${step} of the delegation in its path: as assignment_open
@@ -65,22 +89,14 @@ take_invite(struct http *h, struct received *r, struct err *e)
 	json_t *answer = NULL;
 
 	if (caller_from_invite(h, r->message, e) < 0)
-		return -1;
+		return refuse_invite(h, r->message, e);
 	http_step(h, "invite", message_id(r->message), c->owner);
 	const struct assignment_inviter by = {
 	    .owner = c->owner, .token = &c->token, .capability = c->capability};
 	if (message_check_invite(r->message, e) == 0)
 		answer = assignment_accept(r->message, &by, &policy, e);
-	if (answer == NULL) {
-		if (!is_refusal(e))
-			return -1;
-		struct err why = *e;
-		http_outcome(h, why.code);
-		answer =
-		    message_new("ERROR", message_id(r->message), message_describe_error(&why), e);
-		if (answer == NULL)
-			return -1;
-	}
+	if (answer == NULL)
+		return refuse_invite(h, r->message, e);
 	http_json(h, 200, answer);
 	return 0;
 }
@@ -148,8 +164,9 @@ take_message(struct http *h, struct received *r, struct err *e)
 	const struct caller *c = caller_of(h);
 	struct err ignored;
 
-	long long max = assignment_limit(policy.max_archive, c->token.limits.bytes);
-	if (receive(h, c->owner, &policy, (uint64_t)max, r, e) < 0) {
+	if (receive(h, &policy, r, e) < 0) {
+		if (is_invite(r))
+			return refuse_invite(h, r->message, e);
 		if ((e->code == ERR_WORKSPACE_TOO_LARGE || e->code == ERR_START_EXPIRED) &&
 		    r->id[0] != '\0')
 			assignment_refuse(r->id, c->owner, e, &ignored);
@@ -164,17 +181,27 @@ take_message(struct http *h, struct received *r, struct err *e)
 	return err_set(e, ERR_BAD_MESSAGE, "%s is not for an executor", type);
 }
 
+/* Refuse a message with a token that opens nothing, for which ${why}, by its type. */
+static void
+refuse_wrong_token(struct http *h, struct received *r, struct err *why)
+{
+	struct err ignored; /* it is not known what it is: then it is refused as anything is */
+
+	if (is_refusal(why) && receive_beginning(h, r, &ignored) == 0 && is_invite(r) &&
+	    refuse_invite(h, r->message, why) == 0)
+		return;
+	http_fail(h, why);
+}
+
 static void
 post_message(struct http *h)
 {
 	struct received r = {.fd = -1, .hold = -1};
 	struct err e;
 
-	if (caller_identify(h, RIGHT_INVITE, &e) < 0) {
-		http_fail(h, &e);
-		return;
-	}
-	if (take_message(h, &r, &e) < 0)
+	if (caller_identify(h, RIGHT_INVITE, &e) < 0)
+		refuse_wrong_token(h, &r, &e);
+	else if (take_message(h, &r, &e) < 0)
 		fail_hidden(h, caller_of(h)->owner, &e);
 	received_free(&r);
 }

@@ -25,6 +25,12 @@ post_tasks(struct http *h)
 }
 
 static void
+get_names(struct http *h)
+{
+	answer(h, names_answer);
+}
+
+static void
 get_tasks(struct http *h)
 {
 	answer(h, list_answer);
@@ -96,6 +102,7 @@ get_stats(struct http *h)
 }
 
 static const struct http_route routes[] = {
+    {"GET", "/queue", RIGHT_READ, get_names},
     {"POST", "/queue/:id/tasks", RIGHT_PUT, post_tasks},
     {"GET", "/queue/:id/tasks", RIGHT_READ, get_tasks},
     {"GET", "/queue/:id/tasks/:id", RIGHT_READ, get_task},

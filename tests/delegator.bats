@@ -716,7 +716,7 @@ start_second()
 	start_server -A none -D "$ROOT"
 	second=$SERVER_PID
 	request POST /delegate --data-binary "$(order edit)" -H 'Origin: http://example.org'
-	assert_refused 401 AUTH_FAILED
+	assert_refused 403 DECLINED
 	request POST /delegate --data-binary "$(order edit)"
 	assert_status 200
 	ID=$(jq -r .delegationId "$BODY")

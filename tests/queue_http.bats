@@ -930,7 +930,7 @@ has_version()
 	request GET "/queue/$Q/tasks"
 	assert_json '[.tasks[].tenant] == [null, null]'
 	request POST "/queue/$Q/claim" -H 'Origin: http://evil.example'
-	assert_refused 401 AUTH_FAILED
+	assert_refused 403 DECLINED
 	request POST "/queue/$Q/claim" -d '{"worker": "me"}'
 	assert_json '.payload == "command" and .attempts[0].worker == "me"'
 }

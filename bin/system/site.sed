@@ -7,7 +7,11 @@
 1,/^http {/d
 /^@DELEGATOR@/d
 /^@QUEUE@/d
+s/^@TOKEN@//
+/^\tlimit_/b kept
+/^\tmap /,/^\t}/b kept
 /^\tserver {/,/^\t}/!d
+:kept
 s/^\t//
 s/listen @LISTEN@;/listen 127.0.0.1:10200; # or: listen 443 ssl; ssl_certificate ...; ssl_certificate_key ...;/
 s|unix:@SOCKET@|unix:/run/awcp/executor.sock|

@@ -22,12 +22,11 @@
 static const char *const archive_path[] = {"transportHandle", "workspaceBase64", NULL};
 
 struct spool {
+	struct http *h;
 	struct received *r;
-	const char *owner;
 	const struct assignment_policy *policy;
 	uint64_t max;
-	long long disk;       /* limit of the caller's token, or 0 */
-	struct buf head;      /* the message up to the archive, while that has not begun */
+	struct buf head;      /* the message as it came, up to the archive */
 	bool begun;           /* the archive has */
 	uint64_t begun_write; /* see file_write_behind */
 	bool unwanted;        /* it is not one of a START: not kept */
@@ -60,6 +59,13 @@ parse_head(struct spool *s)
 	return jsonx_parse(s->head.data, s->head.len, &ignored);
 }
 
+/* The caller, as far as it is known by now: a long INVITE may name it. */
+static const char *
+owner_of(const struct spool *s)
+{
+	return caller_of(s->h)->owner;
+}
+
 /* How much more may ${owner} have here, whose token has ${limit}, or 0, for all that it has? */
 static int
 limit_disk(struct spool *s, const char *owner, long long limit, struct err *e)
@@ -76,6 +82,16 @@ limit_disk(struct spool *s, const char *owner, long long limit, struct err *e)
 	return 0;
 }
 
+/* How much may the caller send, as far as its token says? */
+static int
+limit_caller(struct spool *s, struct err *e)
+{
+	const struct token_limits *l = &caller_of(s->h)->token.limits;
+
+	s->max = (uint64_t)assignment_limit(s->policy->max_archive, l->bytes);
+	return owner_of(s) == NULL ? 0 : limit_disk(s, owner_of(s), l->disk, e);
+}
+
 /* Likewise for who shows no token: it is the one that came with the INVITE of ${record}. */
 static int
 limit_unnamed(struct spool *s, const json_t *record, struct err *e)
@@ -83,7 +99,7 @@ limit_unnamed(struct spool *s, const json_t *record, struct err *e)
 	struct token t;
 	struct err ignored;
 
-	if (s->owner != NULL || token_reload(assignment_token(record), &t, &ignored) < 0)
+	if (owner_of(s) != NULL || token_reload(assignment_token(record), &t, &ignored) < 0)
 		return 0;
 	return limit_disk(s, assignment_owner(record), t.limits.disk, e);
 }
@@ -96,10 +112,11 @@ may_start(struct spool *s, const char *id, struct err *e)
 	struct record record;
 
 	int status = -1;
-	if (assignment_open(id, s->owner, false, &record, e) < 0 ||
+	if (assignment_open(id, owner_of(s), false, &record, e) < 0 ||
 	    assignment_startable(record.json, s->policy, e) < 0 ||
 	    limit_unnamed(s, record.json, e) < 0)
 		goto out;
+	http_known(s->h); /* by the id, if not by a token */
 	s->r->in_time = true;
 	s->r->hold = assignment_hold_invite(&record);
 	/* Near to where it will lie; if that fails, open_file sees why. */
@@ -153,12 +170,12 @@ begin_archive(struct spool *s, struct err *e)
 	json_decref(head);
 	if (s->unwanted)
 		return 0;
-	if (s->owner != NULL && limit_disk(s, s->owner, s->disk, e) < 0)
+	if (limit_caller(s, e) < 0)
 		return -1;
 	if (s->r->id[0] != '\0') {
 		if (may_start(s, s->r->id, e) < 0)
 			return -1;
-	} else if (s->owner == NULL) {
+	} else if (owner_of(s) == NULL) {
 		err_set(e, ERR_AUTH_FAILED, "who sends this is not known");
 		return err_hint(e, "show a bearer token, or put delegationId before the archive");
 	}
@@ -215,6 +232,37 @@ feed_head(struct spool *s, struct jsplit *split, const char *p, size_t n, struct
 	return n > 0 ? jsplit_feed(split, p, n, e) : 0;
 }
 
+/* Does assignment ${id} wait for a START from this caller? */
+static int
+is_awaited(const struct spool *s, const char *id, struct err *e)
+{
+	struct record record;
+
+	int status = assignment_open(id, owner_of(s), false, &record, e);
+	if (status == 0)
+		status = assignment_startable(record.json, s->policy, e);
+	record_close(&record);
+	return status;
+}
+
+/* As much was read as may be of somebody who is not known, and no archive that may come has begun.
+ * What is whole of the message tells who it is, or else what to answer. */
+static int
+identify(struct spool *s, struct err *e)
+{
+	json_t *begun = s->head.len > 0 ? jsonx_parse_begun(s->head.data, s->head.len, e) : NULL;
+	bool start = strcmp(message_kind(begun), "START") == 0;
+
+	s->r->message = begun;
+	if (start && id_valid(message_id(begun)) ? is_awaited(s, message_id(begun), e) < 0
+						 : caller_from_invite(s->h, begun, e) < 0)
+		return -1;
+	http_known(s->h);
+	s->r->message = NULL;
+	json_decref(begun);
+	return 0;
+}
+
 static int
 read_message(struct http *h, struct spool *s, struct jsplit *split, struct err *e)
 {
@@ -225,7 +273,8 @@ read_message(struct http *h, struct spool *s, struct jsplit *split, struct err *
 	if (piece == NULL)
 		return err_memory(e);
 	while ((n = http_read(h, piece, PIECE, e)) > 0)
-		if (feed_head(s, split, piece, (size_t)n, e) < 0)
+		if (feed_head(s, split, piece, (size_t)n, e) < 0 ||
+		    (http_unknown(h) && identify(s, e) < 0))
 			break;
 	free(piece);
 	if (n != 0)
@@ -240,17 +289,13 @@ read_message(struct http *h, struct spool *s, struct jsplit *split, struct err *
 }
 
 int
-receive(struct http *h, const char *owner, const struct assignment_policy *p, uint64_t max,
-	struct received *r, struct err *e)
+receive(struct http *h, const struct assignment_policy *p, struct received *r, struct err *e)
 {
-	struct spool s = {.r = r,
-			  .owner = owner,
-			  .policy = p,
-			  .max = max,
-			  .disk = caller_of(h)->token.limits.disk};
+	struct spool s = {.h = h, .r = r, .policy = p};
 	int status = -1;
 
 	*r = (struct received){.fd = -1, .hold = -1};
+	s.max = UINT64_MAX;
 	s.head = (struct buf)BUF_INIT(MESSAGE_MAX + 2 * PIECE);
 	s.bytes = malloc(PIECE);
 	s.hash = sha256_new(e);
@@ -264,6 +309,25 @@ receive(struct http *h, const char *owner, const struct assignment_policy *p, ui
 	free(s.bytes);
 	buf_free(&s.head);
 	return status;
+}
+
+int
+receive_beginning(struct http *h, struct received *r, struct err *e)
+{
+	struct buf b = BUF_INIT(PIECE);
+	char piece[8192];
+	ssize_t n = 1;
+
+	*r = (struct received){.fd = -1, .hold = -1};
+	while (!http_unknown(h) && (n = http_read(h, piece, sizeof piece, e)) > 0)
+		if (buf_add(&b, piece, (size_t)n, e) < 0)
+			break;
+	if (n == 0 && b.len > 0)
+		r->message = jsonx_parse(b.data, b.len, e);
+	else if (n > 0)
+		r->message = jsonx_parse_begun(b.data, b.len, e);
+	buf_free(&b);
+	return r->message == NULL ? -1 : 0;
 }
 
 int

@@ -11,12 +11,13 @@
 #define EXECUTOR_RECEIVE_H
 
 #include "assignment/assignment.h"
-#include "http/http.h"
+#include "http/caller.h"
 #include "base/id.h"
 #include "base/sha256.h"
 
 struct received {
-	json_t *message;     /* "" in the place of the archive; NULL if it could not be read */
+	json_t *message; /* "" in the place of the archive; what was whole of one that could not be
+			  * read, or NULL */
 	char id[ID_MAX + 1]; /* of the assignment that the archive is for, as far as known, or "" */
 	uint64_t size;       /* of the archive */
 	char sha256[SHA256_HEX];
@@ -27,13 +28,17 @@ struct received {
 	char name[ID_MAX + 1]; /* of the file in tmp/, once received_name gave it one, or "" */
 };
 
-/* Read the body of ${h}, sent by ${owner} (NULL: no credential was shown).  Its archive may be
- * ${max} bytes, or what the assignment's record says if that is less.  Fails with ERR_BAD_MESSAGE,
- * ERR_TOO_LARGE, ERR_WORKSPACE_TOO_LARGE, what assignment_open says of the id, or ERR_AUTH_FAILED.
- * An archive that is not base64 is no failure here: ${r}->unusable says so.  Give ${r} back
- * with received_free, also after a failure. */
-int receive(struct http *h, const char *owner, const struct assignment_policy *p, uint64_t max,
-	    struct received *r, struct err *e);
+/* Read the body of ${h}, whose caller may not be known: then a long INVITE must begin with a
+ * credential, and the caller is known by that.  Its archive may be as large as AWCP_MAX_ARCHIVE,
+ * the token and the assignment's record allow.  Fails with ERR_BAD_MESSAGE, ERR_TOO_LARGE,
+ * ERR_WORKSPACE_TOO_LARGE, what assignment_open says of the id, or ERR_AUTH_FAILED; ${r}->message
+ * may have what is known of the message all the same.  An archive that is not base64 is no failure
+ * here: ${r}->unusable says so.  Give ${r} back with received_free, also after a failure. */
+int receive(struct http *h, const struct assignment_policy *p, struct received *r, struct err *e);
+
+/* Read no more of the body of ${h} than may be of somebody who is not known, and have what is whole
+ * of the message as ${r}->message, without an archive.  Give ${r} back as after receive. */
+int receive_beginning(struct http *h, struct received *r, struct err *e);
 
 /* Give the archive a name of its own in tmp/, ${r}->name.  Returns a descriptor of tmp/, not to be
  * closed, or -1. */

@@ -31,6 +31,12 @@ caller_policy(struct err *e)
 	return -1;
 }
 
+bool
+caller_is_open(void)
+{
+	return open_to_all;
+}
+
 const char *
 caller_scheme(void)
 {
@@ -44,18 +50,13 @@ nobody(struct err *e)
 	return err_hint(e, "send \"Authorization: Bearer\" and a token that awcp-token add made");
 }
 
-/* Where no token is required, any page may have a browser send requests; the browser then says
- * which page it was. */
-static int
-admit_anybody(struct http *h, struct err *e)
+/* Who is let in without a token is no web page: see browser.h. */
+static void
+admit_anybody(struct http *h)
 {
-	if (http_variable(h, "HTTP_ORIGIN") != NULL) {
-		err_set(e, ERR_AUTH_FAILED, "no web page may call without a token");
-		return err_hint(e, "run it with AWCP_AUTH=token");
-	}
 	h->caller.owner = "";
 	h->caller.token.rights = RIGHTS_ALL;
-	return 0;
+	http_known(h);
 }
 
 /* The caller, whose token is known, is let in for one of ${rights}, unless too much of it is open.
@@ -77,6 +78,7 @@ admit_token(struct http *h, const char *credential, unsigned rights, struct err 
 	if (token_holder(credential, rights, &h->caller.token, e) < 0 || let_in(h, rights, e) < 0)
 		return -1;
 	h->caller.owner = h->caller.token.tenant;
+	http_known(h);
 	return 0;
 }
 
@@ -86,8 +88,8 @@ caller_identify(struct http *h, unsigned rights, struct err *e)
 	const char *credential = http_bearer(h);
 
 	if (open_to_all)
-		return admit_anybody(h, e);
-	return credential == NULL ? 0 : admit_token(h, credential, rights, e);
+		admit_anybody(h);
+	return open_to_all || credential == NULL ? 0 : admit_token(h, credential, rights, e);
 }
 
 int

@@ -24,6 +24,9 @@ struct caller {
 /* Read AWCP_AUTH and how many requests there may be at a time, once. */
 int caller_policy(struct err *e);
 
+/* Is nobody asked for a token? */
+bool caller_is_open(void);
+
 /* How callers are authenticated: "bearer" or "none". */
 const char *caller_scheme(void);
 

@@ -23,6 +23,7 @@ static const struct {
     {200, "OK"},
     {201, "Created"},
     {204, "No Content"},
+    {206, "Partial Content"},
     {400, "Bad Request"},
     {401, "Unauthorized"},
     {403, "Forbidden"},
@@ -31,6 +32,7 @@ static const struct {
     {409, "Conflict"},
     {410, "Gone"},
     {413, "Content Too Large"},
+    {416, "Range Not Satisfiable"},
     {429, "Too Many Requests"},
     {500, "Internal Server Error"},
     {501, "Not Implemented"},
@@ -70,6 +72,24 @@ http_bearer(const struct http *h)
 }
 
 void
+http_known(const struct http *h)
+{
+	stranger_leave(h->stranger);
+}
+
+bool
+http_has_body(const struct http *h)
+{
+	return h->left > 0;
+}
+
+bool
+http_unknown(const struct http *h)
+{
+	return h->left > 0 && !h->stranger->known && h->stranger->taken == STRANGER_BYTES;
+}
+
+void
 http_step(struct http *h, const char *step, const char *id, const char *owner)
 {
 	(void)snprintf(h->about, sizeof h->about, "%s", id_valid(id) ? id : "");
@@ -106,6 +126,8 @@ http_read(struct http *h, char *p, size_t n, struct err *e)
 		n = (size_t)h->left;
 	if (n > INT32_MAX)
 		n = INT32_MAX;
+	if (stranger_allow(h->stranger, h->fcgi != NULL ? h->fcgi->ipcFd : -1, &n, e) < 0)
+		return -1;
 	if (h->fcgi != NULL) {
 		got = n > 0 ? FCGX_GetStr(p, (int)n, h->fcgi->in) : 0;
 		if (FCGX_GetError(h->fcgi->in) != 0)
@@ -120,6 +142,7 @@ http_read(struct http *h, char *p, size_t n, struct err *e)
 			goto broken;
 		h->left -= (uint64_t)got;
 	}
+	stranger_took(h->stranger, (size_t)got);
 	h->delivery.in += (uint64_t)got;
 	return got;
 broken:
@@ -147,9 +170,18 @@ connection_of(const struct http *h)
 	return (struct fastcgi){h->fcgi->ipcFd, (unsigned short)h->fcgi->requestId};
 }
 
+/* Nothing more is wanted: the head was sent, and nothing else was asked for. */
+static bool
+is_answered(const struct http *h)
+{
+	return h->bodiless && h->begun;
+}
+
 int
 http_write(struct http *h, const char *p, size_t n)
 {
+	if (is_answered(h))
+		return -1;
 	h->delivery.out += n;
 	if (h->fcgi != NULL && n >= BULK) {
 		struct fastcgi c = connection_of(h);
@@ -179,7 +211,7 @@ http_flush(struct http *h)
 		return h->gone ? -1 : 0;
 	if (!h->gone && (h->fcgi != NULL ? FCGX_FFlush(h->fcgi->out) : fflush(stdout)) != 0)
 		h->gone = true;
-	return h->gone ? -1 : 0;
+	return h->gone || is_answered(h) ? -1 : 0;
 }
 
 void
@@ -193,12 +225,12 @@ http_begin(struct http *h, int status, const char *type, const char *more)
 			reason = reasons[i].reason;
 	int n = snprintf(head, sizeof head, "Status: %d %s\r\nContent-Type: %s\r\n%s\r\n", status,
 			 reason, type, more);
-	h->begun = true;
 	h->delivery.http = status;
 	if (n > 0 && (size_t)n < sizeof head)
 		(void)http_write(h, head, (size_t)n);
 	else
 		h->gone = true; /* ${more} is ours and short */
+	h->begun = true;
 }
 
 void

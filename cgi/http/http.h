@@ -62,9 +62,19 @@ const char *http_variable(const struct http *h, const char *name);
  * not of that form, NULL if there is none. */
 const char *http_bearer(const struct http *h);
 
+/* It is known who sends ${h}: any number of bytes may be read of it. */
+void http_known(const struct http *h);
+
+/* Is there more of the body, as far as is known before it is read? */
+bool http_has_body(const struct http *h);
+
+/* As much was read as may be before it is known who sends ${h}, and there is more. */
+bool http_unknown(const struct http *h);
+
 /* Read up to ${n} bytes of the request's body, fewer only at its end.  Returns 0 after the last;
  * -1 with ERR_BAD_MESSAGE if it broke off early, or what pass_check says: a token that is removed
- * sends nothing more. */
+ * sends nothing more.  Every body is read here, and until http_known no more of it than stranger.h
+ * allows: ERR_AUTH_FAILED, or ERR_BUSY. */
 ssize_t http_read(struct http *h, char *p, size_t n, struct err *e);
 
 /* Read and discard what is left of the body; -1 if that is more than ${max} bytes. */
@@ -74,10 +84,11 @@ int http_drain(struct http *h, size_t max, struct err *e);
  * "" for none).  What follows is written with http_write. */
 void http_begin(struct http *h, int status, const char *type, const char *more);
 
-/* Write ${n} bytes of the answer.  -1 if the peer is gone: nothing more need be written then. */
+/* Write ${n} bytes of the answer.  -1 if the peer is gone, or asked for no more than its head:
+ * nothing more need be written then. */
 int http_write(struct http *h, const char *p, size_t n);
 
-/* Hand everything written so far to the web server.  -1 if the peer is gone. */
+/* Hand everything written so far to the web server.  -1 as http_write. */
 int http_flush(struct http *h);
 
 /* The whole answer: ${o}, whose reference is taken (NULL: out of memory). */
@@ -95,6 +106,10 @@ void http_fail(struct http *h, const struct err *e);
 
 /* As http_fail, with the members added to ${o}, whose reference is taken. */
 void http_fail_with(struct http *h, const struct err *e, json_t *o);
+
+/* Count and log a request without a right token, which ${e} says; http_fail does that, too.  -1 and
+ * ERR_RATE_LIMITED if there were too many from there. */
+int http_count_stranger(const struct http *h, struct err *e);
 
 /* From now on ${status} is the answer to every error in the request itself; an error about
  * the caller (401, 429), the size of the request (413), or the server (5xx) keeps its own. */

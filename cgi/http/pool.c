@@ -144,10 +144,16 @@ start_thread(void)
 	thread_ended(0); /* the threads that there are go on; the next request tries again */
 }
 
+unsigned
+pool_limit(unsigned max)
+{
+	return max < POOL_MIN ? POOL_MIN : max;
+}
+
 int
 pool_run(unsigned max, void (*call)(FCGX_Request *r), struct err *e)
 {
-	limit = max < POOL_MIN ? POOL_MIN : max;
+	limit = pool_limit(max);
 	answer = call;
 	alive = MAX_IDLE;
 	(void)mallopt(M_ARENA_MAX, HEAPS);

@@ -17,6 +17,9 @@
  * can be accepted: -1. */
 int pool_run(unsigned limit, void (*answer)(FCGX_Request *r), struct err *e);
 
+/* How many threads there may be when ${max} are asked for. */
+unsigned pool_limit(unsigned max);
+
 /* Start ${run}(NULL) in a detached thread with the stack of a thread here; ERR_BUSY if there can be
  * none. */
 int pool_thread(void *(*run)(void *), struct err *e);

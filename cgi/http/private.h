@@ -8,6 +8,7 @@
 
 #include "base/id.h"
 #include "http/caller.h"
+#include "http/stranger.h"
 #include "log/delivery.h"
 
 #define ROUTE_METHODS 64        /* bytes of the list of methods that a path takes */
@@ -22,11 +23,13 @@ struct http {
 	struct caller caller; /* see caller_admit */
 	struct pass pass;     /* what lets the caller in */
 	char ids[ROUTE_IDS][ID_MAX + 1];
-	uint64_t left;            /* bytes of the body still to come */
-	bool begun;               /* the head of the answer is written */
-	bool gone;                /* the peer takes no more */
-	int refusal;              /* the status of http_refuse_with, or 0 */
-	struct delivery delivery; /* of which step this is, if it is one */
+	uint64_t left;             /* bytes of the body still to come */
+	struct stranger *stranger; /* what may be read of it, until it is known who sends it */
+	bool bodiless;             /* HEAD: only the head of the answer is sent */
+	bool begun;                /* the head of the answer is written */
+	bool gone;                 /* the peer takes no more */
+	int refusal;               /* the status of http_refuse_with, or 0 */
+	struct delivery delivery;  /* of which step this is, if it is one */
 	char about[ID_MAX + 1], owner[80];
 };
 

@@ -62,40 +62,36 @@ http_refuse(struct http *h, const struct err *e, json_t *o, const char *more)
 	http_json_with(h, http_status(h, e->code), http_refusal(h, e, o), more);
 }
 
-/* Count and log a request without a valid credential.  The answer is ${e}, or after too many of
- * them
- * ${limited}. */
-static const struct err *
-count_failure(const struct http *h, const struct err *e, struct err *limited)
+int
+http_count_stranger(const struct http *h, struct err *e)
 {
 	const char *from = http_variable(h, "REMOTE_ADDR");
 	const char *path = h->route != NULL ? h->route->path : NULL;
 	int first;
 
 	if (from == NULL)
-		return e; /* run by hand */
+		return 0; /* run by hand */
 	unsigned wait = throttle_failure(from, &first);
 	if (wait == 0 || first)
 		logfmt_write("lifecycle", wait == 0 ? "auth-failed" : "auth-throttled", "from",
 			     from, "method", h->method, "path", path, "why", e->message,
 			     LOGFMT_END);
 	if (wait == 0)
-		return e;
-	err_set(limited, ERR_RATE_LIMITED,
+		return 0;
+	err_set(e, ERR_RATE_LIMITED,
 		"too many requests without a right token came from this address");
-	err_hint(limited, "try again in %u s", wait);
-	err_retry(limited, wait);
-	return limited;
+	err_hint(e, "try again in %u s", wait);
+	return err_retry(e, wait);
 }
 
 void
 http_fail_with(struct http *h, const struct err *e, json_t *o)
 {
 	char more[64] = "";
-	struct err limited;
+	struct err limited = *e;
 
-	if (e->code == ERR_AUTH_FAILED)
-		e = count_failure(h, e, &limited);
+	if (e->code == ERR_AUTH_FAILED && http_count_stranger(h, &limited) < 0)
+		e = &limited;
 	http_outcome(h, e->code);
 	metrics_count(METRIC_ERRORS, "http", err_name(e->code), 1);
 	if (e->code == ERR_AUTH_FAILED)

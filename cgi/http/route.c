@@ -40,7 +40,8 @@ route_find(const struct http_route *routes, const char *method, const char *path
 		if (strcmp(r->method, method) == 0)
 			return r;
 		size_t n = strlen(allow);
-		(void)snprintf(allow + n, ROUTE_METHODS - n, "%s%s", n > 0 ? ", " : "", r->method);
+		(void)snprintf(allow + n, ROUTE_METHODS - n, "%s%s%s", n > 0 ? ", " : "", r->method,
+			       strcmp(r->method, "GET") == 0 ? ", HEAD" : "");
 	}
 	if (allow[0] != '\0') {
 		err_set(e, ERR_BAD_METHOD, "this path does not take that method");

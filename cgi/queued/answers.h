@@ -7,6 +7,9 @@
 
 #include "queued/request.h"
 
+/* GET /queue: the names of the queues that the caller may use and has tasks in. */
+int names_answer(struct http *h, const struct tenant *t, struct err *e);
+
 /* GET /queue/:name/tasks: some tasks of a queue, and after which to go on. */
 int list_answer(struct http *h, const struct tenant *t, struct err *e);
 

@@ -25,6 +25,9 @@ struct tenant {
  * nothing about whether there is such a queue. */
 int tenant_admit(const struct http *h, struct tenant *t, struct err *e);
 
+/* May they use ${queue}? */
+bool tenant_may(const struct tenant *t, const char *queue);
+
 /* Is task ${number} of ${q} theirs?  ERR_NOT_FOUND as if it were not there. */
 int tenant_owns(const struct tenant *t, struct queue *q, uint64_t number, struct err *e);
 

@@ -5,13 +5,21 @@
 
 #include "base/id.h"
 
+bool
+tenant_may(const struct tenant *t, const char *queue)
+{
+	const struct token_limits *l = &t->caller->token.limits;
+
+	return l->queues[0] == '\0' || token_allows(l, queue);
+}
+
 int
 tenant_admit(const struct http *h, struct tenant *t, struct err *e)
 {
 	const struct caller *c = caller_of(h);
 
 	*t = (struct tenant){.caller = c, .queue = http_id(h)};
-	if (c->token.limits.queues[0] != '\0' && !token_allows(&c->token.limits, t->queue)) {
+	if (t->queue[0] != '\0' && !tenant_may(t, t->queue)) {
 		err_set(e, ERR_DECLINED, "this token may not use queue %s", t->queue);
 		return err_hint(e, "it may use %.200s", c->token.limits.queues);
 	}

@@ -39,6 +39,7 @@
 	X(MAX_DELEGATIONS, NUMBER, "256", "max delegations of awcp-delegator at a time")          \
 	X(AUTH, CHOICE, "token", "who may call: token: holders of a token; none: anybody",        \
 	  .choices = "token|none")                                                                \
+	X(HOSTS, TEXT, "", "names of this server that may be used without a token")               \
 	X(OPERATORS, TEXT, "", "names of the tokens that have the right admin")                   \
 	X(STRICT, CHOICE, "0", "1: an id alone grants no access", .choices = "0|1")               \
 	X(AUTH_FAILURES, NUMBER, "10", "max wrong tokens in a minute from an address; 0: any")    \
