@@ -99,13 +99,14 @@ object()
 # which knows what is guarded: whoever reads its list or its content besides is to be looked at.
 @test "only those take from a snapshot who ask what is guarded" {
 	cd "$REPO"
-	run grep -lE 'manifest_reader_new\(|unpack_paths\(|unpack_visit\(|[^_]unpack\(' -r lib bin cgi --include='*.c'
+	run grep -lE 'manifest_reader_new\(|unpack_paths\(|unpack_visit\(|unpack_take\(|[^_]unpack\(' -r lib bin cgi --include='*.c'
 	# Some of them make archives and lists and store them; a worker and unpack are given archives.
 	assert_equal "$(sort <<<"$output")" "lib/apply/fill.c
 lib/apply/merge.c
 lib/archive/delta.c
 lib/archive/unpack.c
 lib/archive/unpack_into.c
+lib/archive/withhold.c
 lib/snapshot/export.c
 lib/snapshot/extract.c
 lib/snapshot/receive.c
@@ -123,6 +124,17 @@ lib/tree/compare.c"
 lib/apply/plan.c
 lib/apply/rule.c
 lib/apply/undo.c"
+}
+
+# A delegation is completed, and its executor told to forget the result, in one function, which asks
+# lend_result_fetch; and /result is read in one file, which knows what counts as an answer.
+@test "only who has the result, or the word that there is none, completes a delegation" {
+	cd "$REPO"
+	run grep -rlE 'FSM_RECEIVE_DONE|"ack"' lib/delegation lib/lend lib/reap lib/snapshot bin cgi/delegator cgi/awcp-delegator.c
+	assert_output lib/lend/follow.c
+	run grep -rlE '"result"' lib/lend lib/reap bin cgi/delegator
+	assert_output lib/lend/result.c
+	assert_equal "$(grep -cE 'lend_result_fetch\(' lib/lend/follow.c)" 1
 }
 
 @test "every file that lib/README.md names is there" {
