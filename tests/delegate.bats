@@ -196,13 +196,12 @@ state() { awcp-show -j "$1" | jq -r .state; }
 	head -c 2000 /dev/zero >large
 	touch .env
 	before=$(awcp-list -aj | wc -l)
-	run awcp-invite -e "$URL" true
-	assert_failure 65
-	assert_output --partial bin/env
-	assert_output --partial 'awcp-invite -n'
+	AWCP_MAX_FILE_BYTES=1000 run awcp-invite -e "$URL" true
+	assert_failure 77
+	assert_output --partial '.env looks like a secret, and 3 more, which awcp-invite -n names'
 	assert_equal "${#lines[@]}" 1
 	AWCP_MAX_FILE_BYTES=1000 run --separate-stderr awcp-invite -n
-	assert_failure 65
+	assert_failure 77
 	for path in bin/perl bin/env large .env; do
 		[[ $stderr == *"$path"* ]] || fail "$path is not named"
 	done
