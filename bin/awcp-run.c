@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "command.h"
 #include "config/home.h"
+#include "process/account.h"
 #include "process/cgroup.h"
 #include "process/exec_once.h"
 #include "queue/queue.h"
@@ -191,6 +192,9 @@ run_worker(struct options *o, char *const *argv)
 	if (sandbox_parse(o->sandbox, &w->task.sandbox, &e) < 0 || home_open(&e) < 0 ||
 	    task_limits(&w->task, &e) < 0 || sandbox_available(&w->task.sandbox, &e) < 0)
 		return command_fail(&e);
+	for (size_t i = 0; i < o->profiles.count; i++)
+		if (account_may_run(&w->task.sandbox, o->profiles.profile[i].program, &e) < 0)
+			return command_fail(&e);
 	cgroup_prepare(&w->task.sandbox);
 	return worker_run(w, &e) < 0 ? command_fail(&e) : 0;
 }

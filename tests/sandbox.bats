@@ -261,7 +261,7 @@ without_groups()
 	assert_equal "$(summary)" 'at work'
 	awcp-watch -q "$ID"
 	assert_equal "$(cat "$WS/made/b.txt")" $'one\ntwo'
-	[ -e "$WS/unreadable" ]
+	[ -e "$WS/unreadable" ] || [ "$(id -u)" -ne 0 ]
 	assert_equal "$(stat -c %U "$WS/made" "$WS/private/f" | sort -u)" "$(id -un)"
 	[ ! -e "$STATE/work" ]
 }
@@ -279,8 +279,11 @@ without_groups()
 	awcp-queue put -q jobs x >/dev/null
 	run awcp-run -1v -q jobs -S "bwrap,show=$closed/there" -- "$closed/agent"
 	run cat "$closed"/home/queue/jobs/jobs/*/output.log
+	chmod 700 "$closed/agent"
+	private=$(awcp-run -1 -q jobs -- "$closed/agent" 2>&1) || private="$? $private"
 	rm -rf "$closed"
 	assert_output $'shown\nagent\nhome\nthere\nagent\nhome\nthere'
+	[[ $private == 78*'may not be run by everybody'* ]]
 }
 
 @test "root in the sandbox cannot undo it" {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -41,6 +42,19 @@ account_for(const struct sandbox *s)
 		    is_mapped("/proc/self/gid_map", ranges[i].first, ranges[i].count))
 			return ranges[i].first + (uid_t)getpid() % ranges[i].count;
 	return 0;
+}
+
+int
+account_may_run(const struct sandbox *s, const char *program, struct err *e)
+{
+	const mode_t needed = S_IROTH | S_IXOTH; /* a script is read, too */
+	struct stat st;
+
+	if (account_for(s) == 0 || stat(program, &st) < 0 || (st.st_mode & needed) == needed)
+		return 0;
+	err_set(e, ERR_CONFIG, "%s may not be run by everybody, and tasks do not run as root",
+		program);
+	return err_hint(e, "chmod o+rx it, or run the worker as a user who may run it");
 }
 
 int

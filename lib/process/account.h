@@ -16,6 +16,9 @@
  * process's own: it is not root, or not that of the machine, or there is no sandbox. */
 uid_t account_for(const struct sandbox *s);
 
+/* May what runs in ${s} execute ${program}?  ERR_CONFIG if it has an account that may not. */
+int account_may_run(const struct sandbox *s, const char *program, struct err *e);
+
 /* A file in memory: what this machine has as /etc/passwd, and ${account} under the name "task", for
  * programs that look up who runs them.  A descriptor, or -1. */
 int account_list(uid_t account, struct err *e);

@@ -31,15 +31,13 @@ static const char *const base[] = {
     "/proc",
 };
 
-/* For root: what it may write in /proc without a capability, and what tells of the kernel, as in
- * containers.  To nobody else the kernel gives it anyway, and nothing may lie over a part of /proc
- * where a task is to make a sandbox of its own. */
-static const char *const of_root[] = {"--ro-bind-try", "/proc/sys", "/proc/sys",
-				      "--ro-bind-try", "/proc/fs",  "/proc/fs"};
+/* For a worker that is root: what root may write in /proc without a capability, and what tells
+ * everybody of the kernel, as in containers.  Other workers have nothing to write there, and
+ * nothing may lie over a part of /proc where their tasks are to make sandboxes of their own. */
+static const char *const of_root[] = {"--ro-bind-try", "/proc/sys", "/proc/sys"};
 
-static const char *const of_kernel[] = {
-    "/proc/acpi", "/proc/asound",        "/proc/kcore",       "/proc/keys",       "/proc/key-users",
-    "/proc/scsi", "/proc/latency_stats", "/proc/sched_debug", "/proc/timer_list", "/sys/firmware"};
+static const char *const of_kernel[] = {"/proc/keys", "/proc/key-users", "/proc/latency_stats",
+					"/proc/sched_debug", "/sys/firmware"};
 
 /* What a task must not see, below the home directory unless absolute. */
 static const char *const secrets[] = {
