@@ -178,4 +178,13 @@ lib/apply/undo.c"
 	done
 	run grep -lE 'inherited_settle[(][)];' "$REPO/bin/command.c" "$REPO/cgi/http/run.c" "$REPO/cgi/delegator/job_run.c"
 	assert_equal "${#lines[@]}" 3
+
+@test "a directory that is lent is opened in one place, and a token is looked up by few" {
+	cd "$REPO"
+	run grep -rlE '\b(file_open_dir|file_list|open|openat|l?stat|access|faccessat|chdir|realpath|opendir)\([^;]*(->|\.)source\b' \
+		lib bin cgi
+	assert_output lib/tree/tree.c
+	# Whoever else wants to know who calls asks caller_admit, and so for a right.
+	run bash -c "grep -rlE '\\btoken_(holder|reload)\\(' cgi --include=*.c | sort"
+	assert_output $'cgi/executor/receive.c\ncgi/http/caller.c\ncgi/http/holder.c'
 }
