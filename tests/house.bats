@@ -178,6 +178,7 @@ lib/apply/undo.c"
 	done
 	run grep -lE 'inherited_settle[(][)];' "$REPO/bin/command.c" "$REPO/cgi/http/run.c" "$REPO/cgi/delegator/job_run.c"
 	assert_equal "${#lines[@]}" 3
+}
 
 @test "a directory that is lent is opened in one place, and a token is looked up by few" {
 	cd "$REPO"
