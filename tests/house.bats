@@ -119,10 +119,14 @@ lib/worker/workspace.c"
 lib/snapshot/changes.c
 lib/snapshot/export.c
 lib/tree/compare.c"
-	run grep -nE 'plan_add\(' -r lib bin cgi --include='*.c'
-	assert_equal "$(sed 's/:.*//' <<<"$output" | sort -u)" "lib/apply/merge.c
+	run grep -nE 'plan_(add|copy)\(' -r lib bin cgi --include='*.c'
+	assert_equal "$(sed 's/:.*//' <<<"$output" | sort -u)" "lib/apply/around.c
+lib/apply/emit.c
+lib/apply/fill.c
+lib/apply/fold.c
+lib/apply/merge.c
 lib/apply/plan.c
-lib/apply/rule.c
+lib/apply/turn.c
 lib/apply/undo.c"
 }
 

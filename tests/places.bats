@@ -33,9 +33,13 @@ owner()
 	echo x >shared/old
 	chown 1234:4321 changed
 	chmod 660 changed
+	mkdir -p gone/empty was
+	chown -R 1234:4321 gone was
+	chmod 2750 gone was
 	cp /bin/true tool
 	setcap cap_net_raw+ep tool 2>/dev/null || true
-	lend 'echo two >>changed; echo n >shared/new; mkdir shared/dir; echo k >shared/dir/k; cp /bin/sh tool'
+	lend 'echo two >>changed; echo n >shared/new; mkdir shared/dir; echo k >shared/dir/k; cp /bin/sh tool
+		rm -r gone was; echo w >was'
 	awcp-snapshot apply "$ID"
 	assert_equal "$(owner changed)" 1234:4321:660
 	assert_equal "$(owner shared/new shared/dir shared/dir/k)" \
@@ -43,6 +47,8 @@ owner()
 	[ "$(getcap tool 2>/dev/null)" = '' ]
 	awcp-snapshot undo "$ID"
 	assert_equal "$(owner changed)" 1234:4321:660
+	assert_equal "$(owner gone gone/empty was)" $'1234:4321:2750\n1234:4321:755\n1234:4321:2750'
+	[ -z "$(find . -name '.awcp*')" ]
 	! command -v getcap || getcap tool | grep -q cap_net_raw
 }
 
@@ -60,9 +66,13 @@ default_acl()
 @test "what is new inherits the default ACL of its directory, and can be undone" {
 	mkdir shared
 	default_acl shared 2>/dev/null || skip 'no ACLs here'
-	lend 'echo n >shared/new; mkdir shared/dir; echo k >shared/dir/k'
+	echo 1 >old
+	mv old shared/old
+	lend 'echo n >shared/new; mkdir shared/dir; echo k >shared/dir/k; echo 2 >shared/old'
 	awcp-snapshot apply "$ID"
 	assert_equal "$(stat -c %a shared/new shared/dir shared/dir/k)" $'640\n750\n640'
+	assert_equal "$(stat -c %a shared/old)" 644
+	! python3 -c 'import os; os.getxattr("shared/old", "system.posix_acl_access")' 2>/dev/null
 	python3 -c 'import os; os.getxattr("shared/dir/k", "system.posix_acl_access"); os.getxattr("shared/dir", "system.posix_acl_default")'
 	awcp-snapshot undo "$ID"
 	[ ! -e shared/new ] && [ ! -e shared/dir ]
@@ -222,6 +232,27 @@ default_acl()
 		fi
 	done
 	[ $told -gt 0 ]
+}
+
+@test "a directory in it that is moved meanwhile takes nothing of ours along, and loses nothing" {
+	local n
+	lend 'echo new >changed; echo new >d/e/deep; echo new >d/e/new; rm deleted'
+	keep_all
+	count_changes apply "$ID"
+	for n in $(seq 8 "$FAULT_STRIDE" "$CHANGES"); do
+		put_back
+		export FAULT_RUN="mv '$SOURCE/d' '$SOURCE/moved'"
+		with_fault "run:$n" apply "$ID" || :
+		[ -d "$SOURCE/moved" ] || break
+		[ -z "$(find "$SOURCE" -name '.awcp*')" ] || fail "left at change $n: $(find "$SOURCE" -name '.awcp*')"
+		[ "$(recorded)" = applied ] || [ "$(cat "$SOURCE/deleted" "$SOURCE/changed")" = $'two\none' ] ||
+			fail "half of it at change $n"
+		case $(cat "$SOURCE/moved/e/deep") in
+		three) ;;
+		new) grep -qrx three "$AWCP_HOME"/delegations/*/snapshots/*/kept || fail "lost at change $n" ;;
+		*) fail "torn at change $n" ;;
+		esac
+	done
 }
 
 @test "a directory lent twice, or within another one, is refused before anything is sent" {

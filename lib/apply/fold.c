@@ -25,10 +25,10 @@ struct folding {
 };
 
 /* Does ${step} add something where something is that cannot be the same?  *${inode} says which,
- * *${listed} whether it bears that very name.  1, 0, -1. */
+ * *${why} what it is.  1, 0, -1. */
 static int
-is_folded(const struct transaction *t, const struct plan_step *step, uint64_t *inode, bool *listed,
-	  struct err *e)
+is_folded(const struct transaction *t, const struct plan_step *step, uint64_t *inode,
+	  const char **why, struct err *e)
 {
 	struct stage *s = stage_of(t, step->path);
 	struct scene c;
@@ -40,7 +40,7 @@ is_folded(const struct transaction *t, const struct plan_step *step, uint64_t *i
 		char type = c.path.there ? tree_type(c.path.st.st_mode) : '-';
 		*inode = c.path.there ? c.path.st.st_ino : 0;
 		found = c.path.there && !(step->kind == PLAN_DIRECTORY && type == 'd');
-		*listed = found && location_is_listed(&c.path);
+		*why = found ? scene_appeared(&c.path) : NULL;
 	}
 	scene_close(&c);
 	return found;
@@ -51,12 +51,12 @@ apply_fold_needed(const struct transaction *t, struct plan *draft, struct err *e
 {
 	struct plan_step *step;
 	uint64_t inode;
-	bool listed;
+	const char *why;
 	int n, folded;
 
 	plan_rewind(draft);
 	while ((n = plan_next(draft, &step, e)) > 0)
-		if ((folded = is_folded(t, step, &inode, &listed, e)) != 0)
+		if ((folded = is_folded(t, step, &inode, &why, e)) != 0)
 			return folded;
 	return n;
 }
@@ -89,8 +89,8 @@ static int
 note_bearer(struct folding *f, const struct plan_step *step, struct err *e)
 {
 	uint64_t inode;
-	bool listed;
-	int folded = is_folded(f->t, step, &inode, &listed, e);
+	const char *why;
+	int folded = is_folded(f->t, step, &inode, &why, e);
 
 	if (folded <= 0)
 		return folded;
@@ -117,15 +117,15 @@ take_step(struct folding *f, const struct plan_step *step, struct err *e)
 {
 	static const bool can[APPLY_MERGE + 1] = {[APPLY_OURS] = true};
 	uint64_t inode;
-	bool listed;
-	int folded = is_folded(f->t, step, &inode, &listed, e);
+	const char *why;
+	int folded = is_folded(f->t, step, &inode, &why, e);
 
 	if (folded < 0 || is_dropped(f, step->path))
 		return folded < 0 ? -1 : 0;
 	const struct bearer *bearer = folded > 0 ? find_bearer(f, inode) : NULL;
 	if (folded == 0 || (bearer != NULL && bearer->goes))
 		return plan_copy(f->writer, step, e);
-	apply_settle_conflict(f->t, step->path, listed ? SCENE_APPEARED : SCENE_FOLDED, can);
+	apply_settle_conflict(f->t, step->path, why, can);
 	if (step->kind == PLAN_DIRECTORY)
 		memcpy(f->dropped, step->path, strlen(step->path) + 1);
 	return 0;

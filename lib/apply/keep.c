@@ -135,7 +135,7 @@ each_step(struct transaction *t, struct keeping *k, bool clear, struct err *e)
 		if (status < 0)
 			return -1;
 	}
-	for (size_t i = 0; n == 0 && lost && clear && i < t->count; i++)
+	for (size_t i = 0; n == 0 && lost && i < t->count; i++)
 		if (sweep(k, t->stages[i].sourcefd, t->token, 0, e) < 0)
 			return -1;
 	return n;

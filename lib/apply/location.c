@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/xattr.h>
@@ -32,6 +33,21 @@ location_is_listed(const struct location *p)
 	if (d != NULL)
 		(void)closedir(d);
 	return found;
+}
+
+bool
+location_folds(const struct location *p)
+{
+	char name[NAME_MAX + 1];
+	struct stat other;
+
+	snprintf(name, sizeof name, "%s", p->name);
+	for (char *c = name; *c != '\0'; c++)
+		if ((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z'))
+			*c ^= 'a' ^ 'A';
+	return p->there && strcmp(name, p->name) != 0 &&
+	       fstatat(p->dirfd, name, &other, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       other.st_ino == p->st.st_ino && other.st_dev == p->st.st_dev;
 }
 
 bool
@@ -152,6 +168,9 @@ location_copy_attributes(int from, int to, bool same)
 	char names[4096], value[4096];
 	struct stat st;
 
+	/* Made in a directory with a default ACL it may have one that ${from} has not. */
+	(void)fremovexattr(to, "system.posix_acl_access");
+	(void)fremovexattr(to, "system.posix_acl_default");
 	/* The group may be one of ours where the owner is not to be given away. */
 	if (fstat(from, &st) == 0 && fchown(to, st.st_uid, st.st_gid) < 0)
 		(void)!fchown(to, (uid_t)-1, st.st_gid);

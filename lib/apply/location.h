@@ -27,6 +27,9 @@ bool location_is_listed(const struct location *p);
 /* The same of all names of ${path} beneath ${dirfd}. */
 bool location_path_is_listed(int dirfd, const char *path);
 
+/* Does its name lead there in other letters, too? */
+bool location_folds(const struct location *p);
+
 /* What ${p} is, as a plan notes it: without strings; type '-' if nothing is there. */
 void location_entry(const struct location *p, struct entry *entry);
 

@@ -69,7 +69,9 @@ scene_open(struct stage *s, const struct plan_step *step, struct scene *c, struc
 	const char *relative = compare_relative(s->resource, step->path);
 	int found = 1;
 
-	*c = (struct scene){step, none, none, none, none, .exact = s->exact, .holderfd = -1};
+	*c = (struct scene){step, none, none, none, none, .holderfd = -1};
+	c->exact = s->exact;
+	c->bits = s->bits;
 	c->lent = *relative == '\0';
 	if (s->token[0] == '\0') {
 		if (open_old_places(s, c, e) < 0)
@@ -93,6 +95,12 @@ scene_close(struct scene *c)
 {
 	file_close(c->path.dirfd);
 	file_close(c->holderfd);
+}
+
+const char *
+scene_appeared(const struct location *p)
+{
+	return location_is_listed(p) && !location_folds(p) ? SCENE_APPEARED : SCENE_FOLDED;
 }
 
 int

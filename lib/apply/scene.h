@@ -32,7 +32,7 @@ struct scene {
 	struct location staged; /* the new, for kinds A, C, K and D */
 	struct location old;    /* where the old is kept */
 	struct location made;   /* the new directory, for kind X */
-	bool exact;             /* see struct stage */
+	bool exact, bits;       /* see struct stage */
 	bool lent;              /* it is the directory that was lent itself */
 	bool lost;              /* the directory with the temporary names is not there */
 	int holderfd;           /* private */
@@ -43,6 +43,9 @@ struct scene {
  * there (then ${c}->path is not, either), -1.  Give ${c} back with scene_close in any case. */
 int scene_open(struct stage *s, const struct plan_step *step, struct scene *c, struct err *e);
 void scene_close(struct scene *c);
+
+/* Something is at ${p} where nothing was: what is to be said of it? */
+const char *scene_appeared(const struct location *p);
 
 /* The step failed, errno says why.  Returns -1. */
 int scene_failed(const struct scene *c, struct err *e);

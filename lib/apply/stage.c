@@ -77,6 +77,7 @@ stages_open(struct transaction *t, struct err *e)
 				   .treefd = -1,
 				   .oldfd = -1,
 				   .dirfd = -1,
+				   .bits = t->job->undo,
 				   .exact = t->job->undo || (t->job->modes && t->job->fidelity)};
 	for (size_t i = 0; i < t->count; i++) {
 		t->stages[i].sourcefd = resource_open(&t->resources[i], e);

@@ -27,7 +27,8 @@ struct stage {
 	int sourcefd;             /* the directory; holds the lock */
 	int treefd, oldfd, dirfd; /* of a plan of an earlier version, else -1 */
 	bool owned;               /* by this transaction, or by nobody: it may be removed */
-	bool exact; /* new directories get the very mode of the plan, whatever the umask */
+	bool exact; /* new directories get the very mode of the plan, whatever the umask; */
+	bool bits;  /* setgid, too, which else is inherited */
 };
 
 /* Open the directories of ${t}'s resources; unless it is dry, wait until no other apply works on

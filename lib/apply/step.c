@@ -10,13 +10,6 @@
 #include "apply/scene.h"
 #include "apply/step.h"
 
-/* Something is at the path: what is to be said of it? */
-static const char *
-appeared(const struct scene *c)
-{
-	return location_is_listed(&c->path) ? SCENE_APPEARED : SCENE_FOLDED;
-}
-
 static int
 do_add(struct scene *c, const char **why, struct err *e)
 {
@@ -27,7 +20,7 @@ do_add(struct scene *c, const char **why, struct err *e)
 	if (!c->path.there && location_move_free(&c->staged, &c->path) == 0)
 		return 0;
 	if (c->path.there || errno == EEXIST)
-		return scene_refuse(why, appeared(c));
+		return scene_refuse(why, scene_appeared(&c->path));
 	return scene_failed(c, e);
 }
 
@@ -47,13 +40,14 @@ static int
 do_directory(struct scene *c, const char **why, struct err *e)
 {
 	if (c->path.there && tree_type(c->path.st.st_mode) != 'd')
-		return scene_refuse(why, appeared(c));
+		return scene_refuse(why, scene_appeared(&c->path));
 	/* An undo has it ready, with what was attached to it. */
 	if (c->staged.there && !c->path.there && location_move_free(&c->staged, &c->path) < 0)
 		return scene_failed(c, e);
 	/* The group of what is made here is inherited, as mkdir(2) has it. */
 	struct stat above;
-	mode_t group = fstat(c->path.dirfd, &above) == 0 ? above.st_mode & S_ISGID : 0;
+	bool inherits = !c->bits && fstat(c->path.dirfd, &above) == 0;
+	mode_t group = inherits ? above.st_mode & S_ISGID : 0;
 	return scene_make_directory(c, &c->path, c->step->after.mode | group, c->exact, e);
 }
 
