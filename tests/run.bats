@@ -3,6 +3,7 @@
 # shellcheck disable=SC2030,SC2031 # a test's variables are its own
 
 load helper
+load message
 load worker
 
 setup_file()
@@ -189,6 +190,34 @@ resume()
 	refute_line --partial ws/out
 	assert_line --regexp '^l .* ws/in	a.txt$'
 	assert_event '.status == "progress" and (.message | contains("ws/out is a link that leads out"))'
+}
+
+@test "to a delegator that keeps no links goes all that it sent, and what links lead to" {
+	mkdir -p "$BATS_TEST_TMPDIR/z/ws/.awcp" "$BATS_TEST_TMPDIR/z/ws/real"
+	(
+		cd "$BATS_TEST_TMPDIR/z"
+		echo own >ws/.awcp/notes
+		echo in >ws/real/file
+		echo precious >ws/config
+		echo precious >$'ws/tab\there'
+		bsdtar -cf "$BATS_TEST_TMPDIR/zip" --format zip ws
+	)
+	jq -cn --rawfile b <(base64 -w0 "$BATS_TEST_TMPDIR/zip") \
+		--arg sum "$(sha256sum <"$BATS_TEST_TMPDIR/zip" | cut -c1-64)" '{b: $b, sum: $sum}' >"$BATS_TEST_TMPDIR/handle"
+	accepted '' dlg_plain '.task.prompt = "ln -s real link; rm config; ln -s /etc/hostname config; mkfifo pipe; echo x >new"'
+	say '' POST /awcp "$(start dlg_plain ".transportHandle.workspaceBase64 = $(jq .b "$BATS_TEST_TMPDIR/handle") |
+		.transportHandle.checksum = $(jq .sum "$BATS_TEST_TMPDIR/handle")")"
+	assert_status 200
+	STATE=$AWCP_HOME/assignments/dlg_plain
+	work
+	assert_success
+	assert_equal "$(result_file ws/.awcp/notes)$(result_file ws/link/file)$(result_file ws/config)" owninprecious
+	run bsdtar -tf "$STATE/result.archive"
+	assert_line ws/new
+	refute_line --partial pipe
+	assert_event '.type == "snapshot" and (.metadata.withheld | length) == 2'
+	# Who takes a name without the flag for one of code page 437 would not find it.
+	bsdtar -xOf "$STATE/result.archive" $'ws/tab\there' | grep -q precious
 }
 
 @test "a link in the place of a resource fails the task" {
