@@ -60,7 +60,7 @@ edit_record()
 	local pids=()
 	for ((i = 0; i < 20; i++)); do
 		invite "dlg_$i" >"$BATS_TEST_TMPDIR/in.$i"
-		curl -sS -o "$BATS_TEST_TMPDIR/out.$i" --data-binary "@$BATS_TEST_TMPDIR/in.$i" "$URL" 3>&- &
+		curl -sS -o "$BATS_TEST_TMPDIR/out.$i" -H "Content-Type: application/json" --data-binary "@$BATS_TEST_TMPDIR/in.$i" "$URL" 3>&- &
 		pids+=($!)
 	done
 	wait "${pids[@]}"
@@ -75,7 +75,7 @@ edit_record()
 	local pids=()
 	invite dlg_same >"$BATS_TEST_TMPDIR/in"
 	for ((i = 0; i < 8; i++)); do
-		curl -sS -o "$BATS_TEST_TMPDIR/out.$i" --data-binary "@$BATS_TEST_TMPDIR/in" "$URL" 3>&- &
+		curl -sS -o "$BATS_TEST_TMPDIR/out.$i" -H "Content-Type: application/json" --data-binary "@$BATS_TEST_TMPDIR/in" "$URL" 3>&- &
 		pids+=($!)
 	done
 	wait "${pids[@]}"

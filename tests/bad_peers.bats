@@ -82,7 +82,7 @@ dawdle()
 	start dlg_one >"$BATS_TEST_TMPDIR/start"
 	pids=
 	for i in 1 2 3 4 5 6 7 8; do
-		curl -sS -o "$BATS_TEST_TMPDIR/out.$i" --data-binary "@$BATS_TEST_TMPDIR/start" "$URL" 3>&- &
+		curl -sS -o "$BATS_TEST_TMPDIR/out.$i" -H "Content-Type: application/json" --data-binary "@$BATS_TEST_TMPDIR/start" "$URL" 3>&- &
 		pids="$pids $!"
 	done
 	# shellcheck disable=SC2086 # pids

@@ -116,7 +116,7 @@ ask()
 {
 	local file
 	for file; do
-		printf 'next\nurl = "%s"\ndata-binary = "@%s"\noutput = "%s.answer"\n' "$URL" "$file" "$file"
+		printf 'next\nurl = "%s"\nheader = "Content-Type: application/json"\ndata-binary = "@%s"\noutput = "%s.answer"\n' "$URL" "$file" "$file"
 	done | sed 1d | curl -sS --max-time 60 -K -
 }
 

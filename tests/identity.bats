@@ -42,7 +42,7 @@ log_has()
 	assert_refused 401 AUTH_FAILED
 	assert_json '.error | test("expired")'
 	say '' POST /awcp "$(invite dlg_x$LONG ".auth = {type: \"bearer\", credential: \"$token\"}")"
-	assert_refused 401 AUTH_FAILED
+	assert_json '.type == "ERROR" and .code == "AUTH_FAILED"'
 }
 
 @test "list shows the expiry and the limits, and never the secret" {

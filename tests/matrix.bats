@@ -18,7 +18,7 @@ ASSIGNMENT='
 assignment                   none=none           pending=pending             active=active   running=active  completed=completed      error=error
 invite        RECEIVE_INVITE 200/ACCEPT>pending  "                           "               "               "                        "
 invite-other  -              200/ACCEPT>pending  200/DECLINED                "               "               "                        "
-invite-nobody -              401/AUTH_FAILED     "                           "               "               "                        "
+invite-nobody -              200/AUTH_FAILED     "                           "               "               "                        "
 invite-bad    -              400/BAD_MESSAGE     "                           "               "               "                        "
 invite-long   -              200/DECLINED        "                           "               "               "                        "
 start         RECEIVE_START  404/NOT_FOUND       200/ok>active               409/BAD_STATE   "               "                        "
@@ -93,7 +93,7 @@ message()
 	case $1 in
 	INVITE)
 		printf '{"version":"1","type":"INVITE","delegationId":"%s","task":{"description":"test",' "$ID"
-		printf '"prompt":""},"lease":{"ttlSeconds":%s,"accessMode":"rw"},' "${2-60}"
+		printf '"prompt":"x"},"lease":{"ttlSeconds":%s,"accessMode":"rw"},' "${2-60}"
 		printf '"retentionMs":60000,"environment":{"resources":[{"name":"ws","type":"fs",'
 		printf '"mode":"rw"}]}}'
 		;;
