@@ -123,6 +123,12 @@ mend_surrogates(const char *p, size_t n)
 	return mended;
 }
 
+static json_t *
+load(const char *p, size_t n, size_t flags, json_error_t *why)
+{
+	return json_loadb(p, n, JSON_REJECT_DUPLICATES | flags, why);
+}
+
 /* Every text becomes JSON here. */
 static json_t *
 parse(const char *p, size_t n, unsigned depth, size_t flags, struct err *e)
@@ -135,10 +141,10 @@ parse(const char *p, size_t n, unsigned depth, size_t flags, struct err *e)
 		return NULL;
 	}
 	short_of_memory = false;
-	json_t *o = json_loadb(p, n, JSON_REJECT_DUPLICATES | flags, &why);
+	json_t *o = load(p, n, flags, &why);
 	char *mended = o == NULL && !short_of_memory ? mend_surrogates(p, n) : NULL;
 	if (mended != NULL) {
-		o = json_loadb(mended, n, JSON_REJECT_DUPLICATES | flags, &why);
+		o = load(mended, n, flags, &why);
 		free(mended);
 	}
 	if (short_of_memory) {
