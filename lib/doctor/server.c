@@ -58,32 +58,34 @@ doctor_sandbox(struct doctor *d)
 	}
 }
 
-/* Append ${template} to ${out}, with everything in it that may be chosen. */
+/* Append ${template} to ${out}, with everything in it that may be chosen: a mark that is not known
+ * begins a line that may be left out. */
 static int
 fill_template(const char *template, struct buf *out, struct err *e)
 {
 	static const struct {
 		const char *mark, *text;
-	} marks[] = {{"@DELEGATOR@", ""},
-		     {"@QUEUE@", ""},
-		     {"@USER@", ""},
-		     {"@LISTEN@", "unix:listen.sock"},
+	} marks[] = {{"@LISTEN@", "unix:listen.sock"},
 		     {"@SOCKET@", "executor.sock"},
 		     {"@FILES@", "1024"},
 		     {"@CONNECTIONS@", "512"}};
-	for (const char *p = template; *p != '\0';) {
-		size_t i = 0, count = sizeof marks / sizeof marks[0], n = 1;
-		const char *text = p;
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
-		while (i < count && strncmp(p, marks[i].mark, strlen(marks[i].mark)) != 0)
-			i++;
-		if (i < count) {
-			text = marks[i].text;
-			n = strlen(text);
+	for (const char *p = template; *p != '\0';) {
+		size_t n = *p == '@' ? strspn(p + 1, letters) : 0;
+		const char *text = p;
+		if (n == 0 || p[n + 1] != '@') {
+			n = 1;
+		} else {
+			n += 2;
+			text = "";
+			for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++)
+				if (strncmp(p, marks[i].mark, n) == 0)
+					text = marks[i].text;
 		}
-		if (buf_add(out, text, n, e) < 0)
+		if (buf_add(out, text, text == p ? 1 : strlen(text), e) < 0)
 			return -1;
-		p += i < count ? strlen(marks[i].mark) : 1;
+		p += n;
 	}
 	return 0;
 }
