@@ -162,7 +162,8 @@ show_named(struct view *v, const struct sandbox *s, char *const *argv, uid_t acc
 
 	for (size_t i = 0; argv[i] != NULL; i++)
 		show(v, argv[i], false, account);
-	for (const char *p = s->words; p != NULL && (p = strstr(p, "," SANDBOX_SHOW)) != NULL;) {
+	const char *p = s->words == NULL ? "" : s->words;
+	while ((p = strstr(p, "," SANDBOX_SHOW)) != NULL) {
 		p += strlen("," SANDBOX_SHOW);
 		(void)snprintf(path, sizeof path, "%.*s", (int)strcspn(p, ","), p);
 		show(v, path, true, account);

@@ -46,14 +46,14 @@ view_hide(struct view *v, const char *path)
 	if (real == NULL)
 		return;
 	if (strcmp(real, "/") != 0)
-		add(v, &(struct view_mark){VIEW_HIDDEN, is_directory(real), real, NULL});
+		add(v, &(struct view_mark){VIEW_HIDDEN, is_directory(real), real, NULL, false});
 	free(real);
 }
 
 void
 view_scratch(struct view *v, const char *path)
 {
-	add(v, &(struct view_mark){VIEW_SCRATCH, true, (char *)(uintptr_t)path, NULL});
+	add(v, &(struct view_mark){VIEW_SCRATCH, true, (char *)(uintptr_t)path, NULL, false});
 }
 
 void
@@ -65,7 +65,7 @@ view_show(struct view *v, const char *path, bool any)
 	if (real == NULL)
 		return;
 	if (stat(real, &st) == 0 && (any || S_ISREG(st.st_mode))) {
-		struct view_mark m = {VIEW_SHOWN, S_ISDIR(st.st_mode), real, real};
+		struct view_mark m = {VIEW_SHOWN, S_ISDIR(st.st_mode), real, real, false};
 		add(v, &m);
 		m.path = (char *)(uintptr_t)path;
 		if (strcmp(path, real) != 0)
@@ -174,17 +174,21 @@ compare(const void *a, const void *b)
 static const struct view_mark *
 nearest(const struct view *v, size_t n, const char *path)
 {
-	while (n > 0)
-		if (is_below(path, v->mark[--n].path))
+	while (n-- > 0)
+		if (!v->mark[n].needless && is_below(path, v->mark[n].path))
 			return &v->mark[n];
 	return NULL;
 }
 
-/* Does ${m} change nothing, with the ${n} that are settled? */
+/* Does mark ${i} change nothing, after those before it? */
 static bool
-is_needless(const struct view *v, size_t n, const struct view_mark *m)
+is_needless(const struct view *v, size_t i)
 {
-	const struct view_mark *above = nearest(v, n, m->path);
+	const struct view_mark *m = &v->mark[i];
+
+	if (i > 0 && strcmp(v->mark[i - 1].path, m->path) == 0)
+		return true;
+	const struct view_mark *above = nearest(v, i, m->path);
 	if (m->kind == VIEW_SHOWN)
 		return above == NULL || above->kind == VIEW_SHOWN;
 	return m->kind == VIEW_HIDDEN && above != NULL && above->kind == VIEW_HIDDEN;
@@ -197,20 +201,6 @@ free_mark(struct view_mark *m)
 	free(m->source);
 }
 
-/* Leave one for each path. */
-static void
-drop_overruled(struct view *v)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < v->count; i++)
-		if (kept > 0 && strcmp(v->mark[kept - 1].path, v->mark[i].path) == 0)
-			free_mark(&v->mark[i]);
-		else
-			v->mark[kept++] = v->mark[i];
-	v->count = kept;
-}
-
 void
 view_settle(struct view *v)
 {
@@ -219,9 +209,10 @@ view_settle(struct view *v)
 	if (v->failed || v->count == 0)
 		return;
 	qsort(v->mark, v->count, sizeof *v->mark, compare);
-	drop_overruled(v);
 	for (size_t i = 0; i < v->count; i++)
-		if (is_needless(v, kept, &v->mark[i]))
+		v->mark[i].needless = is_needless(v, i);
+	for (size_t i = 0; i < v->count; i++)
+		if (v->mark[i].needless)
 			free_mark(&v->mark[i]);
 		else
 			v->mark[kept++] = v->mark[i];

@@ -23,8 +23,9 @@ enum view_kind {
 struct view_mark {
 	enum view_kind kind;
 	bool directory;
-	char *path;   /* there, absolute */
-	char *source; /* what is shown there */
+	char *path;    /* there, absolute */
+	char *source;  /* what is shown there */
+	bool needless; /* private */
 };
 
 struct view {
