@@ -296,7 +296,7 @@ get_health(struct http *h)
 }
 
 static const struct http_route routes[] = {
-    {"POST", "/delegate", RIGHT_LEND, post_delegate},
+    {"POST", "/delegate", RIGHT_LEND | ROUTE_ADDS, post_delegate},
     {"GET", "/delegations", RIGHT_LEND | RIGHT_READ, get_delegations},
     {"GET", "/delegation/:id", RIGHT_LEND | RIGHT_READ, get_delegation},
     {"DELETE", "/delegation/:id", RIGHT_LEND, delete_delegation},

@@ -251,7 +251,9 @@ LONG=0123456789abcdef0123456789abcdef
 	assert_line --partial 'Status: 507'
 	send awcp-queued /queue/f/tasks '{"payload":1}'
 	assert_line --partial 'Status: 201'
-	send awcp-queued /queue/f/claim '{}' $full # what ends work is no new work
+	send awcp-queued /queue/f/claim '{}' $full
+	assert_line --partial 'Status: 507'
+	send awcp-queued /queue/f/claim '{}'
 	assert_line --partial 'Status: 200'
 	send awcp-queued /queue/f/tasks/1/ask '{"attempt":1,"type":"user_input","text":"x"}' $full
 	assert_line --partial 'Status: 507'
@@ -263,6 +265,20 @@ LONG=0123456789abcdef0123456789abcdef
 		lease: {expiresAt: (now + 50 | todate), accessMode: "rw"},
 		transportHandle: {transport: "archive", checksum: "x", workspaceBase64: "AAAA"}}')" $full
 	assert_line --partial 'Status: 507'
+	send awcp-queued /queue/f/tasks/1/beat '{"attempt":1,"progress":"so far"}' $full
+	assert_line --partial 'Status: 200'
+	run awcp-queue show f.1
+	refute_output --partial 'so far'
+	send awcp-queued /queue/f/tasks/1/finish '{"attempt":1}' $full # what ends work always may
+	assert_line --partial 'Status: 200'
+	# Whoever adds a route by which something comes in says whether it adds to what is kept.
+	run bash -c "$(declare -f routes); REPO=$REPO routes | grep -v ' GET ' | grep -v ROUTE_ADDS | cut -d' ' -f2,3"
+	assert_output "$(printf '%s\n' 'DELETE /delegation/:id' 'POST /delegation/:id/answer' \
+		'POST /delegation/:id/snapshots/:id/apply' 'POST /delegation/:id/snapshots/:id/discard' \
+		'POST /' 'POST /tasks/:id/ack' 'POST /tasks/:id/answer' 'POST /cancel/:id' \
+		'POST /queue/:id/tasks/:id/beat' 'POST /queue/:id/tasks/:id/finish' 'POST /queue/:id/tasks/:id/fail' \
+		'POST /queue/:id/tasks/:id/return' 'POST /queue/:id/tasks/:id/limit' 'POST /queue/:id/tasks/:id/hear' \
+		'POST /queue/:id/tasks/:id/answer' 'POST /queue/:id/tasks/:id/cancel')"
 	mkdir -p "$HOME/root/a"
 	order='{"executorUrl":"http://127.0.0.1:9/awcp","task":{"prompt":"x"},
 		"environment":{"resources":[{"name":"a","source":"'$HOME/root/a'"}]}}'

@@ -3,9 +3,11 @@
 #include <string.h>
 
 #include "base/jsonx.h"
+#include "config/home.h"
 #include "http/pool.h"
 #include "http/private.h"
 #include "http/throttle.h"
+#include "state/room.h"
 
 #define SECRET 32 /* characters of an id after "dlg_" that nobody guesses */
 
@@ -101,7 +103,12 @@ caller_admit(struct http *h, struct err *e)
 		return 0;
 	if (caller_identify(h, asks & RIGHTS_ALL, e) < 0)
 		return -1;
-	return h->caller.owner == NULL && (asks & ROUTE_BY_ID) == 0 ? nobody(e) : 0;
+	if (h->caller.owner == NULL && (asks & ROUTE_BY_ID) == 0)
+		return nobody(e);
+	if ((asks & ROUTE_ADDS) == 0)
+		return 0;
+	int fd = home_open(e);
+	return fd < 0 ? -1 : room_for(fd, 0, 1, e);
 }
 
 /* An id is a credential if nobody guesses it: 128 random bits, which are 32 hexadecimal digits. */

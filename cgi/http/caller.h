@@ -32,7 +32,8 @@ const char *caller_scheme(void);
 
 /* The one place where a request is let in.  Who sends ${h}, and may they do what its route asks
  * for?  ERR_AUTH_FAILED for a wrong token, or for none where one is needed; ERR_DECLINED for a
- * right one without the right; ERR_RATE_LIMITED. */
+ * right one without the right; ERR_RATE_LIMITED;
+ * ERR_NO_SPACE (ROUTE_ADDS). */
 int caller_admit(struct http *h, struct err *e);
 
 /* The same by the header alone, for a route that asks itself; no credential is no error. */

@@ -28,10 +28,13 @@ struct http;
  *	ROUTE_BY_ID	who shows no credential may know an id that is one: the function checks that
  *	ROUTE_MESSAGE	the message may hold the credential: the function calls caller_identify
  *	ROUTE_PUBLIC	anybody may, without any right
+ *	ROUTE_ADDS	more is kept here after it, which ends nothing: not where the disk is nearly
+ *			full (state/room.h)
  */
 #define ROUTE_BY_ID 0x1000U
 #define ROUTE_MESSAGE 0x2000U
 #define ROUTE_PUBLIC 0x4000U
+#define ROUTE_ADDS 0x8000U
 
 struct http_route {
 	const char *method; /* "GET" */

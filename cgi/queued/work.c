@@ -3,10 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config/home.h"
 #include "http/body.h"
 #include "http/query.h"
 #include "queue/question.h"
 #include "queued/claim.h"
+#include "state/room.h"
 
 #define CAPABILITIES_MAX 64
 #define LEASE_MAX 86400 /* s */
@@ -104,6 +106,12 @@ beat_claim(struct task_request *r, struct err *e)
 	if (request_number(r->body, "lease", 1, LEASE_MAX, &lease, e) < 0 ||
 	    request_text(r->body, "progress", REQUEST_TEXT, &progress, e) < 0)
 		return -1;
+	/* The lease costs nothing; what is to be shown is kept. */
+	int fd = home_open(e);
+	if (fd < 0)
+		return -1;
+	if (room_for(fd, REQUEST_TEXT, 0, NULL) < 0)
+		progress = NULL;
 	return queue_beat(r->queue, r->claim, lease * 1000, progress, e);
 }
 
