@@ -91,6 +91,8 @@ lend_invite(struct lend *l, struct err *e)
 	accept = jsonx_parse(answer.data, answer.len, e);
 	if (accept == NULL || message_check_accept(accept, l->id, e) < 0) {
 		err_add(e, "%s", l->url);
+		if (e->code == ERR_AUTH_FAILED)
+			err_hint(e, "give the executor's token with -T file");
 		goto out;
 	}
 	peer_seen(delegation_peer_url(l->record));
