@@ -140,7 +140,7 @@ edit_record()
 	text=$(start dlg_slow ".transportHandle.workspaceBase64 = \"A\" * 400000 |
 		.transportHandle.checksum = \"$(head -c 300000 /dev/zero | sha256sum | cut -d' ' -f1)\"")
 	exec 5<>"/dev/tcp/127.0.0.1/$PORT"
-	printf 'POST /awcp HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n' >&5
+	printf 'POST /awcp HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: application/json\r\n' >&5
 	printf 'Content-Length: %s\r\n\r\n%s' "${#text}" "${text:0:200000}" >&5
 	sleep 4 # the time is the event
 	say '' GET /awcp/tasks/dlg_slow/result

@@ -48,7 +48,7 @@ dawdle()
 		my ($port, $ready) = @ARGV;
 		my @c = map { IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $port) or die } 1 .. 300;
 		$SIG{PIPE} = "IGNORE";
-		print $_ "POST /awcp HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" .
+		print $_ "POST /awcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n" .
 			"Content-Length: 100000\r\n\r\n{\"version\":\"1\"," and $_->flush for @c;
 		open(my $f, ">", $ready);
 		while (1) { select(undef, undef, undef, 0.1); print $_ " " and $_->flush for @c }' "$@"

@@ -408,7 +408,7 @@ zip_of()
 	result_is "$id" '.status == "running"'
 	# A connection that breaks off inside the archive.
 	exec 5<>"/dev/tcp/127.0.0.1/$PORT"
-	printf 'POST /awcp HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\n%s' "${text:0:500}" >&5
+	printf 'POST /awcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 9999999\r\n\r\n%s' "${text:0:500}" >&5
 	exec 5>&-
 	result_is "$id" '.status == "running"'
 	wait_until assert_nothing_left
