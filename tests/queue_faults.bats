@@ -353,3 +353,53 @@ on_small_disk() {
 		assert_output --partial bad
 	done
 }
+
+# web path body: what awcp-queued makes of it, as a command; the body is in the file in.
+web() {
+	printf %s "$2" >in
+	WEB=(env AWCP_AUTH=none REQUEST_METHOD=POST CONTENT_TYPE=application/json CONTENT_LENGTH=${#2}
+		"PATH_INFO=$1" "$BUILD/libexec/awcp/awcp-queued")
+}
+
+# said filter: of its answer, if there was one that says that it was done.
+said() {
+	! head -n 1 out | grep -q '^Status: [345]' || return 0
+	sed '1,/^\r*$/d' out | jq -r "$1" 2>/dev/null
+}
+
+# bats test_tags=all
+@test "awcp-queued killed, full or broken at any change: what was answered is true, and nothing twice" {
+	base >/dev/null
+	web /queue/q/tasks '{"payload": "by http", "key": "web"}'
+	once() {
+		told=$(said .id)
+		awcp-queue put -q q next >/dev/null || fail "nothing can be put: $where"
+		[ -z "$told" ] || [ "$(state "$told")" = pending ] || fail "$told was said to be put: $where"
+		again=$(awcp-queue put -q q -k web 'by http') || fail "not put again: $where"
+		[ -z "$told" ] || [ "$told" = "$again" ] || fail "put twice: $where"
+		[ "$(tasks | jq -r 'select(.key == "web") | .id')" = "$again" ] || fail "twice: $where"
+	}
+	at_every_change once "${WEB[@]}"
+	rm -rf "$AWCP_HOME"
+	cp -a saved "$AWCP_HOME"
+	web /queue/q/claim '{}'
+	held() {
+		told=$(said '.id // empty')
+		for _ in 1 2 3 4; do awcp-queue take -q q || break; done | cut -d . -f 1,2 >taken
+		[ -z "$told" ] || ! grep -qxF "$told" taken || fail "$told has two claims: $where"
+		[ -z "$told" ] || [ "$(state "$told")" = running ] || fail "$told is not claimed: $where"
+	}
+	at_every_change held "${WEB[@]}"
+	rm -rf "$AWCP_HOME"
+	base taken >/dev/null
+	web /queue/q/tasks/1/finish '{"attempt": 1}'
+	over() {
+		told=$(said .ok)
+		awcp-queue put -q q next >/dev/null || fail "nothing can be put: $where"
+		now=$(state q.1)
+		[ -z "$told" ] || [ "$now" = completed ] || fail "it was said to be over, and is $now: $where"
+		[ "$now" = completed ] || awcp-queue done q.1.1 || fail "it cannot end: $where"
+		[ "$(state q.2)" = pending ] || fail "and leads to nothing: $where"
+	}
+	at_every_change over "${WEB[@]}"
+}
