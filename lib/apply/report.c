@@ -31,10 +31,11 @@ apply_report_guarded(struct transaction *t, const char *path, const char *why)
 
 	t->totals->conflicts++;
 	t->totals->guarded++;
-	if (n + strlen(path) + sizeof ", , …" < sizeof t->guarded)
-		snprintf(t->guarded + n, sizeof t->guarded - n, "%s%s", n > 0 ? ", " : "", path);
-	else if (n < 3 || strcmp(t->guarded + n - 3, "…") != 0)
-		snprintf(t->guarded + n, sizeof t->guarded - n, "%s…", n > 0 ? ", " : "");
+	bool full = n >= sizeof "…" - 1 && strcmp(t->guarded + n - (sizeof "…" - 1), "…") == 0;
+	bool fits = n + strlen(path) + sizeof ", , …" < sizeof t->guarded;
+	if (!full)
+		snprintf(t->guarded + n, sizeof t->guarded - n, "%s%s", n > 0 ? ", " : "",
+			 fits ? path : "…");
 	report(t, APPLY_GUARDED, path, why);
 }
 
