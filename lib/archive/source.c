@@ -98,25 +98,33 @@ static ssize_t
 read_zip(struct archive *a, void *arg, const void **data)
 {
 	struct source *s = arg;
-	ssize_t n = zip_source_next(s->zip, data, &s->why);
+	uint64_t at = s->at;
+	ssize_t n = read_file(a, s, data);
 
-	if (n < 0)
-		archive_set_error(a, EINVAL, "cannot read");
+	if (n > 0)
+		zip_marks_clear(&s->marks, at, s->in, (size_t)n);
 	return n;
 }
 
 static int64_t
-skip_zip(struct archive *a, void *arg, int64_t n)
+seek_zip(struct archive *a, void *arg, int64_t offset, int whence)
 {
 	struct source *s = arg;
+	int64_t from = whence == SEEK_SET   ? 0
+		       : whence == SEEK_END ? (int64_t)s->size
+					    : (int64_t)s->at;
 
-	(void)a;
-	return n < 0 ? 0 : (int64_t)zip_source_skip(s->zip, (uint64_t)n);
+	if (offset < -from || offset > INT64_MAX - from) {
+		archive_set_error(a, EINVAL, "a place outside of the archive");
+		return -1;
+	}
+	s->at = (uint64_t)(from + offset);
+	return from + offset;
 }
 
-/* Until the source is closed the process gets at most SOURCE_MEMORY more. */
+/* Until the source is closed the process gets at most ${bytes} more. */
 static void
-limit_memory(struct source *s)
+limit_memory(struct source *s, rlim_t bytes)
 {
 	unsigned long long pages = 0;
 	FILE *f = fopen("/proc/self/statm", "re");
@@ -128,7 +136,7 @@ limit_memory(struct source *s)
 	if (found != 1 || getrlimit(RLIMIT_DATA, &s->previous) < 0)
 		return;
 	struct rlimit limit = s->previous;
-	limit.rlim_cur = pages * (unsigned long)sysconf(_SC_PAGESIZE) + SOURCE_MEMORY;
+	limit.rlim_cur = pages * (unsigned long)sysconf(_SC_PAGESIZE) + bytes;
 	if (!SANITIZED && limit.rlim_cur < s->previous.rlim_cur)
 		s->limited = setrlimit(RLIMIT_DATA, &limit) == 0;
 }
@@ -192,12 +200,12 @@ open_tar(struct source *s, const char head[6], struct err *e)
 static int
 open_zip(struct source *s, struct err *e)
 {
-	s->zip = zip_source_open(s->fd, s->size, e);
-	if (s->zip == NULL)
+	s->is_zip = true;
+	if (zip_marks_find(&s->marks, s->fd, s->size, e) < 0)
 		return -1;
-	if (archive_read_support_format_zip_streamable(s->archive) != ARCHIVE_OK ||
+	if (archive_read_support_format_zip_seekable(s->archive) != ARCHIVE_OK ||
 	    archive_read_set_read_callback(s->archive, read_zip) != ARCHIVE_OK ||
-	    archive_read_set_skip_callback(s->archive, skip_zip) != ARCHIVE_OK)
+	    archive_read_set_seek_callback(s->archive, seek_zip) != ARCHIVE_OK)
 		return err_set(e, ERR_INTERNAL, "libarchive: %s", archive_error_string(s->archive));
 	return 0;
 }
@@ -216,8 +224,9 @@ source_open(struct source *s, int fd, uint64_t size, struct err *e)
 		return err_memory(e);
 	if (pread(fd, head, sizeof head, 0) < 0)
 		return err_sys(e, "cannot read the archive");
-	limit_memory(s);
-	int status = memcmp(head, "PK", 2) == 0 ? open_zip(s, e) : open_tar(s, head, e);
+	bool zip = memcmp(head, "PK", 2) == 0;
+	limit_memory(s, zip ? SOURCE_ZIP_MEMORY : SOURCE_MEMORY);
+	int status = zip ? open_zip(s, e) : open_tar(s, head, e);
 	if (status < 0)
 		return -1;
 	if (archive_read_set_callback_data(s->archive, s) != ARCHIVE_OK ||
@@ -271,11 +280,11 @@ source_next(struct source *s, struct archive_entry **h, const char *where, struc
 	s->in_header = false;
 
 	/* In a ZIP a warning is about what is not what it claims to be, or worse. */
-	if (status == ARCHIVE_OK || (status == ARCHIVE_WARN && s->zip == NULL))
+	if (status == ARCHIVE_OK || (status == ARCHIVE_WARN && !s->is_zip))
 		return 1;
 	if (status != ARCHIVE_EOF)
 		return source_refuse(s, where, e);
-	return s->zip != NULL ? 0 : finish_tar(s, e);
+	return s->is_zip ? 0 : finish_tar(s, e);
 }
 
 void
@@ -285,7 +294,7 @@ source_close(struct source *s)
 		(void)archive_read_free(s->archive);
 	if (s->filter != NULL)
 		(void)archive_read_free(s->filter);
-	zip_source_close(s->zip);
+	zip_marks_free(&s->marks);
 	free(s->in);
 	if (s->limited)
 		(void)setrlimit(RLIMIT_DATA, &s->previous);

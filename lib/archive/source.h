@@ -16,19 +16,20 @@
 #include <stdint.h>
 #include <sys/resource.h>
 
-#include "archive/zip_source.h"
-#include "base/err.h"
+#include "archive/zip_marks.h"
 
 #ifndef SANITIZED
 #define SANITIZED false /* needs far more memory, and ends the process where it gets none */
 #endif
 
-#define SOURCE_MEMORY (24 << 20) /* bytes that reading may need */
-#define SOURCE_HEADER (1 << 18)  /* bytes of a tar before the content of an entry */
+#define SOURCE_MEMORY (24 << 20)     /* bytes that reading may need */
+#define SOURCE_ZIP_MEMORY (64 << 20) /* of a ZIP: some 200 for each of ZIP_ENTRIES */
+#define SOURCE_HEADER (1 << 18)      /* bytes of a tar before the content of an entry */
 
-struct source {                 /* private, but for the first two */
-	struct zip_source *zip; /* NULL for a tar */
+struct source {      /* private, but for the first two */
+	bool is_zip; /* else a tar */
 	struct archive *archive;
+	struct zip_marks marks;
 	struct archive *filter; /* takes the compression off a tar; NULL: there is none */
 	int fd;
 	uint64_t at, size;

@@ -3,8 +3,8 @@
  *
  * Names must come out byte for byte as they went in, but libarchive, in a UTF-8 locale, composes
  * those that an archive says are UTF-8.  A tar is read in the C locale, where libarchive cannot
- * convert its names, warns, and hands them over as they are; so there a warning is no error.  What
- * a ZIP tells of an entry is not asked of libarchive at all (zip_source.h).
+ * convert its names, warns, and hands them over as they are; so there a warning is no error.  A ZIP
+ * is read in a UTF-8 locale, and does not get to say which names are UTF-8 (zip_marks.h).
  */
 #include "archive/unpack.h"
 
@@ -126,35 +126,6 @@ take_delta_list(struct unpacker *u, struct archive_entry *h, struct err *e)
 	return unpacker_content(u, u->listfd, e) < 0 ? -1 : 1;
 }
 
-/* Put into ${h} what the ZIP says of the entry: to libarchive it is a file without a name. */
-static int
-take_zip_header(struct unpacker *u, struct archive_entry *h, struct err *e)
-{
-	const struct zip_record *r = zip_source_entry(u->source.zip);
-	char path[TREE_PATH + 2], target[TREE_PATH + 1];
-
-	memcpy(path, r->name, r->name_length);
-	path[r->name_length] = '\0';
-	/* DOS's own writers put '\' between names. */
-	if (r->system == 0 && strchr(path, '/') == NULL)
-		for (char *p = path; (p = strchr(p, '\\')) != NULL;)
-			*p = '/';
-	archive_entry_copy_pathname(h, path);
-	archive_entry_set_filetype(h, tree_format(r->type));
-	archive_entry_set_perm(h, r->mode);
-	if (r->type != 'l')
-		return 0;
-	ssize_t n = archive_read_data(u->source.archive, target, sizeof target);
-	if (n < 0)
-		return unpacker_refuse(u, e);
-	/* Without one it is refused. */
-	if ((size_t)n < sizeof target && memchr(target, '\0', (size_t)n) == NULL) {
-		target[n] = '\0';
-		archive_entry_copy_symlink(h, target);
-	}
-	return 0;
-}
-
 static bool
 is_wanted(const struct unpacker *u, const char *path)
 {
@@ -170,8 +141,6 @@ take_one_entry(struct unpacker *u, struct archive_entry *h, struct err *e)
 			       (unsigned long long)u->l->entries);
 	if (interrupt_check(&u->l->interrupt, e) < 0)
 		return -1;
-	if (u->source.zip != NULL && take_zip_header(u, h, e) < 0)
-		return -1;
 	int status = take_delta_list(u, h, e);
 	if (status != 0)
 		return status < 0 ? -1 : 0;
@@ -179,8 +148,8 @@ take_one_entry(struct unpacker *u, struct archive_entry *h, struct err *e)
 	if (status <= 0)
 		return status;
 	u->current.entry.mode &= ~u->l->mask;
-	if (u->source.zip != NULL && u->current.entry.type == 'f' &&
-	    zip_source_entry(u->source.zip)->method != 0)
+	if (u->source.is_zip && u->current.entry.type == 'f' &&
+	    strstr(archive_format_name(u->source.archive), "uncompressed") == NULL)
 		u->totals->compressed = true;
 	bool wanted = u->creates && is_wanted(u, u->current.path);
 	u->totals->files += u->current.entry.type == 'f';
@@ -246,7 +215,10 @@ run_unpacker(struct unpacker *u, const struct tree *t, int dirfd, struct err *e)
 	u->current.limits = u->l;
 	u->extract.parent = -1;
 	u->creates = dirfd >= 0;
-	u->locale = newlocale(LC_CTYPE_MASK, "C", (locale_t)0);
+	if (begins_with(u, "PK", 2))
+		u->locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+	if (u->locale == (locale_t)0)
+		u->locale = newlocale(LC_CTYPE_MASK, "C", (locale_t)0);
 	if (u->locale == (locale_t)0)
 		return err_memory(e);
 	u->previous = uselocale(u->locale);
