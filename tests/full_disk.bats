@@ -2,6 +2,7 @@
 # The executor's disk is full, of bytes or of inodes: what was half made goes, what is finished waits,
 # what must be recorded is, and it goes on by itself when there is space again.
 
+# bats file_tags=plain
 load helper
 
 setup()
