@@ -53,9 +53,7 @@ transaction_conflicts(const struct transaction *t, struct err *e)
 	unsigned long long guarded = t->totals->guarded, n = t->totals->conflicts - guarded;
 	char both[64];
 
-	snprintf(both, sizeof both,
-		 t->job->undo ? "%llu path%s changed since" : "%llu path%s changed on both sides",
-		 n, n == 1 ? "" : "s");
+	snprintf(both, sizeof both, "%llu path%s in conflict", n, n == 1 ? "" : "s");
 	if (guarded == 0)
 		err_set(e, ERR_CONFLICT, "%s", both);
 	else
