@@ -147,7 +147,7 @@ set_directory_time(struct stage *s, const struct plan_step *step, bool done, str
 	if (p.dirfd < 0)
 		return location_is_gone() ? 0 : -1;
 	bool there = location_look(&p) == 0 && p.there && tree_type(p.st.st_mode) == 'd';
-	if (there && utimensat(p.dirfd, p.name, times, AT_SYMLINK_NOFOLLOW) && errno != EPERM)
+	if (there && utimensat(p.dirfd, p.name, times, AT_SYMLINK_NOFOLLOW) && !location_not_ours())
 		status = err_sys(e, "%s", step->path);
 	close(p.dirfd);
 	return status;

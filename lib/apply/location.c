@@ -185,6 +185,12 @@ location_copy_attributes(int from, int to, bool same)
 }
 
 bool
+location_not_ours(void)
+{
+	return errno == EPERM || errno == EACCES || errno == EROFS;
+}
+
+bool
 location_is_gone(void)
 {
 	return errno == ENOENT || errno == ENOTDIR || errno == ELOOP;

@@ -65,6 +65,10 @@ bool location_modeless(void);
  * the file may do goes with it (capabilities). */
 void location_copy_attributes(int from, int to, bool same);
 
+/* Setting a time failed: does errno say that it is not ours to set, or a file system that is only
+ * read? */
+bool location_not_ours(void);
+
 /* The directory of a location could not be opened: does errno say that it is gone? */
 bool location_is_gone(void);
 

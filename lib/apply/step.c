@@ -137,7 +137,8 @@ set_time(struct scene *c, const struct entry *from, const struct entry *to, stru
 	if (now.type != from->type || now.mtime != from->mtime || now.size != from->size)
 		return 0;
 	/* Somebody else's: it is not worth stopping for. */
-	if (utimensat(c->path.dirfd, c->path.name, times, AT_SYMLINK_NOFOLLOW) && errno != EPERM)
+	if (utimensat(c->path.dirfd, c->path.name, times, AT_SYMLINK_NOFOLLOW) &&
+	    !location_not_ours())
 		return scene_failed(c, e);
 	return 0;
 }
