@@ -96,7 +96,7 @@ stack()
 	rm -rf "$run"
 	mkdir "$run"
 	with_fault "$@"
-	sed -e 's|^@DELEGATOR@||' -e '/^@QUEUE@/d' -e "s|@USER@|$user|" -e "s|@LISTEN@|127.0.0.1:$PORT|" \
+	sed -e 's|^@DELEGATOR@||' -e '/^@QUEUE@/d' -e '/^@TOKEN@/d' -e "s|@USER@|$user|" -e "s|@LISTEN@|127.0.0.1:$PORT|" \
 		-e 's|@SOCKET@|executor.sock|' -e 's|@FILES@|1024|' -e 's|@CONNECTIONS@|512|' \
 		"$BUILD/share/awcp/nginx.conf.in" >"$run/nginx.conf"
 	export AWCP_AUTH=none AWCP_ROOTS=$HERE/ws
