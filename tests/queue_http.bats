@@ -898,9 +898,11 @@ has_version()
 	wait_until has_version "$BATS_TEST_TMPDIR/first" 20
 	kill -KILL "$(queued_pid)"
 	wait "$STARTED"
-	wait "$SERVER_PID" || :
-	wait_until gone "$SERVER_PID"
-	start_server -Q
+	up() {
+		ask GET "/$Q/stats"
+		[ "$STATUS" = 200 ]
+	}
+	wait_until up # awcp-serve starts it again
 	told=$(grep -c '"created":true' "$BATS_TEST_TMPDIR/log")
 	[ "$told" -ge 15 ]
 	for n in $(jq -r .number "$BATS_TEST_TMPDIR/log" 2>/dev/null); do
