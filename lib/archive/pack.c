@@ -3,6 +3,7 @@
  */
 #include "archive/pack.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,7 +14,8 @@
 #include "base/file.h"
 #include "tree/carry.h"
 
-#define DENSE 500 /* bytes for each of the archive's that a reader may refuse */
+#define DENSE 500     /* bytes for each of the archive's that a reader may refuse */
+#define BROKEN_MAX 32 /* files that the disk does not let us read; with more it is no good */
 
 static int
 put_regular(struct packer *p, struct entry *entry, bool same, struct err *e)
@@ -25,8 +27,10 @@ put_regular(struct packer *p, struct entry *entry, bool same, struct err *e)
 		return 0;
 	}
 	int fd = walk_open_file(p->walk, e);
-	if (fd < 0)
+	if (fd < 0) {
+		p->unread = e->code == ERR_IO;
 		return -1;
+	}
 	int status = packer_send(p, entry, fd, entry->sha256, e);
 	(void)close(fd);
 	return status;
@@ -81,9 +85,32 @@ put_content(struct packer *p, struct entry *entry, bool same, struct err *e)
 static int
 put_matched(struct packer *p, struct entry *entry, bool *same, struct err *e)
 {
-	if (p->baseline != NULL && baseline_match(p->baseline, p->walk, entry, same, e) < 0)
+	if (p->baseline != NULL && baseline_match(p->baseline, p->walk, entry, same, e) < 0) {
+		p->unread = e->code == ERR_IO;
 		return -1;
+	}
 	return put_content(p, entry, *same, e);
+}
+
+/* Is ${entry} a file that the disk did not let us read, the last time? */
+static bool
+is_broken(const struct packer *p, const struct entry *entry, struct err *e)
+{
+	if (p->broken == NULL || !pathset_has(p->broken, entry->path))
+		return false;
+	err_set(e, ERR_IO, "cannot read %s: the disk is broken there", entry->path);
+	return true;
+}
+
+/* ${entry} cannot be put, because of ${e}. */
+static int
+give_way(struct packer *p, const struct entry *entry, struct err *e)
+{
+	if (packer_can_withhold(p, e))
+		return packer_withhold(p, entry->path, baseline_then(p->baseline), e);
+	if (p->unread)
+		(void)snprintf(p->unread_path, TREE_PATH + 1, "%s", entry->path);
+	return -1;
 }
 
 static int
@@ -94,10 +121,10 @@ put_entry(struct packer *p, struct entry *entry, struct err *e)
 	/* Here a device, FIFO or socket is nothing to send, and nothing that apply touches. */
 	if (entry->type == '?' && !p->o->lenient)
 		return 0;
+	if (is_broken(p, entry, e))
+		return packer_withhold_unread(p, entry->path, e);
 	if (put_matched(p, entry, &same, e) < 0)
-		return packer_can_withhold(p, e)
-			   ? packer_withhold(p, entry->path, baseline_then(p->baseline), e)
-			   : -1;
+		return give_way(p, entry, e);
 	if (p->baseline != NULL && !entry->unsent)
 		baseline_count(p->baseline, entry, same);
 	return add_to_manifest(p, entry, e);
@@ -203,28 +230,62 @@ start_over(int fd, struct err *e)
 	return ftruncate(fd, 0) < 0 ? err_sys(e, "cannot write the archive") : 1;
 }
 
-int
-pack(const struct resource *r, size_t n, const struct pack_options *o, const struct tree *to,
-     struct pack_totals *totals, struct err *e)
+/* As run_packer.  A file that the disk does not let us read costs that file, not all: it is
+ * withheld, from the start again, since what was begun of it cannot be taken back. */
+static int
+run_again(struct packer *p, struct err *e)
 {
-	struct pack_options plain = *o;
-	struct packer p = {.resources = r, .count = n, .o = o, .to = to, .totals = totals};
+	const struct packer fresh = *p;
 
-	p.put = put_entry;
-	p.delta = to->base != NULL && to->manifestfd >= 0;
-	struct packer again = p;
-	if (run_packer(&p, e) < 0)
-		return -1;
-	/* What was compressed so well that its reader would take it for a bomb is sent as it is. */
-	if (o->format != PACK_TAR_ZST || p.content <= UNPACK_ANY_RATIO ||
-	    p.content / DENSE <= totals->archive_bytes)
-		return 0;
-	int status = start_over(to->archivefd, e);
-	if (status <= 0 || (status = start_over(to->manifestfd, e)) <= 0)
+	for (int n = 0; run_packer(p, e) < 0; n++) {
+		if (!p->unread || p->broken == NULL || n == BROKEN_MAX)
+			return -1;
+		if (pathset_add(p->broken, p->unread_path, e) < 0 ||
+		    start_over(p->to->archivefd, e) <= 0 || start_over(p->to->manifestfd, e) <= 0)
+			return -1;
+		*p = fresh;
+	}
+	return 0;
+}
+
+/* What was compressed so well that its reader would take it for a bomb is sent as it is. */
+static int
+run_uncompressed(struct packer *p, struct err *e)
+{
+	struct pack_options plain = *p->o;
+
+	int status = start_over(p->to->archivefd, e);
+	if (status <= 0 || (status = start_over(p->to->manifestfd, e)) <= 0)
 		return status;
 	plain.format = PACK_TAR;
 	plain.changed = NULL; /* all of them were reported */
 	plain.withheld = NULL;
-	again.o = &plain;
-	return run_packer(&again, e);
+	p->o = &plain;
+	return run_packer(p, e);
+}
+
+int
+pack(const struct resource *r, size_t n, const struct pack_options *o, const struct tree *to,
+     struct pack_totals *totals, struct err *e)
+{
+	struct pathset broken = {.count = 0};
+	char unread[TREE_PATH + 1] = "";
+	struct packer p = {.resources = r,
+			   .count = n,
+			   .o = o,
+			   .put = put_entry,
+			   .to = to,
+			   .totals = totals,
+			   .unread_path = unread};
+
+	p.delta = to->base != NULL && to->manifestfd >= 0;
+	if (o->lenient && to->base != NULL)
+		p.broken = &broken;
+	struct packer again = p;
+	int status = run_again(&p, e);
+	if (status == 0 && o->format == PACK_TAR_ZST && p.content > UNPACK_ANY_RATIO &&
+	    p.content / DENSE > totals->archive_bytes)
+		status = run_uncompressed(&again, e);
+	pathset_free(&broken);
+	return status;
 }

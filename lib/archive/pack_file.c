@@ -102,8 +102,10 @@ put_bytes(struct packer *p, const struct entry *entry, int fd, uint64_t n, struc
 	while (n > 0) {
 		ssize_t got =
 		    file_read(fd, p->piece, n < PACKER_PIECE ? (size_t)n : PACKER_PIECE, e);
-		if (got < 0)
+		if (got < 0) {
+			p->unread = true;
 			return err_add(e, "%s", entry->path);
+		}
 		if (interrupt_check(&p->o->interrupt, e) < 0)
 			return -1;
 		if (got == 0)

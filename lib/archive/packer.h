@@ -39,6 +39,10 @@ struct packer {
 	char *piece;
 	char *withheld;      /* path of what was withheld last; "" */
 	struct pathset kept; /* files of the base's archive that stand for what was withheld */
+	struct pathset
+	    *broken;       /* files that the disk did not let us read, the last time; or NULL */
+	bool unread;       /* it does not let us read this one */
+	char *unread_path; /* which it is, TREE_PATH + 1 bytes */
 	const struct waiting_walk *waiting; /* those above the walk at hand; or NULL */
 	uint64_t followed;                  /* entries in directories that links led to */
 	struct extent extents[PACKER_EXTENTS];
@@ -67,6 +71,9 @@ bool packer_can_withhold(const struct packer *p, const struct err *why);
 
 /* Withhold ${path}, which was ${then} (or NULL, if it was not there), because of ${e}. */
 int packer_withhold(struct packer *p, const char *path, const struct entry *then, struct err *e);
+
+/* Withhold ${path}, which was not matched with what it was, because of ${e}. */
+int packer_withhold_unread(struct packer *p, const char *path, struct err *e);
 
 /* Have ${w} and the baseline withhold what cannot be read, too. */
 void packer_tolerate(struct packer *p, struct walk *w);

@@ -66,17 +66,22 @@ packer_withhold(struct packer *p, const char *path, const struct entry *then, st
 	return then != NULL ? keep(p, then, e) : 0;
 }
 
-/* The walk cannot go to ${path}, or not into it. */
-static int
-withhold_unread(void *arg, const char *path, struct err *e)
+int
+packer_withhold_unread(struct packer *p, const char *path, struct err *e)
 {
-	struct packer *p = arg;
 	struct err why = *e;
 
 	/* What was withheld before it is done with. */
 	if (baseline_skip(p->baseline, path, e) < 0)
 		return -1;
 	return packer_withhold(p, path, NULL, &why);
+}
+
+/* The walk cannot go to ${path}, or not into it. */
+static int
+withhold_unread(void *arg, const char *path, struct err *e)
+{
+	return packer_withhold_unread(arg, path, e);
 }
 
 void

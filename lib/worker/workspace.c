@@ -306,9 +306,17 @@ choose_options(const struct workspace *w)
 	};
 }
 
+/* Once, however often it is told: a result may be packed again from the start. */
 static void
 note_in(json_t *list, const char *text)
 {
+	const json_t *known;
+	size_t i;
+
+	json_array_foreach (list, i, known) {
+		if (strcmp(json_string_value(known), text) == 0)
+			return;
+	}
 	if (json_array_size(list) < MESSAGE_CHANGED)
 		(void)jsonx_append(list, text); /* out of memory: the list is shorter */
 }

@@ -1,4 +1,7 @@
 /* withhold: what cannot be sent back comes back as it was received, whatever the form. */
+#include <errno.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 
 #include "archive/pack.h"
@@ -218,6 +221,61 @@ test_names(void)
 	CHECK(access("out/ws/new\nline", F_OK) == 0, "control characters are no trouble");
 }
 
+/* The disk is broken in file ${broken}, from ${broken_at} on. */
+static ino_t broken;
+static off_t broken_at;
+
+ssize_t
+read(int fd, void *p, size_t n)
+{
+	struct stat st;
+
+	if (broken != 0 && fstat(fd, &st) == 0 && st.st_ino == broken &&
+	    lseek(fd, 0, SEEK_CUR) >= broken_at) {
+		errno = EIO;
+		return -1;
+	}
+	return syscall(SYS_read, fd, p, n);
+}
+
+static void
+test_broken_disk(const struct form *f)
+{
+	static const struct {
+		const char *what, *how;
+		off_t at;
+	} all[] = {{"from its start", "echo longer >dir/a", 0},
+		   {"in a file of the same size", "printf A >dir/a", 0},
+		   {"amid it", "head -c 400000 /dev/zero | tr '\\0' x >dir/a", 200000}};
+	struct pack_totals totals;
+	struct stat st;
+	char command[512];
+	struct err e = {0};
+
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+		receive(f);
+		(void)snprintf(command, sizeof command,
+			       "cd work/ws && rm gone && echo new >stays && %s", all[i].how);
+		(void)scratch_run(command);
+		if (stat("work/ws/dir/a", &st) < 0)
+			scratch_fail("stat");
+		broken = st.st_ino;
+		broken_at = all[i].at;
+		int status = pack_back(f, &totals, &e);
+		broken = 0;
+		CHECK(status == 0 && take_back(f, &e) == 0,
+		      "%s, the disk broken %s: the rest comes back: %s", f->name, all[i].what,
+		      e.message);
+		CHECK(is_as_sent(f, "dir/a") && strstr(named, "dir/a") != NULL,
+		      "%s, the disk broken %s: the file is as it was, and named", f->name,
+		      all[i].what);
+		CHECK(is_there(f, "stays") && !is_there(f, "gone") && !is_as_sent(f, "stays"),
+		      "%s, the disk broken %s: the others are as the task left them", f->name,
+		      all[i].what);
+		CHECK_INT(totals.withheld, 1, "it is one");
+	}
+}
+
 int
 main(void)
 {
@@ -236,6 +294,7 @@ main(void)
 	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
 		test_ways(&forms[i]);
 		test_nothing_withheld(&forms[i]);
+		test_broken_disk(&forms[i]);
 	}
 	test_directories();
 	test_names();
