@@ -109,6 +109,10 @@ finds()
 	finds warn tokens 'bob expires at' ''
 	refute_output --partial carol
 	refute_output --partial awcp_
+	AWCP_ROOTS=$HOME finds warn tokens 'no token may lend' 'awcp-token set --rights'
+	awcp-token set --rights lend,read carol
+	AWCP_ROOTS=$HOME finds ok tokens 'that of carol may also lend' ''
+	refute_output --partial 'no token may lend'
 }
 
 @test "a full disk, a clock that was put back, and damage are found" {

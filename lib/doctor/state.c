@@ -84,17 +84,19 @@ struct census {
 	struct doctor *doctor;
 	int64_t now;
 	size_t count;
+	unsigned rights; /* that one of them has */
 };
 
 /* Who may do more than what harms nobody is to be known. */
 static void
-report_rights(struct doctor *d, const json_t *token)
+report_rights(struct census *c, const json_t *token)
 {
-	unsigned more = rights_of(token) & ~RIGHTS_USUAL;
+	unsigned rights = rights_of(token), more = rights & ~RIGHTS_USUAL;
 	char names[RIGHTS_TEXT];
 
+	c->rights |= rights;
 	if (more != 0)
-		doctor_report(d, DOCTOR_OK, "tokens", "that of %s may also %s",
+		doctor_report(c->doctor, DOCTOR_OK, "tokens", "that of %s may also %s",
 			      jsonx_text(token, "name", "?"), rights_format(more, ", ", names));
 }
 
@@ -109,7 +111,7 @@ check_token(void *arg, const json_t *token)
 	int64_t expires;
 
 	c->count++;
-	report_rights(c->doctor, token);
+	report_rights(c, token);
 	(void)snprintf(advice, sizeof advice, "awcp-token rm %s, and add it again if it is wanted",
 		       name);
 	if (text == NULL)
@@ -138,6 +140,10 @@ doctor_tokens(struct doctor *d)
 	check_modes(d, "peers");
 	if (is_there("tokens") && token_list(check_token, &c, &e) < 0)
 		doctor_fail(d, DOCTOR_BAD, "tokens", &e);
+	else if (setting_given(SETTING_ROOTS) != NULL && (c.rights & RIGHT_LEND) == 0 &&
+		 strcmp(setting_text(SETTING_AUTH), "token") == 0)
+		doctor_advise(d, DOCTOR_WARN, "tokens", "awcp-token set --rights lend,read name",
+			      "no token may lend what AWCP_ROOTS names");
 	else if (d->worst == DOCTOR_OK)
 		doctor_report(d, DOCTOR_OK, "tokens", "%zu", c.count);
 	if (previous > d->worst)
