@@ -273,6 +273,21 @@ pop_level(struct walk *w, struct err *e)
 	return status;
 }
 
+/* The directory on top cannot be listed, because of ${e}: it is as one with nothing in it. */
+static int
+leave_unread(struct walk *w, struct err *e)
+{
+	size_t length = w->levels[w->depth - 1].length;
+	struct err why = *e;
+
+	err_add(&why, "%.*s", (int)length, w->path);
+	w->path[length > 0 ? length - 1 : 0] = '\0';
+	if (pop_level(w, e) < 0)
+		return -1;
+	*e = why;
+	return refuse(w, w->path, e);
+}
+
 static int
 read_target(struct walk *w, struct err *e)
 {
@@ -349,7 +364,7 @@ walk_next(struct walk *w, struct entry **entry, struct err *e)
 			if (push_level(w, e) < 0)
 				return -1;
 		}
-		if (w->depth == 0) {
+		if (w->levels == NULL || w->depth == 0) {
 			if (w->next == w->count)
 				return 0;
 			if (begin_resource(w, e) < 0)
@@ -360,11 +375,9 @@ walk_next(struct walk *w, struct entry **entry, struct err *e)
 		}
 		struct level *top = &w->levels[w->depth - 1];
 		if (listing_next(&top->names, top->fd, &name, e) < 0) {
-			err_add(e, "%.*s", (int)top->length, w->path);
-			w->path[top->length > 0 ? top->length - 1 : 0] = '\0';
-			if (refuse(w, w->path, e) < 0)
+			if (leave_unread(w, e) < 0)
 				return -1;
-			name = NULL; /* it is as one with nothing in it */
+			continue;
 		}
 		int found = name == NULL ? pop_level(w, e) : stat_name(w, name, e);
 		if (found != 0)
