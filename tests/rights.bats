@@ -131,6 +131,9 @@ said()
 	sleep 0.5
 	awcp-token rm gone
 	awcp-token set --rights put less
+	# Whoever comes with it before that is noticed must not make it go unnoticed.
+	request POST /queue/s/tasks -H "Authorization: Bearer $less" --data-binary '{"payload":"y"}'
+	assert_status 201
 	for pid in "${pids[@]:0:4}"; do
 		WAIT=2 wait_until gone "$pid"
 	done

@@ -29,9 +29,17 @@ static atomic_llong due;        /* clock_steady */
 static atomic_uint losses;
 
 static void
+set_rights(struct holder *x, unsigned rights)
+{
+	if ((x->rights & ~rights) != 0)
+		losses++;
+	x->rights = rights;
+}
+
+static void
 learn(struct holder *x, const struct token *t)
 {
-	x->rights = t->rights;
+	set_rights(x, t->rights);
 	x->expires = t->expires;
 	x->limit[HOLDER_CONNECTION] = t->limits.connections;
 	x->limit[HOLDER_STREAM] = x->limit[HOLDER_OUTPUT] = t->limits.streams;
@@ -137,19 +145,17 @@ have_changed(void)
 	       clock_now() - (int64_t)changed.tv_sec * 1000 < FRESH_MS;
 }
 
-/* Read the token of ${x} again; true if it has lost a right. */
-static bool
+/* Read the token of ${x} again. */
+static void
 read_again(struct holder *x)
 {
-	unsigned before = x->rights;
 	struct token t;
 	struct err e;
 
 	if (token_reload(x->file, &t, &e) == 0)
 		learn(x, &t);
 	else if (e.code == ERR_AUTH_FAILED)
-		x->rights = 0;
-	return (before & ~x->rights) != 0;
+		set_rights(x, 0);
 }
 
 unsigned
@@ -162,11 +168,10 @@ holder_look(void)
 		return losses;
 	(void)pthread_mutex_lock(&lock);
 	due = now + HOLDER_LOOK_MS;
-	bool all = !LIST_EMPTY(&holders) && have_changed(), lost = false;
+	bool all = !LIST_EMPTY(&holders) && have_changed();
 	LIST_FOREACH(x, &holders, next)
 	if (all || (x->rights != 0 && x->expires != 0 && x->expires <= clock_now()))
-		lost |= read_again(x);
-	losses += lost;
+		read_again(x);
 	(void)pthread_mutex_unlock(&lock);
 	return losses;
 }
