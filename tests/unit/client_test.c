@@ -95,10 +95,29 @@ test_token(void)
 	client_free(NULL);
 }
 
+static void
+test_plain(void)
+{
+	static const char *const plain[][2] = {
+	    {"HTTP://LocalHost:10200/awcp", "http://127.0.0.1:10200/awcp"},
+	    {"https://Build.Example/AWCP", "https://build.example/AWCP"},
+	    {"http://host:80/awcp", "http://host/awcp"},
+	    {"http://[::1]:1/awcp", "http://[::1]:1/awcp"},
+	    {"http://localhost.example/", "http://localhost.example/"}};
+
+	for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+		char *saw = url_plain(plain[i][0]);
+		CHECK_STR(saw, plain[i][1], "an address is written plainly");
+		free(saw);
+	}
+	CHECK(url_plain("not an address") == NULL, "what is none is none");
+}
+
 int
 main(void)
 {
 	test_check_url();
+	test_plain();
 	test_loopback();
 	test_token();
 	return check_end();
