@@ -115,12 +115,12 @@ lib/tree/compare.c
 lib/tree/manifest_read.c
 lib/worker/workspace.c"
 	run grep -nE 'compare_open\(' -r lib bin cgi --include='*.c'
-	assert_equal "$(sed 's/:.*//' <<<"$output" | sort)" "lib/apply/decide.c
+	assert_equal "$(cut -d: -f1 <<<"$output" | sort)" "lib/apply/decide.c
 lib/snapshot/changes.c
 lib/snapshot/export.c
 lib/tree/compare.c"
 	run grep -nE 'plan_(add|copy)\(' -r lib bin cgi --include='*.c'
-	assert_equal "$(sed 's/:.*//' <<<"$output" | sort -u)" "lib/apply/around.c
+	assert_equal "$(cut -d: -f1 <<<"$output" | sort -u)" "lib/apply/around.c
 lib/apply/emit.c
 lib/apply/fill.c
 lib/apply/fold.c
