@@ -2,6 +2,7 @@
 # The executor's disk is full, of bytes or of inodes: what was half made goes, what is finished waits,
 # what must be recorded is, and it goes on by itself when there is space again.
 
+# shellcheck disable=SC2016 # the variables are those of an inner shell
 # bats file_tags=plain
 load helper
 

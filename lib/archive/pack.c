@@ -250,9 +250,10 @@ run_again(struct packer *p, struct err *e)
 
 /* What was compressed so well that its reader would take it for a bomb is sent as it is. */
 static int
-run_uncompressed(struct packer *p, struct err *e)
+run_uncompressed(const struct packer *p, struct err *e)
 {
 	struct pack_options plain = *p->o;
+	struct packer again = *p;
 
 	int status = start_over(p->to->archivefd, e);
 	if (status <= 0 || (status = start_over(p->to->manifestfd, e)) <= 0)
@@ -260,8 +261,8 @@ run_uncompressed(struct packer *p, struct err *e)
 	plain.format = PACK_TAR;
 	plain.changed = NULL; /* all of them were reported */
 	plain.withheld = NULL;
-	p->o = &plain;
-	return run_packer(p, e);
+	again.o = &plain;
+	return run_packer(&again, e);
 }
 
 int
@@ -281,11 +282,11 @@ pack(const struct resource *r, size_t n, const struct pack_options *o, const str
 	p.delta = to->base != NULL && to->manifestfd >= 0;
 	if (o->lenient && to->base != NULL)
 		p.broken = &broken;
-	struct packer again = p;
+	const struct packer fresh = p;
 	int status = run_again(&p, e);
 	if (status == 0 && o->format == PACK_TAR_ZST && p.content > UNPACK_ANY_RATIO &&
 	    p.content / DENSE > totals->archive_bytes)
-		status = run_uncompressed(&again, e);
+		status = run_uncompressed(&fresh, e);
 	pathset_free(&broken);
 	return status;
 }
