@@ -292,6 +292,14 @@ without_groups()
 	assert_equal "$(summary)" $'CapEff:\t0000000000000000'
 }
 
+@test "there is one place where a command is run for a task, and that is fenced" {
+	run grep -rlE '\b(process_start|sandbox_command|environment_make)\(' --include='*.c' \
+		"$REPO/lib/worker" "$REPO/lib/queue" "$REPO/lib/assignment" "$REPO/bin" "$REPO/cgi"
+	assert_output "$REPO/lib/worker/execution.c"
+	run grep -rlE '\b(exec[lv]p?e?|posix_spawnp?|system|popen)\(' --include='*.c' "$REPO/lib/worker"
+	assert_output ''
+}
+
 # --- read-only resources
 
 @test "a resource lent read-only does not come back, changed or not" {

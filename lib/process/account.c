@@ -3,11 +3,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "tree/tree.h"
 
 /* Where a number is taken from, and how many there are.  The first are as many as there can be
  * processes, and are nobody's by any convention; a container often has 65536 users, of which these
@@ -85,4 +87,21 @@ account_give(int fd, uid_t account, struct err *e)
 		return 0;
 	err_sys(e, "cannot give a directory to the account of a task");
 	return err_hint(e, "run the worker as a user other than root");
+}
+
+int
+account_give_path(int dirfd, const char *path, uid_t account, struct err *e)
+{
+	char above[TREE_PATH + 1];
+	int status = 0;
+
+	for (size_t n = 0; account != 0 && status == 0 && path[n] != '\0'; n++) {
+		n += strcspn(path + n, "/");
+		(void)snprintf(above, sizeof above, "%.*s", (int)n, path);
+		int fd = file_open_beneath(dirfd, above, O_RDONLY | O_DIRECTORY, 0, e);
+		status = fd < 0 ? -1 : account_give(fd, account, e);
+		file_close(fd);
+		n -= path[n] == '\0';
+	}
+	return status;
 }

@@ -26,4 +26,7 @@ int account_list(uid_t account, struct err *e);
 /* Give what ${fd} is open at to ${account}, unless that is 0. */
 int account_give(int fd, uid_t account, struct err *e);
 
+/* The same for the directory ${path} in ${dirfd}, and those on the way to it. */
+int account_give_path(int dirfd, const char *path, uid_t account, struct err *e);
+
 #endif

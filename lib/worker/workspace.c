@@ -121,24 +121,6 @@ wait_out_tick(int manifestfd, uint64_t bytes, struct err *e)
 	return futimens(manifestfd, now) < 0 ? err_sys(e, "cannot write " RECEIVED) : 0;
 }
 
-/* Give ${name}, and the directories on the way to it, to ${account}. */
-static int
-give_directories(int dirfd, const char *name, uid_t account, struct err *e)
-{
-	char path[TREE_PATH + 1];
-	int status = 0;
-
-	for (size_t n = 0; account != 0 && status == 0 && name[n] != '\0'; n++) {
-		n += strcspn(name + n, "/");
-		(void)snprintf(path, sizeof path, "%.*s", (int)n, name);
-		int fd = file_open_beneath(dirfd, path, O_RDONLY | O_DIRECTORY, 0, e);
-		status = fd < 0 ? -1 : account_give(fd, account, e);
-		file_close(fd);
-		n -= name[n] == '\0';
-	}
-	return status;
-}
-
 /* Make the directories of resources that have no entry in the archive, because they are empty.
  * Whatever lies above them is a directory, too, or the archive would have been refused. */
 static int
@@ -146,7 +128,7 @@ make_resources(const struct workspace *w, int workfd, struct err *e)
 {
 	for (size_t i = 0; i < w->count; i++)
 		if (file_make_dirs(workfd, w->resources[i].name, e) < 0 ||
-		    give_directories(workfd, w->resources[i].name, w->account, e) < 0)
+		    account_give_path(workfd, w->resources[i].name, w->account, e) < 0)
 			return -1;
 	return 0;
 }
