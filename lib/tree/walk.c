@@ -280,11 +280,11 @@ leave_unread(struct walk *w, struct err *e)
 	size_t length = w->levels[w->depth - 1].length;
 	struct err why = *e;
 
-	err_add(&why, "%.*s", (int)length, w->path);
 	w->path[length > 0 ? length - 1 : 0] = '\0';
 	if (pop_level(w, e) < 0)
 		return -1;
 	*e = why;
+	err_add(e, "%s", w->path);
 	return refuse(w, w->path, e);
 }
 
@@ -364,7 +364,7 @@ walk_next(struct walk *w, struct entry **entry, struct err *e)
 			if (push_level(w, e) < 0)
 				return -1;
 		}
-		if (w->levels == NULL || w->depth == 0) {
+		if (w->depth == 0) {
 			if (w->next == w->count)
 				return 0;
 			if (begin_resource(w, e) < 0)
