@@ -128,7 +128,7 @@ test_questions(void)
 	(void)put(q, "{}");
 	(void)take(q);
 	for (int i = 1; i <= 3; i++) {
-		char id[8];
+		char id[16];
 		(void)snprintf(id, sizeof id, "q%d", i);
 		CHECK_INT(ask_long(q), 0, "a task asks");
 		CHECK_INT(queue_withdraw(q, claim_of(1, 1), id, &closed, &why), 0, "and withdraws");
