@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
 # What everybody who reaches the port may send: no request ends a program, whoever has no token gets a
 # bounded share of everything, and no web page gets in where nobody needs one.
-# shellcheck disable=SC2030,SC2031,SC2154 # a test's variables are its own; bats sets output
+# shellcheck disable=SC2030,SC2031,SC2154,SC2153 # a test's variables are its own; bats sets output;
+# request and message.bash the rest
 
 load helper
 load message
@@ -168,7 +169,7 @@ assert_served()
 	text="{\"type\":\"INVITE\",${text#\{}" # as others begin
 	post "${text%\}},$auth}"
 	assert_status 200
-	assert_json '.type == "ERROR" and .code == "AUTH_FAILED" and .delegationId == "dlg_c'$LONG'"'
+	assert_json '.type == "ERROR" and .code == "AUTH_FAILED" and .delegationId == "dlg_c'"$LONG"'"'
 	post "$text" -H 'Authorization: Bearer wrong'
 	assert_status 200
 	assert_json '.type == "ERROR" and .code == "AUTH_FAILED"'

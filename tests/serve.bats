@@ -1,5 +1,5 @@
 # awcp-serve: what it starts, what it says, and that it leaves nothing behind.
-# shellcheck disable=SC2030,SC2031 # a test's variables are its own
+# shellcheck disable=SC2030,SC2031,SC2153 # a test's variables are its own; STATUS is request's
 
 load helper
 
@@ -16,7 +16,7 @@ teardown()
 # The processes below awcp-serve that are no shell of its own.
 programs()
 {
-	pgrep -P "$(pgrep -d, -P "$SERVER_PID")" -a
+	pgrep -P "$(pgrep -d, -P "$SERVER_PID")" -a | grep -vE ' (sleep [0-9.]+|.*awcp-reap)$'
 }
 
 @test "it says where it listens when it does, and answers" {
