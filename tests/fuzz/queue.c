@@ -11,7 +11,7 @@
 #include "fuzz.h"
 #include "queue/queue.h"
 
-static char top[] = "/tmp/awcp-fuzz-XXXXXX";
+static char top[] = "/dev/shm/awcp-fuzz-XXXXXX"; /* where nothing waits for a disk */
 static int queuefd = -1;
 
 static void
