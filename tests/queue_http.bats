@@ -923,6 +923,21 @@ has_version()
 	assert_success
 }
 
+@test "queues are named to those who have tasks in them" {
+	put '{"payload": 1}'
+	ask GET ''
+	assert_status 200
+	assert_json ".queues | index(\"$Q\") != null"
+	as "$BOB" GET ''
+	assert_json ".queues | index(\"$Q\") == null"
+	as "$OWNER" GET ''
+	assert_json ".queues | index(\"$Q\") != null"
+	claim
+	ask POST "/$Q/tasks/$N/finish" "{\"attempt\": $A}"
+	ask GET ''
+	assert_json ".queues | index(\"$Q\") == null"
+}
+
 @test "without tokens everybody has all tasks, but no web page" {
 	stop_process "$SERVER_PID"
 	start_server -Q -A none
