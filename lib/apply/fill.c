@@ -295,19 +295,15 @@ static int
 end_file(void *arg, const struct entry *entry, int fd, struct err *e)
 {
 	struct filling *f = arg;
-	struct plan_step *step;
-	struct todo *todo;
-	int status = find_step(f, entry->path, &todo, &step, e);
+	int status = finish_file(f, f->scene.step, fd, e);
 
-	if (status == 0)
-		status = finish_file(f, step, fd, e);
 	if (close(fd) < 0 && status == 0)
 		status = err_sys(e, "%s", entry->path);
-	if (status == 0) {
-		todo->done = true;
-		f->done++;
-	}
-	return status;
+	if (status < 0)
+		return -1;
+	f->current->done = true;
+	f->done++;
+	return 0;
 }
 
 /* From what came back; what is not in it is as it was sent. */
