@@ -206,3 +206,8 @@ lib/apply/undo.c"
 	run grep -rlE '(file_replace|jsonx_save)[a-z_]*\([^;]*"record.json"' lib bin cgi
 	assert_output lib/state/record.c
 }
+
+@test "every body is read in one function, which knows what strangers may send" {
+	run grep -rlE 'FCGX_Get|STDIN_FILENO' "$REPO/cgi" --include='*.[ch]'
+	assert_equal "$(sort <<<"$output" | sed 's,.*/cgi/,,' | paste -sd' ')" 'delegator/job_run.c http/http.c'
+}
