@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/surrogate.h"
 
 #define SPARE                                                                              \
 	((size_t)512 * 1024) /* bytes, which cost nothing as long as nobody writes to them \
@@ -77,52 +78,6 @@ look_at(const char *p, size_t n, unsigned max)
 	return s;
 }
 
-/* What the escape "\uXXXX" at ${i} of the ${n} bytes at ${p} stands for; 0 if there is none. */
-static unsigned
-unit_at(const char *p, size_t n, size_t i)
-{
-	char digits[5] = "";
-
-	if (i > n || n - i < 6 || p[i] != '\\' || p[i + 1] != 'u')
-		return 0;
-	memcpy(digits, p + i + 2, 4);
-	return strspn(digits, "0123456789abcdefABCDEF") == 4 ? (unsigned)strtoul(digits, NULL, 16)
-							     : 0;
-}
-
-static char *
-copy(const char *p, size_t n)
-{
-	char *to = allocate(n);
-
-	return to == NULL ? NULL : memcpy(to, p, n);
-}
-
-/* In JavaScript, and so in what its programs send, a string may have one half of a surrogate pair,
- * which is no character.  A copy of the text with U+FFFD in the place of each, which is what they
- * take it for themselves when they write it out; NULL if it has none, or memory is out. */
-static char *
-mend_surrogates(const char *p, size_t n)
-{
-	char *mended = NULL;
-
-	for (size_t i = 0; i < n;) {
-		unsigned unit = unit_at(p, n, i);
-		bool first = unit >> 10 == 0xd800 >> 10, second = unit >> 10 == 0xdc00 >> 10;
-		if (first && unit_at(p, n, i + 6) >> 10 == 0xdc00 >> 10) {
-			i += 12;
-			continue;
-		}
-		if (first || second) {
-			if (mended == NULL && (mended = copy(p, n)) == NULL)
-				return NULL;
-			memcpy(mended + i + 2, "fffd", 4);
-		}
-		i += unit != 0 ? 6 : p[i] == '\\' ? 2 : 1;
-	}
-	return mended;
-}
-
 static json_t *
 load(const char *p, size_t n, size_t flags, json_error_t *why)
 {
@@ -142,7 +97,9 @@ parse(const char *p, size_t n, unsigned depth, size_t flags, struct err *e)
 	}
 	short_of_memory = false;
 	json_t *o = load(p, n, flags, &why);
-	char *mended = o == NULL && !short_of_memory ? mend_surrogates(p, n) : NULL;
+	char *mended = NULL;
+	if (o == NULL && !short_of_memory)
+		short_of_memory = surrogate_mend(p, n, &mended) < 0;
 	if (mended != NULL) {
 		o = load(mended, n, flags, &why);
 		free(mended);
