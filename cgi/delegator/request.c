@@ -14,7 +14,7 @@
 #include "wire/members.h"
 #include "wire/message.h"
 
-#define RECORD_FILES 8 /* of a delegation */
+#define RECORD_FILES 8   /* of a delegation */
 #define TTL_DEFAULT 3600 /* s; the reference's */
 #define TTL_MAX (INT64_C(10) * 366 * 86400)
 

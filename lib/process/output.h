@@ -32,8 +32,8 @@ struct output *output_create(int dirfd, const char *name, uint64_t max, struct e
 
 void output_free(struct output *o);
 
-/* The descriptor of the log, -1 if nothing more comes into it.  And: nothing more is to come into it,
- * because of ${why}, a few words, which are noted there. */
+/* The descriptor of the log, -1 if nothing more comes into it.  And: nothing more is to come into
+ * it, because of ${why}, a few words, which are noted there. */
 int output_log(const struct output *o);
 void output_cut(struct output *o, const char *why);
 
