@@ -20,7 +20,7 @@
 #include "executor/answers.h"
 #include "http/pool.h"
 #include "events/loop.h"
-#include "state/room.h"
+#include "state/space.h"
 #include "wire/members.h"
 #include "wire/message.h"
 #include "log/metrics.h"
@@ -366,7 +366,7 @@ sweep_each_second(void *unused)
 	for (;;) {
 		(void)nanosleep(&second, NULL);
 		assignment_sweep(&policy);
-		room_set_aside();
+		space_reserve();
 	}
 	return NULL;
 }

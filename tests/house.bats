@@ -197,11 +197,11 @@ lib/apply/undo.c"
 @test "room on the disk, and what is damaged, are each told in one place" {
 	cd "$REPO"
 	run grep -rlE 'statvfs\(' lib bin cgi
-	assert_output lib/state/room.c
+	assert_output lib/state/space.c
 	run grep -rlE 'home_dir\("corrupt"' lib bin cgi
 	assert_output lib/config/home.c
 	# What is recorded on a full disk is saved with what is set aside.
-	run grep -rlE 'room_release\(' lib --include=*.c
+	run grep -rlE 'space_release\(' lib --include=*.c
 	assert_line lib/state/record.c
 	run grep -rlE '(file_replace|jsonx_save)[a-z_]*\([^;]*"record.json"' lib bin cgi
 	assert_output lib/state/record.c

@@ -9,7 +9,7 @@
 #include "delegation/members.h"
 #include "delegator/roots.h"
 #include "snapshot/snapshot.h"
-#include "state/room.h"
+#include "state/space.h"
 #include "wire/client.h"
 #include "wire/members.h"
 #include "wire/message.h"
@@ -190,7 +190,7 @@ check_room(uint64_t bytes, struct err *e)
 {
 	int fd = home_dir(DELEGATIONS, e);
 
-	return fd < 0 ? -1 : room_for(fd, bytes, RECORD_FILES, e);
+	return fd < 0 ? -1 : space_for(fd, bytes, RECORD_FILES, e);
 }
 
 int

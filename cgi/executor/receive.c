@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "config/home.h"
 #include "http/caller.h"
-#include "state/room.h"
+#include "state/space.h"
 #include "wire/jsplit.h"
 #include "wire/members.h"
 #include "wire/message.h"
@@ -198,7 +198,7 @@ decode_piece(struct spool *s, const char *p, size_t n, struct err *e)
 	}
 	sha256_add(s->hash, s->bytes, len);
 	/* Many may send at a time: each looks at what the others have left. */
-	if (room_for(s->r->fd, len, 0, e) < 0 || file_write(s->r->fd, s->bytes, len, e) < 0)
+	if (space_for(s->r->fd, len, 0, e) < 0 || file_write(s->r->fd, s->bytes, len, e) < 0)
 		return -1;
 	file_write_behind(s->r->fd, &s->begun_write, s->r->size);
 	return 0;

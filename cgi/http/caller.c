@@ -7,7 +7,7 @@
 #include "http/pool.h"
 #include "http/private.h"
 #include "http/throttle.h"
-#include "state/room.h"
+#include "state/space.h"
 
 #define SECRET 32 /* characters of an id after "dlg_" that nobody guesses */
 
@@ -108,7 +108,7 @@ caller_admit(struct http *h, struct err *e)
 	if ((asks & ROUTE_ADDS) == 0)
 		return 0;
 	int fd = home_open(e);
-	return fd < 0 ? -1 : room_for(fd, 0, 1, e);
+	return fd < 0 ? -1 : space_for(fd, 0, 1, e);
 }
 
 /* An id is a credential if nobody guesses it: 128 random bits, which are 32 hexadecimal digits. */

@@ -29,7 +29,7 @@ struct http;
  *	ROUTE_MESSAGE	the message may hold the credential: the function calls caller_identify
  *	ROUTE_PUBLIC	anybody may, without any right
  *	ROUTE_ADDS	more is kept here after it, which ends nothing: not where the disk is nearly
- *			full (state/room.h)
+ *			full (state/space.h)
  */
 #define ROUTE_BY_ID 0x1000U
 #define ROUTE_MESSAGE 0x2000U

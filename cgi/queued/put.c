@@ -6,7 +6,7 @@
 
 #include "config/home.h"
 #include "http/body.h"
-#include "state/room.h"
+#include "state/space.h"
 
 #define TASK_MAX (QUEUE_PAYLOAD + (size_t)65536) /* bytes of a task as it is sent */
 #define PIECE_MAX ((size_t)256 << 10)            /* bytes of tasks that are put at a time, about */
@@ -61,7 +61,7 @@ check_room(const struct tenant *t, json_t **asked, size_t n, struct err *e)
 	for (size_t i = 0; i < n; i++)
 		more.bytes += json_dumpb(asked[i], NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY);
 	int fd = home_dir("queue", e);
-	if (fd < 0 || room_for(fd, more.bytes, n, e) < 0)
+	if (fd < 0 || space_for(fd, more.bytes, n, e) < 0)
 		return -1;
 	return quota_take(t, &more, e);
 }

@@ -8,7 +8,7 @@
 #include "http/query.h"
 #include "queue/question.h"
 #include "queued/claim.h"
-#include "state/room.h"
+#include "state/space.h"
 
 #define CAPABILITIES_MAX 64
 #define LEASE_MAX 86400 /* s */
@@ -110,7 +110,7 @@ beat_claim(struct task_request *r, struct err *e)
 	int fd = home_open(e);
 	if (fd < 0)
 		return -1;
-	if (room_for(fd, REQUEST_TEXT, 0, NULL) < 0)
+	if (space_for(fd, REQUEST_TEXT, 0, NULL) < 0)
 		progress = NULL;
 	return queue_beat(r->queue, r->claim, lease * 1000, progress, e);
 }

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "state/breaker.h"
-#include "state/room.h"
+#include "state/space.h"
 #include "config/home.h"
 #include "config/settings.h"
 #include "process/hook.h"
@@ -46,7 +46,7 @@ assignment_policy(struct assignment_policy *p, struct err *e)
 	    setting_number(SETTING_MAX_TTL, &p->max_ttl, e) < 0 ||
 	    setting_number(SETTING_MAX_RETENTION, &p->max_retention, e) < 0 ||
 	    setting_number(SETTING_MAX_ARCHIVE, &p->max_archive, e) < 0 ||
-	    setting_number(SETTING_MIN_FREE, &min_free, e) < 0 || /* room_for asks for it */
+	    setting_number(SETTING_MIN_FREE, &min_free, e) < 0 || /* space_for asks for it */
 	    setting_number(SETTING_MAX_LOAD, &p->max_load, e) < 0 ||
 	    setting_number(SETTING_START_WITHIN, &p->start_within, e) < 0)
 		return -1;
@@ -86,7 +86,7 @@ check_machine(const struct assignment_policy *p, struct err *e)
 	int fd = home_dir(ASSIGNMENTS, e);
 	if (fd < 0)
 		return -1;
-	if (room_for(fd, RECORD_BYTES, RECORD_FILES, &why) < 0) {
+	if (space_for(fd, RECORD_BYTES, RECORD_FILES, &why) < 0) {
 		if (why.code != ERR_NO_SPACE) {
 			*e = why;
 			return -1;

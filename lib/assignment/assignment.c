@@ -9,7 +9,7 @@
 #include "feed/feed.h"
 #include "process/hook.h"
 #include "state/due.h"
-#include "state/room.h"
+#include "state/space.h"
 #include "wire/members.h"
 #include "wire/message.h"
 
@@ -201,7 +201,7 @@ assignment_finish(struct record *r, enum fsm_event event, const struct err *why,
 	/* It has ended, whether the journal says so or not yet: who follows it looks into the
 	 * record, too, and has it repaired. */
 	while (assignment_finish_journal(r, &ignored) < 0)
-		if (!room_release(&ignored))
+		if (!space_release(&ignored))
 			break;
 	return 0;
 }

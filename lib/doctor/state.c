@@ -15,7 +15,7 @@
 #include "config/settings.h"
 #include "delegation/delegation.h"
 #include "doctor/private.h"
-#include "state/room.h"
+#include "state/space.h"
 
 #define MB 1000000U
 #define SOON_MS (INT64_C(7) * 86400 * 1000) /* a token that expires within */
@@ -174,10 +174,10 @@ void
 doctor_disk(struct doctor *d)
 {
 	char inodes[64] = "";
-	struct room r;
+	struct space r;
 	struct err e;
 
-	if (room_look(home_open(&e), &r, &e) < 0) {
+	if (space_look(home_open(&e), &r, &e) < 0) {
 		doctor_fail(d, DOCTOR_BAD, "disk", &e);
 		return;
 	}

@@ -72,7 +72,7 @@ extern const struct feed_kind feed_journal;
 /* Append ${entry} to the journal of the subject with directory ${dirfd}, whose lock is held. Where
  * that may have been done before a crash, ${once} appends nothing after an entry of the same type
  * or after the last one.  An entry "status" only tells how it goes: ERR_TOO_LARGE where the journal
- * has AWCP_MAX_EVENTS bytes, and ERR_NO_SPACE where the disk is nearly full (state/room.h). */
+ * has AWCP_MAX_EVENTS bytes, and ERR_NO_SPACE where the disk is nearly full (state/space.h). */
 int feed_append(int dirfd, const json_t *entry, bool once, bool durable, struct err *e);
 
 /* Begin the journal of the subject with directory ${dirfd} anew. */

@@ -16,7 +16,7 @@
 #include "config/home.h"
 #include "config/settings.h"
 #include "feed/feed.h"
-#include "state/room.h"
+#include "state/space.h"
 #include "wire/members.h"
 
 #define NAME_MAX_BYTES (ID_MAX + sizeof FEED_JOURNAL + 1)
@@ -119,7 +119,7 @@ check_room(int dirfd, const json_t *entry, size_t n, off_t size, struct err *e)
 		return -1;
 	if (size + (off_t)n > max)
 		return err_set(e, ERR_TOO_LARGE, FEED_JOURNAL " has more than %lld bytes", max);
-	return room_for(dirfd, n, 0, e);
+	return space_for(dirfd, n, 0, e);
 }
 
 int

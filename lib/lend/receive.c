@@ -8,7 +8,7 @@
 #include "log/lifecycle.h"
 #include "log/redact.h"
 #include "process/in_child.h"
-#include "state/room.h"
+#include "state/space.h"
 #include "wire/message.h"
 
 #define WITHHELD_TOLD 10  /* sentences */
@@ -28,7 +28,7 @@ write_decoded(struct lend *l, const unsigned char *p, size_t n, struct err *e)
 	}
 	if (l->discard)
 		return 0;
-	if (room_for(l->incoming.fd, n, 0, e) < 0 || file_write(l->incoming.fd, p, n, e) < 0)
+	if (space_for(l->incoming.fd, n, 0, e) < 0 || file_write(l->incoming.fd, p, n, e) < 0)
 		return err_add(e, "snapshot");
 	file_write_behind(l->incoming.fd, &l->flushed, l->received);
 	return 0;

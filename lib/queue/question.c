@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "config/settings.h"
 #include "queue/private.h"
-#include "state/room.h"
+#include "state/space.h"
 #include "wire/members.h"
 
 #define WITHDRAWN_MAX 80 /* bytes that are kept of the text */
@@ -115,7 +115,7 @@ ask_question(struct queue *q, json_t *task, void *arg, struct err *e)
 		return err_hint(e, "AWCP_MAX_QUESTIONS and the token's limit set it");
 	}
 	/* It comes from the task, which is a stranger's. */
-	if (room_for(q->dirfd, QUEUE_LINE, 1, e) < 0)
+	if (space_for(q->dirfd, QUEUE_LINE, 1, e) < 0)
 		return -1;
 	if (task_questions(task) == NULL && task_set_questions(task, json_array()) < 0)
 		return err_memory(e);

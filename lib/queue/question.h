@@ -27,7 +27,7 @@ struct queue_asked {
 
 /* The worker with ${claim} asks ${question} (question_make), which gets its id; ${before} may be
  * NULL.  Durable.  ERR_BAD_STATE if the claim is lost, ERR_BUSY if too many are open, ERR_TOO_LARGE
- * if the task has asked too often, ERR_NO_SPACE if the disk is nearly full (state/room.h). */
+ * if the task has asked too often, ERR_NO_SPACE if the disk is nearly full (state/space.h). */
 int queue_ask(struct queue *q, struct queue_claim_id claim, json_t *question,
 	      const struct queue_asked *before, struct err *e);
 

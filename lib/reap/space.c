@@ -17,7 +17,7 @@
 #include "delegation/delegation.h"
 #include "delegation/members.h"
 #include "reap/private.h"
-#include "state/room.h"
+#include "state/space.h"
 
 #define MAX_ENTRIES 10000     /* at most, in a run */
 #define WARN_MS (3600 * 1000) /* between two warnings */
@@ -58,7 +58,7 @@ has_room(struct err *why)
 {
 	int homefd = home_open(why);
 
-	return homefd < 0 || room_for(homefd, 0, 0, why) == 0 || why->code != ERR_NO_SPACE;
+	return homefd < 0 || space_for(homefd, 0, 0, why) == 0 || why->code != ERR_NO_SPACE;
 }
 
 /* Is somebody working with ${r}? */
@@ -133,7 +133,7 @@ reap_space(struct reap *r)
 	struct err why;
 
 	if (!r->options->dry)
-		room_set_aside();
+		space_reserve();
 	bool room = has_room(&why);
 	if (room)
 		return;

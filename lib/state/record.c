@@ -14,7 +14,7 @@
 #include "base/id.h"
 #include "log/lifecycle.h"
 #include "log/members.h"
-#include "state/room.h"
+#include "state/space.h"
 
 #define RECORD_MAX (4 * 1024 * 1024) /* bytes of a record.json */
 
@@ -194,7 +194,7 @@ record_save(struct record *r, bool open, bool durable, struct err *e)
 		return err_memory(e);
 	do
 		status = save_record(r, open, durable, &why);
-	while (status < 0 && room_release(&why));
+	while (status < 0 && space_release(&why));
 	if (status == 0)
 		return 0;
 	if (e != NULL)

@@ -43,7 +43,7 @@ int record_open(const char *collection, const char *id, bool change, struct reco
 
 /* Replace the file by what ${r}->json holds now, with a new "updatedAt".  ${open}: the record is
  * unfinished (index).  ${durable}: it survives a power cut.  Needs the lock.  Another state, or
- * ${r}->event, is logged in lifecycle.log.  On a full disk it takes what is set aside (room.h). */
+ * ${r}->event, is logged in lifecycle.log.  On a full disk it takes what is set aside (space.h). */
 int record_save(struct record *r, bool open, bool durable, struct err *e);
 
 /* Release the lock, descriptors and JSON. */

@@ -23,7 +23,7 @@
 #include "process/signals.h"
 #include "process/tree.h"
 #include "process/usage.h"
-#include "state/room.h"
+#include "state/space.h"
 #include "wire/message.h"
 
 #define CHECK_MS 100     /* between two checks of the record; a check is one stat(2) */
@@ -269,7 +269,7 @@ read_output(int fd, enum output_stream from, struct output *out)
 	char piece[16384];
 
 	ssize_t n = read(fd, piece, sizeof piece);
-	if (n > 0 && output_log(out) >= 0 && room_for(output_log(out), (uint64_t)n, 0, NULL) < 0)
+	if (n > 0 && output_log(out) >= 0 && space_for(output_log(out), (uint64_t)n, 0, NULL) < 0)
 		output_cut(out, "the disk is nearly full");
 	if (n > 0)
 		output_add(out, from, piece, (size_t)n);

@@ -11,7 +11,7 @@
 #include "config/home.h"
 #include "process/account.h"
 #include "process/output.h"
-#include "state/room.h"
+#include "state/space.h"
 #include "worker/outcome.h"
 #include "worker/workspace.h"
 
@@ -57,7 +57,7 @@ end_claim(struct job *j, const struct queue_outcome *o)
 
 	do
 		status = queue_finish(j->queue, queue_claim_id(j->claim), o, &e);
-	while (status < 0 && room_release(&e));
+	while (status < 0 && space_release(&e));
 	if (status == 0 || e.code == ERR_BAD_STATE)
 		return o->event == QUEUE_RETURN || o->event == QUEUE_LIMIT ? TASK_LATER : TASK_OVER;
 	task_report(j->options, true, j->id, "%s", e.message);

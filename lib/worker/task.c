@@ -13,7 +13,7 @@
 #include "base/id.h"
 #include "config/home.h"
 #include "queue/members.h"
-#include "state/room.h"
+#include "state/space.h"
 #include "wire/members.h"
 #include "worker/attempt.h"
 
@@ -194,6 +194,6 @@ task_finish(struct queue *q, const struct queue_claim *claim, enum task_end end,
 	}
 	do
 		status = queue_finish(q, queue_claim_id(claim), &o, e);
-	while (status < 0 && room_release(e));
+	while (status < 0 && space_release(e));
 	return status;
 }

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "state/breaker.h"
-#include "state/room.h"
+#include "state/space.h"
 #include "process/process.h"
 #include "process/signals.h"
 #include "worker/runner.h"
@@ -85,7 +85,7 @@ begin_work(struct worker *w, struct err *e)
 		return -1;
 	if (open_supplys(w, e) < 0)
 		return -1;
-	room_set_aside();
+	space_reserve();
 	struct err why;
 	if (profiles_note(w->options->task.profiles, &why) < 0) /* it is only a note */
 		task_report(&w->options->task, true, "profiles", "%s", why.message);

@@ -16,7 +16,7 @@
 #include "queue/queue.h"
 #include "state/breaker.h"
 #include "state/record.h"
-#include "state/room.h"
+#include "state/space.h"
 
 #ifndef SANITIZED
 #define SANITIZED false
@@ -291,40 +291,40 @@ count_reserve(void)
 }
 
 static void
-test_room(void)
+test_space(void)
 {
-	struct room r;
+	struct space r;
 	struct err e;
 	int fd = home_open(&e), pieces = 0;
 
 	(void)setenv("AWCP_MIN_FREE", "1", 1);
-	CHECK(room_look(fd, &r, &e) == 0 && r.bytes > 0 && r.min_bytes == 1, "the disk is seen");
-	CHECK_INT(room_for(fd, 1, 1, &e), 0, "there is room");
-	CHECK_INT(room_for(fd, r.bytes, 1, &e), -1,
+	CHECK(space_look(fd, &r, &e) == 0 && r.bytes > 0 && r.min_bytes == 1, "the disk is seen");
+	CHECK_INT(space_for(fd, 1, 1, &e), 0, "there is room");
+	CHECK_INT(space_for(fd, r.bytes, 1, &e), -1,
 		  "but not for all that is free, less what is to stay");
 	CHECK(e.code == ERR_NO_SPACE && e.retry > 0, "which may go better later");
 	if (r.files != UINT64_MAX) {
-		CHECK_INT(room_for(fd, 1, r.files + 1000, &e), -1,
+		CHECK_INT(space_for(fd, 1, r.files + 1000, &e), -1,
 			  "nor for more files than it takes");
 		(void)setenv("AWCP_MIN_FREE", "1000000T", 1);
-		CHECK(room_look(fd, &r, &e) == 0 && r.min_files > r.files / 2,
+		CHECK(space_look(fd, &r, &e) == 0 && r.min_files > r.files / 2,
 		      "of inodes the same share is to stay");
 	}
 	(void)setenv("AWCP_MIN_FREE", "much", 1);
-	CHECK_INT(room_for(fd, 1, 1, &e), -1, "a setting that makes no sense is told");
+	CHECK_INT(space_for(fd, 1, 1, &e), -1, "a setting that makes no sense is told");
 	CHECK_INT(e.code, ERR_CONFIG, "as that");
 	(void)unsetenv("AWCP_MIN_FREE");
-	room_set_aside();
+	space_reserve();
 	off_t all = count_reserve();
 	CHECK(all >= 1 << 20, "more than a MiB is set aside");
 	err_set(&e, ERR_IO, "the disk is broken");
-	CHECK(!room_release(&e) && !room_release(NULL) && count_reserve() == all,
+	CHECK(!space_release(&e) && !space_release(NULL) && count_reserve() == all,
 	      "only a full disk has some given back");
 	err_set(&e, ERR_NO_SPACE, "the disk is full");
-	while (room_release(&e))
+	while (space_release(&e))
 		pieces++;
 	CHECK(pieces >= 8 && count_reserve() == 0, "piece by piece, until nothing is left");
-	room_set_aside();
+	space_reserve();
 	CHECK(count_reserve() == all, "which is set aside again");
 }
 
@@ -360,7 +360,7 @@ main(void)
 	test_remove();
 	test_remove_busy();
 	test_out_of_memory();
-	test_room();
+	test_space();
 	(void)file_remove_tree(AT_FDCWD, path, &e);
 	return check_end();
 }

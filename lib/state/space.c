@@ -1,4 +1,4 @@
-#include "state/room.h"
+#include "state/space.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,13 +19,13 @@
 #define LITTLE 64          /* as long as so many of them would fit */
 
 int
-room_look(int dirfd, struct room *r, struct err *e)
+space_look(int dirfd, struct space *r, struct err *e)
 {
 	struct statvfs v;
 	long long min;
 
 	int status = setting_number(SETTING_MIN_FREE, &min, e);
-	*r = (struct room){.bytes = UINT64_MAX, .files = UINT64_MAX, .min_bytes = (uint64_t)min};
+	*r = (struct space){.bytes = UINT64_MAX, .files = UINT64_MAX, .min_bytes = (uint64_t)min};
 	if (fstatvfs(dirfd, &v) < 0)
 		return status;
 	r->bytes = (uint64_t)v.f_bavail * v.f_frsize;
@@ -46,11 +46,11 @@ stays(uint64_t have, uint64_t n, uint64_t least)
 }
 
 int
-room_for(int dirfd, uint64_t bytes, uint64_t files, struct err *e)
+space_for(int dirfd, uint64_t bytes, uint64_t files, struct err *e)
 {
-	struct room r;
+	struct space r;
 
-	if (room_look(dirfd, &r, e) < 0)
+	if (space_look(dirfd, &r, e) < 0)
 		return -1;
 	if (!stays(r.bytes, bytes, r.min_bytes))
 		err_set(e, ERR_NO_SPACE,
@@ -101,9 +101,9 @@ set_piece_aside(int dirfd, int i)
 }
 
 void
-room_set_aside(void)
+space_reserve(void)
 {
-	struct room r;
+	struct space r;
 
 	int dirfd = home_dir(RESERVE, NULL);
 	/* They are made from the first to the last, and given back from the last to the first. */
@@ -112,7 +112,7 @@ room_set_aside(void)
 	for (int i = 0; i < PIECES; i++) {
 		if (is_set_aside(dirfd, i))
 			continue;
-		(void)room_look(dirfd, &r, NULL); /* what is free it says in any case */
+		(void)space_look(dirfd, &r, NULL); /* what is free it says in any case */
 		if (r.bytes < (uint64_t)LITTLE * PIECE || r.files < LITTLE ||
 		    !set_piece_aside(dirfd, i))
 			return;
@@ -120,7 +120,7 @@ room_set_aside(void)
 }
 
 bool
-room_release(const struct err *e)
+space_release(const struct err *e)
 {
 	char name[16];
 
