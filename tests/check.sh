@@ -158,6 +158,7 @@ fi
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 export AWCP_CHECK_DIR=$dir AWCP_CHECK_RUN=$((RANDOM % 220))
+chmod 711 "$dir" # some tests are of another account, too
 mkdir "$dir/memory"
 # A kill loses nothing that was written, so the tests need not wait for a disk if there can be a file
 # system in memory that nobody else sees.
