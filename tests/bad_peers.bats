@@ -222,7 +222,7 @@ runs()
 }
 
 @test "a delegation outlives three restarts of everything, one of them by kill -9" {
-	export GATE=$BATS_TEST_TMPDIR/gate
+	export GATE=$BATS_TEST_TMPDIR/gate AWCP_TASK_ENV=GATE
 	PORT=$(free_port) URL=http://127.0.0.1:$PORT/awcp SERVER_LOG=$BATS_TEST_TMPDIR/log
 	serve
 	id=$(awcp-invite -bq -e "$URL" -r "ws=$WS" go)
