@@ -15,8 +15,8 @@
 #include "config/home.h"
 #include "doctor/private.h"
 
-#define PRECISION INT64_C(1234567890123) /* ms: a time to the millisecond, as the end of a lease \
-					  */
+/* A time to the millisecond, as the end of a lease is, in ms. */
+#define PRECISION INT64_C(1234567890123)
 
 static bool
 make(int dirfd, const char *name, mode_t mode)

@@ -95,8 +95,8 @@ dial(const struct sockaddr_in *to, const char *path, const char *header)
 	char request[4096];
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	(void)snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n%s%s\r\n", path,
-		       header, header[0] != '\0' ? "\r\n" : "");
+	(void)snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n%s%s\r\n",
+		       path, header, header[0] != '\0' ? "\r\n" : "");
 	if (fd < 0 || connect(fd, (const struct sockaddr *)to, sizeof *to) < 0)
 		die("cannot connect");
 	if (write(fd, request, strlen(request)) != (ssize_t)strlen(request))
