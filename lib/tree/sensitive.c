@@ -1,8 +1,6 @@
 #include "tree/sensitive.h"
 
 #include <ctype.h>
-#include <limits.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,76 +12,26 @@
 #define KEY 40    /* characters of base64 that make a key of what stands below its first line */
 #define SEPARATORS " \t\n,"
 
-/* In lower case.  ${parent}: only directly in a directory of this name. */
-static const struct {
-	const char *begin, *end; /* ${end} NULL: the name is ${begin} */
-	const char *parent;
-	bool environment; /* of which there are examples */
-} names[] = {
-    {".env", NULL, NULL, true},
-    {".env.", "", NULL, true},
-    {"", ".env", NULL, true},
-    {".envrc", "", NULL, true},
-    {"", ".pem", NULL, false},
-    {"", ".key", NULL, false},
-    {"", ".p8", NULL, false},
-    {"", ".p12", NULL, false},
-    {"", ".pfx", NULL, false},
-    {"", ".ppk", NULL, false},
-    {"", ".jks", NULL, false},
-    {"", ".keystore", NULL, false},
-    {"", ".keytab", NULL, false},
-    {"", ".kdb", NULL, false},
-    {"", ".kdbx", NULL, false},
-    {"", ".keychain", NULL, false},
-    {"", ".keychain-db", NULL, false},
-    {"", ".agilekeychain", NULL, false},
-    {"", ".ovpn", NULL, false},
-    {"", ".kubeconfig", NULL, false},
-    {"id_rsa", "", NULL, false},
-    {"id_dsa", "", NULL, false},
-    {"id_ecdsa", "", NULL, false},
-    {"id_ed25519", "", NULL, false},
-    {"secring.", "", NULL, false},
-    {"credentials.json", NULL, NULL, false},
-    {"service-account", ".json", NULL, false},
-    {"service_account", ".json", NULL, false},
-    {"client_secret", ".json", NULL, false},
-    {"application_default_credentials.json", NULL, NULL, false},
-    {"credentials.tfrc.json", NULL, NULL, false},
-    {".npmrc", NULL, NULL, false},
-    {".pypirc", NULL, NULL, false},
-    {".netrc", NULL, NULL, false},
-    {"_netrc", NULL, NULL, false},
-    {".git-credentials", NULL, NULL, false},
-    {".pgpass", NULL, NULL, false},
-    {"pgpass.conf", NULL, NULL, false},
-    {".my.cnf", NULL, NULL, false},
-    {".mylogin.cnf", NULL, NULL, false},
-    {".vault-token", NULL, NULL, false},
-    {".dockercfg", NULL, NULL, false},
-    {".s3cfg", NULL, NULL, false},
-    {".boto", NULL, NULL, false},
-    {".htpasswd", NULL, NULL, false},
-    {".terraformrc", NULL, NULL, false},
-    {"kubeconfig", NULL, NULL, false},
-    {"rclone.conf", NULL, NULL, false},
-    {"wallet.dat", NULL, NULL, false},
-    {"credentials", "", ".aws", false},
-    {"credentials", "", ".cargo", false},
-    {"credentials", "", ".gem", false},
-    {"credentials", NULL, "git", false},
-    {"config.json", NULL, ".docker", false},
-    {"config", "", ".kube", false},
-    {"accesstokens.json", NULL, ".azure", false},
-    {"msal_token_cache.", "", ".azure", false},
-    {"hosts.yml", NULL, "gh", false},
-    {"auth.json", NULL, ".composer", false},
-    {"auth.json", NULL, ".codex", false},
-    {"auth.json", NULL, "containers", false},
-    {".credentials.json", NULL, NULL, false},
-    {"settings.xml", NULL, ".m2", false},
-};
+/* Patterns in lower case, of a name or of the name of a directory and one directly in it. */
+static const char *const names[] = {
+    /* keys, and what holds them */
+    "*.pem", "*.key", "*.p8", "*.p12", "*.pfx", "*.ppk", "*.jks", "*.keystore", "*.keytab", "*.kdb",
+    "*.kdbx", "*.keychain", "*.keychain-db", "*.agilekeychain", "id_rsa*", "id_dsa*", "id_ecdsa*",
+    "id_ed25519*", "secring.*", "wallet.dat",
+    /* by their names alone */
+    "*.ovpn", "*.kubeconfig", "kubeconfig", "credentials.json", ".credentials.json",
+    "service-account*.json", "service_account*.json", "client_secret*.json",
+    "application_default_credentials.json", "credentials.tfrc.json", ".terraformrc", ".npmrc",
+    ".pypirc", ".netrc", "_netrc", ".git-credentials", ".pgpass", "pgpass.conf", ".my.cnf",
+    ".mylogin.cnf", ".vault-token", ".dockercfg", ".s3cfg", ".boto", ".htpasswd", "rclone.conf",
+    /* by what they are in */
+    ".aws/credentials*", ".cargo/credentials*", ".gem/credentials*", "git/credentials",
+    ".docker/config.json", ".kube/config*", ".azure/accesstokens.json", ".azure/msal_token_cache.*",
+    "gh/hosts.yml", ".composer/auth.json", ".codex/auth.json", "containers/auth.json",
+    ".m2/settings.xml"};
+
+/* Those of which there are examples. */
+static const char *const environments[] = {".env", ".env.*", "*.env", ".envrc*"};
 
 /* What the name of a file says that is only to be filled in. */
 static const char *const examples[] = {"example", "examples", "sample",   "template", "tmpl",
@@ -104,14 +52,12 @@ is_example(const char *name)
 }
 
 static bool
-matches(const char *name, size_t length, const char *begin, const char *end)
+is_one_of(const char *const *patterns, size_t count, const char *name, const char *with_parent)
 {
-	size_t b = strlen(begin), z = end == NULL ? 0 : strlen(end);
-
-	if (end == NULL)
-		return b == length && memcmp(name, begin, b) == 0;
-	return length >= b + z && memcmp(name, begin, b) == 0 &&
-	       memcmp(name + length - z, end, z) == 0;
+	for (size_t i = 0; i < count; i++)
+		if (glob_match(patterns[i], strchr(patterns[i], '/') ? with_parent : name))
+			return true;
+	return false;
 }
 
 bool
@@ -124,20 +70,12 @@ sensitive_name(const char *path)
 		return false; /* nor can it be sent */
 	for (size_t i = 0; i <= n; i++)
 		low[i] = (char)tolower((unsigned char)path[i]);
-	char *slash = strrchr(low, '/');
-	const char *name = slash == NULL ? low : slash + 1, *parent = "";
-	if (slash != NULL) {
-		*slash = '\0';
-		const char *above = strrchr(low, '/');
-		parent = above == NULL ? low : above + 1;
-	}
-	size_t length = strlen(name);
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-		if (matches(name, length, names[i].begin, names[i].end) &&
-		    (names[i].parent == NULL || strcmp(parent, names[i].parent) == 0) &&
-		    !(names[i].environment && is_example(name)))
-			return true;
-	return false;
+	const char *name = low, *with_parent = low;
+	for (const char *slash = low; (slash = strchr(slash, '/')) != NULL; name = ++slash)
+		with_parent = name;
+	return is_one_of(names, sizeof names / sizeof names[0], name, with_parent) ||
+	       (is_one_of(environments, sizeof environments / sizeof environments[0], name, name) &&
+		!is_example(name));
 }
 
 /* Does a key follow the first line of one, which ends at ${p}?  In JSON or in a program the end of
