@@ -1,8 +1,6 @@
 #include "delegator/owned.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -54,11 +52,7 @@ owned_check(const char *id, const char *owner, bool *over, struct err *e)
 bool
 owned_followed(const struct record *r)
 {
-	int fd = openat(r->dirfd, "follow.lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-
-	bool followed = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0;
-	file_close(fd);
-	return followed;
+	return file_is_held(r->dirfd, "follow.lock");
 }
 
 bool

@@ -18,7 +18,7 @@ read_due(int openfd, const char *id)
 
 	if (fstatat(openfd, id, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -1;
-	return (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+	return clock_ms(st.st_mtim);
 }
 
 /* Set the modification time of file ${name} in ${dirfd} to ${when}, ms since 1970.  If that fails,

@@ -1,6 +1,5 @@
 #include "assignment/sweep.h"
 
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -27,12 +26,7 @@ assignment_expired(struct err *why)
 bool
 assignment_is_busy(const struct record *r)
 {
-	/* Where there is no lock nobody ever held it. */
-	if (faccessat(r->dirfd, ASSIGNMENT_BUSY, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
-		return false;
-	int fd = file_lock(r->dirfd, ASSIGNMENT_BUSY, false, NULL);
-	file_close(fd);
-	return fd < 0;
+	return file_is_held(r->dirfd, ASSIGNMENT_BUSY);
 }
 
 bool

@@ -7,13 +7,19 @@
 #include <string.h>
 #include <sys/random.h>
 
+int64_t
+clock_ms(struct timespec t)
+{
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 static int64_t
 read_clock(clockid_t which)
 {
 	struct timespec t;
 
 	(void)clock_gettime(which, &t); /* cannot fail for the clocks used here */
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	return clock_ms(t);
 }
 
 int64_t

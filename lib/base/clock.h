@@ -19,6 +19,9 @@ int64_t clock_now(void);
 /* ${ms} since 1970 as a file's time. */
 struct timespec clock_timespec(int64_t ms);
 
+/* ${t} in ms. */
+int64_t clock_ms(struct timespec t);
+
 /* A clock that never jumps, ms; for timeouts. */
 int64_t clock_steady(void);
 

@@ -302,6 +302,16 @@ file_lock(int dirfd, const char *name, bool wait, struct err *e)
 	return fd;
 }
 
+bool
+file_is_held(int dirfd, const char *name)
+{
+	int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	bool held = fd < 0 ? errno != ENOENT : flock(fd, LOCK_SH | LOCK_NB) < 0;
+
+	file_close(fd);
+	return held;
+}
+
 int
 file_of_text(const char *text, struct err *e)
 {

@@ -61,6 +61,10 @@ int file_sync_dir(int dirfd, struct err *e);
  * With ${wait} false a lock that someone else holds fails with ERR_BUSY. */
 int file_lock(int dirfd, const char *name, bool wait, struct err *e);
 
+/* Does somebody hold that lock?  Nobody does if it is not there; two who ask do not see each other.
+ */
+bool file_is_held(int dirfd, const char *name);
+
 /* Remove ${name}, file or tree, however deep.  Follows no link, crosses no file system.
  * A name that does not exist is no error. */
 int file_remove_tree(int dirfd, const char *name, struct err *e);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 
 #define AHEAD 2 /* times what is to be kept is reserved on the disk at once */
@@ -225,7 +226,7 @@ queue_journal_time(struct queue_journal *j, uint64_t at, int64_t *ms, struct err
 		return status;
 	if (fstat(fd, &st) < 0)
 		return err_sys(e, "cannot look at the journal");
-	*ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+	*ms = clock_ms(st.st_mtim);
 	return 0;
 }
 

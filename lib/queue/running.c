@@ -92,13 +92,6 @@ queue_running_remove(struct queue *q, uint64_t number)
 	(void)unlinkat(q->runningfd, file_name(number, name), 0);
 }
 
-/* The end of the lease that ${st} says. */
-static int64_t
-lease_end(const struct stat *st)
-{
-	return (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000;
-}
-
 static enum queue_lapse
 check_claim(const struct queue *q, const char *name)
 {
@@ -111,7 +104,7 @@ check_claim(const struct queue *q, const char *name)
 	if (fstat(fd, &st) == 0) {
 		if ((st.st_mode & S_IXUSR) != 0 && flock(fd, LOCK_SH | LOCK_NB) == 0)
 			lapse = QUEUE_WORKER_DIED;
-		else if (queue_lease_clock(q) > lease_end(&st))
+		else if (queue_lease_clock(q) > clock_ms(st.st_mtim))
 			lapse = QUEUE_LEASE_ENDED;
 	}
 	file_close(fd);
@@ -170,7 +163,8 @@ shorten_lease(struct queue *q, const char *name, const struct queue_cell *cell, 
 	int fd = openat(q->runningfd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		status = err_sys(e, "cannot restore a claim");
-	else if (lease_end(&st) > now && lease_end(&st) > now + (lease = lease_of(q, cell)))
+	else if (clock_ms(st.st_mtim) > now &&
+		 clock_ms(st.st_mtim) > now + (lease = lease_of(q, cell)))
 		status = set_lease(fd, now + lease, e);
 	file_close(fd);
 	return status;

@@ -3,9 +3,7 @@
  * lease that it would have had; one that has ended is kept until its retention is over, and longer
  * while a snapshot waits for a person.
  */
-#include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -14,17 +12,6 @@
 #include "reap/private.h"
 
 #define DAY_MS (INT64_C(24) * 3600 * 1000)
-
-/* Does somebody follow ${r}?  A shared lock, so that two who ask do not see each other. */
-static bool
-is_followed(const struct record *delegation)
-{
-	int fd = openat(delegation->dirfd, "follow.lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	bool followed = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0;
-
-	file_close(fd);
-	return followed;
-}
 
 /* Was ${json} handed over, or left to a program to be? */
 static bool
@@ -78,7 +65,7 @@ check_unfinished_delegation(struct reap *r, struct record *delegation)
 {
 	int64_t changed = 0, lease = delegation_lease_end(delegation->json);
 
-	if (is_followed(delegation))
+	if (file_is_held(delegation->dirfd, "follow.lock"))
 		return r->now + r->limits.follow_after;
 	(void)clock_parse(record_updated_at(delegation->json), &changed, NULL);
 	if (r->now >= changed && r->now < changed + r->limits.follow_after)
@@ -123,7 +110,7 @@ remove_ended(struct reap *r, struct record *delegation, int64_t until)
 				  snapshot, record_updated_at(delegation->json), delegation->id);
 		return r->now + (kept > DAY_MS ? kept : DAY_MS);
 	}
-	if (is_followed(delegation) || reap_snapshot_busy(delegation))
+	if (file_is_held(delegation->dirfd, "follow.lock") || reap_snapshot_busy(delegation))
 		return r->now + r->limits.follow_after;
 	reap_describe(&action, REAP_RETENTION, delegation->id, "remove", "it was kept until %s ago",
 		      reap_span(r->now - until, span));

@@ -138,9 +138,6 @@ struct reap_left {
 /* Ask the processes of ${l} to end, half a minute later kill them; then remove the directory. */
 void reap_clear_left(struct reap *r, const struct reap_left *l);
 
-/* Is the lock ${path} in the state held? */
-bool reap_is_held(const char *path);
-
 /* snapshots - applies that were cut off, files for an undo, and surplus snapshots. */
 
 /* Look after the snapshots of ${delegation}.  Returns when there is something to do next,

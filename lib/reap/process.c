@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/pidfd.h>
 #include <unistd.h>
 
@@ -98,17 +97,6 @@ hunt_processes(struct hunt *h)
 			check_process(h, dirfd(proc), name);
 }
 
-bool
-reap_is_held(const char *path)
-{
-	int homefd = home_open(NULL);
-	int fd = homefd < 0 ? -1 : openat(homefd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	bool held = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0;
-
-	file_close(fd);
-	return held;
-}
-
 /* Is somebody at work in ${rest}, "/assignments/<id>/work" or "/queue/<name>/jobs/<n>/work"? */
 static bool
 has_worker(const char *rest)
@@ -122,7 +110,7 @@ has_worker(const char *rest)
 		(void)snprintf(path, sizeof path, "queue/%s/running/%llu", name, number);
 	else
 		return true; /* nothing of ours */
-	return reap_is_held(path);
+	return file_is_held(home_open(NULL), path);
 }
 
 static void

@@ -45,7 +45,7 @@ reap_servers(struct reap *r)
 		(void)snprintf(path, sizeof path, "%s/lock", name);
 		/* One without a lock is just being made, or was made by an older version. */
 		bool locked = faccessat(dirfd(dir), path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-		if (locked ? !reap_is_held(path)
+		if (locked ? !file_is_held(dirfd(dir), path)
 			   : reap_age(r, dirfd(dir), name) >= r->limits.leftover_age)
 			clear_server(r, dirfd(dir), name);
 	}

@@ -6,9 +6,7 @@
  * then assignments that failed.  A result that waits to be fetched or applied is never removed: it
  * would cost work to make it again.
  */
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "assignment/due.h"
 #include "assignment/private.h"
@@ -65,17 +63,8 @@ has_room(struct err *why)
 static bool
 is_busy(const struct record *r)
 {
-	static const char *const locks[] = {ASSIGNMENT_BUSY, "follow.lock"};
-	bool busy = false;
-
-	for (size_t i = 0; i < sizeof locks / sizeof locks[0] && !busy; i++) {
-		if (faccessat(r->dirfd, locks[i], F_OK, AT_SYMLINK_NOFOLLOW) < 0)
-			continue;
-		int fd = file_lock(r->dirfd, locks[i], false, NULL);
-		busy = fd < 0;
-		file_close(fd);
-	}
-	return busy || reap_snapshot_busy(r);
+	return file_is_held(r->dirfd, ASSIGNMENT_BUSY) || file_is_held(r->dirfd, "follow.lock") ||
+	       reap_snapshot_busy(r);
 }
 
 /* Remove ${id} if that is allowed.  True if it was removed. */

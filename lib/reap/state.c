@@ -9,24 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "config/home.h"
 #include "reap/private.h"
 
 #define NAME ".state"
 #define JUMP_MS (5 * 60000) /* less is a clock that is being adjusted */
-
-/* Time since the boot, ms, with sleep. */
-static int64_t
-since_boot(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_BOOTTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static void
 read_boot(char out[40])
@@ -45,7 +35,7 @@ judge_clock(struct reap *r)
 	char boot[40], span[32];
 
 	read_boot(boot);
-	int64_t steady = since_boot();
+	int64_t steady = clock_since_boot();
 	if (strcmp(boot, r->state.boot) == 0) {
 		int64_t jump = (r->now - r->state.wall) - (steady - r->state.steady);
 		if (jump > JUMP_MS || jump < -JUMP_MS) {

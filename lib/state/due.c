@@ -64,12 +64,6 @@ path_of(const char *kind, const char *id, int64_t when, char out[BUCKET + NAME])
 	(void)snprintf(out, BUCKET + NAME, "%s/%.*s:%.*s", bucket, DUE_KIND, kind, ID_MAX, id);
 }
 
-static int64_t
-milliseconds(const struct stat *st)
-{
-	return (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000;
-}
-
 /* Make the directories of that minute; mostly the first is there. */
 static void
 make_bucket(int dirfd, int64_t when)
@@ -101,7 +95,7 @@ due_set(const char *kind, const char *id, int64_t when)
 			break;
 		make_bucket(dirfd, when);
 	}
-	if (fd >= 0 && fstat(fd, &st) == 0 && milliseconds(&st) != when)
+	if (fd >= 0 && fstat(fd, &st) == 0 && clock_ms(st.st_mtim) != when)
 		(void)futimens(fd, times); /* else it is handled too early or too late */
 	file_close(fd);
 }
@@ -278,7 +272,7 @@ has_come(struct due *d, struct due_entry *entry)
 		return true;
 	if (fstatat(dirfd(d->dir), d->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return false;
-	entry->when = milliseconds(&st);
+	entry->when = clock_ms(st.st_mtim);
 	return entry->when <= d->until;
 }
 
