@@ -80,8 +80,8 @@ leave_directory(struct planner *p, struct err *e)
 	    has_hidden(p, p->path, f->seen, &f->remains, &f->step.before.mode, e) < 0)
 		goto out;
 	if (f->fate == PLAN_CHANGE && f->remains) {
-		rule_settle(p, p->path, "a file there, a directory with files of yours here",
-			    (const bool[APPLY_MERGE + 1]){[APPLY_OURS] = true});
+		apply_settle_conflict(p->t, p->path,
+				      "a file there, a directory with files of yours here", NULL);
 	} else if (f->step.kind && !(f->fate == PLAN_EMPTY && f->remains)) {
 		if (rule_emit(p, &f->step, e) < 0)
 			goto out;
@@ -240,7 +240,6 @@ apply_decide(struct transaction *t, struct err *e)
 	struct planner p = {.t = t, .job = t->job};
 	struct timespec now;
 	int status = -1;
-	uint64_t steps;
 
 	p.fresh = manifest_born(t->job->theirs->base->manifestfd);
 	clock_gettime(CLOCK_REALTIME, &now);
@@ -257,7 +256,7 @@ apply_decide(struct transaction *t, struct err *e)
 	if (merge_sides(&p, e) < 0 || check_returned(&p, e) < 0)
 		goto out;
 	apply_report_withheld(t, p.compare);
-	status = plan_finish(p.writer, &steps, e);
+	status = plan_finish(p.writer, e);
 out:
 	while (p.depth > 0)
 		free(p.frames[--p.depth].target);

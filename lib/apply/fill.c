@@ -44,10 +44,8 @@ is_script(int fd)
 static int
 refuse(struct filling *f, const struct plan_step *step, const char *why)
 {
-	static const bool can[APPLY_MERGE + 1] = {[APPLY_OURS] = true};
-
 	f->other = true;
-	apply_settle_conflict(f->t, step->path, why, can);
+	apply_settle_conflict(f->t, step->path, why, NULL);
 	return 0;
 }
 
@@ -378,7 +376,6 @@ stages_correct(struct transaction *t, int planfd, struct err *e)
 {
 	struct plan_writer *w = plan_writer_new(planfd, t->token, e);
 	struct plan_step *step;
-	uint64_t count;
 	int n, status = -1;
 
 	if (w == NULL)
@@ -388,7 +385,7 @@ stages_correct(struct transaction *t, int planfd, struct err *e)
 		if (correct_step(t, w, step, e) < 0)
 			goto out;
 	if (n == 0)
-		status = plan_finish(w, &count, e);
+		status = plan_finish(w, e);
 out:
 	plan_writer_free(w);
 	return status;

@@ -115,7 +115,6 @@ is_dropped(const struct folding *f, const char *path)
 static int
 take_step(struct folding *f, const struct plan_step *step, struct err *e)
 {
-	static const bool can[APPLY_MERGE + 1] = {[APPLY_OURS] = true};
 	uint64_t inode;
 	const char *why;
 	int folded = is_folded(f->t, step, &inode, &why, e);
@@ -125,7 +124,7 @@ take_step(struct folding *f, const struct plan_step *step, struct err *e)
 	const struct bearer *bearer = folded > 0 ? find_bearer(f, inode) : NULL;
 	if (folded == 0 || (bearer != NULL && bearer->goes))
 		return plan_copy(f->writer, step, e);
-	apply_settle_conflict(f->t, step->path, why, can);
+	apply_settle_conflict(f->t, step->path, why, NULL);
 	if (step->kind == PLAN_DIRECTORY)
 		memcpy(f->dropped, step->path, strlen(step->path) + 1);
 	return 0;
@@ -161,7 +160,6 @@ int
 apply_fold(struct transaction *t, int planfd, struct err *e)
 {
 	struct folding f = {.t = t, .writer = plan_writer_new(planfd, t->token, e)};
-	uint64_t count;
 	int status = -1;
 
 	if (f.writer == NULL || each_step(&f, false, note_bearer, e) < 0)
@@ -170,7 +168,7 @@ apply_fold(struct transaction *t, int planfd, struct err *e)
 		qsort(f.bearers, f.count, sizeof *f.bearers, by_inode);
 	if (each_step(&f, true, take_removal, e) < 0 || each_step(&f, false, take_step, e) < 0)
 		goto out;
-	status = plan_finish(f.writer, &count, e);
+	status = plan_finish(f.writer, e);
 out:
 	free(f.bearers);
 	plan_writer_free(f.writer);

@@ -200,23 +200,21 @@ merge_all(struct merging *m, struct err *e)
 	struct plan_step *step;
 	struct plan *draft = m->t->plan;
 	struct pathset paths = {0};
-	uint64_t steps;
 	int n, status = -1;
 
 	plan_rewind(draft);
 	while ((n = plan_next(draft, &step, e)) > 0)
 		if (step->kind == PLAN_MERGE && pathset_add(&paths, step->path, e) < 0)
 			goto out;
-	if (n < 0 ||
-	    unpack_paths(m->t->job->theirs->base->archivefd, m->basefd, &paths, NULL, e) < 0 ||
-	    unpack_paths(m->t->job->theirs->archivefd, m->theirsfd, &paths, NULL, e) < 0)
+	if (n < 0 || unpack_paths(m->t->job->theirs->base->archivefd, m->basefd, &paths, e) < 0 ||
+	    unpack_paths(m->t->job->theirs->archivefd, m->theirsfd, &paths, e) < 0)
 		goto out;
 	plan_rewind(draft);
 	while ((n = plan_next(draft, &step, e)) > 0)
 		if (step->kind == PLAN_MERGE ? merge_file(m, step, e)
 					     : plan_add(m->writer, step, e))
 			goto out;
-	status = n < 0 ? -1 : plan_finish(m->writer, &steps, e);
+	status = n < 0 ? -1 : plan_finish(m->writer, e);
 out:
 	pathset_free(&paths);
 	return status;

@@ -125,9 +125,8 @@ plan_add(struct plan_writer *w, struct plan_step *s, struct err *e)
 }
 
 int
-plan_finish(struct plan_writer *w, uint64_t *count, struct err *e)
+plan_finish(struct plan_writer *w, struct err *e)
 {
-	*count = w->count;
 	if (buf_printf(&w->text, e, "end %" PRIu64 "\n", w->count))
 		return -1;
 	return flush_steps(w, e);

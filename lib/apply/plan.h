@@ -62,8 +62,8 @@ int plan_add(struct plan_writer *w, struct plan_step *step, struct err *e);
 /* Append ${step} as it is: its number is that of another plan. */
 int plan_copy(struct plan_writer *w, const struct plan_step *step, struct err *e);
 
-/* Write the end; *${count} steps. */
-int plan_finish(struct plan_writer *w, uint64_t *count, struct err *e);
+/* Write the end. */
+int plan_finish(struct plan_writer *w, struct err *e);
 void plan_writer_free(struct plan_writer *w);
 
 struct plan;

@@ -55,8 +55,8 @@ int transaction_prepare(struct transaction *t, struct err *e);
 enum apply_settle apply_choice_of(const struct transaction *t, const char *path, bool *named);
 
 /* There is a conflict at ${path}: report and count it, or how it is settled.  ${can}[how] says
- * which ways are open.  APPLY_ASK is none: more conflicts may follow.  A merge is not reported,
- * only tried. */
+ * which ways are open; NULL: only to keep ours.  APPLY_ASK is none: more conflicts may follow.  A
+ * merge is not reported, only tried. */
 enum apply_settle apply_settle_conflict(const struct transaction *t, const char *path,
 					const char *why, const bool can[APPLY_MERGE + 1]);
 

@@ -5,13 +5,7 @@
 
 #include "apply/rule.h"
 
-enum apply_settle
-rule_settle(struct planner *p, const char *path, const char *why, const bool can[APPLY_MERGE + 1])
-{
-	return apply_settle_conflict(p->t, path, why, can);
-}
-
-/* As rule_settle, with the ways that the sides leave open. */
+/* As apply_settle_conflict, with the ways that the sides leave open. */
 static enum apply_settle
 settle_sides(struct planner *p, const struct sides *v, const char *why, bool content)
 {
@@ -22,7 +16,7 @@ settle_sides(struct planner *p, const struct sides *v, const char *why, bool con
 	can[APPLY_THEIRS] = o == NULL || o->type != '?';
 	can[APPLY_MERGE] =
 	    content && t && o && t->type == 'f' && o->type == 'f' && (b == NULL || b->type == 'f');
-	return rule_settle(p, v->path, why, can);
+	return apply_settle_conflict(p->t, v->path, why, can);
 }
 
 mode_t
@@ -187,10 +181,9 @@ mode_is_ours(const struct sides *v)
 static int
 keep_mount(struct planner *p, const struct sides *v, struct frame *f)
 {
-	static const bool can[APPLY_MERGE + 1] = {[APPLY_OURS] = true};
+	const char *why = "a mount point, which cannot be replaced";
 
-	return leave_ours(f,
-			  rule_settle(p, v->path, "a mount point, which cannot be replaced", can));
+	return leave_ours(f, apply_settle_conflict(p->t, v->path, why, NULL));
 }
 
 /* Ours goes, with all that is in it. */

@@ -69,12 +69,6 @@ int rule_emit(struct planner *p, struct plan_step *step, struct err *e);
 /* Is ours, which the walk has just come by, a mount point?  Nothing can take its place. */
 bool rule_is_mount_point(const struct planner *p);
 
-/* There is a conflict at ${path}: report and count it, or how it is settled.  ${can}[how] says
- * which ways are open.  APPLY_ASK is none: more conflicts may follow.  A merge is not reported,
- * only tried. */
-enum apply_settle rule_settle(struct planner *p, const char *path, const char *why,
-			      const bool can[APPLY_MERGE + 1]);
-
 /* The time that the directory ${v}, of which ${f} tells, gets when something changed in it. */
 void rule_directory_time(const struct planner *p, const struct sides *v, struct frame *f);
 

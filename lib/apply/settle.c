@@ -23,7 +23,7 @@ apply_settle_conflict(const struct transaction *t, const char *path, const char 
 	bool named;
 	enum apply_settle how = apply_choice_of(t, path, &named);
 
-	if (!can[how])
+	if (can != NULL ? !can[how] : how != APPLY_OURS)
 		how = APPLY_ASK;
 	if (how == APPLY_ASK)
 		apply_report_conflict(t, path, why);

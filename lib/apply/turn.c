@@ -261,24 +261,20 @@ turn_times(struct undoing *u, const struct done_step *d, struct err *e)
 	return emit_undo(u, d, PLAN_TIMES, before, e);
 }
 
-/* It was closed again. */
-static int
-turn_open(struct undoing *u, const struct done_step *d, struct err *e)
-{
-	(void)u;
-	(void)d;
-	(void)e;
-	return 0;
-}
-
 static const struct {
 	char kind;
 	int (*turn)(struct undoing *u, const struct done_step *d, struct err *e);
 } table[] = {
-    {PLAN_ADD, turn_add},         {PLAN_CHANGE, turn_change},       {PLAN_MARKED, turn_change},
-    {PLAN_CONVERT, turn_convert}, {PLAN_DIRECTORY, turn_directory}, {PLAN_REMOVE, turn_remove},
-    {PLAN_EMPTY, turn_empty},     {PLAN_MODE, turn_mode},           {PLAN_TIMES, turn_times},
-    {PLAN_OPEN, turn_open},
+    {PLAN_ADD, turn_add},
+    {PLAN_CHANGE, turn_change},
+    {PLAN_MARKED, turn_change},
+    {PLAN_CONVERT, turn_convert},
+    {PLAN_DIRECTORY, turn_directory},
+    {PLAN_REMOVE, turn_remove},
+    {PLAN_EMPTY, turn_empty},
+    {PLAN_MODE, turn_mode},
+    {PLAN_TIMES, turn_times},
+    {PLAN_OPEN, NULL}, /* it was closed again */
 };
 
 int
@@ -335,7 +331,7 @@ turn_step(struct undoing *u, const struct plan_step *step, struct err *e)
 	if (found == 0 && restores && !is_coming(u, step->path))
 		status = refuse_undo(u, &d, "its directory is gone since it was applied");
 	else
-		status = table[i].turn(u, &d, e);
+		status = table[i].turn == NULL ? 0 : table[i].turn(u, &d, e);
 out:
 	file_close(d.now.dirfd);
 	return status;

@@ -65,7 +65,6 @@ static int
 turn_plan(struct undoing *u, struct plan *done, struct err *e)
 {
 	struct plan_step *step;
-	uint64_t steps;
 	bool any = u->t->job->only.count == 0;
 	int n;
 
@@ -92,7 +91,7 @@ turn_plan(struct undoing *u, struct plan *done, struct err *e)
 			return -1;
 	if (n < 0 || close_directories(u, done, e) < 0)
 		return -1;
-	return plan_finish(u->writer, &steps, e);
+	return plan_finish(u->writer, e);
 }
 
 /* Open ${name} in ${dirfd}: -1 with ${required} if it is missing. */
@@ -149,7 +148,6 @@ copy_rest(struct plan *done, int fd, const struct selection *only, struct err *e
 	static const char none[PLAN_TOKEN + 1] = "0000000000000000";
 	const char *token = plan_token(done);
 	struct plan_step *step;
-	uint64_t count;
 	int n;
 
 	struct plan_writer *w = plan_writer_new(fd, *token != '\0' ? token : none, e);
@@ -161,7 +159,7 @@ copy_rest(struct plan *done, int fd, const struct selection *only, struct err *e
 			n = -1;
 			break;
 		}
-	int status = n < 0 || plan_finish(w, &count, e) < 0 ? -1 : 0;
+	int status = n < 0 || plan_finish(w, e) < 0 ? -1 : 0;
 	plan_writer_free(w);
 	return status;
 }

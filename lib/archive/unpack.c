@@ -19,7 +19,6 @@
 #include "archive/pack.h"
 #include "archive/unpacker.h"
 #include "base/pathset.h"
-#include "tree/compare.h"
 
 #define EMPTY_ZIP 22 /* bytes of a ZIP without entries and comment */
 
@@ -126,13 +125,6 @@ take_delta_list(struct unpacker *u, struct archive_entry *h, struct err *e)
 	return unpacker_content(u, u->listfd, e) < 0 ? -1 : 1;
 }
 
-static bool
-is_wanted(const struct unpacker *u, const char *path)
-{
-	return (u->paths == NULL || pathset_has(u->paths, path)) &&
-	       (u->only == NULL || compare_resource(u->only, 1, path) == 0);
-}
-
 static int
 take_one_entry(struct unpacker *u, struct archive_entry *h, struct err *e)
 {
@@ -151,7 +143,7 @@ take_one_entry(struct unpacker *u, struct archive_entry *h, struct err *e)
 	if (u->source.is_zip && u->current.entry.type == 'f' &&
 	    strstr(archive_format_name(u->source.archive), "uncompressed") == NULL)
 		u->totals->compressed = true;
-	bool wanted = u->creates && is_wanted(u, u->current.path);
+	bool wanted = u->creates && (u->paths == NULL || pathset_has(u->paths, u->current.path));
 	u->totals->files += u->current.entry.type == 'f';
 	if (u->current.entry.type == 'f' && u->taker != NULL)
 		status = hand_file(u, e);
@@ -249,13 +241,11 @@ unpack(const struct tree *t, int dirfd, const struct unpack_limits *l, struct un
 }
 
 int
-unpack_paths(int archivefd, int dirfd, struct pathset *paths, const struct resource *only,
-	     struct err *e)
+unpack_paths(int archivefd, int dirfd, struct pathset *paths, struct err *e)
 {
 	const struct tree t = {.manifestfd = -1, .archivefd = archivefd};
 	struct unpack_totals totals;
-	struct unpacker u = {
-	    .l = &unlimited, .totals = &totals, .paths = paths, .only = only, .listfd = -1};
+	struct unpacker u = {.l = &unlimited, .totals = &totals, .paths = paths, .listfd = -1};
 
 	return run_unpacker(&u, &t, dirfd, e);
 }

@@ -58,10 +58,9 @@ struct unpack_totals {
 int unpack(const struct tree *t, int dirfd, const struct unpack_limits *l,
 	   struct unpack_totals *totals, struct err *e);
 
-/* Unpack of an archive of ours, which was checked when it arrived, those of ${paths} that lie in
- * the resource ${only} (NULL: in any) below ${dirfd}, with the directories above them. */
-int unpack_paths(int archivefd, int dirfd, struct pathset *paths, const struct resource *only,
-		 struct err *e);
+/* Unpack of an archive of ours, which was checked when it arrived, those of ${paths} below
+ * ${dirfd}, with the directories above them. */
+int unpack_paths(int archivefd, int dirfd, struct pathset *paths, struct err *e);
 
 #define UNPACK_UNWANTED (-2)
 

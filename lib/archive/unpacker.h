@@ -24,8 +24,7 @@ struct unpacker {
 	uint64_t content; /* bytes of files, without holes */
 	bool creates;     /* there is a directory to unpack to: */
 	struct extract extract;
-	struct pathset *paths;                /* what is to be created, or NULL for all; */
-	const struct resource *only;          /* in this resource, or NULL for any */
+	struct pathset *paths;                /* what is to be created, or NULL for all */
 	const struct unpack_visitor *visitor; /* or NULL */
 	const struct unpack_taker *taker;     /* or NULL */
 	int listfd;                           /* for the list of a delta, or -1 */

@@ -205,7 +205,7 @@ fill_sides(struct extraction *x, const struct tree *came, struct err *e)
 	for (size_t i = 0; i < 8; i++) {
 		struct side *s = &x->sides[i / 2];
 		struct pathset *files = &s->files[i % 2];
-		if (files->count > 0 && unpack_paths(archives[i % 2], s->fd, files, NULL, e) < 0)
+		if (files->count > 0 && unpack_paths(archives[i % 2], s->fd, files, e) < 0)
 			return -1;
 	}
 	return 0;

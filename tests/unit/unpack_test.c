@@ -428,7 +428,7 @@ test_choice(void)
 	(void)scratch_run("rm -rf out; mkdir out");
 	int fd = open("choice", O_RDONLY | O_CLOEXEC), dir = open("out", O_RDONLY | O_CLOEXEC);
 	CHECK_INT(pathset_add(&paths, "d/b", &e), 0, "a path is named");
-	CHECK_INT(unpack_paths(fd, dir, &paths, NULL, &e), 0, "paths may be chosen");
+	CHECK_INT(unpack_paths(fd, dir, &paths, &e), 0, "paths may be chosen");
 	pathset_free(&paths);
 	CHECK_INT(
 	    scratch_run("test \"$(cd out && find . | sort | tr '\\n' ' ')\" = '. ./d ./d/b '"), 0,
