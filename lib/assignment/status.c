@@ -6,7 +6,6 @@
 #include "assignment/assignment.h"
 #include "assignment/members.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>

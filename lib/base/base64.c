@@ -3,20 +3,10 @@
 #include <pthread.h>
 #include <string.h>
 
-/* Digit values; 64 = not a digit.  Built from the alphabet by the compiler's designated ranges
- * would be a GNU extension, so the table is written out by row. */
-static const unsigned char digit[256] = {
-#define X8 64, 64, 64, 64, 64, 64, 64, 64
-    X8, X8, X8, X8, X8, 64, 64, 64, 62, 64, 64, 64, 63, 52, 53, 54, 55, 56, 57, 58, 59, 60,
-    61, 64, 64, 64, 64, 64, 64, 64, 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13,
-    14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 64, 64, 64, 64, 64, 64, 26, 27, 28, 29,
-    30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51,
-    64, 64, 64, 64, 64, X8, X8, X8, X8, X8, X8, X8, X8, X8, X8, X8, X8, X8, X8, X8, X8,
-#undef X8
-};
-
-/* Made at the first use: two digits for every 12 bits, half the look-ups of one at a time; and the
- * bits of a digit where they go in a group of four, or NO_DIGIT. */
+/* Made at the first use: the values of digits, 64 for what is none; two digits for every 12 bits,
+ * half the look-ups of one at a time; and the bits of a digit where they go in a group of four, or
+ * NO_DIGIT. */
+static unsigned char digit[256];
 static char pairs[4096][2];
 static uint32_t places[4][256];
 static pthread_once_t tables_made = PTHREAD_ONCE_INIT;
@@ -29,6 +19,9 @@ make_tables(void)
 	static const char alphabet[] =
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
+	memset(digit, 64, sizeof digit);
+	for (unsigned char i = 0; i < 64; i++)
+		digit[(unsigned char)alphabet[i]] = i;
 	for (unsigned i = 0; i < 4096; i++) {
 		pairs[i][0] = alphabet[i >> 6];
 		pairs[i][1] = alphabet[i & 63];

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/surrogate.h"
+#include "base/utf8.h"
 
 #define SPARE                                                                              \
 	((size_t)512 * 1024) /* bytes, which cost nothing as long as nobody writes to them \
@@ -256,38 +257,21 @@ jsonx_number(const json_t *o, const char *path, int64_t fallback)
 	return fallback;
 }
 
-/* The length of the UTF-8 sequence at ${s}, 0 if it is not one (RFC 3629). */
-static size_t
-sequence(const unsigned char *s)
-{
-	if (s[0] < 0x80)
-		return 1;
-	size_t n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-	if (s[0] < 0xc2 || s[0] > 0xf4)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 json_t *
 jsonx_new_text(const char *s)
 {
 	json_t *o = json_string(s);
 	struct err e;
+	uint32_t c;
 
 	if (o != NULL)
 		return o;
 	struct buf b = BUF_INIT(3 * strlen(s) + 1);
-	for (const unsigned char *p = (const unsigned char *)s; *p != '\0';) {
-		size_t n = sequence(p);
-		if (buf_add(&b, n > 0 ? (const char *)p : "\xef\xbf\xbd", n > 0 ? n : 3, &e) < 0)
+	while (*s != '\0') {
+		size_t n = utf8_decode(s, &c);
+		if (buf_add(&b, n > 0 ? s : "\xef\xbf\xbd", n > 0 ? n : 3, &e) < 0)
 			break;
-		p += n > 0 ? n : 1;
+		s += n > 0 ? n : 1;
 	}
 	if (b.data != NULL)
 		o = json_stringn(b.data, b.len);
@@ -354,6 +338,18 @@ int
 jsonx_append(json_t *o, const char *s)
 {
 	return json_array_append_new(o, jsonx_new_text(s));
+}
+
+bool
+jsonx_lists(const json_t *list, const char *s)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach (list, i, one)
+		if (json_is_string(one) && strcmp(json_string_value(one), s) == 0)
+			return true;
+	return false;
 }
 
 struct dump {

@@ -68,6 +68,9 @@ void jsonx_drop(json_t *o, const char *path);
 /* Append the string ${s} to the array ${o}; as jsonx_set. */
 int jsonx_append(json_t *o, const char *s);
 
+/* Is the string ${s} in the array ${list}? */
+bool jsonx_lists(const json_t *list, const char *s);
+
 /* Append ${o} as compact JSON without a newline to ${b}. */
 int jsonx_dump(const json_t *o, struct buf *b, struct err *e);
 

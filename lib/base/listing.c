@@ -1,15 +1,13 @@
 #include "base/listing.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/array.h"
+#include "base/file.h"
 
 #define BATCH (512 * 1024) /* bytes of names */
 
@@ -112,15 +110,10 @@ collect(struct listing *l, DIR *dir, const char *after, struct err *e)
 static int
 read_batch(struct listing *l, int dirfd, const char *after, struct err *e)
 {
-	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	DIR *dir = file_list(dirfd, ".");
 
-	if (dir == NULL) {
-		err_sys(e, "cannot read the directory");
-		if (fd >= 0)
-			(void)close(fd);
-		return -1;
-	}
+	if (dir == NULL)
+		return err_sys(e, "cannot read the directory");
 	int status = collect(l, dir, after, e);
 	(void)closedir(dir);
 	return status;

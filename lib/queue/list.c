@@ -73,16 +73,9 @@ struct list {
 static bool
 has_labels(const json_t *task, const char *const *wanted)
 {
-	const json_t *label;
-	size_t i;
-
-	for (; wanted != NULL && *wanted != NULL; wanted++) {
-		bool found = false;
-		json_array_foreach (task_labels(task), i, label)
-			found |= strcmp(json_string_value(label), *wanted) == 0;
-		if (!found)
+	for (; wanted != NULL && *wanted != NULL; wanted++)
+		if (!jsonx_lists(task_labels(task), *wanted))
 			return false;
-	}
 	return true;
 }
 

@@ -7,7 +7,6 @@
 #include "base/id.h"
 #include "base/text.h"
 #include "log/redact.h"
-#include "tree/tree.h"
 
 #define INTEGER_MAX INT64_C(9007199254740991) /* that every JSON parser reads exactly */
 #define RETRY_MAX 86400                       /* seconds that a peer may ask us to wait */
@@ -218,27 +217,7 @@ static const char *const fidelity[] = {"modes", "links", "times", "delta"};
 json_t *
 message_fidelity(void)
 {
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < FIDELITY; i++)
-		if (json_array_append_new(list, json_string(fidelity[i])) < 0) {
-			json_decref(list);
-			return NULL;
-		}
-	return list;
-}
-
-static bool
-is_in(const json_t *list, const char *word)
-{
-	const json_t *item;
-	size_t i;
-
-	json_array_foreach (list, i, item) {
-		if (json_is_string(item) && strcmp(json_string_value(item), word) == 0)
-			return true;
-	}
-	return false;
+	return json_pack("[ssss]", fidelity[0], fidelity[1], fidelity[2], fidelity[3]);
 }
 
 unsigned
@@ -246,7 +225,7 @@ message_agreed(const json_t *list)
 {
 	unsigned agreed = 0;
 
-	for (size_t i = 0; i < FIDELITY && is_in(list, fidelity[i]); i++)
+	for (size_t i = 0; i < FIDELITY && jsonx_lists(list, fidelity[i]); i++)
 		agreed |= 1U << i;
 	return agreed == MESSAGE_MODES ? 0 : agreed;
 }

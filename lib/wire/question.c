@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 /* The types, and the options of those that have some unless others are given. */
 static const struct {
@@ -24,17 +25,16 @@ static const struct {
 static void
 drop_directions(char *s)
 {
-	unsigned char *to = (unsigned char *)s;
+	char *to = s;
+	uint32_t c;
 
-	for (const unsigned char *p = to; *p != '\0';) {
-		bool mark = p[0] == 0xd8 && p[1] == 0x9c;
-		bool turn = p[0] == 0xe2 && ((p[1] == 0x80 && (p[2] == 0x8e || p[2] == 0x8f ||
-							       (p[2] >= 0xaa && p[2] <= 0xae))) ||
-					     (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
-		if (mark || turn)
-			p += mark ? 2 : 3;
-		else
-			*to++ = *p++;
+	for (size_t n; *s != '\0'; s += n) {
+		n = utf8_decode(s, &c);
+		if (c == 0x61c || c == 0x200e || c == 0x200f || utf8_reorders(c))
+			continue;
+		n += n == 0; /* a byte that is not UTF-8 */
+		memmove(to, s, n);
+		to += n;
 	}
 	*to = '\0';
 }
@@ -70,18 +70,6 @@ clean_nonempty(const char *what, const json_t *text, char *out, size_t max, stru
 	return 0;
 }
 
-static bool
-has_option(const json_t *list, const char *text)
-{
-	const json_t *one;
-	size_t i;
-
-	json_array_foreach (list, i, one)
-		if (strcmp(json_string_value(one), text) == 0)
-			return true;
-	return false;
-}
-
 static int
 add_option(json_t *list, const json_t *option, struct err *e)
 {
@@ -94,7 +82,7 @@ add_option(json_t *list, const json_t *option, struct err *e)
 		return -1;
 	if (strchr(text, '\n') != NULL)
 		return err_set(e, ERR_BAD_DATA, "an option is one line");
-	if (has_option(list, text))
+	if (jsonx_lists(list, text))
 		return err_set(e, ERR_BAD_DATA, "there are two options %s", text);
 	return jsonx_append(list, text) < 0 ? err_memory(e) : 0;
 }
@@ -140,7 +128,7 @@ read_default(json_t *q, const json_t *asked, struct err *e)
 		return 0;
 	if (clean_nonempty("the default", given, text, sizeof text - 1, e) < 0)
 		return -1;
-	if (options != NULL && !has_option(options, text))
+	if (options != NULL && !jsonx_lists(options, text))
 		return err_set(e, ERR_BAD_DATA, "the default is none of the options");
 	return question_set_default(q, text) < 0 ? err_memory(e) : 0;
 }
@@ -279,7 +267,7 @@ question_take_answer(const json_t *question, const char *answer, char out[QUESTI
 		err_set(e, ERR_BAD_DATA, "the answer is empty, and there is no default");
 		return -1;
 	}
-	if (options == NULL || has_option(options, out))
+	if (options == NULL || jsonx_lists(options, out))
 		return 0;
 	err_set(e, ERR_BAD_DATA, "the answer is none of the options");
 	list_options(options, all, sizeof all);

@@ -292,14 +292,7 @@ choose_options(const struct workspace *w)
 static void
 note_in(json_t *list, const char *text)
 {
-	const json_t *known;
-	size_t i;
-
-	json_array_foreach (list, i, known) {
-		if (strcmp(json_string_value(known), text) == 0)
-			return;
-	}
-	if (json_array_size(list) < MESSAGE_CHANGED)
+	if (!jsonx_lists(list, text) && json_array_size(list) < MESSAGE_CHANGED)
 		(void)jsonx_append(list, text); /* out of memory: the list is shorter */
 }
 
