@@ -52,7 +52,7 @@ static bool
 is_ours(const struct http *h, const char *host)
 {
 	const char *at = http_variable(h, "SERVER_ADDR");
-	struct in6_addr asked, own;
+	struct in6_addr asked = IN6ADDR_ANY_INIT, own;
 
 	if (strcmp(host, "localhost") == 0 || body_named(setting_text(SETTING_HOSTS), host))
 		return true;

@@ -82,10 +82,8 @@ find_answer(struct http *h)
 static void
 dispatch(struct http *h)
 {
-	struct stranger stranger = {.known = false};
 	struct err e;
 
-	h->stranger = &stranger;
 	h->method = http_variable(h, "REQUEST_METHOD");
 	if (h->method == NULL)
 		h->method = "GET";
@@ -100,7 +98,7 @@ dispatch(struct http *h)
 	else
 		h->route->answer(h);
 	caller_leave(h);
-	stranger_leave(&stranger);
+	stranger_leave(h->stranger);
 	/* What nobody is known to have tried in vain is counted with the failures. */
 	bool failed = h->delivery.outcome != ERR_NONE || h->delivery.http >= 400;
 	if (failed && h->caller.owner == NULL)
@@ -116,7 +114,8 @@ dispatch(struct http *h)
 static void
 answer_fastcgi(FCGX_Request *r)
 {
-	struct http h = {.fcgi = r};
+	struct stranger stranger = {.known = false};
+	struct http h = {.fcgi = r, .stranger = &stranger};
 
 	dispatch(&h);
 }
@@ -140,7 +139,8 @@ run(unsigned threads, struct err *e)
 	(void)mallopt(M_ARENA_MAX, ARENAS);
 	(void)mallopt(M_TRIM_THRESHOLD, 4 * LARGE);
 	if (!http_serves()) {
-		struct http h = {.fcgi = NULL};
+		struct stranger stranger = {.known = false};
+		struct http h = {.fcgi = NULL, .stranger = &stranger};
 		dispatch(&h);
 		(void)http_flush(&h);
 		return 0;

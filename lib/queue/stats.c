@@ -74,8 +74,8 @@ count_states(void *arg, uint64_t number, const struct queue_block *b)
 			s->oldest = n;
 		if (c->lane == 0)
 			continue;
-		struct lane_count *lane = find_lane(
-		    s, (struct lane_count){.lane = c->lane, .tenant = c->tenant, .example = n});
+		struct lane_count first = {.lane = c->lane, .tenant = c->tenant, .example = n};
+		struct lane_count *lane = find_lane(s, first);
 		if (lane == NULL)
 			return -1;
 		lane->states[state]++;
