@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "base/jsonx.h"
+#include "base/text.h"
 
 bool
 body_is(const struct http *h, const char *type)
@@ -46,19 +47,6 @@ other:
 	return NULL;
 }
 
-bool
-body_named(const char *names, const char *name)
-{
-	size_t n = strlen(name);
-
-	for (const char *p = names; n > 0 && *p != '\0'; p += strcspn(p, " ")) {
-		p += strspn(p, " ");
-		if (strcspn(p, " ") == n && strncmp(p, name, n) == 0)
-			return true;
-	}
-	return false;
-}
-
 int
 body_only(const json_t *o, const char *known, struct err *e)
 {
@@ -66,7 +54,7 @@ body_only(const json_t *o, const char *known, struct err *e)
 	json_t *value;
 
 	json_object_foreach ((json_t *)(uintptr_t)o, name, value) {
-		if (body_named(known, name))
+		if (text_lists(known, " ", name))
 			continue;
 		err_set(e, ERR_BAD_DATA, "there is no member %.40s here", name);
 		return known[0] == '\0' ? -1 : err_hint(e, "there may be: %s", known);

@@ -18,7 +18,4 @@ json_t *body_json(struct http *h, size_t max, bool optional, struct err *e);
  * not. */
 int body_only(const json_t *o, const char *known, struct err *e);
 
-/* True if ${name} is one of ${names}, which are separated by spaces. */
-bool body_named(const char *names, const char *name);
-
 #endif

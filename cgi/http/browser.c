@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "config/settings.h"
+#include "base/text.h"
 #include "http/body.h"
 
 #define HOST 256 /* bytes of a host's name with its NUL */
@@ -54,7 +55,7 @@ is_ours(const struct http *h, const char *host)
 	const char *at = http_variable(h, "SERVER_ADDR");
 	struct in6_addr asked = IN6ADDR_ANY_INIT, own;
 
-	if (strcmp(host, "localhost") == 0 || body_named(setting_text(SETTING_HOSTS), host))
+	if (strcmp(host, "localhost") == 0 || text_lists(setting_text(SETTING_HOSTS), " ", host))
 		return true;
 	if (!parse_address(host, &asked))
 		return false;

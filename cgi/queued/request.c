@@ -1,5 +1,6 @@
 #include "queued/request.h"
 
+#include "base/text.h"
 #include "http/body.h"
 
 #define BODY_MAX (QUEUE_PAYLOAD + (size_t)65536) /* a result may be in it */
@@ -50,7 +51,7 @@ open_request(struct http *h, struct task_request *r, struct err *e)
 	if (r->body == NULL || tenant_task(h, &r->claim.number, e) < 0 ||
 	    body_only(r->body, r->action->members, e) < 0)
 		return -1;
-	if (body_named(r->action->members, "attempt") &&
+	if (text_lists(r->action->members, " ", "attempt") &&
 	    jsonx_integer(r->body, "attempt", 1, UINT32_MAX, &attempt, e) < 0)
 		return err_hint(e, "it is the claim's");
 	r->claim.attempt = (uint32_t)attempt;

@@ -8,6 +8,7 @@
 #include "config/settings.h"
 #include "base/id.h"
 #include "base/jsonx.h"
+#include "base/text.h"
 
 /* The limits that are numbers, by their names in a record and on a command line. */
 static const struct {
@@ -85,15 +86,7 @@ token_limit(struct token_limits *l, const char *text, struct err *e)
 bool
 token_allows(const struct token_limits *l, const char *queue)
 {
-	size_t n = strlen(queue);
-
-	for (const char *p = l->queues; *p != '\0'; p += *p == ',') {
-		size_t m = strcspn(p, ",");
-		if (m == n && strncmp(p, queue, n) == 0)
-			return true;
-		p += m;
-	}
-	return false;
+	return text_lists(l->queues, ",", queue);
 }
 
 json_t *

@@ -2,12 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "access/name.h"
-#include "base/file.h"
 #include "config/home.h"
 #include "base/jsonx.h"
 
@@ -61,61 +59,49 @@ same_url(const char *a, const char *b)
 	return n == m && strncmp(a, b, n) == 0;
 }
 
-/* Call ${each} with every peer whose url is ${url}, until it returns false. */
+/* The peers of one url. */
+struct search {
+	const char *url;
+	json_t *found; /* the first */
+	int seenfd;    /* peers/, to touch the files of all instead; or -1 */
+};
+
 static int
-each_by_url(const char *url, bool (*each)(void *arg, int fd, const char *name, json_t *peer),
-	    void *arg, struct err *e)
+match_url(void *arg, const char *name)
 {
-	struct dirent **names;
-	bool more = true;
+	struct search *s = arg;
 
-	int fd = home_dir("peers", e);
-	if (fd < 0)
-		return -1;
-	int n = scandirat(fd, ".", &names, is_peer, alphasort);
-	for (int i = 0; i < n; i++) {
-		json_t *o = more ? peer_get(names[i]->d_name, NULL) : NULL;
-		if (o != NULL && same_url(jsonx_text(o, "url", ""), url))
-			more = each(arg, fd, names[i]->d_name, o);
+	json_t *o = peer_get(name, NULL);
+	if (o == NULL || !same_url(jsonx_text(o, "url", ""), s->url)) {
 		json_decref(o);
-		free(names[i]);
+		return 0;
 	}
-	if (n >= 0)
-		free(names);
+	if (s->seenfd < 0) {
+		s->found = o;
+		return 1;
+	}
+	/* If that fails, it looks older than it is. */
+	(void)utimensat(s->seenfd, name, NULL, AT_SYMLINK_NOFOLLOW);
+	json_decref(o);
 	return 0;
-}
-
-static bool
-hold_peer(void *arg, int fd, const char *name, json_t *peer)
-{
-	json_t **found = arg;
-
-	(void)fd;
-	(void)name;
-	*found = json_incref(peer);
-	return false;
 }
 
 json_t *
 peer_by_url(const char *url, struct err *e)
 {
-	json_t *found = NULL;
+	struct search s = {.url = url, .seenfd = -1};
 
-	(void)each_by_url(url, hold_peer, &found, e);
-	return found;
-}
-
-static bool
-touch_peer(void *arg, int fd, const char *name, json_t *peer)
-{
-	(void)arg;
-	(void)peer;
-	(void)utimensat(fd, name, NULL, AT_SYMLINK_NOFOLLOW); /* else it looks older than it is */
-	return true;
+	int fd = home_dir("peers", e);
+	if (fd >= 0)
+		(void)home_each(fd, is_peer, match_url, &s, e);
+	return s.found;
 }
 
 void
 peer_seen(const char *url)
 {
-	(void)each_by_url(url, touch_peer, NULL, NULL);
+	struct search s = {.url = url, .seenfd = home_dir("peers", NULL)};
+
+	if (s.seenfd >= 0)
+		(void)home_each(s.seenfd, is_peer, match_url, &s, NULL);
 }

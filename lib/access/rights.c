@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/jsonx.h"
+#include "base/text.h"
 #include "config/settings.h"
 
 static const struct {
@@ -71,21 +72,6 @@ rights_describe(unsigned rights)
 	return list;
 }
 
-/* Does the setting ${list} name ${name}, of names with spaces between? */
-static bool
-is_listed(enum setting_id list, const char *name)
-{
-	const char *p = setting_text(list);
-	size_t n = strlen(name);
-
-	for (; *p != '\0'; p += strcspn(p, " ")) {
-		p += strspn(p, " ");
-		if (n > 0 && strcspn(p, " ") == n && strncmp(p, name, n) == 0)
-			return true;
-	}
-	return false;
-}
-
 unsigned
 rights_of(const json_t *token)
 {
@@ -97,9 +83,9 @@ rights_of(const json_t *token)
 	json_array_foreach (list, i, one)
 		if (json_is_string(one)) /* a later version may know more of them */
 			rights |= right_named(json_string_value(one), json_string_length(one));
-	if (is_listed(SETTING_CALLERS, name))
+	if (text_lists(setting_text(SETTING_CALLERS), " ", name))
 		rights |= RIGHT_LEND;
-	if (is_listed(SETTING_OPERATORS, name))
+	if (text_lists(setting_text(SETTING_OPERATORS), " ", name))
 		rights |= RIGHT_ADMIN;
 	return rights;
 }

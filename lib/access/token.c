@@ -104,6 +104,15 @@ open_named(const char *name, bool remove, struct named *n, struct err *e)
 	return n->lockfd < 0 ? -1 : each_token(find_named, n, e);
 }
 
+/* The same, and there must be some. */
+static int
+open_known(const char *name, bool remove, struct named *n, struct err *e)
+{
+	if (open_named(name, remove, n, e) < 0)
+		return -1;
+	return n->found > 0 ? 0 : err_set(e, ERR_NOT_FOUND, "there is no token named %s", name);
+}
+
 static void
 close_named(struct named *n)
 {
@@ -186,12 +195,6 @@ out:
 	return status;
 }
 
-static int
-not_named(const char *name, struct err *e)
-{
-	return err_set(e, ERR_NOT_FOUND, "there is no token named %s", name);
-}
-
 /* Save what ${t} changes in the record that was found. */
 static int
 change_found(const struct named *known, const struct token *t, struct err *e)
@@ -204,7 +207,7 @@ change_found(const struct named *known, const struct token *t, struct err *e)
 		return err_memory(e);
 	if (strlen(file) != SHA256_HEX - 1)
 		return err_set(e, ERR_BAD_DATA, "the record of token %s is damaged", t->name);
-	return jsonx_save(known->dirfd, file, o, 65536, true, e);
+	return jsonx_save(known->dirfd, file, o, TOKEN_RECORD, true, e);
 }
 
 int
@@ -216,12 +219,8 @@ token_change(const struct token *t, struct err *e)
 
 	if (check_tenant(t, e) < 0)
 		return -1;
-	if (open_named(t->name, false, &known, e) < 0)
+	if (open_known(t->name, false, &known, e) < 0)
 		goto out;
-	if (known.found == 0) {
-		not_named(t->name, e);
-		goto out;
-	}
 	status = change_found(&known, t, e);
 	if (status == 0)
 		lifecycle_note("token", t->name, NULL, "valid", "valid",
@@ -238,12 +237,8 @@ token_rotate(const char *name, char out[70], struct err *e)
 	struct named known;
 	int status = -1;
 
-	if (open_named(name, false, &known, e) < 0)
+	if (open_known(name, false, &known, e) < 0)
 		goto out;
-	if (known.found == 0) {
-		not_named(name, e);
-		goto out;
-	}
 	if (jsonx_set(known.token, "rotatedAt", clock_format(clock_now(), now)) < 0) {
 		err_memory(e);
 		goto out;
@@ -268,12 +263,8 @@ token_remove(const char *name, struct err *e)
 	struct named known;
 	int status = -1;
 
-	if (open_named(name, true, &known, e) < 0)
+	if (open_known(name, true, &known, e) < 0)
 		goto out;
-	if (known.found == 0) {
-		not_named(name, e);
-		goto out;
-	}
 	if (file_sync_dir(known.dirfd, e) < 0)
 		goto out;
 	lifecycle_note("token", name, NULL, "valid", "removed", "removed");

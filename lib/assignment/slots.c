@@ -51,25 +51,19 @@ static struct {
 static int
 count_ids(int fd, int openfd, long long *count, struct err *e)
 {
-	const struct dirent *d;
+	DIR *dir = file_list(fd, ".");
 
-	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-	if (dir == NULL) {
-		err_sys(e, "cannot count the unfinished assignments");
-		file_close(copy);
-		return -1;
-	}
+	if (dir == NULL)
+		return err_sys(e, "cannot count the unfinished assignments");
 	*count = 0;
-	while ((d = readdir(dir)) != NULL) {
-		if (!id_valid(d->d_name))
+	for (const char *id; (id = file_next(&dir)) != NULL;) {
+		if (!id_valid(id))
 			continue;
-		if (openfd < 0 || faccessat(openfd, d->d_name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		if (openfd < 0 || faccessat(openfd, id, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 			(*count)++;
 		else
-			(void)unlinkat(fd, d->d_name, 0);
+			(void)unlinkat(fd, id, 0);
 	}
-	(void)closedir(dir);
 	return 0;
 }
 

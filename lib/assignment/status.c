@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "config/home.h"
 #include "base/id.h"
 #include "wire/members.h"
@@ -53,15 +54,13 @@ count_unfinished(void *arg, const char *id)
 static int
 count_all(long long *count, struct err *e)
 {
-	const struct dirent *d;
-
 	DIR *dir = home_list(ASSIGNMENTS);
+
 	if (dir == NULL)
 		return err_sys(e, "cannot read " ASSIGNMENTS);
 	*count = 0;
-	while ((d = readdir(dir)) != NULL)
-		*count += id_valid(d->d_name);
-	(void)closedir(dir);
+	for (const char *id; (id = file_next(&dir)) != NULL;)
+		*count += id_valid(id);
 	return 0;
 }
 

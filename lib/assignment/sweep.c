@@ -87,18 +87,16 @@ sweep_one(int openfd, const char *id, int64_t when, const struct assignment_poli
 int
 assignment_sweep(const struct assignment_policy *p)
 {
-	const struct dirent *d;
 	int freed = 0;
 
 	DIR *dir = home_list(ASSIGNMENTS "/.open");
 	if (dir == NULL)
 		return 0; /* the next sweep tries again */
 	int64_t now = clock_now();
-	while ((d = readdir(dir)) != NULL) {
-		int64_t when = id_valid(d->d_name) ? assignment_due(d->d_name) : -1;
+	for (const char *id; (id = file_next(&dir)) != NULL;) {
+		int64_t when = id_valid(id) ? assignment_due(id) : -1;
 		if (when >= 0 && when <= now)
-			freed += sweep_one(dirfd(dir), d->d_name, when, p);
+			freed += sweep_one(dirfd(dir), id, when, p);
 	}
-	(void)closedir(dir);
 	return freed;
 }

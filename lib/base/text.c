@@ -22,6 +22,20 @@ text_is_blank(const char *text)
 	return text[strspn(text, " \t\r\n\v\f")] == '\0';
 }
 
+bool
+text_lists(const char *list, const char *separator, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *p = list; *p != '\0'; p += *p != '\0') {
+		size_t m = strcspn(p, separator);
+		if (n > 0 && m == n && strncmp(p, word, n) == 0)
+			return true;
+		p += m;
+	}
+	return false;
+}
+
 /* Bytes of the escape sequence at ${p} (ECMA-48): CSI up to its final byte, OSC and its like up to
  * BEL or ST, or two characters. */
 static size_t

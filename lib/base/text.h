@@ -12,6 +12,9 @@ size_t text_unshown(const char *s);
 /* True if there is nothing in ${text} but white space: a prompt that says nothing. */
 bool text_is_blank(const char *text);
 
+/* Is ${word}, which is not empty, one of those in ${list}, between which are ${separator}s? */
+bool text_lists(const char *list, const char *separator, const char *word);
+
 /* Write the ${n} bytes of ${p} as clean text to ${out} (${size} bytes with the NUL): no escape
  * sequence, no control character but tab and newline, no part of a UTF-8 character at the end. */
 void text_clean(const char *p, size_t n, char *out, size_t size);

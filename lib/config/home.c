@@ -110,17 +110,19 @@ err1:
 int
 home_open(struct err *e)
 {
-	(void)pthread_mutex_lock(&lock);
-	int status = homefd >= 0 ? 0 : open_home(NULL, e);
-	(void)pthread_mutex_unlock(&lock);
-	return status < 0 ? -1 : homefd;
+	return home_open_any(NULL, e);
 }
 
 int
 home_open_any(int *layout, struct err *e)
 {
+	int status = 0;
+
 	(void)pthread_mutex_lock(&lock);
-	int status = homefd >= 0 ? layout_read(homefd, layout, e) : open_home(layout, e);
+	if (homefd < 0)
+		status = open_home(layout, e);
+	else if (layout != NULL)
+		status = layout_read(homefd, layout, e);
 	(void)pthread_mutex_unlock(&lock);
 	return status < 0 ? -1 : homefd;
 }

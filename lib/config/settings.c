@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/text.h"
 
 #define PATHS_MAX ((size_t)256 * 1024)
 
@@ -124,20 +125,6 @@ setting_find(const char *name)
 	return NULL;
 }
 
-/* Is ${text} one of the words in ${choices}? */
-static bool
-is_choice(const char *choices, const char *text)
-{
-	size_t n = strcspn(text, "|");
-
-	for (const char *p = text[n] == '\0' ? choices : NULL; p != NULL; p = strchr(p, '|')) {
-		p += *p == '|';
-		if (strncmp(p, text, n) == 0 && (p[n] == '|' || p[n] == '\0'))
-			return true;
-	}
-	return false;
-}
-
 /* Append to ${b} the ${n} bytes of a path at ${path}, with the account's directory for its ~. */
 static int
 add_path(struct buf *b, const char *path, size_t n, struct err *e)
@@ -188,7 +175,7 @@ setting_convert(const struct setting *s, char **text, struct err *e)
 	case KIND_PATHS:
 		return expand_paths(text, s->kind == KIND_PATHS, e);
 	case KIND_CHOICE:
-		if (is_choice(s->choices, *text))
+		if (text_lists(s->choices, "|", *text))
 			return 0;
 		return err_set(e, ERR_CONFIG, "it is one of %s, not %.40s", s->choices, *text);
 	case KIND_NUMBER:

@@ -69,14 +69,13 @@ write_slot(size_t i)
 	(void)n;
 }
 
-static bool
-is_level(const struct metrics_slot *s)
+int
+metric_named(const char name[METRICS_NAME])
 {
 	for (int m = 0; m < METRICS; m++)
-		if (metrics_known[m].kind == METRIC_LEVEL &&
-		    strncmp(s->name, metrics_known[m].name, sizeof s->name) == 0)
-			return true;
-	return false;
+		if (strncmp(name, metrics_known[m].name, METRICS_NAME) == 0)
+			return m;
+	return -1;
 }
 
 static bool
@@ -100,12 +99,14 @@ load_slots(int fd, off_t size)
 		return false;
 	own.fd = fd;
 	own.count = count;
-	for (size_t i = 0; i < count; i++)
-		if (own.slot[i].value != 0 && is_level(&own.slot[i])) {
-			own.slot[i].value = 0;
-			own.slot[i].check = ~UINT64_C(0);
-			write_slot(i);
-		}
+	for (size_t i = 0; i < count; i++) {
+		int m = metric_named(own.slot[i].name);
+		if (own.slot[i].value == 0 || m < 0 || metrics_known[m].kind != METRIC_LEVEL)
+			continue;
+		own.slot[i].value = 0;
+		own.slot[i].check = ~UINT64_C(0);
+		write_slot(i);
+	}
 	return true;
 }
 

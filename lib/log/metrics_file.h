@@ -20,6 +20,9 @@ struct metric_description {
 
 extern const struct metric_description metrics_known[METRICS];
 
+/* Which of them has that name; -1 if none has. */
+int metric_named(const char name[METRICS_NAME]);
+
 /* The upper ends of the buckets of a duration, ms; INT64_MAX the last. */
 extern const int64_t metrics_bucket[];
 

@@ -29,15 +29,6 @@ struct sums {
 };
 
 static int
-metric_named(const char name[METRICS_NAME])
-{
-	for (int m = 0; m < METRICS; m++)
-		if (strncmp(name, metrics_known[m].name, METRICS_NAME) == 0)
-			return m;
-	return -1;
-}
-
-static int
 add_sum(struct sums *all, int metric, const struct metrics_slot *slot, struct err *e)
 {
 	struct sum wanted = {.metric = metric, .value = slot->value};

@@ -327,15 +327,15 @@ parse_file(const char *file, enum breaker_kind *kind, const char **name)
 	return false;
 }
 
-/* Call ${each} for the breaker in ${file} if something of it is over. */
+/* Call ${each} for the breaker in ${file}: with ${over} if something of it is over, else if it
+ * gives no work now. */
 static int
-visit_over(int dirfd, const char *file, int (*each)(void *arg, const struct breaker *b), void *arg,
-	   struct err *e)
+visit_one(int dirfd, const char *file, bool over, int (*each)(void *arg, const struct breaker *b),
+	  void *arg, struct err *e)
 {
 	enum breaker_kind kind;
-	struct breaker b;
+	struct breaker before, b;
 	const char *name;
-	int status = 0;
 
 	if (!parse_file(file, &kind, &name))
 		return 0;
@@ -343,21 +343,20 @@ visit_over(int dirfd, const char *file, int (*each)(void *arg, const struct brea
 	if (o == NULL)
 		return -1;
 	int64_t now = clock_now();
-	fill_breaker(kind, name, o, &b);
-	bool paused = b.until != 0 && b.until <= now;
+	fill_breaker(kind, name, o, &before);
+	bool paused = before.until != 0 && before.until <= now;
 	bool damaged = json_object_size(o) == 0; /* it was moved to corrupt/ */
 	drop_over(o, now);
-	if (!damaged && (paused || is_over(o)))
-		status = each(arg, &b);
+	fill_breaker(kind, name, o, &b);
+	bool has_over = !damaged && (paused || is_over(o));
 	json_decref(o);
-	return status;
+	if (over)
+		return has_over ? each(arg, &before) : 0;
+	return b.until != 0 ? each(arg, &b) : 0;
 }
 
-typedef int visit(int dirfd, const char *file, int (*each)(void *arg, const struct breaker *b),
-		  void *arg, struct err *e);
-
 static int
-visit_all(visit *one, int (*each)(void *arg, const struct breaker *b), void *arg, struct err *e)
+visit_all(bool over, int (*each)(void *arg, const struct breaker *b), void *arg, struct err *e)
 {
 	struct listing l = {.names = NULL};
 	const char *file;
@@ -372,7 +371,7 @@ visit_all(visit *one, int (*each)(void *arg, const struct breaker *b), void *arg
 		status = listing_next(&l, dirfd, &file, e);
 		if (status < 0 || file == NULL)
 			break;
-		status = one(dirfd, file, each, arg, e);
+		status = visit_one(dirfd, file, over, each, arg, e);
 	} while (status == 0);
 	listing_free(&l);
 	file_close(dirfd);
@@ -382,29 +381,13 @@ visit_all(visit *one, int (*each)(void *arg, const struct breaker *b), void *arg
 int
 breaker_each_over(int (*each)(void *arg, const struct breaker *b), void *arg, struct err *e)
 {
-	return visit_all(visit_over, each, arg, e);
-}
-
-static int
-visit_closed(int dirfd, const char *file, int (*each)(void *arg, const struct breaker *b),
-	     void *arg, struct err *e)
-{
-	enum breaker_kind kind;
-	struct breaker b;
-	const char *name;
-
-	(void)dirfd;
-	if (!parse_file(file, &kind, &name))
-		return 0;
-	if (breaker_read(kind, name, &b, e) < 0)
-		return -1;
-	return b.until == 0 ? 0 : each(arg, &b);
+	return visit_all(true, each, arg, e);
 }
 
 int
 breaker_each_closed(int (*each)(void *arg, const struct breaker *b), void *arg, struct err *e)
 {
-	return visit_all(visit_closed, each, arg, e);
+	return visit_all(false, each, arg, e);
 }
 
 int

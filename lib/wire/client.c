@@ -201,20 +201,17 @@ take_json(void *arg, const char *p, size_t n, struct err *e)
 	return n > 0 ? buf_add(a->text, p, n, e) : 0;
 }
 
-static const char *
-media(const struct transfer *t)
-{
-	return t->type[0] != '\0' ? t->type : "without a type";
-}
-
-/* Say what came instead of JSON. */
+/* Say what came instead of ${wanted}. */
 static int
-not_json(const struct transfer *t, const char *url, const struct answer *a, struct err *e)
+unexpected(const struct transfer *t, const char *url, bool empty, const char *wanted, struct err *e)
 {
 	if (transfer_refused(t, e) < 0)
 		return -1;
-	err_set(e, ERR_TRANSPORT_ERROR, "%s answered %ld %s, not JSON", url, t->status,
-		a->kind == BLANK ? "with nothing" : media(t));
+	err_set(e, ERR_TRANSPORT_ERROR, "%s answered %ld %s, not %s", url, t->status,
+		empty                ? "with nothing"
+		: t->type[0] != '\0' ? t->type
+				     : "without a type",
+		wanted);
 	return err_hint(e, "give the executor's AWCP address, it usually ends in /awcp");
 }
 
@@ -238,7 +235,7 @@ client_call(struct client *c, struct client_request *q, struct buf *answer, stru
 		goto out;
 	r = run_transfer(c, t, false, e);
 	if (a.kind == OTHER || (r == 0 && a.kind == BLANK))
-		r = not_json(t, q->url, &a, e);
+		r = unexpected(t, q->url, a.kind == BLANK, "JSON", e);
 	else if (r < 0 && e->code == ERR_TOO_LARGE)
 		err_add(e, "the answer of %s", q->url);
 	q->status = (int)t->status;
@@ -253,11 +250,7 @@ check_stream(const struct transfer *t, const char *url, struct err *e)
 {
 	if (t->status == 200 && strcmp(t->type, "text/event-stream") == 0)
 		return 0;
-	if (transfer_refused(t, e) < 0)
-		return -1;
-	err_set(e, ERR_TRANSPORT_ERROR, "%s answered %ld %s, not an event stream", url, t->status,
-		media(t));
-	return err_hint(e, "give the executor's AWCP address, it usually ends in /awcp");
+	return unexpected(t, url, false, "an event stream", e);
 }
 
 int

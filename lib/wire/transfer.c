@@ -91,19 +91,6 @@ on_connection(void *arg, char *peer, char *local, int peer_port, int local_port)
 	return listener_check(&c, &t->err) == 0 ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
-/* Have the token sent only to a program of this account; a certificate proves as much. */
-static int
-set_own(struct transfer *t, const char *url, struct err *e)
-{
-	bool bad = false;
-
-	if (strncasecmp(url, "https:", 6) == 0)
-		return 0;
-	bad |= curl_easy_setopt(t->easy, CURLOPT_PREREQFUNCTION, on_connection) != CURLE_OK;
-	bad |= curl_easy_setopt(t->easy, CURLOPT_PREREQDATA, (void *)t) != CURLE_OK;
-	return bad ? err_set(e, ERR_INTERNAL, "cannot set up a request to %s", t->origin) : 0;
-}
-
 int
 transfer_header(struct transfer *t, const char *name, const char *value, struct err *e)
 {
@@ -143,7 +130,7 @@ given_authorities(void)
 }
 
 static int
-set_options(struct transfer *t, const char *url, long timeout, struct err *e)
+set_options(struct transfer *t, const struct transfer_options *o, struct err *e)
 {
 	const char *authorities = given_authorities();
 	CURL *h = t->easy;
@@ -151,7 +138,7 @@ set_options(struct transfer *t, const char *url, long timeout, struct err *e)
 
 	if (authorities != NULL && authorities[0] != '\0')
 		bad |= curl_easy_setopt(h, CURLOPT_CAINFO, authorities) != CURLE_OK;
-	bad |= curl_easy_setopt(h, CURLOPT_URL, url) != CURLE_OK;
+	bad |= curl_easy_setopt(h, CURLOPT_URL, o->url) != CURLE_OK;
 	bad |= curl_easy_setopt(h, CURLOPT_PRIVATE, (void *)t) != CURLE_OK;
 	bad |= curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https") != CURLE_OK;
 	/* One connection a request: an upload must not hold up the events. */
@@ -160,7 +147,7 @@ set_options(struct transfer *t, const char *url, long timeout, struct err *e)
 	bad |= curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L) != CURLE_OK;
 	bad |= curl_easy_setopt(h, CURLOPT_TCP_NODELAY, 1L) != CURLE_OK;
 	bad |= curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L) != CURLE_OK;
-	bad |= curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT, timeout) != CURLE_OK;
+	bad |= curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT, o->timeout) != CURLE_OK;
 	bad |= curl_easy_setopt(h, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L) != CURLE_OK;
 	bad |= curl_easy_setopt(h, CURLOPT_USERAGENT, "awcp/" AWCP_VERSION) != CURLE_OK;
 	bad |= curl_easy_setopt(h, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER) != CURLE_OK;
@@ -169,7 +156,12 @@ set_options(struct transfer *t, const char *url, long timeout, struct err *e)
 	bad |= curl_easy_setopt(h, CURLOPT_HEADERDATA, (void *)t) != CURLE_OK;
 	bad |= curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_data) != CURLE_OK;
 	bad |= curl_easy_setopt(h, CURLOPT_WRITEDATA, (void *)t) != CURLE_OK;
-	if (url_is_loopback(url)) /* a proxy of the environment cannot get here */
+	/* The token is sent only to a program of this account; a certificate proves as much. */
+	if (o->own && strncasecmp(o->url, "https:", 6) != 0) {
+		bad |= curl_easy_setopt(h, CURLOPT_PREREQFUNCTION, on_connection) != CURLE_OK;
+		bad |= curl_easy_setopt(h, CURLOPT_PREREQDATA, (void *)t) != CURLE_OK;
+	}
+	if (url_is_loopback(o->url)) /* a proxy of the environment cannot get here */
 		bad |= curl_easy_setopt(h, CURLOPT_PROXY, "") != CURLE_OK;
 	return bad ? err_set(e, ERR_INTERNAL, "cannot set up a request to %s", t->origin) : 0;
 }
@@ -188,8 +180,7 @@ transfer_new(const struct transfer_options *o, client_sink *sink, void *arg, str
 	t->arg = arg;
 	t->moved_at = clock_steady();
 	find_origin(t, o->url);
-	if (set_options(t, o->url, o->timeout, e) < 0 ||
-	    transfer_header(t, "Accept", o->accept, e) < 0 || (o->own && set_own(t, o->url, e) < 0))
+	if (set_options(t, o, e) < 0 || transfer_header(t, "Accept", o->accept, e) < 0)
 		goto err;
 	(void)snprintf(bearer, sizeof bearer, "Bearer %s", o->token != NULL ? o->token : "");
 	if (o->token != NULL && transfer_header(t, "Authorization", bearer, e) < 0)
@@ -225,10 +216,9 @@ transfer_post(struct transfer *t, const struct client_body *body, struct err *e)
 	t->body = body;
 	bad |= curl_easy_setopt(t->easy, CURLOPT_READFUNCTION, on_read) != CURLE_OK;
 	bad |= curl_easy_setopt(t->easy, CURLOPT_READDATA, (void *)t) != CURLE_OK;
-	if (body->length > UPLOAD) {
+	if (body->length > UPLOAD)
 		bad |=
 		    curl_easy_setopt(t->easy, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER) != CURLE_OK;
-	}
 	/* On a connection that the peer is about to close the body would be lost half read. */
 	bad |= curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, 1L) != CURLE_OK;
 	return bad ? err_memory(e) : set_post(t, body->length, e);
