@@ -10,6 +10,7 @@
 #include "base/array.h"
 #include "config/home.h"
 #include "process/exec_once.h"
+#include "process/launch.h"
 #include "process/sandbox.h"
 #include "process/view.h"
 
@@ -350,34 +351,17 @@ add_sandbox(struct words *l, const struct sandbox *s, const struct sandbox_paths
 		add_words(l, run, EXEC_ONCE_OPTION, NULL);
 }
 
-/* awcp-run, which lies beside this program if it is not this; to be freed. */
-static char *
-find_run(void)
-{
-	char *self = realpath("/proc/self/exe", NULL), *path = NULL;
-
-	if (self == NULL)
-		return NULL;
-	if (asprintf(&path, "%.*s/awcp-run", (int)(strrchr(self, '/') - self), self) < 0)
-		path = NULL;
-	free(self);
-	return path;
-}
-
 char **
 sandbox_command(const struct sandbox *s, const struct sandbox_paths *p, char *const *argv,
 		struct err *e)
 {
 	struct words l = {.word = NULL};
+	char run[PATH_MAX];
 
 	if (s->kind == SANDBOX_BWRAP) {
-		char *run = find_run();
-		if (run == NULL) {
-			err_sys(e, "cannot find this program");
+		if (launch_find("awcp-run", run, e) < 0)
 			return NULL;
-		}
 		add_sandbox(&l, s, p, argv, run);
-		free(run);
 	}
 	for (size_t i = 0; argv[i] != NULL; i++)
 		add_word(&l, argv[i]);

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,6 +35,20 @@ become(const struct launch *l, int stdinfd, int reportfd)
 failed:
 	why = errno;
 	_exit(write(reportfd, &why, sizeof why) == sizeof why ? 127 : 126);
+}
+
+int
+launch_find(const char *name, char path[PATH_MAX], struct err *e)
+{
+	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
+	if (n < 0)
+		return err_sys(e, "cannot tell where our programs are");
+	path[n] = '\0';
+	char *slash = strrchr(path, '/');
+	size_t at = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+	if (snprintf(path + at, PATH_MAX - at, "%s", name) >= (int)(PATH_MAX - at))
+		return err_set(e, ERR_INTERNAL, "the path of %s is too long", name);
+	return 0;
 }
 
 int

@@ -7,6 +7,7 @@
 #ifndef PROCESS_LAUNCH_H
 #define PROCESS_LAUNCH_H
 
+#include <limits.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -22,6 +23,9 @@ struct launch {
 
 /* Start ${l}; its pid, or if detached that of a process that has ended, or -1. */
 pid_t launch(const struct launch *l, struct err *e);
+
+/* The path of program ${name} of ours, which lies beside the one that runs now. */
+int launch_find(const char *name, char path[PATH_MAX], struct err *e);
 
 /* Wait for the end of ${child}; the status as from waitpid(2). */
 int launch_wait(pid_t child);

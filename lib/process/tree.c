@@ -81,33 +81,32 @@ process_tree_signal(pid_t root, int signal)
 	process_tree_free(&t);
 }
 
-/* Is ${mark} one of the strings in /proc/<name>/environ?  Where it may not be read, it is not a
- * process of ours. */
-static bool
-carries(int procfd, const char *name, const char *mark)
+bool
+process_carries(int procfd, const char *pid, const char *prefix, struct buf *b, const char **rest)
 {
-	size_t length = strlen(mark), at = 0;
-	bool same = true, found = false;
-	char path[64], piece[4096];
-	ssize_t n;
+	char path[32];
+	size_t n = strlen(prefix);
 
-	(void)snprintf(path, sizeof path, "%.20s/environ", name);
-	int fd = openat(procfd, path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
+	(void)snprintf(path, sizeof path, "%.20s/environ", pid);
+	if (file_slurp(procfd, path, b, NULL) < 0 || buf_add(b, "", 1, NULL) < 0)
 		return false;
-	while (!found && (n = read(fd, piece, sizeof piece)) > 0)
-		for (ssize_t i = 0; i < n && !found; i++) {
-			if (piece[i] == '\0') {
-				found = same && at == length;
-				same = true;
-				at = 0;
-			} else {
-				same = same && at < length && piece[i] == mark[at];
-				at++;
-			}
+	for (const char *s = b->data; s < b->data + b->len; s += strlen(s) + 1)
+		if (strncmp(s, prefix, n) == 0) {
+			*rest = s + n;
+			return true;
 		}
-	file_close(fd);
-	return found;
+	return false;
+}
+
+static bool
+is_marked(int procfd, const char *pid, const char *mark)
+{
+	struct buf b = BUF_INIT(PROCESS_ENVIRONMENT);
+	const char *rest;
+	bool marked = process_carries(procfd, pid, mark, &b, &rest) && *rest == '\0';
+
+	buf_free(&b);
+	return marked;
 }
 
 /* One round: how many were found, and killed. */
@@ -119,7 +118,8 @@ hunt(DIR *proc, const char *mark)
 
 	rewinddir(proc);
 	while ((d = readdir(proc)) != NULL) {
-		if (!isdigit((unsigned char)d->d_name[0]) || !carries(dirfd(proc), d->d_name, mark))
+		if (!isdigit((unsigned char)d->d_name[0]) ||
+		    !is_marked(dirfd(proc), d->d_name, mark))
 			continue;
 		pid_t pid = (pid_t)strtol(d->d_name, NULL, 10);
 		if (pid == getpid())

@@ -10,7 +10,7 @@
 
 #include <sys/types.h>
 
-#include "base/err.h"
+#include "base/buf.h"
 
 struct process_tree {
 	pid_t *pid;
@@ -29,6 +29,13 @@ void process_tree_free(struct process_tree *t);
 
 /* Send ${signal} to all that descends from ${root}. */
 void process_tree_signal(pid_t root, int signal);
+
+#define PROCESS_ENVIRONMENT (8 << 20) /* bytes; the kernel takes less */
+
+/* Is there a string in the environment of process ${pid} that begins with ${prefix}?  Then *${rest}
+ * is what follows there; it is in ${b}.  Where it may not be read, it is not a process of ours. */
+bool process_carries(int procfd, const char *pid, const char *prefix, struct buf *b,
+		     const char **rest);
 
 /* Kill every process of this user, and all that descends from it, that was started with the string
  * ${mark} ("NAME=value") in its environment, until there is none.  Returns how many there were; -1

@@ -19,9 +19,9 @@
 #include "assignment/private.h"
 #include "base/file.h"
 #include "config/home.h"
+#include "process/tree.h"
 #include "reap/private.h"
 
-#define ENVIRONMENT (4 * 1024 * 1024)
 #define STOP_MS 30000 /* between TERM and KILL: a worker hands its tasks back */
 
 /* Which processes to look for, and what to do with them. */
@@ -35,24 +35,6 @@ struct hunt {
 	size_t count;
 	const struct reap_left *left;
 };
-
-/* Does the process ${pid} carry what is looked for?  Then *${rest} is in ${b}. */
-static bool
-carries(int procfd, const char *pid, const char *prefix, struct buf *b, const char **rest)
-{
-	char path[32];
-	size_t n = strlen(prefix);
-
-	(void)snprintf(path, sizeof path, "%.20s/environ", pid);
-	if (file_slurp(procfd, path, b, NULL) < 0 || buf_add(b, "", 1, NULL) < 0)
-		return false;
-	for (const char *s = b->data; s < b->data + b->len; s += strlen(s) + 1)
-		if (strncmp(s, prefix, n) == 0) {
-			*rest = s + n;
-			return true;
-		}
-	return false;
-}
 
 /* Does link ${name} of process ${pid} lead to ${target}, or with ${base} to a file of that name? */
 static bool
@@ -72,14 +54,14 @@ leads_to(int procfd, const char *pid, const char *name, const char *target, bool
 static void
 check_process(struct hunt *h, int procfd, const char *pid)
 {
-	struct buf b = BUF_INIT(ENVIRONMENT);
+	struct buf b = BUF_INIT(PROCESS_ENVIRONMENT);
 	const char *rest = "";
 
 	pid_t number = (pid_t)strtol(pid, NULL, 10);
 	int pidfd = number == getpid() ? -1 : pidfd_open(number, 0);
 	if (pidfd < 0)
 		return;
-	if (carries(procfd, pid, h->prefix, &b, &rest) ||
+	if (process_carries(procfd, pid, h->prefix, &b, &rest) ||
 	    (h->cwd != NULL && leads_to(procfd, pid, "exe", "nginx", true) &&
 	     leads_to(procfd, pid, "cwd", h->cwd, false)))
 		h->found(h, pidfd, pid, rest);
