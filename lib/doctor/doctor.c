@@ -43,7 +43,7 @@ static bool
 check_settings(struct doctor *d)
 {
 	struct config_value v;
-	enum doctor_grade previous = d->worst;
+	size_t previous = d->wrong;
 	struct err e = {0};
 
 	if (config_load(&e) < 0) {
@@ -58,7 +58,7 @@ check_settings(struct doctor *d)
 	if (secrets_load(&e) < 0)
 		doctor_fail(d, DOCTOR_BAD, "settings", &e);
 	check_environment(d);
-	if (d->worst == previous)
+	if (d->wrong == previous)
 		doctor_report(d, DOCTOR_OK, "settings", "all make sense");
 	return true;
 }

@@ -29,6 +29,7 @@ struct doctor {
 	void (*report)(void *arg, const struct doctor_finding *f);
 	void *arg;
 	enum doctor_grade worst; /* of all findings */
+	size_t wrong;            /* of them that are not DOCTOR_OK */
 };
 
 /* Make every check.  Loading the configuration is the first one; if it fails, it is the last. */

@@ -22,6 +22,7 @@ report_finding(struct doctor *d, struct doctor_finding *f, const char *fmt, va_l
 	err_clean(f->text);
 	if (f->grade > d->worst)
 		d->worst = f->grade;
+	d->wrong += f->grade != DOCTOR_OK;
 	d->report(d->arg, f);
 }
 

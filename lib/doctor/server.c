@@ -218,12 +218,11 @@ check_fastcgi_programs(struct doctor *d)
 void
 doctor_servers(struct doctor *d)
 {
-	enum doctor_grade previous = d->worst;
+	size_t previous = d->wrong;
 	char path[PATH_MAX];
 	struct err e;
 	size_t count = 0;
 
-	d->worst = DOCTOR_OK;
 	check_fastcgi_programs(d);
 	DIR *dir = file_list(home_open(&e), ".");
 	for (const char *name; (name = file_next(&dir)) != NULL;) {
@@ -244,10 +243,8 @@ doctor_servers(struct doctor *d)
 	    !answers("/run/awcp/executor.sock"))
 		doctor_advise(d, DOCTOR_BAD, "sockets", "systemctl restart awcp-executor.socket",
 			      "nobody answers at /run/awcp/executor.sock");
-	if (d->worst == DOCTOR_OK && count == 0)
+	if (d->wrong == previous && count == 0)
 		doctor_report(d, DOCTOR_OK, "sockets", "no executor runs here");
-	else if (d->worst == DOCTOR_OK)
+	else if (d->wrong == previous)
 		doctor_report(d, DOCTOR_OK, "sockets", "%zu, and all answer", count);
-	if (previous > d->worst)
-		d->worst = previous;
 }

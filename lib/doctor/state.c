@@ -131,11 +131,10 @@ check_token(void *arg, const json_t *token)
 void
 doctor_tokens(struct doctor *d)
 {
-	enum doctor_grade previous = d->worst;
+	size_t previous = d->wrong;
 	struct census c = {.doctor = d, .now = clock_now()};
 	struct err e;
 
-	d->worst = DOCTOR_OK;
 	check_modes(d, "tokens");
 	check_modes(d, "peers");
 	if (is_there("tokens") && token_list(check_token, &c, &e) < 0)
@@ -144,10 +143,8 @@ doctor_tokens(struct doctor *d)
 		 strcmp(setting_text(SETTING_AUTH), "token") == 0)
 		doctor_advise(d, DOCTOR_WARN, "tokens", "awcp-token set --rights lend,read name",
 			      "no token may lend what AWCP_ROOTS names");
-	else if (d->worst == DOCTOR_OK)
+	else if (d->wrong == previous)
 		doctor_report(d, DOCTOR_OK, "tokens", "%zu", c.count);
-	if (previous > d->worst)
-		d->worst = previous;
 }
 
 /* Of what is counted in ${unit}, ${free} is free, and ${min} of it is to stay so.  True if it is

@@ -70,17 +70,14 @@ check_queue(struct doctor *d, const char *name)
 void
 doctor_queues(struct doctor *d)
 {
-	enum doctor_grade previous = d->worst;
+	size_t previous = d->wrong;
 	size_t count = 0;
 
-	d->worst = DOCTOR_OK;
 	DIR *dir = home_list("queue");
 	for (const char *name; (name = file_next(&dir)) != NULL; count++)
 		check_queue(d, name);
-	if (d->worst == DOCTOR_OK)
+	if (d->wrong == previous)
 		doctor_report(d, DOCTOR_OK, "queues", "%zu", count);
-	if (previous > d->worst)
-		d->worst = previous;
 }
 
 struct closed {
