@@ -19,8 +19,8 @@ struct aged {
 	const char *why;
 	/* How old ${name} must be to go, ms; -1: it stays. */
 	int64_t (*max_age)(const struct reap *r, const char *name);
-	/* Remove it: 0, 1 if it is no longer too old, -1. */
-	int (*remove)(const struct reap *r, int dirfd, const char *name, struct err *e);
+	int (*remove)(int dirfd, const char *name, struct err *e);
+	bool locked; /* whoever writes it holds .lock, and makes it young again */
 };
 
 static int64_t
@@ -62,34 +62,6 @@ reader_max_age(const struct reap *r, const char *name)
 	return name[0] == '.' ? -1 : r->limits.reader_retention;
 }
 
-/* What is in tmp/ was renamed there already. */
-static int
-remove_in_place(const struct reap *r, int dirfd, const char *name, struct err *e)
-{
-	(void)r;
-	return file_remove_tree(dirfd, name, e);
-}
-
-static int
-remove_by_rename(const struct reap *r, int dirfd, const char *name, struct err *e)
-{
-	(void)r;
-	return reap_remove(dirfd, name, e);
-}
-
-/* Whoever saves a reader's marks holds the lock. */
-static int
-remove_reader(const struct reap *r, int dirfd, const char *name, struct err *e)
-{
-	int lockfd = file_lock(dirfd, ".lock", true, e);
-	if (lockfd < 0)
-		return -1;
-	int status =
-	    reap_age(r, dirfd, name) < r->limits.reader_retention ? 1 : reap_remove(dirfd, name, e);
-	file_close(lockfd);
-	return status;
-}
-
 static void
 remove_if_aged(struct reap *r, const struct aged *a, int dirfd, const char *name)
 {
@@ -105,8 +77,11 @@ remove_if_aged(struct reap *r, const struct aged *a, int dirfd, const char *name
 	reap_describe(&action, a->kind, id, "remove", "%s for %s", a->why, reap_span(age, span));
 	if (!reap_may_remove(r, &action))
 		return;
-	int status = a->remove(r, dirfd, name, &e);
-	if (status > 0)
+	int lockfd = a->locked ? file_lock(dirfd, ".lock", true, &e) : -1;
+	bool young = lockfd >= 0 && reap_age(r, dirfd, name) < max;
+	int status = a->locked && lockfd < 0 ? -1 : young ? 0 : a->remove(dirfd, name, &e);
+	file_close(lockfd);
+	if (young)
 		return;
 	reap_done(r, &action, status, &e);
 	/* Complain less often; but the time of a peer or a reader has a meaning. */
@@ -129,7 +104,7 @@ reap_tmp(struct reap *r)
 	static const char *const written[] = {".", "due", "peers", "tokens", "guards", "profiles"};
 
 	remove_aged(r, &(const struct aged){"tmp", REAP_ORPHANS, "nobody touched it", tmp_max_age,
-					    remove_in_place});
+					    file_remove_tree, false}); /* was renamed already */
 	for (size_t i = 0; i < sizeof written / sizeof written[0]; i++)
 		reap_temporaries(r, written[i], false);
 	reap_temporaries(r, "queue", true);
@@ -139,21 +114,21 @@ void
 reap_logs(struct reap *r)
 {
 	remove_aged(r, &(const struct aged){"log", REAP_RETENTION, "it was rotated", log_max_age,
-					    remove_by_rename});
+					    reap_remove, false});
 }
 
 void
 reap_corrupt(struct reap *r)
 {
 	remove_aged(r, &(const struct aged){"corrupt", REAP_RETENTION, "it lay there",
-					    corrupt_max_age, remove_by_rename});
+					    corrupt_max_age, reap_remove, false});
 }
 
 void
 reap_peers(struct reap *r)
 {
 	remove_aged(r, &(const struct aged){"peers", REAP_PEERS, "it was not heard of",
-					    peer_max_age, remove_by_rename});
+					    peer_max_age, reap_remove, false});
 }
 
 void
@@ -168,6 +143,6 @@ reap_readers(struct reap *r)
 		(void)snprintf(path, sizeof path, "queue/%.255s/readers", name);
 		remove_aged(r,
 			    &(const struct aged){path, REAP_READERS, "nobody read with that name",
-						 reader_max_age, remove_reader});
+						 reader_max_age, reap_remove, true});
 	}
 }

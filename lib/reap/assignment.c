@@ -24,17 +24,11 @@ static const char *const working[] = {"work", "report", "result.archive.tmp"};
 static int
 clear_work(const struct record *a, struct err *e)
 {
-	int status = -1;
-
 	int busyfd = file_lock(a->dirfd, ASSIGNMENT_BUSY, false, e);
-	if (busyfd < 0)
-		return -1;
-	for (size_t i = 0; i < sizeof working / sizeof working[0]; i++)
-		if (faccessat(a->dirfd, working[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    reap_remove(a->dirfd, working[i], e) < 0)
-			goto out;
-	status = 0;
-out:
+	int status = busyfd < 0 ? -1 : 0;
+
+	for (size_t i = 0; status == 0 && i < sizeof working / sizeof working[0]; i++)
+		status = reap_remove(a->dirfd, working[i], e);
 	file_close(busyfd);
 	return status;
 }

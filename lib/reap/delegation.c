@@ -76,31 +76,17 @@ check_unfinished_delegation(struct reap *r, struct record *delegation)
 	return lease <= r->now ? expire_delegation(r, delegation) : lease;
 }
 
-static bool
-has_pending(const json_t *delegation, const char **id)
-{
-	json_t *one;
-	size_t i;
-
-	json_array_foreach (delegation_snapshots(delegation), i, one)
-		if (strcmp(snapshot_status(one), "pending") == 0) {
-			*id = snapshot_id(one);
-			return true;
-		}
-	return false;
-}
-
 /* ${delegation} has ended, and its time here is over. */
 static int64_t
 remove_ended(struct reap *r, struct record *delegation, int64_t until)
 {
 	int64_t kept = delegation_retention(delegation->json);
-	const char *snapshot;
+	const char *snapshot = reap_snapshot_pending(delegation->json);
 	struct reap_action action;
 	char span[32];
 	struct err e;
 
-	if (has_pending(delegation->json, &snapshot)) {
+	if (snapshot != NULL) {
 		if (r->doubt || !reap_wants(r, REAP_RETENTION))
 			return -1;
 		if (!r->options->dry && r->due != NULL)

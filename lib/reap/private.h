@@ -144,6 +144,9 @@ void reap_clear_left(struct reap *r, const struct reap_left *l);
  * INT64_MAX: never, -1: it could not be done now. */
 int64_t reap_snapshots(struct reap *r, struct record *delegation);
 
+/* The id of a snapshot of ${delegation} that waits to be applied, or NULL. */
+const char *reap_snapshot_pending(const json_t *delegation);
+
 /* Is somebody working with a snapshot of ${delegation}, or was, and got cut off? */
 bool reap_snapshot_busy(const struct record *delegation);
 

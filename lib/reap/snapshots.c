@@ -14,8 +14,6 @@
 #include "delegation/members.h"
 #include "reap/private.h"
 
-#define MAX_SNAPSHOTS 10 /* as in snapshot_record.c, where the record says nothing */
-
 static bool
 has_file(int dirfd, const char *name)
 {
@@ -132,6 +130,18 @@ check_snapshot(struct reap *r, struct record *delegation, const json_t *snapshot
 	if (what != NULL)
 		next = start_command(r, delegation, REAP_APPLIES, what, id, "was cut off");
 	return next;
+}
+
+const char *
+reap_snapshot_pending(const json_t *delegation)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach (delegation_snapshots(delegation), i, one)
+		if (strcmp(snapshot_status(one), "pending") == 0)
+			return snapshot_id(one);
+	return NULL;
 }
 
 bool

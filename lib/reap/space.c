@@ -13,7 +13,6 @@
 #include "base/file.h"
 #include "config/home.h"
 #include "delegation/delegation.h"
-#include "delegation/members.h"
 #include "reap/private.h"
 #include "state/space.h"
 
@@ -30,15 +29,7 @@ struct class
 static bool
 is_settled(const json_t *json)
 {
-	json_t *one;
-	size_t i;
-
-	if (!delegation_ended(json))
-		return false;
-	json_array_foreach (delegation_snapshots(json), i, one)
-		if (strcmp(snapshot_status(one), "pending") == 0)
-			return false;
-	return true;
+	return delegation_ended(json) && reap_snapshot_pending(json) == NULL;
 }
 
 static bool
