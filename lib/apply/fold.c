@@ -106,9 +106,9 @@ note_bearer(struct folding *f, const struct plan_step *step, struct err *e)
 static bool
 is_dropped(const struct folding *f, const char *path)
 {
-	size_t n = strlen(f->dropped);
+	const char *rest = *f->dropped ? tree_below(path, f->dropped) : NULL;
 
-	return n > 0 && strncmp(path, f->dropped, n) == 0 && path[n] == '/';
+	return rest != NULL && *rest != '\0';
 }
 
 /* Write what is no removal, now that those are done; or leave it out. */

@@ -24,9 +24,7 @@ open_kept(struct keeping *k, struct err *e)
 {
 	if (k->keptfd >= 0)
 		return 0;
-	if (file_make_dirs(k->statefd, "kept", e) < 0)
-		return -1;
-	k->keptfd = file_open_dir(k->statefd, "kept", e);
+	k->keptfd = file_enter_dir(k->statefd, "kept", e);
 	return k->keptfd < 0 ? -1 : 0;
 }
 

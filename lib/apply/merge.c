@@ -220,12 +220,6 @@ out:
 	return status;
 }
 
-static int
-make_directory(int parent, const char *name, struct err *e)
-{
-	return file_make_dirs(parent, name, e) < 0 ? -1 : file_open_dir(parent, name, e);
-}
-
 int
 apply_merge(struct transaction *t, int planfd, struct err *e)
 {
@@ -235,14 +229,14 @@ apply_merge(struct transaction *t, int planfd, struct err *e)
 	m.writer = plan_writer_new(planfd, m.t->token, e);
 	if (m.writer == NULL || file_remove_tree(statefd, "merge", e) < 0)
 		goto out;
-	m.mergefd = make_directory(statefd, "merge", e);
+	m.mergefd = file_enter_dir(statefd, "merge", e);
 	if (m.mergefd < 0)
 		goto out;
-	m.basefd = make_directory(m.mergefd, "base", e);
-	m.theirsfd = make_directory(m.mergefd, "theirs", e);
+	m.basefd = file_enter_dir(m.mergefd, "base", e);
+	m.theirsfd = file_enter_dir(m.mergefd, "theirs", e);
 	if (m.basefd < 0 || m.theirsfd < 0)
 		goto out;
-	if (!t->job->dry && (m.freshfd = make_directory(statefd, "fresh", e)) < 0)
+	if (!t->job->dry && (m.freshfd = file_enter_dir(statefd, "fresh", e)) < 0)
 		goto out;
 	status = merge_all(&m, e);
 out:

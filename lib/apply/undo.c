@@ -119,10 +119,7 @@ apply_undo_plan(struct transaction *t, struct err *e)
 		goto out;
 	if (!t->job->dry) {
 		if (file_remove_tree(statefd, "fresh", e) < 0 ||
-		    file_make_dirs(statefd, "fresh", e) < 0)
-			goto out;
-		u.freshfd = file_open_dir(statefd, "fresh", e);
-		if (u.freshfd < 0)
+		    (u.freshfd = file_enter_dir(statefd, "fresh", e)) < 0)
 			goto out;
 	}
 	done = plan_open(donefd, e);

@@ -47,10 +47,8 @@ static int
 keep_below(void *arg, const struct entry *then, struct err *e)
 {
 	struct packer *p = arg;
-	size_t n = strlen(p->withheld);
 
-	if (n == 0 || strncmp(then->path, p->withheld, n) != 0 ||
-	    (then->path[n] != '\0' && then->path[n] != '/'))
+	if (*p->withheld == '\0' || tree_below(then->path, p->withheld) == NULL)
 		return 0;
 	return keep(p, then, e) < 0 ? -1 : 1;
 }

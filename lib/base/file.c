@@ -162,6 +162,12 @@ file_make_dirs(int dirfd, const char *path, struct err *e)
 }
 
 int
+file_enter_dir(int dirfd, const char *path, struct err *e)
+{
+	return file_make_dirs(dirfd, path, e) < 0 ? -1 : file_open_dir(dirfd, path, e);
+}
+
+int
 file_make_durable_dirs(int dirfd, const char *path, struct err *e)
 {
 	return make_dirs(dirfd, path, true, e);

@@ -28,8 +28,11 @@ int file_open_dir(int dirfd, const char *path, struct err *e);
 /* Create ${path} and the directories on the way, mode 0700; one that exists is fine. */
 int file_make_dirs(int dirfd, const char *path, struct err *e);
 
-/* The same, and they survive a power cut; so do those that were there, which somebody else may just
- * have made, where their parent may be read. */
+/* The same, and open it. */
+int file_enter_dir(int dirfd, const char *path, struct err *e);
+
+/* As file_make_dirs, and they survive a power cut; so do those that were there, which somebody else
+ * may just have made, where their parent may be read. */
 int file_make_durable_dirs(int dirfd, const char *path, struct err *e);
 
 /* Write all ${n} bytes, whatever it takes. */

@@ -11,12 +11,6 @@
 #include "lend/private.h"
 #include "wire/message.h"
 
-static int
-collect(void *arg, const char *p, size_t n, struct err *e)
-{
-	return buf_add(arg, p, n, e);
-}
-
 enum tree_peer
 lend_peer(struct lend *l)
 {
@@ -27,7 +21,7 @@ lend_peer(struct lend *l)
 	struct err ignored; /* who cannot be asked says it in ACCEPT */
 
 	(void)snprintf(url, sizeof url, "%s/status", l->url);
-	if (lend_send(l, &q, collect, &answer, &ignored) == 0 &&
+	if (lend_send(l, &q, lend_collect, &answer, &ignored) == 0 &&
 	    (q.http.status == 200 || q.http.status == 404)) {
 		json_t *o = answer.len > 0 ? jsonx_parse(answer.data, answer.len, NULL) : NULL;
 		bool keeps = (message_agreed(status_fidelity(o)) & MESSAGE_LINKS) != 0;

@@ -97,6 +97,9 @@ struct lend_request {
 int lend_call(struct lend *l, struct lend_request *q, struct buf *answer, struct err *e);
 int lend_send(struct lend *l, struct lend_request *q, client_sink *sink, void *arg, struct err *e);
 
+/* A sink that appends to a struct buf. */
+int lend_collect(void *arg, const char *p, size_t n, struct err *e);
+
 /* Note that the event stream of ${attempt} has ended with ${status}, or ${e}. */
 void lend_streamed(const struct lend *l, int attempt, int status, const struct err *e);
 

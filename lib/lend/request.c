@@ -46,6 +46,12 @@ lend_call(struct lend *l, struct lend_request *q, struct buf *answer, struct err
 	return status;
 }
 
+int
+lend_collect(void *arg, const char *p, size_t n, struct err *e)
+{
+	return buf_add(arg, p, n, e);
+}
+
 /* Counts what a sink takes. */
 struct counted_sink {
 	client_sink *sink;

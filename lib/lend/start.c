@@ -18,12 +18,6 @@ report_sent(void *arg, uint64_t done, uint64_t size)
 	lend_progress(arg, "sending", done, size);
 }
 
-static int
-append_answer(void *arg, const char *p, size_t n, struct err *e)
-{
-	return buf_add(arg, p, n, e);
-}
-
 /* The START, and the lease that it gives, counted from now. */
 static json_t *
 make_start(struct lend *l, struct err *e)
@@ -82,7 +76,7 @@ send_start_once(struct lend *l, struct upload *u, int attempt, struct err *e)
 	    .step = "start", .http = {.url = l->url, .body = &body}, .attempt = attempt};
 	enum sent sent = RETRY;
 
-	if (lend_send(l, &q, append_answer, &answer, e) < 0)
+	if (lend_send(l, &q, lend_collect, &answer, e) < 0)
 		goto out;
 	int http = q.http.status;
 	/* A START that was taken, but whose answer was lost, is not taken twice. */

@@ -23,14 +23,6 @@ struct export
 	char leaf[TREE_PATH + 1]; /* the last path that is no directory */
 };
 
-static bool
-is_below(const char *path, const char *leaf)
-{
-	size_t n = strlen(leaf);
-
-	return n > 0 && strncmp(path, leaf, n) == 0 && path[n] == '/';
-}
-
 /* Go on to the next entry.  What is as it was sent because it is guarded may lie in a directory
  * that came back as something else: then it has no place. */
 static int
@@ -40,7 +32,7 @@ advance(struct export *x, struct err *e)
 	int n;
 
 	while ((n = compare_next(x->compare, &base, &entry, e)) > 0)
-		if (entry != NULL && !is_below(entry->path, x->leaf))
+		if (entry != NULL && (!*x->leaf || tree_below(entry->path, x->leaf) == NULL))
 			break;
 	x->more = n > 0;
 	if (n <= 0)

@@ -32,7 +32,6 @@ struct extraction {
 	int dirfd;
 	struct side sides[4];
 	FILE *guarded; /* patterns */
-	size_t skip;   /* of a path, since the resource's name is left out */
 };
 
 /* Is it git's own, or what git would not take as a link? */
@@ -66,9 +65,7 @@ make_side(struct extraction *x, struct side *s, struct err *e)
 	if (s->fd >= 0)
 		return 0;
 	snprintf(path, sizeof path, "%s.whole", s->name);
-	if (file_make_dirs(x->dirfd, path, e) < 0)
-		return -1;
-	s->fd = file_open_dir(x->dirfd, path, e);
+	s->fd = file_enter_dir(x->dirfd, path, e);
 	return s->fd < 0 ? -1 : 0;
 }
 
@@ -76,7 +73,7 @@ make_side(struct extraction *x, struct side *s, struct err *e)
 static int
 note_guarded(struct extraction *x, const char *path, struct err *e)
 {
-	for (const char *p = path + x->skip; *p != '\0'; p++) {
+	for (const char *p = path + x->selected.skip; *p != '\0'; p++) {
 		if (strchr("\\*?[#", *p) != NULL)
 			(void)putc('\\', x->guarded);
 		(void)putc(*p == '\n' ? '?' : *p, x->guarded);
@@ -93,7 +90,7 @@ note_files(void *arg, const struct snapshot_change *change, struct err *e)
 
 	if (!selection_has(&x->selected, change->path))
 		return 0;
-	if (change->guarded == GUARD_ASK && strlen(change->path) > x->skip &&
+	if (change->guarded == GUARD_ASK && strlen(change->path) > x->selected.skip &&
 	    note_guarded(x, change->path, e) < 0)
 		return -1;
 	for (int after = 0; after < 2; after++) {
@@ -267,17 +264,14 @@ snapshot_extract(const struct record *r, const char *snap, const char *const *pa
 	x.fidelity = delegation_fidelity(r->json);
 	x.selected = selection_of(paths, count, resources, n);
 	int tmp = home_dir("tmp", e);
-	if (tmp < 0 || id_make("diff-", 16, t->name, e) < 0 || file_make_dirs(tmp, t->name, e) < 0)
+	if (tmp < 0 || id_make("diff-", 16, t->name, e) < 0 ||
+	    (x.dirfd = file_enter_dir(tmp, t->name, e)) < 0)
 		goto out;
 	if (snprintf(t->path, sizeof t->path, "%s/tmp/%s", home_path(), t->name) >=
 	    (int)sizeof t->path) {
 		err_set(e, ERR_CONFIG, "the path of the state directory is too long");
 		goto out;
 	}
-	x.dirfd = file_open_dir(tmp, t->name, e);
-	if (x.dirfd < 0)
-		goto out;
-	x.skip = n == 1 && *resources[0].name ? strlen(resources[0].name) + 1 : 0;
 	if (open_guarded(&x, e) < 0)
 		goto out;
 	status = extract(r, snap, &x, n == 1 ? resources[0].name : "", e);

@@ -33,9 +33,7 @@ snapshot_receive(int dirfd, const char *id, struct snapshot_incoming *in, struct
 	if (!id_valid(id))
 		return err_set(e, ERR_BAD_MESSAGE, "not a snapshot id: %.64s", id);
 	snprintf(in->id, sizeof in->id, "%s", id);
-	if (file_make_dirs(dirfd, "snapshots", e) < 0)
-		return -1;
-	in->parentfd = file_open_dir(dirfd, "snapshots", e);
+	in->parentfd = file_enter_dir(dirfd, "snapshots", e);
 	/* Only who holds follow.lock receives: what is there was left by one that was killed. */
 	if (in->parentfd < 0 || file_remove_tree(in->parentfd, PART, e) < 0)
 		goto err;

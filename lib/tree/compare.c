@@ -4,8 +4,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/file.h"
 #include "tree/compare.h"
 #include "tree/manifest.h"
 
@@ -16,6 +16,14 @@ struct side {
 	bool shown; /* the caller has it; step over it first */
 };
 
+/* What is known of a resource. */
+struct lent {
+	bool obeyed;      /* all in it is guarded */
+	struct buf named; /* by git's configuration */
+	int root;         /* its directory, -1 before it was opened */
+	bool sent, came;  /* something of it */
+};
+
 struct compare {
 	struct side base, theirs;
 	const struct resource *resources;
@@ -24,10 +32,7 @@ struct compare {
 	enum guarded let, guarded; /* at most, and the path at hand */
 	uint64_t withheld;
 	char *first;          /* that was withheld, or NULL */
-	bool *obeyed;         /* all in the resource is guarded */
-	struct buf *named;    /* for each resource, by git's configuration */
-	int *roots;           /* of each resource's directory, -2 before it was tried */
-	bool *sent, *came;    /* something of each resource */
+	struct lent *lent;    /* one for each resource */
 	struct entry implied; /* a directory without an entry of its own */
 	char *skip;           /* an excluded directory: all below it is, too */
 	char *skip_buffer;
@@ -36,12 +41,9 @@ struct compare {
 size_t
 compare_resource(const struct resource *resources, size_t count, const char *path)
 {
-	for (size_t i = 0; i < count; i++) {
-		size_t n = strlen(resources[i].name);
-		if (n == 0 || (strncmp(path, resources[i].name, n) == 0 &&
-			       (path[n] == '/' || path[n] == '\0')))
+	for (size_t i = 0; i < count; i++)
+		if (tree_below(path, resources[i].name) != NULL)
 			return i;
-	}
 	return count;
 }
 
@@ -68,24 +70,20 @@ compare_open(const struct tree *theirs, const struct resource *resources, size_t
 	c->resources = resources;
 	c->count = count;
 	c->let = let;
-	c->roots = calloc(count + 1, sizeof *c->roots);
-	c->sent = calloc(count + 1, sizeof *c->sent);
-	c->came = calloc(count + 1, sizeof *c->came);
-	c->obeyed = calloc(count + 1, sizeof *c->obeyed);
-	c->named = calloc(count + 1, sizeof *c->named);
+	c->lent = calloc(count + 1, sizeof *c->lent);
 	c->skip_buffer = malloc(TREE_PATH + 1);
-	if (c->roots == NULL || c->sent == NULL || c->came == NULL || c->obeyed == NULL ||
-	    c->named == NULL || c->skip_buffer == NULL) {
+	if (c->lent == NULL || c->skip_buffer == NULL) {
 		err_memory(e);
 		goto err0;
 	}
+	for (size_t i = 0; i < count; i++)
+		c->lent[i].root = -1;
 	c->guard = guard_new(e);
 	if (c->guard == NULL)
 		goto err0;
 	for (size_t i = 0; i < count; i++) {
-		c->roots[i] = -2;
-		c->obeyed[i] = guard_source(c->guard, resources[i].source);
-		if (guard_git_names(resources[i].source, &c->named[i], e) < 0)
+		c->lent[i].obeyed = guard_source(c->guard, resources[i].source);
+		if (guard_git_names(resources[i].source, &c->lent[i].named, e) < 0)
 			goto err0;
 	}
 	c->base.shown = c->theirs.shown = true;
@@ -110,20 +108,15 @@ compare_close(struct compare *c)
 {
 	if (c == NULL)
 		return;
-	for (size_t i = 0; c->roots && i < c->count; i++)
-		if (c->roots[i] >= 0)
-			close(c->roots[i]);
+	for (size_t i = 0; c->lent && i < c->count; i++) {
+		file_close(c->lent[i].root);
+		buf_free(&c->lent[i].named);
+	}
 	manifest_reader_free(c->base.reader);
 	manifest_reader_free(c->theirs.reader);
-	for (size_t i = 0; c->named && i < c->count; i++)
-		buf_free(&c->named[i]);
-	free(c->named);
 	guard_free(c->guard);
 	free(c->first);
-	free(c->obeyed);
-	free(c->roots);
-	free(c->sent);
-	free(c->came);
+	free(c->lent);
 	free(c->skip_buffer);
 	free(c);
 }
@@ -131,7 +124,7 @@ compare_close(struct compare *c)
 bool
 compare_returned(const struct compare *c, size_t i)
 {
-	return c->came[i] || !c->sent[i];
+	return c->lent[i].came || !c->lent[i].sent;
 }
 
 enum guarded
@@ -174,18 +167,15 @@ compare_excluded(struct compare *c, const char *path, bool is_dir, bool *exclude
 	}
 	if (r->filter == NULL || *relative == '\0')
 		return 0;
-	if (c->roots[i] == -2)
-		c->roots[i] = resource_open(r, e);
-	if (c->roots[i] < 0) {
-		c->roots[i] = -2;
+	int *root = &c->lent[i].root;
+	if (*root < 0 && (*root = resource_open(r, e)) < 0)
 		return -1;
-	}
-	return filter_check(r->filter, c->roots[i], relative, is_dir, excluded, e);
+	return filter_check(r->filter, *root, relative, is_dir, excluded, e);
 }
 
 /* The next entry of ${s} in a resource that is taken back, or NULL. */
 static int
-side_advance(struct compare *c, struct side *s, bool *seen, struct err *e)
+side_advance(struct compare *c, struct side *s, struct err *e)
 {
 	while (s->shown) {
 		int n = manifest_next(s->reader, &s->head, e);
@@ -199,24 +189,16 @@ side_advance(struct compare *c, struct side *s, bool *seen, struct err *e)
 		size_t i = compare_resource(c->resources, c->count, s->head->path);
 		s->shown = i == c->count || !c->resources[i].writable || s->head->unsent;
 		if (i < c->count)
-			seen[i] = true;
+			*(s == &c->base ? &c->lent[i].sent : &c->lent[i].came) = true;
 	}
 	return 0;
-}
-
-static bool
-is_below(const char *path, const char *directory)
-{
-	size_t n = strlen(directory);
-
-	return strncmp(path, directory, n) == 0 && path[n] == '/';
 }
 
 /* Is the new ${t} one that the filter leaves out? */
 static int
 left_out(struct compare *c, const struct entry *t, bool *excluded, struct err *e)
 {
-	if (c->skip && is_below(t->path, c->skip)) {
+	if (c->skip && tree_below(t->path, c->skip) != NULL) {
 		*excluded = true;
 		return 0;
 	}
@@ -254,7 +236,8 @@ judge(struct compare *c, const struct entry *b, const struct entry *t)
 		return GUARD_NONE;
 	enum guarded how = guard_path(c->guard, relative);
 	bool deceives = b == NULL && !is_dir && guard_deceives(relative);
-	bool asks = repository || deceives || c->obeyed[i] || guard_git_has(&c->named[i], relative);
+	bool asks = repository || deceives || c->lent[i].obeyed ||
+		    guard_git_has(&c->lent[i].named, relative);
 	return how == GUARD_NONE && asks ? GUARD_ASK : how;
 }
 
@@ -273,8 +256,7 @@ compare_next(struct compare *c, const struct entry **base, const struct entry **
 	     struct err *e)
 {
 	for (;;) {
-		if (side_advance(c, &c->base, c->sent, e) < 0 ||
-		    side_advance(c, &c->theirs, c->came, e) < 0)
+		if (side_advance(c, &c->base, e) < 0 || side_advance(c, &c->theirs, e) < 0)
 			return -1;
 		struct entry *b = c->base.head, *t = c->theirs.head;
 		if (b == NULL && t == NULL)
@@ -284,7 +266,7 @@ compare_next(struct compare *c, const struct entry **base, const struct entry **
 		*theirs = order >= 0 ? t : NULL;
 		c->base.shown = order <= 0;
 		c->theirs.shown = order >= 0;
-		if (order < 0 && t && is_below(t->path, b->path)) {
+		if (order < 0 && t && tree_below(t->path, b->path) != NULL) {
 			c->implied = (struct entry){.path = b->path, .type = 'd'};
 			c->implied.mode = b->type == 'd' ? b->mode : 0755;
 			c->implied.mtime = b->type == 'd' ? b->mtime : t->mtime;

@@ -42,17 +42,6 @@ open_config(const char *source, size_t *top)
 	}
 }
 
-/* Is ${path} ${above}, or in it?  What follows in it, or NULL. */
-static const char *
-rest_of(const char *path, const char *above)
-{
-	size_t n = strlen(above);
-
-	if (n == 0 || strncmp(path, above, n) != 0)
-		return n == 0 ? path : NULL;
-	return path[n] == '/' ? path + n + 1 : path[n] == '\0' ? path + n : NULL;
-}
-
 /* Note ${word} if it can be a path in the directory, which is ${source} without its ${top} first
  * bytes and a slash. */
 static int
@@ -68,8 +57,8 @@ note_word(struct buf *names, char *word, const char *source, size_t top, struct 
 		word[--n] = '\0';
 	if (*word == '\0' || *word == '/')
 		return 0;
-	const char *inside = rest_of(word, lent);
-	if (inside == NULL && rest_of(lent, word) != NULL)
+	const char *inside = tree_below(word, lent);
+	if (inside == NULL && tree_below(lent, word) != NULL)
 		inside = ""; /* it is around the directory */
 	return inside == NULL ? 0 : buf_add(names, inside, strlen(inside) + 1, e);
 }
@@ -124,7 +113,7 @@ bool
 guard_git_has(const struct buf *names, const char *path)
 {
 	for (size_t i = 0; i < names->len; i += strlen(names->data + i) + 1)
-		if (rest_of(path, names->data + i) != NULL)
+		if (tree_below(path, names->data + i) != NULL)
 			return true;
 	return false;
 }

@@ -110,6 +110,16 @@ tree_order(const char *a, const char *b)
 	return rank(*a) - rank(*b);
 }
 
+const char *
+tree_below(const char *path, const char *above)
+{
+	size_t n = strlen(above);
+
+	if (n == 0 || strncmp(path, above, n) != 0)
+		return n == 0 ? path : NULL;
+	return path[n] == '/' ? path + n + 1 : path[n] == '\0' ? path + n : NULL;
+}
+
 bool
 tree_link_inside(const char *path, const char *target)
 {

@@ -65,6 +65,9 @@ bool tree_is_temporary(const char *name);
 /* Compare two paths in the order of a walk: <0, 0, >0. */
 int tree_order(const char *a, const char *b);
 
+/* Is ${path} ${above} ("": the top), or in it?  What follows in it, or NULL. */
+const char *tree_below(const char *path, const char *above);
+
 /* True if ${target} of a link at ${path} (both relative to the top that must not be left) stays
  * inside.  ".." may only stand at the beginning: after a name, which may be another link, nobody
  * can tell where it leads. */
