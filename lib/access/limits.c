@@ -93,7 +93,6 @@ json_t *
 token_limits_describe(const struct token_limits *l)
 {
 	json_t *o = json_object();
-	char one[ID_MAX + 1];
 
 	for (size_t i = 0; i < NUMBERS; i++) {
 		long long value = *limit_value((struct token_limits *)(uintptr_t)l, i);
@@ -104,8 +103,7 @@ token_limits_describe(const struct token_limits *l)
 		(void)json_object_set_new(o, "queues", json_array());
 	for (const char *p = l->queues; *p != '\0'; p += *p == ',') {
 		size_t n = strcspn(p, ",");
-		(void)snprintf(one, sizeof one, "%.*s", (int)n, p);
-		(void)json_array_append_new(json_object_get(o, "queues"), json_string(one));
+		(void)json_array_append_new(json_object_get(o, "queues"), json_stringn(p, n));
 		p += n;
 	}
 	if (json_object_size(o) > 0)

@@ -1,4 +1,4 @@
-#include "access/name.h"
+#include "access/private.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "access/name.h"
+#include "access/private.h"
 #include "config/home.h"
 #include "base/jsonx.h"
 

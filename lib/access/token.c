@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "access/name.h"
 #include "access/private.h"
 #include "base/clock.h"
 #include "base/file.h"

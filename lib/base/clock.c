@@ -69,7 +69,7 @@ clock_format(int64_t ms, char out[CLOCK_TEXT])
 }
 
 /* True if ${text} begins like ${shape}, in which '0' stands for a digit and 'T' for what the caller
- * checks; sscanf(3) alone would also take signs, spaces and fewer digits. */
+ * checks; strptime(3) alone would also take spaces and fewer digits. */
 static bool
 has_shape(const char *text, const char *shape)
 {
@@ -85,19 +85,14 @@ int
 clock_parse(const char *text, int64_t *ms, struct err *e)
 {
 	struct tm tm = {0};
-	int used = 0, milli = 0, hours = 0, minutes = 0, scale = 100;
+	int milli = 0, hours = 0, minutes = 0, scale = 100;
 
-	if (!has_shape(text, "0000-00-00T00:00:00"))
+	if (!has_shape(text, "0000-00-00T00:00:00") || strchr("Tt ", text[10]) == NULL ||
+	    strptime(text, "%Y-%m-%d", &tm) == NULL || tm.tm_year < 70)
 		goto bad;
-	if (sscanf(text, "%4d-%2d-%2d%*1[Tt ]%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
-		   &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &used) != 6 ||
-	    used == 0)
+	const char *p = strptime(text + 11, "%H:%M:%S", &tm);
+	if (p == NULL || tm.tm_sec > 60)
 		goto bad;
-	if (tm.tm_year < 1970 || tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 ||
-	    tm.tm_mday > 31 || tm.tm_hour < 0 || tm.tm_hour > 23 || tm.tm_min < 0 ||
-	    tm.tm_min > 59 || tm.tm_sec < 0 || tm.tm_sec > 60)
-		goto bad;
-	const char *p = text + used;
 	if (*p == '.') {
 		if (!isdigit((unsigned char)p[1]))
 			goto bad;
@@ -118,8 +113,6 @@ clock_parse(const char *text, int64_t *ms, struct err *e)
 	}
 	if (*p != '\0')
 		goto bad;
-	tm.tm_year -= 1900;
-	tm.tm_mon -= 1;
 	int day = tm.tm_mday, second = tm.tm_sec;
 	tm.tm_sec = 0; /* a leap second may be in the next day */
 	*ms = ((int64_t)timegm(&tm) + second) * 1000 + milli - offset;

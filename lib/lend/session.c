@@ -112,13 +112,9 @@ lend_connect(struct lend *l, long max_s, struct err *e)
 		return -1;
 	l->quiet = quiet < 1 ? 1 : quiet > QUIET_MAX_S ? QUIET_MAX_S : (long)quiet;
 	l->timeout = timeout < 1 ? 1 : timeout > max_s ? max_s : (long)timeout;
-	l->client = client_new(token[0] != '\0' ? token : NULL, l->timeout, e);
+	l->client = client_new(token[0] != '\0' ? token : NULL, own, l->timeout, e);
 	explicit_bzero(token, sizeof token);
-	if (l->client == NULL)
-		return -1;
-	if (own)
-		client_own(l->client);
-	return 0;
+	return l->client == NULL ? -1 : 0;
 }
 
 int

@@ -36,7 +36,7 @@ token_valid(const char *token)
 }
 
 struct client *
-client_new(const char *token, long timeout, struct err *e)
+client_new(const char *token, bool own, long timeout, struct err *e)
 {
 	if (token != NULL && !token_valid(token)) {
 		err_set(e, ERR_USAGE, "the token has characters that no token has");
@@ -52,6 +52,7 @@ client_new(const char *token, long timeout, struct err *e)
 		err_memory(e);
 		return NULL;
 	}
+	c->own = own;
 	c->timeout = timeout;
 	c->multi = curl_multi_init();
 	c->token = token != NULL ? strdup(token) : NULL;
@@ -61,12 +62,6 @@ client_new(const char *token, long timeout, struct err *e)
 		return NULL;
 	}
 	return c;
-}
-
-void
-client_own(struct client *c)
-{
-	c->own = true;
 }
 
 void

@@ -14,14 +14,12 @@
 
 struct client;
 
-/* ${token} (or NULL) is sent as a bearer token with everything; copied. ${timeout} in seconds
- * bounds connecting, and waiting for the answer to a small request. */
-struct client *client_new(const char *token, long timeout, struct err *e);
+/* ${token} (or NULL) is sent as a bearer token with everything; copied.  ${own}: it is one that
+ * this account keeps for a program of its own, and on this machine it goes to no other account's
+ * (see listener.h); that is ERR_TRANSPORT_ERROR then.  ${timeout} in seconds bounds connecting, and
+ * waiting for the answer to a small request. */
+struct client *client_new(const char *token, bool own, long timeout, struct err *e);
 void client_free(struct client *c);
-
-/* The token is one that this account keeps for a program of its own: on this machine it goes to no
- * other account's (see listener.h); that is ERR_TRANSPORT_ERROR then. */
-void client_own(struct client *c);
 
 /* The bytes of a request: ${read} fills up to ${n} bytes and returns how many, 0 at the end, -1 on
  * failure; ${length} is the sum of all. */

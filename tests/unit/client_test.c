@@ -87,9 +87,9 @@ test_token(void)
 	struct err e;
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-		CHECK(client_new(bad[i], 1, &e) == NULL && e.code == ERR_USAGE,
+		CHECK(client_new(bad[i], false, 1, &e) == NULL && e.code == ERR_USAGE,
 		      "bad token %zu is refused", i);
-	struct client *c = client_new("awcp_0123456789abcdef", 1, &e);
+	struct client *c = client_new("awcp_0123456789abcdef", false, 1, &e);
 	CHECK(c != NULL, "a good token is taken");
 	client_free(c);
 	client_free(NULL);
