@@ -26,11 +26,10 @@ queue_number_of(const struct queue *q, const char *id, uint64_t *number, struct 
 	return err_hint(e, "tasks that depend on each other go through the same queue");
 }
 
-/* The name of the file of task ${number}. */
-static const char *
-file_of(uint64_t number, char name[32])
+const char *
+queue_file_of(uint64_t number, char name[QUEUE_FILE])
 {
-	(void)snprintf(name, 32, "%llu", (unsigned long long)number);
+	(void)snprintf(name, QUEUE_FILE, "%llu", (unsigned long long)number);
 	return name;
 }
 
@@ -38,10 +37,10 @@ file_of(uint64_t number, char name[32])
 static int
 note_dependant(struct queue *q, uint64_t needed, uint64_t number, struct err *e)
 {
-	char name[32], text[32];
+	char name[QUEUE_FILE], text[32];
 	int n = snprintf(text, sizeof text, "%llu\n", (unsigned long long)number);
 
-	int fd = openat(q->dependantsfd, file_of(needed, name),
+	int fd = openat(q->dependantsfd, queue_file_of(needed, name),
 			O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_sys(e, "cannot note a dependency");
@@ -81,10 +80,10 @@ queue_each_dependant(struct queue *q, uint64_t number, int (*each)(void *arg, ui
 		     void *arg, struct err *e)
 {
 	struct buf numbers = BUF_INIT(DEPENDANTS_MAX);
-	char name[32], *end;
+	char name[QUEUE_FILE], *end;
 	int status = 0;
 
-	if (file_slurp(q->dependantsfd, file_of(number, name), &numbers, e) < 0)
+	if (file_slurp(q->dependantsfd, queue_file_of(number, name), &numbers, e) < 0)
 		status = errno == ENOENT ? 0 : -1;
 	for (const char *p = numbers.data; !status && p != NULL && *p != '\0'; p = end) {
 		uint64_t dependant = strtoull(p, &end, 10);
@@ -99,9 +98,9 @@ queue_each_dependant(struct queue *q, uint64_t number, int (*each)(void *arg, ui
 int
 queue_forget_dependants(struct queue *q, uint64_t number, struct err *e)
 {
-	char name[32];
+	char name[QUEUE_FILE];
 
-	if (unlinkat(q->dependantsfd, file_of(number, name), 0) < 0 && errno != ENOENT)
+	if (unlinkat(q->dependantsfd, queue_file_of(number, name), 0) < 0 && errno != ENOENT)
 		return err_sys(e, "cannot forget a dependency");
 	return 0;
 }

@@ -44,19 +44,6 @@ send_head(int socket, struct handover *h, int claimfd)
 	return n < 0 ? -1 : 0;
 }
 
-static int
-send_all(int socket, const char *p, size_t n)
-{
-	while (n > 0) {
-		ssize_t k = send(socket, p, n, MSG_NOSIGNAL);
-		if (k < 0 && errno != EINTR)
-			return -1;
-		p += k < 0 ? 0 : k;
-		n -= k < 0 ? 0 : (size_t)k;
-	}
-	return 0;
-}
-
 int
 queue_claim_send(const struct queue_claim *c, int socket, struct err *e)
 {
@@ -66,11 +53,10 @@ queue_claim_send(const struct queue_claim *c, int socket, struct err *e)
 	if (jsonx_dump(c->task, &task, e) < 0)
 		goto out;
 	struct handover h = {c->id, c->end, task.len};
-	if (send_head(socket, &h, c->fd) < 0 || send_all(socket, task.data, task.len) < 0) {
+	if (send_head(socket, &h, c->fd) < 0)
 		err_sys(e, "cannot hand over a claim");
-		goto out;
-	}
-	status = 0;
+	else
+		status = file_write(socket, task.data, task.len, e);
 out:
 	buf_free(&task);
 	return status;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -37,7 +38,6 @@ open_file(struct queue_index *x, const char *name, int *fd, struct err *e)
 static int
 open_parts(struct queue_index *x, struct err *e)
 {
-	x->cellsfd = x->blocksfd = x->versionsfd = -1;
 	if (open_file(x, "cells", &x->cellsfd, e) < 0 ||
 	    open_file(x, "blocks", &x->blocksfd, e) < 0)
 		return -1;
@@ -132,17 +132,10 @@ find_boot(void)
 	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
 	file_close(fd);
-	unsigned digits = 0;
-	for (ssize_t i = 0; i < n && digits < 32; i++) {
-		int c = (unsigned char)text[i];
-		int value = c >= '0' && c <= '9'   ? c - '0'
-			    : c >= 'a' && c <= 'f' ? c - 'a' + 10
-						   : -1;
-		if (value >= 0) {
-			boot[digits / 2] = (uint8_t)(boot[digits / 2] << 4 | value);
-			digits++;
-		}
-	}
+	text[n < 0 ? 0 : n] = '\0';
+	const char *p = text; /* pairs of digits, and dashes between some of them */
+	for (size_t i = 0; i < sizeof boot && sscanf(p, "%2hhx", &boot[i]) == 1; i++)
+		p += 2 + (p[2] == '-');
 }
 
 /* True if ${fd} is a file of at least ${size} bytes that nobody removed. */

@@ -129,6 +129,11 @@ int queue_key_forget(struct queue *q, const char *tenant, const char *key, uint6
  * dependants.c: which tasks may wait for a task: the numbers in dependants/<n>.
  */
 
+#define QUEUE_FILE 32 /* bytes of such a file's name with its NUL */
+
+/* The name of the file of task ${number}, here and in running/. */
+const char *queue_file_of(uint64_t number, char name[QUEUE_FILE]);
+
 /* The number of the task that ${id} names, which must be of this queue: ERR_BAD_DATA. */
 int queue_number_of(const struct queue *q, const char *id, uint64_t *number, struct err *e);
 

@@ -11,13 +11,6 @@
 #include "base/clock.h"
 #include "base/file.h"
 
-static const char *
-file_name(uint64_t number, char name[32])
-{
-	(void)snprintf(name, 32, "%llu", (unsigned long long)number);
-	return name;
-}
-
 /* The lease of the claim in ${fd} ends at ${ms}. */
 static int
 set_lease(int fd, int64_t ms, struct err *e)
@@ -52,10 +45,10 @@ int
 queue_running_make(struct queue *q, struct queue_claim_id claim, const struct queue_worker *w,
 		   struct err *e)
 {
-	char name[32];
+	char name[QUEUE_FILE];
 
 	queue_running_remove(q, claim.number); /* of an earlier claim that ended */
-	int fd = openat(q->runningfd, file_name(claim.number, name),
+	int fd = openat(q->runningfd, queue_file_of(claim.number, name),
 			O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_sys(e, "cannot claim task %s.%s", q->name, name);
@@ -74,9 +67,9 @@ fail:
 int
 queue_running_extend(struct queue *q, uint64_t number, int64_t lease, struct err *e)
 {
-	char name[32];
+	char name[QUEUE_FILE];
 
-	int fd = openat(q->runningfd, file_name(number, name), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	int fd = openat(q->runningfd, queue_file_of(number, name), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return err_sys(e, "cannot extend the lease of %s.%s", q->name, name);
 	int status = set_lease(fd, queue_lease_clock(q) + lease, e);
@@ -87,9 +80,9 @@ queue_running_extend(struct queue *q, uint64_t number, int64_t lease, struct err
 void
 queue_running_remove(struct queue *q, uint64_t number)
 {
-	char name[32];
+	char name[QUEUE_FILE];
 
-	(void)unlinkat(q->runningfd, file_name(number, name), 0);
+	(void)unlinkat(q->runningfd, queue_file_of(number, name), 0);
 }
 
 static enum queue_lapse
@@ -114,9 +107,9 @@ check_claim(const struct queue *q, const char *name)
 enum queue_lapse
 queue_running_state(const struct queue *q, uint64_t number)
 {
-	char name[32];
+	char name[QUEUE_FILE];
 
-	return check_claim(q, file_name(number, name));
+	return check_claim(q, queue_file_of(number, name));
 }
 
 int
@@ -174,9 +167,9 @@ shorten_lease(struct queue *q, const char *name, const struct queue_cell *cell, 
 static int
 restore_claim(struct queue *q, uint64_t number, const struct queue_cell *cell, struct err *e)
 {
-	char name[32];
+	char name[QUEUE_FILE];
 
-	int fd = openat(q->runningfd, file_name(number, name),
+	int fd = openat(q->runningfd, queue_file_of(number, name),
 			O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0 && errno == EEXIST)
 		return shorten_lease(q, name, cell, e);

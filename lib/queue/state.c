@@ -84,9 +84,3 @@ queue_state_named(const char *name)
 			return (enum queue_state)i;
 	return QUEUE_NONE;
 }
-
-const char *
-queue_event_name(enum queue_event event)
-{
-	return event_names[event];
-}

@@ -70,6 +70,4 @@ const char *queue_state_name(enum queue_state state);
 /* The state with that name, or QUEUE_NONE; also for QUEUE_LAPSED, which is in no record. */
 enum queue_state queue_state_named(const char *name);
 
-const char *queue_event_name(enum queue_event event);
-
 #endif
