@@ -34,22 +34,15 @@ struct output {
 struct output *
 output_new(int logfd, uint64_t max, struct err *e)
 {
-	struct output *o = malloc(sizeof *o);
+	struct output *o = calloc(1, sizeof *o);
 
 	if (o == NULL) {
 		err_memory(e);
 		return NULL;
 	}
 	o->logfd = logfd;
-	o->owned = false;
 	o->max = o->left = max;
 	o->full = logfd < 0;
-	o->line[0].length = o->line[1].length = 0;
-	o->line[0].redact = o->line[1].redact = (struct redact){0};
-	o->due = false;
-	o->sent = 0;
-	o->progress[0] = o->complaint[0] = '\0';
-	o->tail[0].length = o->tail[1].length = 0;
 	return o;
 }
 
@@ -86,12 +79,6 @@ copy_line(const char *line, char *out, size_t size)
 	out[n] = '\0';
 	if (line[n] != '\0')
 		(void)text_trim(out, n);
-}
-
-static bool
-is_blank(const char *s)
-{
-	return s[strspn(s, " \t\r\n")] == '\0';
 }
 
 int
@@ -170,7 +157,7 @@ process_line(struct output *o, enum output_stream from, size_t n)
 	}
 	text_clean(start, n, clean, sizeof clean);
 	add_to_tail(&o->tail[from], clean);
-	if (is_blank(clean))
+	if (text_is_blank(clean))
 		return;
 	if (from == OUTPUT_STDERR) {
 		copy_line(clean, o->complaint, sizeof o->complaint);
@@ -259,12 +246,6 @@ output_last(struct output *o, enum output_stream from)
 	while (*start == '\n')
 		start++;
 	return start;
-}
-
-const char *
-output_summary(struct output *o)
-{
-	return output_last(o, OUTPUT_STDOUT);
 }
 
 const char *

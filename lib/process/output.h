@@ -52,9 +52,6 @@ const char *output_progress(struct output *o, int64_t now, int *wait);
  * there were none. */
 const char *output_last(struct output *o, enum output_stream from);
 
-/* Those of stdout. */
-const char *output_summary(struct output *o);
-
 /* The last line of stderr that was not blank, or "". */
 const char *output_complaint(const struct output *o);
 

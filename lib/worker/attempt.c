@@ -179,7 +179,7 @@ static enum task_end
 complete_attempt(struct attempt *a, const struct pack_totals *totals, const json_t *metadata,
 		 int64_t began)
 {
-	const char *summary = output_summary(a->output);
+	const char *summary = output_last(a->output, OUTPUT_STDOUT);
 	struct err e;
 
 	json_t *result = workspace_result(&a->workspace, summary[0] == '\0' ? "done" : summary);

@@ -307,14 +307,6 @@ check_usage(struct execution *x, struct usage *m, bool last)
 		x->stop = EXECUTION_EXCEEDED;
 }
 
-/* Check whether the command uses too much, and whether there is another reason to stop. */
-static void
-check_all(struct execution *x, struct usage *m)
-{
-	check_stop(x);
-	check_usage(x, m, false);
-}
-
 static int64_t
 grace(const struct execution *x)
 {
@@ -341,7 +333,8 @@ attend(struct execution *x, struct process *p, struct fence *f, struct output *o
 			    read_output(fds[i].fd, i == 1 ? OUTPUT_STDOUT : OUTPUT_STDERR, out) < 0)
 				fds[i].fd = -1;
 		ask_socket_serve(x->questions, fds + 3, n);
-		check_all(x, &f->usage);
+		check_stop(x);
+		check_usage(x, &f->usage, false);
 		if (x->stop == EXECUTION_GOES_ON)
 			continue;
 		if (asked == 0) {

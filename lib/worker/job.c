@@ -124,10 +124,10 @@ set_up_job(struct job *j, struct err *e)
 static enum task_end
 complete_job(struct job *j)
 {
-	struct queue_outcome o = {.event = QUEUE_COMPLETE,
-				  .exit = 0,
-				  .result =
-				      workspace_result(&j->workspace, output_summary(j->output))};
+	struct queue_outcome o = {
+	    .event = QUEUE_COMPLETE,
+	    .exit = 0,
+	    .result = workspace_result(&j->workspace, output_last(j->output, OUTPUT_STDOUT))};
 
 	enum task_end end = end_claim(j, &o);
 	json_decref(o.result);

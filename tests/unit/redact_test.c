@@ -386,7 +386,7 @@ check_output(void)
 	CHECK_STR(log, "key *** and PASSWORD=***\nkey *** and PASSWORD=***\n",
 		  "the log of an output has no secret");
 	CHECK_STR(output_progress(o, 1, &wait), "key *** and PASSWORD=***", "nor has progress");
-	CHECK_STR(output_summary(o), "key *** and PASSWORD=***", "nor the summary");
+	CHECK_STR(output_last(o, OUTPUT_STDOUT), "key *** and PASSWORD=***", "nor the summary");
 	CHECK_STR(output_complaint(o), "key *** and PASSWORD=***", "nor the complaint");
 	output_free(o);
 }
