@@ -26,39 +26,21 @@ new_plan(const struct transaction *t, struct err *e)
 	return fd;
 }
 
-/* Replace the plan by what ${write} makes of it. */
+/* Replace the plan, a draft, by what ${write} makes of it, if that is ${needed} (1, 0, -1). */
 static int
-rewrite(struct transaction *t, int (*write)(struct transaction *t, int planfd, struct err *e),
-	struct err *e)
+rewrite(struct transaction *t, int needed,
+	int (*write)(struct transaction *t, int planfd, struct err *e), struct err *e)
 {
-	int fd = new_plan(t, e);
+	int fd = needed <= 0 ? -1 : new_plan(t, e);
 
+	if (needed == 0)
+		return 0;
 	if (fd < 0)
 		return -1;
 	int status = write(t, fd, e);
 	transaction_close_plan(t);
 	t->planfd = fd;
 	return status < 0 ? -1 : transaction_read_plan(t, e);
-}
-
-/* The plan was a draft: try the merges that it asks for. */
-static int
-merge_draft(struct transaction *t, struct err *e)
-{
-	int needed = apply_merge_needed(t->plan, e);
-
-	if (needed <= 0)
-		return needed;
-	return rewrite(t, apply_merge, e);
-}
-
-/* Names may be one here that were two there. */
-static int
-fold_draft(struct transaction *t, struct err *e)
-{
-	int needed = apply_fold_needed(t, t->plan, e);
-
-	return needed <= 0 ? needed : rewrite(t, apply_fold, e);
 }
 
 /* Have the plan say what was staged.  The one before stays until then: it knows all the names. */
@@ -125,7 +107,9 @@ transaction_prepare(struct transaction *t, struct err *e)
 		return -1;
 	if ((t->job->undo ? apply_undo_plan(t, e) : apply_decide(t, e)) < 0)
 		return -1;
-	if (transaction_read_plan(t, e) < 0 || merge_draft(t, e) < 0 || fold_draft(t, e) < 0)
+	if (transaction_read_plan(t, e) < 0 ||
+	    rewrite(t, apply_merge_needed(t->plan, e), apply_merge, e) < 0 ||
+	    rewrite(t, apply_fold_needed(t, t->plan, e), apply_fold, e) < 0)
 		return -1;
 	if (t->job->dry && transaction_report(t, e) < 0)
 		return -1;

@@ -116,16 +116,6 @@ undo_mode(struct scene *c, const char **why, struct err *e)
 	return 0;
 }
 
-/* It is closed again when all is done, or undone. */
-static int
-leave_open(struct scene *c, const char **why, struct err *e)
-{
-	(void)c;
-	(void)why;
-	(void)e;
-	return 0;
-}
-
 /* Give what is still ${from} the time of ${to}; who touched it since has the last word. */
 static int
 set_time(struct scene *c, const struct entry *from, const struct entry *to, struct err *e)
@@ -170,7 +160,7 @@ static const struct step_kind {
     {PLAN_CONVERT, replace_convert, replace_undo_convert},
     {PLAN_REMOVE, do_remove, undo_remove},
     {PLAN_EMPTY, do_empty, undo_empty},
-    {PLAN_OPEN, do_mode, leave_open},
+    {PLAN_OPEN, do_mode, NULL}, /* it is closed again when all is done, or undone */
     {PLAN_MODE, do_mode, undo_mode},
     {PLAN_TIMES, do_times, undo_times},
 };
@@ -208,9 +198,10 @@ run_step(struct stage *s, const struct plan_step *step, bool back, const char **
 		return -1;
 	if (plan_is_last(step))
 		return 0;
+	step_way *way = back ? kind->back : kind->forward;
 	int status = scene_open(s, step, &c, e);
 	if (status > 0)
-		status = back ? kind->back(&c, why, e) : kind->forward(&c, why, e);
+		status = way == NULL ? 0 : way(&c, why, e);
 	else if (status == 0 && is_missed(&c, back))
 		status = scene_refuse(why, "its directory is gone");
 	scene_close(&c);

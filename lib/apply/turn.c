@@ -19,9 +19,7 @@
 static int
 refuse_undo(struct undoing *u, const struct done_step *d, const char *why)
 {
-	static const bool can[APPLY_MERGE + 1] = {[APPLY_OURS] = true};
-
-	apply_settle_conflict(u->t, d->step->path, why, can);
+	apply_settle_conflict(u->t, d->step->path, why, NULL);
 	return 0;
 }
 

@@ -18,6 +18,7 @@
 #include "config/settings.h"
 #include "archive/pack.h"
 #include "archive/unpacker.h"
+#include "base/file.h"
 #include "base/pathset.h"
 
 #define EMPTY_ZIP 22 /* bytes of a ZIP without entries and comment */
@@ -68,6 +69,12 @@ visit_file(struct unpacker *u, uint64_t size, struct err *e)
 	return wanted ? v->end(v->arg, &u->current.entry, e) : 0;
 }
 
+static int
+skip_file(struct unpacker *u, struct err *e)
+{
+	return archive_read_data_skip(u->source.archive) == ARCHIVE_OK ? 0 : unpacker_refuse(u, e);
+}
+
 /* Write the file to where the taker has it. */
 static int
 hand_file(struct unpacker *u, struct err *e)
@@ -75,12 +82,8 @@ hand_file(struct unpacker *u, struct err *e)
 	const struct unpack_taker *k = u->taker;
 	int fd = k->open(k->arg, &u->current.entry, e);
 
-	if (fd == UNPACK_UNWANTED)
-		return archive_read_data_skip(u->source.archive) == ARCHIVE_OK
-			   ? 0
-			   : unpacker_refuse(u, e);
 	if (fd < 0)
-		return -1;
+		return fd == UNPACK_UNWANTED ? skip_file(u, e) : -1;
 	if (unpacker_content(u, fd, e) < 0) {
 		(void)close(fd);
 		return -1;
@@ -95,14 +98,11 @@ create_file(struct unpacker *u, bool wanted, struct err *e)
 	int fd = -1;
 
 	if (!wanted && u->hasher == NULL)
-		return archive_read_data_skip(u->source.archive) == ARCHIVE_OK
-			   ? 0
-			   : unpacker_refuse(u, e);
+		return skip_file(u, e);
 	if (wanted && (fd = extract_file(&u->extract, &u->current.entry, e)) < 0)
 		return -1;
 	if (unpacker_content(u, fd, e) < 0) {
-		if (fd >= 0)
-			(void)close(fd);
+		file_close(fd);
 		return -1;
 	}
 	return wanted ? extract_file_end(&u->current.entry, fd, e) : 0;

@@ -1,7 +1,6 @@
 /*
  * unpack_into - an archive becomes a directory, wholly or not at all.  See unpack_into.h.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -26,18 +25,12 @@ check_target(int parent, const char *name, const char *path, mode_t mask, mode_t
 	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW))
 		return errno == ENOENT ? 0 : err_sys(e, "%s", path);
 	*mode = st.st_mode & 07777;
-	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	if (d == NULL) {
-		file_close(fd);
+	DIR *d = file_list(parent, name);
+	if (d == NULL)
 		return err_set(e, ERR_CANNOT_CREATE, "%s exists and is not a directory", path);
-	}
-	int names = 0;
-	while (names < 3 && readdir(d))
-		names++;
-	closedir(d);
-	if (names < 3)
+	if (file_next(&d) == NULL)
 		return 0;
+	closedir(d);
 	err_set(e, ERR_CANNOT_CREATE, "%s is not empty", path);
 	return err_hint(e, "name a directory that does not exist");
 }
@@ -50,17 +43,8 @@ spool_archive(int fd, int parent, struct err *e)
 
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
 		return fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	int copy = openat(parent, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
-	if (copy < 0)
-		return err_sys(e, "cannot make a temporary file");
-	char piece[65536];
-	ssize_t n;
-	while ((n = file_read(fd, piece, sizeof piece, e)) > 0)
-		if (file_write(copy, piece, (size_t)n, e) < 0) {
-			n = -1;
-			break;
-		}
-	if (n == 0)
+	int copy = file_unnamed(parent, e);
+	if (copy < 0 || file_copy(fd, copy, e) == 0)
 		return copy;
 	close(copy);
 	return -1;

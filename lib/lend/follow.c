@@ -307,15 +307,6 @@ follow_to_end(struct lend *l, int64_t until, struct err *e)
 	return -1;
 }
 
-static int
-change_nothing(struct record *r, void *arg, struct err *e)
-{
-	(void)r;
-	(void)arg;
-	(void)e;
-	return 0;
-}
-
 int
 lend_follow(struct lend *l, int64_t until, struct err *e)
 {
@@ -324,8 +315,7 @@ lend_follow(struct lend *l, int64_t until, struct err *e)
 	if (!l->ended && !delegation_ended(l->record) && follow_to_end(l, until, e) < 0)
 		return -1;
 	/* Whoever ended it may have been killed before the journal said so. */
-	if (lend_change(l, change_nothing, NULL, false, e) < 0 ||
-	    delegation_outcome(l->record, e) < 0)
+	if (lend_change(l, NULL, NULL, false, e) < 0 || delegation_outcome(l->record, e) < 0)
 		return -1;
 	return lend_apply(l, e);
 }

@@ -79,7 +79,7 @@ int lend_connect(struct lend *l, long max_s, struct err *e);
 /* Read the record anew. */
 int lend_read(struct lend *l, struct err *e);
 
-/* delegation_change, after which l->record is what was changed. */
+/* delegation_change, after which l->record is what was changed; ${work} NULL changes nothing. */
 int lend_change(struct lend *l, delegation_work *work, void *arg, bool durable, struct err *e);
 
 /* Throw away what has arrived of an archive. */

@@ -64,7 +64,7 @@ change_and_remember(struct record *r, void *arg, struct err *e)
 {
 	const struct change *c = arg;
 
-	int changed = c->work(r, c->arg, e);
+	int changed = c->work == NULL ? 0 : c->work(r, c->arg, e);
 	set_record(c->l, r->json);
 	return changed;
 }

@@ -31,11 +31,10 @@ struct compare {
 	struct guard *guard;
 	enum guarded let, guarded; /* at most, and the path at hand */
 	uint64_t withheld;
-	char *first;          /* that was withheld, or NULL */
-	struct lent *lent;    /* one for each resource */
-	struct entry implied; /* a directory without an entry of its own */
-	char *skip;           /* an excluded directory: all below it is, too */
-	char *skip_buffer;
+	char *first;              /* that was withheld, or NULL */
+	struct lent *lent;        /* one for each resource */
+	struct entry implied;     /* a directory without an entry of its own */
+	char skip[TREE_PATH + 1]; /* an excluded directory: all below it is, too; or "" */
 };
 
 size_t
@@ -71,8 +70,7 @@ compare_open(const struct tree *theirs, const struct resource *resources, size_t
 	c->count = count;
 	c->let = let;
 	c->lent = calloc(count + 1, sizeof *c->lent);
-	c->skip_buffer = malloc(TREE_PATH + 1);
-	if (c->lent == NULL || c->skip_buffer == NULL) {
+	if (c->lent == NULL) {
 		err_memory(e);
 		goto err0;
 	}
@@ -117,7 +115,6 @@ compare_close(struct compare *c)
 	guard_free(c->guard);
 	free(c->first);
 	free(c->lent);
-	free(c->skip_buffer);
 	free(c);
 }
 
@@ -198,18 +195,16 @@ side_advance(struct compare *c, struct side *s, struct err *e)
 static int
 left_out(struct compare *c, const struct entry *t, bool *excluded, struct err *e)
 {
-	if (c->skip && tree_below(t->path, c->skip) != NULL) {
+	if (*c->skip && tree_below(t->path, c->skip) != NULL) {
 		*excluded = true;
 		return 0;
 	}
-	c->skip = NULL;
+	c->skip[0] = '\0';
 	if (compare_excluded(c, t->path, t->type == 'd', excluded, e) < 0)
 		return -1;
 	size_t n = strlen(t->path);
-	if (*excluded && t->type == 'd' && n <= TREE_PATH) {
-		memcpy(c->skip_buffer, t->path, n + 1);
-		c->skip = c->skip_buffer;
-	}
+	if (*excluded && t->type == 'd' && n <= TREE_PATH)
+		memcpy(c->skip, t->path, n + 1);
 	return 0;
 }
 
