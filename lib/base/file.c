@@ -319,16 +319,16 @@ file_is_held(int dirfd, const char *name)
 }
 
 int
-file_of_text(const char *text, struct err *e)
+file_in_memory(const void *p, size_t n, struct err *e)
 {
-	int fd = memfd_create("text", MFD_CLOEXEC);
+	int fd = memfd_create("content", MFD_CLOEXEC);
 
 	if (fd < 0)
-		return err_sys(e, "cannot hold a text");
-	if (file_write(fd, text, strlen(text), e) == 0 && lseek(fd, 0, SEEK_SET) == 0)
+		return err_sys(e, "cannot hold a content");
+	if (file_write(fd, p, n, e) == 0 && lseek(fd, 0, SEEK_SET) == 0)
 		return fd;
 	file_close(fd);
-	return err_add(e, "cannot hold a text");
+	return err_add(e, "cannot hold a content");
 }
 
 int

@@ -75,8 +75,8 @@ int file_remove_tree(int dirfd, const char *name, struct err *e);
 /* A new file in ${dirfd} that has no name, to write and read; -1 on failure. */
 int file_unnamed(int dirfd, struct err *e);
 
-/* A file in memory, without a name, to read ${text} from; -1 on failure. */
-int file_of_text(const char *text, struct err *e);
+/* A file in memory, without a name, to read the ${n} bytes of ${p} from; -1 on failure. */
+int file_in_memory(const void *p, size_t n, struct err *e);
 
 /* Copy the file ${from} to ${to}, a descriptor that is at its end. */
 int file_copy(int from, int to, struct err *e);

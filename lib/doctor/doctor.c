@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "config/config.h"
 #include "doctor/private.h"
 #include "log/pattern.h"
@@ -13,9 +14,8 @@
 static void
 check_environment(struct doctor *d)
 {
-	static const char *const others[] = {
-	    "AWCP_CONFIG", "AWCP_ID", "AWCP_WORKSPACE", "AWCP_DESCRIPTION", "AWCP_RESULT",
-	    "AWCP_ASK",    NULL};
+	static const char others[] =
+	    "AWCP_CONFIG AWCP_ID AWCP_WORKSPACE AWCP_DESCRIPTION AWCP_RESULT AWCP_ASK";
 	char name[SETTING_KEY + 16];
 
 	for (char **p = environ; *p != NULL; p++) {
@@ -23,10 +23,7 @@ check_environment(struct doctor *d)
 		if (strncmp(*p, "AWCP_", 5) != 0 || n >= sizeof name)
 			continue;
 		(void)snprintf(name, sizeof name, "%.*s", (int)n, *p);
-		const char *const *other = others;
-		while (*other != NULL && strcmp(*other, name) != 0)
-			other++;
-		if (*other != NULL)
+		if (text_lists(others, " ", name))
 			continue;
 		const struct setting *s = setting_find(name);
 		if (s == NULL)

@@ -246,12 +246,8 @@ check_follower(void *arg, const char *id)
 	(void)snprintf(path, sizeof path, "%s/follow.lock", id);
 	if (fd < 0)
 		return 0;
-	int lock = faccessat(fd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0
-		       ? -1
-		       : file_lock(fd, path, false, &e);
-	if (lock >= 0)
+	if (faccessat(fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0 && !file_is_held(fd, path))
 		c->count++;
-	file_close(lock);
 	return 0;
 }
 

@@ -62,11 +62,7 @@ refuse_busy(void *arg, const char *id)
 	int dirfd = home_dir(collection, &e);
 	for (size_t i = 0; dirfd >= 0 && i < sizeof locks / sizeof locks[0]; i++) {
 		(void)snprintf(path, sizeof path, "%s/%s", id, locks[i]);
-		if (faccessat(dirfd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
-			continue;
-		int fd = file_lock(dirfd, path, false, &e);
-		file_close(fd);
-		if (fd < 0 && e.code == ERR_BUSY)
+		if (file_is_held(dirfd, path))
 			return 1;
 	}
 	return 0;

@@ -13,26 +13,13 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/text.h"
 
 #define TASK "awcp-task-"
 #define WORKER "awcp-run"
 #define OVERHEAD 8 /* processes of the sandbox itself */
 #define TRIES 100  /* to remove a group whose last processes are just going */
 #define TRY_MS 2
-
-/* Is ${word} in ${list}, in which commas divide words? */
-static bool
-has_word(const char *list, const char *word)
-{
-	for (const char *p = list;; p++) {
-		size_t n = strcspn(p, ",\n");
-		if (strlen(word) == n && strncmp(p, word, n) == 0)
-			return true;
-		p += n;
-		if (*p != ',')
-			return false;
-	}
-}
 
 /* The path of this process's group in the hierarchy of ${controller} (NULL: the common one). */
 static bool
@@ -51,7 +38,8 @@ find_group(const char *controller, char path[PATH_MAX])
 			continue;
 		*names++ = '\0';
 		*group++ = '\0';
-		found = controller == NULL ? strcmp(line, "0") == 0 : has_word(names, controller);
+		found = controller == NULL ? strcmp(line, "0") == 0
+					   : text_lists(names, ",", controller);
 		if (found)
 			(void)snprintf(path, PATH_MAX, "%.*s", (int)strcspn(group, "\n"), group);
 	}
@@ -76,7 +64,7 @@ find_mount(const char *controller, char point[PATH_MAX], char top[PATH_MAX])
 			continue;
 		found = controller == NULL
 			    ? strcmp(type, "cgroup2") == 0
-			    : strcmp(type, "cgroup") == 0 && has_word(options, controller);
+			    : strcmp(type, "cgroup") == 0 && text_lists(options, ",", controller);
 	}
 	(void)fclose(list);
 	return found;

@@ -27,7 +27,6 @@
 #include "process/output.h"
 #include "process/signals.h"
 
-#define INPUT_MAX (4 * 1024 * 1024) /* bytes of a record */
 #define VARIABLES 16
 #define TIMED_OUT (-2)
 
@@ -96,7 +95,7 @@ make_input(const json_t *o, struct err *e)
 
 	if (text == NULL)
 		return err_memory(e);
-	int fd = file_of_text(text, e);
+	int fd = file_in_memory(text, strlen(text), e);
 	free(text);
 	return fd;
 }

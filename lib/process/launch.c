@@ -68,7 +68,7 @@ launch(const struct launch *l, struct err *e)
 {
 	int report[2], why;
 
-	int stdinfd = l->input == NULL ? -1 : file_of_text(l->input, e);
+	int stdinfd = l->input == NULL ? -1 : file_in_memory(l->input, strlen(l->input), e);
 	if (l->input != NULL && stdinfd < 0)
 		return -1;
 	if (pipe2(report, O_CLOEXEC) < 0) {

@@ -5,10 +5,8 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #include "base/file.h"
 
@@ -180,12 +178,5 @@ syscalls_filter(const struct syscalls_denied *d, struct err *e)
 	for (size_t i = 0; i < sizeof machines / sizeof machines[0]; i++)
 		add_machine(&p, &machines[i], d);
 	allow(&p);
-	int fd = memfd_create("syscalls", MFD_CLOEXEC);
-	if (fd < 0)
-		return err_sys(e, "cannot make a filter of system calls");
-	if (file_write(fd, p.step, p.count * sizeof p.step[0], e) == 0 &&
-	    lseek(fd, 0, SEEK_SET) == 0)
-		return fd;
-	file_close(fd);
-	return -1;
+	return file_in_memory(p.step, p.count * sizeof p.step[0], e);
 }

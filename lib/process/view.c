@@ -9,6 +9,7 @@
 
 #include "base/array.h"
 #include "base/file.h"
+#include "base/text.h"
 
 static void
 add(struct view *v, const struct view_mark *m)
@@ -102,15 +103,8 @@ view_open_way(struct view *v, const char *path, uid_t account)
 static bool
 is_system(const char *name)
 {
-	static const char *const names[] = {"bin", "sbin", "usr", "etc", "opt",
-					    "nix", "gnu",  "dev", "sys", "proc"};
-
-	if (strncmp(name, "lib", 3) == 0)
-		return true;
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-		if (strcmp(names[i], name) == 0)
-			return true;
-	return false;
+	return strncmp(name, "lib", 3) == 0 ||
+	       text_lists("bin/sbin/usr/etc/opt/nix/gnu/dev/sys/proc", "/", name);
 }
 
 /* Hide the sockets that have a path now. */

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -60,10 +59,9 @@ is_abandoned(int dirfd, const char *name)
 	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	bool ours = fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid();
 	/* It holds the lock as long as it lives; without one it has not begun. */
-	int lockfd = ours ? openat(fd, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
-	bool abandoned = lockfd >= 0 && flock(lockfd, LOCK_SH | LOCK_NB) == 0;
+	bool abandoned = ours && faccessat(fd, "lock", F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
+			 !file_is_held(fd, "lock");
 
-	file_close(lockfd);
 	file_close(fd);
 	return abandoned;
 }

@@ -363,7 +363,7 @@ execution_run(struct execution *x, const struct execution_command *c, struct out
 
 	if (fence_open(&f, c, e) < 0)
 		return -1;
-	int promptfd = file_of_text(x->purpose.prompt, e);
+	int promptfd = file_in_memory(x->purpose.prompt, strlen(x->purpose.prompt), e);
 	if (promptfd < 0)
 		goto out;
 	x->questions =

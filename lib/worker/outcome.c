@@ -129,8 +129,7 @@ int64_t
 outcome_pause(const struct task_options *o, const json_t *task)
 {
 	int64_t now = clock_now();
-	int64_t ready = profiles_ready(o->profiles, task_requires(task), o->profile,
-				       now + o->profiles->cooldown);
+	int64_t ready = profiles_ready(o->profiles, task, o->profile, now + o->profiles->cooldown);
 
 	return ready > now ? ready - now : 0;
 }

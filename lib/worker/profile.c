@@ -10,6 +10,7 @@
 #include "base/jsonx.h"
 #include "base/listing.h"
 #include "process/process.h"
+#include "queue/rules.h"
 
 #define KNOWN "profiles"
 #define FILE_MAX 65536
@@ -218,24 +219,8 @@ profiles_note(const struct profiles *all, struct err *e)
 	return 0;
 }
 
-static bool
-fits(const struct profile *p, const json_t *requires)
-{
-	const json_t *needed;
-	size_t i;
-
-	json_array_foreach (requires, i, needed) {
-		const char *const *has = p->capabilities;
-		while (*has != NULL && strcmp(*has, json_string_value(needed)) != 0)
-			has++;
-		if (*has == NULL)
-			return false;
-	}
-	return true;
-}
-
 int64_t
-profiles_ready(const struct profiles *all, const json_t *requires, const struct profile *except,
+profiles_ready(const struct profiles *all, const json_t *task, const struct profile *except,
 	       int64_t then)
 {
 	int64_t soonest = then;
@@ -243,8 +228,9 @@ profiles_ready(const struct profiles *all, const json_t *requires, const struct 
 
 	for (size_t i = 0; i < all->count; i++) {
 		const struct profile *p = &all->profile[i];
+		const struct queue_worker self = {.capabilities = p->capabilities};
 		/* One that cannot be read is left to whoever takes the task next. */
-		if (p == except || !fits(p, requires) ||
+		if (p == except || !queue_rule_fits(task, &self) ||
 		    breaker_read(BREAKER_PROFILE, p->name, &b, NULL) < 0)
 			continue;
 		if (b.until < soonest)

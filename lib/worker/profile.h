@@ -55,10 +55,10 @@ void profiles_free(struct profiles *all);
 /* Note in the state that these are used. */
 int profiles_note(const struct profiles *all, struct err *e);
 
-/* When one that can do all of ${requires} (strings, or NULL) may be used: ms since 1970, 0 for now.
+/* When one that can do all that ${task} requires may be used: ms since 1970, 0 for now.
  * It is known that ${except} may not be before ${then}. */
-int64_t profiles_ready(const struct profiles *all, const json_t *requires,
-		       const struct profile *except, int64_t then);
+int64_t profiles_ready(const struct profiles *all, const json_t *task, const struct profile *except,
+		       int64_t then);
 
 /* Call ${each} for every profile that was ever used, in order of name, until it returns non-zero,
  * which is returned: with {"name", "capabilities", "program", "usedAt", "state": "ready", "cooling"
