@@ -15,15 +15,6 @@ id_valid(const char *s)
 	return n >= 1 && n <= ID_MAX && strspn(s, allowed) == n;
 }
 
-/* Fill ${p} with ${n} (at most 256) random bytes from the kernel. */
-static int
-fill_random(void *p, size_t n, struct err *e)
-{
-	if (getrandom(p, n, 0) != (ssize_t)n)
-		return err_sys(e, "cannot get random bytes");
-	return 0;
-}
-
 int
 id_make(const char *prefix, size_t digits, char out[ID_MAX + 1], struct err *e)
 {
@@ -31,8 +22,8 @@ id_make(const char *prefix, size_t digits, char out[ID_MAX + 1], struct err *e)
 	unsigned char raw[32];
 	size_t n = strlen(prefix);
 
-	if (fill_random(raw, digits / 2, e) < 0)
-		return -1;
+	if (getrandom(raw, digits / 2, 0) != (ssize_t)(digits / 2))
+		return err_sys(e, "cannot get random bytes");
 	memcpy(out, prefix, n);
 	for (size_t i = 0; i < digits / 2; i++) {
 		out[n++] = hex[raw[i] >> 4];

@@ -29,14 +29,6 @@ is_second(unsigned unit)
 	return unit >> 10 == 0xdc00 >> 10;
 }
 
-static char *
-copy(const char *p, size_t n)
-{
-	char *to = malloc(n);
-
-	return to == NULL ? NULL : memcpy(to, p, n);
-}
-
 int
 surrogate_mend(const char *p, size_t n, char **mended)
 {
@@ -48,8 +40,12 @@ surrogate_mend(const char *p, size_t n, char **mended)
 			continue;
 		}
 		if (is_first(unit) || is_second(unit)) {
-			if (*mended == NULL && (*mended = copy(p, n)) == NULL)
-				return -1;
+			if (*mended == NULL) {
+				*mended = malloc(n);
+				if (*mended == NULL)
+					return -1;
+				memcpy(*mended, p, n);
+			}
 			memcpy(*mended + i + 2, "fffd", 4);
 		}
 		i += unit != 0 ? 6 : p[i] == '\\' ? 2 : 1;

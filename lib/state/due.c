@@ -15,7 +15,6 @@
 #include "config/home.h"
 
 #define HOUR 12   /* bytes of "20261120T09" with its NUL */
-#define MINUTE 3  /* of "05" */
 #define BUCKET 15 /* of "20261120T09/05" */
 #define NAME (DUE_KIND + 1 + ID_MAX + 1)
 #define TRIES 20 /* a directory that was just made may be tidied away */

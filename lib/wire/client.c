@@ -239,15 +239,6 @@ out:
 	return r;
 }
 
-/* The stream's head is here: is it one? */
-static int
-check_stream(const struct transfer *t, const char *url, struct err *e)
-{
-	if (t->status == 200 && strcmp(t->type, "text/event-stream") == 0)
-		return 0;
-	return unexpected(t, url, false, "an event stream", e);
-}
-
 int
 client_stream(struct client *c, const char *url, const char *last_id, client_sink *sink, void *arg,
 	      struct err *e)
@@ -259,8 +250,12 @@ client_stream(struct client *c, const char *url, const char *last_id, client_sin
 	t->only = 200;
 	if (last_id != NULL && transfer_header(t, "Last-Event-ID", last_id, e) < 0)
 		goto err;
-	if (run_transfer(c, t, true, e) < 0 || check_stream(t, url, e) < 0)
+	if (run_transfer(c, t, true, e) < 0)
 		goto err;
+	if (t->status != 200 || strcmp(t->type, "text/event-stream") != 0) {
+		unexpected(t, url, false, "an event stream", e);
+		goto err;
+	}
 	c->stream = t;
 	return 0;
 err:

@@ -119,23 +119,17 @@ find_origin(struct transfer *t, const char *url)
 		       (int)((size_t)(path - url) + strcspn(path, "/?#")), url);
 }
 
-/* Whose certificates are trusted can be said as to curl(1) and OpenSSL; libcurl itself does not
- * ask. */
-static const char *
-given_authorities(void)
-{
-	const char *file = getenv("CURL_CA_BUNDLE");
-
-	return file != NULL && file[0] != '\0' ? file : getenv("SSL_CERT_FILE");
-}
-
 static int
 set_options(struct transfer *t, const struct transfer_options *o, struct err *e)
 {
-	const char *authorities = given_authorities();
+	const char *authorities = getenv("CURL_CA_BUNDLE");
 	CURL *h = t->easy;
 	bool bad = false;
 
+	/* Whose certificates are trusted can be said as to curl(1) and OpenSSL; libcurl itself does
+	 * not ask. */
+	if (authorities == NULL || authorities[0] == '\0')
+		authorities = getenv("SSL_CERT_FILE");
 	if (authorities != NULL && authorities[0] != '\0')
 		bad |= curl_easy_setopt(h, CURLOPT_CAINFO, authorities) != CURLE_OK;
 	bad |= curl_easy_setopt(h, CURLOPT_URL, o->url) != CURLE_OK;
