@@ -1,7 +1,6 @@
 /*
  * turn - a step that was done becomes the one that takes it back.  See turn.h.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

@@ -9,7 +9,6 @@
 #include "archive/unpack.h"
 
 #include <archive.h>
-#include <errno.h>
 #include <locale.h>
 #include <string.h>
 #include <sys/stat.h>

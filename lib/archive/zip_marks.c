@@ -3,7 +3,6 @@
  */
 #include "archive/zip_marks.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -6,7 +6,6 @@
 #include "base/text.h"
 #include "lend/private.h"
 #include "log/lifecycle.h"
-#include "log/redact.h"
 #include "process/in_child.h"
 #include "state/space.h"
 #include "wire/message.h"

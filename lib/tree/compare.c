@@ -1,7 +1,6 @@
 /*
  * compare - what came back against what was sent.  See compare.h.
  */
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 

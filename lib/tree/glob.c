@@ -4,7 +4,6 @@
 #include "tree/glob.h"
 
 #include <ctype.h>
-#include <stddef.h>
 #include <string.h>
 
 /* isalpha(3) and its kin depend on the locale, but not for ASCII, and nothing else is asked. */
