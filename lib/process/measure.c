@@ -197,11 +197,8 @@ count_entry(struct walk *w, const char *name)
 		w->bytes = UINT64_MAX;
 		return;
 	}
-	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	if (dir == NULL)
-		file_close(fd);
-	else
+	DIR *dir = file_list(parent, name);
+	if (dir != NULL)
 		w->open[w->depth++] = dir;
 }
 
@@ -209,7 +206,6 @@ uint64_t
 measure_directory(const char *path)
 {
 	struct walk w = {.depth = 0};
-	const struct dirent *d;
 	struct stat st;
 
 	DIR *top = opendir(path);
@@ -219,12 +215,11 @@ measure_directory(const char *path)
 		w.device = st.st_dev;
 	w.open[w.depth++] = top;
 	while (w.depth > 0) {
-		d = readdir(w.open[w.depth - 1]);
-		if (d == NULL)
-			(void)closedir(w.open[--w.depth]);
-		else if (w.bytes != UINT64_MAX && strcmp(d->d_name, ".") != 0 &&
-			 strcmp(d->d_name, "..") != 0)
-			count_entry(&w, d->d_name);
+		const char *name = file_next(&w.open[w.depth - 1]);
+		if (name == NULL)
+			w.depth--;
+		else if (w.bytes != UINT64_MAX)
+			count_entry(&w, name);
 	}
 	return w.bytes;
 }

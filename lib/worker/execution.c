@@ -71,43 +71,34 @@ check_stop(struct execution *x)
 		x->stop = EXECUTION_OVERTAKEN;
 }
 
-/* Wait ${ms}, as long as ${goes_on} says so. */
+/* Wait ${ms}, or with ${rest} until the worker is signalled, else until there is any reason to
+ * stop.
+ */
 static void
-wait_while(struct execution *x, int64_t ms, bool (*goes_on)(const struct execution *x))
+wait_unless(struct execution *x, int64_t ms, bool rest)
 {
 	struct pollfd p = {.fd = x->signalfd, .events = POLLIN};
 	int64_t until = clock_steady() + ms, left;
 
 	check_stop(x);
-	while (goes_on(x) && (left = until - clock_steady()) > 0) {
+	while ((rest ? !x->signalled : x->stop == EXECUTION_GOES_ON) &&
+	       (left = until - clock_steady()) > 0) {
 		(void)poll(&p, 1, left < CHECK_MS ? (int)left : CHECK_MS);
 		check_stop(x);
 	}
 }
 
-static bool
-has_no_reason_to_stop(const struct execution *x)
-{
-	return x->stop == EXECUTION_GOES_ON;
-}
-
-static bool
-has_a_worker(const struct execution *x)
-{
-	return !x->signalled;
-}
-
 enum execution_stop
 execution_pause(struct execution *x, int64_t ms)
 {
-	wait_while(x, ms, has_no_reason_to_stop);
+	wait_unless(x, ms, false);
 	return x->stop;
 }
 
 void
 execution_rest(struct execution *x, int64_t ms)
 {
-	wait_while(x, ms, has_a_worker);
+	wait_unless(x, ms, true);
 }
 
 /* Called very often. */
