@@ -1,5 +1,4 @@
 /* Checks of the queues, and of who gets no work. */
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/clock.h"

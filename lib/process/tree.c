@@ -109,19 +109,19 @@ is_marked(int procfd, const char *pid, const char *mark)
 	return marked;
 }
 
-/* One round: how many were found, and killed. */
+/* One round: how many were found, and killed; -1 if it cannot look. */
 static int
-hunt(DIR *proc, const char *mark)
+hunt(const char *mark)
 {
-	const struct dirent *d;
 	int found = 0;
 
-	rewinddir(proc);
-	while ((d = readdir(proc)) != NULL) {
-		if (!isdigit((unsigned char)d->d_name[0]) ||
-		    !is_marked(dirfd(proc), d->d_name, mark))
+	DIR *proc = opendir("/proc");
+	if (proc == NULL)
+		return -1;
+	for (const char *name; (name = file_next(&proc)) != NULL;) {
+		if (!isdigit((unsigned char)name[0]) || !is_marked(dirfd(proc), name, mark))
 			continue;
-		pid_t pid = (pid_t)strtol(d->d_name, NULL, 10);
+		pid_t pid = (pid_t)strtol(name, NULL, 10);
 		if (pid == getpid())
 			continue;
 		process_tree_signal(pid, SIGKILL);
@@ -136,15 +136,13 @@ process_hunt(const char *mark, struct err *e)
 	const struct timespec pause = {.tv_nsec = HUNT_MS * 1000000L};
 	int killed = 0, found;
 
-	DIR *proc = opendir("/proc");
-	if (proc == NULL)
-		return err_sys(e, "cannot look for processes");
-	for (int i = 0; (found = hunt(proc, mark)) > 0 && i < HUNTS; i++) {
+	for (int i = 0; (found = hunt(mark)) > 0 && i < HUNTS; i++) {
 		if (i == 0)
 			killed = found;
 		(void)nanosleep(&pause, NULL);
 	}
-	(void)closedir(proc);
+	if (found < 0)
+		return err_sys(e, "cannot look for processes");
 	if (found > 0)
 		return err_set(e, ERR_BUSY, "%d processes of an earlier run do not end", found);
 	return killed;

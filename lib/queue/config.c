@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "config/settings.h"
 
 #define CONFIG_MAX 65536

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "base/id.h"
 #include "config/home.h"
 
 #define LINES_MAX (4 * QUEUE_LINE)

@@ -3,7 +3,6 @@
  * kept for its delegator as long as was agreed, without the files that only its worker needed.
  */
 #include <fcntl.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include "assignment/due.h"

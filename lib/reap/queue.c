@@ -8,7 +8,6 @@
 
 #include "base/file.h"
 #include "base/clock.h"
-#include "base/id.h"
 #include "config/home.h"
 #include "queue/queue.h"
 #include "reap/private.h"

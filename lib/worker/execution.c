@@ -1,7 +1,6 @@
 #include "worker/execution.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "config/home.h"
 #include "base/id.h"
 #include "base/jsonx.h"
