@@ -114,12 +114,15 @@ show_stats(void *arg, const char *name)
 	struct queue *q = queue_open(name, false, &e);
 	json_t *stats = q == NULL ? NULL : queue_stats(q, NULL, &e);
 	queue_close(q);
-	int status = stats == NULL ? command_fail(&e) : 0;
-	if (status > s->worst)
-		s->worst = status;
-	if (status == 0 && s->json)
+	if (stats == NULL) {
+		int status = command_fail(&e);
+		if (status > s->worst)
+			s->worst = status;
+		return 0;
+	}
+	if (s->json)
 		command_json(stats);
-	else if (status == 0)
+	else
 		print_stats(stats);
 	json_decref(stats);
 	return 0;

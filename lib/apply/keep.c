@@ -146,8 +146,10 @@ take_care(struct transaction *t, bool clear, struct err *e)
 	struct keeping k = {t->job->statefd, -1};
 
 	int status = each_step(t, &k, clear, e);
-	if (status == 0 && k.keptfd >= 0)
-		status = file_sync_dir(k.keptfd, e);
+	if (status < 0)
+		goto out;
+	status = k.keptfd < 0 ? 0 : file_sync_dir(k.keptfd, e);
+out:
 	file_close(k.keptfd);
 	return status;
 }

@@ -198,9 +198,8 @@ apply_forget(int donefd, const struct selection *only, struct err *e)
 		err_sys(e, "cannot write the plan");
 		goto out;
 	}
-	status = file_sync_dir(donefd, e);
-	if (status == 0 && keptfd >= 0)
-		status = drop_kept(done, keptfd, only, e);
+	if (file_sync_dir(donefd, e) == 0)
+		status = keptfd < 0 ? 0 : drop_kept(done, keptfd, only, e);
 out:
 	plan_close(done);
 	file_close(fd);

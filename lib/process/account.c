@@ -95,7 +95,7 @@ account_give_path(int dirfd, const char *path, uid_t account, struct err *e)
 	char above[TREE_PATH + 1];
 	int status = 0;
 
-	for (size_t n = 0; account != 0 && status == 0 && path[n] != '\0'; n++) {
+	for (size_t n = 0; account != 0 && status >= 0 && path[n] != '\0'; n++) {
 		n += strcspn(path + n, "/");
 		(void)snprintf(above, sizeof above, "%.*s", (int)n, path);
 		int fd = file_open_beneath(dirfd, above, O_RDONLY | O_DIRECTORY, 0, e);

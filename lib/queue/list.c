@@ -149,11 +149,11 @@ list_task(struct list *l, uint64_t n, const struct queue_cell *cell)
 	json_t *task = queue_read(l->queue, cell, payload, NULL);
 	if (task == NULL)
 		task = read_newest(l->queue, n, payload, NULL);
-	else if (queue_view(l->queue, task, l->e) < 0)
-		status = -1;
-	if (status == 0 && task != NULL && is_wanted(task, l->filter, l->states) &&
-	    is_marked(task, l->filter))
+	else if ((status = queue_view(l->queue, task, l->e)) < 0)
+		goto out;
+	if (task != NULL && is_wanted(task, l->filter, l->states) && is_marked(task, l->filter))
 		status = l->each(l->arg, task);
+out:
 	json_decref(task);
 	return status;
 }

@@ -23,11 +23,14 @@ static const char *const working[] = {"work", "report", "result.archive.tmp"};
 static int
 clear_work(const struct record *a, struct err *e)
 {
-	int busyfd = file_lock(a->dirfd, ASSIGNMENT_BUSY, false, e);
-	int status = busyfd < 0 ? -1 : 0;
+	int status = 0;
 
-	for (size_t i = 0; status == 0 && i < sizeof working / sizeof working[0]; i++)
-		status = reap_remove(a->dirfd, working[i], e);
+	int busyfd = file_lock(a->dirfd, ASSIGNMENT_BUSY, false, e);
+	if (busyfd < 0)
+		return -1;
+	for (size_t i = 0; i < sizeof working / sizeof working[0]; i++)
+		if ((status = reap_remove(a->dirfd, working[i], e)) < 0)
+			break;
 	file_close(busyfd);
 	return status;
 }

@@ -101,8 +101,9 @@ guard_git_names(const char *source, struct buf *names, struct err *e)
 	FILE *f = open_config(source, &top);
 	if (f == NULL)
 		return 0;
-	while (status == 0 && fgets(line, sizeof line, f) != NULL)
-		status = note_line(names, line, source, top, e);
+	while (fgets(line, sizeof line, f) != NULL)
+		if ((status = note_line(names, line, source, top, e)) < 0)
+			break;
 	(void)fclose(f); /* it was only read */
 	return status;
 }
