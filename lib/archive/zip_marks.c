@@ -64,7 +64,7 @@ static int
 find_directory(struct directory *d, uint64_t size, struct err *e)
 {
 	unsigned char *tail = d->record, large[END64];
-	size_t n = size < TAIL ? (size_t)size : TAIL, i = n;
+	size_t n = size < TAIL ? (size_t)size : TAIL, i;
 
 	if (n < END)
 		return damaged(e);
@@ -169,6 +169,7 @@ zip_marks_find(struct zip_marks *m, int fd, uint64_t size, struct err *e)
 	if (d == NULL)
 		return err_memory(e);
 	d->fd = fd;
+	d->next = d->end = 0;
 	if (find_directory(d, size, e) < 0)
 		goto out;
 	while (d->next < d->end) {

@@ -43,11 +43,11 @@ utf8_valid(const char *s)
 size_t
 utf8_decode(const char *s, uint32_t *c)
 {
-	static const unsigned char heads[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+	static const unsigned char heads[8] = {0, 0x7f, 0x1f, 0x0f, 0x07};
 	const unsigned char *p = (const unsigned char *)s;
 	size_t n = sequence(p);
 
-	*c = p[0] & heads[n];
+	*c = p[0] & heads[n & 7];
 	for (size_t i = 1; i < n; i++)
 		*c = *c << 6 | (p[i] & 0x3f);
 	return n;
