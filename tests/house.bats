@@ -211,3 +211,10 @@ lib/apply/undo.c"
 	run grep -rlE 'FCGX_Get|STDIN_FILENO' "$REPO/cgi" --include='*.[ch]'
 	assert_equal "$(sort <<<"$output" | sed 's,.*/cgi/,,' | paste -sd' ')" 'delegator/job_run.c http/http.c'
 }
+
+@test "nothing here is taken for a secret, so that make demo can lend this tree" {
+	own_home
+	cd "$REPO"
+	awcp-invite -nq -x /build -x /.git -x /tests/fuzz/corpus -e http://127.0.0.1:9/awcp demo >"$BATS_TEST_TMPDIR/list"
+	grep -q 'tests/unit/sensitive_test.c$' "$BATS_TEST_TMPDIR/list"
+}

@@ -16,7 +16,7 @@ load matrix
 # for nothing.  "gone": the directory is when ACCEPT comes; "lost": the executor is.
 DELEGATION='
 delegation                                             created=created  invited=invited accepted=accepted started=started running=running completed=completed      applied=completed discarded=completed error=error                  cancelled=cancelled        expired=expired
-get             -                                      200/created      200/invited     200/accepted      200/started     200/running     200/completed            "                 "                   200/error                    200/cancelled              200/error  
+get             -                                      200/created      200/invited     200/accepted      200/started     200/running     200/completed            "                 "                   200/error                    200/cancelled              200/error
 get-other       -                                      404/NOT_FOUND    "               "                 "               "               "                        "                 "                   "                            "                          "
 get-nobody      -                                      401/AUTH_FAILED  "               "                 "               "               "                        "                 "                   "                            "                          "
 list            -                                      200/listed       "               "                 "               "               "                        "                 "                   "                            "                          "
