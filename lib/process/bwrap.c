@@ -201,14 +201,14 @@ add_place(struct words *l, const char *path)
 
 	(void)snprintf(above, sizeof above, "%.*s", (int)(strrchr(path, '/') - path), path);
 	if (above[0] != '\0')
-		add_words(l, "--dir", above, NULL);
+		add_words(l, "--dir", above, (char *)NULL);
 }
 
 static void
 add_bind(struct words *l, const char *option, const char *source, const char *path)
 {
 	add_place(l, path);
-	add_words(l, option, source, path, NULL);
+	add_words(l, option, source, path, (char *)NULL);
 }
 
 static void
@@ -217,12 +217,12 @@ add_mark(struct words *l, const struct view_mark *m, uint64_t scratch)
 	if (m->kind == VIEW_SHOWN) {
 		add_bind(l, "--ro-bind", m->source, m->path);
 	} else if (m->kind == VIEW_SCRATCH) {
-		add_words(l, "--perms", "1777", "--size", NULL);
+		add_words(l, "--perms", "1777", "--size", (char *)NULL);
 		add_number(l, "", scratch);
-		add_words(l, "--tmpfs", m->path, NULL);
+		add_words(l, "--tmpfs", m->path, (char *)NULL);
 	} else if (m->directory) {
 		add_place(l, m->path);
-		add_words(l, "--tmpfs", m->path, NULL);
+		add_words(l, "--tmpfs", m->path, (char *)NULL);
 	} else {
 		add_bind(l, "--dev-bind", "/dev/null", m->path);
 	}
@@ -257,12 +257,12 @@ add_paths(struct words *l, const struct sandbox *s, const struct sandbox_paths *
 	for (size_t i = 0; p->writable != NULL && p->writable[i] != NULL; i++)
 		add_bind(l, "--bind", p->writable[i], p->writable[i]);
 	for (size_t i = 0; p->readonly != NULL && p->readonly[i] != NULL; i++)
-		add_words(l, "--ro-bind", p->readonly[i], p->readonly[i], NULL);
+		add_words(l, "--ro-bind", p->readonly[i], p->readonly[i], (char *)NULL);
 	/* Last, because the mounts above had to make their mount points in these. */
-	add_words(l, "--remount-ro", "/dev", NULL);
+	add_words(l, "--remount-ro", "/dev", (char *)NULL);
 	for (size_t i = 0; i < v->count; i++)
 		if (v->mark[i].kind == VIEW_HIDDEN && v->mark[i].directory)
-			add_words(l, "--remount-ro", v->mark[i].path, NULL);
+			add_words(l, "--remount-ro", v->mark[i].path, (char *)NULL);
 }
 
 /* The descriptors that bwrap uses, and where the command begins. */
@@ -278,12 +278,12 @@ add_start(struct words *l, const struct sandbox_paths *p)
 		add_number(l, "", (uint64_t)p->filterfd);
 	}
 	if (p->listfd >= 0) {
-		add_words(l, "--perms", "0644", "--ro-bind-data", NULL);
+		add_words(l, "--perms", "0644", "--ro-bind-data", (char *)NULL);
 		add_number(l, "", (uint64_t)p->listfd);
 		add_word(l, "/etc/passwd");
 	}
 	if (p->cwd != NULL)
-		add_words(l, "--chdir", p->cwd, NULL);
+		add_words(l, "--chdir", p->cwd, (char *)NULL);
 	add_word(l, "--");
 }
 
@@ -296,7 +296,7 @@ add_account(struct words *l, uid_t account)
 	add_word(l, "setpriv");
 	add_number(l, "--reuid=", account);
 	add_number(l, "--regid=", account);
-	add_words(l, "--clear-groups", "--inh-caps=-all", "--", NULL);
+	add_words(l, "--clear-groups", "--inh-caps=-all", "--", (char *)NULL);
 }
 
 /* The limits are set inside: only there are the user's processes counted from none. */
@@ -338,7 +338,7 @@ add_sandbox(struct words *l, const struct sandbox *s, const struct sandbox_paths
 		add_word(l, "--unshare-net");
 	if (p->account != 0) /* to give up root in there, in a directory that is not root's */
 		add_words(l, "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add",
-			  "CAP_DAC_READ_SEARCH", NULL);
+			  "CAP_DAC_READ_SEARCH", (char *)NULL);
 	else if (s->processes != 0)
 		add_word(l, "--unshare-user");
 	make_view(&v, s, p, argv, run);
@@ -348,7 +348,7 @@ add_sandbox(struct words *l, const struct sandbox *s, const struct sandbox_paths
 	add_limits(l, s);
 	add_account(l, p->account);
 	if (s->no_exec)
-		add_words(l, run, EXEC_ONCE_OPTION, NULL);
+		add_words(l, run, EXEC_ONCE_OPTION, (char *)NULL);
 }
 
 char **
