@@ -130,7 +130,7 @@ decline_for_now(const char *what, long long max, struct err *e)
 static int
 check_owner(const struct assignment_slot *s, int openfd, bool note, struct err *e)
 {
-	long long max = s->token->limits.active, count;
+	long long max = s->token->limits.active, count = 0;
 
 	if (max <= 0)
 		return 0;
