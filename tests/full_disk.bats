@@ -103,8 +103,8 @@ FULL='
 			curl -sS -m 10 "$URL/tasks/$id/events" | grep -q CANCELLED || say "the stream does not tell"
 			wait_until eval "! pgrep -fx \"$nap\" >/dev/null" || exit
 			rm -f "$DISK"/n*
-			sleep 2 # what was used is set aside again
-			[ "$(ls "$DISK/home/reserve" | wc -l)" -gt 8 ] || say "$(ls "$DISK/home/reserve")"
+			# What was used is reserved again.
+			wait_until eval "[ \$(ls \"$DISK/home/reserve\" | wc -l) -gt 8 ]" || say "$(ls "$DISK/home/reserve")"
 			lend "echo z >>small"
 			[ $rc -eq 0 ] || say "exit $rc: $(cat ../said)"'
 	done
